@@ -1,0 +1,1 @@
+"""The local accounts of this machine: what the name service knows of them."""

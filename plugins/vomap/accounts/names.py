@@ -1,0 +1,79 @@
+"""Whether an account that was decided exists and may be answered; the second half of the decision's step 7."""
+
+from __future__ import annotations
+
+import errno
+import pwd
+
+from vomap.errors import Error
+from vomap.policy.decision import DENIED, ERROR, MAPPED
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vomap.policy.accounts import AccountLimits
+    from vomap.policy.decision import Decision
+
+# What getpwnam_r may return for a name that nobody knows; glibc returns 0.
+_NOT_FOUND = (0, errno.ENOENT, errno.ESRCH)
+_LONGEST_ENTRY = 1 << 20
+
+
+class NameServiceError(Error):
+    """The name service could not tell whether an account exists."""
+
+
+def confirm(decision: Decision, limits: AccountLimits, look_up: Callable[[str], int | None] | None = None) -> Decision:
+    """Confirm that the account of a decision exists and is an ordinary one, or turn the decision into a refusal.
+
+    `look_up` gives an account's uid, None if there is no such account, and raises NameServiceError.
+    """
+    if decision.outcome != MAPPED:
+        return decision
+    if decision.account is None:
+        return decision.settle(ERROR, f"pool: this version leases no accounts of pools ({decision.pool})")
+    try:
+        uid = (look_up or find_uid)(decision.account)
+    except NameServiceError as error:
+        return decision.settle(ERROR, f"account: {error}")
+    if uid is None:
+        if limits.must_exist:
+            return decision.settle(DENIED, f"account: {decision.account} does not exist")
+    elif uid == 0 or uid < limits.minimum_uid:
+        return decision.settle(DENIED, f"account: {decision.account} has uid {uid}, under {limits.minimum_uid}")
+    return decision
+
+
+def find_uid(account: str) -> int | None:
+    """Return the uid of an account, or None if there is no such account.
+
+    Raises NameServiceError if the name service fails, which `pwd` alone does not tell from an unknown name.
+    """
+    try:
+        entry = pwd.getpwnam(account)
+    except KeyError:
+        _raise_if_failing(account)
+        return None
+    except OSError as error:
+        raise NameServiceError(f"the name service fails for {account}: {error.strerror}") from None
+    # A directory that compares without case answers for another name than it was asked for.
+    return entry.pw_uid if entry.pw_name == account else None
+
+
+def _raise_if_failing(account: str) -> None:
+    """Ask once more, in a way that shows an error; only names that were not found get here."""
+    import ctypes
+
+    entry, result = ctypes.create_string_buffer(1024), ctypes.c_void_p()
+    size = 4096
+    while True:
+        buffer = ctypes.create_string_buffer(size)
+        status = ctypes.CDLL(None).getpwnam_r(
+            account.encode(), entry, buffer, ctypes.c_size_t(size), ctypes.byref(result)
+        )
+        if status != errno.ERANGE or size >= _LONGEST_ENTRY:
+            break
+        size *= 4
+    if status not in _NOT_FOUND:
+        raise NameServiceError(f"the name service fails for {account}: {errno.errorcode.get(status, status)}")

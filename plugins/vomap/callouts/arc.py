@@ -1,0 +1,78 @@
+"""`vomap-arc map|authorize`: ARC's mapping and authgroup plugins. The environment is the truth; ARC's stdin never ends.
+
+map_with_plugin = GROUP 10 /usr/libexec/vomap/vomap-arc map [--decline continue]
+plugin = 10 /usr/libexec/vomap/vomap-arc authorize [--vo VO] [--account ACCOUNT]
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import sys
+
+from vomap.callouts.answer import ARC_AUTHORIZE, ARC_MAP, DECLINE_CONTINUES, give
+from vomap.callouts.decided import decided
+from vomap.callouts.limits import bound_time, require_descriptors
+from vomap.callouts.options import OptionError, built_files, read_options
+from vomap.claims.environment import read_environment
+from vomap.policy.decision import DENIED, MAPPED
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vomap.policy.decision import Decision
+
+USER = "vomap"
+
+
+def main() -> int:
+    """Answer ARC and return the exit code. Whatever is raised is an error (exit 3) to whoever calls this."""
+    bound_time("vomap-arc")
+    require_descriptors()
+    _become_user(USER)
+    verb, words = sys.argv[1:2], sys.argv[2:]
+    if verb == ["map"]:
+        return _map(words)
+    if verb == ["authorize"]:
+        return _authorize(words)
+    raise OptionError("the first word is `map` or `authorize`")
+
+
+def _become_user(name: str) -> None:
+    """Leave root behind before looking at anything that the token brought; ARC runs plugins as root."""
+    if os.geteuid() != 0:
+        return
+    try:
+        user = pwd.getpwnam(name)
+    except KeyError:
+        return
+    os.setgroups([])
+    os.setgid(user.pw_gid)
+    os.setuid(user.pw_uid)
+
+
+def _map(words: Sequence[str]) -> int:
+    options = read_options(words, ("--policy", "--bans", "--decline"))
+    decline = options.get("--decline")
+    if decline not in (None, "continue"):
+        raise OptionError("--decline takes `continue`, or is left out")
+    return give(ARC_MAP, _decided(options), decline=DECLINE_CONTINUES if decline else None)
+
+
+def _authorize(words: Sequence[str]) -> int:
+    """Answer whether this token would be mapped so; nothing is printed and no account is leased."""
+    options = read_options(words, ("--policy", "--bans", "--vo", "--account"))
+    decision = _decided(options)
+    vo, account = options.get("--vo"), options.get("--account")
+    if decision.outcome == MAPPED:
+        if vo is not None and (decision.vo or "").lower() != vo.lower():
+            decision.settle(DENIED, f"vo: the token is not for {vo}")
+        elif account is not None and decision.account != account:
+            decision.settle(DENIED, f"account: the token is not for {account}")
+    return give(ARC_AUTHORIZE, decision)
+
+
+def _decided(options: dict[str, str]) -> Decision:
+    policy, bans = built_files(options)
+    return decided(policy, bans, lambda: read_environment(os.environb))

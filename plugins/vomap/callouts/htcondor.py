@@ -1,0 +1,22 @@
+"""`vomap-htcondor`: HTCondor's mapping plugin. The payload on standard input is the truth; the environment is not read.
+
+SEC_SCITOKENS_PLUGIN_VOMAP_COMMAND = /usr/libexec/vomap/vomap-htcondor [--policy FILE] [--bans FILE]
+"""
+
+from __future__ import annotations
+
+import sys
+
+from vomap.callouts.answer import HTCONDOR, give
+from vomap.callouts.decided import decided
+from vomap.callouts.limits import bound_time, read_input, require_descriptors
+from vomap.callouts.options import built_files, read_options
+from vomap.claims.payload import read_payload
+
+
+def main() -> int:
+    """Answer HTCondor and return the exit code. Whatever is raised is an error (exit 3) to whoever calls this."""
+    bound_time(HTCONDOR)
+    require_descriptors()
+    policy, bans = built_files(read_options(sys.argv[1:], ("--policy", "--bans")))
+    return give(HTCONDOR, decided(policy, bans, lambda: read_payload(read_input())))

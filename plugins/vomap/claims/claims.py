@@ -1,0 +1,115 @@
+"""The claims of one token, as texts and lists of texts: the same on every CE."""
+
+from __future__ import annotations
+
+from vomap.errors import Error
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+TIMES = ("exp", "iat", "nbf")
+# Claims that identify: a control character in them is no accident, and what follows it may be hidden from a log.
+IDENTIFYING = ("iss", "sub")
+
+
+class TokenError(Error):
+    """The token cannot be read, or can be read in two ways: nobody may guess what it says."""
+
+
+class TokenRefused(Error):
+    """The token can be read, but a job would not belong to its bearer."""
+
+
+class Claims:
+    """What a token says.
+
+    `texts` holds the claims that are one string, `lists` those that are arrays (their strings only), `times`
+    the claims `exp`, `iat` and `nbf` in seconds since 1970 (None: the claim is there, but is no number),
+    and `passed_over` one sentence for each value that says nothing because of its type or its characters.
+    """
+
+    __slots__ = ("lists", "passed_over", "texts", "times")
+
+    def __init__(self) -> None:
+        """Start with a token that says nothing."""
+        self.texts: dict[str, str] = {}
+        self.lists: dict[str, tuple[str, ...]] = {}
+        self.times: dict[str, int | None] = {}
+        self.passed_over: list[str] = []
+
+    def text(self, name: str) -> str | None:
+        """Return the claim if it is one string; a list says nothing where one string is meant."""
+        return self.texts.get(name)
+
+    def values(self, name: str) -> tuple[str, ...]:
+        """Return the claim's strings, in the token's order: one of a string, many of a list, none of anything else."""
+        text = self.texts.get(name)
+        return (text,) if text is not None else self.lists.get(name, ())
+
+
+def read_claims(members: Mapping[str, object]) -> Claims:
+    """Sort a token's claims by type.
+
+    `members` maps a claim's name to its value as JSON types.
+    Raises TokenError for a control character in `iss` or `sub`.
+    """
+    claims = Claims()
+    for name, value in members.items():
+        if name in TIMES:
+            claims.times[name] = _seconds(value)
+        if isinstance(value, str):
+            _add_text(claims, name, value)
+        elif isinstance(value, list):
+            _add_list(claims, name, value)
+        elif name not in TIMES:
+            claims.passed_over.append(f"claim {name!a}: {_kind(value)} says nothing")
+    return claims
+
+
+def is_clean(text: str) -> bool:
+    """Tell whether a text has neither control characters nor halves of surrogate pairs."""
+    return text.isprintable() or not any(
+        mark < " " or "\x7f" <= mark <= "\x9f" or "\ud800" <= mark <= "\udfff" for mark in text
+    )
+
+
+def _add_text(claims: Claims, name: str, value: str) -> None:
+    if is_clean(value):
+        claims.texts[name] = value
+    elif name in IDENTIFYING:
+        raise TokenError(f"token: a control character in {name!a}")
+    else:
+        claims.passed_over.append(f"claim {name!a}: a value with a control character says nothing")
+
+
+def _add_list(claims: Claims, name: str, members: Iterable[object]) -> None:
+    strings = []
+    for member in members:
+        if not isinstance(member, str):
+            claims.passed_over.append(f"claim {name!a}: {_kind(member)} in a list says nothing")
+        elif not is_clean(member):
+            claims.passed_over.append(f"claim {name!a}: a value with a control character says nothing")
+        else:
+            strings.append(member)
+    if strings:
+        claims.lists[name] = tuple(strings)
+
+
+def _seconds(value: object) -> int | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, float):
+        # JSON's 1e999 is infinite; an infinite time is no time.
+        return int(value) if value - value == 0 else None
+    return value if isinstance(value, int) else None
+
+
+def _kind(value: object) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "a truth value"
+    if isinstance(value, (int, float)):
+        return "a number"
+    return "a list" if isinstance(value, list) else "an object"

@@ -1,0 +1,145 @@
+"""ARC's token: the variables that ARC sets for a plugin (src/hed/shc/otokens, measured on ARC 7.0.0).
+
+`BEARER_TOKEN_0_CLAIM_<name>_<n>` shows every claim, but a `=` in a claim's name moves the border between name and
+value. ISSUER, SUBJECT, AUDIENCE, SCOPE and GROUP cannot be reached that way; so where they are set, the claims must
+agree with them.
+"""
+
+from __future__ import annotations
+
+from vomap.claims.claims import Claims, TokenError, TokenRefused, read_claims
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_TOKEN = b"BEARER_TOKEN_"
+_CLAIM = b"CLAIM_"
+_STANDARD = (b"iss", b"sub", b"aud", b"scope", b"wlcg.groups")
+
+
+def read_environment(environ: Mapping[bytes, bytes]) -> Claims:
+    """Read the claims of the one token that ARC shows; no token at all gives claims that say nothing.
+
+    Raises TokenError if there is more than one token, or if the variables can be read in two ways, and TokenRefused
+    if the job would belong to a certificate that came with the token.
+    """
+    variables = _token_variables(environ)
+    values = _indexed_claims(variables)
+    _refuse_two_spellings(values)
+    members: dict[str, object] = {}
+    for name, raw in values.items():
+        if name not in _STANDARD:
+            _put(members, name, [value for value in raw if not _may_be_a_name(value)])
+    _put(members, b"iss", _one(variables, b"ISSUER", values.get(b"iss")))
+    _put(members, b"sub", _one(variables, b"SUBJECT", values.get(b"sub")))
+    _put(members, b"aud", _several(variables, b"AUDIENCE", values.get(b"aud")))
+    _put(members, b"wlcg.groups", _several(variables, b"GROUP", values.get(b"wlcg.groups")))
+    _put(members, b"scope", _scope(variables, values.get(b"scope")))
+    _refuse_certificate(environ.get(b"X509_SUBJECT_NAME"), members)
+    return read_claims(members)
+
+
+def _token_variables(environ: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+    """Return the variables of token 0, without their prefix."""
+    found = {}
+    for variable, value in environ.items():
+        if variable.startswith(_TOKEN):
+            index, _, field = variable[len(_TOKEN) :].partition(b"_")
+            if index == b"0":
+                found[field] = value
+            elif index.isdigit():
+                raise TokenError("token: more than one token was presented")
+    return found
+
+
+def _indexed_claims(variables: Mapping[bytes, bytes]) -> dict[bytes, list[bytes]]:
+    names = {}
+    for field in variables:
+        if field.startswith(_CLAIM):
+            name, _, index = field[len(_CLAIM) :].rpartition(b"_")
+            if name and index == b"0":
+                names[name] = _indexed(variables, _CLAIM + name)
+    return names
+
+
+def _indexed(variables: Mapping[bytes, bytes], field: bytes) -> list[bytes]:
+    """Return the values FIELD_0, FIELD_1, ...: a gap in the numbers ends the list."""
+    values = []
+    value = variables.get(field + b"_0")
+    while value is not None:
+        values.append(value)
+        value = variables.get(field + b"_%d" % len(values))
+    return values
+
+
+def _refuse_two_spellings(values: Mapping[bytes, list[bytes]]) -> None:
+    """ARC looks claims up without regard to case and takes the first: then nobody can tell whose value it shows."""
+    seen: dict[bytes, bytes] = {}
+    for name in values:
+        folded = name.lower()
+        if folded in seen or (folded in _STANDARD and name != folded):
+            raise TokenError(f"token: the claim {_shown(folded)} is there in another spelling")
+        seen[folded] = name
+
+
+def _may_be_a_name(value: bytes) -> bool:
+    """Tell whether a value may be the rest of a claim's name: `_<digits>=` is where ARC puts the border."""
+    equals = value.find(b"=")
+    while equals >= 0:
+        digits = equals
+        while digits and value[digits - 1 : digits].isdigit():
+            digits -= 1
+        if digits < equals and value[digits - 1 : digits] == b"_":
+            return True
+        equals = value.find(b"=", equals + 1)
+    return False
+
+
+def _one(variables: Mapping[bytes, bytes], field: bytes, claim: list[bytes] | None) -> list[bytes]:
+    """Return the value of a claim that may have one only; ARC shows the first string of an array there."""
+    shown = variables.get(field, b"")
+    if claim is None:
+        return [shown] if shown else []
+    if claim != [shown]:
+        raise TokenError(f"token: {_shown(field)} is not what the claim says, or the claim is a list")
+    return claim
+
+
+def _several(variables: Mapping[bytes, bytes], field: bytes, claim: list[bytes] | None) -> list[bytes]:
+    shown = _indexed(variables, field)
+    if claim is None:
+        return shown
+    if [value for value in claim if value] != [value for value in shown if value]:
+        raise TokenError(f"token: {_shown(field)} is not what the claim says")
+    return claim
+
+
+def _scope(variables: Mapping[bytes, bytes], claim: list[bytes] | None) -> list[bytes]:
+    words = _indexed(variables, b"SCOPE")
+    if claim is None:
+        return [b" ".join(words)] if words else []
+    if len(claim) == 1 and [word for word in claim[0].split(b" ") if word] != words:
+        raise TokenError("token: SCOPE is not what the claim says")
+    return claim
+
+
+def _put(members: dict[str, object], name: bytes, raw: list[bytes]) -> None:
+    """Add a claim: ARC shows a string and an array with one member alike, so one value is a string."""
+    # A byte that is no UTF-8 becomes half a surrogate pair, which counts as a control character from here on.
+    values = [value.decode("utf-8", "surrogateescape") for value in raw]
+    if values:
+        members[name.decode("utf-8", "surrogateescape")] = values if len(values) > 1 else values[0]
+
+
+def _refuse_certificate(identity: bytes | None, members: Mapping[str, object]) -> None:
+    """A-REX gives the job to X509_SUBJECT_NAME, which is a certificate's if one came with the token."""
+    issuer, subject = members.get("iss"), members.get("sub")
+    if identity is None or issuer is None:
+        return
+    if identity.decode("utf-8", "surrogateescape") != f"{issuer}/{subject}":
+        raise TokenRefused("token: a certificate came with it, and the job would belong to that")
+
+
+def _shown(name: bytes) -> str:
+    return ascii(name.decode("utf-8", "backslashreplace"))

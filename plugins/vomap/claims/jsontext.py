@@ -1,0 +1,65 @@
+"""JSON as RFC 8259 has it, read strictly and with next to no imports.
+
+The scanner is the one in C beneath the standard library's `json`; that module itself, which brings the regex
+engine, is imported only where the scanner is missing.
+"""
+
+from __future__ import annotations
+
+try:
+    from _json import make_scanner
+except ImportError:  # pragma: no cover - an interpreter without the C scanner
+    make_scanner = None  # type: ignore[assignment,misc]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import NoReturn
+
+_BLANKS = " \t\n\r"
+
+
+def _no_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a key occurs twice")
+    return members
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+class _Settings:
+    strict = True
+    object_hook = None
+    object_pairs_hook = staticmethod(_no_duplicates)
+    parse_float = float
+    parse_int = int
+    parse_constant = staticmethod(_no_constant)
+
+
+def parse_json(text: str) -> object:
+    """Return the value that a JSON text holds, objects as dicts, arrays as lists.
+
+    Raises ValueError for anything that is no JSON, for a key that occurs twice in one object, for NaN and
+    Infinity, and for nesting deeper than the interpreter's stack.
+    """
+    start = len(text) - len(text.lstrip(_BLANKS))
+    try:
+        value, end = _scanner()(text, start)
+    except StopIteration:
+        raise ValueError("no JSON value where one is expected") from None
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+    if text[end:].strip(_BLANKS):
+        raise ValueError("text after the JSON value")
+    return value
+
+
+def _scanner() -> Callable[[str, int], tuple[object, int]]:
+    if make_scanner is not None:
+        return make_scanner(_Settings)  # type: ignore[arg-type]
+    import json
+
+    return json.JSONDecoder(object_pairs_hook=_no_duplicates, parse_constant=_no_constant).raw_decode

@@ -1,0 +1,154 @@
+"""Groups and roles, whatever dialect the token speaks, as VOMS FQANs.
+
+Sources: WLCG profile v1.3 (wlcg.groups), AARC-G002 and AARC-G069 (entitlements).
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from vomap.claims.claims import Claims
+
+GROUPS_CLAIM = "wlcg.groups"
+ENTITLEMENT_CLAIMS = ("entitlements", "eduperson_entitlement")
+
+_UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+_HEX = frozenset("0123456789ABCDEFabcdef")
+
+
+class Membership:
+    """A group and perhaps a role in it: `/cms/pilots`, `/vo.example.org/sub/Role=pilot`."""
+
+    __slots__ = ("group", "role")
+
+    def __init__(self, group: str, role: str | None) -> None:
+        """Take a group such as `/cms/pilots` and the role in exactly that group, if any."""
+        self.group = group
+        self.role = role
+
+    @property
+    def fqan(self) -> str:
+        """The membership as VOMS writes it."""
+        return self.group if self.role is None else f"{self.group}/Role={self.role}"
+
+    @property
+    def root(self) -> str:
+        """The first part of the group, which is the VO's name in the token."""
+        return self.group.split("/", 2)[1]
+
+
+class EntitlementForm:
+    """How an issuer writes its entitlements: namespace, authority, and whether those in `scope` count."""
+
+    __slots__ = ("authority", "in_scope", "namespace")
+
+    def __init__(self, namespace: str, authority: str | None, *, in_scope: bool) -> None:
+        """Take the declared namespace (`urn:mace:egi.eu`) and authority (`aai.egi.eu`, or None)."""
+        self.namespace = normalise_percent(namespace).lower()
+        self.authority = authority
+        self.in_scope = in_scope
+
+
+def read_memberships(claims: Claims, form: EntitlementForm | None, passed_over: list[str]) -> list[Membership]:
+    """Return the token's memberships in its own order, each once.
+
+    Groups come first, then entitlements under their new and their old name. Without `form` entitlements say
+    nothing. What is no membership is told in `passed_over`.
+    """
+    found: dict[str, Membership] = {}
+    for value in claims.values(GROUPS_CLAIM):
+        for item in value.split(","):
+            _keep(found, parse_fqan(item.strip(" ")), item, passed_over)
+    if form is not None:
+        for value in _entitlements(claims, form):
+            _keep(found, parse_entitlement(value, form), value, passed_over)
+    return list(found.values())
+
+
+def parse_fqan(text: str) -> Membership | None:
+    """Return the membership that a group of `wlcg.groups` names, or None if it is no legal FQAN.
+
+    One trailing slash, `/Role=NULL` and `/Capability=NULL` are dropped.
+    """
+    if text[:1] != "/":
+        return None
+    parts = text[1:-1].split("/") if text.endswith("/") else text[1:].split("/")
+    if parts[-1] == "Capability=NULL":
+        parts.pop()
+    role = parts.pop()[5:] if parts and parts[-1].startswith("Role=") else None
+    return _membership(parts, role)
+
+
+def parse_entitlement(value: str, form: EntitlementForm) -> Membership | None:
+    """Return the membership that an entitlement names, or None if it names none that this issuer may assert.
+
+    `urn:mace:egi.eu:group:vo.example.org:sub:role=pilot#aai.egi.eu` is `/vo.example.org/sub/Role=pilot`
+    (AARC-G069 section 2; the authority may be left out, but may not be another than the declared one).
+    """
+    name, mark, authority = value.partition("#")
+    if mark and authority != form.authority:
+        return None
+    name = normalise_percent(name)
+    length = len(form.namespace)
+    namespace = name[:length]
+    # Only ASCII has case here: a Kelvin sign is no `k`.
+    if not namespace.isascii() or namespace.lower() != form.namespace or name[length : length + 7] != ":group:":
+        return None
+    parts = name[length + 7 :].split(":")
+    role = parts.pop()[5:] if parts[-1].startswith("role=") else None
+    if any(part.startswith("role=") for part in parts):
+        return None
+    return _membership(parts, role)
+
+
+def normalise_percent(text: str) -> str:
+    """Write percent-encoding in one way (RFC 3986 section 6.2.2): hex in upper case, unreserved characters decoded.
+
+    A `%` that begins no encoding stays what it is.
+    """
+    head, *rest = text.split("%")
+    done = [head]
+    for piece in rest:
+        if piece[:1] in _HEX and piece[1:2] in _HEX:
+            character = chr(int(piece[:2], 16))
+            done.append(character if character in _UNRESERVED else "%" + piece[:2].upper())
+            done.append(piece[2:])
+        else:
+            done.append("%" + piece)
+    return "".join(done)
+
+
+def _entitlements(claims: Claims, form: EntitlementForm) -> list[str]:
+    values = [value for name in ENTITLEMENT_CLAIMS for value in claims.values(name)]
+    if form.in_scope:
+        for word in (claims.text("scope") or "").split(" "):
+            name, _, value = word.partition(":")
+            if name in ENTITLEMENT_CLAIMS and value:
+                values.append(value)
+    return values
+
+
+def _membership(parts: list[str], role: str | None) -> Membership | None:
+    if role == "NULL":
+        role = None
+    named = parts if role is None else [*parts, role]
+    if not parts or not all(_is_component(part) for part in named):
+        return None
+    return Membership("/" + "/".join(parts), role)
+
+
+def _is_component(part: str) -> bool:
+    """Nobody can name a subgroup `Role=pilot`, hide one in a slash, or climb out of one."""
+    return (
+        part not in ("", ".", "..")
+        and "/" not in part
+        and not part.startswith(("Role=", "Capability="))
+        and not any(mark.isspace() for mark in part)
+    )
+
+
+def _keep(found: dict[str, Membership], membership: Membership | None, text: str, passed_over: list[str]) -> None:
+    if membership is None:
+        passed_over.append(f"{text!a} is no membership")
+    else:
+        found.setdefault(membership.fqan, membership)

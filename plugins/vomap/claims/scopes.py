@@ -1,0 +1,55 @@
+"""Scopes: what the token lets its bearer do.
+
+Sources: WLCG profile v1.3 sections 2.2.1 and 3.1, SciTokens claims 2.0; HTCondor's reading of them is
+src/condor_utils/condor_scitokens.cpp, measured on 23.9.6.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from vomap.claims.claims import Claims
+
+_ALL_OF_WRITE = frozenset({"compute.create", "compute.modify", "compute.cancel"})
+COMPUTING = _ALL_OF_WRITE | {"compute.read", "condor:/READ", "condor:/WRITE"}
+
+
+def read_scopes(claims: Claims) -> list[str]:
+    """Return the words of `scope`; only blanks part them, as on both CEs."""
+    return [word for word in (claims.text("scope") or "").split(" ") if word]
+
+
+def may_compute(scopes: Iterable[str]) -> bool:
+    """Tell whether any scope lets the token do something with jobs."""
+    return not COMPUTING.isdisjoint(scopes)
+
+
+def refused_levels(claims: Claims, scopes: Iterable[str]) -> list[str]:
+    """Return which of HTCondor's levels WRITE and READ it will refuse, whatever account the bearer gets.
+
+    In a SciToken (`ver`) HTCondor passes `compute.*` over.
+    """
+    held = set(scopes)
+    scitoken = claims.text("ver") is not None and claims.text("wlcg.ver") is None
+    write = "condor:/WRITE" in held or (not scitoken and held >= _ALL_OF_WRITE)
+    read = write or "condor:/READ" in held or (not scitoken and "compute.read" in held)
+    return [level for level, granted in (("WRITE", write), ("READ", read)) if not granted]
+
+
+def is_safe(scope: str) -> bool:
+    """Tell whether no part of a scope's path is `.` or `..`, plain or percent-encoded."""
+    return not any(part.replace("%2e", ".").replace("%2E", ".") in (".", "..") for part in scope.split("/")[1:])
+
+
+def storage_root(scope: str) -> str | None:
+    """Return the first part of the path of a storage scope (`storage.*`, `read`, `write`), which is a VO's name.
+
+    None if it is another scope, or if its path begins with no name.
+    """
+    capability, _, path = scope.partition(":")
+    if not (capability in ("read", "write") or capability.startswith("storage.")):
+        return None
+    parts = path.split("/", 2)
+    return parts[1] or None if len(parts) > 1 and not parts[0] and is_safe(scope) else None

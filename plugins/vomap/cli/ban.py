@@ -1,0 +1,161 @@
+"""`vomap ban`: keep somebody out, now; say who is out; let them in again."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from vomap.built.files import replace_file
+from vomap.built.store import bans_beside, write_bans
+from vomap.cli.loading import BANS_FOLDER, UsageError, add_json, add_policy, load_bans, print_findings, print_json
+from vomap.mapfile.ban_file import NAME, with_ban, without_lines
+from vomap.mapfile.compose import Mapfile, compose_bans, read_sources
+from vomap.mapfile.entries import CONDITIONS
+from vomap.mapfile.findings import Findings
+from vomap.mapfile.times import written
+from vomap.policy.model import Ban
+
+HELP = "add, list and lift bans, and build them at once"
+
+_EXAMPLES = f"""\
+examples:
+  vomap ban add --vo CMS --subject 0d15ea5e-0000-4000-8000-00000000beef --reason 'leaked key (T-123)' --until 2026-12-31
+  vomap ban list
+  vomap ban lift --vo CMS --subject 0d15ea5e-0000-4000-8000-00000000beef
+
+`add` and `lift` edit {NAME} in the folder of bans and build the bans; the policy is not touched."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.epilog = _EXAMPLES
+    parser.add_argument("action", choices=("add", "list", "lift"), help="what to do")
+    for key in CONDITIONS:
+        if key == "claim":
+            parser.add_argument("--claim", action="append", metavar="NAME=PATTERN", help="a claim of the token")
+        else:
+            parser.add_argument(f"--{key}", action="append", metavar=key.upper(), help=f"the token's {key}")
+    parser.add_argument("--reason", metavar="TEXT", help="why, on one line; who is refused reads it nowhere")
+    parser.add_argument("--until", metavar="TIME", help="the last day (2026-12-31) or second that the ban holds, UTC")
+    parser.add_argument("--bans", default=BANS_FOLDER, metavar="FOLDER", help=f"the bans (default: {BANS_FOLDER})")
+    add_policy(parser, "the built policy whose bans are built")
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Add, list or lift bans."""
+    if args.action == "list":
+        return _list(args)
+    ban = _conditions(args)
+    if not ban:
+        raise UsageError(f"ban {args.action}: name at least one of {', '.join('--' + key for key in CONDITIONS)}")
+    return _add(args, ban) if args.action == "add" else _lift(args, ban)
+
+
+def _conditions(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the conditions of the command line as a ban's keys."""
+    ban: dict[str, Any] = {}
+    for key in CONDITIONS:
+        values = getattr(args, key.replace("-", "_"))
+        if values and key == "claim":
+            ban[key] = _claims(values)
+        elif values:
+            ban[key] = values[0] if len(values) == 1 else values
+    return ban
+
+
+def _claims(words: list[str]) -> dict[str, Any]:
+    claims: dict[str, Any] = {}
+    for word in words:
+        name, equals, pattern = word.partition("=")
+        if not equals:
+            raise UsageError(f"ban: --claim takes NAME=PATTERN, not {word!a}")
+        claims.setdefault(name, []).append(pattern)
+    return claims
+
+
+def _add(args: argparse.Namespace, ban: dict[str, Any]) -> int:
+    if not args.reason:
+        raise UsageError("ban add: say why, with --reason")
+    ban["reason"] = args.reason
+    if args.until:
+        ban["until"] = args.until
+    path = _own_file(args.bans)
+    return _put_in_place(args, with_ban(path.read_text("utf-8") if path.exists() else None, ban), "added")
+
+
+def _lift(args: argparse.Namespace, ban: dict[str, Any]) -> int:
+    """Take away the bans whose conditions are just these, of the file that `ban add` keeps."""
+    path = _own_file(args.bans)
+    _, document, findings = load_bans([args.bans])
+    findings.raise_errors()
+    wanted = compose_bans([Mapfile("", with_ban(None, {**ban, "reason": "lift"}))], Findings())["bans"][0]
+    places = [each["source"].rpartition(":") for each in document["bans"] if _bare(each) == _bare(wanted)]
+    own = {int(line) for file, _, line in places if file == str(path)}
+    others = [f"{file}:{line}" for file, _, line in places if file != str(path)]
+    if others:
+        print(f"written by hand, so take it away by hand: {', '.join(others)}")
+    if not own:
+        print("no ban has just these conditions" if not others else "nothing was changed")
+        return 1
+    code = _put_in_place(args, without_lines(path.read_text("utf-8"), own), "lifted")
+    return code or int(bool(others))
+
+
+def _put_in_place(args: argparse.Namespace, text: str | None, done: str) -> int:
+    """Check all bans with the new text of the kept file, write that, and build; nothing changes if they are refused."""
+    path, findings = _own_file(args.bans), Findings()
+    files = [each for each in read_sources([args.bans]) if each.path != str(path)]
+    if text is not None:
+        files = sorted([*files, Mapfile(str(path), text)], key=lambda each: each.path)
+    document = compose_bans(files, findings)
+    if findings.errors:
+        print_findings(findings.all)
+        print("nothing was changed")
+        return 1
+    if text is None:
+        os.unlink(path)
+    else:
+        replace_file(str(path), text.encode())
+    built = bans_beside(args.policy)
+    write_bans(built, document, sources={each.path: each.digest for each in files}, built=written(time.time()))
+    if args.json:
+        print_json({"done": done, "file": str(path), "built": built, "bans": len(document["bans"])})
+    else:
+        print(f"{done}; {len(document['bans'])} bans hold or will: {path} -> {built}")
+    return 0
+
+
+def _list(args: argparse.Namespace) -> int:
+    _, document, findings = load_bans([args.bans])
+    findings.raise_errors()
+    now = time.time()
+    if args.json:
+        print_json([{**ban, "holds": Ban(ban).holds_at(now)} for ban in document["bans"]])
+        return 0
+    for ban in document["bans"]:
+        told = ", ".join(f"{key} {_shown(ban[key])}" for key in CONDITIONS if key in ban)
+        until = f" until {written(ban['until'])}" if "until" in ban else ""
+        print(f"{ban['source']}: {told}{until}{'' if Ban(ban).holds_at(now) else ' (expired)'}: {ban['reason']}")
+    print(f"{len(document['bans'])} bans")
+    return 0
+
+
+def _own_file(folder: str) -> Path:
+    path = Path(folder)
+    if not path.is_dir():
+        raise UsageError(f"ban: {folder} is no folder")
+    return path / NAME
+
+
+def _bare(ban: dict[str, Any]) -> dict[str, Any]:
+    return {key: ban[key] for key in CONDITIONS if key in ban}
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={_shown(texts)}" for name, texts in value.items())
+    return " or ".join(value)

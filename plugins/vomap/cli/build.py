@@ -1,0 +1,158 @@
+"""`vomap build`: check, test, and put the policy and the bans where the callouts read them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from typing import Any
+
+from vomap.built.files import read_trusted, replace_file
+from vomap.built.store import POLICY_FILE, bans_beside, read_policy, write_bans, write_policy
+from vomap.cli.loading import (
+    BANS_FOLDER,
+    MAPFILES_FOLDER,
+    UsageError,
+    add_bans,
+    add_json,
+    add_mapfiles,
+    load_bans,
+    print_findings,
+    print_json,
+    result_json,
+)
+from vomap.errors import Error
+from vomap.mapfile.compose import Composition, Mapfile, compose, read_sources
+from vomap.mapfile.findings import Findings, Place
+from vomap.mapfile.policy_tests import run_tests
+from vomap.mapfile.times import written
+from vomap.policy.model import Bans
+
+HELP = "check, test, and write the built policy and the built bans"
+
+_EXAMPLES = """\
+examples:
+  vomap build                                      build what is in /etc/vomap for the CE
+  vomap build --mapfiles m.d --bans b.d --output p build elsewhere: writes p and p.bans
+  vomap build --rollback                           put the policy before the last one back; bans stay as they are
+
+The bans are built first and apart: no error in a mapfile and no failing test holds a ban back."""
+
+_PREVIOUS = ".previous"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.epilog = _EXAMPLES
+    add_mapfiles(parser)
+    add_bans(parser)
+    parser.add_argument(
+        "--output", default=POLICY_FILE, metavar="FILE", help=f"where to write the policy (default: {POLICY_FILE})"
+    )
+    parser.add_argument("--rollback", action="store_true", help="put the policy before the last one back")
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Build both; 1 if either is refused."""
+    if args.rollback:
+        return _rollback(args.output)
+    if args.mapfiles and not args.bans:
+        raise UsageError("build: name the bans too (--bans PATH; an empty folder is no bans)")
+    now = time.time()
+    report: dict[str, Any] = {}
+    bans = _build_bans(args, now, report)
+    built = _build_policy(args, bans, now, report)
+    if args.json:
+        print_json(report)
+    return 0 if built and bans is not None else 1
+
+
+def _build_bans(args: argparse.Namespace, now: float, report: dict[str, Any]) -> Bans | None:
+    """Build the bans; None if they are refused, and the built bans of before stay."""
+    path = bans_beside(args.output)
+    files, document, findings = load_bans(args.bans or [BANS_FOLDER])
+    report["bans"] = {"file": path, "findings": [finding.as_json() for finding in findings.all]}
+    if findings.errors:
+        _refuse("bans", findings, args.json)
+        return None
+    digest = write_bans(path, document, sources=_digests(files), built=written(now))
+    report["bans"].update(digest=digest, bans=len(document["bans"]))
+    _tell(args.json, f"bans: {len(document['bans'])} from {len(files)} files -> {path}")
+    return Bans(document, digest)
+
+
+def _build_policy(args: argparse.Namespace, bans: Bans | None, now: float, report: dict[str, Any]) -> bool:
+    findings = Findings()
+    mapfiles = read_sources(args.mapfiles or [MAPFILES_FOLDER])
+    composition = compose(mapfiles, findings)
+    _require_audience(composition, mapfiles, findings)
+    part = report["policy"] = {"file": args.output, "findings": [finding.as_json() for finding in findings.all]}
+    if findings.errors:
+        _refuse("policy", findings, args.json)
+        return False
+    print_findings([] if args.json else findings.all)
+    results = list(run_tests(composition, mapfiles, bans or Bans({"bans": []}, ""), now))
+    failed = [result for result in results if not result.passed]
+    part.update(tests=len(results), failed=[result_json(result) for result in failed])
+    for result in results:
+        if result.differences and not args.json:
+            print(result, file=sys.stderr)
+    if failed:
+        _tell(args.json, f"policy: refused, {len(failed)} of {len(results)} tests failed; the last built one stays")
+        return False
+    _keep_previous(args.output)
+    document = composition.document
+    part["digest"] = write_policy(args.output, document, sources=_digests(mapfiles), built=written(now))
+    _tell(
+        args.json,
+        f"policy: {len(document['rules'])} rules, {len(document['issuers'])} issuers, {len(results)} tests passed "
+        f"-> {args.output} ({part['digest'][:12]})",
+    )
+    return True
+
+
+def _require_audience(composition: Composition, mapfiles: list[Mapfile], findings: Findings) -> None:
+    if not mapfiles:
+        raise Error("there is no mapfile (*.yaml) to build from")
+    if not composition.has_audience and not findings.errors:
+        findings.error(
+            Place(mapfiles[0].path, 1, 1),
+            "no mapfile has `site: {audience: …}`; name the CE's audiences or `unchecked`",
+        )
+
+
+def _keep_previous(path: str) -> None:
+    """Keep the policy that is about to be replaced, if it is one that could be put back."""
+    if os.path.exists(path):
+        try:
+            read_policy(path)
+        except Error:
+            return
+        replace_file(path + _PREVIOUS, read_trusted(path))
+
+
+def _rollback(path: str) -> int:
+    """Exchange the policy and the one before it; bans are never rolled back."""
+    previous = read_policy(path + _PREVIOUS)
+    before, now = read_trusted(path + _PREVIOUS), read_trusted(path)
+    replace_file(path, before)
+    replace_file(path + _PREVIOUS, now)
+    print(f"policy: {path} is the one before again ({previous.digest[:12]}); bans are as they were")
+    return 0
+
+
+def _digests(mapfiles: list[Mapfile]) -> dict[str, str]:
+    return {mapfile.path: mapfile.digest for mapfile in mapfiles}
+
+
+def _refuse(what: str, findings: Findings, quiet: bool) -> None:
+    if not quiet:
+        print_findings(findings.all)
+    _tell(quiet, f"{what}: refused, {len(findings.errors)} errors; what was built before stays")
+
+
+def _tell(quiet: bool, sentence: str) -> None:
+    if not quiet:
+        print(sentence)

@@ -1,0 +1,38 @@
+"""`vomap check`: are the mapfiles and bans well formed."""
+
+from __future__ import annotations
+
+import argparse
+
+from vomap.cli.loading import add_bans, add_json, add_mapfiles, load, print_findings, print_json
+from vomap.mapfile.findings import ERROR
+
+HELP = "check mapfiles and bans, and change nothing"
+
+_EXAMPLES = """\
+examples:
+  vomap check                                      check what is in /etc/vomap
+  vomap check --mapfiles 10-site.yaml osg.yaml     check these files, in this order"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.epilog = _EXAMPLES
+    add_mapfiles(parser)
+    add_bans(parser)
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Tell every error and warning; 1 if there is an error."""
+    sources = load(args)
+    findings = sources.all_findings
+    errors = sum(finding.severity == ERROR for finding in findings)
+    if args.json:
+        print_json({"errors": errors, "findings": [finding.as_json() for finding in findings]})
+        return 1 if errors else 0
+    print_findings(findings)
+    rules = len(sources.composition.document["rules"])
+    files = len(sources.mapfiles) + len(sources.ban_files)
+    print(f"{files} files, {rules} rules, {len(sources.ban_document['bans'])} bans: {errors or 'no'} errors")
+    return 1 if errors else 0

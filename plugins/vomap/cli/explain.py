@@ -1,0 +1,123 @@
+"""`vomap explain`: one token, and how the decision about it comes about."""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import binascii
+import sys
+import time
+
+from vomap.accounts.names import confirm
+from vomap.built.store import bans_beside, document_digest, read_bans, read_policy
+from vomap.claims.claims import Claims
+from vomap.claims.payload import read_payload
+from vomap.claims.scopes import read_scopes, refused_levels
+from vomap.cli.loading import UsageError, add_bans, add_json, add_mapfiles, add_policy, load, print_json
+from vomap.errors import Error
+from vomap.mapfile.times import point_in_time, written
+from vomap.policy.decide import decide
+from vomap.policy.decision import ERROR, MAPPED, Decision, failed
+from vomap.policy.model import Bans, Policy
+
+HELP = "explain what becomes of one token, step by step"
+
+_EXAMPLES = """\
+examples:
+  vomap explain --claims '{"iss": "https://cilogon.org/mu2e", "sub": "mu2epilot@fnal.gov"}'
+  vomap explain --token - < token                  a token as it is; its signature is not verified here
+  vomap explain --mapfiles new.d --claims - < c    ask mapfiles instead of the built policy
+
+exit codes: 0 mapped, 1 declined or denied, 2 wrong usage, 3 an error"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.epilog = _EXAMPLES
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--claims", metavar="JSON|-", help="the token's payload; - reads it from standard input")
+    what.add_argument("--token", metavar="JWT|-", help="an encoded token; - reads it from standard input")
+    add_policy(parser, "the built policy to ask")
+    add_mapfiles(parser)
+    add_bans(parser)
+    parser.add_argument("--accounts", action="store_true", help="look the account up on this machine, too")
+    parser.add_argument("--at", metavar="TIME", help="decide as of 2026-12-31T12:00:00Z, say (default: now)")
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Explain one token; 0 if it is mapped, 1 if not, 3 if that cannot be decided."""
+    policy, bans = _policy_and_bans(args)
+    now = _time(args.at)
+    trace: list[str] = []
+    decision, notes = _decide(_payload(args), policy, bans, now, trace)
+    if args.accounts:
+        confirm(decision, policy.site.accounts)
+    if args.json:
+        members = decision.as_json(ce="none", time=written(now))
+        print_json({**members, "trace": trace, "notes": notes})
+    else:
+        _print(decision, trace, notes)
+    return 0 if decision.outcome == MAPPED else 3 if decision.outcome == ERROR else 1
+
+
+def _decide(payload: bytes, policy: Policy, bans: Bans, now: float, trace: list[str]) -> tuple[Decision, list[str]]:
+    try:
+        claims = read_payload(payload)
+    except Error as error:
+        return failed(str(error)), []
+    decision = decide(policy, bans, claims, now, trace)
+    return decision, _notes(decision, claims)
+
+
+def _notes(decision: Decision, claims: Claims) -> list[str]:
+    """Say what HTCondor makes of the scopes: an account is no authorization there."""
+    if decision.outcome != MAPPED:
+        return []
+    return [
+        f"mapped, but HTCondor will refuse {level}: the scopes do not grant it"
+        for level in refused_levels(claims, read_scopes(claims))
+    ]
+
+
+def _policy_and_bans(args: argparse.Namespace) -> tuple[Policy, Bans]:
+    if args.mapfiles:
+        sources = load(args)
+        sources.findings.raise_errors()
+        document = sources.composition.document
+        return Policy(document, document_digest(document)), sources.bans
+    if args.bans and len(args.bans) > 1:
+        raise UsageError("explain: without --mapfiles, --bans names one file of built bans")
+    return read_policy(args.policy), read_bans(args.bans[0] if args.bans else bans_beside(args.policy))
+
+
+def _payload(args: argparse.Namespace) -> bytes:
+    given: str = args.claims if args.claims is not None else args.token
+    content = sys.stdin.buffer.read() if given == "-" else given.encode("utf-8", "surrogateescape")
+    if args.claims is not None:
+        return content
+    parts = content.strip().split(b".")
+    if len(parts) != len(("header", "payload", "signature")):
+        raise UsageError("explain: --token takes three parts with dots between them")
+    try:
+        return base64.b64decode(parts[1] + b"=" * (-len(parts[1]) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        raise UsageError("explain: the token's payload is not base64url") from None
+
+
+def _time(given: str | None) -> float:
+    try:
+        return time.time() if given is None else float(point_in_time(given))
+    except ValueError:
+        raise UsageError(f"explain: --at: {given!a} is no time such as 2026-12-31T12:00:00Z") from None
+
+
+def _print(decision: Decision, trace: list[str], notes: list[str]) -> None:
+    for step in trace:
+        print(f"  {step}")
+    print(f"{decision.outcome}{f' to {decision.account}' if decision.account else ''}: {decision.reason}")
+    for name, value in (("VO", decision.vo), ("rule", decision.rule), ("source", decision.source)):
+        if value:
+            print(f"  {name}: {value}")
+    for note in notes:
+        print(f"  {note}")

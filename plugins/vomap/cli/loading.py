@@ -1,0 +1,119 @@
+"""The arguments that name mapfiles and bans, the same for every verb, and what is read from them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from vomap.built.store import POLICY_FILE, document_digest
+from vomap.errors import Error
+from vomap.mapfile.compose import Composition, Mapfile, compose, compose_bans, read_sources
+from vomap.mapfile.findings import Finding, Findings
+from vomap.mapfile.policy_tests import Result
+from vomap.policy.model import Bans
+
+MAPFILES_FOLDER = "/etc/vomap/mapfiles.d"
+BANS_FOLDER = "/etc/vomap/bans.d"
+
+
+class UsageError(Error):
+    """A command line whose words do not go together."""
+
+    exit_code = 2
+
+
+@dataclass
+class Sources:
+    """The mapfiles and the bans that a command line names, composed, with what was found in them."""
+
+    mapfiles: list[Mapfile]
+    composition: Composition
+    findings: Findings
+    ban_files: list[Mapfile] = field(default_factory=list)
+    ban_document: dict[str, Any] = field(default_factory=lambda: {"bans": []})
+    ban_findings: Findings = field(default_factory=Findings)
+
+    @property
+    def bans(self) -> Bans:
+        """The bans as the engine reads them. Raises MapfileError if they cannot be read."""
+        self.ban_findings.raise_errors()
+        return Bans(self.ban_document, document_digest(self.ban_document))
+
+    @property
+    def all_findings(self) -> list[Finding]:
+        """What was found in mapfiles and in bans."""
+        return self.findings.all + self.ban_findings.all
+
+
+def add_mapfiles(parser: argparse.ArgumentParser) -> None:
+    """Add `--mapfiles`."""
+    parser.add_argument(
+        "--mapfiles",
+        nargs="+",
+        metavar="PATH",
+        help=f"mapfiles, or folders of them, in their order (default: {MAPFILES_FOLDER})",
+    )
+
+
+def add_bans(parser: argparse.ArgumentParser) -> None:
+    """Add `--bans`."""
+    parser.add_argument(
+        "--bans",
+        nargs="+",
+        metavar="PATH",
+        help=f"files of bans, or folders of them (default: {BANS_FOLDER}, or none if --mapfiles is given)",
+    )
+
+
+def add_policy(parser: argparse.ArgumentParser, help_text: str) -> None:
+    """Add `--policy`."""
+    parser.add_argument("--policy", default=POLICY_FILE, metavar="FILE", help=f"{help_text} (default: {POLICY_FILE})")
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add `--json`."""
+    parser.add_argument("--json", action="store_true", help="print the answer as JSON, for programs")
+
+
+def load(args: argparse.Namespace) -> Sources:
+    """Read and compose what a command line names. Raises SourceError for what cannot be read."""
+    findings = Findings()
+    mapfiles = read_sources(args.mapfiles or [MAPFILES_FOLDER])
+    composition = compose(mapfiles, findings)
+    ban_paths = args.bans if args.bans or args.mapfiles else [BANS_FOLDER]
+    sources = Sources(mapfiles, composition, findings)
+    sources.ban_files, sources.ban_document, sources.ban_findings = load_bans(ban_paths or [])
+    return sources
+
+
+def load_bans(paths: Sequence[str]) -> tuple[list[Mapfile], dict[str, Any], Findings]:
+    """Read and compose files of bans. Raises SourceError for what cannot be read."""
+    findings = Findings()
+    files = read_sources(paths)
+    return files, compose_bans(files, findings), findings
+
+
+def print_findings(findings: Sequence[Finding]) -> None:
+    """Tell findings on standard error."""
+    for finding in findings:
+        print(finding, file=sys.stderr)
+
+
+def print_json(answer: object) -> None:
+    """Print an answer for programs."""
+    print(json.dumps(answer, indent=2, ensure_ascii=False))
+
+
+def result_json(result: Result) -> dict[str, object]:
+    """Return what became of one test, for programs."""
+    return {
+        "test": str(result.case.place),
+        "passed": result.passed,
+        "differences": list(result.differences),
+        "changed-by-ban": result.banned,
+        "reason": result.decision.reason,
+    }

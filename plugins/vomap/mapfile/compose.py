@@ -1,0 +1,252 @@
+"""Several mapfiles, in their order, composed to one policy; and the files of bans, apart."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vomap.errors import Error
+from vomap.mapfile.entries import audience_document, ban_document, issuer_document, pool_document, rule_document
+from vomap.mapfile.findings import Findings, Place, did_you_mean
+from vomap.mapfile.reader import Node, read_yaml
+from vomap.mapfile.schema import check_schema
+from vomap.mapfile.times import seconds
+
+_POLICY_KEYS = ("site", "issuers", "rules", "pools", "tests")
+_SUFFIX = ".yaml"
+NOBODYS_SITE: dict[str, Any] = {
+    "audience": None,
+    "serve": None,
+    "rename": {},
+    "accounts": {"must-exist": True, "minimum-uid": 1000, "never": []},
+    "maximum-lifetime": None,
+}
+
+
+class SourceError(Error):
+    """A file or folder that was named and cannot be read."""
+
+
+@dataclass(frozen=True)
+class Mapfile:
+    """One file's text, as it was read."""
+
+    path: str
+    text: str
+
+    @property
+    def digest(self) -> str:
+        """The sha256 of the text."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Case:
+    """One test of a mapfile: a token, what is expected of it, and when."""
+
+    place: Place
+    token: dict[str, Any]
+    expect: dict[str, Any]
+    at: str | None
+    alone: bool
+
+
+@dataclass
+class Composition:
+    """What mapfiles say together: the policy's document, the tests, and each file's own document by its path."""
+
+    document: dict[str, Any]
+    cases: list[Case] = field(default_factory=list)
+    has_audience: bool = False
+
+
+def read_sources(paths: Iterable[str]) -> list[Mapfile]:
+    """Read mapfiles: a file as it is, a folder's `*.yaml` in the order of their names.
+
+    Raises SourceError for what cannot be read, and for a path that is neither.
+    """
+    return [_read(path) for named in paths for path in _expand(Path(named))]
+
+
+def compose(mapfiles: Sequence[Mapfile], findings: Findings) -> Composition:
+    """Compose mapfiles to a policy; every error goes to `findings`, and what is returned then is not to be used."""
+    composer = _Composer(findings)
+    for mapfile in mapfiles:
+        root = _read_root(mapfile, findings)
+        if root is not None:
+            composer.add(*root)
+    return composer.finish()
+
+
+def compose_bans(files: Sequence[Mapfile], findings: Findings) -> dict[str, Any]:
+    """Compose files of bans to the bans' document; errors go to `findings`."""
+    bans: list[dict[str, Any]] = []
+    for mapfile in files:
+        root = _read_root(mapfile, findings)
+        if root is None:
+            continue
+        node, _ = root
+        for key in _POLICY_KEYS:
+            if key in node.keys:
+                findings.error(node.keys[key], f"`{key}` is no part of a file of bans; write it to a mapfile")
+        bans += [ban_document(ban, findings) for ban in _mappings(node.member("bans"))]
+    return {"bans": bans}
+
+
+def _expand(path: Path) -> list[Path]:
+    try:
+        if not path.is_dir():
+            return [path]
+        entries = sorted(path.iterdir())
+    except OSError as error:
+        raise SourceError(f"{path}: {error.strerror}") from None
+    return [entry for entry in entries if entry.suffix == _SUFFIX and not entry.name.startswith(".")]
+
+
+def _read(path: Path) -> Mapfile:
+    try:
+        return Mapfile(str(path), path.read_bytes().decode("utf-8"))
+    except OSError as error:
+        raise SourceError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise SourceError(f"{path}: byte {error.start} is no UTF-8; save the file as UTF-8") from None
+
+
+def _read_root(mapfile: Mapfile, findings: Findings) -> tuple[Node, Any] | None:
+    node = read_yaml(mapfile.text, mapfile.path, findings)
+    if node is None:
+        return None
+    if not isinstance(node.value, dict):
+        findings.error(node.place, "a mapfile is a mapping; it begins with `mapfile: 1`")
+        return None
+    return node, check_schema(node, findings)
+
+
+class _Composer:
+    """The policy so far."""
+
+    def __init__(self, findings: Findings) -> None:
+        self._findings = findings
+        self._site: dict[str, Any] = {}
+        self._site_places: dict[str, Place] = {}
+        self._issuers: dict[str, dict[str, Any] | None] = {}
+        self._issuer_places: dict[str, Place] = {}
+        self._rules: list[dict[str, Any]] = []
+        self._pools: dict[str, dict[str, Any]] = {}
+        self._pool_places: dict[str, Place] = {}
+        self._pool_uses: list[Node] = []
+        self._cases: list[Case] = []
+
+    def add(self, root: Node, plain: Any) -> None:
+        """Add one file, later than those before it."""
+        if "bans" in root.keys:
+            self._findings.error(root.keys["bans"], "bans are no part of a mapfile; write them to a file in bans.d")
+        self._add_site(root.member("site"), plain.get("site"))
+        self._add_issuers(root.member("issuers"), plain.get("issuers"))
+        self._add_rules(root.member("rules"))
+        self._add_pools(root.member("pools"))
+        self._add_tests(root.member("tests"), plain.get("tests"))
+
+    def finish(self) -> Composition:
+        for node in self._pool_uses:
+            if node.value not in self._pools:
+                hint = did_you_mean(str(node.value), self._pools)
+                self._findings.error(node.place, f"`pool`: there is no pool {node.value!a}{hint}")
+        document = {
+            "site": {**NOBODYS_SITE, **self._site},
+            "issuers": self._issuers,
+            "rules": self._rules,
+            "pools": self._pools,
+        }
+        return Composition(document, self._cases, has_audience="audience" in self._site)
+
+    def _add_site(self, node: Node | None, plain: Any) -> None:
+        for key, place, value in _members(node):
+            if key in self._site_places:
+                first = self._site_places[key]
+                self._findings.error(place, f"`site: {key}` is in {first.file}:{first.line} already")
+            else:
+                self._site_places[key] = place
+                self._site[key] = self._site_value(key, value, plain[key])
+
+    def _site_value(self, key: str, node: Node, plain: Any) -> Any:
+        if key == "audience":
+            return audience_document(node)
+        if key == "maximum-lifetime":
+            return _in_seconds(plain)
+        if key == "accounts" and isinstance(plain, dict):
+            never = node.member("never")
+            names = [item.value for item in never.items()] if never else []
+            return {**NOBODYS_SITE["accounts"], **plain, "never": names}
+        return [item.value for item in node.items()] if key == "serve" else plain
+
+    def _add_issuers(self, node: Node | None, plain: Any) -> None:
+        """Add what is declared of issuers; the earliest declaration of each holds as a whole."""
+        for url, place, declared in _members(node):
+            if url in self._issuers:
+                first = self._issuer_places[url]
+                self._findings.warn(place, f"{url} is declared in {first.file}:{first.line}, which holds")
+                continue
+            self._issuer_places[url] = place
+            self._issuers[url] = issuer_document(declared, plain[url], self._findings)
+
+    def _add_rules(self, node: Node | None) -> None:
+        names: dict[Any, Place] = {}
+        for rule in _mappings(node):
+            document = rule_document(rule, self._findings)
+            self._rules.append(document)
+            name = document.get("name")
+            if name in names:
+                self._findings.error(
+                    rule.place, f"`name`: {name} is the name of the rule in line {names[name].line} too"
+                )
+            names.setdefault(name, rule.place)
+            pool = rule.member("pool")
+            if pool is not None:
+                self._pool_uses.append(pool)
+
+    def _add_pools(self, node: Node | None) -> None:
+        for name, place, pool in _members(node):
+            if name in self._pools:
+                first = self._pool_places[name]
+                self._findings.error(place, f"pool {name} is in {first.file}:{first.line} already")
+            self._pool_places[name] = place
+            self._pools[name] = pool_document(pool, self._findings)
+
+    def _add_tests(self, node: Node | None, plain: Any) -> None:
+        for test, values in zip(_items(node), plain or ()):
+            if isinstance(values, dict) and "token" in values and "expect" in values:
+                expect = values["expect"]
+                case = Case(
+                    test.place,
+                    values["token"],
+                    expect if isinstance(expect, dict) else {"outcome": expect},
+                    values.get("at"),
+                    alone=values.get("alone", False),
+                )
+                self._cases.append(case)
+
+
+def _members(node: Node | None) -> list[tuple[str, Place, Node]]:
+    """Return the members of a mapping, each with its key's place."""
+    if node is None or not isinstance(node.value, dict):
+        return []
+    return [(key, node.keys[key], value) for key, value in node.value.items()]
+
+
+def _items(node: Node | None) -> list[Node]:
+    return node.value if node is not None and isinstance(node.value, list) else []
+
+
+def _mappings(node: Node | None) -> list[Node]:
+    return [item for item in _items(node) if isinstance(item.value, dict)]
+
+
+def _in_seconds(duration: Any) -> int | None:
+    try:
+        return seconds(str(duration))
+    except ValueError:
+        return None  # the schema has told it

@@ -1,0 +1,85 @@
+"""What is found in mapfiles: errors and warnings, each with its place."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+from vomap.errors import Error
+
+ERROR, WARNING = "error", "warning"
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """A place in a mapfile; lines and columns count from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        """Write the place as compilers do."""
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One error or warning."""
+
+    place: Place
+    message: str
+    severity: str = ERROR
+
+    def __str__(self) -> str:
+        """Write the finding on one line."""
+        mark = "" if self.severity == ERROR else f"{self.severity}: "
+        return f"{self.place}: {mark}{self.message}"
+
+    def as_json(self) -> dict[str, object]:
+        """Return the finding's members."""
+        return {**asdict(self.place), "severity": self.severity, "message": self.message}
+
+
+class Findings:
+    """All findings of a run, in the order in which they were made."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self.all: list[Finding] = []
+
+    def error(self, place: Place, message: str) -> None:
+        """Add an error."""
+        self.all.append(Finding(place, message))
+
+    def warn(self, place: Place, message: str) -> None:
+        """Add a warning."""
+        self.all.append(Finding(place, message, WARNING))
+
+    @property
+    def errors(self) -> list[Finding]:
+        """The errors alone."""
+        return [finding for finding in self.all if finding.severity == ERROR]
+
+    def raise_errors(self) -> None:
+        """Raise MapfileError if there is any error."""
+        if self.errors:
+            raise MapfileError(self.errors)
+
+
+class MapfileError(Error):
+    """Mapfiles that cannot be a policy; `findings` holds every error."""
+
+    exit_code = 1
+
+    def __init__(self, findings: list[Finding]) -> None:
+        """Take the errors."""
+        super().__init__("\n".join(map(str, findings)))
+        self.findings = findings
+
+
+def did_you_mean(word: str, legal: Iterable[str]) -> str:
+    """Return a hint that names the nearest legal word, or nothing if none is near."""
+    near = difflib.get_close_matches(word, list(legal), n=1)
+    return f"; did you mean `{near[0]}`?" if near else ""

@@ -1,0 +1,90 @@
+"""The tests that mapfiles hold: run them against the policy that the mapfiles compose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vomap.claims.claims import TokenError, read_claims
+from vomap.mapfile.compose import NOBODYS_SITE, Case, Composition, Mapfile, compose
+from vomap.mapfile.findings import Findings
+from vomap.mapfile.times import point_in_time
+from vomap.policy.decide import decide
+from vomap.policy.decision import MAPPED, Decision, failed
+from vomap.policy.model import Bans, Policy
+
+_FIELDS = ("outcome", "account", "pool", "rule", "vo")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one test; `differences` is empty if all was as expected."""
+
+    case: Case
+    decision: Decision
+    differences: tuple[str, ...]
+    banned: bool = False
+
+    @property
+    def passed(self) -> bool:
+        """Whether the test holds; a ban that falsifies it is told, but is no failure."""
+        return not self.differences or self.banned
+
+    def __str__(self) -> str:
+        """Say what was expected and what came instead, on one line."""
+        if not self.differences:
+            return f"{self.case.place}: passed"
+        kind = "warning: a ban changes what this test expects" if self.banned else "test failed"
+        return f"{self.case.place}: {kind}: {'; '.join(self.differences)} ({self.decision.reason})"
+
+
+def run_tests(composition: Composition, mapfiles: Sequence[Mapfile], bans: Bans, now: float) -> Iterator[Result]:
+    """Run every test of a composition, in order.
+
+    A test marked `alone` is judged by its own file, as if no site had linked it. The others are judged by the whole
+    policy, first without bans: what only a ban changes is no mistake of the policy.
+    """
+    whole = Policy(composition.document, "")
+    alone: dict[str, Policy] = {}
+    nobody = Bans({"bans": []}, "")
+    for case in composition.cases:
+        at = now if case.at is None else point_in_time(case.at)
+        if case.alone:
+            if case.place.file not in alone:
+                alone[case.place.file] = _policy_alone(case.place.file, mapfiles)
+            yield _judge(case, alone[case.place.file], nobody, at)
+            continue
+        result = _judge(case, whole, nobody, at)
+        if result.passed:
+            under_bans = _judge(case, whole, bans, at)
+            result = Result(case, under_bans.decision, under_bans.differences, banned=bool(under_bans.differences))
+        yield result
+
+
+def _policy_alone(file: str, mapfiles: Sequence[Mapfile]) -> Policy:
+    document = compose([each for each in mapfiles if each.path == file], Findings()).document
+    return Policy({**document, "site": NOBODYS_SITE}, "")
+
+
+def _judge(case: Case, policy: Policy, bans: Bans, at: float) -> Result:
+    decision = _decide(case.token, policy, bans, at)
+    differences = tuple(
+        f"expected {field} {case.expect[field]}, got {getattr(decision, field) or 'none'}"
+        for field in _FIELDS
+        if field in case.expect and not _same(field, case.expect[field], getattr(decision, field))
+    )
+    if "outcome" not in case.expect and decision.outcome != MAPPED:
+        differences = (f"expected mapped, got {decision.outcome}", *differences)
+    return Result(case, decision, differences)
+
+
+def _same(field: str, expected: str, got: str | None) -> bool:
+    return got is not None and (expected.lower() == got.lower() if field == "vo" else expected == got)
+
+
+def _decide(token: dict[str, Any], policy: Policy, bans: Bans, at: float) -> Decision:
+    try:
+        return decide(policy, bans, read_claims(token), at)
+    except TokenError as error:
+        return failed(str(error))

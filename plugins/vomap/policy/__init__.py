@@ -1,0 +1,1 @@
+"""What the site decides: the policy, its bans, and the decision for one token. Pure; no clock, no files."""

@@ -1,0 +1,75 @@
+"""Which account names may be answered at all; whether such an account exists is not asked here."""
+
+from __future__ import annotations
+
+from vomap.policy.patterns import is_word
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+LONGEST = 32
+
+
+class AccountLimits:
+    """What the site demands of every account: that it exists, its least uid, and names that are never answered."""
+
+    __slots__ = ("minimum_uid", "must_exist", "never")
+
+    def __init__(self, *, must_exist: bool, minimum_uid: int, never: Iterable[str]) -> None:
+        """Take the site's `accounts`."""
+        self.must_exist = must_exist
+        self.minimum_uid = minimum_uid
+        self.never = frozenset(never)
+
+    def refusal(self, account: str) -> str | None:
+        """Return why an account's name may not be answered, or None if it may."""
+        if not is_account(account):
+            return f"{account!a} is no legal account name"
+        if account == "root":
+            return "root is never answered"
+        return f"the site never answers {account}" if account in self.never else None
+
+
+class Pool:
+    """The accounts of a pool, each written out or as a range: `ex{001..200}`."""
+
+    __slots__ = ("ranges",)
+
+    def __init__(self, accounts: Sequence[str]) -> None:
+        """Take the texts of `accounts`. Raises ValueError for one that is no account and no range of accounts."""
+        self.ranges = tuple(_range(text) for text in accounts)
+
+    def holds(self, account: str) -> bool:
+        """Tell whether an account is one of the pool's."""
+        return any(_in_range(account, *bounds) for bounds in self.ranges)
+
+
+def is_account(name: str) -> bool:
+    """Tell whether a name is `[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}` and not digits alone."""
+    return is_word(name) and len(name) <= LONGEST and not name.isdigit()
+
+
+def _range(text: str) -> tuple[str, str, str, str]:
+    """Return what stands before the number, the first and the last number (of equal length), and what stands after."""
+    before, mark, rest = text.partition("{")
+    numbers, end, after = rest.partition("}")
+    first, dots, last = numbers.partition("..")
+    if not mark:
+        first = last = ""
+    elif not (end and dots and _is_number(first) and _is_number(last) and len(first) == len(last) and first <= last):
+        raise ValueError(f"{text!a}: a range is two numbers of the same length, the smaller first: ex{{001..200}}")
+    if not is_account(before + first + after):
+        raise ValueError(f"{text!a} is no legal account name")
+    return before, first, last, after
+
+
+def _in_range(account: str, before: str, first: str, last: str, after: str) -> bool:
+    number = account[len(before) : len(account) - len(after)]
+    if before + number + after != account:
+        return False
+    return len(number) == len(first) and (not number or _is_number(number)) and first <= number <= last
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()

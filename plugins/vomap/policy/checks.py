@@ -1,0 +1,78 @@
+"""The site's own checks of a token: neither HTCondor nor ARC makes all of them, so somebody must."""
+
+from __future__ import annotations
+
+from vomap.claims.scopes import may_compute
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from vomap.claims.claims import Claims
+    from vomap.policy.model import Issuer, Site
+
+LIFETIME = "lifetime"
+
+
+def failures(site: Site, issuer: Issuer, claims: Claims, scopes: Sequence[str]) -> Iterator[str]:
+    """Yield the reason of each check that the token fails, the most basic first."""
+    for reason in (
+        _subject(claims),
+        _audience(issuer, claims),
+        _computing(issuer, scopes),
+        _lifetime(site, claims),
+        _version(claims),
+    ):
+        if reason is not None:
+            yield reason
+
+
+def unchecked(site: Site, claims: Claims) -> list[str]:
+    """Return the checks that the site asks for and this CE does not show enough to make."""
+    return [LIFETIME] if site.maximum_lifetime is not None and not _times_shown(claims) else []
+
+
+def _subject(claims: Claims) -> str | None:
+    return None if claims.text("sub") else "subject: the token names nobody"
+
+
+def _audience(issuer: Issuer, claims: Claims) -> str | None:
+    audience = claims.values("aud")
+    if issuer.audience is None or not issuer.audience.isdisjoint(audience):
+        return None
+    if audience:
+        return f"audience: the token is for {', '.join(map(ascii, audience))}, not for this site"
+    return None if issuer.accept_without_audience else "audience: the token does not say for whom it is"
+
+
+def _computing(issuer: Issuer, scopes: Sequence[str]) -> str | None:
+    if issuer.accept_without_compute or may_compute(scopes):
+        return None
+    return "computing: no scope of the token lets it do anything with jobs"
+
+
+def _lifetime(site: Site, claims: Claims) -> str | None:
+    if site.maximum_lifetime is None or not _times_shown(claims):
+        return None
+    expires, issued = claims.times["exp"], claims.times["iat"]
+    if expires is None or issued is None:
+        return "lifetime: exp or iat is no number"
+    lifetime = expires - issued
+    if lifetime > site.maximum_lifetime:
+        return f"lifetime: the token lives for {lifetime} s, the site accepts {site.maximum_lifetime} s"
+    return None
+
+
+def _times_shown(claims: Claims) -> bool:
+    return "exp" in claims.times and "iat" in claims.times
+
+
+def _version(claims: Claims) -> str | None:
+    """Refuse an unknown major version and accept a newer minor one (WLCG profile v1.3 section 3.1)."""
+    version = claims.text("wlcg.ver")
+    if version is None:
+        return None
+    major, dot, minor = version.partition(".")
+    if dot and major == "1" and minor.isascii() and minor.isdigit():
+        return None
+    return f"version: wlcg.ver is {version!a}, not 1.x"

@@ -1,0 +1,149 @@
+"""Patterns: literal text, `*` within one part, `/**` at the end, `<name>` for one word. Matching takes linear time."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from vomap.claims.memberships import Membership
+
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
+WORD = _LETTERS + ".-"
+_CAPTURE_NAME = "abcdefghijklmnopqrstuvwxyz0123456789_-"
+EVERYTHING_BELOW = "/**"
+_ROLE = "/Role="
+
+
+class PatternError(ValueError):
+    """A text that is no pattern; says what is wrong with it."""
+
+
+class Pattern:
+    """One pattern, and the names it captures."""
+
+    __slots__ = ("_below", "_parts", "captures", "text")
+
+    def __init__(self, text: str, *, below: bool = False, capture: bool = False) -> None:
+        """Take a pattern apart; `below` allows `/**` at the end, `capture` allows `<name>`.
+
+        Raises PatternError.
+        """
+        self.text = text
+        self._below = below and text.endswith(EVERYTHING_BELOW)
+        stem = text[: -len(EVERYTHING_BELOW)] if self._below else text
+        self._parts = tuple(_part(part) for part in stem.split("/"))
+        self.captures = tuple(part[2] for part in self._parts if isinstance(part, tuple) and part[2])
+        if self.captures and not capture:
+            raise PatternError(f"{text!a} captures, which only a subject or a claim outside of a list may do")
+        if len(set(self.captures)) != len(self.captures):
+            raise PatternError(f"{text!a} captures the same name twice")
+
+    def match(self, value: str, captured: dict[str, str] | None = None) -> bool:
+        """Tell whether the value fits, and put what `<name>` stands for into `captured`."""
+        parts = value.split("/")
+        if len(parts) < len(self._parts) or (len(parts) > len(self._parts) and not self._below):
+            return False
+        words = {}
+        for part, text in zip(self._parts, parts):
+            if isinstance(part, str):
+                if part != text:
+                    return False
+                continue
+            before, after, name = part
+            if len(text) <= len(before) + len(after) or not (text.startswith(before) and text.endswith(after)):
+                return False
+            if name:
+                word = text[len(before) : len(text) - len(after)]
+                if not is_word(word):
+                    return False
+                words[name] = word
+        if captured is not None:
+            captured.update(words)
+        return True
+
+
+class GroupPattern:
+    """A pattern for memberships: the group and its role are matched apart."""
+
+    __slots__ = ("_group", "_role", "text")
+
+    def __init__(self, text: str) -> None:
+        """Take a pattern such as `/cms/**` or `/vo/*/Role=pilot`; without `Role=` any role will do.
+
+        Raises PatternError.
+        """
+        group, mark, role = text.rpartition(_ROLE)
+        if not mark:
+            group, role = text, ""
+        self.text = text
+        self._group = Pattern(group, below=True)
+        self._role = Pattern(role) if mark else None
+        stem = group.removesuffix(EVERYTHING_BELOW)
+        if not group.startswith("/"):
+            raise PatternError(f"{text!a} does not begin with a slash, as every group does")
+        if text.endswith("/"):
+            raise PatternError(f"{text!a} ends with a slash, which no membership does: write {text.rstrip('/')!a}")
+        if _ROLE in group or (mark and (not role or "/" in role)):
+            raise PatternError(f"{text!a}: one `/Role=NAME` at the end, or none")
+        if role == "NULL" or "/Capability=" in text:
+            raise PatternError(f"{text!a}: memberships hold neither Role=NULL nor Capability=, leave it out")
+        if stem and not all(stem.split("/")[1:]):
+            raise PatternError(f"{text!a} has an empty part, which no membership has")
+
+    def match(self, membership: Membership) -> bool:
+        """Tell whether a membership fits."""
+        if self._role is not None and (membership.role is None or not self._role.match(membership.role)):
+            return False
+        return self._group.match(membership.group)
+
+
+class AccountName:
+    """The account that a rule names: a name, or a text with `<vo>` and what the rule's conditions captured."""
+
+    __slots__ = ("_pieces", "captures", "text")
+
+    def __init__(self, text: str) -> None:
+        """Take the text of `account:` apart. Raises PatternError."""
+        self.text = text
+        self._pieces: list[str] = []
+        rest = text
+        while rest:
+            literal, mark, rest = rest.partition("<")
+            name, end, rest = rest.partition(">")
+            if mark and not (end and _is_capture_name(name)):
+                raise PatternError(f"{text!a}: `<` begins a name in small letters that `>` ends, such as <user>")
+            self._pieces += [literal, name]
+        self.captures = tuple(name for name in self._pieces[1::2] if name)
+
+    def expand(self, captured: dict[str, str]) -> str | None:
+        """Return the account for what was captured, `vo` among it; None if something in it is not known."""
+        if not self.captures:
+            return self.text
+        if any(name not in captured for name in self.captures):
+            return None
+        return "".join(captured[piece] if at % 2 and piece else piece for at, piece in enumerate(self._pieces))
+
+
+def is_word(text: str) -> bool:
+    """Tell whether a text is `[A-Za-z0-9_][A-Za-z0-9_.-]*`, what a capture may stand for."""
+    return bool(text) and text[0] in _LETTERS and not text.strip(WORD)
+
+
+def _is_capture_name(name: str) -> bool:
+    return bool(name) and name[0].islower() and not name.strip(_CAPTURE_NAME)
+
+
+def _part(part: str) -> str | tuple[str, str, str]:
+    """Return a part as text, or as what stands before and after its one `*` or `<name>`, and that name."""
+    before, mark, after = part.partition("<")
+    if mark:
+        name, end, after = after.partition(">")
+        if not end or not _is_capture_name(name):
+            raise PatternError(f"{part!a}: `<` begins a name in small letters that `>` ends, such as <user>")
+        if name == "vo":
+            raise PatternError("<vo> is the decision's VO and cannot be captured")
+    else:
+        before, mark, after = part.partition("*")
+        name = ""
+    if any(sign in before + after for sign in "*<"):
+        raise PatternError(f"{part!a}: at most one `*` or `<name>` between two slashes")
+    return (before, after, name) if mark else part

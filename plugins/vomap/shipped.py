@@ -1,0 +1,33 @@
+"""Where the files lie that ship with vomap beside its code: schemas and mapfiles."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import PackageNotFoundError, files
+from pathlib import Path
+
+from vomap.errors import Error
+
+
+def shipped_file(folder: str, name: str) -> Path:
+    """Return the path of a shipped file, `schemas/...` or `mapfiles/...`.
+
+    They lie in share/vomap of the prefix that vomap is installed in, or in the checkout that it runs from.
+    Raises Error if the file is in neither.
+    """
+    checkout = Path(__file__).resolve().parents[2]
+    candidates = [checkout / folder / name, *_installed(folder, name), Path(sys.prefix, "share", "vomap", folder, name)]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    raise Error(f"{folder}/{name} is not installed with vomap: install vomap again")
+
+
+def _installed(folder: str, name: str) -> list[Path]:
+    """Ask the installer's own record; a package of the system has none."""
+    ending = ("share", "vomap", folder, name)
+    try:
+        record = files("vomap") or []
+    except PackageNotFoundError:
+        return []
+    return [Path(str(entry.locate())) for entry in record if entry.parts[-4:] == ending]
