@@ -1,0 +1,88 @@
+"""`vomap generate`: a mapfile from a source."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vomap.built.files import replace_file
+from vomap.cli.loading import add_json, print_json
+from vomap.sources.osg.compare import compare, read_meaning
+from vomap.sources.osg.generate import DEFAULT_MULTI_VO, generate
+
+if TYPE_CHECKING:
+    from vomap.sources.osg.generate import Generated
+
+HELP = "write a mapfile from a source: the VO files of the OSG topology"
+
+_EXAMPLES = """\
+examples:
+  vomap generate osg --source topology/                          print the mapfile of a topology checkout
+  vomap generate osg --source topology.tar.gz --output osg.yaml  put it in place of a file, all or nothing
+  vomap generate osg --source topology/ --vo CMS --vo ATLAS      only these VOs
+  vomap generate osg --source topology/ --check osg.yaml         what would change, by meaning
+
+exit codes: 0 done, or the same by meaning; 1 --check found differences; 2 usage; 3 an error
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.epilog = _EXAMPLES
+    parser.add_argument("kind", choices=["osg"], help="the kind of source: osg, the VO files of the OSG topology")
+    parser.add_argument(
+        "--source",
+        required=True,
+        metavar="DIR|TARBALL",
+        help="a checkout of opensciencegrid/topology, its folder virtual-organizations, or a tar or tar.gz of it",
+    )
+    parser.add_argument("--vo", action="append", default=[], metavar="NAME", help="only this VO (may be repeated)")
+    parser.add_argument(
+        "--multi-vo",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help=f"a VO whose issuer speaks for its child VOs too (may be repeated; default: {DEFAULT_MULTI_VO})",
+    )
+    into = parser.add_mutually_exclusive_group()
+    into.add_argument("--output", metavar="FILE", help="write the mapfile here, at once; default: print it")
+    into.add_argument("--check", metavar="FILE", help="write nothing; say how this mapfile differs by meaning")
+    parser.add_argument("--skip-broken", action="store_true", help="go on without broken VO files, with a warning")
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Generate, and print, write or compare. Returns 1 if `--check` found differences."""
+    generated = generate(args.source, only=args.vo, multi_vos=args.multi_vo, skip_broken=args.skip_broken)
+    for warning in generated.warnings:
+        print(f"vomap: warning: {warning}", file=sys.stderr)
+    if args.check is not None:
+        return _check(args.check, generated, as_json=args.json)
+    if args.output is not None:
+        replace_file(args.output, generated.text.encode())
+    if args.json:
+        print_json(_report(generated, args.output))
+    elif args.output is None:
+        print(generated.text, end="")
+    else:
+        print(f"{args.output}: {generated.summary}")
+    return 0
+
+
+def _check(path: str, generated: Generated, *, as_json: bool) -> int:
+    differences = compare(
+        read_meaning(path, Path(path).read_bytes()), read_meaning("generated", generated.text.encode())
+    )
+    if as_json:
+        print_json({"same": not differences, "differences": [difference.as_json() for difference in differences]})
+    else:
+        for difference in differences:
+            print(difference)
+    return 1 if differences else 0
+
+
+def _report(generated: Generated, output: str | None) -> dict[str, object]:
+    report: dict[str, object] = {**generated.report(), "output": output}
+    return report if output is not None else {**report, "mapfile": generated.text}

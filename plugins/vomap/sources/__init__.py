@@ -1,0 +1,1 @@
+"""Where mapfiles come from."""

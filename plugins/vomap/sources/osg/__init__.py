@@ -1,0 +1,1 @@
+"""The OSG topology: a mapfile from its VO files."""

@@ -1,0 +1,146 @@
+"""Two mapfiles are compared by what they mean: issuers, VOs, and who runs as whom."""
+
+from __future__ import annotations
+
+import pytest
+
+from vomap.sources.osg.compare import compare, read_meaning
+from vomap.sources.osg.problems import SourceError
+
+BASE = """\
+mapfile: 1
+issuers:
+  https://a.example.org: {vo: A}
+  https://f.example.org:
+    vo-from: [scope-path, group]
+    vos: {nova: Nova, f: F}
+    default-vo: F
+rules:
+  - {name: a-pilots, issuer: https://a.example.org, subject: p, account: ap}
+  - {name: a, issuer: https://a.example.org, account: a}
+  - {name: f, issuer: https://f.example.org, subject: q, account: fq}
+tests:
+  - {token: {iss: x}, expect: declined}
+"""
+DECLARED = "default-vo: F, vo-from:"
+
+
+def differences(changed: str) -> list[str]:
+    """Return how a mapfile differs from BASE."""
+    return [str(d) for d in compare(read_meaning("old", BASE.encode()), read_meaning("new", changed.encode()))]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("mapfile: 1", "# a comment\nmapfile: 1"),
+        ("{vo: A}", "\n    vo: 'A'"),
+        ("{nova: Nova, f: F}", "{f: F, nova: Nova}"),
+        ("name: a-pilots", "name: other"),
+        ("tests:\n  - {token: {iss: x}, expect: declined}\n", ""),
+        ("subject: p,", "subject: [p],"),
+        (
+            "tests:",
+            "  - {name: late, issuer: https://a.example.org, subject: z, account: never}\ntests:",
+        ),
+    ],
+)
+def test_the_same_meaning_written_otherwise(old: str, new: str) -> None:
+    """Comments, quotes, orders that do not matter, names, tests, and rules that are never reached mean nothing."""
+    assert old in BASE
+    assert differences(BASE.replace(old, new)) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("{vo: A}", "{vo: B}", ["issuer changed: https://a.example.org: vo: A -> vo: B"]),
+        ("{vo: A}", "none", ["issuer changed: https://a.example.org: vo: A -> none"]),
+        ("  https://a.example.org: {vo: A}\n", "", ["issuer dropped: https://a.example.org: vo: A"]),
+        ("rules:", "  https://n.example.org: {vo: N}\nrules:", ["issuer added: https://n.example.org: vo: N"]),
+        (
+            "[scope-path, group]",
+            "[group]",
+            [f"issuer changed: https://f.example.org: {DECLARED} [scope-path, group] -> {DECLARED} [group]"],
+        ),
+        ("nova: Nova, ", "", ["vos dropped: https://f.example.org, nova: Nova"]),
+        ("nova: Nova", "nova: F", ["vos changed: https://f.example.org, nova: Nova -> F"]),
+        (
+            "{nova: Nova, f: F}",
+            "[Nova, f]",
+            [
+                "vos added: https://f.example.org, Nova: Nova",
+                "vos changed: https://f.example.org, f: F -> f",
+                "vos dropped: https://f.example.org, nova: Nova",
+            ],
+        ),
+        ("account: ap", "account: other", ["identity re-pointed: https://a.example.org, p: ap -> other"]),
+        (
+            "subject: p",
+            "subject: [p, r]",
+            ["identity added: https://a.example.org, r: ap"],
+        ),
+        (
+            "  - {name: a, issuer: https://a.example.org, account: a}\n",
+            "",
+            ["identity dropped: https://a.example.org, any subject: a"],
+        ),
+        ("tests:", "site: {audience: unchecked}\ntests:", ["other added: key site"]),
+        (
+            "  - {name: f,",
+            "  - {name: no, vo: A, deny: x}\n  - {name: f,",
+            ["other added: rule no"],
+        ),
+        ("  - {name: f,", "  - {vo: A, deny: x}\n  - {name: f,", ["other added: rule 3"]),
+    ],
+)
+def test_every_difference_is_told(old: str, new: str, expected: list[str]) -> None:
+    """What an issuer may say and who runs as whom is told on a line each."""
+    assert old in BASE
+    assert differences(BASE.replace(old, new, 1)) == expected
+
+
+def test_a_rule_that_is_hidden_counts_as_dropped() -> None:
+    """The first rule that matches decides: after the one for any subject, a pinned one means nothing."""
+    rules = BASE.splitlines(keepends=True)
+    rules[8], rules[9] = rules[9], rules[8]
+    assert differences("".join(rules)) == ["identity dropped: https://a.example.org, p: ap"]
+
+
+def test_a_difference_as_json() -> None:
+    """For a program, the parts of the name stand apart."""
+    new = read_meaning("new", BASE.replace("account: ap", "account: other").encode())
+    (difference,) = compare(read_meaning("old", BASE.encode()), new)
+    assert difference.as_json() == {
+        "what": "identity",
+        "change": "re-pointed",
+        "issuer": "https://a.example.org",
+        "subject": "p",
+        "old": "ap",
+        "new": "other",
+    }
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[",
+        "- a",
+        "issuers: {}",
+        "mapfile: 2",
+        "mapfile: 1\nrules: {}",
+        "mapfile: 1\nissuers: []",
+        "mapfile: 1\nrules: [a]",
+    ],
+)
+def test_what_is_no_mapfile_is_an_error(content: str) -> None:
+    """A file that cannot be read is no difference, it is an error."""
+    with pytest.raises(SourceError):
+        read_meaning("old", content.encode())
+
+
+def test_conditions_of_another_type_are_an_error() -> None:
+    """A subject that is a mapping is no mapfile's."""
+    with pytest.raises(SourceError, match="expected text, or a list of texts"):
+        read_meaning("old", BASE.replace("subject: p", "subject: {a: b}").encode())
