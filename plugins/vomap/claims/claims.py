@@ -8,6 +8,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+# The last second that a float still tells from the next one.
+_LATEST = 1 << 53
 TIMES = ("exp", "iat", "nbf")
 # Claims that identify: a control character in them is no accident, and what follows it may be hidden from a log.
 IDENTIFYING = ("iss", "sub")
@@ -35,7 +37,7 @@ class Claims:
         """Start with a token that says nothing."""
         self.texts: dict[str, str] = {}
         self.lists: dict[str, tuple[str, ...]] = {}
-        self.times: dict[str, int | None] = {}
+        self.times: dict[str, float | None] = {}
         self.passed_over: list[str] = []
 
     def text(self, name: str) -> str | None:
@@ -96,13 +98,11 @@ def _add_list(claims: Claims, name: str, members: Iterable[object]) -> None:
         claims.lists[name] = tuple(strings)
 
 
-def _seconds(value: object) -> int | None:
-    if isinstance(value, bool):
+def _seconds(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    if isinstance(value, float):
-        # JSON's 1e999 is infinite; an infinite time is no time.
-        return int(value) if value - value == 0 else None
-    return value if isinstance(value, int) else None
+    # JSON has 1e999 and numbers of a thousand digits; neither is a time.
+    return value if -_LATEST < value < _LATEST else None
 
 
 def _kind(value: object) -> str:

@@ -59,7 +59,7 @@ def _lifetime(site: Site, claims: Claims) -> str | None:
         return "lifetime: exp or iat is no number"
     lifetime = expires - issued
     if lifetime > site.maximum_lifetime:
-        return f"lifetime: the token lives for {lifetime} s, the site accepts {site.maximum_lifetime} s"
+        return f"lifetime: the token lives for {lifetime:g} s, the site accepts {site.maximum_lifetime} s"
     return None
 
 

@@ -53,22 +53,29 @@ class _Deciding:
         return self._banned() or self._not_ours() or self._failed_check() or self._ruled()
 
     def _banned(self) -> Decision | None:
-        """Step 2. A ban by VO alone takes that VO away from the token; only if none is left it is denied."""
-        named = bool(self.naming.vos)
-        for ban in self.bans.bans:
-            if not ban.holds_at(self.now):
-                continue
-            if ban.conditions.only_vo():
-                if self._take_away(ban) and named and not self.naming.vos:
-                    return self._deny_for(ban)
-            elif self._meets(ban):
+        """Take step 2. A ban by VO alone takes that VO away from the token; it is denied if no served one is left."""
+        holding = [ban for ban in self.bans.bans if ban.holds_at(self.now)]
+        for ban in holding:
+            if not ban.conditions.only_vo() and self._meets(ban):
                 return self._deny_for(ban)
+        takers = [ban for ban in holding if ban.conditions.only_vo() and self._take_away(ban)]
+        if takers and not self._served():
+            return self._deny_for(takers[0])
         return None
 
     def _take_away(self, ban: Ban) -> bool:
-        taken = [self.naming.vos.pop(vo) for vo in ban.conditions.vo or () if vo in self.naming.vos]
-        self.trace.extend(f"ban {ban.source}: the token does not speak for {vo!a} any more" for vo in taken)
+        """Take the VOs that a ban names from the token, with their groups: a rule without `vo` must not see them."""
+        taken = [vo for vo in ban.conditions.vo or () if vo in self.naming.vos]
+        for vo in taken:
+            name = self.naming.vos.pop(vo)
+            self.trace.append(f"ban {ban.source}: the token does not speak for {name!a} any more")
+        if taken:
+            self.view = self.view.part(lambda root: not any(self._means(root, vo) for vo in taken))
         return bool(taken)
+
+    def _served(self) -> dict[str, str]:
+        serve = self.policy.site.serve
+        return {vo: name for vo, name in self.naming.vos.items() if serve is None or vo in serve}
 
     def _meets(self, ban: Ban) -> bool:
         wanted = ban.conditions.vo
@@ -87,11 +94,9 @@ class _Deciding:
                 return self._settle(DECLINED, "issuer: there is no token, or it names no issuer")
             known = "distrusted" if self.url in self.policy.issuers else "not declared"
             return self._settle(DECLINED, f"issuer: {self.url!a} is {known}")
-        serve = self.policy.site.serve
         named = ", ".join(map(ascii, self.naming.vos.values()))
-        if serve is not None:
-            self.naming.vos = {vo: name for vo, name in self.naming.vos.items() if vo in serve}
-        if self.naming.vos or (serve is None and not self.naming.names_any):
+        self.naming.vos = self._served()
+        if self.naming.vos or (self.policy.site.serve is None and not self.naming.names_any):
             return None
         if named:
             return self._settle(DECLINED, f"vo: the site does not serve {named}")
@@ -135,15 +140,14 @@ class _Deciding:
             self.trace.append(f"rule {rule.name} ({rule.source}): vo does not match")
 
     def _view_of(self, vo: str) -> View:
+        """Return what rules about a VO may see: that VO's own, if the issuer speaks for several."""
         assert self.issuer is not None
-        if not self.issuer.sources:
-            return self.view
+        return self.view.part(lambda root: self._means(root, vo)) if self.issuer.sources else self.view
 
-        def is_own(name: str) -> bool:
-            found = vo_of(self.policy, self.url, name)
-            return found is not None and found.lower() == vo
-
-        return self.view.of_vo(is_own)
+    def _means(self, root: str, vo: str) -> bool:
+        """Tell whether a group's or a path's first part is the name of a VO, given in lower case."""
+        found = vo_of(self.policy, self.url, root)
+        return found is not None and found.lower() == vo
 
     def _apply(self, rule: Rule, captured: dict[str, str], vo: str | None) -> bool:
         """Decide by a rule whose conditions hold; False if the account that it makes is not its to give."""

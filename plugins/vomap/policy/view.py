@@ -26,15 +26,11 @@ class View:
         self.memberships = memberships
         self.scopes = [scope for scope in scopes if is_safe(scope)]
 
-    def of_vo(self, is_own: Callable[[str], bool]) -> View:
-        """Return the part that one VO may see: its own groups and storage paths, and all that belongs to nobody."""
-        memberships = [membership for membership in self.memberships if is_own(membership.root)]
-        scopes = []
-        for scope in self.scopes:
-            root = storage_root(scope)
-            if root is None or is_own(root):
-                scopes.append(scope)
-        return View(self.claims, memberships, scopes)
+    def part(self, is_seen: Callable[[str], bool]) -> View:
+        """Return the part whose groups and storage paths begin with a name that is seen, and all other scopes."""
+        memberships = [membership for membership in self.memberships if is_seen(membership.root)]
+        roots = ((scope, storage_root(scope)) for scope in self.scopes)
+        return View(self.claims, memberships, [scope for scope, root in roots if root is None or is_seen(root)])
 
 
 def unmet(conditions: Conditions, view: View, captured: dict[str, str]) -> str | None:

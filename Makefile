@@ -1,0 +1,41 @@
+# `make demo` and `make test` set up all that they need in .venv; they want Python >= 3.9 with venv, and no root.
+
+PYTHON ?= python3
+VENV := .venv
+SOURCES := setup.cfg pyproject.toml $(wildcard plugins/bin/*)
+
+.PHONY: demo test lint generate clean
+
+demo: $(VENV)/product
+	PYTHONPATH=tests $(VENV)/bin/python demo/demo.py
+
+test: $(VENV)/tests
+	$(VENV)/bin/python -m pytest -q -n 2 --cov --cov-report=
+	$(VENV)/bin/python -m coverage report --fail-under=100 --include='*/vomap/claims/*,*/vomap/policy/*' --skip-covered
+
+lint: $(VENV)/lint
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+# The mapfile that ships is generated; CI does it again and finds no difference.
+generate: $(VENV)/product
+	$(VENV)/bin/vomap generate osg --source mapfiles/osg-topology --output mapfiles/osg.yaml
+
+clean:
+	rm -rf $(VENV) build plugins/*.egg-info .coverage
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/product: $(VENV)/bin/python $(SOURCES)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+$(VENV)/tests: $(VENV)/product tests/requirements.txt
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	touch $@
+
+$(VENV)/lint: $(VENV)/tests tests/requirements-lint.txt
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements-lint.txt
+	touch $@

@@ -1,0 +1,110 @@
+"""Every token case of tests/cases, on each CE that can show it."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from ces import arc_environment, htcondor_payload
+from vomap.accounts.names import confirm
+from vomap.claims.claims import Claims, TokenError, TokenRefused
+from vomap.claims.environment import read_environment
+from vomap.claims.payload import read_payload
+from vomap.mapfile.compose import Mapfile, compose, compose_bans
+from vomap.mapfile.findings import Findings
+from vomap.mapfile.times import point_in_time
+from vomap.policy.decide import decide
+from vomap.policy.decision import DENIED, Decision, failed
+from vomap.policy.model import Bans, Policy
+
+FOLDER = Path(__file__).parents[1] / "cases"
+SCHEMA = json.loads((FOLDER.parent / "cases.schema.json").read_text("utf-8"))
+LEAST_FILES, LEAST_CASES = 15, 150
+NOW = "2026-11-22T12:00:00Z"
+FILES = {path.stem: yaml.safe_load(path.read_text("utf-8")) for path in sorted(FOLDER.glob("*.yaml"))}
+
+
+def _runs() -> list[Any]:
+    """Return a parameter for each case and each CE that it is for."""
+    runs = []
+    for file, content in FILES.items():
+        for case in content["cases"]:
+            only = {"payload": "htcondor", "environment": "arc"}
+            ces = [only[key] for key in only if key in case] or ([case["ce"]] if "ce" in case else ["htcondor", "arc"])
+            runs += [pytest.param(file, case, ce, id=f"{file}-{case['name']}-{ce}") for ce in ces]
+    return runs
+
+
+@lru_cache(maxsize=None)
+def _policy(file: str) -> tuple[Policy, Bans]:
+    """Return the policy and the bans of a file; a mapfile that does not pass the check is a mistake in the case."""
+    findings = Findings()
+    document = compose([Mapfile("policy", FILES[file]["policy"])], findings).document
+    bans = compose_bans([Mapfile("bans", FILES[file]["bans"])], findings) if "bans" in FILES[file] else {"bans": []}
+    findings.raise_errors()
+    return Policy(document, "digest"), Bans(bans, "digest")
+
+
+def _claims(case: dict[str, Any], ce: str) -> Claims:
+    if ce == "htcondor":
+        return read_payload(case["payload"].encode() if "payload" in case else htcondor_payload(case["token"]))
+    if "environment" in case:
+        return read_environment({name.encode(): value.encode() for name, value in case["environment"].items()})
+    return read_environment(arc_environment(case["token"]))
+
+
+def _decide(case: dict[str, Any], file: str, ce: str) -> Decision:
+    policy, bans = _policy(file)
+    try:
+        decision = decide(policy, bans, _claims(case, ce), point_in_time(case.get("at", NOW)))
+    except TokenRefused as error:
+        return Decision(None, None).settle(DENIED, str(error))
+    except TokenError as error:
+        return failed(str(error))
+    return confirm(decision, policy.site.accounts, lambda _: 1000)
+
+
+@pytest.mark.parametrize(("file", "case", "ce"), _runs())
+def test_case(file: str, case: dict[str, Any], ce: str) -> None:
+    """A token is decided as the design says."""
+    decision = _decide(case, file, ce)
+    expected = case["expect"]
+    assert decision.outcome == expected["outcome"], decision.reason
+    for name in ("account", "rule", "vo"):
+        if name in expected:
+            assert (getattr(decision, name) or "none") == expected[name], decision.reason
+    if "because" in expected:
+        assert decision.reason.partition(":")[0] == expected["because"]
+    assert (decision.account is not None) == (decision.outcome == "mapped")
+
+
+def test_there_are_cases() -> None:
+    """A scan that finds nothing proves nothing."""
+    cases = [case for content in FILES.values() for case in content["cases"]]
+    assert len(FILES) >= LEAST_FILES
+    assert len(cases) >= LEAST_CASES
+
+
+def test_no_two_cases_are_alike() -> None:
+    """Each case has a name of its own, and asks a question of its own."""
+    names: set[str] = set()
+    questions: set[str] = set()
+    for content in FILES.values():
+        for case in content["cases"]:
+            asked = {key: case.get(key) for key in ("token", "payload", "environment", "at", "ce")}
+            question = json.dumps([content["policy"], content.get("bans"), asked], sort_keys=True)
+            assert case["name"] not in names
+            assert question not in questions, case["name"]
+            names.add(case["name"])
+            questions.add(question)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_format(file: str) -> None:
+    """A file of cases has the format that its schema states."""
+    jsonschema.Draft7Validator(SCHEMA).validate(FILES[file])

@@ -1,0 +1,91 @@
+"""The design in docs/ is true to the code: its example mapfile and bans are checked, built and tested as they stand."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from vomap import cli
+from vomap.cli import VERBS, make_parser
+
+ROOT = Path(__file__).parents[2]
+DESIGN = (ROOT / "docs" / "design.md").read_text("utf-8")
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> Path:
+    """The mapfile and the bans of section 3, each in its folder."""
+    mapfile, bans = re.findall(r"```yaml\n(mapfile: 1\n.*?)```", DESIGN, re.DOTALL)
+    for folder, text in (("mapfiles.d", mapfile), ("bans.d", bans)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "10-example.yaml").write_text(text, "utf-8")
+    return tmp_path
+
+
+def _sources(example: Path) -> list[str]:
+    return ["--mapfiles", str(example / "mapfiles.d"), "--bans", str(example / "bans.d")]
+
+
+def test_the_example_is_checked(example: Path) -> None:
+    """The example has neither errors nor warnings."""
+    assert cli.run(["check", *_sources(example)]) == 0
+
+
+def test_the_example_passes_its_tests(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The example's own tests hold."""
+    assert cli.run(["test", *_sources(example)]) == 0
+    assert capsys.readouterr().out.startswith("2 tests")
+
+
+def test_the_example_is_built(example: Path) -> None:
+    """The example is built, and answers for a token of its tests."""
+    policy = str(example / "policy")
+    assert cli.run(["build", *_sources(example), "--output", policy]) == 0
+    token = '{"iss": "https://cilogon.org/fermilab", "sub": "x@fnal.gov", "aud": "ANY", "scope": "compute.create"}'
+    assert cli.run(["explain", "--policy", policy, "--claims", token]) == 0
+
+
+def test_every_verb_is_in_the_design() -> None:
+    """What the command can do is in the design's list of verbs."""
+    listed = re.findall(r"^    vomap (\w+)", DESIGN, re.MULTILINE)
+    assert set(VERBS) <= set(listed)
+
+
+def test_every_room_is_in_the_design() -> None:
+    """Each package of the code is a room of the house plan."""
+    rooms = {path.parent.name for path in (ROOT / "plugins" / "vomap").glob("*/__init__.py")}
+    listed = re.findall(r"^      (\w+)/ ", DESIGN, re.MULTILINE)
+    assert rooms <= set(listed)
+    assert [room for room in listed if room in rooms] == sorted(rooms, key=listed.index)
+
+
+def test_a_room_imports_only_from_rooms_above_it() -> None:
+    """Data flows one way: no module imports from a room below its own, and nobody imports cli or callouts."""
+    listed = re.findall(r"^      (\w+)/ ", DESIGN, re.MULTILINE)
+    for path in (ROOT / "plugins" / "vomap").glob("*/**/*.py"):
+        room = path.relative_to(ROOT / "plugins" / "vomap").parts[0]
+        for other in re.findall(r"^\s*(?:from|import) vomap\.(\w+)", path.read_text("utf-8"), re.MULTILINE):
+            if other in listed and other != room:
+                assert listed.index(other) < listed.index(room), f"{path.name} imports from {other}"
+                assert other not in ("cli", "callouts"), path.name
+
+
+def test_the_schema_knows_every_key_of_the_example() -> None:
+    """The example shows each kind of top-level key but bans, which are built apart."""
+    (mapfile, _) = re.findall(r"```yaml\n(mapfile: 1\n.*?)```", DESIGN, re.DOTALL)
+    assert set(yaml.safe_load(mapfile)) == {"mapfile", "site", "issuers", "rules", "pools", "tests"}
+
+
+def test_help_has_examples_and_exit_codes() -> None:
+    """Each verb's help shows how it is called and what its exit codes mean."""
+    from importlib import import_module
+
+    parser = make_parser({verb: import_module(f"vomap.cli.{verb}") for verb in VERBS})
+    (verbs,) = [action for action in parser._actions if action.dest == "verb"]
+    assert isinstance(verbs.choices, dict)
+    for verb in VERBS:
+        text = verbs.choices[verb].format_help()
+        assert f"\n  vomap {verb}" in text
+        assert "exit codes:" in text
