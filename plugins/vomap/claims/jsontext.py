@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 _BLANKS = " \t\n\r"
+_LONGEST_INTEGER = 300
 
 
 def _no_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -30,12 +31,17 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
 
 
+def _integer(text: str) -> int | float:
+    # Newer interpreters refuse to convert thousands of digits, older ones take long; nothing here is so large.
+    return int(text) if len(text) <= _LONGEST_INTEGER else float(text)
+
+
 class _Settings:
     strict = True
     object_hook = None
     object_pairs_hook = staticmethod(_no_duplicates)
     parse_float = float
-    parse_int = int
+    parse_int = staticmethod(_integer)
     parse_constant = staticmethod(_no_constant)
 
 
@@ -62,4 +68,6 @@ def _scanner() -> Callable[[str, int], tuple[object, int]]:
         return make_scanner(_Settings)  # type: ignore[arg-type]
     import json
 
-    return json.JSONDecoder(object_pairs_hook=_no_duplicates, parse_constant=_no_constant).raw_decode
+    return json.JSONDecoder(
+        object_pairs_hook=_no_duplicates, parse_int=_integer, parse_constant=_no_constant
+    ).raw_decode

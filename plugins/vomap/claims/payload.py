@@ -10,13 +10,18 @@ from vomap.claims.claims import Claims, TokenError, read_claims
 from vomap.claims.jsontext import parse_json
 
 
+_DEEPEST = 64
+
+
 def read_payload(payload: bytes) -> Claims:
     """Read the claims from a token's payload, a JSON object in UTF-8.
 
     Raises TokenError if it is anything else, or if a key occurs twice in it.
     """
     try:
-        members = parse_json(payload.decode("utf-8"))
+        text = payload.decode("utf-8")
+        _refuse_deep(text)
+        members = parse_json(text)
     except UnicodeDecodeError:
         raise TokenError("token: the payload is no UTF-8") from None
     except ValueError as error:
@@ -24,3 +29,23 @@ def read_payload(payload: bytes) -> Claims:
     if not isinstance(members, dict):
         raise TokenError("token: the payload is no JSON object")
     return read_claims(members)
+
+
+def _refuse_deep(text: str) -> None:
+    """Raise ValueError for nesting that no token has; how much the parser bears depends on the interpreter."""
+    if text.count("{") + text.count("[") <= _DEEPEST:
+        return
+    depth = 0
+    in_string = escaped = False
+    for mark in text:
+        if in_string:
+            in_string = escaped or mark != '"'
+            escaped = mark == "\\" and not escaped
+        elif mark == '"':
+            in_string = True
+        elif mark in "{[":
+            depth += 1
+            if depth > _DEEPEST:
+                raise ValueError("nested too deep")
+        elif mark in "}]":
+            depth -= 1

@@ -186,12 +186,13 @@ class _Composer:
     def _add_issuers(self, node: Node | None, plain: Any) -> None:
         """Add what is declared of issuers; the earliest declaration of each holds as a whole."""
         for url, place, declared in _members(node):
-            if url in self._issuers:
+            document = issuer_document(declared, plain[url], self._findings)
+            if url not in self._issuers:
+                self._issuer_places[url] = place
+                self._issuers[url] = document
+            elif document != self._issuers[url]:
                 first = self._issuer_places[url]
-                self._findings.warn(place, f"{url} is declared in {first.file}:{first.line}, which holds")
-                continue
-            self._issuer_places[url] = place
-            self._issuers[url] = issuer_document(declared, plain[url], self._findings)
+                self._findings.warn(place, f"{url} is declared otherwise in {first.file}:{first.line}, which holds")
 
     def _add_rules(self, node: Node | None) -> None:
         names: dict[Any, Place] = {}

@@ -1,0 +1,82 @@
+"""HTCondor's payload is one JSON object in UTF-8, or an error."""
+
+from __future__ import annotations
+
+import pytest
+from vomap.claims import jsontext
+from vomap.claims.claims import TokenError
+from vomap.claims.jsontext import parse_json
+from vomap.claims.payload import read_payload
+
+
+def test_an_object_is_read() -> None:
+    """Claims come out as they stand, blanks around the object are none of them."""
+    assert read_payload(b' {"iss": "i", "aud": ["a"]}\r\n\t').texts == {"iss": "i"}
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason"),
+    [
+        (b"", "no JSON value"),
+        (b"  ", "no JSON value"),
+        (b"[]", "no JSON object"),
+        (b'"text"', "no JSON object"),
+        (b"null", "no JSON object"),
+        (b"{} {}", "text after"),
+        (b'{"a": 1', "no JSON that can be trusted"),
+        (b"{'a': 1}", "no JSON that can be trusted"),
+        (b'{"sub": "x", "sub": "y"}', "a key occurs twice"),
+        (b'{"a": {"b": 1, "b": 1}}', "a key occurs twice"),
+        (b'{"sub": "x", "s\\u0075b": "y"}', "a key occurs twice"),
+        (b'{"exp": NaN}', "NaN is no JSON"),
+        (b'{"exp": -Infinity}', "Infinity is no JSON"),
+        (b'{"sub": "a\nb"}', "no JSON that can be trusted"),
+        (b'{"sub": "\xff"}', "no UTF-8"),
+        (b"\xef\xbb\xbf{}", "no JSON value"),
+        (b"\xff\xfe{\x00}\x00", "no UTF-8"),
+        (b"[" * 200_000, "nested too deep"),
+        (b'{"iss": "a\\u0000b"}', "control character"),
+        (b'{"sub": "\\ud800"}', "control character"),
+    ],
+)
+def test_anything_else_is_an_error(payload: bytes, reason: str) -> None:
+    """What can be read in two ways, or not at all, is never guessed."""
+    with pytest.raises(TokenError, match=reason):
+        read_payload(payload)
+
+
+def test_deep_text_is_refused_without_a_payload_too() -> None:
+    """What is deeper than the interpreter's stack is an error of the text, not of the program."""
+    with pytest.raises(ValueError, match="nested too deep"):
+        parse_json("[" * 200_000)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["[" * 63 + "]" * 63, "[" + ", ".join(["{}"] * 100) + "]", '"' + "[" * 100 + '"', r'"\"' + "[{" * 50 + r'\\"'],
+)
+def test_brackets_that_are_not_deep(value: str) -> None:
+    """Only nesting counts: neither many values side by side, nor brackets inside of a text."""
+    read_payload(b'{"x": %s}' % value.encode())
+
+
+@pytest.mark.parametrize("value", ["[" * 64 + "]" * 64, r'"\\"' + "[" * 100, '{"a":' * 64 + "1" + "}" * 64])
+def test_brackets_that_are_too_deep(value: str) -> None:
+    """No token nests so deep; how much the parser would bear depends on the interpreter."""
+    with pytest.raises(TokenError, match="nested too deep"):
+        read_payload(b'{"x": %s}' % value.encode())
+
+
+def test_long_numbers_are_no_times() -> None:
+    """A number of thousands of digits is read on every interpreter, and is no time."""
+    claims = read_payload(b'{"exp": %s, "iat": -%s, "nbf": 1%s}' % (b"1" * 5000, b"9" * 400, b"0" * 250))
+    assert claims.times == {"exp": None, "iat": None, "nbf": None}
+
+
+def test_without_the_c_scanner(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interpreter without the C scanner reads the same JSON and refuses the same texts."""
+    monkeypatch.setattr(jsontext, "make_scanner", None)
+    assert parse_json(' {"a": [1, 2.5, null, true]} ') == {"a": [1, 2.5, None, True]}
+    for text in ('{"a": 1, "a": 2}', "NaN", "{} x", "", "{"):
+        with pytest.raises(ValueError, match=r"."):
+            parse_json(text)

@@ -1,0 +1,35 @@
+"""Policies and bans from the text of a mapfile, as `vomap build` composes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vomap.mapfile.compose import Mapfile, compose, compose_bans
+from vomap.mapfile.findings import Findings
+from vomap.policy.model import Bans, Policy
+
+
+def policy_document(*texts: str) -> dict[str, Any]:
+    """Compose mapfiles, in their order, to a policy's document; a mistake in one is a mistake in the test."""
+    findings = Findings()
+    document = compose([Mapfile(f"{at}.yaml", text) for at, text in enumerate(texts)], findings).document
+    findings.raise_errors()
+    return document
+
+
+def bans_document(text: str | None) -> dict[str, Any]:
+    """Compose a file of bans to the bans' document; None is no file."""
+    findings = Findings()
+    document = compose_bans([] if text is None else [Mapfile("bans.yaml", text)], findings)
+    findings.raise_errors()
+    return document
+
+
+def policy_of(*texts: str) -> Policy:
+    """Compose mapfiles to a policy."""
+    return Policy(policy_document(*texts), "digest")
+
+
+def bans_of(text: str | None = None) -> Bans:
+    """Compose a file of bans."""
+    return Bans(bans_document(text), "digest")

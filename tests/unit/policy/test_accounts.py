@@ -1,0 +1,71 @@
+"""Which account names may be answered, and which accounts a pool holds."""
+
+from __future__ import annotations
+
+import pytest
+from vomap.policy.accounts import AccountLimits, Pool, is_account
+
+LIMITS = AccountLimits(must_exist=True, minimum_uid=1000, never=["condor"])
+
+
+@pytest.mark.parametrize("name", ["a", "_a", "a.b-c_d", "9a", "a" * 32])
+def test_names(name: str) -> None:
+    """`[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}`, not digits alone."""
+    assert is_account(name)
+    assert LIMITS.refusal(name) is None
+
+
+@pytest.mark.parametrize("name", ["", "1000", "-a", ".a", "a b", "a\n", "a/b", "a:b", "\u00e9", "\u0661", "a" * 33])
+def test_no_names(name: str) -> None:
+    """A uid, an option, a path: none of them is a name."""
+    assert not is_account(name)
+    assert "no legal account name" in (LIMITS.refusal(name) or "")
+
+
+@pytest.mark.parametrize("name", ["root", "condor"])
+def test_never_answered(name: str) -> None:
+    """Root, and what the site says, is never answered."""
+    assert "never answer" in (LIMITS.refusal(name) or "")
+
+
+@pytest.mark.parametrize(
+    ("text", "inside", "outside"),
+    [
+        ("alice", ["alice"], ["alicex", "", "alic"]),
+        (
+            "ex{001..200}",
+            ["ex001", "ex200", "ex042"],
+            ["ex000", "ex201", "ex1", "ex0001", "ex", "exabc", "e001", "ex00\u0661"],
+        ),
+        ("p{1..9}x", ["p1x", "p9x"], ["p0x", "px", "p10x", "p1", "p1y"]),
+        ("aa{1..2}aa", ["aa1aa"], ["aaa", "aaaa", "aa1a"]),
+    ],
+)
+def test_pools(text: str, inside: list[str], outside: list[str]) -> None:
+    """A range is numbers of one length; an account written out is itself alone."""
+    pool = Pool([text])
+    assert all(pool.holds(account) for account in inside)
+    assert not any(pool.holds(account) for account in outside)
+
+
+def test_several_accounts() -> None:
+    """A pool holds what any of its texts holds, and an empty one nothing."""
+    assert Pool(["a", "b{1..2}"]).holds("b2")
+    assert not Pool([]).holds("a")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["ex{", "ex{}", "ex{1}", "ex{1..}", "ex{..2}", "ex{2..1}", "ex{1..10}", "ex{a..b}", "ex{1..2", "ex{\u0661..\u0662}"],
+)
+def test_no_ranges(text: str) -> None:
+    """A range is two numbers of the same length, the smaller first."""
+    with pytest.raises(ValueError, match="a range is"):
+        Pool([text])
+
+
+@pytest.mark.parametrize("text", ["", "{1..2}", "-{1..2}", "ex{1..2} ", "a/b", "x" * 32 + "{1..2}"])
+def test_ranges_of_no_accounts(text: str) -> None:
+    """What a range gives must be names of accounts."""
+    with pytest.raises(ValueError, match="no legal account name"):
+        Pool([text])
