@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from ces import arc_environment, htcondor_payload
 
 HERE = Path(__file__).resolve().parent
@@ -93,13 +94,13 @@ def ask_arc(token: dict[str, Any], policy: Path) -> Answer:
 
 def ask(command: list[Any], given: bytes | int, variables: dict[bytes, bytes]) -> Answer:
     """Run a callout with its standard input, bytes or a descriptor, and these variables."""
-    source = {"input": given} if isinstance(given, bytes) else {"stdin": given}
-    done: subprocess.CompletedProcess[bytes] = subprocess.run(
+    source: dict[str, Any] = {"input": given} if isinstance(given, bytes) else {"stdin": given}
+    done = subprocess.run(
         [os.fsencode(word) for word in command],
         check=False,
         capture_output=True,
         env={**os.environb, **variables},
-        **source,  # type: ignore[call-overload]
+        **source,
     )
     reason = done.stderr.decode().rstrip("\n").partition(": ")[2]
     return Answer(done.stdout.decode().rstrip("\n"), reason, done.returncode)
@@ -115,9 +116,11 @@ def row_of(person: dict[str, Any], policy: Path) -> tuple[tuple[str, ...], list[
         wanted = (expected.get("account", ""), EXIT_CODES[ce][expected["outcome"]])
         if (answer.account, answer.code) != wanted:
             problems.append(f"{person['who']}: {ce} answered {answer.account!r} and {answer.code}, expected {wanted}")
-    for key in ("vo", "rule"):
-        if key in expected and explained[key] != expected[key]:
-            problems.append(f"{person['who']}: {key} is {explained[key]}, expected {expected[key]}")
+    problems += [
+        f"{person['who']}: {key} is {explained[key]}, expected {expected[key]}"
+        for key in ("vo", "rule")
+        if key in expected and explained[key] != expected[key]
+    ]
     htcondor, arc = (answer.account or f"exit {answer.code}" for answer in answers.values())
     why = answers["htcondor"].reason.partition(": ")[2].partition(" (")[0]
     return (person["who"], explained["vo"] or "-", htcondor, arc, explained["rule"] or "-", why), problems

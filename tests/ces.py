@@ -12,7 +12,7 @@ def htcondor_payload(token: dict[str, Any]) -> bytes:
 
 
 def arc_environment(token: dict[str, Any]) -> dict[bytes, bytes]:
-    """Return ARC's variables for a token's claims: strings and the strings of arrays, cut at a NUL, names as they are."""
+    """Return ARC's variables for a token's claims: strings and the strings of arrays, each cut at a NUL."""
     shown: dict[str, str] = {}
     claims = {name: _strings(value) for name, value in token.items()}
     for name, values in claims.items():

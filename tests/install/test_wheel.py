@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 TOKEN = {"iss": "https://cms-auth.web.cern.ch/", "sub": "bad55f4e-602c-4e8d-a5c5-bd8ffb762113", "aud": "ANY"}
 
 
-def _run(*words: object, given: str = "", code: int = 0, **variables: str) -> str:
+def _run(*words: object, given: str = "", code: int = 0, variables: dict[str, str] | None = None) -> str:
     done = subprocess.run(
         [str(word) for word in words],
         input=given,
@@ -25,7 +25,7 @@ def _run(*words: object, given: str = "", code: int = 0, **variables: str) -> st
         text=True,
         check=False,
         cwd="/",
-        env={"PATH": "/usr/bin:/bin", **variables},
+        env={"PATH": "/usr/bin:/bin", **(variables or {})},
     )
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout
@@ -35,13 +35,24 @@ def _run(*words: object, given: str = "", code: int = 0, **variables: str) -> st
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel of this checkout, built with the setuptools that is installed beside the tests."""
     source = tmp_path_factory.mktemp("source")
-    listed = ["git", "-C", ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     for name in subprocess.check_output(listed, text=True).split("\0"):
         if (ROOT / name).is_file():
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, source / name)
     target = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", target, source]
+    build: list[Path | str] = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        target,
+        source,
+    ]
     subprocess.run(build, check=True, cwd="/")
     (found,) = target.glob("vomap-*.whl")
     return found
@@ -88,7 +99,7 @@ def test_build_and_answer_from_the_root_folder(installed: Path, tmp_path: Path) 
     variables = {f"BEARER_TOKEN_0_CLAIM_{name}_0": value for name, value in token.items()}
     variables.update(BEARER_TOKEN_0_ISSUER=TOKEN["iss"], BEARER_TOKEN_0_SUBJECT=TOKEN["sub"])
     variables.update(BEARER_TOKEN_0_AUDIENCE_0="ANY", BEARER_TOKEN_0_SCOPE_0="compute.create")
-    assert _run(installed / "vomap-arc", "map", "--policy", policy, **variables) == "cmspilot"
+    assert _run(installed / "vomap-arc", "map", "--policy", policy, variables=variables) == "cmspilot"
 
 
 def test_generate_from_the_root_folder(installed: Path, tmp_path: Path) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 import yaml
+
 from ces import arc_environment, htcondor_payload
 from vomap.accounts.names import confirm
 from vomap.claims.claims import Claims, TokenError, TokenRefused
@@ -40,7 +41,7 @@ def _runs() -> list[Any]:
     return runs
 
 
-@lru_cache(maxsize=None)
+@cache
 def _policy(file: str) -> tuple[Policy, Bans]:
     """Return the policy and the bans of a file; a mapfile that does not pass the check is a mistake in the case."""
     findings = Findings()

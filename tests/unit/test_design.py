@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from vomap import cli
 from vomap.cli import VERBS, make_parser
 

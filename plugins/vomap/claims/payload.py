@@ -9,7 +9,6 @@ from __future__ import annotations
 from vomap.claims.claims import Claims, TokenError, read_claims
 from vomap.claims.jsontext import parse_json
 
-
 _DEEPEST = 64
 
 

@@ -29,11 +29,25 @@ def decide(policy: Policy, bans: Bans, claims: Claims, now: float, trace: list[s
 class _Deciding:
     """One decision on its way."""
 
-    __slots__ = ("bans", "claims", "decision", "issuer", "naming", "now", "policy", "scopes", "trace", "url", "view")
+    __slots__ = (
+        "banned",
+        "bans",
+        "claims",
+        "decision",
+        "issuer",
+        "naming",
+        "now",
+        "policy",
+        "scopes",
+        "trace",
+        "url",
+        "view",
+    )
 
     def __init__(self, policy: Policy, bans: Bans, claims: Claims, now: float, trace: list[str]) -> None:
         self.policy, self.bans, self.claims, self.now, self.trace = policy, bans, claims, now, trace
         self.decision = Decision(claims, policy.digest)
+        self.banned: set[str] = set()
         self.url = claims.text("iss") or ""
         declared = policy.issuers.get(self.url)
         self.issuer = declared if declared is not None and declared.trusted else None
@@ -64,18 +78,19 @@ class _Deciding:
         return None
 
     def _take_away(self, ban: Ban) -> bool:
-        """Take the VOs that a ban names from the token, with their groups: a rule without `vo` must not see them."""
         taken = [vo for vo in ban.conditions.vo or () if vo in self.naming.vos]
         for vo in taken:
             name = self.naming.vos.pop(vo)
             self.trace.append(f"ban {ban.source}: the token does not speak for {name!a} any more")
-        if taken:
-            self.view = self.view.part(lambda root: not any(self._means(root, vo) for vo in taken))
+        self.banned.update(taken)
         return bool(taken)
 
     def _served(self) -> dict[str, str]:
+        return {vo: name for vo, name in self.naming.vos.items() if self._serves(vo)}
+
+    def _serves(self, vo: str) -> bool:
         serve = self.policy.site.serve
-        return {vo: name for vo, name in self.naming.vos.items() if serve is None or vo in serve}
+        return serve is None or vo in serve
 
     def _meets(self, ban: Ban) -> bool:
         wanted = ban.conditions.vo
@@ -97,12 +112,26 @@ class _Deciding:
         named = ", ".join(map(ascii, self.naming.vos.values()))
         self.naming.vos = self._served()
         if self.naming.vos or (self.policy.site.serve is None and not self.naming.names_any):
+            if self.issuer.sources:
+                self.view = self.view.part(self._is_ours)
             return None
         if named:
             return self._settle(DECLINED, f"vo: the site does not serve {named}")
         if self.naming.names_any:
             return self._settle(DECLINED, "vo: the token names no VO that its issuer may speak for")
         return self._settle(DECLINED, "vo: the token names no VO, and the site says whom it serves")
+
+    def _is_ours(self, root: str) -> bool:
+        """Tell whether rules may see what belongs to a group's or path's first part.
+
+        Not if it is a VO that is banned or not served, or that the issuer has no right to name; a name outside of
+        the issuer's `vos` is no VO, just a group.
+        """
+        assert self.issuer is not None
+        name = vo_of(self.policy, self.url, root)
+        if name is None:
+            return self.issuer.vos is not None
+        return name.lower() not in self.banned and self._serves(name.lower())
 
     def _failed_check(self) -> Decision | None:
         """Step 4."""

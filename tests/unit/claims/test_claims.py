@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from vomap.claims.claims import TokenError, is_clean, read_claims
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ces import arc_environment
 from vomap.claims.claims import TokenError, TokenRefused
 from vomap.claims.environment import read_environment
@@ -66,7 +67,9 @@ def test_what_begins_no_claim(variable: str) -> None:
     assert set(read_environment(environment).texts) == {"iss", "sub"}
 
 
-@pytest.mark.parametrize("variable", ["BEARER_TOKEN_1_ISSUER", "BEARER_TOKEN_1", "BEARER_TOKEN_10_X", "BEARER_TOKEN_00_X"])
+@pytest.mark.parametrize(
+    "variable", ["BEARER_TOKEN_1_ISSUER", "BEARER_TOKEN_1", "BEARER_TOKEN_10_X", "BEARER_TOKEN_00_X"]
+)
 def test_two_tokens(variable: str) -> None:
     """Nobody can say which of two tokens is meant."""
     with pytest.raises(TokenError, match="more than one token"):

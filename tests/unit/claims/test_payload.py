@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from vomap.claims import jsontext
 from vomap.claims.claims import TokenError
 from vomap.claims.jsontext import parse_json

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from vomap.claims.claims import read_claims
 from vomap.claims.memberships import Membership
 from vomap.claims.scopes import COMPUTING, is_safe, may_compute, read_scopes, refused_levels, storage_root

@@ -40,19 +40,38 @@ _VALID: dict[str, Any] = {
         },
     },
     "rules": [
-        {"name": "people", "vo": ["CMS"], "subject": "<user>@x", "claim": {"client_id": "<id>"}, "account": "<user><id>"},
+        {
+            "name": "people",
+            "vo": ["CMS"],
+            "subject": "<user>@x",
+            "claim": {"client_id": "<id>"},
+            "account": "<user><id>",
+        },
         {"name": "pooled", "issuer": "https://cms.example.org/", "group": ["/cms/**"], "scope": "read:/", "pool": "p"},
         {"name": "denied", "vo": "CMS", "first-group": "/cms/Role=pilot", "audience": ["ANY"], "deny": "not here"},
     ],
     "pools": {"p": {"accounts": ["p{01..99}"], "lease": "30d", "quarantine": "2d"}},
     "tests": [
-        {"token": {"iss": "x", "exp": 1, "aud": ["y"]}, "expect": {"outcome": "declined"}, "at": "2026-12-31", "alone": "no"}
+        {
+            "token": {"iss": "x", "exp": 1, "aud": ["y"]},
+            "expect": {"outcome": "declined"},
+            "at": "2026-12-31",
+            "alone": "no",
+        }
     ],
 }
 _VALID_BANS: dict[str, Any] = {
     "mapfile": 1,
     "bans": [
-        {"vo": ["CMS"], "subject": "x", "group": "/cms", "jti": ["y"], "client": "z", "claim": {"sub": "x"}, "reason": "r"},
+        {
+            "vo": ["CMS"],
+            "subject": "x",
+            "group": "/cms",
+            "jti": ["y"],
+            "client": "z",
+            "claim": {"sub": "x"},
+            "reason": "r",
+        },
         {"vo": "CMS", "reason": "no agreement", "until": "2026-12-31"},
     ],
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from vomap.policy.accounts import AccountLimits, Pool, is_account
 
 LIMITS = AccountLimits(must_exist=True, minimum_uid=1000, never=["condor"])
@@ -56,7 +57,18 @@ def test_several_accounts() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["ex{", "ex{}", "ex{1}", "ex{1..}", "ex{..2}", "ex{2..1}", "ex{1..10}", "ex{a..b}", "ex{1..2", "ex{\u0661..\u0662}"],
+    [
+        "ex{",
+        "ex{}",
+        "ex{1}",
+        "ex{1..}",
+        "ex{..2}",
+        "ex{2..1}",
+        "ex{1..10}",
+        "ex{a..b}",
+        "ex{1..2",
+        "ex{\u0661..\u0662}",
+    ],
 )
 def test_no_ranges(text: str) -> None:
     """A range is two numbers of the same length, the smaller first."""

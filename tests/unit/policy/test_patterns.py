@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from vomap.claims.memberships import Membership
 from vomap.policy.patterns import AccountName, GroupPattern, Pattern, PatternError, is_word
 
@@ -78,7 +79,9 @@ def test_captures() -> None:
     assert captured == {"user": "jo-e.x", "s": "9"}
 
 
-@pytest.mark.parametrize("value", ["@fnal.gov", "-x@fnal.gov", ".x@fnal.gov", "a b@fnal.gov", "\u00e9@fnal.gov", "a@b@fnal.gov"])
+@pytest.mark.parametrize(
+    "value", ["@fnal.gov", "-x@fnal.gov", ".x@fnal.gov", "a b@fnal.gov", "\u00e9@fnal.gov", "a@b@fnal.gov"]
+)
 def test_only_words_are_captured(value: str) -> None:
     """What is no word is not captured, and nothing is left behind of a match that failed."""
     captured: dict[str, str] = {}
@@ -194,7 +197,9 @@ def test_no_accounts(text: str) -> None:
         AccountName(text)
 
 
-@pytest.mark.parametrize(("text", "word"), [("a", True), ("_x.-9", True), ("9", True), ("", False), ("-a", False), ("a b", False)])
+@pytest.mark.parametrize(
+    ("text", "word"), [("a", True), ("_x.-9", True), ("9", True), ("", False), ("-a", False), ("a b", False)]
+)
 def test_words(text: str, word: bool) -> None:
     """A word begins with a letter, a digit or `_`."""
     assert is_word(text) is word

@@ -1,0 +1,282 @@
+"""The seven steps of a decision, in their order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from unit.policy.composed import bans_of, policy_of
+from vomap.claims.claims import read_claims
+from vomap.policy.decide import decide
+from vomap.policy.decision import DECLINED, DENIED, ERROR, MAPPED, OUTCOMES, Decision, failed
+
+NOW = 1_800_000_000
+ONE, MANY, FREE, GONE, PLAIN = (f"https://{name}.example/" for name in ("one", "many", "free", "gone", "plain"))
+POLICY = f"""\
+mapfile: 1
+site:
+  audience: [ce.example:9619, ANY]
+  serve: [One, A, B, Default, open.example]
+  rename: {{renamed: ours}}
+  accounts: {{never: [nobody]}}
+  maximum-lifetime: 1h
+issuers:
+  {ONE}: {{vo: One}}
+  {MANY}:
+    vo-from: [scope-path, group]
+    vos: {{a: A, b: B, c: C}}
+    default-vo: Default
+    entitlements: {{namespace: "urn:x:y", authority: z}}
+  {FREE}: {{vo-from: [group], audience: unchecked}}
+  {PLAIN}: {{vo: One, audience: [other], without-audience: accept, without-compute: accept}}
+  {GONE}: none
+rules:
+  - {{name: denied, vo: One, subject: bad, deny: bad people}}
+  - {{name: pooled, vo: One, subject: pool, pool: p}}
+  - {{name: captured, issuer: {ONE}, subject: "<user>@x", account: <user>}}
+  - {{name: renaming, vo: One, subject: r, account: renamed}}
+  - {{name: never, vo: One, subject: n, account: nobody}}
+  - {{name: own-group, vo: A, group: /a/x, account: agroup}}
+  - {{name: own-path, vo: A, scope: "storage.read:/a/**", account: apath}}
+  - {{name: by-claim, issuer: {ONE}, claim: {{role: "p-<role>"}}, account: "r<role>"}}
+  - {{name: free-name, issuer: {FREE}, account: <vo>}}
+  - {{name: whichever, issuer: {MANY}, first-group: /b, account: <vo>first}}
+  - {{name: audience, vo: [A, B], audience: ce.example:9619, account: <vo>ce}}
+  - {{name: plain, issuer: {PLAIN}, account: plain}}
+pools:
+  p: {{accounts: "p{{1..3}}"}}
+"""
+GOOD = {"sub": "s", "aud": "ANY", "scope": "compute.create", "exp": NOW + 60, "iat": NOW}
+
+
+def _decide(token: dict[str, Any], bans: str | None = None, policy: str = POLICY) -> Decision:
+    return decide(policy_of(policy), bans_of(bans), read_claims({**GOOD, **token}), NOW)
+
+
+@pytest.mark.parametrize(
+    ("token", "outcome", "because", "told"),
+    [
+        ({}, DECLINED, "issuer", "no token"),
+        ({"iss": "https://who.example"}, DECLINED, "issuer", "not declared"),
+        ({"iss": GONE}, DECLINED, "issuer", "distrusted"),
+        ({"iss": FREE}, DECLINED, "vo", "names no VO"),
+        ({"iss": FREE, "wlcg.groups": "/x.example"}, DECLINED, "vo", "does not serve 'x.example'"),
+        ({"iss": FREE, "wlcg.groups": "/one"}, DECLINED, "vo", "none that"),
+        ({"iss": MANY, "wlcg.groups": "/d"}, DECLINED, "vo", "none that"),
+        ({"iss": MANY, "wlcg.groups": "/c"}, DECLINED, "vo", "does not serve 'C'"),
+        ({"iss": ONE, "sub": ""}, DENIED, "subject", "nobody"),
+        ({"iss": ONE, "sub": ["s"]}, DENIED, "subject", "nobody"),
+        ({"iss": ONE, "aud": "other"}, DENIED, "audience", "'other'"),
+        ({"iss": ONE, "aud": []}, DENIED, "audience", "for whom"),
+        ({"iss": ONE, "aud": ""}, DENIED, "audience", "''"),
+        ({"iss": ONE, "scope": "openid"}, DENIED, "computing", "jobs"),
+        ({"iss": ONE, "exp": NOW + 3601}, DENIED, "lifetime", "3601 s"),
+        ({"iss": ONE, "exp": None}, DENIED, "lifetime", "no number"),
+        ({"iss": ONE, "iat": "x"}, DENIED, "lifetime", "no number"),
+        ({"iss": ONE, "wlcg.ver": "2.0"}, DENIED, "version", "'2.0'"),
+        ({"iss": ONE, "wlcg.ver": "1."}, DENIED, "version", "'1.'"),
+        ({"iss": ONE, "wlcg.ver": "1"}, DENIED, "version", "'1'"),
+        ({"iss": ONE, "wlcg.ver": "1.\u0661"}, DENIED, "version", "1.x"),
+        ({"iss": ONE, "sub": "bad"}, DENIED, "rule", "bad people"),
+        ({"iss": ONE, "sub": "n"}, DENIED, "account", "never answers nobody"),
+        ({"iss": ONE, "sub": "root@x"}, DENIED, "account", "root"),
+        ({"iss": ONE, "sub": "1000@x"}, DENIED, "account", "no legal"),
+        ({"iss": ONE}, DECLINED, "rule", "none matches"),
+    ],
+)
+def test_refusals(token: dict[str, Any], outcome: str, because: str, told: str) -> None:
+    """A refusal names the step that refused, and never an account."""
+    decision = _decide(token)
+    assert (decision.outcome, decision.reason.partition(":")[0]) == (outcome, because)
+    assert (told if told != "none that" else "names no VO that its issuer may speak for") in decision.reason
+    assert decision.account is None
+
+
+@pytest.mark.parametrize(
+    ("token", "account", "rule", "vo"),
+    [
+        ({"iss": ONE, "sub": "jo@x"}, "jo", "captured", "One"),
+        ({"iss": ONE, "sub": "r"}, "ours", "renaming", "One"),
+        ({"iss": ONE, "role": "p-x"}, "rx", "by-claim", "One"),
+        ({"iss": ONE, "role": ["p-x"], "wlcg.ver": "1.12"}, "rx", "by-claim", "One"),
+        ({"iss": MANY, "wlcg.groups": ["/a/x", "/b"]}, "agroup", "own-group", "A"),
+        ({"iss": MANY, "entitlements": "urn:x:y:group:a:x#z"}, "agroup", "own-group", "A"),
+        ({"iss": MANY, "scope": "compute.read storage.read:/a/f"}, "apath", "own-path", "A"),
+        ({"iss": MANY, "wlcg.groups": "/b"}, "bfirst", "whichever", "B"),
+        ({"iss": MANY, "wlcg.groups": ["/a", "/b"], "aud": "ce.example:9619"}, "ace", "audience", "A"),
+        ({"iss": FREE, "wlcg.groups": "/open.example", "aud": "anything"}, "open.example", "free-name", "open.example"),
+        ({"iss": PLAIN, "aud": [], "scope": ""}, "plain", "plain", "One"),
+        ({"iss": PLAIN, "aud": ["x", "other"]}, "plain", "plain", "One"),
+    ],
+)
+def test_mappings(token: dict[str, Any], account: str, rule: str, vo: str) -> None:
+    """The first rule that matches decides, and the decision says which, and for which VO."""
+    decision = _decide(token)
+    assert (decision.outcome, decision.account, decision.rule, decision.vo) == (MAPPED, account, rule, vo)
+    assert decision.source == f"0.yaml:{1 + POLICY[: POLICY.index(f'name: {rule},')].count(chr(10))}"
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        {"iss": ONE, "sub": "ours@x"},
+        {"iss": ONE, "sub": "renamed@x"},
+        {"iss": ONE, "sub": "plain@x"},
+        {"iss": ONE, "sub": "p2@x"},
+        {"iss": ONE, "sub": "afirst@x"},
+        {"iss": ONE, "role": ["p-x", "p-y"]},
+        {"iss": ONE, "role": "q-x"},
+        {"iss": MANY, "wlcg.groups": ["/b/x", "/a"]},
+        {"iss": MANY, "wlcg.groups": ["/b", "/a/y"]},
+        {"iss": MANY, "scope": "compute.read storage.read:/b/a"},
+        {"iss": MANY, "scope": "compute.read storage.read:/a/../a/f"},
+        {"iss": MANY},
+    ],
+)
+def test_no_rule(token: dict[str, Any]) -> None:
+    """A capture gives no named account, a rule with a VO sees that VO's own, and `<vo>` is never a guess."""
+    accounts = {"afirst", "bfirst"} if token.get("sub") == "afirst@x" else set()
+    decision = _decide(token)
+    assert decision.outcome == DECLINED or decision.account in accounts, decision.account
+    assert decision.reason == "rule: none matches" or decision.account in accounts
+
+
+def test_a_pool_has_no_account_yet() -> None:
+    """Which account of a pool it is, is found out after the decision."""
+    decision = _decide({"iss": ONE, "sub": "pool"})
+    assert (decision.outcome, decision.account, decision.pool) == (MAPPED, None, "p")
+
+
+def test_a_free_name_is_the_tokens_own_word() -> None:
+    """A VO's name that the policy does not spell out may not give an account that the policy names."""
+    rule = f"mapfile: 1\nrules:\n  - {{name: last, issuer: {ONE}, account: open.example}}\n"
+    decision = decide(
+        policy_of(POLICY, rule), bans_of(), read_claims({**GOOD, "iss": FREE, "wlcg.groups": "/open.example"}), NOW
+    )
+    assert (decision.outcome, decision.reason) == (DECLINED, "rule: none matches")
+
+
+def test_a_lifetime_that_is_not_shown() -> None:
+    """ARC shows no times: the check is not made, and the decision says so."""
+    token = read_claims({"iss": ONE, "sub": "jo@x", "aud": "ANY", "scope": "compute.read"})
+    trace: list[str] = []
+    decision = decide(policy_of(POLICY), bans_of(), token, NOW, trace)
+    assert decision.outcome == MAPPED
+    assert decision.unchecked == ["lifetime"]
+    assert "checks: passed, lifetime not shown" in trace
+
+
+def test_a_site_that_serves_everybody() -> None:
+    """Without `serve`, a token without any VO is ours, and one with a VO that it may not name is not."""
+    policy = POLICY.replace("  serve: [One, A, B, Default, open.example]\n", "").replace(
+        "    default-vo: Default\n", ""
+    )
+    assert _decide({"iss": FREE}, policy=policy).reason == "rule: none matches"
+    assert _decide({"iss": FREE, "wlcg.groups": "/one"}, policy=policy).reason.startswith("vo: ")
+
+
+@pytest.mark.parametrize(
+    ("bans", "token", "outcome"),
+    [
+        ("{subject: s, reason: x}", {"iss": "https://who.example"}, DENIED),
+        ("{issuer: [https://who.example], reason: x}", {"iss": "https://who.example"}, DENIED),
+        ("{jti: j, reason: x}", {"iss": ONE, "jti": "j"}, DENIED),
+        ("{client: c, reason: x}", {"iss": ONE, "client_id": "c"}, DENIED),
+        ("{client: c, reason: x}", {"iss": ONE, "azp": "c"}, DENIED),
+        ("{claim: {e: [x, y]}, reason: x}", {"iss": ONE, "e": ["z", "y"]}, DENIED),
+        ("{vo: one, reason: x}", {"iss": ONE, "sub": "jo@x"}, DENIED),
+        ("{vo: [a, b], reason: x}", {"iss": MANY, "wlcg.groups": ["/a/x", "/b"]}, DENIED),
+        ("{vo: b, reason: x}", {"iss": MANY, "wlcg.groups": ["/a/x", "/b"]}, MAPPED),
+        ("{vo: a, reason: x}", {"iss": MANY, "wlcg.groups": ["/a/x", "/c"]}, DENIED),
+        ("{vo: b, subject: s, reason: x}", {"iss": MANY, "wlcg.groups": ["/a/x", "/b"]}, DENIED),
+        ("{vo: b, subject: other, reason: x}", {"iss": MANY, "wlcg.groups": ["/a/x", "/b"]}, MAPPED),
+        ("{vo: other, subject: s, reason: x}", {"iss": MANY, "wlcg.groups": ["/a/x"]}, MAPPED),
+        ("{subject: s, reason: x, until: 2027-01-14}", {"iss": MANY, "wlcg.groups": ["/a/x"]}, MAPPED),
+        ("{subject: s, reason: x, until: 2027-01-15}", {"iss": MANY, "wlcg.groups": ["/a/x"]}, DENIED),
+        ('{subject: s, reason: x, until: "2027-01-15T08:00:00Z"}', {"iss": MANY, "wlcg.groups": ["/a/x"]}, DENIED),
+        ('{subject: s, reason: x, until: "2027-01-15T07:59:59Z"}', {"iss": MANY, "wlcg.groups": ["/a/x"]}, MAPPED),
+    ],
+)
+def test_bans(bans: str, token: dict[str, Any], outcome: str) -> None:
+    """A ban beats everything, its last second is part of it, and a ban by VO alone takes only that VO away."""
+    decision = _decide(token, f"mapfile: 1\nbans:\n  - {bans}\n")
+    assert decision.outcome == outcome
+    if outcome == DENIED:
+        assert (decision.reason, decision.source) == ("ban: x", "bans.yaml:3")
+
+
+BANNED_A = "mapfile: 1\nbans:\n  - {vo: A, reason: x}\n"
+TWO_VOS = {"iss": MANY, "wlcg.groups": ["/a/x", "/b"]}
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        ["vo: A, deny: no", "vo: B, account: bb"],
+        ["vo: A, account: nobody", "vo: B, account: bb"],
+        [f"issuer: {MANY}, group: /a/x, deny: no", "vo: B, account: bb"],
+        [f"issuer: {MANY}, first-group: /b, account: bb"],
+        [f"issuer: {MANY}, account: <vo>x"],
+    ],
+)
+def test_a_banned_vo_opens_nothing(rules: list[str]) -> None:
+    """Who was refused before a VO was banned is refused afterwards."""
+    head = POLICY.partition("rules:\n")[0]
+    policy = head + "rules:\n" + "".join(f"  - {{name: r{at}, {rule}}}\n" for at, rule in enumerate(rules))
+    assert _decide(TWO_VOS, policy=policy).outcome in (DENIED, DECLINED)
+    assert _decide(TWO_VOS, BANNED_A, policy=policy).outcome in (DENIED, DECLINED)
+
+
+def test_an_order_of_bans_means_nothing() -> None:
+    """A ban by VO does not hide what another ban asks for."""
+    both = ["{vo: A, reason: x}", "{vo: A, subject: s, reason: y}"]
+    for bans in (both, both[::-1]):
+        text = "mapfile: 1\nbans:\n" + "".join(f"  - {ban}\n" for ban in bans)
+        assert _decide(TWO_VOS, text).reason == "ban: y"
+
+
+def test_a_banned_vos_groups_map_nobody() -> None:
+    """A rule without a VO does not see the groups of a banned one."""
+    policy = POLICY.partition("rules:\n")[0] + f"rules:\n  - {{name: r, issuer: {MANY}, group: /a/x, account: aa}}\n"
+    assert _decide(TWO_VOS, policy=policy).account == "aa"
+    assert _decide(TWO_VOS, BANNED_A, policy=policy).outcome == DECLINED
+
+
+def test_a_ban_tells_in_the_trace_what_it_takes_away() -> None:
+    """Each step is told, also those that decide nothing."""
+    trace: list[str] = []
+    decide(policy_of(POLICY), bans_of(BANNED_A), read_claims({**GOOD, **TWO_VOS, "n": 1}), NOW, trace)
+    told = "\n".join(trace)
+    for part in ("claim 'n'", "memberships: '/a/x', '/b'", "speaks for: 'A', 'B'", "bans.yaml:3", "vo does not match"):
+        assert part in told
+
+
+def test_what_a_decision_tells() -> None:
+    """A decision's members, as a log has them."""
+    token = {"iss": ONE, "sub": "jo@x", "aud": ["ANY", "b"], "jti": "j", "azp": "z", "scope": "compute.read"}
+    decision = decide(policy_of(POLICY), bans_of(), read_claims(token), NOW)
+    assert decision.as_json(ce="arc", time="2027-01-15T08:00:00Z") == {
+        "time": "2027-01-15T08:00:00Z",
+        "ce": "arc",
+        "outcome": "mapped",
+        "account": "jo",
+        "vo": "One",
+        "rule": "captured",
+        "source": "0.yaml:21",
+        "reason": "rule: captured",
+        "issuer": ONE,
+        "subject": "jo@x",
+        "client": "z",
+        "jti": "j",
+        "audience": ["ANY", "b"],
+        "unchecked": ["lifetime"],
+        "policy": "digest",
+    }
+
+
+def test_a_failure_is_an_error() -> None:
+    """What could not be decided has no account and says why."""
+    decision = failed("token: why")
+    assert (decision.outcome, decision.reason, decision.account, decision.audience) == (ERROR, "token: why", None, [])
+    assert set(OUTCOMES) == {MAPPED, DECLINED, DENIED, ERROR}

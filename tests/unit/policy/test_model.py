@@ -1,0 +1,70 @@
+"""What a policy knows of itself: who owns a VO, and which accounts are named."""
+
+from __future__ import annotations
+
+import pytest
+
+from unit.policy.composed import policy_of
+from vomap.policy.candidates import vo_of
+
+ISSUERS = """\
+mapfile: 1
+issuers:
+  https://one/: {vo: One}
+  https://list/: {vo-from: [group], vos: [Two], default-vo: Three}
+  https://free/: {vo-from: [group]}
+  https://gone/: none
+"""
+
+
+@pytest.mark.parametrize(
+    ("issuer", "name", "vo"),
+    [
+        ("https://list/", "Two", "Two"),
+        ("https://list/", "two", None),
+        ("https://list/", "Three", None),
+        ("https://free/", "four", "four"),
+        ("https://free/", "ONE", None),
+        ("https://free/", "two", None),
+        ("https://free/", "Three", None),
+        ("https://one/", "one", "one"),
+    ],
+)
+def test_which_vo_a_name_means(issuer: str, name: str, vo: str | None) -> None:
+    """An issuer without `vos` may not speak for a VO that another one is declared for."""
+    assert vo_of(policy_of(ISSUERS), issuer, name) == vo
+
+
+@pytest.mark.parametrize(
+    ("account", "named"),
+    [
+        ("plain", True),
+        ("old", True),
+        ("new", True),
+        ("p2", True),
+        ("onex", True),
+        ("twox", True),
+        ("<vo>x", False),
+        ("<user>", False),
+        ("threex", False),
+        ("p4", False),
+    ],
+)
+def test_accounts_that_are_named(account: str, named: bool) -> None:
+    """A rule, a rename (both sides) and a pool name accounts; `<vo>` names one for each VO of its rule."""
+    policy = policy_of(
+        ISSUERS,
+        """\
+mapfile: 1
+site: {rename: {old: new}}
+rules:
+  - {name: a, vo: One, account: plain}
+  - {name: b, vo: [One, TWO], account: <vo>x}
+  - {name: c, issuer: https://free/, account: <vo>x}
+  - {name: d, vo: One, subject: <user>, account: <user>}
+  - {name: e, vo: One, deny: x}
+pools:
+  p: {accounts: "p{1..3}"}
+""",
+    )
+    assert policy.names(account) is named
