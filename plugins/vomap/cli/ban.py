@@ -113,7 +113,7 @@ def _put_in_place(args: argparse.Namespace, text: str | None, done: str) -> int:
         files = sorted([*files, Mapfile(str(path), text)], key=lambda each: each.path)
     document = compose_bans(files, findings)
     if findings.errors:
-        print_findings(findings.all)
+        print_findings(findings.in_order)
         print("nothing was changed")
         return 1
     if text is None:

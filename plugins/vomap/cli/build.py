@@ -27,7 +27,7 @@ from vomap.mapfile.compose import Composition, Mapfile, compose, read_sources
 from vomap.mapfile.findings import Findings, Place
 from vomap.mapfile.policy_tests import run_tests
 from vomap.mapfile.times import written
-from vomap.policy.model import Bans
+from vomap.policy.model import NO_BANS, Bans
 
 HELP = "check, test, and write the built policy and the built bans"
 
@@ -73,7 +73,7 @@ def _build_bans(args: argparse.Namespace, now: float, report: dict[str, Any]) ->
     """Build the bans; None if they are refused, and the built bans of before stay."""
     path = bans_beside(args.output)
     files, document, findings = load_bans(args.bans or [BANS_FOLDER])
-    report["bans"] = {"file": path, "findings": [finding.as_json() for finding in findings.all]}
+    report["bans"] = {"file": path, "findings": [finding.as_json() for finding in findings.in_order]}
     if findings.errors:
         _refuse("bans", findings, args.json)
         return None
@@ -88,12 +88,12 @@ def _build_policy(args: argparse.Namespace, bans: Bans | None, now: float, repor
     mapfiles = read_sources(args.mapfiles or [MAPFILES_FOLDER])
     composition = compose(mapfiles, findings)
     _require_audience(composition, mapfiles, findings)
-    part = report["policy"] = {"file": args.output, "findings": [finding.as_json() for finding in findings.all]}
+    part = report["policy"] = {"file": args.output, "findings": [finding.as_json() for finding in findings.in_order]}
     if findings.errors:
         _refuse("policy", findings, args.json)
         return False
-    print_findings([] if args.json else findings.all)
-    results = list(run_tests(composition, mapfiles, bans or Bans({"bans": []}, ""), now))
+    print_findings([] if args.json else findings.in_order)
+    results = list(run_tests(composition, mapfiles, bans or NO_BANS, now))
     failed = [result for result in results if not result.passed]
     part.update(tests=len(results), failed=[result_json(result) for result in failed])
     for result in results:
@@ -149,7 +149,7 @@ def _digests(mapfiles: list[Mapfile]) -> dict[str, str]:
 
 def _refuse(what: str, findings: Findings, quiet: bool) -> None:
     if not quiet:
-        print_findings(findings.all)
+        print_findings(findings.in_order)
     _tell(quiet, f"{what}: refused, {len(findings.errors)} errors; what was built before stays")
 
 

@@ -46,7 +46,7 @@ class Sources:
     @property
     def all_findings(self) -> list[Finding]:
         """What was found in mapfiles and in bans."""
-        return self.findings.all + self.ban_findings.all
+        return self.findings.in_order + self.ban_findings.in_order
 
 
 def add_mapfiles(parser: argparse.ArgumentParser) -> None:

@@ -9,11 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from vomap.errors import Error
-from vomap.mapfile.entries import audience_document, ban_document, issuer_document, pool_document, rule_document
+from vomap.mapfile.entries import (
+    audience_document,
+    ban_document,
+    converted,
+    issuer_document,
+    pool_document,
+    refuse_root,
+    rule_document,
+)
 from vomap.mapfile.findings import Findings, Place, did_you_mean
 from vomap.mapfile.reader import Node, read_yaml
 from vomap.mapfile.schema import check_schema
-from vomap.mapfile.times import seconds
+from vomap.mapfile.times import point_in_time, seconds
 
 _POLICY_KEYS = ("site", "issuers", "rules", "pools", "tests")
 _SUFFIX = ".yaml"
@@ -138,6 +146,7 @@ class _Composer:
         self._pools: dict[str, dict[str, Any]] = {}
         self._pool_places: dict[str, Place] = {}
         self._pool_uses: list[Node] = []
+        self._pool_names: set[str] = set()
         self._cases: list[Case] = []
 
     def add(self, root: Node, plain: Any) -> None:
@@ -152,8 +161,8 @@ class _Composer:
 
     def finish(self) -> Composition:
         for node in self._pool_uses:
-            if node.value not in self._pools:
-                hint = did_you_mean(str(node.value), self._pools)
+            if node.value not in self._pool_names:
+                hint = did_you_mean(str(node.value), self._pool_names)
                 self._findings.error(node.place, f"`pool`: there is no pool {node.value!a}{hint}")
         document = {
             "site": {**NOBODYS_SITE, **self._site},
@@ -174,9 +183,12 @@ class _Composer:
 
     def _site_value(self, key: str, node: Node, plain: Any) -> Any:
         if key == "audience":
-            return audience_document(node)
+            return audience_document(node, self._findings)
         if key == "maximum-lifetime":
-            return _in_seconds(plain)
+            return seconds(plain)
+        if key == "rename":
+            for _, _, account in _members(node):
+                refuse_root("rename", account, self._findings)
         if key == "accounts" and isinstance(plain, dict):
             never = node.member("never")
             names = [item.value for item in never.items()] if never else []
@@ -199,17 +211,18 @@ class _Composer:
         for rule in _mappings(node):
             document = rule_document(rule, self._findings)
             self._rules.append(document)
-            name = document.get("name")
-            if name in names:
-                self._findings.error(
-                    rule.place, f"`name`: {name} is the name of the rule in line {names[name].line} too"
-                )
-            names.setdefault(name, rule.place)
+            name = rule.member("name")
+            if name is not None:
+                first = names.setdefault(name.value, name.place)
+                if first is not name.place:
+                    message = f"`name`: {name.value} is the name of the rule in line {first.line} too"
+                    self._findings.error(name.place, message)
             pool = rule.member("pool")
             if pool is not None:
                 self._pool_uses.append(pool)
 
     def _add_pools(self, node: Node | None) -> None:
+        self._pool_names.update(node.keys if node is not None else ())
         for name, place, pool in _members(node):
             if name in self._pools:
                 first = self._pool_places[name]
@@ -219,6 +232,9 @@ class _Composer:
 
     def _add_tests(self, node: Node | None, plain: Any) -> None:
         for test, values in zip(_items(node), plain or ()):
+            at = test.member("at")
+            if at is not None:
+                converted(at, "at", point_in_time, self._findings)
             if isinstance(values, dict) and "token" in values and "expect" in values:
                 expect = values["expect"]
                 case = Case(
@@ -244,10 +260,3 @@ def _items(node: Node | None) -> list[Node]:
 
 def _mappings(node: Node | None) -> list[Node]:
     return [item for item in _items(node) if isinstance(item.value, dict)]
-
-
-def _in_seconds(duration: Any) -> int | None:
-    try:
-        return seconds(str(duration))
-    except ValueError:
-        return None  # the schema has told it

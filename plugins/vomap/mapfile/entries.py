@@ -7,7 +7,7 @@ from typing import Any
 from vomap.mapfile.findings import Findings
 from vomap.mapfile.reader import Node
 from vomap.mapfile.times import last_second, seconds
-from vomap.policy.accounts import Pool, is_account
+from vomap.policy.accounts import LEGAL_ACCOUNT, Pool, is_account
 from vomap.policy.patterns import AccountName, GroupPattern, Pattern, PatternError
 
 _LITERAL = ("issuer", "vo", "audience", "jti", "client")
@@ -21,7 +21,7 @@ def rule_document(node: Node, findings: Findings) -> dict[str, Any]:
     """Return a rule's document; `node` has passed the schema."""
     document = _conditions(node, findings)
     _texts(node, ("name", *OUTCOMES), document)
-    if "issuer" not in document and "vo" not in document:
+    if "issuer" not in node.keys and "vo" not in node.keys:
         findings.error(node.place, "a rule names at least an `issuer` or a `vo`; otherwise it would be for everybody")
     outcomes = [key for key in OUTCOMES if key in node.keys]
     if len(outcomes) != 1:
@@ -39,7 +39,7 @@ def ban_document(node: Node, findings: Findings) -> dict[str, Any]:
         findings.error(node.place, f"a ban has at least one condition: {', '.join(CONDITIONS)}")
     until = node.member("until")
     if until is not None:
-        document["until"] = _converted(until, "until", last_second, findings)
+        document["until"] = converted(until, "until", last_second, findings)
     return document
 
 
@@ -52,7 +52,7 @@ def issuer_document(node: Node, plain: Any, findings: Findings) -> dict[str, Any
     if isinstance(document.get("vos"), list):
         document["vos"] = {vo: vo for vo in document["vos"]}
     if "audience" in document:
-        document["audience"] = audience_document(node.value["audience"])
+        document["audience"] = audience_document(node.value["audience"], findings)
     _check_issuer(node, findings)
     return document
 
@@ -66,16 +66,20 @@ def pool_document(node: Node, findings: Findings) -> dict[str, Any]:
             Pool([str(item.value)])
         except ValueError as error:
             findings.error(item.place, f"`accounts`: {error}")
+        refuse_root("accounts", item, findings)
         document["accounts"].append(item.value)
     for key in ("lease", "quarantine"):
         duration = node.member(key)
         if duration is not None:
-            document[key] = _converted(duration, key, seconds, findings)
+            document[key] = converted(duration, key, seconds, findings)
     return document
 
 
-def audience_document(node: Node) -> list[Any] | None:
+def audience_document(node: Node, findings: Findings) -> list[Any] | None:
     """Return the audiences that are accepted, or None if any is."""
+    for item in node.items():
+        if item.value == "unchecked" and item is not node:
+            findings.error(item.place, "`audience`: `unchecked` stands alone, not in a list")
     return None if node.value == "unchecked" else [item.value for item in node.items()]
 
 
@@ -88,46 +92,55 @@ def _conditions(node: Node, findings: Findings) -> dict[str, Any]:
     claims = node.member("claim")
     if claims is not None and isinstance(claims.value, dict):
         document["claim"] = {name: [item.value for item in value.items()] for name, value in claims.value.items()}
-    captured = _check_patterns(node, findings)
-    _check_captures(node, captured, findings)
+    _check_captures(node, *_check_patterns(node, findings), findings)
     return document
 
 
-def _check_patterns(node: Node, findings: Findings) -> dict[str, Node]:
-    """Report what is no pattern; return the captures, each with the condition that sets it."""
+def _check_patterns(node: Node, findings: Findings) -> tuple[dict[str, Node], bool]:
+    """Report what is no pattern; return each capture with the condition that sets it, and whether all are known."""
     captured: dict[str, Node] = {}
+    patterns: list[Any] = []
     for key in ("group", "first-group"):
-        for item in _items(node.member(key)):
-            _compiled(key, item, findings, GroupPattern)
+        patterns += [_compiled(key, item, findings, GroupPattern) for item in _items(node.member(key))]
     for item in _items(node.member("scope")):
-        _compiled("scope", item, findings, lambda text: Pattern(text, below=True))
-    claims = node.member("claim")
-    conditions = {"subject": node.member("subject")}
-    if claims is not None and isinstance(claims.value, dict):
-        conditions.update({f"claim {name}": value for name, value in claims.value.items()})
-    for key, value in conditions.items():
-        capture = "account" in node.keys and value is not None and not isinstance(value.value, list)
+        patterns.append(_compiled("scope", item, findings, lambda text: Pattern(text, below=True)))
+    for key, value in _capturing(node).items():
+        may_capture = value is not None and not isinstance(value.value, list)
         for item in _items(value):
-            pattern = _compiled(key, item, findings, lambda text, may=capture: Pattern(text, capture=may))
+            pattern = _compiled(key, item, findings, lambda text, may=may_capture: Pattern(text, capture=may))
+            patterns.append(pattern)
             for name in pattern.captures if pattern else ():
                 if name in captured:
                     findings.error(item.place, f"`{key}`: <{name}> is captured twice in this rule")
                 captured[name] = item
-    return captured
+    left_out = any(key in node.keys and node.member(key) is None for key in ("subject", "claim"))
+    return captured, not left_out and None not in patterns
 
 
-def _check_captures(node: Node, captured: dict[str, Node], findings: Findings) -> None:
-    """Report captures that nothing uses, or that nothing sets."""
+def _capturing(node: Node) -> dict[str, Node | None]:
+    """Return the conditions that may capture, by the names that findings give them."""
+    conditions = {"subject": node.member("subject")}
+    claims = node.member("claim")
+    if claims is not None and isinstance(claims.value, dict):
+        conditions.update({f"claim {name}": value for name, value in claims.value.items()})
+    return conditions
+
+
+def _check_captures(node: Node, captured: dict[str, Node], all_known: bool, findings: Findings) -> None:
+    """Report a capture that nothing uses, or that nothing sets: a mistake in one place or the other."""
     account = node.member("account")
     used: tuple[str, ...] = ()
     if account is not None:
         template = _compiled("account", account, findings, AccountName)
         used = template.captures if template else tuple(captured)
-        for name in sorted(set(used) - set(captured) - {"vo"}):
+        for name in sorted(set(used) - set(captured) - {"vo"}) if all_known else ():
             findings.error(account.place, f"`account`: <{name}> is set by no `subject` or `claim` of this rule")
+    elif "account" in node.keys:
+        return
+    why = "there is no `account` to use it" if account is None else "`account` does not use it"
     for name, item in captured.items():
         if name not in used:
-            findings.error(item.place, f"<{name}> is captured, but `account` does not use it: write * instead")
+            findings.error(item.place, f"<{name}> is captured, but {why}: write * instead")
 
 
 def _check_account(node: Node, findings: Findings) -> None:
@@ -136,9 +149,14 @@ def _check_account(node: Node, findings: Findings) -> None:
         return
     text = account.value
     if "<" not in text and not is_account(text):
-        findings.error(account.place, f"`account`: {text!a} is no legal account name")
-    elif text == "root":
-        findings.error(account.place, "`account`: root is never answered; name another account")
+        findings.error(account.place, f"`account`: {text!a} is no legal account name: {LEGAL_ACCOUNT}")
+    refuse_root("account", account, findings)
+
+
+def refuse_root(key: str, item: Node, findings: Findings) -> None:
+    """Report an account that is root, wherever one is named."""
+    if item.value == "root":
+        findings.error(item.place, f"`{key}`: root is never answered; name another account")
 
 
 def _check_issuer(node: Node, findings: Findings) -> None:
@@ -153,13 +171,6 @@ def _check_issuer(node: Node, findings: Findings) -> None:
     sources = [item.value for item in _items(node.member("vo-from"))]
     if "scope-path" in sources and "vos" not in keys:
         findings.error(place, "`vo-from: scope-path` needs `vos`: a path may begin with anything")
-    _check_audience(node.member("audience"), findings)
-
-
-def _check_audience(audience: Node | None, findings: Findings) -> None:
-    for item in _items(audience):
-        if item.value == "unchecked" and item is not audience:
-            findings.error(item.place, "`audience`: `unchecked` stands alone, not in a list")
 
 
 def _compiled(key: str, item: Node, findings: Findings, kind: Any) -> Any:
@@ -172,7 +183,8 @@ def _compiled(key: str, item: Node, findings: Findings, kind: Any) -> Any:
         return None
 
 
-def _converted(node: Node, key: str, convert: Any, findings: Findings) -> int | None:
+def converted(node: Node, key: str, convert: Any, findings: Findings) -> int | None:
+    """Return a time or a duration in seconds; report one that does not exist."""
     try:
         result: int = convert(str(node.value))
     except (ValueError, OverflowError):

@@ -43,7 +43,7 @@ class Finding:
 
 
 class Findings:
-    """All findings of a run, in the order in which they were made."""
+    """All findings of a run."""
 
     def __init__(self) -> None:
         """Start with none."""
@@ -58,9 +58,15 @@ class Findings:
         self.all.append(Finding(place, message, WARNING))
 
     @property
+    def in_order(self) -> list[Finding]:
+        """All findings, file by file as they were read, each file from its first line to its last."""
+        files = list(dict.fromkeys(finding.place.file for finding in self.all))
+        return sorted(self.all, key=lambda each: (files.index(each.place.file), each.place.line, each.place.column))
+
+    @property
     def errors(self) -> list[Finding]:
-        """The errors alone."""
-        return [finding for finding in self.all if finding.severity == ERROR]
+        """The errors alone, in the same order."""
+        return [finding for finding in self.in_order if finding.severity == ERROR]
 
     def raise_errors(self) -> None:
         """Raise MapfileError if there is any error."""
@@ -81,5 +87,11 @@ class MapfileError(Error):
 
 def did_you_mean(word: str, legal: Iterable[str]) -> str:
     """Return a hint that names the nearest legal word, or nothing if none is near."""
+    near = nearest(word, legal)
+    return f"; did you mean `{near}`?" if near else ""
+
+
+def nearest(word: str, legal: Iterable[str]) -> str | None:
+    """Return the legal word that is nearest to a word, or None if none is near."""
     near = difflib.get_close_matches(word, list(legal), n=1)
-    return f"; did you mean `{near[0]}`?" if near else ""
+    return near[0] if near else None

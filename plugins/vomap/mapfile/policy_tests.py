@@ -12,7 +12,7 @@ from vomap.mapfile.findings import Findings
 from vomap.mapfile.times import point_in_time
 from vomap.policy.decide import decide
 from vomap.policy.decision import MAPPED, Decision, failed
-from vomap.policy.model import Bans, Policy
+from vomap.policy.model import NO_BANS, Bans, Policy
 
 _FIELDS = ("outcome", "account", "pool", "rule", "vo")
 
@@ -47,15 +47,14 @@ def run_tests(composition: Composition, mapfiles: Sequence[Mapfile], bans: Bans,
     """
     whole = Policy(composition.document, "")
     alone: dict[str, Policy] = {}
-    nobody = Bans({"bans": []}, "")
     for case in composition.cases:
         at = now if case.at is None else point_in_time(case.at)
         if case.alone:
             if case.place.file not in alone:
                 alone[case.place.file] = _policy_alone(case.place.file, mapfiles)
-            yield _judge(case, alone[case.place.file], nobody, at)
+            yield _judge(case, alone[case.place.file], NO_BANS, at)
             continue
-        result = _judge(case, whole, nobody, at)
+        result = _judge(case, whole, NO_BANS, at)
         if result.passed:
             under_bans = _judge(case, whole, bans, at)
             result = Result(case, under_bans.decision, under_bans.differences, banned=bool(under_bans.differences))

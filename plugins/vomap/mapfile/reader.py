@@ -15,6 +15,18 @@ from vomap.mapfile.findings import Findings, Place
 _DEEPEST = 16
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
+# What the parser says of a mistake, and what it usually means in a mapfile.
+_ADVICE = (
+    ("an alias", "quote a text that begins with *"),
+    ("an anchor", "quote a text that begins with &"),
+    ("a flow ", "close every { and [, and quote a text that holds { } [ ] or a comma"),
+    ("cannot start any token", "indent with blanks, not with tabs; quote a text that begins with @, % or `"),
+    ("mapping values are not allowed", "the keys of one mapping begin in one column; quote a text that holds `: `"),
+    ("a quoted scalar", "close the quote"),
+    ("a simple key", "a key ends with a colon and a blank"),
+    ("a block ", "the keys of one mapping, or the members of one list, begin in one column"),
+)
+
 Value = Union[str, list["Node"], dict[str, "Node"]]
 
 
@@ -65,7 +77,7 @@ def read_yaml(text: str, file: str, findings: Findings) -> Node | None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        findings.error(Place(file, line, column), f"this is no YAML: {error.problem or error.context}")
+        findings.error(Place(file, line, column), f"this is no YAML: {error.problem or error.context}{_advice(error)}")
     except yaml.YAMLError as error:
         at = getattr(error, "position", 0)
         before = text[:at]
@@ -87,7 +99,11 @@ class _Reader:
         if isinstance(event, yaml.StreamEndEvent):
             self._findings.error(Place(self._file, 1, 1), "the file is empty; it begins with `mapfile: 1`")
             return None
-        node = self._node(next(self._events), 0, "the file")
+        event = next(self._events)
+        if _is_nothing(event):
+            self._findings.error(Place(self._file, 1, 1), "the file is empty; it begins with `mapfile: 1`")
+            return None
+        node = self._node(event, 0, "the file")
         next(self._events)  # the document ends
         event = next(self._events)
         if not isinstance(event, yaml.StreamEndEvent):
@@ -111,19 +127,21 @@ class _Reader:
             )
         if event.tag is not None:
             self._findings.error(place, f"{label}: tag `{event.tag}`: leave it out, every value is plain text here")
+            self._skip(event)
+            return None
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event, place, label)
         if depth >= _DEEPEST:
             self._findings.error(place, f"{label}: nested too deep")
-            self._skip()
+            self._skip(event)
             return None
         if isinstance(event, yaml.SequenceStartEvent):
             return self._sequence(place, depth, label)
         return self._mapping(place, depth, label)
 
-    def _skip(self) -> None:
-        """Pass over the rest of a collection whose start was read."""
-        open_collections = 1
+    def _skip(self, event: Any) -> None:
+        """Pass over the rest of a value whose first event was read."""
+        open_collections = int(isinstance(event, yaml.CollectionStartEvent))
         while open_collections:
             event = next(self._events)
             open_collections += isinstance(event, yaml.CollectionStartEvent)
@@ -131,7 +149,7 @@ class _Reader:
 
     def _scalar(self, event: Any, place: Place, label: str) -> Node | None:
         text: str = event.value
-        if not text and event.implicit[0]:
+        if _is_nothing(event):
             self._findings.error(place, f"{label}: an empty value: write one, or leave the key out")
             return None
         if not is_clean(text):
@@ -162,25 +180,29 @@ class _Reader:
             seen = True
             key = self._key(event, depth, keys)
             value = next(self._events)
-            if key is not None and isinstance(value, yaml.ScalarEvent) and not value.value and value.implicit[0]:
+            if key is None:
+                self._skip(value)  # the key is told; its value says nothing without it
+            elif _is_nothing(value):
                 # libyaml and PyYAML disagree where nothing is; the key's place is the one to show.
                 self._findings.error(keys[key], f"`{key}`: an empty value: write one, or leave the key out")
             else:
                 node = self._node(value, depth + 1, f"`{key}`")
-                if key is not None and node is not None:
+                if node is not None:
                     members[key] = node
             event = next(self._events)
         if not seen:
             self._findings.error(place, f"{label}: an empty mapping: write something, or leave the key out")
-        return Node(members, place, keys) if seen else None
+        return Node(members, place, keys) if keys else None
 
     def _key(self, event: Any, depth: int, keys: dict[str, Place]) -> str | None:
-        node = self._node(event, depth + 1, "a key")
-        if node is None:
+        if isinstance(event, yaml.CollectionStartEvent):
+            self._findings.error(self._place(event), "a key is one text; quote a text that begins with { or [")
+            self._skip(event)
             return None
-        if not isinstance(node.value, str):
-            self._findings.error(node.place, "a key is one text")
-        elif node.value == "<<":
+        node = self._node(event, depth + 1, "a key")
+        if node is None or not isinstance(node.value, str):
+            return None
+        if node.value == "<<":
             self._findings.error(node.place, "merge key `<<`: write the values out")
         elif node.value in keys:
             first = keys[node.value].line
@@ -189,3 +211,15 @@ class _Reader:
             keys[node.value] = node.place
             return node.value
         return None
+
+
+def _advice(error: yaml.MarkedYAMLError) -> str:
+    told = f"{error.context} {error.problem}"
+    advice = next((f"; {advice}" for mark, advice in _ADVICE if mark in told), "")
+    begin, end = error.context_mark, error.problem_mark
+    since = f" ({error.context}, from line {begin.line + 1})" if begin and end and begin.line != end.line else ""
+    return since + advice
+
+
+def _is_nothing(event: Any) -> bool:
+    return isinstance(event, yaml.ScalarEvent) and not event.value and event.implicit[0]

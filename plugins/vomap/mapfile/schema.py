@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from typing import Any
+from typing import Any, Union
 
 from jsonschema import Draft7Validator
 
-from vomap.mapfile.findings import Findings, Place, did_you_mean
+from vomap.mapfile.findings import Findings, did_you_mean, nearest
 from vomap.mapfile.reader import Node
 from vomap.shipped import shipped_file
 
 MAPFILE_SCHEMA = "mapfile-1.schema.json"
 _LONGEST_NUMBER = 15
+_Path = tuple[Union[str, int], ...]
 _TRUTH = {"yes": True, "true": True, "no": False, "false": False}
 
 
@@ -33,12 +34,37 @@ def _validator() -> Draft7Validator:
 def check_schema(node: Node, findings: Findings) -> Any:
     """Return a mapfile as plain values, numbers and truth values converted where the schema means them.
 
-    Every violation becomes an error in `findings`.
+    Every violation becomes an error in `findings`, and the value is taken out of `node`; its key stays among the
+    node's keys, and so does the key that a misspelt one was meant for: what is wrong is not missing as well.
     """
     plain = _typed(node, mapfile_schema())
-    for violation in sorted(_validator().iter_errors(plain), key=lambda each: [str(step) for step in each.path]):
-        _tell(violation, node, findings)
-    return plain
+    wrong: list[_Path] = []
+    for violation in sorted(_validator().iter_errors(plain), key=_order):
+        path = _told(violation, node, wrong, findings)
+        if path is not None:
+            wrong.append(path)
+    for path in sorted(wrong, key=_last_first, reverse=True):
+        _take_out(node, path)
+    return _typed(node, mapfile_schema()) if wrong else plain
+
+
+def _order(violation: Any) -> tuple[bool, list[str]]:
+    """Misspelt keys come first: they say which keys are not missing."""
+    return violation.validator != "additionalProperties", [str(step) for step in violation.absolute_path]
+
+
+def _last_first(path: _Path) -> tuple[int, list[tuple[int, str]]]:
+    return len(path), [(step, "") if isinstance(step, int) else (0, step) for step in path]
+
+
+def _take_out(root: Node, path: _Path) -> None:
+    parent = root.at(*path[:-1])
+    if parent is None:
+        return
+    if isinstance(parent.value, list):
+        del parent.value[int(path[-1])]
+    elif isinstance(parent.value, dict):
+        parent.value.pop(str(path[-1]), None)
 
 
 def _typed(node: Node, schema: dict[str, Any]) -> Any:
@@ -70,30 +96,48 @@ def _resolved(schema: dict[str, Any]) -> dict[str, Any]:
     return definition
 
 
-def _tell(violation: Any, root: Node, findings: Findings) -> None:
-    path = list(violation.absolute_path)
+def _told(violation: Any, root: Node, wrong: list[_Path], findings: Findings) -> _Path | None:
+    """Tell a violation; return the path of what is wrong, if that is there, and not told yet."""
+    path = tuple(violation.absolute_path)
     node = root.at(*path)
     assert node is not None
     schema = violation.schema
     what = schema.get("title", "this")
     if violation.validator == "additionalProperties":
-        for key in node.keys:
-            if key not in schema["properties"] and node.member(key) is not None:
-                findings.error(node.keys[key], _unknown_key(key, what, schema["properties"]))
+        _tell_unknown_keys(node, schema, what, findings)
     elif violation.validator == "required":
         for key in schema["required"]:
             if key not in node.keys and f"{key!r} is a required" in violation.message:
                 findings.error(node.place, f"{what} needs `{key}`: {_described(schema['properties'][key])}")
-    elif violation.schema_path and "propertyNames" in violation.absolute_schema_path:
-        findings.error(
-            _key_place(node, violation.instance), f"`{violation.instance}`: expected {schema['description']}"
-        )
-    else:
+    elif "propertyNames" in violation.absolute_schema_path:
+        key = violation.instance
+        findings.error(node.keys.get(key, node.place), f"`{key}`: expected {schema['description']}")
+    elif violation.validator == "uniqueItems":
+        _tell_repeated(node, _name(path), findings)
+    elif path not in wrong:
         findings.error(node.place, _unexpected(path, violation))
+        return path
+    return None
 
 
-def _key_place(node: Node, key: str) -> Place:
-    return node.keys.get(key, node.place)
+def _tell_unknown_keys(node: Node, schema: dict[str, Any], what: str, findings: Findings) -> None:
+    legal = schema["properties"]
+    for key, place in list(node.keys.items()):
+        if key not in legal and node.member(key) is not None:
+            findings.error(place, _unknown_key(key, what, legal))
+            node.keys.setdefault(nearest(key, legal) or key, place)
+
+
+def _tell_repeated(node: Node, name: str, findings: Findings) -> None:
+    seen: list[Any] = []
+    for item in node.items():
+        if item.plain() in seen:
+            findings.error(item.place, f"`{name}`: `{item.value}` is here twice")
+        seen.append(item.plain())
+
+
+def _name(path: _Path) -> str:
+    return next((step for step in reversed(path) if isinstance(step, str)), "the file")
 
 
 def _unknown_key(key: str, what: str, properties: dict[str, Any]) -> str:
@@ -101,13 +145,13 @@ def _unknown_key(key: str, what: str, properties: dict[str, Any]) -> str:
     return f"`{key}`: {what} has no such key{hint}"
 
 
-def _unexpected(path: list[Any], violation: Any) -> str:
-    name = next((step for step in reversed(path) if isinstance(step, str)), "the file")
+def _unexpected(path: _Path, violation: Any) -> str:
     expected = violation.schema.get("description", violation.message)
     value = violation.instance
-    got = f"`{value}`" if isinstance(value, (str, int)) else "a list" if isinstance(value, list) else "a mapping"
-    hint = did_you_mean(value, violation.schema.get("enum", ())) if isinstance(value, str) else ""
-    return f"`{name}`: expected {expected}, got {got}{hint}"
+    got = "a list" if isinstance(value, list) else "a mapping" if isinstance(value, dict) else f"`{value}`"
+    words = violation.schema.get("enum", violation.schema.get("examples", ()))
+    hint = did_you_mean(value, map(str, words)) if isinstance(value, str) else ""
+    return f"`{_name(path)}`: expected {expected}, got {got if value != '' else 'an empty text'}{hint}"
 
 
 def _described(schema: dict[str, Any]) -> str:

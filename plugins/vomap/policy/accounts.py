@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 LONGEST = 32
+LEGAL_ACCOUNT = "letters, digits, `_`, `.`, `-`, at most 32, not digits alone"
 
 
 class AccountLimits:
@@ -60,7 +61,7 @@ def _range(text: str) -> tuple[str, str, str, str]:
     elif not (end and dots and _is_number(first) and _is_number(last) and len(first) == len(last) and first <= last):
         raise ValueError(f"{text!a}: a range is two numbers of the same length, the smaller first: ex{{001..200}}")
     if not is_account(before + first + after):
-        raise ValueError(f"{text!a} is no legal account name")
+        raise ValueError(f"{text!a} is no legal account name: {LEGAL_ACCOUNT}")
     return before, first, last, after
 
 

@@ -7,6 +7,7 @@ from vomap.claims.scopes import read_scopes
 from vomap.policy.candidates import Naming, chosen_by_token, find_vos, vo_of
 from vomap.policy.checks import failures, unchecked
 from vomap.policy.decision import DECLINED, DENIED, MAPPED, Decision
+from vomap.policy.model import NO_BANS
 from vomap.policy.view import View, unmet
 
 TYPE_CHECKING = False
@@ -73,9 +74,17 @@ class _Deciding:
             if not ban.conditions.only_vo() and self._meets(ban):
                 return self._deny_for(ban)
         takers = [ban for ban in holding if ban.conditions.only_vo() and self._take_away(ban)]
-        if takers and not self._served():
-            return self._deny_for(takers[0])
-        return None
+        if not takers:
+            return None
+        return self._refused_anyway() if self._served() else self._deny_for(takers[0])
+
+    def _refused_anyway(self) -> Decision | None:
+        """Return the refusal that holds without any ban: to have one VO less must not open a door that was closed."""
+        decision = decide(self.policy, NO_BANS, self.claims, self.now)
+        if decision.outcome == MAPPED:
+            return None
+        self.trace.append(f"{decision.outcome}, with or without the ban: {decision.reason}")
+        return decision
 
     def _take_away(self, ban: Ban) -> bool:
         taken = [vo for vo in ban.conditions.vo or () if vo in self.naming.vos]

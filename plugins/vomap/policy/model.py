@@ -173,6 +173,9 @@ class Bans:
         self.bans = [Ban(ban) for ban in document["bans"]]
 
 
+NO_BANS = Bans({"bans": []}, "")
+
+
 def _frozen(values: Iterable[str] | None) -> frozenset[str] | None:
     return None if values is None else frozenset(values)
 

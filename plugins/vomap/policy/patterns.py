@@ -30,6 +30,10 @@ class Pattern:
         self.text = text
         self._below = below and text.endswith(EVERYTHING_BELOW)
         stem = text[: -len(EVERYTHING_BELOW)] if self._below else text
+        if "**" in stem:
+            raise PatternError(
+                f"{text!a}: at most one `*` between two slashes, but for `/**` at the end of a group or scope"
+            )
         self._parts = tuple(_part(part) for part in stem.split("/"))
         self.captures = tuple(part[2] for part in self._parts if isinstance(part, tuple) and part[2])
         if self.captures and not capture:
@@ -78,14 +82,19 @@ class GroupPattern:
         self._group = Pattern(group, below=True)
         self._role = Pattern(role) if mark else None
         stem = group.removesuffix(EVERYTHING_BELOW)
-        if not group.startswith("/"):
+        if not text.startswith("/"):
             raise PatternError(f"{text!a} does not begin with a slash, as every group does")
+        if any(sign.isspace() for sign in text):
+            raise PatternError(f"{text!a} has a blank, which no membership has; several groups are a list")
         if text.endswith("/"):
-            raise PatternError(f"{text!a} ends with a slash, which no membership does: write {text.rstrip('/')!a}")
-        if _ROLE in group or (mark and (not role or "/" in role)):
-            raise PatternError(f"{text!a}: one `/Role=NAME` at the end, or none")
+            bare = text.rstrip("/") or "/cms"
+            raise PatternError(f"{text!a} ends with a slash, which no membership does: write {bare!a}")
+        if not group.strip("/"):
+            raise PatternError(f"{text!a} names no group, such as /cms or /cms/Role=pilot")
         if role == "NULL" or "/Capability=" in text:
             raise PatternError(f"{text!a}: memberships hold neither Role=NULL nor Capability=, leave it out")
+        if _ROLE in group or (mark and (not role or "/" in role)):
+            raise PatternError(f"{text!a}: one `/Role=NAME` at the end, or none")
         if stem and not all(stem.split("/")[1:]):
             raise PatternError(f"{text!a} has an empty part, which no membership has")
 
@@ -113,6 +122,8 @@ class AccountName:
                 raise PatternError(f"{text!a}: `<` begins a name in small letters that `>` ends, such as <user>")
             self._pieces += [literal, name]
         self.captures = tuple(name for name in self._pieces[1::2] if name)
+        if self.captures and ("".join(self._pieces[::2]).strip(WORD) or text[0] not in _LETTERS + "<"):
+            raise PatternError(f"{text!a} is never an account: letters, digits, `_`, `.`, `-`, the first no `.` or `-`")
 
     def expand(self, captured: dict[str, str]) -> str | None:
         """Return the account for what was captured, `vo` among it; None if something in it is not known."""

@@ -1,0 +1,176 @@
+"""Tokens, mapfiles and bans from one small vocabulary, so that they meet each other often; and any JSON whatever."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn, SearchStrategy
+
+# Modest, so that the whole suite stays quick; a nightly run may raise it with --hypothesis-profile.
+settings.register_profile("modest", max_examples=60, deadline=None, print_blob=True)
+settings.register_profile("thorough", max_examples=2000, deadline=None, print_blob=True)
+settings.load_profile("modest")
+
+NOW = 1_800_000_000
+ONE, MANY, LISTED, FREE, GONE, UNKNOWN = (
+    f"https://{name}.example/" for name in ("one", "many", "listed", "free", "gone", "unknown")
+)
+ISSUERS: dict[str, Any] = {
+    ONE: {"vo": "One"},
+    MANY: {
+        "vo-from": ["scope-path", "group"],
+        "vos": {"a": "A", "b": "B", "one": "One"},
+        "default-vo": "A",
+        "entitlements": {"namespace": "urn:x:y", "authority": "z", "in-scope": "yes"},
+    },
+    LISTED: {"vo-from": ["group"], "vos": ["A", "B"], "without-audience": "accept"},
+    FREE: {"vo-from": ["group"], "audience": "unchecked", "without-compute": "accept"},
+    GONE: "none",
+}
+VOS = ("One", "A", "B", "c")
+SUBJECTS = ("alice", "bob@x", "carol@x", "https://one.example/s")
+GROUPS = ("/a", "/a/x", "/a/Role=pilot", "/b", "/b/x/y", "/one", "/c", "/c/x/Role=pilot")
+SCOPES = ("compute.read", "condor:/WRITE", "storage.read:/a/f", "storage.create:/b", "openid", "storage.read:/a/../b")
+ENTITLEMENTS = ("urn:x:y:group:a#z", "urn:x:y:group:b:x:role=pilot#z", "urn:x:y:group:c#other", "urn:q:group:a")
+AUDIENCES = ("ce.example:9619", "ANY", "elsewhere")
+# The claims that a decision may look at, whatever the policy.
+KNOWN = frozenset(
+    {"iss", "sub", "aud", "scope", "exp", "iat", "nbf", "ver", "wlcg.ver", "wlcg.groups", "entitlements"}
+    | {"eduperson_entitlement", "jti", "client_id", "azp", "extra"}
+)
+
+json_scalars: SearchStrategy[Any] = (
+    st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+)
+json_values: SearchStrategy[Any] = st.recursive(
+    json_scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4), max_leaves=12
+)
+
+
+def _some(values: tuple[str, ...], most: int = 2) -> SearchStrategy[list[str]]:
+    return st.lists(st.sampled_from(values), min_size=1, max_size=most, unique=True)
+
+
+@st.composite
+def tokens(draw: DrawFn) -> dict[str, Any]:
+    """Draw a token whose claims often fit the policies drawn here."""
+    token: dict[str, Any] = {
+        "iss": draw(st.sampled_from((ONE, MANY, MANY, LISTED, FREE, GONE, UNKNOWN))),
+        "sub": draw(st.sampled_from(SUBJECTS)),
+        "aud": draw(st.sampled_from(("ANY", ["ANY", "x"], "ce.example:9619", "elsewhere"))),
+        "scope": " ".join(["compute.create", *draw(st.lists(st.sampled_from(SCOPES), max_size=3))]),
+    }
+    optional: dict[str, SearchStrategy[Any]] = {
+        "wlcg.groups": _some(GROUPS, 3) | st.sampled_from(GROUPS),
+        "entitlements": _some(ENTITLEMENTS),
+        "extra": st.sampled_from(("p-x", "p-y", ["p-x", "q"])),
+        "jti": st.sampled_from(("j1", "j2")),
+        "client_id": st.sampled_from(("c1", "c2")),
+        "exp": st.integers(NOW, NOW + 7200),
+        "iat": st.just(NOW),
+        "wlcg.ver": st.sampled_from(("1.0", "1.2", "2.0")),
+    }
+    for name, values in optional.items():
+        if draw(st.booleans()):
+            token[name] = draw(values)
+    # Now and then a claim is missing, or of another type.
+    for name in draw(st.lists(st.sampled_from(sorted(token)), max_size=1)):
+        token[name] = draw(json_values | st.sampled_from(("", "a\0b", "a\u0085")))
+    return token
+
+
+def tokens_of_two_vos() -> SearchStrategy[dict[str, Any]]:
+    """Draw a token that passes every check and speaks for A and for B: what a ban by VO alone is about."""
+    rest: SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+        {
+            "sub": st.sampled_from(SUBJECTS),
+            "wlcg.groups": st.permutations(GROUPS).map(lambda groups: ["/b", "/a", *groups[:2]]),
+            "extra": st.sampled_from(("p-x", "p-y")),
+        }
+    )
+    return rest.map(lambda token: {"iss": MANY, "aud": "ANY", "scope": "compute.create", **token})
+
+
+@st.composite
+def conditions(draw: DrawFn, *, rule: bool) -> dict[str, Any]:
+    """Draw the conditions of a rule or of a ban."""
+    possible: dict[str, SearchStrategy[Any]] = {
+        "issuer": _some((ONE, MANY, LISTED, FREE, UNKNOWN)),
+        "vo": _some(VOS),
+        "subject": _some((*SUBJECTS, "*@x", "*")),
+        "group": _some((*GROUPS, "/a/**", "/*/x", "/**")),
+        "first-group": _some((*GROUPS, "/**")),
+        "scope": _some((*SCOPES, "storage.*:/a/**", "compute.*")),
+        "claim": st.fixed_dictionaries({"extra": _some(("p-x", "p-*"))}),
+        "audience": _some(AUDIENCES),
+    }
+    if not rule:
+        possible |= {"jti": _some(("j1", "j2")), "client": _some(("c1", "c2"))}
+    first = draw(st.sampled_from(("issuer", "vo", "vo") if rule else tuple(possible)))
+    asked = {first, *draw(st.lists(st.sampled_from(sorted(possible)), max_size=2))}
+    return {key: draw(possible[key]) for key in sorted(asked)}
+
+
+@st.composite
+def rules(
+    draw: DrawFn, name: str, *, accounts: tuple[str, ...] = ("acct1", "acct2", "renamed"), of_two_vos: bool = False
+) -> dict[str, Any]:
+    """Draw one rule; `accounts` are the names that it may answer without a capture."""
+    rule = {"name": name, **draw(conditions(rule=True))}
+    if of_two_vos:
+        about = st.sampled_from(({"vo": "A"}, {"vo": "B"}, {"vo": ["B", "A"]}, {"issuer": MANY}))
+        also = st.sampled_from(({}, {}, {"group": "/a/**"}, {"first-group": "/b/**"}, {"subject": "*"}))
+        rule = {"name": name, **draw(about), **draw(also)}
+    outcome = draw(st.sampled_from(("account", "account", "vo", "user", "pool", "deny")))
+    if outcome == "account":
+        rule["account"] = draw(st.sampled_from(accounts))
+    elif outcome == "vo":
+        rule["account"] = "<vo>vo"
+    elif outcome == "user":
+        rule.pop("claim", None)
+        rule.update(subject=draw(st.sampled_from(("<user>@x", "<user>"))), account="<user>")
+    else:
+        rule[outcome] = "p" if outcome == "pool" else "no"
+    return rule
+
+
+@st.composite
+def mapfiles(draw: DrawFn, *, of_two_vos: bool = False) -> dict[str, Any]:
+    """Draw a whole mapfile; `of_two_vos` makes its rules about the VOs A and B."""
+    site: dict[str, Any] = {"audience": draw(st.sampled_from((["ANY", "ce.example:9619"], "unchecked")))}
+    if not of_two_vos and draw(st.booleans()):
+        site["serve"] = draw(_some(VOS, 3))
+    if draw(st.booleans()):
+        site["rename"] = {"renamed": "ours", "acct2": "acct3"}
+    if draw(st.booleans()):
+        site["maximum-lifetime"] = "1h"
+    site["accounts"] = {"never": draw(st.lists(st.sampled_from(("acct1", "bob", "spare")), min_size=1, max_size=2))}
+    count = draw(st.integers(1, 5))
+    return {
+        "mapfile": "1",
+        "site": site,
+        "issuers": ISSUERS,
+        "rules": [draw(rules(f"r{at}", of_two_vos=of_two_vos)) for at in range(count)],
+        "pools": {"p": {"accounts": "p{1..9}"}},
+    }
+
+
+@st.composite
+def bans(draw: DrawFn) -> dict[str, Any]:
+    """Draw one ban; a ban by VO alone, the only kind that does not deny at once, is drawn often."""
+    what = draw(conditions(rule=False) | st.fixed_dictionaries({"vo": _some(VOS)}))
+    until = draw(st.sampled_from((None, "2026-01-01", "2099-12-31")))
+    return {**what, "reason": "test", **({"until": until} if until else {})}
+
+
+def written(document: dict[str, Any]) -> str:
+    """Write a document as a mapfile's text: JSON is YAML."""
+    return json.dumps(document, ensure_ascii=False)
+
+
+def ban_file(*drawn: dict[str, Any]) -> str | None:
+    """Write a file of bans; without any ban there is none."""
+    return written({"mapfile": "1", "bans": list(drawn)}) if drawn else None

@@ -1,0 +1,216 @@
+"""What holds of every decision, whatever the policy and the token."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ces import arc_environment, htcondor_payload
+from hypothesis import assume, event, given, settings
+from hypothesis import strategies as st
+from property.strategies import KNOWN, NOW, ban_file, bans, json_values, mapfiles, rules, tokens, tokens_of_two_vos, written
+from unit.policy.composed import bans_document, bans_of, policy_document, policy_of
+from vomap.built.store import read_bans, read_policy, write_bans, write_policy
+from vomap.claims.claims import Claims, TokenRefused, read_claims
+from vomap.claims.environment import read_environment
+from vomap.claims.payload import read_payload
+from vomap.errors import Error
+from vomap.policy.decide import decide
+from vomap.policy.decision import DECLINED, DENIED, ERROR, MAPPED, OUTCOMES, Decision, failed
+from vomap.policy.model import Bans, Policy
+
+POLICY = policy_of(Path(__file__).with_name("policy.yaml").read_text("utf-8"))
+NOBODY = bans_of()
+
+
+def _payload_decision(payload: bytes, policy: Policy = POLICY, banned: Bans = NOBODY) -> Decision:
+    try:
+        return decide(policy, banned, read_payload(payload), NOW)
+    except Error as error:
+        return failed(str(error))
+
+
+def _environment_decision(environment: dict[bytes, bytes]) -> Decision:
+    try:
+        return decide(POLICY, NOBODY, read_environment(environment), NOW)
+    except TokenRefused as error:
+        return failed(str(error)).settle(DENIED, str(error))
+    except Error as error:
+        return failed(str(error))
+
+
+def _summary(decision: Decision) -> dict[str, Any]:
+    return {**decision.as_json(ce="none", time="now"), "pool": decision.pool}
+
+
+def _is_an_answer(decision: Decision) -> bool:
+    event(decision.outcome)
+    answered = decision.account is not None or decision.pool is not None
+    return decision.outcome in OUTCOMES and answered == (decision.outcome == MAPPED) and bool(decision.reason)
+
+
+def _claims(token: dict[str, Any]) -> Claims:
+    """Read a token that can be read at all."""
+    try:
+        return read_claims(token)
+    except Error:
+        assume(False)  # noqa: FBT003 - hypothesis has it so
+        raise
+
+
+@given(json_values)
+def test_any_json_on_htcondors_stdin(value: object) -> None:
+    """Any JSON whatever gives one of the four outcomes."""
+    assert _is_an_answer(_payload_decision(json.dumps(value).encode()))
+
+
+@given(st.binary() | st.text().map(str.encode))
+def test_any_bytes_on_htcondors_stdin(payload: bytes) -> None:
+    """So do any bytes whatever."""
+    assert _is_an_answer(_payload_decision(payload))
+
+
+@given(tokens(), st.dictionaries(st.text(), json_values, max_size=3))
+def test_any_token_on_both_ces(token: dict[str, Any], more: dict[str, Any]) -> None:
+    """A likely token with anything added is decided, and ARC never maps it to another account than HTCondor."""
+    everything = {**more, **token}
+    on_htcondor = _payload_decision(htcondor_payload(everything))
+    on_arc = _environment_decision(
+        {name: value for name, value in arc_environment(everything).items() if name.strip(b"=")}
+    )
+    assert _is_an_answer(on_htcondor)
+    assert _is_an_answer(on_arc)
+    if MAPPED in (on_htcondor.outcome, on_arc.outcome) and on_htcondor.outcome == on_arc.outcome:
+        assert (on_htcondor.account, on_htcondor.pool) == (on_arc.account, on_arc.pool)
+
+
+_NAMES = st.sampled_from(
+    ("0_ISSUER", "0_SUBJECT", "0_AUDIENCE_0", "0_SCOPE_0", "0_SCOPE_1", "0_GROUP_0", "1_ISSUER", "0_", "0", "")
+) | st.builds("0_CLAIM_{}_{}".format, st.sampled_from((*sorted(KNOWN), "SUB", "")), st.sampled_from("012x"))
+_VALUES = st.binary(max_size=12) | st.sampled_from((b"https://one.example/", b"alice", b"ANY", b"compute.read", b"a_0=b"))
+
+
+@given(
+    st.dictionaries(_NAMES.map(lambda name: b"BEARER_TOKEN_" + name.encode()) | st.binary(), _VALUES, max_size=12),
+    st.none() | st.sampled_from((b"https://one.example//alice", b"/CN=x")),
+)
+def test_any_environment_of_arc(environment: dict[bytes, bytes], identity: bytes | None) -> None:
+    """Any environment gives one of the four outcomes."""
+    certificate = {} if identity is None else {b"X509_SUBJECT_NAME": identity}
+    assert _is_an_answer(_environment_decision({**environment, **certificate}))
+
+
+@given(mapfiles(), st.data(), st.lists(tokens(), min_size=1, max_size=8))
+def test_a_rule_added_at_the_end(mapfile: dict[str, Any], data: st.DataObject, several: list[dict[str, Any]]) -> None:
+    """A rule added at the end never changes what an earlier rule has decided.
+
+    The added rule names no account that a capture may have given: naming one reserves it, which is meant to count at
+    once (test_naming_an_account_reserves_it).
+    """
+    added = data.draw(rules("added", accounts=("spare",)))
+    before, after = policy_of(written(mapfile)), policy_of(written({**mapfile, "rules": [*mapfile["rules"], added]}))
+    for token in several:
+        claims = _claims(token)
+        first, second = decide(before, NOBODY, claims, NOW), decide(after, NOBODY, claims, NOW)
+        reserved = first.account is not None and after.names(first.account) and not before.names(first.account)
+        event("a rule decided" if first.rule else "no rule decided")
+        if first.rule is not None and not reserved:
+            assert _summary(first) == {**_summary(second), "policy": first.policy}
+        elif first.outcome != DECLINED:
+            assert second.outcome != MAPPED or reserved
+
+
+def test_naming_an_account_reserves_it() -> None:
+    """An account that any rule names is no longer anybody's to capture: refused at most, never somebody else's."""
+    text = "mapfile: 1\nsite: {audience: unchecked}\nissuers:\n  https://i/: {vo: V}\nrules:\n"
+    capture = "  - {name: capture, vo: V, subject: <user>, account: <user>}\n"
+    named = "  - {name: named, vo: V, subject: somebody, account: alice}\n"
+    token = _claims({"iss": "https://i/", "sub": "alice", "scope": "compute.read"})
+    assert decide(policy_of(text + capture), NOBODY, token, NOW).account == "alice"
+    assert decide(policy_of(text + capture + named), NOBODY, token, NOW).outcome == DECLINED
+
+
+@given(tokens(), st.dictionaries(st.text(), json_values, max_size=4), st.randoms(use_true_random=False))
+def test_unrelated_claims(token: dict[str, Any], more: dict[str, Any], random: Any) -> None:
+    """Claims that no rule asks for, and the order of claims, never matter."""
+    _claims(token)
+    unrelated = {name: value for name, value in more.items() if name not in KNOWN}
+    shuffled = list({**token, **unrelated}.items())
+    random.shuffle(shuffled)
+    first, second = (_payload_decision(json.dumps(each).encode()) for each in (token, dict(shuffled)))
+    event(first.outcome)
+    assert _summary(first) == _summary(second)
+
+
+@settings(max_examples=200)
+@given(
+    mapfiles(of_two_vos=True) | mapfiles(),
+    st.lists(bans(), max_size=2),
+    bans(),
+    st.lists(tokens() | tokens_of_two_vos(), min_size=2, max_size=8),
+)
+def test_a_ban_added(
+    mapfile: dict[str, Any], already: list[dict[str, Any]], added: dict[str, Any], several: list[dict[str, Any]]
+) -> None:
+    """A ban added never turns a refusal into a mapping, wherever in the list it stands."""
+    policy = policy_of(written(mapfile))
+    before = bans_of(ban_file(*already))
+    for after in (bans_of(ban_file(*already, added)), bans_of(ban_file(added, *already))):
+        for token in several:
+            claims = _claims(token)
+            first, second = decide(policy, before, claims, NOW), decide(policy, after, claims, NOW)
+            event(f"{first.outcome} became {second.outcome}")
+            if first.outcome != MAPPED:
+                assert second.outcome != MAPPED
+            if first.outcome == DENIED:
+                assert second.outcome == DENIED
+
+
+@given(mapfiles(), st.lists(bans(), max_size=3), st.lists(tokens(), min_size=1, max_size=8))
+def test_build_then_read(
+    tmp_path_factory: pytest.TempPathFactory,
+    mapfile: dict[str, Any],
+    drawn: list[dict[str, Any]],
+    several: list[dict[str, Any]],
+) -> None:
+    """What was built and read decides as the mapfiles do, in every member of the decision."""
+    folder = tmp_path_factory.getbasetemp()
+    document, banned = policy_document(written(mapfile)), bans_document(ban_file(*drawn))
+    digests = (
+        write_policy(str(folder / "policy"), document, sources={}, built="now"),
+        write_bans(str(folder / "bans"), banned, sources={}, built="now"),
+    )
+    policy, read = read_policy(str(folder / "policy")), read_bans(str(folder / "bans"))
+    assert (policy.digest, read.digest) == digests
+    for token in several:
+        claims = _claims(token)
+        expected = decide(Policy(document, digests[0]), Bans(banned, digests[1]), claims, NOW)
+        event(expected.outcome)
+        assert _summary(decide(policy, read, claims, NOW)) == _summary(expected)
+
+
+def test_every_outcome_is_reached() -> None:
+    """The properties above are about something: what they draw is mapped, declined, denied and an error."""
+    reached: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    changed: Counter[tuple[str, str]] = Counter()
+
+    @settings(max_examples=200, database=None, derandomize=True)
+    @given(mapfiles() | mapfiles(of_two_vos=True), tokens() | tokens_of_two_vos(), bans())
+    def draw(mapfile: dict[str, Any], token: dict[str, Any], ban: dict[str, Any]) -> None:
+        policy, payload = policy_of(written(mapfile)), htcondor_payload(token)
+        decision = _payload_decision(payload, policy)
+        reached[decision.outcome] += 1
+        reached["account"] += decision.account is not None
+        reached["pool"] += decision.pool is not None
+        reasons[decision.reason.partition(":")[0]] += 1
+        changed[decision.outcome, _payload_decision(payload, policy, bans_of(ban_file(ban))).outcome] += 1
+
+    draw()
+    assert {MAPPED, DECLINED, DENIED, ERROR, "account", "pool"} <= {name for name, count in reached.items() if count}
+    assert {"rule", "vo", "issuer", "audience"} <= set(reasons)
+    assert {(MAPPED, DENIED), (MAPPED, MAPPED), (DECLINED, DENIED)} <= set(changed)
+    assert reached[MAPPED] >= 10
