@@ -11,9 +11,21 @@ import pytest
 from ces import arc_environment, htcondor_payload
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
-from property.strategies import KNOWN, NOW, ban_file, bans, json_values, mapfiles, rules, tokens, tokens_of_two_vos, written
+from property.strategies import (
+    KNOWN,
+    NOW,
+    ban_file,
+    bans,
+    json_values,
+    mapfiles,
+    rules,
+    tokens,
+    tokens_of_two_vos,
+    written,
+)
 from unit.policy.composed import bans_document, bans_of, policy_document, policy_of
-from vomap.built.store import read_bans, read_policy, write_bans, write_policy
+from vomap.built import store
+from vomap.built.store import read_bans, read_policy
 from vomap.claims.claims import Claims, TokenRefused, read_claims
 from vomap.claims.environment import read_environment
 from vomap.claims.payload import read_payload
@@ -90,7 +102,9 @@ def test_any_token_on_both_ces(token: dict[str, Any], more: dict[str, Any]) -> N
 _NAMES = st.sampled_from(
     ("0_ISSUER", "0_SUBJECT", "0_AUDIENCE_0", "0_SCOPE_0", "0_SCOPE_1", "0_GROUP_0", "1_ISSUER", "0_", "0", "")
 ) | st.builds("0_CLAIM_{}_{}".format, st.sampled_from((*sorted(KNOWN), "SUB", "")), st.sampled_from("012x"))
-_VALUES = st.binary(max_size=12) | st.sampled_from((b"https://one.example/", b"alice", b"ANY", b"compute.read", b"a_0=b"))
+_VALUES = st.binary(max_size=12) | st.sampled_from(
+    (b"https://one.example/", b"alice", b"ANY", b"compute.read", b"a_0=b")
+)
 
 
 @given(
@@ -180,8 +194,8 @@ def test_build_then_read(
     folder = tmp_path_factory.getbasetemp()
     document, banned = policy_document(written(mapfile)), bans_document(ban_file(*drawn))
     digests = (
-        write_policy(str(folder / "policy"), document, sources={}, built="now"),
-        write_bans(str(folder / "bans"), banned, sources={}, built="now"),
+        store.write_built(str(folder / "policy"), store.POLICY, document, sources={}, built="now"),
+        store.write_built(str(folder / "bans"), store.BANS, banned, sources={}, built="now"),
     )
     policy, read = read_policy(str(folder / "policy")), read_bans(str(folder / "bans"))
     assert (policy.digest, read.digest) == digests

@@ -115,7 +115,10 @@ def test_a_star_stays_within_its_part(pattern: str, value: str) -> None:
     assert Pattern(pattern).match(value) == expected
 
 
-@given(st.lists(st.text("ab", min_size=1, max_size=2), min_size=1, max_size=3), st.lists(st.text("ab", min_size=1), max_size=3))
+@given(
+    st.lists(st.text("ab", min_size=1, max_size=2), min_size=1, max_size=3),
+    st.lists(st.text("ab", min_size=1), max_size=3),
+)
 def test_everything_below_is_by_whole_parts(base: list[str], more: list[str]) -> None:
     """`/x/**` covers /x and /x/y, never /xy."""
     top = "/" + "/".join(base)
@@ -128,14 +131,22 @@ def test_everything_below_is_by_whole_parts(base: list[str], more: list[str]) ->
     assert not pattern.match(beside)
 
 
-@given(st.text() | st.text("%0123456789abcdefABCDEF"))
-@example("%%34%31")
-@example("%4%31")
+ENCODED = st.builds("%{:02x}".format, st.integers(0, 255)) | st.builds("%{:02X}".format, st.integers(0, 255))
+
+
+@given(st.lists(ENCODED | st.text().filter(lambda text: "%" not in text)).map("".join))
 @example("%2541")
+@example("%c3%A4")
 def test_normalising_twice(text: str) -> None:
     """What is normal stays as it is, so that two spellings of one text are one text."""
     once = normalise_percent(text)
     assert normalise_percent(once) == once
+
+
+@pytest.mark.parametrize(("text", "normal"), [("100%", "100%"), ("%zz", "%zz"), ("%4%31", "%41"), ("%%34%31", "%41")])
+def test_a_percent_sign_that_begins_no_encoding(text: str, normal: str) -> None:
+    """Such a sign is text; and decoding is done once, so that what only then looks like an encoding stays."""
+    assert normalise_percent(text) == normal
 
 
 @given(st.text() | st.text("/abRoleNULLCapability=. ,"))

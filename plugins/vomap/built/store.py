@@ -20,8 +20,21 @@ if TYPE_CHECKING:
 
 POLICY_FILE = "/var/lib/vomap/policy"
 BANS_FILE = "/var/lib/vomap/bans"
-_POLICY, _BANS = b"vomap-policy", b"vomap-bans"
-_FORMAT = b"1"
+POLICY, BANS = "vomap-policy", "vomap-bans"
+_FORMAT = "1"
+
+
+class Built:
+    """What a built file holds: a document, its digest, when it was built, and the sha256 of each file it came from."""
+
+    __slots__ = ("built", "digest", "document", "sources")
+
+    def __init__(self, members: Mapping[str, Any]) -> None:
+        """Take the members of the file's JSON. Raises KeyError if one is missing."""
+        self.document: dict[str, Any] = members["document"]
+        self.digest: str = members["digest"]
+        self.built: str = members["built"]
+        self.sources: dict[str, str] = members["sources"]
 
 
 class BuiltError(Error):
@@ -33,79 +46,78 @@ def bans_beside(policy_file: str) -> str:
     return BANS_FILE if policy_file == POLICY_FILE else policy_file + ".bans"
 
 
-def write_policy(path: str, document: Mapping[str, Any], *, sources: Mapping[str, str], built: str) -> str:
-    """Write a policy's document and return its digest. `sources` maps each mapfile's path to its sha256.
+def write_built(path: str, kind: str, document: Mapping[str, Any], *, sources: Mapping[str, str], built: str) -> str:
+    """Write a policy or bans and return the digest. `sources` maps each mapfile's path to its sha256.
 
     Raises FileError.
     """
-    return _write(path, _POLICY, document, sources, built)
-
-
-def write_bans(path: str, document: Mapping[str, Any], *, sources: Mapping[str, str], built: str) -> str:
-    """Write the bans' document and return its digest. Raises FileError."""
-    return _write(path, _BANS, document, sources, built)
+    digest = document_digest(document)
+    body = _canonical({"built": built, "digest": digest, "document": document, "sources": sources})
+    replace_file(path, f"{_head(kind, body)}\n".encode() + body)
+    return digest
 
 
 def read_policy(path: str) -> Policy:
     """Read a built policy. Raises FileError or BuiltError."""
-    body = read_body(path, _POLICY)
+    built = read_built(path, POLICY)
     try:
-        return Policy(body["document"], body["digest"])
+        return Policy(built.document, built.digest)
     except (KeyError, TypeError, ValueError, AttributeError):
-        raise BuiltError(f"{path}: does not hold a policy; run `vomap build`") from None
+        raise _damaged(path) from None
 
 
 def read_bans(path: str) -> Bans:
     """Read the built bans. Raises FileError or BuiltError: bans that cannot be read are never no bans."""
-    body = read_body(path, _BANS)
+    built = read_built(path, BANS)
     try:
-        return Bans(body["document"], body["digest"])
+        return Bans(built.document, built.digest)
     except (KeyError, TypeError, ValueError, AttributeError):
-        raise BuiltError(f"{path}: does not hold bans; run `vomap build`") from None
+        raise _damaged(path) from None
 
 
-def read_body(path: str, kind: bytes) -> dict[str, Any]:
+def read_built(path: str, kind: str) -> Built:
     """Return what a built file holds. Raises FileError or BuiltError."""
     head, _, body = read_trusted(path).partition(b"\n")
-    words = head.split(b" ")
+    words = head.decode("ascii", "replace").split(" ")
     if words[:1] != [kind]:
-        raise BuiltError(f"{path}: is not a {kind.decode()} file; run `vomap build`")
+        raise BuiltError(f"{path}: is not a {kind} file; run `vomap build`")
     if words[1:2] != [_FORMAT]:
         raise BuiltError(f"{path}: has a format that this vomap does not read; run `vomap build`")
-    if words[2:] != [b"%08x" % crc32(body), b"%d" % len(body)]:
-        raise BuiltError(f"{path}: is damaged; run `vomap build`")
+    if words != _head(kind, body).split(" "):
+        raise _damaged(path)
     try:
         members = parse_json(body.decode("utf-8"))
-    except ValueError:
-        raise BuiltError(f"{path}: is damaged; run `vomap build`") from None
-    if not isinstance(members, dict):
-        raise BuiltError(f"{path}: is damaged; run `vomap build`")
-    return members
+        return Built(members)  # type: ignore[arg-type]
+    except (KeyError, TypeError, ValueError):
+        raise _damaged(path) from None
 
 
 def document_digest(document: Mapping[str, Any]) -> str:
     """Return the sha256 of what a document decides, wherever its files lie: two CEs with one digest answer alike."""
     from hashlib import sha256
 
-    return sha256(_canonical(_without_sources(document))).hexdigest()
+    return sha256(_canonical(_without_places(document))).hexdigest()
 
 
-def _write(path: str, kind: bytes, document: Mapping[str, Any], sources: Mapping[str, str], built: str) -> str:
-    digest = document_digest(document)
-    body = _canonical({"built": built, "digest": digest, "document": document, "sources": sources})
-    head = b"%s %s %08x %d\n" % (kind, _FORMAT, crc32(body), len(body))
-    replace_file(path, head + body)
-    return digest
+def _head(kind: str, body: bytes) -> str:
+    return f"{kind} {_FORMAT} {crc32(body):08x} {len(body)}"
+
+
+def _damaged(path: str) -> BuiltError:
+    return BuiltError(f"{path}: is damaged; run `vomap build`")
 
 
 def _canonical(value: object) -> bytes:
     import json
 
-    # Order is kept where it means something (rules, sources of VOs); keys are not reordered, as mapfiles are ordered.
+    # Lists keep their order, which means something (rules, audiences); that of keys means nothing anywhere.
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
 
 
-def _without_sources(value: object) -> object:
-    if isinstance(value, dict):
-        return {key: _without_sources(member) for key, member in value.items() if key != "source"}
-    return [_without_sources(member) for member in value] if isinstance(value, list) else value
+def _without_places(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a document without the places of its rules and bans."""
+    bare = dict(document)
+    for key in ("rules", "bans"):
+        if key in bare:
+            bare[key] = [{name: value for name, value in entry.items() if name != "source"} for entry in bare[key]]
+    return bare

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vomap.built.files import replace_file
-from vomap.built.store import bans_beside, write_bans
+from vomap.built.store import BANS, bans_beside, write_built
 from vomap.cli.loading import BANS_FOLDER, UsageError, add_json, add_policy, load_bans, print_findings, print_json
 from vomap.mapfile.ban_file import NAME, with_ban, without_lines
 from vomap.mapfile.compose import Mapfile, compose_bans, read_sources
@@ -121,7 +121,7 @@ def _put_in_place(args: argparse.Namespace, text: str | None, done: str) -> int:
     else:
         replace_file(str(path), text.encode())
     built = bans_beside(args.policy)
-    write_bans(built, document, sources={each.path: each.digest for each in files}, built=written(time.time()))
+    write_built(built, BANS, document, sources={each.path: each.digest for each in files}, built=written(time.time()))
     if args.json:
         print_json({"done": done, "file": str(path), "built": built, "bans": len(document["bans"])})
     else:

@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from vomap.built.files import read_trusted, replace_file
-from vomap.built.store import POLICY_FILE, bans_beside, read_policy, write_bans, write_policy
+from vomap.built.store import BANS, POLICY, POLICY_FILE, bans_beside, read_policy, write_built
 from vomap.cli.loading import (
     BANS_FOLDER,
     MAPFILES_FOLDER,
@@ -77,7 +77,7 @@ def _build_bans(args: argparse.Namespace, now: float, report: dict[str, Any]) ->
     if findings.errors:
         _refuse("bans", findings, args.json)
         return None
-    digest = write_bans(path, document, sources=_digests(files), built=written(now))
+    digest = write_built(path, BANS, document, sources=_digests(files), built=written(now))
     report["bans"].update(digest=digest, bans=len(document["bans"]))
     _tell(args.json, f"bans: {len(document['bans'])} from {len(files)} files -> {path}")
     return Bans(document, digest)
@@ -104,7 +104,7 @@ def _build_policy(args: argparse.Namespace, bans: Bans | None, now: float, repor
         return False
     _keep_previous(args.output)
     document = composition.document
-    part["digest"] = write_policy(args.output, document, sources=_digests(mapfiles), built=written(now))
+    part["digest"] = write_built(args.output, POLICY, document, sources=_digests(mapfiles), built=written(now))
     _tell(
         args.json,
         f"policy: {len(document['rules'])} rules, {len(document['issuers'])} issuers, {len(results)} tests passed "

@@ -1,0 +1,81 @@
+"""`vomap render`: the configuration that wires a CE to a policy."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from vomap.built.files import replace_file
+from vomap.built.store import BANS, POLICY, bans_beside, document_digest, read_built
+from vomap.cli.loading import UsageError, add_bans, add_json, add_mapfiles, add_policy, load, print_json
+from vomap.targets.arc import render_arc
+from vomap.targets.htcondor import render_htcondor
+from vomap.targets.wiring import Fragment
+
+HELP = "write the configuration that wires a CE to the policy"
+
+_EXAMPLES = """\
+examples:
+  vomap render htcondor                            print the map file and the settings for the built policy
+  vomap render htcondor --output DIR               write them to a folder
+  vomap render htcondor --then EGI                 ask the plugin EGI about tokens that vomap declines
+  vomap render arc --vo Nova                       print blocks of arc.conf, with an authgroup for a queue of Nova's"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.epilog = _EXAMPLES
+    parser.add_argument("ce", choices=("htcondor", "arc"), help="the kind of CE")
+    add_policy(parser, "the built policy to wire")
+    add_mapfiles(parser)
+    add_bans(parser)
+    parser.add_argument(
+        "--then", metavar="PLUGIN", help="htcondor: the plugin that is asked next about declined tokens"
+    )
+    parser.add_argument("--vo", action="append", default=[], metavar="VO", help="arc: make an authgroup for this VO")
+    parser.add_argument("--more-rules", action="store_true", help="arc: leave declined tokens to rules that follow")
+    parser.add_argument("--callout", metavar="PATH", help="the callout, if it is not where the packages put it")
+    parser.add_argument("--output", metavar="FOLDER", help="write the files here; default: print them")
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print or write the fragments of one CE."""
+    fragments = rendered(args)
+    if args.output:
+        for fragment in fragments:
+            replace_file(str(Path(args.output, fragment.name)), fragment.text.encode())
+            if not args.json:
+                print(Path(args.output, fragment.name))
+    if args.json:
+        print_json({fragment.name: fragment.text for fragment in fragments})
+    elif not args.output:
+        print("\n".join(f"# ---- {fragment.name}\n{fragment.text}" for fragment in fragments), end="")
+    return 0
+
+
+def rendered(args: argparse.Namespace) -> list[Fragment]:
+    """Return the fragments that the command line asks for."""
+    _refuse_mixed(args)
+    document, bans = _documents(args)
+    digest = document_digest(document)
+    if args.ce == "htcondor":
+        return render_htcondor(document, bans, digest=digest, then=args.then, callout=args.callout)
+    return render_arc(document, bans, digest=digest, vos=args.vo, more_rules=args.more_rules, callout=args.callout)
+
+
+def _refuse_mixed(args: argparse.Namespace) -> None:
+    if args.ce == "htcondor" and (args.vo or args.more_rules):
+        raise UsageError("render htcondor: --vo and --more-rules are for arc")
+    if args.ce == "arc" and args.then:
+        raise UsageError("render arc: --then is for htcondor; see --more-rules")
+
+
+def _documents(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
+    if not args.mapfiles:
+        return read_built(args.policy, POLICY).document, read_built(bans_beside(args.policy), BANS).document
+    sources = load(args)
+    sources.findings.raise_errors()
+    sources.ban_findings.raise_errors()
+    return sources.composition.document, sources.ban_document

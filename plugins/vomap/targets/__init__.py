@@ -1,0 +1,1 @@
+"""What a policy turns into outside vomap: the wiring of a CE."""

@@ -1,0 +1,148 @@
+"""Whether an account exists and may be answered; a name service that fails is an error, never "no such account"."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import pwd
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from vomap.accounts.names import NameServiceError, confirm, find_uid
+from vomap.policy.accounts import AccountLimits
+from vomap.policy.decision import DECLINED, DENIED, ERROR, MAPPED, Decision
+
+NOBODY = "vomap-nosuch"
+
+
+def _library(*statuses: int) -> Callable[[object], Any]:
+    """Return a C library whose getpwnam_r answers these, one after the other, the last for good."""
+    left = list(statuses)
+    return lambda _: SimpleNamespace(getpwnam_r=lambda *_: left.pop(0) if len(left) > 1 else left[0])
+
+
+def test_an_account() -> None:
+    """An account that is there has a uid."""
+    entry = pwd.getpwuid(0)
+    assert find_uid(entry.pw_name) == 0
+
+
+def test_no_account() -> None:
+    """An account that is not there has none, and that is no error."""
+    assert find_uid(NOBODY) is None
+
+
+@pytest.mark.parametrize("status", [0, errno.ENOENT, errno.ESRCH])
+def test_not_found(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    """What the C library returns for an unknown name is no failure."""
+    monkeypatch.setattr(ctypes, "CDLL", _library(status))
+    assert find_uid(NOBODY) is None
+
+
+@pytest.mark.parametrize("status", [errno.EIO, errno.EMFILE, errno.ENOMEM, errno.EAGAIN, 9999])
+def test_the_name_service_fails(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    """A directory that cannot be reached does not say "no such account"."""
+    monkeypatch.setattr(ctypes, "CDLL", _library(status))
+    with pytest.raises(NameServiceError, match=rf"{NOBODY}: {errno.errorcode.get(status, str(status))}"):
+        find_uid(NOBODY)
+
+
+def test_a_long_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A buffer that is too small is made larger; one that never suffices is a failure."""
+    monkeypatch.setattr(ctypes, "CDLL", _library(errno.ERANGE, errno.ERANGE, 0))
+    assert find_uid(NOBODY) is None
+    monkeypatch.setattr(ctypes, "CDLL", _library(errno.ERANGE))
+    with pytest.raises(NameServiceError, match="ERANGE"):
+        find_uid(NOBODY)
+
+
+def test_an_error_of_the_first_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error that Python itself shows is one, too."""
+
+    def fail(_: str) -> object:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(pwd, "getpwnam", fail)
+    with pytest.raises(NameServiceError, match="Input/output error"):
+        find_uid("alice")
+
+
+@pytest.mark.parametrize("name", ["Alice", "alice@EXAMPLE.ORG", "1001"])
+def test_a_directory_that_answers_another_name(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A directory that compares without case answers for an account that nobody asked for."""
+    monkeypatch.setattr(pwd, "getpwnam", lambda _: SimpleNamespace(pw_name=name, pw_uid=1001))
+    assert find_uid("alice") is None
+
+
+def _mapped(account: str | None = "alice") -> Decision:
+    decision = Decision(None, None).settle(MAPPED, "rule: r")
+    decision.account = account
+    return decision
+
+
+@pytest.mark.parametrize(
+    ("uid", "must_exist", "minimum", "outcome", "told"),
+    [
+        (1000, True, 1000, MAPPED, "rule: r"),
+        (999, True, 1000, DENIED, "account: alice has uid 999, under 1000"),
+        (999, False, 1000, DENIED, "account: alice has uid 999, under 1000"),
+        (999, True, 500, MAPPED, "rule: r"),
+        (0, True, 0, DENIED, "account: alice has uid 0"),
+        (0, False, 0, DENIED, "account: alice has uid 0"),
+        (1, True, 0, MAPPED, "rule: r"),
+        (None, True, 1000, DENIED, "account: alice does not exist"),
+        (None, False, 1000, MAPPED, "rule: r"),
+    ],
+)
+def test_limits(uid: int | None, must_exist: bool, minimum: int, outcome: str, told: str) -> None:
+    """An account must exist unless the site says otherwise, its uid is large enough, and never 0."""
+    limits = AccountLimits(must_exist=must_exist, minimum_uid=minimum, never=[])
+    decision = confirm(_mapped(), limits, lambda _: uid)
+    assert decision.outcome == outcome
+    assert decision.reason.startswith(told)
+    assert (decision.account == "alice") == (outcome == MAPPED)
+
+
+LIMITS = AccountLimits(must_exist=False, minimum_uid=1000, never=[])
+
+
+def test_a_failure_is_an_error() -> None:
+    """What cannot be found out is an error, even where the account need not exist."""
+
+    def fail(_: str) -> int | None:
+        raise NameServiceError("the name service fails")
+
+    decision = confirm(_mapped(), LIMITS, fail)
+    assert (decision.outcome, decision.account) == (ERROR, None)
+    assert decision.reason == "account: the name service fails"
+
+
+def test_a_refusal_stays_one() -> None:
+    """Nobody is looked up for a token that was not mapped."""
+
+    def fail(_: str) -> int | None:
+        raise AssertionError
+
+    for outcome in (DECLINED, DENIED, ERROR):
+        decision = confirm(Decision(None, None).settle(outcome, "why"), LIMITS, fail)
+        assert (decision.outcome, decision.reason) == (outcome, "why")
+
+
+def test_a_pool() -> None:
+    """Of pools the leases are missing: an error that says so."""
+    decision = _mapped(None)
+    decision.pool = "p"
+    decision = confirm(decision, LIMITS, lambda _: 1000)
+    assert (decision.outcome, decision.account, decision.pool) == (ERROR, None, None)
+    assert decision.reason.startswith("pool: ")
+    assert "(p)" in decision.reason
+
+
+def test_this_machine() -> None:
+    """Without another way to look up, this machine's name service is asked."""
+    root = pwd.getpwuid(0).pw_name
+    assert confirm(_mapped(root), LIMITS).outcome == DENIED
+    assert confirm(_mapped(NOBODY), LIMITS).outcome == MAPPED

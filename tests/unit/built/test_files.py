@@ -1,0 +1,224 @@
+"""Files that a decision rests on: replaced in one step, and read only if nobody else can have written them."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from vomap.built import files
+from vomap.built.files import FileError, read_trusted, replace_file
+
+ROOT = os.geteuid() == 0
+SOMEBODY = 12345
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder that nobody else can write."""
+    folder = tmp_path / "built"
+    folder.mkdir(mode=0o755)
+    return folder
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o022, 0o077])
+def test_a_new_file(folder: Path, mask: int) -> None:
+    """A file is there whole, for all to read, whatever the umask is."""
+    old = os.umask(mask)
+    try:
+        replace_file(str(folder / "f"), b"content")
+    finally:
+        os.umask(old)
+    assert (folder / "f").read_bytes() == b"content"
+    assert stat.S_IMODE((folder / "f").stat().st_mode) == 0o644
+    assert _names(folder) == ["f"]
+
+
+def test_an_old_file(folder: Path) -> None:
+    """An old file is replaced, not written to: who has it open goes on reading the old content."""
+    path = folder / "f"
+    path.write_bytes(b"old")
+    path.chmod(0o600)
+    with path.open("rb") as reader:
+        replace_file(str(path), b"new", 0o640)
+        assert reader.read() == b"old"
+    assert path.read_bytes() == b"new"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+def test_a_file_of_the_working_directory(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path without a folder is one in the working directory."""
+    monkeypatch.chdir(folder)
+    replace_file("f", b"")
+    assert _names(folder) == ["f"]
+
+
+def test_a_link_is_replaced(folder: Path) -> None:
+    """What a link leads to stays as it is."""
+    (folder / "target").write_bytes(b"target")
+    (folder / "f").symlink_to("target")
+    replace_file(str(folder / "f"), b"new")
+    assert (folder / "target").read_bytes() == b"target"
+    assert not (folder / "f").is_symlink()
+
+
+@pytest.mark.parametrize("broken", ["write", "fchmod", "fsync", "rename"])
+def test_a_failure_changes_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
+    """A full disk or a refused rename leaves the old file, and nothing beside it."""
+    path = folder / "f"
+    path.write_bytes(b"old")
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, broken, fail)
+    with pytest.raises(FileError, match=r"f: cannot be written: No space left on device"):
+        replace_file(str(path), b"new")
+    monkeypatch.undo()
+    assert path.read_bytes() == b"old"
+    assert _names(folder) == ["f"]
+
+
+def test_a_write_in_pieces(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write that takes only a part is gone on with."""
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, content: write(descriptor, bytes(content)[:2]))
+    replace_file(str(folder / "f"), b"content")
+    assert (folder / "f").read_bytes() == b"content"
+
+
+@pytest.mark.parametrize("path", ["none/f", "file/f", "."])
+def test_no_such_folder(folder: Path, path: str) -> None:
+    """A folder that is not there, or is none, is told."""
+    (folder / "file").touch()
+    with pytest.raises(FileError, match="cannot be written"):
+        replace_file(str(folder / path), b"")
+    assert _names(folder) == ["file"]
+
+
+def test_a_trusted_file(folder: Path) -> None:
+    """A file of ours in folders of ours is read whole."""
+    content = bytes(range(256)) * 1000
+    replace_file(str(folder / "f"), content)
+    assert read_trusted(str(folder / "f")) == content
+    replace_file(str(folder / "f"), b"")
+    assert read_trusted(str(folder / "f")) == b""
+
+
+def test_a_file_that_shrinks(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that ends before its size is read as far as it goes, in pieces."""
+    (folder / "f").write_bytes(b"content")
+    (folder / "f").chmod(0o644)
+    pieces = iter([b"con", b"te", b""])
+    monkeypatch.setattr(os, "read", lambda *_: next(pieces))
+    assert read_trusted(str(folder / "f")) == b"conte"
+
+
+def test_a_read_that_fails(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that fails is an error with the file's name."""
+    (folder / "f").write_bytes(b"content")
+    (folder / "f").chmod(0o644)
+
+    def fail(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "read", fail)
+    with pytest.raises(FileError, match=r"f: Input/output error"):
+        read_trusted(str(folder / "f"))
+
+
+@pytest.mark.parametrize("mode", [0o666, 0o664, 0o646, 0o602, 0o620])
+def test_a_file_that_others_can_write(folder: Path, mode: int) -> None:
+    """Whoever can write the policy decides."""
+    (folder / "f").write_bytes(b"")
+    (folder / "f").chmod(mode)
+    with pytest.raises(FileError, match="others can write it"):
+        read_trusted(str(folder / "f"))
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o775, 0o757])
+@pytest.mark.parametrize("depth", ["", "deep/er"])
+def test_a_folder_that_others_can_write(folder: Path, mode: int, depth: str) -> None:
+    """Whoever can write a folder on the way can put another file there."""
+    below = folder / depth
+    below.mkdir(mode=0o755, parents=True, exist_ok=True)
+    replace_file(str(below / "f"), b"content")
+    folder.chmod(mode)
+    with pytest.raises(FileError, match=f"others can write the folder {folder}"):
+        read_trusted(str(below / "f"))
+    # In a sticky folder nobody can replace what is ours.
+    folder.chmod(mode | stat.S_ISVTX)
+    assert read_trusted(str(below / "f")) == b"content"
+
+
+def test_a_link_is_followed_to_its_end(folder: Path) -> None:
+    """The folders that count are those of the file itself."""
+    loose = folder / "loose"
+    loose.mkdir()
+    replace_file(str(loose / "f"), b"content")
+    (folder / "f").symlink_to("loose/f")
+    assert read_trusted(str(folder / "f")) == b"content"
+    loose.chmod(0o777)
+    with pytest.raises(FileError, match="loose"):
+        read_trusted(str(folder / "f"))
+
+
+def test_what_is_no_file(folder: Path) -> None:
+    """A folder, a FIFO, a device and nothing at all are no policy, and none of them makes anybody wait."""
+    os.mkfifo(folder / "fifo", 0o644)
+    for path in (folder, folder / "fifo", Path(os.devnull)):
+        with pytest.raises(FileError, match="not a regular file"):
+            read_trusted(str(path))
+    (folder / "gone").symlink_to("nowhere")
+    for name in ("none", "gone"):
+        with pytest.raises(FileError, match="No such file"):
+            read_trusted(str(folder / name))
+    (folder / "loop").symlink_to("loop")
+    with pytest.raises(FileError, match="symbolic links"):
+        read_trusted(str(folder / "loop"))
+
+
+def test_somebody_elses_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root's files and our own are trusted, nobody else's."""
+    replace_file(str(folder / "f"), b"content")
+    if ROOT:
+        os.chown(folder / "f", SOMEBODY, -1)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: SOMEBODY)
+    with pytest.raises(FileError, match="must belong to root or to us"):
+        read_trusted(str(folder / "f"))
+
+
+def test_somebody_elses_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whom a folder belongs to can write it, whatever its mode and whatever lies in it."""
+    replace_file(str(folder / "f"), b"content")
+    owner = folder.stat().st_uid
+    monkeypatch.setattr(files, "_is_ours", lambda status: stat.S_ISREG(status.st_mode) or status.st_uid not in {owner})
+    with pytest.raises(FileError, match="others can write the folder"):
+        read_trusted(str(folder / "f"))
+
+
+@pytest.mark.skipif(not ROOT, reason="only root can give a folder away")
+def test_a_folder_that_was_given_away(folder: Path) -> None:
+    """Not even the sticky bit helps where the folder is somebody else's."""
+    replace_file(str(folder / "f"), b"content")
+    folder.chmod(0o1755)
+    os.chown(folder, SOMEBODY, -1)
+    with pytest.raises(FileError, match="others can write the folder"):
+        read_trusted(str(folder / "f"))
+
+
+def test_our_own_files_are_read_by_us(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another user than root and us does not trust our files."""
+    replace_file(str(folder / "f"), b"content")
+    monkeypatch.setattr(os, "geteuid", lambda: SOMEBODY)
+    if ROOT:
+        assert read_trusted(str(folder / "f")) == b"content"
+    else:
+        with pytest.raises(FileError, match="others can write it"):
+            read_trusted(str(folder / "f"))

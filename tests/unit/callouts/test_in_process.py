@@ -1,0 +1,187 @@
+"""What the executables are made of, in this process: options, limits, sentences, and leaving root behind."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from vomap.callouts import answer, arc, limits
+from vomap.callouts.answer import ARC_AUTHORIZE, ARC_MAP, EXIT_CODES, HTCONDOR, give, say
+from vomap.callouts.limits import InputError, read_input, require_descriptors
+from vomap.callouts.options import OptionError, built_files, read_options
+from vomap.policy.decision import DECLINED, DENIED, ERROR, MAPPED, OUTCOMES, Decision
+
+
+def test_exit_codes() -> None:
+    """The table of the design, section 4; no refusal is 0, and only a declined token may be 1 where that goes on."""
+    assert EXIT_CODES == {
+        HTCONDOR: {MAPPED: 0, DECLINED: 1, DENIED: 2, ERROR: 3},
+        ARC_MAP: {MAPPED: 0, DECLINED: 2, DENIED: 2, ERROR: 3},
+        ARC_AUTHORIZE: {MAPPED: 0, DECLINED: 1, DENIED: 1, ERROR: 1},
+    }
+    assert all(set(codes) == set(OUTCOMES) for codes in EXIT_CODES.values())
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ([], {}),
+        (["--a", "1"], {"--a": "1"}),
+        (["--a=1", "--b", "--a"], {"--a": "1", "--b": "--a"}),
+        (["--a="], {"--a": ""}),
+        (["--a=b=c"], {"--a": "b=c"}),
+    ],
+)
+def test_options(words: list[str], found: dict[str, str]) -> None:
+    """`--name VALUE` and `--name=VALUE`, each at most once."""
+    assert read_options(words, ("--a", "--b")) == found
+
+
+@pytest.mark.parametrize("words", [["--c", "1"], ["a"], ["--a"], ["--a", "1", "--a", "1"], ["--"], [""], ["-a", "1"]])
+def test_no_options(words: list[str]) -> None:
+    """Anything else is an error."""
+    with pytest.raises(OptionError):
+        read_options(words, ("--a", "--b"))
+
+
+def test_built_files() -> None:
+    """The bans lie beside the policy, unless they are named."""
+    assert built_files({}) == ("/var/lib/vomap/policy", "/var/lib/vomap/bans")
+    assert built_files({"--policy": "/p"}) == ("/p", "/p.bans")
+    assert built_files({"--policy": "/p", "--bans": "/b"}) == ("/p", "/b")
+
+
+def _decision(outcome: str = MAPPED) -> Decision:
+    decision = Decision(None, None).settle(outcome, "rule: r")
+    decision.account, decision.vo, decision.source = "alice" if outcome == MAPPED else None, "Nova", "f:1"
+    return decision
+
+
+def _written(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, bytes]]:
+    """Return what is written, descriptor by descriptor."""
+    written: list[tuple[int, bytes]] = []
+
+    def write(descriptor: int, content: bytes) -> int:
+        written.append((descriptor, content))
+        return len(content)
+
+    monkeypatch.setattr(answer, "os", SimpleNamespace(write=write))
+    return written
+
+
+@pytest.mark.parametrize(("callout", "printed"), [(HTCONDOR, b"alice\n"), (ARC_MAP, b"alice"), (ARC_AUTHORIZE, None)])
+def test_what_is_printed(monkeypatch: pytest.MonkeyPatch, callout: str, printed: bytes | None) -> None:
+    """The account, as each CE wants it, and nothing else."""
+    written = _written(monkeypatch)
+    assert give(callout, _decision()) == 0
+    assert [content for descriptor, content in written if descriptor == 1] == ([printed] if printed else [])
+    assert written[-1] == (2, f"{callout}: mapped to alice for Nova: rule: r (f:1)\n".encode())
+
+
+@pytest.mark.parametrize("outcome", [DECLINED, DENIED, ERROR])
+def test_a_refusal_prints_nothing(monkeypatch: pytest.MonkeyPatch, outcome: str) -> None:
+    """Only a mapping is printed, and only a declined token may get another code."""
+    written = _written(monkeypatch)
+    assert give(HTCONDOR, _decision(outcome), decline=7) == (
+        7 if outcome == DECLINED else EXIT_CODES[HTCONDOR][outcome]
+    )
+    assert [descriptor for descriptor, _ in written] == [2]
+
+
+def test_an_account_that_is_written_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a name may be another account's."""
+    monkeypatch.setattr(answer, "os", SimpleNamespace(write=lambda _, content: len(content) - 1))
+    with pytest.raises(OSError, match="only a part"):
+        give(HTCONDOR, _decision())
+
+
+@pytest.mark.parametrize("sentence", ["a\nb", "a\x1b[2Jb", "é", "\u2028", "\ud800", "x" * 5000, ""])
+def test_a_sentence_is_one_plain_line(monkeypatch: pytest.MonkeyPatch, sentence: str) -> None:
+    """Nothing that a token brought can end the line, move a cursor or flood a log."""
+    written = _written(monkeypatch)
+    say(HTCONDOR, sentence)
+    ((_, line),) = written
+    assert line.endswith(b"\n")
+    assert line[:-1].decode("ascii").isprintable()
+    assert len(line) < 1100
+
+
+def test_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of the three must be open."""
+    require_descriptors()
+    for closed, name in enumerate(("input", "output", "error")):
+
+        def fstat(descriptor: int, closed: int = closed) -> None:
+            if descriptor == closed:
+                raise OSError(9, "Bad file descriptor")
+
+        monkeypatch.setattr(os, "fstat", fstat)
+        with pytest.raises(InputError, match=f"standard {name} is closed"):
+            require_descriptors()
+        monkeypatch.undo()
+
+
+def _pieces(monkeypatch: pytest.MonkeyPatch, *pieces: bytes | OSError) -> None:
+    left = iter([*pieces, b""])
+
+    def read(*_: Any) -> bytes:
+        piece = next(left)
+        if isinstance(piece, OSError):
+            raise piece
+        return piece
+
+    monkeypatch.setattr(limits, "os", SimpleNamespace(read=read))
+
+
+def test_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Standard input is read to its end, in whatever pieces it comes, up to what a token may hold."""
+    _pieces(monkeypatch)
+    assert read_input() == b""
+    _pieces(monkeypatch, b"ab", b"c")
+    assert read_input() == b"abc"
+    _pieces(monkeypatch, b"x" * limits.LONGEST_INPUT)
+    assert len(read_input()) == limits.LONGEST_INPUT
+    _pieces(monkeypatch, b"x" * limits.LONGEST_INPUT, b"x")
+    with pytest.raises(InputError, match="more than"):
+        read_input()
+    _pieces(monkeypatch, b"x", OSError(5, "Input/output error"))
+    with pytest.raises(InputError, match="Input/output error"):
+        read_input()
+
+
+def _users(monkeypatch: pytest.MonkeyPatch, uid: int, user: object) -> list[tuple[str, object]]:
+    """Return the calls by which a process of a user becomes another one."""
+    calls: list[tuple[str, object]] = []
+
+    def getpwnam(_: str) -> object:
+        if isinstance(user, Exception):
+            raise user
+        return user
+
+    monkeypatch.setattr(pwd, "getpwnam", getpwnam)
+    monkeypatch.setattr(os, "geteuid", lambda: uid)
+    for name in ("setgroups", "setgid", "setuid"):
+        monkeypatch.setattr(os, name, lambda value, name=name: calls.append((name, value)))
+    return calls
+
+
+def test_leaving_root_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root becomes the user vomap, where there is one: groups first, the user last."""
+    user = SimpleNamespace(pw_uid=70, pw_gid=71)
+    calls = _users(monkeypatch, 0, user)
+    arc._become_user("vomap")
+    assert calls == [("setgroups", []), ("setgid", 71), ("setuid", 70)]
+    for uid, found in ((1000, user), (0, KeyError("vomap"))):
+        calls = _users(monkeypatch, uid, found)
+        arc._become_user("vomap")
+        assert calls == []
+
+
+def test_root_is_not_kept_by_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it cannot be told whether there is such a user, nothing is decided as root."""
+    _users(monkeypatch, 0, OSError(5, "Input/output error"))
+    with pytest.raises(OSError, match="Input/output"):
+        arc._become_user("vomap")

@@ -1,0 +1,460 @@
+"""The executables as the CEs run them: separate processes, one answer, and an exit code that cannot be misread."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ces import arc_environment, htcondor_payload
+from unit.policy.composed import bans_document, policy_document
+from vomap.built import store
+
+ISSUER = "https://i.example/"
+POLICY = f"""\
+mapfile: 1
+site: {{audience: [ANY], accounts: {{must-exist: no}}}}
+issuers:
+  {ISSUER}: {{vo: Nova}}
+rules:
+  - {{name: denied, vo: Nova, subject: bad, deny: bad people}}
+  - {{name: user, vo: Nova, subject: <user>@x, account: vomap-<user>}}
+  - {{name: everybody, vo: Nova, group: /nova, account: vomap-nova}}
+"""
+BANS = "mapfile: 1\nbans:\n  - {subject: banned@x, reason: leaked}\n"
+TOKEN: dict[str, Any] = {"iss": ISSUER, "sub": "jo@x", "aud": "ANY", "scope": "compute.read"}
+HTCONDOR, ARC_MAP, ARC_AUTHORIZE = ["vomap-htcondor"], ["vomap-arc", "map"], ["vomap-arc", "authorize"]
+CALLOUTS = [pytest.param(words, id="-".join(words)) for words in (HTCONDOR, ARC_MAP, ARC_AUTHORIZE)]
+SECONDS = 30
+
+
+def _executable(name: str) -> str:
+    path = Path(sys.executable).parent / name
+    assert path.is_file(), f"{path} is missing: install vomap into this interpreter's environment (pip install .)"
+    return str(path)
+
+
+class Site:
+    """A folder with a built policy and built bans, and the callouts that read them."""
+
+    def __init__(self, folder: Path) -> None:
+        """Build both."""
+        self.folder = folder / "built"
+        self.folder.mkdir(mode=0o755)
+        self.work = folder / "work"
+        self.work.mkdir()
+        self.policy, self.bans = self.folder / "policy", self.folder / "policy.bans"
+        store.write_built(str(self.policy), store.POLICY, policy_document(POLICY), sources={}, built="now")
+        store.write_built(str(self.bans), store.BANS, bans_document(BANS), sources={}, built="now")
+
+    def command(self, words: Sequence[str], *more: str) -> list[str]:
+        """Return the command line of a callout."""
+        return [_executable(words[0]), *words[1:], "--policy", str(self.policy), *more]
+
+    def environment(self, words: Sequence[str], token: dict[str, Any]) -> dict[bytes, bytes]:
+        """Return what a CE puts into the environment."""
+        shown = {} if words == HTCONDOR else arc_environment(token)
+        return {b"PATH": os.environb.get(b"PATH", b"/usr/bin:/bin"), **shown}
+
+    def start(self, command: Sequence[str], words: Sequence[str], token: dict[str, Any], **how: Any) -> Any:
+        """Start a callout."""
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **how}
+        environment: Any = self.environment(words, token)
+        return subprocess.Popen(command, cwd=self.work, env=environment, **pipes)
+
+    def run(
+        self,
+        words: Sequence[str],
+        token: dict[str, Any],
+        *more: str,
+        command: Sequence[str] | None = None,
+        stdin: bytes | None = None,
+        **how: Any,
+    ) -> tuple[int, bytes, bytes]:
+        """Run a callout to its end and return its exit code and what it wrote."""
+        payload = (htcondor_payload(token) if words == HTCONDOR else b"") if stdin is None else stdin
+        with self.start(command or self.command(words, *more), words, token, **how) as process:
+            out, err = process.communicate(payload if process.stdin else None, timeout=SECONDS)
+            return process.returncode, out or b"", err or b""
+
+    def redirected(self, words: Sequence[str], redirection: str) -> tuple[int, bytes, bytes]:
+        """Run a callout for a good token through a shell that redirects a descriptor."""
+        command = ["/bin/sh", "-c", f'exec "$@" {redirection}', "sh", *self.command(words)]
+        # dash drops variables that are no shell names; ISSUER, SUBJECT, AUDIENCE and SCOPE are enough.
+        return self.run(words, TOKEN, command=command)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    """Return a site with a good policy and good bans."""
+    return Site(tmp_path)
+
+
+def _assert_failed(answer: tuple[int, bytes, bytes], code: int = 3) -> None:
+    returned, out, err = answer
+    assert (returned, out) == (code, b"")
+    assert err.count(b"\n") <= 1
+    assert b"Traceback" not in err
+    assert b'File "' not in err
+    assert err.isascii()
+
+
+@pytest.mark.parametrize(
+    ("token", "htcondor", "arc_map", "authorize", "told"),
+    [
+        ({}, (0, b"vomap-jo\n"), (0, b"vomap-jo"), 0, b"mapped to vomap-jo for Nova: rule: user"),
+        ({"sub": "s", "wlcg.groups": "/nova"}, (0, b"vomap-nova\n"), (0, b"vomap-nova"), 0, b"rule: everybody"),
+        ({"sub": "s"}, (1, b""), (2, b""), 1, b"declined for Nova: rule: none matches"),
+        ({"iss": "https://who.example"}, (1, b""), (2, b""), 1, b"declined: issuer: 'https://who.example' is not"),
+        ({"sub": "bad"}, (2, b""), (2, b""), 1, b"denied for Nova: rule: bad people"),
+        ({"sub": "banned@x"}, (2, b""), (2, b""), 1, b"denied for Nova: ban: leaked"),
+        ({"aud": "elsewhere"}, (2, b""), (2, b""), 1, b"denied for Nova: audience: "),
+        ({"sub": "root\x01@x"}, (3, b""), (3, b""), 1, b"error: token: a control character"),
+    ],
+)
+def test_answers(
+    site: Site,
+    token: dict[str, Any],
+    htcondor: tuple[int, bytes],
+    arc_map: tuple[int, bytes],
+    authorize: int,
+    told: bytes,
+) -> None:
+    """Each outcome has its exit code, the account is all that is ever printed, and one line says why."""
+    expected = ((HTCONDOR, *htcondor), (ARC_MAP, *arc_map), (ARC_AUTHORIZE, authorize, b""))
+    for words, code, printed in expected:
+        returned, out, err = site.run(words, {**TOKEN, **token})
+        assert (returned, out) == (code, printed), (words, err)
+        assert err.startswith(" ".join(words).encode() + b": ")
+        assert told in err
+        assert err.endswith(b"\n")
+        assert err.count(b"\n") == 1
+    assert list(site.work.iterdir()) == []
+
+
+def test_decline_continue(site: Site) -> None:
+    """Where more mapping rules follow in ARC's own list, a declined token goes on to them, and only a declined one."""
+    for token, code in (({"sub": "s"}, 1), ({"sub": "bad"}, 2), ({"sub": "x\x01"}, 3), ({}, 0)):
+        assert site.run(ARC_MAP, {**TOKEN, **token}, "--decline", "continue")[0] == code
+        assert site.run(ARC_MAP, {**TOKEN, **token}, "--decline=continue")[0] == code
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        (["--vo", "Nova"], 0),
+        (["--vo", "nOVA"], 0),
+        (["--vo", "CMS"], 1),
+        (["--vo", ""], 1),
+        (["--account", "vomap-jo"], 0),
+        (["--account", "vomap-Jo"], 1),
+        (["--account", "vomap-nova"], 1),
+        (["--vo", "Nova", "--account", "vomap-jo"], 0),
+        (["--vo", "Nova", "--account", "other"], 1),
+        (["--vo=CMS", "--account=vomap-jo"], 1),
+    ],
+)
+def test_authorize(site: Site, options: list[str], code: int) -> None:
+    """A member is who would be mapped so; nothing is printed."""
+    assert site.run(ARC_AUTHORIZE, TOKEN, *options)[:2] == (code, b"")
+    assert site.run(ARC_AUTHORIZE, {**TOKEN, "sub": "bad"}, *options)[:2] == (1, b"")
+
+
+def test_no_token(site: Site) -> None:
+    """ARC asks for clients without a token too: they are not ours. HTCondor never does: that is an error."""
+    assert site.run(ARC_MAP, {})[:2] == (2, b"")
+    assert site.run(ARC_AUTHORIZE, {})[:2] == (1, b"")
+    _assert_failed(site.run(HTCONDOR, TOKEN, stdin=b""))
+
+
+def test_a_certificate_beside_the_token(site: Site) -> None:
+    """The job would belong to the certificate: denied."""
+    environment: Any = {**site.environment(ARC_MAP, TOKEN), b"X509_SUBJECT_NAME": b"/CN=x"}
+    done = subprocess.run(site.command(ARC_MAP), env=environment, capture_output=True, timeout=SECONDS, check=False)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"denied: token: a certificate" in done.stderr
+
+
+def test_htcondors_environment_is_not_read(site: Site) -> None:
+    """The payload is the truth; variables that look like ARC's, or like claims, change nothing."""
+    other = arc_environment({**TOKEN, "sub": "other@x"})
+    environment: Any = {**site.environment(HTCONDOR, {}), **other, b"BEARER_TOKEN_1_ISSUER": b"x"}
+    done = subprocess.run(
+        site.command(HTCONDOR), input=htcondor_payload(TOKEN), env=environment, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, b"vomap-jo\n")
+
+
+def _flip(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
+
+
+def _truncate(path: Path) -> None:
+    os.truncate(path, path.stat().st_size - 1)
+
+
+def _fifo(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path, 0o644)
+
+
+def _folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir(mode=0o755)
+
+
+def _dangling(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("nowhere")
+
+
+def _swapped(path: Path) -> None:
+    """Put the other kind of built file in a file's place."""
+    other = path.with_suffix("") if path.suffix else path.with_suffix(".bans")
+    path.write_bytes(other.read_bytes())
+
+
+SPOILERS: dict[str, Callable[[Path], object]] = {
+    "flipped": _flip,
+    "truncated": _truncate,
+    "empty": lambda path: os.truncate(path, 0),
+    "gone": Path.unlink,
+    "dangling": _dangling,
+    "swapped": _swapped,
+    "fifo": _fifo,
+    "folder": _folder,
+    "writable": lambda path: path.chmod(0o666),
+    "group-writable": lambda path: path.chmod(0o664),
+    "loose-folder": lambda path: path.parent.chmod(0o777),
+}
+
+
+@pytest.mark.parametrize("words", CALLOUTS)
+@pytest.mark.parametrize("which", ["policy", "bans"])
+@pytest.mark.parametrize("spoiler", SPOILERS)
+def test_spoiled_files(site: Site, words: list[str], which: str, spoiler: str) -> None:
+    """A policy or bans that cannot be read and trusted are an error, told as such; never no policy, never no bans."""
+    SPOILERS[spoiler](getattr(site, which))
+    answer = site.run(words, TOKEN)
+    # ARC reads every code but 0 of an authgroup plugin as "not a member".
+    _assert_failed(answer, 1 if words == ARC_AUTHORIZE else 3)
+    assert b": error: " in answer[2]
+    assert b"policy" in answer[2]
+
+
+@pytest.mark.parametrize("words", CALLOUTS)
+def test_a_policy_that_may_not_be_read(site: Site, words: list[str]) -> None:
+    """A file without permission is an error; root reads it all the same."""
+    site.policy.chmod(0)
+    answer = site.run(words, TOKEN)
+    if os.geteuid() == 0:
+        assert answer[0] == 0
+    else:
+        _assert_failed(answer, 1 if words == ARC_AUTHORIZE else 3)
+
+
+@pytest.mark.parametrize("words", CALLOUTS)
+@pytest.mark.parametrize("flags", [["-I", "-S"], ["-I", "-S", "-O"]])
+def test_a_missing_module(site: Site, words: list[str], flags: list[str]) -> None:
+    """An interpreter that does not find vomap ends in exit 3, not in Python's exit 1."""
+    answer = site.run(words, TOKEN, command=[sys.executable, *flags, *site.command(words)])
+    _assert_failed(answer)
+    assert b"ModuleNotFoundError" in answer[2]
+
+
+@pytest.mark.parametrize("words", CALLOUTS)
+@pytest.mark.parametrize(
+    "content", ["raise SystemExit(0)", "raise SystemExit(1)", "(", "1/0", "raise KeyboardInterrupt"]
+)
+def test_a_broken_module(site: Site, words: list[str], content: str) -> None:
+    """Whatever happens while vomap is imported ends in exit 3."""
+    package = site.work / "vomap"
+    package.mkdir()
+    (package / "__init__.py").write_text(content)
+    start = f"import sys; sys.path.insert(0, {str(site.work)!r}); sys.argv = sys.argv[1:]; "
+    start += "exec(compile(open(sys.argv[0]).read(), sys.argv[0], 'exec'))"
+    command = [sys.executable, "-I", "-S", "-B", "-c", start, *site.command(words)]
+    _assert_failed(site.run(words, TOKEN, command=command))
+
+
+@pytest.mark.parametrize("words", CALLOUTS)
+@pytest.mark.parametrize("redirection", [">&-", "<&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_descriptors(site: Site, words: list[str], redirection: str) -> None:
+    """With a closed descriptor nothing is answered: a file opened later would have taken its place."""
+    _assert_failed(site.redirected(words, redirection))
+
+
+@pytest.mark.parametrize("words", [HTCONDOR, ARC_MAP])
+@pytest.mark.parametrize("redirection", [">/dev/full", "</dev/null >/dev/full 2>/dev/full", "1</dev/null"])
+def test_an_account_that_cannot_be_printed(site: Site, words: list[str], redirection: str) -> None:
+    """A mapping that nobody can read is none."""
+    _assert_failed(site.redirected(words, redirection))
+
+
+def test_a_pipe_that_nobody_reads(site: Site) -> None:
+    """Nor is one that goes into a pipe whose reader is gone."""
+    for words in (HTCONDOR, ARC_MAP):
+        reader, writer = os.pipe()
+        os.close(reader)
+        try:
+            _assert_failed(site.run(words, TOKEN, stdout=writer))
+        finally:
+            os.close(writer)
+
+
+@pytest.mark.parametrize("words", CALLOUTS)
+def test_a_ce_that_does_not_listen(site: Site, words: list[str]) -> None:
+    """A reason that cannot be written changes no answer."""
+    assert site.redirected(words, "2>/dev/full")[0] == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["vomap-htcondor", "--unknown", "x"],
+        ["vomap-htcondor", "--policy"],
+        ["vomap-htcondor", "map"],
+        ["vomap-htcondor", "--help"],
+        ["vomap-htcondor", "--decline", "continue"],
+        ["vomap-htcondor", "--policy=x", "--policy=y"],
+        ["vomap-arc"],
+        ["vomap-arc", "other"],
+        ["vomap-arc", "--help"],
+        ["vomap-arc", "--policy", "x", "map"],
+        ["vomap-arc", "map", "authorize"],
+        ["vomap-arc", "map", "--vo", "Nova"],
+        ["vomap-arc", "map", "--decline", "stop"],
+        ["vomap-arc", "map", "--decline"],
+        ["vomap-arc", "authorize", "--decline", "continue"],
+        ["vomap-arc", "authorize", "--vo", "a", "--vo", "b"],
+        ["vomap-arc", "authorize", "--v\n\xff", "a"],
+    ],
+)
+def test_other_words(site: Site, words: list[str]) -> None:
+    """Words that a callout does not know are an error, not a guess."""
+    answer = site.run(words, TOKEN, command=[_executable(words[0]), *words[1:]], stdin=htcondor_payload(TOKEN))
+    _assert_failed(answer)
+    assert answer[2] != b""
+
+
+def test_where_the_policy_is_by_default(site: Site) -> None:
+    """Without options the files in /var/lib/vomap are read, and the bans may be named apart."""
+    if not Path("/var/lib/vomap").exists():
+        answer = site.run(HTCONDOR, TOKEN, command=[_executable("vomap-htcondor")])
+        _assert_failed(answer)
+        assert b"/var/lib/vomap/policy: No such file" in answer[2]
+    elsewhere = site.folder / "elsewhere"
+    site.bans.rename(elsewhere)
+    assert site.run(HTCONDOR, TOKEN, "--bans", str(elsewhere))[:2] == (0, b"vomap-jo\n")
+
+
+@pytest.mark.parametrize("words", [ARC_MAP, ARC_AUTHORIZE])
+def test_arcs_stdin_is_never_read(site: Site, words: list[str]) -> None:
+    """ARC's pipe is never closed: the answer comes all the same."""
+    with site.start(site.command(words), words, TOKEN) as process:
+        assert process.wait(SECONDS) == 0
+        assert process.stdout.read() == (b"vomap-jo" if words == ARC_MAP else b"")
+
+
+@pytest.mark.parametrize("begun", [b"", b'{"iss": ', htcondor_payload(TOKEN)])
+def test_a_payload_that_never_ends(site: Site, begun: bytes) -> None:
+    """HTCondor has no time-out for plugins, so the callout bounds its own time and ends in exit 3."""
+    with site.start(site.command(HTCONDOR), HTCONDOR, TOKEN) as process:
+        process.stdin.write(begun)
+        process.stdin.flush()
+        assert process.wait(10) == 3
+        assert process.stdout.read() == b""
+        told = process.stderr.read()
+    assert told.count(b"\n") == 1
+    assert b"no answer after" in told
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b" " * (2 << 20),
+        b'{"sub": "' + b"x" * (2 << 20) + b'"}',
+        b"[" * 100_000,
+        b"{" * (1 << 20),
+        b'{"exp": ' + b"9" * 900_000 + b"}",
+        b"\0",
+        b"\xff\xfe",
+        b"null",
+        b'{"iss": "a", "iss": "b"}',
+    ],
+)
+def test_payloads_that_no_token_has(site: Site, payload: bytes) -> None:
+    """More than any token holds, and what is no token at all, is an error within the callout's own bounds."""
+    process = site.start(site.command(HTCONDOR), HTCONDOR, TOKEN)
+    with process:
+        try:
+            out, err = process.communicate(payload, timeout=SECONDS)
+        except BrokenPipeError:  # pragma: no cover - it need not read on once it knows
+            out, err = process.stdout.read(), process.stderr.read()
+    if payload.startswith(b'{"exp"'):
+        # Readable, and nobody's: it names no issuer.
+        assert (process.returncode, out) == (1, b"")
+    else:
+        _assert_failed((process.returncode, out, err))
+
+
+def test_the_longest_line(site: Site) -> None:
+    """A reason is one line of plain characters and of bounded length, whatever the token holds."""
+    token = {**TOKEN, "iss": "https://x\u2028é" + "y" * 100_000}
+    code, out, err = site.run(HTCONDOR, token)
+    assert (code, out) == (1, b"")
+    assert len(err) < 1200
+    assert err.isascii()
+    assert err.count(b"\n") == 1
+
+
+def test_the_executables_are_scripts() -> None:
+    """What is installed is the guarded script itself: an entry point would import before it guards anything."""
+    for name in ("vomap-htcondor", "vomap-arc"):
+        path = Path(_executable(name))
+        first, *rest = path.read_text("utf-8").splitlines()
+        assert first.startswith("#!")
+        assert [line for line in rest if not line.startswith("#")][0] == "try:"
+        assert path.stat().st_mode & stat.S_IXUSR
+
+
+_HEAVY = {
+    "yaml",
+    "jsonschema",
+    "jwt",
+    "requests",
+    "json",
+    "re",
+    "argparse",
+    "pathlib",
+    "typing",
+    "dataclasses",
+    "hashlib",
+}
+_DRIVER = """\
+import sys
+from vomap.callouts import {module}
+code = {module}.main()
+print()
+print(*sorted(sys.modules))
+raise SystemExit(code)
+"""
+
+
+@pytest.mark.parametrize(("words", "module"), [(HTCONDOR, "htcondor"), (ARC_MAP, "arc")])
+@pytest.mark.parametrize("token", [{}, {"sub": "s"}, {"sub": "bad"}])
+def test_imports(site: Site, words: list[str], module: str, token: dict[str, Any]) -> None:
+    """A callout imports nothing that this one answer does not need; what the interpreter itself imports is its own."""
+    bare = site.run(words, TOKEN, command=[sys.executable, "-c", "import sys; print(*sys.modules)"], stdin=b"")
+    driver = [sys.executable, "-c", _DRIVER.format(module=module), *site.command(words)[1:]]
+    _, out, err = site.run(words, {**TOKEN, **token}, command=driver)
+    imported = set(out.decode().splitlines()[-1].split()) - set(bare[1].decode().split())
+    assert "vomap.policy.decide" in imported, err
+    assert not _HEAVY & imported
+    assert not {name for name in imported if name.startswith(("vomap.mapfile", "vomap.cli", "vomap.sources"))}
