@@ -1,4 +1,4 @@
-"""Where the files lie that ship with vomap beside its code: schemas and mapfiles."""
+"""Where the files lie that ship with vomap beside its code: schemas, mapfiles and what a CE needs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vomap.errors import Error
 
 
 def shipped_file(folder: str, name: str) -> Path:
-    """Return the path of a shipped file, `schemas/...` or `mapfiles/...`.
+    """Return the path of a shipped file, such as one of `schemas`, `mapfiles` or `packaging/htcondor-ce`.
 
     They lie in share/vomap of the prefix that vomap is installed in, or in the checkout that it runs from.
     Raises Error if the file is in neither.
@@ -25,9 +25,9 @@ def shipped_file(folder: str, name: str) -> Path:
 
 def _installed(folder: str, name: str) -> list[Path]:
     """Ask the installer's own record; a package of the system has none."""
-    ending = ("share", "vomap", folder, name)
+    ending = ("share", "vomap", *folder.split("/"), name)
     try:
         record = files("vomap") or []
     except PackageNotFoundError:
         return []
-    return [Path(str(entry.locate())) for entry in record if entry.parts[-4:] == ending]
+    return [Path(str(entry.locate())) for entry in record if entry.parts[-len(ending) :] == ending]

@@ -127,8 +127,12 @@ def rules(
     """Draw one rule; `accounts` are the names that it may answer without a capture."""
     rule = {"name": name, **draw(conditions(rule=True))}
     if of_two_vos:
-        about = st.sampled_from(({"vo": "A"}, {"vo": "B"}, {"vo": ["B", "A"]}, {"issuer": MANY}))
-        also = st.sampled_from(({}, {}, {"group": "/a/**"}, {"first-group": "/b/**"}, {"subject": "*"}))
+        about: SearchStrategy[dict[str, Any]] = st.sampled_from(
+            ({"vo": "A"}, {"vo": "B"}, {"vo": ["B", "A"]}, {"issuer": MANY})
+        )
+        also: SearchStrategy[dict[str, Any]] = st.sampled_from(
+            ({}, {}, {"group": "/a/**"}, {"first-group": "/b/**"}, {"subject": "*"})
+        )
         rule = {"name": name, **draw(about), **draw(also)}
     outcome = draw(st.sampled_from(("account", "account", "vo", "user", "pool", "deny")))
     if outcome == "account":

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ces import arc_environment, htcondor_payload
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
+
+from ces import arc_environment, htcondor_payload
 from property.strategies import (
     KNOWN,
     NOW,
@@ -69,7 +70,7 @@ def _claims(token: dict[str, Any]) -> Claims:
     try:
         return read_claims(token)
     except Error:
-        assume(False)  # noqa: FBT003 - hypothesis has it so
+        assume(False)
         raise
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+
 from property.strategies import json_values
 from vomap.claims.claims import is_clean
 from vomap.claims.jsontext import parse_json

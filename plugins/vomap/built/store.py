@@ -42,8 +42,9 @@ class BuiltError(Error):
 
 
 def bans_beside(policy_file: str) -> str:
-    """Return where the bans of a policy lie: in its place, or beside a policy that lies elsewhere."""
-    return BANS_FILE if policy_file == POLICY_FILE else policy_file + ".bans"
+    """Return where the bans of a policy lie: in their own place if it is in its, else beside it."""
+    root, place, rest = policy_file.rpartition(POLICY_FILE)
+    return root + BANS_FILE if place and not rest else policy_file + ".bans"
 
 
 def write_built(path: str, kind: str, document: Mapping[str, Any], *, sources: Mapping[str, str], built: str) -> str:

@@ -12,7 +12,7 @@ from types import ModuleType
 from vomap import __version__
 from vomap.errors import Error
 
-VERBS = ("generate", "check", "test", "build", "explain", "ban", "render")
+VERBS = ("init", "generate", "check", "test", "build", "explain", "ban", "render", "status")
 YES, NO, USAGE, FAILED = 0, 1, 2, 3
 _EXIT_CODES = "exit codes: 0 yes, 1 no, 2 wrong usage, 3 an error"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -59,12 +60,21 @@ def _conditions(args: argparse.Namespace) -> dict[str, Any]:
     """Return the conditions of the command line as a ban's keys."""
     ban: dict[str, Any] = {}
     for key in CONDITIONS:
-        values = getattr(args, key.replace("-", "_"))
+        values = [_text(value) for value in getattr(args, key.replace("-", "_")) or ()]
         if values and key == "claim":
             ban[key] = _claims(values)
         elif values:
             ban[key] = values[0] if len(values) == 1 else values
     return ban
+
+
+def _text(word: str) -> str:
+    """Return a word of the command line. Raises UsageError if it holds bytes that are no UTF-8."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"ban: {word!a} is no UTF-8") from None
+    return word
 
 
 def _claims(words: list[str]) -> dict[str, Any]:
@@ -80,7 +90,7 @@ def _claims(words: list[str]) -> dict[str, Any]:
 def _add(args: argparse.Namespace, ban: dict[str, Any]) -> int:
     if not args.reason:
         raise UsageError("ban add: say why, with --reason")
-    ban["reason"] = args.reason
+    ban["reason"] = _text(args.reason)
     if args.until:
         ban["until"] = args.until
     path = _own_file(args.bans)
@@ -92,21 +102,27 @@ def _lift(args: argparse.Namespace, ban: dict[str, Any]) -> int:
     path = _own_file(args.bans)
     _, document, findings = load_bans([args.bans])
     findings.raise_errors()
-    wanted = compose_bans([Mapfile("", with_ban(None, {**ban, "reason": "lift"}))], Findings())["bans"][0]
-    places = [each["source"].rpartition(":") for each in document["bans"] if _bare(each) == _bare(wanted)]
-    own = {int(line) for file, _, line in places if file == str(path)}
-    others = [f"{file}:{line}" for file, _, line in places if file != str(path)]
+    wanted = _as_read({**ban, "reason": "to be lifted"})
+    found = [each for each in document["bans"] if _conditions_of(each) == wanted]
+    places = {each["source"]: each["source"].rpartition(":") for each in found}
+    others = [place for place, (file, _, _) in places.items() if file != str(path)]
     if others:
-        print(f"written by hand, so take it away by hand: {', '.join(others)}")
+        _refuse(f"written by hand, so take it away by hand: {', '.join(others)}")
+    own = [each for each in found if each["source"] not in others]
     if not own:
-        print("no ban has just these conditions" if not others else "nothing was changed")
-        return 1
-    code = _put_in_place(args, without_lines(path.read_text("utf-8"), own), "lifted")
-    return code or int(bool(others))
+        return _refuse("no ban has just these conditions" if not others else "nothing was changed")
+    text = without_lines(path.read_text("utf-8"), {int(places[each["source"]][2]) for each in own})
+    left = [each for each in document["bans"] if each not in own]
+    return _put_in_place(args, text, "lifted", left) or int(bool(others))
 
 
-def _put_in_place(args: argparse.Namespace, text: str | None, done: str) -> int:
-    """Check all bans with the new text of the kept file, write that, and build; nothing changes if they are refused."""
+def _put_in_place(
+    args: argparse.Namespace, text: str | None, done: str, expected: list[dict[str, Any]] | None = None
+) -> int:
+    """Check all bans with the new text of the kept file, write that, and build; nothing changes if they are refused.
+
+    `expected` are the bans that the new text must leave, if that is known beforehand.
+    """
     path, findings = _own_file(args.bans), Findings()
     files = [each for each in read_sources([args.bans]) if each.path != str(path)]
     if text is not None:
@@ -114,14 +130,16 @@ def _put_in_place(args: argparse.Namespace, text: str | None, done: str) -> int:
     document = compose_bans(files, findings)
     if findings.errors:
         print_findings(findings.in_order)
-        print("nothing was changed")
-        return 1
+        return _refuse("nothing was changed")
+    if expected is not None and list(map(_without_place, document["bans"])) != list(map(_without_place, expected)):
+        return _refuse(f"{path} was edited by hand, so take the ban away by hand; nothing was changed")
     if text is None:
         os.unlink(path)
     else:
         replace_file(str(path), text.encode())
     built = bans_beside(args.policy)
-    write_built(built, BANS, document, sources={each.path: each.digest for each in files}, built=written(time.time()))
+    digests = {each.path: each.digest for each in files}
+    write_built(built, BANS, document, sources=digests, built=written(time.time()))
     if args.json:
         print_json({"done": done, "file": str(path), "built": built, "bans": len(document["bans"])})
     else:
@@ -151,8 +169,25 @@ def _own_file(folder: str) -> Path:
     return path / NAME
 
 
-def _bare(ban: dict[str, Any]) -> dict[str, Any]:
+def _as_read(ban: dict[str, Any]) -> dict[str, Any]:
+    """Return the conditions of a ban as they are read from a file. Raises MapfileError if it cannot be one."""
+    findings = Findings()
+    bans = compose_bans([Mapfile("the command line", with_ban(None, ban))], findings)["bans"]
+    findings.raise_errors()
+    return _conditions_of(bans[0])
+
+
+def _conditions_of(ban: dict[str, Any]) -> dict[str, Any]:
     return {key: ban[key] for key in CONDITIONS if key in ban}
+
+
+def _without_place(ban: dict[str, Any]) -> dict[str, Any]:
+    return {key: ban[key] for key in ban if key != "source"}
+
+
+def _refuse(sentence: str) -> int:
+    print(sentence, file=sys.stderr)
+    return 1
 
 
 def _shown(value: Any) -> str:

@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from vomap.built.files import read_trusted, replace_file
-from vomap.built.store import BANS, POLICY, POLICY_FILE, bans_beside, read_policy, write_built
+from vomap.built.store import BANS, POLICY, POLICY_FILE, bans_beside, document_digest, read_policy, write_built
 from vomap.cli.loading import (
     BANS_FOLDER,
     MAPFILES_FOLDER,
@@ -57,7 +57,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Build both; 1 if either is refused."""
     if args.rollback:
-        return _rollback(args.output)
+        return _rollback(args)
     if args.mapfiles and not args.bans:
         raise UsageError("build: name the bans too (--bans PATH; an empty folder is no bans)")
     now = time.time()
@@ -102,8 +102,8 @@ def _build_policy(args: argparse.Namespace, bans: Bans | None, now: float, repor
     if failed:
         _tell(args.json, f"policy: refused, {len(failed)} of {len(results)} tests failed; the last built one stays")
         return False
-    _keep_previous(args.output)
     document = composition.document
+    _keep_previous(args.output, document_digest(document))
     part["digest"] = write_built(args.output, POLICY, document, sources=_digests(mapfiles), built=written(now))
     _tell(
         args.json,
@@ -123,23 +123,27 @@ def _require_audience(composition: Composition, mapfiles: list[Mapfile], finding
         )
 
 
-def _keep_previous(path: str) -> None:
-    """Keep the policy that is about to be replaced, if it is one that could be put back."""
+def _keep_previous(path: str, digest: str) -> None:
+    """Keep the policy that is about to be replaced, if it decides otherwise and could be put back."""
     if os.path.exists(path):
         try:
-            read_policy(path)
+            before = read_policy(path)
         except Error:
             return
-        replace_file(path + _PREVIOUS, read_trusted(path))
+        if before.digest != digest:
+            replace_file(path + _PREVIOUS, read_trusted(path))
 
 
-def _rollback(path: str) -> int:
+def _rollback(args: argparse.Namespace) -> int:
     """Exchange the policy and the one before it; bans are never rolled back."""
+    path = args.output
     previous = read_policy(path + _PREVIOUS)
     before, now = read_trusted(path + _PREVIOUS), read_trusted(path)
     replace_file(path, before)
     replace_file(path + _PREVIOUS, now)
-    print(f"policy: {path} is the one before again ({previous.digest[:12]}); bans are as they were")
+    if args.json:
+        print_json({"policy": {"file": path, "digest": previous.digest}})
+    _tell(args.json, f"policy: {path} is the one before again ({previous.digest[:12]}); bans are as they were")
     return 0
 
 

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
 from vomap.accounts.names import NameServiceError, confirm, find_uid
 from vomap.policy.accounts import AccountLimits
 from vomap.policy.decision import DECLINED, DENIED, ERROR, MAPPED, Decision

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+from binascii import crc32
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
 from unit.policy.composed import bans_document, policy_document
 from vomap.built import store
 from vomap.built.files import FileError
@@ -123,7 +125,7 @@ def test_a_file_that_others_can_write(built: Path) -> None:
 
 
 def _sealed(path: Path, kind: bytes, body: bytes) -> str:
-    path.write_bytes(b"%s 1 %08x %d\n" % (kind, store.crc32(body), len(body)) + body)
+    path.write_bytes(b"%s 1 %08x %d\n" % (kind, crc32(body), len(body)) + body)
     path.chmod(0o644)
     return str(path)
 
@@ -140,6 +142,9 @@ def _sealed(path: Path, kind: bytes, body: bytes) -> str:
         b'{"digest": "", "document": null}',
         b'{"digest": "", "document": {}}',
         b'{"digest": "", "document": {"site": [], "issuers": {}, "rules": [], "pools": {}}}',
+        b'{"built": "", "sources": {}, "digest": "", "document": {}}',
+        b'{"built": "", "sources": {}, "digest": "", "document": null}',
+        b'{"built": "", "sources": {}, "digest": "", "document": {"bans": [{"source": "", "reason": "", "group": ["x"]}]}}',
         b'{"digest": "", "document": {"bans": 1}}',
         b'{"digest": "", "document": {"bans": [1]}}',
         b'{"digest": "", "document": {"bans": [{"source": ""}]}}',

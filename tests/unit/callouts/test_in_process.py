@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
 from vomap.callouts import answer, arc, limits
 from vomap.callouts.answer import ARC_AUTHORIZE, ARC_MAP, EXIT_CODES, HTCONDOR, give, say
 from vomap.callouts.limits import InputError, read_input, require_descriptors
@@ -107,6 +108,17 @@ def test_a_sentence_is_one_plain_line(monkeypatch: pytest.MonkeyPatch, sentence:
     assert line.endswith(b"\n")
     assert line[:-1].decode("ascii").isprintable()
     assert len(line) < 1100
+
+
+def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reason that cannot be written changes nothing."""
+
+    def write(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(answer, "os", SimpleNamespace(write=write))
+    say(HTCONDOR, "why")
+    assert give(HTCONDOR, Decision(None, None).settle(DENIED, "ban: x")) == 2
 
 
 def test_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:

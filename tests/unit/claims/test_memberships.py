@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from vomap.claims.claims import read_claims
@@ -159,7 +161,7 @@ def test_percent_encoding(text: str, normal: str) -> None:
     assert normalise_percent(text) == normal
 
 
-def _fqans(token: dict[str, object], form: EntitlementForm | None) -> tuple[list[str], list[str]]:
+def _fqans(token: dict[str, Any], form: EntitlementForm | None) -> tuple[list[str], list[str]]:
     passed_over: list[str] = []
     return [each.fqan for each in read_memberships(read_claims(token), form, passed_over)], passed_over
 

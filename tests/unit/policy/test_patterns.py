@@ -159,6 +159,10 @@ def test_groups(pattern: str, fqan: tuple[str, str | None], matches: bool) -> No
         ("/", "ends with a slash"),
         ("//cms", "empty part"),
         ("/cms//**", "empty part"),
+        ("/cms /atlas", "has a blank"),
+        ("/cms/Role=two words", "has a blank"),
+        ("/Role=pilot", "names no group"),
+        ("//Role=pilot", "names no group"),
         ("/cms/Role=", "one `/Role=NAME`"),
         ("/cms/Role=a/b", "one `/Role=NAME`"),
         ("/cms/Role=a/Role=b", "one `/Role=NAME`"),
@@ -188,6 +192,13 @@ def test_no_groups(text: str, reason: str) -> None:
 def test_accounts(text: str, captured: dict[str, str], account: str | None) -> None:
     """An account is its text, with what was captured put in; nothing is put in for what is not known."""
     assert AccountName(text).expand(captured) == account
+
+
+@pytest.mark.parametrize("text", ["-<user>", ".<vo>", "a b<user>", "<vo>/x", "<vo>>", "\u00e9<vo>"])
+def test_never_an_account(text: str) -> None:
+    """A text that gives no legal name, whatever is put in, is a mistake."""
+    with pytest.raises(PatternError, match="never an account"):
+        AccountName(text)
 
 
 @pytest.mark.parametrize("text", ["<", "<User>", "a<user", "<>", "<u>s<"])

@@ -1,0 +1,230 @@
+"""`vomap init`: a site's first mapfile, the built policy, and the CE's configuration."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import os
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vomap.built.files import replace_file
+from vomap.built.store import BANS, POLICY, POLICY_FILE, bans_beside, document_digest
+from vomap.cli import build
+from vomap.cli.loading import BANS_FOLDER, MAPFILES_FOLDER, UsageError
+from vomap.mapfile.compose import Mapfile, compose, compose_bans, read_sources
+from vomap.mapfile.findings import Findings
+from vomap.shipped import shipped_file
+from vomap.targets.ces import Ce, known_ces
+from vomap.targets.health import GREEN, RED, built_line, freshness_line
+
+HELP = "write a site's first mapfile, build, and wire the CE, by asking or by flags"
+
+_EXAMPLES = """\
+examples:
+  vomap init                                       find the CE, ask, show every file, ask again, write
+  vomap init --audience ce01.example.org:9619 --serve CMS --serve Nova --mapfile osg --yes
+  vomap init --show                                show what would be written, and write nothing
+
+What exists is left as it is, unless --replace is given; run twice, it changes nothing."""
+
+_SITE_FILE = "10-site.yaml"
+_SHIPPED = ("osg", "egi", "fermilab")
+_ANY_AUDIENCE = ["https://wlcg.cern.ch/jwt/v1/any", "ANY"]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A file that is to be there: its text, or what it is a link to."""
+
+    path: Path
+    text: str | None = None
+    target: Path | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it is there just so."""
+        if self.target is not None:
+            return self.path.is_symlink() and Path(os.readlink(self.path)) == self.target
+        return self.path.is_file() and self.path.read_text("utf-8") == self.text
+
+    @property
+    def exists(self) -> bool:
+        """Whether something is there."""
+        return self.path.is_symlink() or self.path.exists()
+
+    def show(self) -> None:
+        """Show what is to be written, or how it differs from what is there."""
+        if self.target is not None:
+            print(f"{self.path} -> {self.target}")
+        elif self.exists:
+            before = self.path.read_text("utf-8", "replace").splitlines(keepends=True)
+            after = (self.text or "").splitlines(keepends=True)
+            print("".join(difflib.unified_diff(before, after, str(self.path), f"{self.path} (new)")), end="")
+        else:
+            print(f"---- {self.path}\n{self.text}", end="")
+
+    def write(self) -> None:
+        """Put the file or the link in its place."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        if self.target is None:
+            replace_file(str(self.path), (self.text or "").encode())
+            return
+        if self.exists:
+            self.path.unlink()
+        self.path.symlink_to(self.target)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.epilog = _EXAMPLES
+    parser.add_argument("--ce", choices=("htcondor", "arc"), help="the kind of CE (default: what is installed)")
+    parser.add_argument("--audience", action="append", metavar="TEXT", help="an audience of this CE, or `unchecked`")
+    parser.add_argument("--serve", action="append", metavar="VO", help="a VO that is served (default: all)")
+    parser.add_argument("--mapfile", action="append", choices=_SHIPPED, help="a mapfile that ships, to be linked")
+    parser.add_argument("--never", action="append", metavar="ACCOUNT", help="an account that is never answered")
+    parser.add_argument("--minimum-uid", type=int, metavar="UID", help="the least uid of an account (default: 1000)")
+    parser.add_argument(
+        "--callouts", type=Path, metavar="FOLDER", help="the callouts, if not where the packages put them"
+    )
+    parser.add_argument("--replace", action="store_true", help="write files anew that exist and differ")
+    parser.add_argument("--show", action="store_true", help="show what would be written, and write nothing")
+    parser.add_argument("--yes", action="store_true", help="ask nothing: take the flags, and write")
+    parser.add_argument("--root", type=Path, default=Path("/"), metavar="FOLDER", help="the root of the CE's system")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show, ask and write; 1 if something that differs was left as it is, or if the policy was refused."""
+    ces = _ces(args)
+    answers = _answers(args)
+    plan = _site_plan(args, answers)
+    plan += _ce_plan(args, ces, plan)
+    left = [each for each in plan if each.exists and not each.is_done and not args.replace]
+    new = [each for each in plan if not each.is_done and each not in left]
+    for each in (*new, *left):
+        each.show()
+    for each in left:
+        print(f"{each.path} differs and is left as it is; --replace writes it anew", file=sys.stderr)
+    if args.show:
+        return 1 if left else 0
+    if new and not args.yes and not _agreed("Write these files?"):
+        return 1
+    for each in new:
+        each.write()
+    built = _build(args)
+    print(f"{len(new)} files written, {len(plan) - len(new)} left as they are; next: `vomap status`")
+    return 1 if left or not built else 0
+
+
+def _ces(args: argparse.Namespace) -> list[Ce]:
+    ces = [ce for ce in known_ces(args.root) if (ce.is_installed if args.ce is None else ce.name == args.ce)]
+    if not ces:
+        raise UsageError("init: no CE was found here; say which one it will be, with --ce")
+    return ces
+
+
+def _answers(args: argparse.Namespace) -> dict[str, list[str]]:
+    """Return what the site's mapfile will say: from the flags, or asked of a person."""
+    site_file = args.root / MAPFILES_FOLDER.lstrip("/") / _SITE_FILE
+    ask = not args.yes and not args.show and not site_file.exists() and sys.stdin.isatty()
+    audience = args.audience or (_asked("Audiences of this CE (host:port, ...)") if ask else [])
+    if not audience and not site_file.exists():
+        raise UsageError("init: name this CE's audience (--audience ce01.example.org:9619), or `unchecked`")
+    if audience and audience != ["unchecked"]:
+        audience = [*audience, *(each for each in _ANY_AUDIENCE if each not in audience)]
+    serve = args.serve or (_asked("VOs that are served (none: all)") if ask else [])
+    never = args.never or (_asked("Accounts that are never answered") if ask else [])
+    mapfiles = args.mapfile or (_asked(f"Mapfiles to link ({', '.join(_SHIPPED)})") if ask else [])
+    wrong = sorted(set(mapfiles) - set(_SHIPPED))
+    if wrong:
+        raise UsageError(f"init: there is no mapfile {wrong[0]}; there are {', '.join(_SHIPPED)}")
+    return {"audience": audience, "serve": serve, "never": never, "mapfiles": mapfiles}
+
+
+def _asked(question: str) -> list[str]:
+    return re.split(r"[,\s]+", answer) if (answer := input(f"{question}: ").strip(", \t")) else []
+
+
+def _agreed(question: str) -> bool:
+    if not sys.stdin.isatty():
+        raise UsageError("init: nobody is there to agree; --yes writes without asking")
+    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+
+
+def _site_plan(args: argparse.Namespace, answers: dict[str, list[str]]) -> list[Planned]:
+    """Plan the site's own mapfile and the links to those that ship."""
+    folder = args.root / MAPFILES_FOLDER.lstrip("/")
+    plan = []
+    if answers["audience"]:
+        plan.append(Planned(folder / _SITE_FILE, _site_text(answers, args.minimum_uid)))
+    for at, name in enumerate(_SHIPPED):
+        if name in answers["mapfiles"]:
+            plan.append(Planned(folder / f"{50 + at}-{name}.yaml", target=shipped_file("mapfiles", f"{name}.yaml")))
+    return plan
+
+
+def _site_text(answers: dict[str, list[str]], minimum_uid: int | None) -> str:
+    """Return the site's mapfile. JSON's texts and lists are YAML's, too."""
+    audience = answers["audience"]
+    lines = [
+        "# This site's own settings and rules; files with a higher number come after this one.",
+        "mapfile: 1",
+        "site:",
+        f"  audience: {json.dumps('unchecked' if audience == ['unchecked'] else audience)}",
+    ]
+    if answers["serve"]:
+        lines.append(f"  serve: {json.dumps(answers['serve'])}")
+    limits: dict[str, Any] = {"minimum-uid": minimum_uid} if minimum_uid is not None else {}
+    if answers["never"]:
+        limits["never"] = answers["never"]
+    if limits:
+        lines.append(f"  accounts: {json.dumps(limits)}")
+    return "\n".join(lines) + "\n"
+
+
+def _ce_plan(args: argparse.Namespace, ces: list[Ce], site: list[Planned]) -> list[Planned]:
+    """Plan the fragments of each CE, for the policy that the planned and the existing mapfiles will compose."""
+    findings = Findings()
+    document = compose(_mapfiles_to_be(args, site), findings).document
+    bans_folder = args.root / BANS_FOLDER.lstrip("/")
+    bans = compose_bans(read_sources([str(bans_folder)]) if bans_folder.is_dir() else [], findings)
+    findings.raise_errors()
+    digest = document_digest(document)
+    return [
+        Planned(ce.at(path), fragment.text)
+        for ce in ces
+        for path, fragment in ce.fragments(document, bans, digest, args.callouts).items()
+    ]
+
+
+def _mapfiles_to_be(args: argparse.Namespace, site: list[Planned]) -> list[Mapfile]:
+    folder = args.root / MAPFILES_FOLDER.lstrip("/")
+    there = {each.path: each for each in (read_sources([str(folder)]) if folder.is_dir() else [])}
+    for planned in site:
+        if args.replace or not planned.exists:
+            text = planned.text if planned.target is None else planned.target.read_text("utf-8")
+            there[str(planned.path)] = Mapfile(str(planned.path), text or "")
+    return [there[path] for path in sorted(there)]
+
+
+def _build(args: argparse.Namespace) -> bool:
+    """Make the folders that are missing, and build as `vomap build` does."""
+    mapfiles, bans, policy = (args.root / path.lstrip("/") for path in (MAPFILES_FOLDER, BANS_FOLDER, POLICY_FILE))
+    for folder in (bans, policy.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    if _is_fresh(policy, POLICY, mapfiles) and _is_fresh(Path(bans_beside(str(policy))), BANS, bans):
+        return True
+    words = argparse.Namespace(
+        mapfiles=[str(mapfiles)], bans=[str(bans)], output=str(policy), rollback=False, json=False
+    )
+    return build.run(words) == 0
+
+
+def _is_fresh(path: Path, kind: str, folder: Path) -> bool:
+    """Tell whether what is built was built from just what lies in a folder."""
+    _, built = built_line(kind, str(path), kind)
+    return built is not None and freshness_line(kind, built, [str(folder)], RED).colour == GREEN

@@ -1,0 +1,102 @@
+"""`vomap status`: is this CE wired up, is the policy fresh, are the accounts there."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from vomap.built.store import BANS, POLICY, Built, bans_beside
+from vomap.cli.loading import BANS_FOLDER, MAPFILES_FOLDER, add_bans, add_json, add_mapfiles, add_policy, print_json
+from vomap.errors import Error
+from vomap.policy.model import Policy
+from vomap.targets.ces import Ce, known_ces
+from vomap.targets.health import (
+    GREEN,
+    RED,
+    YELLOW,
+    Line,
+    accounts_line,
+    built_line,
+    bypass_lines,
+    callout_line,
+    fragment_lines,
+    freshness_line,
+    issuer_lines,
+)
+from vomap.targets.wiring import LIBEXEC, issuers_to_ask_for
+
+HELP = "tell whether this CE is wired up, and the policy sound and fresh"
+
+_EXAMPLES = """\
+examples:
+  vomap status                                     look at the CE that is installed here
+  vomap status --issuers                           ask the issuers for their keys, too
+
+Green is as it should be, yellow wants a look, red must be mended. The exit code is 1 if a line is red."""
+
+_COLOURS = {GREEN: "\033[32m", YELLOW: "\033[33m", RED: "\033[31m"}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.epilog = _EXAMPLES
+    add_policy(parser, "the built policy that the CE reads")
+    add_mapfiles(parser)
+    add_bans(parser)
+    parser.add_argument("--callouts", type=Path, metavar="FOLDER", help=f"where the callouts lie (default: {LIBEXEC})")
+    parser.add_argument("--issuers", action="store_true", help="ask each issuer for its keys, over the network")
+    parser.add_argument("--root", type=Path, default=Path("/"), metavar="FOLDER", help="the root of the CE's system")
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print one line for each thing looked at; 1 if one is red."""
+    lines = list(_lines(args))
+    if args.json:
+        print_json([line.as_json() for line in lines])
+    for line in lines if not args.json else ():
+        print(f"{_shown(line.colour)}  {line.what}: {line.told}")
+    return 1 if any(line.colour == RED for line in lines) else 0
+
+
+def _lines(args: argparse.Namespace) -> Iterator[Line]:
+    bans_file = bans_beside(args.policy)
+    policy_line, policy = built_line("policy", args.policy, POLICY)
+    bans_line, bans = built_line("bans", bans_file, BANS)
+    yield policy_line
+    yield bans_line
+    if policy is not None:
+        yield freshness_line("mapfiles", policy, args.mapfiles or [MAPFILES_FOLDER], YELLOW)
+    if bans is not None:
+        # A ban that was written and not built keeps nobody out.
+        yield freshness_line("files of bans", bans, args.bans or [BANS_FOLDER], RED)
+    if policy is None or bans is None:
+        return
+    yield _accounts(policy)
+    installed = [ce for ce in known_ces(args.root) if ce.is_installed]
+    if not installed:
+        yield Line(RED, "CE", "neither HTCondor-CE nor ARC is installed here")
+    for ce in installed:
+        yield from _ce_lines(ce, policy, bans, args)
+    if args.issuers:
+        yield from issuer_lines(issuers_to_ask_for(policy.document, bans.document))
+
+
+def _ce_lines(ce: Ce, policy: Built, bans: Built, args: argparse.Namespace) -> Iterator[Line]:
+    yield from fragment_lines(ce, policy, bans, args.callouts)
+    yield from bypass_lines(ce, policy, bans)
+    yield callout_line(ce, args.policy, bans_beside(args.policy), args.callouts or LIBEXEC)
+
+
+def _accounts(policy: Built) -> Line:
+    try:
+        return accounts_line(Policy(policy.document, policy.digest))
+    except (Error, KeyError, TypeError, ValueError) as error:
+        return Line(RED, "accounts", f"the built policy cannot be used: {error}")
+
+
+def _shown(colour: str) -> str:
+    word = colour.ljust(len(YELLOW))
+    return f"{_COLOURS[colour]}{word}\033[0m" if sys.stdout.isatty() else word

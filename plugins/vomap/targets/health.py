@@ -1,0 +1,238 @@
+"""Is a CE wired to vomap, and is what it answers from sound and fresh: one line for each thing that can be wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import re
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from vomap.accounts.names import NameServiceError, find_uid
+from vomap.built.store import Built, read_built
+from vomap.errors import Error
+from vomap.mapfile.compose import read_sources
+from vomap.policy.model import Policy, Rule
+from vomap.targets.ces import ArcCe, Ce, HtcondorCe
+from vomap.targets.htcondor import MAP_FILE
+from vomap.targets.wiring import issuers_to_ask_for
+
+GREEN, YELLOW, RED = "green", "yellow", "red"
+# A token that no policy knows: a callout that can answer at all declines it.
+_PROBE_ISSUER = "https://vomap.invalid/"
+_DECLINED = {"vomap-htcondor": 1, "vomap-arc": 2}
+_CALLOUT_SECONDS = 10
+_ISSUER_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Line:
+    """One thing that was looked at: its colour, what it is, and what was found or is to be done."""
+
+    colour: str
+    what: str
+    told: str
+
+    def as_json(self) -> dict[str, str]:
+        """Return the line's members."""
+        return asdict(self)
+
+
+def built_line(what: str, path: str, kind: str) -> tuple[Line, Built | None]:
+    """Look at a built file: can it be read, when was it built, from how many files."""
+    try:
+        built = read_built(path, kind)
+    except Error as error:
+        return Line(RED, what, str(error)), None
+    return Line(GREEN, what, f"{built.digest[:12]}, built {built.built} from {len(built.sources)} files"), built
+
+
+def freshness_line(what: str, built: Built, paths: Sequence[str], stale: str) -> Line:
+    """Look whether the files that were built are those that are there now; `stale` is the colour if they are not."""
+    try:
+        now = {mapfile.path: mapfile.digest for mapfile in read_sources(paths)}
+    except Error as error:
+        return Line(RED, what, str(error))
+    changed = sorted(path for path in {*now, *built.sources} if now.get(path) != built.sources.get(path))
+    if changed:
+        return Line(stale, what, f"changed since the build: {', '.join(changed)}; run `vomap build`")
+    return Line(GREEN, what, "as they were built")
+
+
+def fragment_lines(ce: Ce, policy: Built, bans: Built, callouts: Path | None) -> Iterator[Line]:
+    """Look whether each of a CE's fragments is there and as the policy needs it."""
+    for path, fragment in ce.fragments(policy.document, bans.document, policy.digest, callouts).items():
+        found = ce.at(path)
+        if not found.is_file():
+            yield Line(RED, path, "missing; run `vomap init`")
+        elif _settings(found.read_text("utf-8")) != _settings(fragment.text):
+            yield Line(RED, path, f"not what the policy needs; run `vomap render {ce.name}`, or `vomap init --replace`")
+        else:
+            yield Line(GREEN, path, "as the policy needs it")
+    if isinstance(ce, ArcCe):
+        yield _arc_line(ce, policy, bans, callouts)
+
+
+def _arc_line(ce: ArcCe, policy: Built, bans: Built, callouts: Path | None) -> Line:
+    """Look whether arc.conf itself has every line of the blocks, each in its block."""
+    (fragment,) = ce.fragments(policy.document, bans.document, policy.digest, callouts).values()
+    there = set(_block_lines(ce.at(ce.CONFIG).read_text("utf-8")))
+    missing = [f"[{block}] {line}" for block, line in _block_lines(fragment.text) if (block, line) not in there]
+    if missing:
+        return Line(RED, ce.CONFIG, f"lacks {'; '.join(missing)}: take it over from /etc/{fragment.name}")
+    return Line(GREEN, ce.CONFIG, "has the blocks")
+
+
+def bypass_lines(ce: Ce, policy: Built, bans: Built) -> Iterator[Line]:
+    """Look for other ways that tokens of a declared issuer are mapped before vomap is asked."""
+    issuers = issuers_to_ask_for(policy.document, bans.document)
+    if isinstance(ce, HtcondorCe):
+        ways = [f"{file}:{number}" for file, number in _earlier_map_lines(ce, issuers)]
+    else:
+        ways = [f"{ArcCe.CONFIG}: {line}" for line in _earlier_arc_rules(ce)]
+    if ways:
+        yield Line(RED, "past vomap", f"tokens of a declared issuer are mapped by {', '.join(ways)}")
+    else:
+        yield Line(GREEN, "past vomap", "no other line maps tokens of a declared issuer")
+
+
+def callout_line(ce: Ce, policy_file: str, bans_file: str, callouts: Path) -> Line:
+    """Run the callout as the CE does, as the CE's user, with a token that it can only decline."""
+    name = "vomap-htcondor" if isinstance(ce, HtcondorCe) else "vomap-arc"
+    command = [str(callouts / name), *(["map"] if name == "vomap-arc" else [])]
+    command += ["--policy", policy_file, "--bans", bans_file]
+    as_user = ce.user if os.geteuid() == 0 else None
+    try:
+        if as_user is not None:
+            pwd.getpwnam(as_user)
+        done = subprocess.run(  # noqa: S603 - the path is the administrator's
+            command,
+            input=json.dumps({"iss": _PROBE_ISSUER}),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_CALLOUT_SECONDS,
+            user=as_user,
+            env={"BEARER_TOKEN_0_ISSUER": _PROBE_ISSUER},
+            cwd="/",
+        )
+    except (OSError, subprocess.SubprocessError, KeyError) as error:
+        return Line(RED, name, f"cannot be run as {as_user or 'you'}: {error}")
+    if done.returncode != _DECLINED[name] or done.stdout:
+        return Line(RED, name, f"as {as_user or 'you'}: exit {done.returncode}: {done.stderr.strip()}")
+    if as_user is None:
+        return Line(YELLOW, name, f"answers, but was run as you; as root this is tried as {ce.user}")
+    return Line(GREEN, name, f"answers as {as_user}")
+
+
+def accounts_line(policy: Policy) -> Line:
+    """Look whether the accounts exist that rules name, and are such as the site demands."""
+    wanted = {
+        policy.site.rename.get(name, name)
+        for rule in policy.rules
+        if _may_be_served(policy, rule)
+        for name in rule.named_accounts()
+    }
+    limits = policy.site.accounts
+    missing, low = [], []
+    try:
+        for account in sorted(wanted):
+            uid = find_uid(account)
+            if uid is None:
+                missing.append(account)
+            elif uid < limits.minimum_uid:
+                low.append(account)
+    except NameServiceError as error:
+        return Line(RED, "accounts", str(error))
+    told = [f"do not exist: {', '.join(missing)}"] if missing and limits.must_exist else []
+    told += [f"uid under {limits.minimum_uid}: {', '.join(low)}"] if low else []
+    if told:
+        return Line(YELLOW, "accounts", f"{'; '.join(told)} (tokens for them are denied)")
+    return Line(GREEN, "accounts", f"all {len(wanted)} that rules name are there")
+
+
+def _may_be_served(policy: Policy, rule: Rule) -> bool:
+    """Tell whether the site serves any VO that a rule may be about."""
+    if policy.site.serve is None:
+        return True
+    asked = dict(rule.conditions.asked).get("issuer", ())
+    issuers = [policy.issuers[url] for url in asked if url in policy.issuers]
+    if rule.conditions.vo is None and any(issuer.sources and issuer.vos is None for issuer in issuers):
+        return True
+    vos = set(rule.conditions.vo or ()).union(*(issuer.declared_vos() for issuer in issuers))
+    return not policy.site.serve.isdisjoint(rule.conditions.vo or vos)
+
+
+def issuer_lines(issuers: Iterable[str]) -> Iterator[Line]:
+    """Ask each issuer for its keys, as a CE does (OpenID Connect Discovery 1.0 section 4)."""
+    import requests
+
+    for issuer in issuers:
+        url = issuer.rstrip("/") + "/.well-known/openid-configuration"
+        try:
+            found = requests.get(url, timeout=_ISSUER_SECONDS, allow_redirects=False)
+            found.raise_for_status()
+            keys = requests.get(str(found.json()["jwks_uri"]), timeout=_ISSUER_SECONDS, allow_redirects=False)
+            keys.raise_for_status()
+            count = len(keys.json()["keys"])
+        except (requests.RequestException, ValueError, KeyError, TypeError) as error:
+            yield Line(RED, issuer, f"its keys cannot be had: {error}")
+        else:
+            yield Line(GREEN if count else RED, issuer, f"publishes {count} keys")
+
+
+def installed_callouts() -> Path:
+    """Return the folder of the callouts that were installed with this very command."""
+    return Path(sys.argv[0]).resolve().parent
+
+
+def _settings(text: str) -> list[str]:
+    """Return what counts in a configuration file: no comments, no empty lines."""
+    lines = (line.strip() for line in text.splitlines())
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _block_lines(text: str) -> Iterator[tuple[str, str]]:
+    """Yield each setting of an arc.conf with the name of its block; blanks around `=` mean nothing."""
+    block = ""
+    for line in _settings(text):
+        if line.startswith("["):
+            block = line.strip("[]")
+        else:
+            yield block, re.sub(r"\s*=\s*", "=", line, count=1)
+
+
+def _earlier_map_lines(ce: HtcondorCe, issuers: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """Yield the lines of map files that are read before vomap's own and match tokens of one of the issuers."""
+    for file in sorted(ce.at(ce.MAPFILES[0]).glob("*")):
+        if file.name >= MAP_FILE:
+            return
+        for number, line in enumerate(file.read_text("utf-8", "replace").splitlines(), 1):
+            words = line.split()
+            if words[:1] == ["SCITOKENS"] and any(_may_match(words[1:2], issuer) for issuer in issuers):
+                yield str(file), number
+
+
+def _may_match(field: Sequence[str], issuer: str) -> bool:
+    """Tell whether the second field of a map line may match some subject of an issuer."""
+    text = field[0] if field else ""
+    if text.startswith("/") and text.endswith("/"):
+        text = text[1:-1]
+        try:
+            if re.search(text, f"{issuer},anybody"):
+                return True
+        except re.error:
+            return True
+    return issuer in text.replace("\\", "").strip('"')
+
+
+def _earlier_arc_rules(ce: Ce) -> list[str]:
+    """Return the mapping rules of arc.conf before vomap's."""
+    rules = [line for block, line in _block_lines(ce.at(ArcCe.CONFIG).read_text("utf-8")) if block == "mapping"]
+    mapping = [line for line in rules if line.startswith("map_")]
+    ours = next((at for at, line in enumerate(mapping) if "vomap-arc" in line), len(mapping))
+    return mapping[:ours]

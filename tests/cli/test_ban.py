@@ -1,0 +1,316 @@
+"""`vomap ban`: add, list and lift; what is refused changes nothing, and nobody else's ban is touched."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vomap.built.store import read_bans
+from vomap.cli import run
+
+Capture = pytest.CaptureFixture[str]
+OWN = "vomap-ban.yaml"
+HAND = """\
+# by hand
+mapfile: 1
+bans:
+  - {vo: mars, reason: no agreement}
+  - subject: old
+    reason: it was long ago
+    until: 2020-12-31
+"""
+
+
+class Bans:
+    """A folder of bans and where they are built."""
+
+    def __init__(self, folder: Path, capsys: Capture) -> None:
+        """Start without a ban."""
+        self.folder, self.policy, self.capsys = folder / "bans.d", folder / "policy", capsys
+        self.folder.mkdir()
+        self.own, self.hand, self.built = self.folder / OWN, self.folder / "hand.yaml", folder / "policy.bans"
+
+    def run(self, *words: str) -> tuple[int, str, str]:
+        """Run `vomap ban` and return its exit code and what it printed."""
+        self.capsys.readouterr()
+        code = run(["ban", *words, "--bans", str(self.folder), "--policy", str(self.policy)])
+        return (code, *self.capsys.readouterr())
+
+    def reasons(self) -> list[str]:
+        """Return the reasons of the bans that are built."""
+        return [ban.reason for ban in read_bans(str(self.built)).bans]
+
+    def state(self) -> list[tuple[str, bytes]]:
+        """Return all there is, to the byte."""
+        paths = [*self.folder.iterdir(), *([self.built] if self.built.exists() else [])]
+        return sorted((path.name, path.read_bytes()) for path in paths)
+
+
+@pytest.fixture
+def bans(tmp_path: Path, capsys: Capture) -> Bans:
+    """Return an empty folder of bans."""
+    return Bans(tmp_path, capsys)
+
+
+def test_add(bans: Bans) -> None:
+    """A ban is written to the kept file and built at once."""
+    code, out, err = bans.run(
+        "add", "--vo", "CMS", "--subject", "s", "--reason", "leaked (T-1)", "--until", "2099-12-31"
+    )
+    assert (code, err) == (0, "")
+    assert "added; 1 bans" in out
+    assert bans.reasons() == ["leaked (T-1)"]
+    (ban,) = read_bans(str(bans.built)).bans
+    assert ban.conditions.vo == ("cms",)
+    assert bans.own.read_text("utf-8").count("\n  - ") == 1
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        ["--issuer", "https://i/"],
+        ["--vo", "V"],
+        ["--vo", "V", "--vo", "W"],
+        ["--audience", "a"],
+        ["--jti", "j"],
+        ["--client", "c"],
+        ["--subject", "s*"],
+        ["--subject", 'it\'s "quoted": {x} # no remark, é'],
+        ["--group", "/a/**"],
+        ["--first-group", "/a"],
+        ["--scope", "storage.read:/a/**"],
+        ["--claim", "e=x"],
+        ["--claim", "e=x=y", "--claim", "e=z", "--claim", "f=1"],
+    ],
+)
+def test_every_condition(bans: Bans, condition: list[str]) -> None:
+    """Whatever a ban may ask for can be added, is listed, and is lifted by the same words."""
+    assert bans.run("add", *condition, "--reason", "é: #1")[0] == 0
+    assert bans.reasons() == ["é: #1"]
+    code, out, _ = bans.run("list")
+    assert code == 0
+    assert f"{bans.own}:4: " in out
+    assert out.endswith(": é: #1\n1 bans\n")
+    assert bans.run("lift", *condition)[0] == 0
+    assert bans.reasons() == []
+    assert not bans.own.exists()
+
+
+def test_several(bans: Bans) -> None:
+    """Each ban is a line of its own, and only the one that was named is lifted."""
+    for subject in ("a", "b", "c"):
+        assert bans.run("add", "--subject", subject, "--reason", f"for {subject}")[0] == 0
+    assert bans.reasons() == ["for a", "for b", "for c"]
+    before = bans.own.read_text("utf-8").splitlines()
+    assert bans.run("lift", "--subject", "b")[0] == 0
+    assert bans.reasons() == ["for a", "for c"]
+    after = bans.own.read_text("utf-8").splitlines()
+    assert [line for line in before if line not in after] == [next(line for line in before if '"b"' in line)]
+
+
+def test_hand_written_files_stay_as_they_are(bans: Bans) -> None:
+    """They are built, listed and never written to."""
+    bans.hand.write_text(HAND, "utf-8")
+    assert bans.run("add", "--subject", "s", "--reason", "new")[0] == 0
+    assert bans.hand.read_text("utf-8") == HAND
+    assert bans.reasons() == ["no agreement", "it was long ago", "new"]
+    code, out, err = bans.run("lift", "--vo", "mars")
+    assert code == 1
+    assert f"{bans.hand}:4" in out + err
+    assert bans.hand.read_text("utf-8") == HAND
+    assert bans.reasons() == ["no agreement", "it was long ago", "new"]
+
+
+def test_the_same_ban_in_both(bans: Bans) -> None:
+    """What is the kept file's is lifted; that it still holds by another file is told, and is no success."""
+    bans.hand.write_text(HAND, "utf-8")
+    assert bans.run("add", "--vo", "mars", "--reason", "once more")[0] == 0
+    code, out, err = bans.run("lift", "--vo", "mars")
+    assert code == 1
+    assert f"{bans.hand}:4" in out + err
+    assert bans.reasons() == ["no agreement", "it was long ago"]
+
+
+def test_list(bans: Bans) -> None:
+    """Each ban with its place, its conditions, its end and its reason; what is over says so."""
+    assert bans.run("list") == (0, "0 bans\n", "")
+    bans.hand.write_text(HAND, "utf-8")
+    _, out, _ = bans.run("list")
+    assert out.splitlines() == [
+        f"{bans.hand}:4: vo mars: no agreement",
+        f"{bans.hand}:5: subject old until 2020-12-31T23:59:59Z (expired): it was long ago",
+        "2 bans",
+    ]
+    code, out, _ = bans.run("list", "--json")
+    listed = json.loads(out)
+    assert code == 0
+    assert [(ban["reason"], ban["holds"]) for ban in listed] == [("no agreement", True), ("it was long ago", False)]
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["add", "--reason", "x"], 2),
+        (["add", "--subject", "s"], 2),
+        (["add", "--subject", "s", "--reason", ""], 2),
+        (["add", "--claim", "e", "--reason", "x"], 2),
+        (["lift"], 2),
+        (["add", "--subject", "s", "--reason", "two\nlines"], 1),
+        (["add", "--subject", "s", "--reason", "x", "--until", "tomorrow"], 1),
+        (["add", "--subject", "s", "--reason", "x", "--until", "2026-02-30"], 1),
+        (["add", "--subject", "a**", "--reason", "x"], 1),
+        (["add", "--subject", "<user>", "--reason", "x"], 1),
+        (["add", "--subject", "", "--reason", "x"], 1),
+        (["add", "--group", "cms", "--reason", "x"], 1),
+        (["add", "--vo", "a b", "--reason", "x"], 1),
+        (["add", "--issuer", "a b", "--reason", "x"], 1),
+        (["add", "--subject", "a\x7fb", "--reason", "x"], 1),
+        (["add", "--subject", "a\x00b", "--reason", "x"], 1),
+        (["lift", "--subject", "unknown"], 1),
+        (["lift", "--vo", "mars", "--subject", "s"], 1),
+        (["lift", "--vo", "a b"], 1),
+        (["lift", "--subject", "a**"], 1),
+        (["lift", "--subject", "a\x7fb"], 1),
+    ],
+)
+def test_what_is_refused_changes_nothing(bans: Bans, words: list[str], code: int) -> None:
+    """A mistake on the command line leaves every file as it was, to the byte."""
+    bans.hand.write_text(HAND, "utf-8")
+    assert bans.run("add", "--subject", "s", "--reason", "kept")[0] == 0
+    before = bans.state()
+    returned, out, err = bans.run(*words)
+    assert returned == code
+    assert out + err != ""
+    assert "Traceback" not in err
+    assert bans.state() == before
+
+
+@pytest.mark.parametrize("words", [["add", "--subject", "\udcff", "--reason", "x"], ["lift", "--subject", "\udcff"]])
+def test_words_that_are_no_text(bans: Bans, words: list[str]) -> None:
+    """Bytes that are no UTF-8 are told, without a traceback, and change nothing."""
+    assert bans.run("add", "--subject", "s", "--reason", "kept")[0] == 0
+    before = bans.state()
+    assert bans.run(*words)[0] in (1, 2, 3)
+    assert bans.state() == before
+
+
+def test_a_broken_file_beside(bans: Bans) -> None:
+    """While any file of bans is broken nothing is changed, and the error is told with its place."""
+    assert bans.run("add", "--subject", "s", "--reason", "kept")[0] == 0
+    bans.hand.write_text("mapfile: 1\nbans:\n  - {subject: s}\n", "utf-8")
+    before = bans.state()
+    for words in (["add", "--subject", "t", "--reason", "x"], ["lift", "--subject", "s"], ["list"]):
+        code, _, err = bans.run(*words)
+        assert code in (1, 3)
+        assert f"{bans.hand}:3:5: " in err
+        assert bans.state() == before
+
+
+def test_no_folder(bans: Bans) -> None:
+    """A folder that is not there is told, not made."""
+    bans.folder.rmdir()
+    assert bans.run("add", "--subject", "s", "--reason", "x")[0] == 2
+    assert bans.run("lift", "--subject", "s")[0] in (2, 3)
+    assert bans.run("list")[0] in (2, 3)
+    assert not bans.folder.exists()
+
+
+@pytest.mark.parametrize("subject", ["a\u2028b", "a\u0085b", "\U0001f600", "\u00a0", "\ufeff", "\\", "%s", "x" * 5000])
+def test_unusual_text(bans: Bans, subject: str) -> None:
+    """What was added by some words is lifted by them; or it is refused, and nothing has changed."""
+    assert bans.run("add", "--subject", "s", "--reason", "kept")[0] == 0
+    before = bans.state()
+    code, _, _ = bans.run("add", "--subject", subject, "--reason", "x")
+    if code == 0:
+        assert bans.reasons() == ["kept", "x"]
+        assert bans.run("lift", "--subject", subject)[0] == 0
+        assert bans.reasons() == ["kept"]
+        assert bans.own.read_bytes() == dict(before)[OWN]
+    else:
+        assert bans.state() == before
+
+
+EDITED: dict[str, str] = {
+    "two-on-a-line": "bans: [{vo: A, reason: a}, {vo: B, reason: b}]\n",
+    "reason-first": "bans:\n  - subject: s\n    reason: a\n  - reason: b\n    vo: B\n",
+    "several-lines": "bans:\n  - {vo: A, reason: a}\n  - vo: B\n    reason: b\n",
+    "flow-over-lines": "bans:\n  - {vo: A, reason: a}\n  - {vo: B,\n     reason: b}\n",
+    "other-indent": "bans:\n- {vo: A, reason: a}\n- {vo: B, reason: b}\n",
+    "remarks": "bans:\n  - {vo: A, reason: a}\n  # why\n  - {vo: B, reason: b}  # so\n",
+    "windows": "bans:\r\n  - {vo: A, reason: a}\r\n  - {vo: B, reason: b}\r\n",
+    "no-newline": "bans:\n  - {vo: A, reason: a}\n  - {vo: B, reason: b}",
+}
+
+
+def _others(bans: Bans) -> list[Any]:
+    code, out, err = bans.run("list", "--json")
+    assert code == 0, err
+    return [{key: ban[key] for key in ban if key != "source"} for ban in json.loads(out) if ban.get("vo") != ["B"]]
+
+
+@pytest.mark.parametrize("edited", EDITED)
+def test_lift_in_a_file_that_was_edited(bans: Bans, edited: str) -> None:
+    """Lifting a ban never lifts or changes another one, however the kept file was edited; rather it is refused."""
+    bans.own.write_bytes(f"mapfile: 1\n{EDITED[edited]}".encode())
+    others, before = _others(bans), bans.state()
+    code, out, err = bans.run("lift", "--vo", "B")
+    if code == 0:
+        assert bans.reasons() == ["a"]
+    else:
+        assert bans.state() == before
+        assert out + err != ""
+    assert _others(bans) == others
+
+
+@pytest.mark.parametrize("edited", EDITED)
+def test_add_in_a_file_that_was_edited(bans: Bans, edited: str) -> None:
+    """Nor does adding one."""
+    bans.own.write_bytes(f"mapfile: 1\n{EDITED[edited]}".encode())
+    others, before = _others(bans), bans.state()
+    code, out, err = bans.run("add", "--vo", "C", "--reason", "c")
+    if code == 0:
+        assert bans.reasons() == ["a", "b", "c"]
+    else:
+        assert bans.state() == before
+        assert out + err != ""
+        assert _others(bans) == others
+
+
+@pytest.mark.parametrize("content", ["", "\n", "mapfile: 1\n", "# nothing yet\n"])
+def test_add_to_an_empty_file(bans: Bans, content: str) -> None:
+    """A kept file without a ban is begun, or refused; what is added counts, or nothing changes."""
+    bans.own.write_text(content, "utf-8")
+    before = bans.state()
+    if bans.run("add", "--vo", "C", "--reason", "c")[0] == 0:
+        assert bans.reasons() == ["c"]
+    else:
+        assert bans.state() == before
+
+
+def test_for_programs(bans: Bans) -> None:
+    """`--json` tells what was done, and where."""
+    code, out, _ = bans.run("add", "--subject", "s", "--reason", "x", "--json")
+    assert code == 0
+    assert json.loads(out) == {"done": "added", "file": str(bans.own), "built": str(bans.built), "bans": 1}
+    code, out, _ = bans.run("lift", "--subject", "s", "--json")
+    assert (code, json.loads(out)["done"], json.loads(out)["bans"]) == (0, "lifted", 0)
+
+
+def test_for_programs_that_ask_in_vain(bans: Bans) -> None:
+    """`--json` is JSON on standard output, or nothing there, for an answer of no as well."""
+    for words in (["lift", "--subject", "s"], ["add", "--group", "x", "--reason", "x"]):
+        code, out, _ = bans.run(*words, "--json")
+        assert code == 1
+        assert out == "" or json.loads(out) is not None
+
+
+def test_a_ban_that_cannot_be_built(bans: Bans) -> None:
+    """A ban that is written but not in force is an error that names the built file."""
+    bans.built.mkdir()
+    code, out, err = bans.run("add", "--subject", "s", "--reason", "x")
+    assert code == 3
+    assert out == ""
+    assert str(bans.built) in err
