@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 SOURCES := setup.cfg pyproject.toml $(wildcard plugins/bin/*)
 
-.PHONY: demo test lint generate clean
+.PHONY: demo test e2e lint generate clean
 
 demo: $(VENV)/product
 	PYTHONPATH=tests $(VENV)/bin/python demo/demo.py
@@ -12,6 +12,10 @@ demo: $(VENV)/product
 test: $(VENV)/tests
 	$(VENV)/bin/python -m pytest -q -n 2 --cov --cov-report=
 	$(VENV)/bin/python -m coverage report --fail-under=100 --include='*/vomap/claims/*,*/vomap/policy/*' --skip-covered
+
+# Real HTCondor and real ARC, in chroots that this makes: as root, on Debian, with a network.
+e2e: $(VENV)/tests
+	$(VENV)/bin/python -m pytest -q tests/e2e
 
 lint: $(VENV)/lint
 	$(VENV)/bin/ruff check .

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from vomap.cli.loading import add_bans, add_json, add_mapfiles, load, print_findings, print_json
+from vomap.cli.loading import add_sources, load, print_findings, print_json
 from vomap.mapfile.findings import ERROR
 
 HELP = "check mapfiles and bans, and change nothing"
@@ -18,9 +18,7 @@ examples:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.epilog = _EXAMPLES
-    add_mapfiles(parser)
-    add_bans(parser)
-    add_json(parser)
+    add_sources(parser)
 
 
 def run(args: argparse.Namespace) -> int:

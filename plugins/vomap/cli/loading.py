@@ -74,6 +74,13 @@ def add_policy(parser: argparse.ArgumentParser, help_text: str) -> None:
     parser.add_argument("--policy", default=POLICY_FILE, metavar="FILE", help=f"{help_text} (default: {POLICY_FILE})")
 
 
+def add_sources(parser: argparse.ArgumentParser) -> None:
+    """Add what a verb takes that reads mapfiles and bans, and answers."""
+    add_mapfiles(parser)
+    add_bans(parser)
+    add_json(parser)
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add `--json`."""
     parser.add_argument("--json", action="store_true", help="print the answer as JSON, for programs")

@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 
-from vomap.cli.loading import add_bans, add_json, add_mapfiles, load, print_json, result_json
+from vomap.cli.loading import add_sources, load, print_json, result_json
 from vomap.mapfile.policy_tests import run_tests
 
 HELP = "run the tests that the mapfiles hold"
@@ -20,9 +20,7 @@ examples:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.epilog = _EXAMPLES
-    add_mapfiles(parser)
-    add_bans(parser)
-    add_json(parser)
+    add_sources(parser)
 
 
 def run(args: argparse.Namespace) -> int:

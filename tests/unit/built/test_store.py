@@ -144,7 +144,7 @@ def _sealed(path: Path, kind: bytes, body: bytes) -> str:
         b'{"digest": "", "document": {"site": [], "issuers": {}, "rules": [], "pools": {}}}',
         b'{"built": "", "sources": {}, "digest": "", "document": {}}',
         b'{"built": "", "sources": {}, "digest": "", "document": null}',
-        b'{"built": "", "sources": {}, "digest": "", "document": {"bans": [{"source": "", "reason": "", "group": ["x"]}]}}',
+        b'{"built": "", "sources": {}, "digest": "", "document": {"bans": [{"source": "", "group": ["x"]}]}}',
         b'{"digest": "", "document": {"bans": 1}}',
         b'{"digest": "", "document": {"bans": [1]}}',
         b'{"digest": "", "document": {"bans": [{"source": ""}]}}',

@@ -243,6 +243,12 @@ def test_a_banned_vos_groups_map_nobody() -> None:
     assert _decide(TWO_VOS, BANNED_A, policy=policy).outcome == DECLINED
 
 
+def test_a_group_outside_of_the_issuers_vos_is_a_group() -> None:
+    """A name outside of `vos` is no VO; a rule that names no VO still sees it, as it sees claims."""
+    policy = POLICY.partition("rules:\n")[0] + f"rules:\n  - {{name: r, issuer: {MANY}, group: /q, account: qq}}\n"
+    assert _decide({"iss": MANY, "wlcg.groups": ["/a", "/q"]}, policy=policy).account == "qq"
+
+
 def test_a_ban_tells_in_the_trace_what_it_takes_away() -> None:
     """Each step is told, also those that decide nothing."""
     trace: list[str] = []
