@@ -102,6 +102,12 @@ def test_build_and_answer_from_the_root_folder(installed: Path, tmp_path: Path) 
     assert _run(installed / "vomap-arc", "map", "--policy", policy, variables=variables) == "cmspilot"
 
 
+def test_the_executables_ask_for_isolation() -> None:
+    """No variable of a daemon's environment may reach the interpreter where the installer leaves the first line alone."""
+    for script in (ROOT / "plugins" / "bin").iterdir():
+        assert script.read_text("utf-8").splitlines()[0] == "#!/usr/bin/python3 -I"
+
+
 def test_generate_from_the_root_folder(installed: Path, tmp_path: Path) -> None:
     """The generator needs nothing of the checkout but the VO files that it is given."""
     output = tmp_path / "osg.yaml"

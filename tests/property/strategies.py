@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
-# Modest, so that the whole suite stays quick; a nightly run may raise it with --hypothesis-profile.
-settings.register_profile("modest", max_examples=60, deadline=None, print_blob=True)
-settings.register_profile("thorough", max_examples=2000, deadline=None, print_blob=True)
-settings.load_profile("modest")
+# Modest, so that the whole suite stays quick; HYPOTHESIS_PROFILE=thorough raises it. No database: a checkout may be
+# read-only, and a failure prints what reproduces it.
+settings.register_profile("modest", max_examples=60, deadline=None, print_blob=True, database=None)
+settings.register_profile("thorough", max_examples=2000, deadline=None, print_blob=True, database=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "modest"))
 
 NOW = 1_800_000_000
 ONE, MANY, LISTED, FREE, GONE, UNKNOWN = (

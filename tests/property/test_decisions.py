@@ -160,7 +160,7 @@ def test_unrelated_claims(token: dict[str, Any], more: dict[str, Any], random: A
     assert _summary(first) == _summary(second)
 
 
-@settings(max_examples=200)
+@settings(max_examples=max(200, settings.default.max_examples if settings.default else 0))
 @given(
     mapfiles(of_two_vos=True) | mapfiles(),
     st.lists(bans(), max_size=2),

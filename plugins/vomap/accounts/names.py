@@ -50,6 +50,12 @@ def find_uid(account: str) -> int | None:
 
     Raises NameServiceError if the name service fails, which `pwd` alone does not tell from an unknown name.
     """
+    entry = find_entry(account)
+    return None if entry is None else entry.pw_uid
+
+
+def find_entry(account: str) -> pwd.struct_passwd | None:
+    """Return an account's entry, or None if there is no such account. Raises NameServiceError as `find_uid` does."""
     try:
         entry = pwd.getpwnam(account)
     except KeyError:
@@ -57,8 +63,10 @@ def find_uid(account: str) -> int | None:
         return None
     except OSError as error:
         raise NameServiceError(f"the name service fails for {account}: {error.strerror}") from None
-    # A directory that compares without case answers for another name than it was asked for.
-    return entry.pw_uid if entry.pw_name == account else None
+    if entry.pw_name != account:
+        # A directory that compares without case: whose account this is, the site's own list of names cannot say.
+        raise NameServiceError(f"the name service answers {entry.pw_name!a} for {account}")
+    return entry
 
 
 def _raise_if_failing(account: str) -> None:

@@ -18,7 +18,7 @@ class FileError(Error):
 def replace_file(path: str, content: bytes, mode: int = 0o644) -> None:
     """Put a file in place with one rename: a reader sees the old or the new content, whatever happens meanwhile.
 
-    Raises FileError; the old file is then still there, and nothing else is.
+    Raises FileError; the old file is then still there, or the new one that may not survive a crash, and nothing else.
     """
     folder = os.path.dirname(path) or "."
     temporary = os.path.join(folder, f".{os.path.basename(path)}.{os.getpid()}.new")
@@ -62,16 +62,26 @@ def read_trusted(path: str) -> bytes:
 
 
 def _refuse_loose_folders(path: str) -> None:
-    """Whoever can write a folder on the way can put another file there, unless the folder is sticky."""
-    folder = os.path.dirname(os.path.realpath(path))
+    """Refuse a folder that others can write: they could put another file there, unless the folder is sticky."""
+    _refuse_loose_way(path, os.path.abspath(path))
+    real = os.path.realpath(path)
+    if real != os.path.abspath(path):
+        _refuse_loose_way(path, real)
+
+
+def _refuse_loose_way(path: str, way: str) -> None:
+    """Look at each step of a way, from its end to the root; a link on it must be ours as well."""
+    folder = way
     while True:
+        if not _is_ours(os.lstat(folder)):
+            raise FileError(f"{path}: others can replace {folder}")
+        folder = os.path.dirname(folder)
         status = os.stat(folder)
         loose = status.st_mode & _OTHERS_MAY_WRITE and not status.st_mode & _STICKY
         if loose or not _is_ours(status):
             raise FileError(f"{path}: others can write the folder {folder}")
         if folder == "/":
             return
-        folder = os.path.dirname(folder)
 
 
 def _is_ours(status: os.stat_result) -> bool:

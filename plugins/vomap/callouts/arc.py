@@ -7,9 +7,9 @@ plugin = 10 /usr/libexec/vomap/vomap-arc authorize [--vo VO] [--account ACCOUNT]
 from __future__ import annotations
 
 import os
-import pwd
 import sys
 
+from vomap.accounts.names import find_entry
 from vomap.callouts.answer import ARC_AUTHORIZE, ARC_MAP, DECLINE_CONTINUES, give
 from vomap.callouts.decided import decided
 from vomap.callouts.limits import bound_time, require_descriptors
@@ -43,9 +43,8 @@ def _become_user(name: str) -> None:
     """Leave root behind before looking at anything that the token brought; ARC runs plugins as root."""
     if os.geteuid() != 0:
         return
-    try:
-        user = pwd.getpwnam(name)
-    except KeyError:
+    user = find_entry(name)
+    if user is None:
         return
     os.setgroups([])
     os.setgid(user.pw_gid)

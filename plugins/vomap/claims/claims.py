@@ -26,17 +26,19 @@ class TokenRefused(Error):
 class Claims:
     """What a token says.
 
-    `texts` holds the claims that are one string, `lists` those that are arrays (their strings only), `times`
-    the claims `exp`, `iat` and `nbf` in seconds since 1970 (None: the claim is there, but is no number),
-    and `passed_over` one sentence for each value that says nothing because of its type or its characters.
+    `texts` holds the claims that are one string, `lists` those that are arrays (their strings only), `several` the
+    names of arrays with more than one member, even if only one of these says something, `times` the claims `exp`,
+    `iat` and `nbf` in seconds since 1970 (None: the claim is there, but is no number), and `passed_over` one sentence
+    for each value that says nothing because of its type or its characters.
     """
 
-    __slots__ = ("lists", "passed_over", "texts", "times")
+    __slots__ = ("lists", "passed_over", "several", "texts", "times")
 
     def __init__(self) -> None:
         """Start with a token that says nothing."""
         self.texts: dict[str, str] = {}
         self.lists: dict[str, tuple[str, ...]] = {}
+        self.several: set[str] = set()
         self.times: dict[str, float | None] = {}
         self.passed_over: list[str] = []
 
@@ -63,6 +65,8 @@ def read_claims(members: Mapping[str, object]) -> Claims:
         if isinstance(value, str):
             _add_text(claims, name, value)
         elif isinstance(value, list):
+            if len(value) > 1:
+                claims.several.add(name)
             _add_list(claims, name, value)
         elif name not in TIMES:
             claims.passed_over.append(f"claim {name!a}: {_kind(value)} says nothing")

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _TOKEN = b"BEARER_TOKEN_"
 _CLAIM = b"CLAIM_"
+# A control character: such a value says nothing, but it is there.
+_SAYS_NOTHING = b"\x00"
 _STANDARD = (b"iss", b"sub", b"aud", b"scope", b"wlcg.groups")
 
 
@@ -30,7 +32,7 @@ def read_environment(environ: Mapping[bytes, bytes]) -> Claims:
     members: dict[str, object] = {}
     for name, raw in values.items():
         if name not in _STANDARD:
-            _put(members, name, [value for value in raw if not _may_be_a_name(value)])
+            _put(members, name, [_SAYS_NOTHING if _may_be_a_name(value) else value for value in raw])
     _put(members, b"iss", _one(variables, b"ISSUER", values.get(b"iss")))
     _put(members, b"sub", _one(variables, b"SUBJECT", values.get(b"sub")))
     _put(members, b"aud", _several(variables, b"AUDIENCE", values.get(b"aud")))

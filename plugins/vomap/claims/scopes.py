@@ -39,8 +39,19 @@ def refused_levels(claims: Claims, scopes: Iterable[str]) -> list[str]:
 
 
 def is_safe(scope: str) -> bool:
-    """Tell whether no part of a scope's path is `.` or `..`, plain or percent-encoded."""
-    return not any(part.replace("%2e", ".").replace("%2E", ".") in (".", "..") for part in scope.split("/")[1:])
+    """Tell whether no part of a scope's path is `.` or `..`, plain or percent-encoded, nor a storage path's part empty.
+
+    What reads the path later may climb, or may fold two slashes to one.
+    """
+    decoded = scope.replace("%2e", ".").replace("%2E", ".").replace("%2f", "/").replace("%2F", "/")
+    parts = decoded.split("/")[1:]
+    if any(part in (".", "..") for part in parts):
+        return False
+    return all(parts[:-1]) or not _is_storage(scope.partition(":")[0])
+
+
+def _is_storage(capability: str) -> bool:
+    return capability in ("read", "write") or capability.startswith("storage.")
 
 
 def storage_root(scope: str) -> str | None:
@@ -49,7 +60,7 @@ def storage_root(scope: str) -> str | None:
     None if it is another scope, or if its path begins with no name.
     """
     capability, _, path = scope.partition(":")
-    if not (capability in ("read", "write") or capability.startswith("storage.")):
+    if not _is_storage(capability):
         return None
     parts = path.split("/", 2)
     return parts[1] or None if len(parts) > 1 and not parts[0] and is_safe(scope) else None

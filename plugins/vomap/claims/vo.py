@@ -11,8 +11,11 @@ if TYPE_CHECKING:
     from vomap.claims.memberships import Membership
 
 
+SOURCES = ("group", "scope-path")
+
+
 def named_in(source: str, memberships: Iterable[Membership], scopes: Sequence[str]) -> list[str]:
-    """Return the names that one source (`group` or `scope-path`) holds, in the token's order, each once."""
+    """Return the names that one of the SOURCES holds, in the token's order, each once."""
     if source == "group":
         names: Iterable[str | None] = (membership.root for membership in memberships)
     else:

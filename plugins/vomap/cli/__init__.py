@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -19,32 +20,57 @@ _EXIT_CODES = "exit codes: 0 yes, 1 no, 2 wrong usage, 3 an error"
 
 def main() -> int:
     """Run the command that the process was started with and return its exit code."""
-    return run(sys.argv[1:])
+    try:
+        _require_descriptors()
+    except Error as error:
+        return _fail(str(error))
+    code = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return _fail(f"output: {error.strerror}")
+    return code
 
 
 def run(words: Sequence[str]) -> int:
-    """Run a command line, without the command's name, and return its exit code."""
-    modules = {verb: import_module(f"vomap.cli.{verb}") for verb in VERBS}
+    """Run a command line, without the command's name, and return its exit code; nothing ends in a traceback."""
     try:
+        modules = {verb: import_module(f"vomap.cli.{verb}") for verb in VERBS}
         arguments = make_parser(modules).parse_args(words)
-    except SystemExit as error:
-        return USAGE if error.code else YES
-    try:
         code: int = modules[arguments.verb].run(arguments)
         sys.stdout.flush()
+    except SystemExit as error:
+        return USAGE if error.code else YES
     except Error as error:
-        print(f"vomap: {error}", file=sys.stderr)
-        return error.exit_code
+        return _fail(str(error), error.exit_code)
     except BrokenPipeError:
         # Nobody reads on; without this, Python would complain once more while it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return FAILED
     except OSError as error:
-        print(f"vomap: {error.filename or 'output'}: {error.strerror}", file=sys.stderr)
-        return FAILED
+        return _fail(f"{error.filename or 'output'}: {error.strerror}")
     except KeyboardInterrupt:
         return FAILED
+    except Exception as error:  # noqa: BLE001 - what is not foreseen is an error like any other
+        return _fail(f"{type(error).__name__}: {error}")
     return code
+
+
+def _fail(message: str, code: int = FAILED) -> int:
+    """Tell what went wrong, if there is anybody to tell, and return the exit code."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        sys.stderr.write(f"vomap: {message}\n".encode("utf-8", "backslashreplace").decode())
+    return code
+
+
+def _require_descriptors() -> None:
+    """Raise Error if standard input, output or error is closed: a file opened later would take its place."""
+    for descriptor, name in enumerate(("input", "output", "error")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            raise Error(f"standard {name} is closed") from None
 
 
 def make_parser(modules: dict[str, ModuleType]) -> argparse.ArgumentParser:

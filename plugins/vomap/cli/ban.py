@@ -6,18 +6,21 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from vomap.built.files import replace_file
-from vomap.built.store import BANS, bans_beside, write_built
+from vomap.built.lock import locked
+from vomap.built.store import BANS, POLICY, bans_beside, read_built, write_built
 from vomap.cli.loading import BANS_FOLDER, UsageError, add_json, add_policy, load_bans, print_findings, print_json
+from vomap.errors import Error
 from vomap.mapfile.ban_file import NAME, with_ban, without_lines
 from vomap.mapfile.compose import Mapfile, compose_bans, read_sources
 from vomap.mapfile.entries import CONDITIONS
-from vomap.mapfile.findings import Findings
+from vomap.mapfile.findings import Findings, did_you_mean
 from vomap.mapfile.times import written
-from vomap.policy.model import Ban
+from vomap.policy.model import Ban, Policy
 
 HELP = "add, list and lift bans, and build them at once"
 
@@ -53,7 +56,8 @@ def run(args: argparse.Namespace) -> int:
     ban = _conditions(args)
     if not ban:
         raise UsageError(f"ban {args.action}: name at least one of {', '.join('--' + key for key in CONDITIONS)}")
-    return _add(args, ban) if args.action == "add" else _lift(args, ban)
+    with locked(bans_beside(args.policy)):
+        return _add(args, ban) if args.action == "add" else _lift(args, ban)
 
 
 def _conditions(args: argparse.Namespace) -> dict[str, Any]:
@@ -92,9 +96,11 @@ def _add(args: argparse.Namespace, ban: dict[str, Any]) -> int:
         raise UsageError("ban add: say why, with --reason")
     ban["reason"] = _text(args.reason)
     if args.until:
-        ban["until"] = args.until
-    path = _own_file(args.bans)
-    return _put_in_place(args, with_ban(path.read_text("utf-8") if path.exists() else None, ban), "added")
+        ban["until"] = _text(args.until)
+    added = _as_read(ban)
+    for doubt in _doubts(args, added):
+        print(f"warning: {doubt}", file=sys.stderr)
+    return _put_in_place(args, with_ban(_own_text(args), ban), "added", added=added)
 
 
 def _lift(args: argparse.Namespace, ban: dict[str, Any]) -> int:
@@ -102,7 +108,7 @@ def _lift(args: argparse.Namespace, ban: dict[str, Any]) -> int:
     path = _own_file(args.bans)
     _, document, findings = load_bans([args.bans])
     findings.raise_errors()
-    wanted = _as_read({**ban, "reason": "to be lifted"})
+    wanted = _conditions_of(_as_read({**ban, "reason": "to be lifted"}))
     found = [each for each in document["bans"] if _conditions_of(each) == wanted]
     places = {each["source"]: each["source"].rpartition(":") for each in found}
     others = [place for place, (file, _, _) in places.items() if file != str(path)]
@@ -111,26 +117,34 @@ def _lift(args: argparse.Namespace, ban: dict[str, Any]) -> int:
     own = [each for each in found if each["source"] not in others]
     if not own:
         return _refuse("no ban has just these conditions" if not others else "nothing was changed")
-    text = without_lines(path.read_text("utf-8"), {int(places[each["source"]][2]) for each in own})
+    text = without_lines(_own_text(args) or "", {int(places[each["source"]][2]) for each in own})
     left = [each for each in document["bans"] if each not in own]
-    return _put_in_place(args, text, "lifted", left) or int(bool(others))
+    return _put_in_place(args, text, "lifted", expected=left) or int(bool(others))
 
 
 def _put_in_place(
-    args: argparse.Namespace, text: str | None, done: str, expected: list[dict[str, Any]] | None = None
+    args: argparse.Namespace,
+    text: str | None,
+    done: str,
+    *,
+    added: dict[str, Any] | None = None,
+    expected: list[dict[str, Any]] | None = None,
 ) -> int:
     """Check all bans with the new text of the kept file, write that, and build; nothing changes if they are refused.
 
-    `expected` are the bans that the new text must leave, if that is known beforehand.
+    `expected` are the bans that the new text must leave, if that is known beforehand. A ban that is `added` is put in
+    force even if somebody else's file of bans is broken.
     """
     path, findings = _own_file(args.bans), Findings()
-    files = [each for each in read_sources([args.bans]) if each.path != str(path)]
+    files = [each for each in read_sources([args.bans], bans=True) if each.path != str(path)]
     if text is not None:
         files = sorted([*files, Mapfile(str(path), text)], key=lambda each: each.path)
     document = compose_bans(files, findings)
     if findings.errors:
         print_findings(findings.in_order)
-        return _refuse("nothing was changed")
+        if added is None or text is None or any(error.place.file == str(path) for error in findings.errors):
+            return _refuse("nothing was changed")
+        return _put_in_force(args, text, added)
     if expected is not None and list(map(_without_place, document["bans"])) != list(map(_without_place, expected)):
         return _refuse(f"{path} was edited by hand, so take the ban away by hand; nothing was changed")
     if text is None:
@@ -145,6 +159,35 @@ def _put_in_place(
     else:
         print(f"{done}; {len(document['bans'])} bans hold or will: {path} -> {built}")
     return 0
+
+
+def _put_in_force(args: argparse.Namespace, text: str, added: dict[str, Any]) -> int:
+    """Add one ban to those that are in force, though another file of bans cannot be built now."""
+    replace_file(str(_own_file(args.bans)), text.encode())
+    built = bans_beside(args.policy)
+    before = read_built(built, BANS)
+    document = {"bans": [*before.document["bans"], added]}
+    write_built(built, BANS, document, sources=before.sources, built=written(time.time()))
+    print(f"added to the bans in force: {built}; mend the other file, then run `vomap build`")
+    return 3
+
+
+def _doubts(args: argparse.Namespace, ban: dict[str, Any]) -> Iterator[str]:
+    """Yield what makes a ban look as if it banned nobody."""
+    if not Ban(ban).holds_at(time.time()):
+        yield "this ban has expired already"
+    try:
+        policy = read_built(args.policy, POLICY)
+        issuers = Policy(policy.document, policy.digest).issuers
+    except (Error, KeyError, TypeError, ValueError):
+        return
+    for issuer in ban.get("issuer", ()):
+        if issuer not in issuers:
+            yield f"no issuer {issuer} is declared{did_you_mean(issuer, issuers)}"
+    vos = {vo for issuer in issuers.values() for vo in issuer.declared_vos()}
+    for vo in ban.get("vo", ()) if not any(issuer.names_vos_freely for issuer in issuers.values()) else ():
+        if vo.lower() not in vos:
+            yield f"no issuer is declared for a VO {vo}{did_you_mean(vo.lower(), vos)}"
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -162,6 +205,12 @@ def _list(args: argparse.Namespace) -> int:
     return 0
 
 
+def _own_text(args: argparse.Namespace) -> str | None:
+    """Return the text of the file that `vomap ban` keeps, or None if there is none yet."""
+    path = _own_file(args.bans)
+    return next((each.text for each in read_sources([str(path)])), None) if path.exists() else None
+
+
 def _own_file(folder: str) -> Path:
     path = Path(folder)
     if not path.is_dir():
@@ -170,11 +219,13 @@ def _own_file(folder: str) -> Path:
 
 
 def _as_read(ban: dict[str, Any]) -> dict[str, Any]:
-    """Return the conditions of a ban as they are read from a file. Raises MapfileError if it cannot be one."""
+    """Return a ban's document as it is read from a file. Raises UsageError if it cannot be one."""
     findings = Findings()
-    bans = compose_bans([Mapfile("the command line", with_ban(None, ban))], findings)["bans"]
-    findings.raise_errors()
-    return _conditions_of(bans[0])
+    bans = compose_bans([Mapfile("", with_ban(None, ban))], findings)["bans"]
+    if findings.errors:
+        raise UsageError("ban: " + "; ".join(finding.message for finding in findings.errors))
+    document: dict[str, Any] = bans[0]
+    return document
 
 
 def _conditions_of(ban: dict[str, Any]) -> dict[str, Any]:

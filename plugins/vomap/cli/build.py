@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 from vomap.built.files import read_trusted, replace_file
+from vomap.built.lock import locked
 from vomap.built.store import BANS, POLICY, POLICY_FILE, bans_beside, document_digest, read_policy, write_built
 from vomap.cli.loading import (
     BANS_FOLDER,
@@ -56,10 +57,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Build both; 1 if either is refused."""
-    if args.rollback:
-        return _rollback(args)
-    if args.mapfiles and not args.bans:
+    if args.mapfiles and not args.bans and not args.rollback:
         raise UsageError("build: name the bans too (--bans PATH; an empty folder is no bans)")
+    with locked(bans_beside(args.output)):
+        return _rollback(args) if args.rollback else _build(args)
+
+
+def _build(args: argparse.Namespace) -> int:
     now = time.time()
     report: dict[str, Any] = {}
     bans = _build_bans(args, now, report)

@@ -15,7 +15,6 @@ from vomap.claims.payload import read_payload
 from vomap.claims.scopes import read_scopes, refused_levels
 from vomap.cli.loading import UsageError, add_bans, add_json, add_mapfiles, add_policy, load, print_json
 from vomap.errors import Error
-from vomap.mapfile.findings import MapfileError
 from vomap.mapfile.times import point_in_time, written
 from vomap.policy.decide import decide
 from vomap.policy.decision import ERROR, MAPPED, Decision, failed
@@ -84,14 +83,9 @@ def _notes(decision: Decision, claims: Claims) -> list[str]:
 def _policy_and_bans(args: argparse.Namespace) -> tuple[Policy, Bans]:
     if args.mapfiles:
         sources = load(args)
-        try:
-            sources.findings.raise_errors()
-            bans = sources.bans
-        except MapfileError as error:
-            # Not "no": nothing could be asked.
-            raise Error(str(error)) from None
+        sources.findings.raise_errors()
         document = sources.composition.document
-        return Policy(document, document_digest(document)), bans
+        return Policy(document, document_digest(document)), sources.bans
     if args.bans and len(args.bans) > 1:
         raise UsageError("explain: without --mapfiles, --bans names one file of built bans")
     return read_policy(args.policy), read_bans(args.bans[0] if args.bans else bans_beside(args.policy))

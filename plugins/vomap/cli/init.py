@@ -191,7 +191,7 @@ def _ce_plan(args: argparse.Namespace, ces: list[Ce], site: list[Planned]) -> li
     findings = Findings()
     document = compose(_mapfiles_to_be(args, site), findings).document
     bans_folder = args.root / BANS_FOLDER.lstrip("/")
-    bans = compose_bans(read_sources([str(bans_folder)]) if bans_folder.is_dir() else [], findings)
+    bans = compose_bans(read_sources([str(bans_folder)], bans=True) if bans_folder.is_dir() else [], findings)
     findings.raise_errors()
     digest = document_digest(document)
     return [

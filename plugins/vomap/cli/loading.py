@@ -100,7 +100,7 @@ def load(args: argparse.Namespace) -> Sources:
 def load_bans(paths: Sequence[str]) -> tuple[list[Mapfile], dict[str, Any], Findings]:
     """Read and compose files of bans. Raises SourceError for what cannot be read."""
     findings = Findings()
-    files = read_sources(paths)
+    files = read_sources(paths, bans=True)
     return files, compose_bans(files, findings), findings
 
 
@@ -112,7 +112,7 @@ def print_findings(findings: Sequence[Finding]) -> None:
 
 def print_json(answer: object) -> None:
     """Print an answer for programs."""
-    print(json.dumps(answer, indent=2, ensure_ascii=False))
+    print(json.dumps(answer, indent=2))
 
 
 def result_json(result: Result) -> dict[str, object]:

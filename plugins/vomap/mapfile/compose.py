@@ -25,6 +25,8 @@ from vomap.mapfile.times import point_in_time, seconds
 
 _POLICY_KEYS = ("site", "issuers", "rules", "pools", "tests")
 _SUFFIX = ".yaml"
+# What editors and package managers leave behind.
+_LEFT_BEHIND = ("~", ".rpmnew", ".rpmsave", ".rpmorig")
 NOBODYS_SITE: dict[str, Any] = {
     "audience": None,
     "serve": None,
@@ -71,12 +73,13 @@ class Composition:
     has_audience: bool = False
 
 
-def read_sources(paths: Iterable[str]) -> list[Mapfile]:
+def read_sources(paths: Iterable[str], *, bans: bool = False) -> list[Mapfile]:
     """Read mapfiles: a file as it is, a folder's `*.yaml` in the order of their names.
 
+    Of files with `bans`, a folder may hold no others: one that is passed over would be a ban that nobody misses.
     Raises SourceError for what cannot be read, and for a path that is neither.
     """
-    return [_read(path) for named in paths for path in _expand(Path(named))]
+    return [_read(path) for named in paths for path in _expand(Path(named), bans=bans)]
 
 
 def compose(mapfiles: Sequence[Mapfile], findings: Findings) -> Composition:
@@ -104,14 +107,18 @@ def compose_bans(files: Sequence[Mapfile], findings: Findings) -> dict[str, Any]
     return {"bans": bans}
 
 
-def _expand(path: Path) -> list[Path]:
+def _expand(path: Path, *, bans: bool) -> list[Path]:
     try:
         if not path.is_dir():
             return [path]
         entries = sorted(path.iterdir())
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror}") from None
-    return [entry for entry in entries if entry.suffix == _SUFFIX and not entry.name.startswith(".")]
+    shown = [entry for entry in entries if not entry.name.startswith(".")]
+    for entry in shown if bans else ():
+        if entry.suffix != _SUFFIX and not entry.name.endswith(_LEFT_BEHIND):
+            raise SourceError(f"{entry}: is no *{_SUFFIX}, so its bans would not count: rename it, or take it away")
+    return [entry for entry in shown if entry.suffix == _SUFFIX]
 
 
 def _read(path: Path) -> Mapfile:
@@ -142,6 +149,7 @@ class _Composer:
         self._site_places: dict[str, Place] = {}
         self._issuers: dict[str, dict[str, Any] | None] = {}
         self._issuer_places: dict[str, Place] = {}
+        self._reserved: set[str] = set()
         self._rules: list[dict[str, Any]] = []
         self._pools: dict[str, dict[str, Any]] = {}
         self._pool_places: dict[str, Place] = {}
@@ -167,6 +175,7 @@ class _Composer:
         document = {
             "site": {**NOBODYS_SITE, **self._site},
             "issuers": self._issuers,
+            "reserved-vos": sorted(self._reserved),
             "rules": self._rules,
             "pools": self._pools,
         }
@@ -204,6 +213,8 @@ class _Composer:
                 self._issuers[url] = document
             elif document != self._issuers[url]:
                 first = self._issuer_places[url]
+                if self._issuers[url] is None:
+                    self._reserved.update(_declared_vos(document or {}))
                 self._findings.warn(place, f"{url} is declared otherwise in {first.file}:{first.line}, which holds")
 
     def _add_rules(self, node: Node | None) -> None:
@@ -245,6 +256,12 @@ class _Composer:
                     alone=values.get("alone", False),
                 )
                 self._cases.append(case)
+
+
+def _declared_vos(issuer: dict[str, Any]) -> set[str]:
+    vos = issuer.get("vos", {})
+    named = {*(vos.values() if isinstance(vos, dict) else ()), issuer.get("vo"), issuer.get("default-vo")}
+    return {vo for vo in named if isinstance(vo, str)}
 
 
 def _members(node: Node | None) -> list[tuple[str, Place, Node]]:

@@ -14,12 +14,22 @@ _LITERAL = ("issuer", "vo", "audience", "jti", "client")
 _PATTERN = ("subject", "group", "first-group", "scope")
 CONDITIONS = (*_LITERAL, *_PATTERN, "claim")
 OUTCOMES = ("account", "pool", "deny")
+_OWN_CONDITION = {
+    "iss": "issuer",
+    "sub": "subject",
+    "aud": "audience",
+    "scope": "scope",
+    "wlcg.groups": "group",
+    "entitlements": "group",
+    "eduperson_entitlement": "group",
+}
 _ACCEPTED = ("without-audience", "without-compute")
 
 
 def rule_document(node: Node, findings: Findings) -> dict[str, Any]:
     """Return a rule's document; `node` has passed the schema."""
     document = _conditions(node, findings)
+    _refuse_known_claims(node.member("claim"), findings)
     _texts(node, ("name", *OUTCOMES), document)
     if "issuer" not in node.keys and "vo" not in node.keys:
         findings.error(node.place, "a rule names at least an `issuer` or a `vo`; otherwise it would be for everybody")
@@ -141,6 +151,13 @@ def _check_captures(node: Node, captured: dict[str, Node], all_known: bool, find
     for name, item in captured.items():
         if name not in used:
             findings.error(item.place, f"<{name}> is captured, but {why}: write * instead")
+
+
+def _refuse_known_claims(claims: Node | None, findings: Findings) -> None:
+    """Report claims that have a condition of their own, which checks what the claim's bare text would get around."""
+    for name, place in claims.keys.items() if claims is not None else ():
+        if name in _OWN_CONDITION:
+            findings.error(place, f"`claim: {name}`: write `{_OWN_CONDITION[name]}`, which sees what may be believed")
 
 
 def _check_account(node: Node, findings: Findings) -> None:

@@ -77,8 +77,6 @@ class Findings:
 class MapfileError(Error):
     """Mapfiles that cannot be a policy; `findings` holds every error."""
 
-    exit_code = 1
-
     def __init__(self, findings: list[Finding]) -> None:
         """Take the errors."""
         super().__init__("\n".join(map(str, findings)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -22,8 +22,7 @@ def last_second(time: str) -> int:
     """
     if "T" in time:
         return point_in_time(time)
-    day = datetime.strptime(time, "%Y-%m-%d").replace(tzinfo=timezone.utc)
-    return int((day + timedelta(days=1)).timestamp()) - 1
+    return point_in_time(time) + _UNITS["d"] - 1
 
 
 def point_in_time(time: str) -> int:

@@ -2,48 +2,52 @@
 
 from __future__ import annotations
 
-from vomap.claims.vo import named_in
+from vomap.claims.vo import SOURCES, named_in
+from vomap.policy.patterns import is_word
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from vomap.claims.memberships import Membership
-    from vomap.policy.model import Issuer, Policy
+    from vomap.policy.model import Policy
 
 
 class Naming:
-    """The VOs that a token speaks for, by their names in lower case, and whether it names any at all.
+    """The VOs that a token speaks for, its candidates, by their names in lower case.
 
-    `names_any` is true as well for names that the issuer may not use: such a token says something, only not to us.
+    `mentioned` has every VO that the token names anywhere, candidate or not: bans look at that. `names_any` is true as
+    well for names that the issuer may not use: such a token says something, only not to us.
     """
 
-    __slots__ = ("names_any", "vos")
+    __slots__ = ("candidates", "mentioned", "names_any")
 
-    def __init__(self, vos: Iterable[str], *, names_any: bool) -> None:
+    def __init__(self, candidates: Iterable[str], mentioned: Iterable[str], *, names_any: bool) -> None:
         """Take the VOs in the token's order."""
-        self.vos = {vo.lower(): vo for vo in vos}
+        self.candidates = {vo.lower(): vo for vo in candidates}
+        self.mentioned = {vo.lower() for vo in mentioned} | set(self.candidates)
         self.names_any = names_any
 
 
-def find_vos(policy: Policy, url: str, memberships: Iterable[Membership], scopes: Sequence[str]) -> Naming:
+NOTHING = Naming((), (), names_any=False)
+
+
+def find_vos(policy: Policy, url: str, memberships: Sequence[Membership], scopes: Sequence[str]) -> Naming:
     """Find the VOs that a token of the issuer `url` speaks for.
 
     The first source that names a VO decides; the default VO holds only if no source names anything, listed or not.
     """
     issuer = policy.issuers[url]
     if issuer.vo is not None:
-        return Naming([issuer.vo], names_any=True)
-    names_any = False
-    for source in issuer.sources:
-        names = named_in(source, memberships, scopes)
-        names_any = names_any or bool(names)
-        vos = [vo for vo in (vo_of(policy, url, name) for name in names) if vo is not None]
-        if vos:
-            return Naming(vos, names_any=True)
+        return Naming([issuer.vo], (), names_any=True)
+    names = {source: named_in(source, memberships, scopes) for source in SOURCES}
+    vos = {source: [vo for vo in (vo_of(policy, url, name) for name in names[source]) if vo] for source in SOURCES}
+    mentioned = [vo for source in SOURCES for vo in vos[source]]
+    names_any = any(names[source] for source in issuer.sources)
     if not names_any and issuer.default_vo is not None:
-        return Naming([issuer.default_vo], names_any=True)
-    return Naming([], names_any=names_any)
+        return Naming([issuer.default_vo], mentioned, names_any=True)
+    candidates: list[str] = next((vos[source] for source in issuer.sources if vos[source]), [])
+    return Naming(candidates, mentioned, names_any=names_any)
 
 
 def vo_of(policy: Policy, url: str, name: str) -> str | None:
@@ -54,10 +58,8 @@ def vo_of(policy: Policy, url: str, name: str) -> str | None:
     issuer = policy.issuers[url]
     if issuer.vos is not None:
         return issuer.vos.get(name)
+    # Only ASCII has case here: str.lower() makes a `k` of a Kelvin sign.
+    if not is_word(name):
+        return None
     owners = policy.vo_owners.get(name.lower(), ())
     return None if set(owners) - {url} else name
-
-
-def chosen_by_token(issuer: Issuer) -> bool:
-    """Tell whether the VO's name is the token's own word, rather than one that the policy spells out."""
-    return bool(issuer.sources) and issuer.vos is None

@@ -65,6 +65,11 @@ class Issuer:
             else None
         )
 
+    @property
+    def names_vos_freely(self) -> bool:
+        """Whether a VO's name is the token's own word, rather than one that the policy spells out."""
+        return bool(self.sources) and self.vos is None
+
     def declared_vos(self) -> set[str]:
         """Return the VOs that this issuer is declared to speak for by name, in lower case."""
         names = {*(self.vos or {}).values(), self.vo, self.default_vo}
@@ -82,6 +87,10 @@ class Conditions:
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         """Take the conditions from a rule's or a ban's document."""
+        unknown = set(document) - set(_COMPILED) - _NO_CONDITIONS
+        if unknown:
+            # A condition that this version does not know would make the rule wider than it was meant.
+            raise ValueError(f"unknown condition {sorted(unknown)}")
         # Only an account can use what is captured.
         capture = "account" in document
         self.vo = tuple(vo.lower() for vo in document["vo"]) if "vo" in document else None
@@ -111,13 +120,13 @@ class Rule:
         self.pool: str | None = document.get("pool")
         self.deny: str | None = document.get("deny")
 
-    def named_accounts(self) -> list[str]:
-        """Return the accounts that the rule names itself, whatever the token: its text, `<vo>` put in for each VO."""
+    def named_accounts(self, vos: Iterable[str]) -> list[str]:
+        """Return the accounts that the rule names whatever the token: its text, `<vo>` put in for each of `vos`."""
         if self.account is None or set(self.account.captures) - {"vo"}:
             return []
         if not self.account.captures:
             return [self.account.text]
-        return [self.account.expand({"vo": vo}) or "" for vo in self.conditions.vo or ()]
+        return [self.account.expand({"vo": vo}) or "" for vo in vos]
 
 
 class Ban:
@@ -153,9 +162,24 @@ class Policy:
         for url, issuer in self.issuers.items():
             for vo in issuer.declared_vos():
                 self.vo_owners.setdefault(vo, set()).add(url)
+        for vo in document.get("reserved-vos", ()):
+            # No issuer has this name: the VO's own is distrusted, and nobody else may speak for it.
+            self.vo_owners.setdefault(vo.lower(), set()).add("")
         self._named = {*self.site.rename, *self.site.rename.values()}
         for rule in self.rules:
-            self._named.update(rule.named_accounts())
+            self._named.update(self.accounts_of(rule))
+
+    def accounts_of(self, rule: Rule) -> list[str]:
+        """Return the accounts that a rule names, before they are renamed; none that depend on a token's own words."""
+        return rule.named_accounts(self._spelled_vos(rule))
+
+    def _spelled_vos(self, rule: Rule) -> Iterable[str]:
+        """Return the VOs that the policy itself spells out for a rule: the rule's, or else those of its issuers."""
+        if rule.conditions.vo is not None:
+            return rule.conditions.vo
+        urls = dict(rule.conditions.asked).get("issuer", self.issuers)
+        asked = [self.issuers[url] for url in urls if url in self.issuers]
+        return {vo for issuer in asked if not issuer.names_vos_freely for vo in issuer.declared_vos()}
 
     def names(self, account: str) -> bool:
         """Tell whether a rule, a rename or a pool names this account: then no capture may give it."""
@@ -196,6 +220,7 @@ def _groups(texts: Iterable[str], _capture: object) -> tuple[GroupPattern, ...]:
     return tuple(GroupPattern(text) for text in texts)
 
 
+_NO_CONDITIONS = {"vo", "claim", "name", "source", "account", "pool", "deny", "reason", "until"}
 _COMPILED: dict[str, Callable[[list[str], bool], object]] = {
     "issuer": _literals,
     "subject": _patterns,

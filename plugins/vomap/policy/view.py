@@ -60,7 +60,7 @@ def _text_of(claims: Claims, *names: str) -> list[str]:
 def _claim_holds(wanted: tuple[str, Sequence[Pattern]], view: View, captured: dict[str, str]) -> bool:
     name, patterns = wanted
     values = view.claims.values(name)
-    if len(values) > 1 and any(pattern.captures for pattern in patterns):
+    if name in view.claims.several and any(pattern.captures for pattern in patterns):
         # Of two values, nobody could say which one is meant.
         return False
     return _any_match(patterns, values, captured)

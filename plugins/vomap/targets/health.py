@@ -135,7 +135,7 @@ def accounts_line(policy: Policy) -> Line:
         policy.site.rename.get(name, name)
         for rule in policy.rules
         if _may_be_served(policy, rule)
-        for name in rule.named_accounts()
+        for name in policy.accounts_of(rule)
     }
     limits = policy.site.accounts
     missing, low = [], []

@@ -73,9 +73,10 @@ def test_an_error_of_the_first_question(monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.parametrize("name", ["Alice", "alice@EXAMPLE.ORG", "1001"])
 def test_a_directory_that_answers_another_name(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """A directory that compares without case answers for an account that nobody asked for."""
+    """A directory that answers for an account that nobody asked for is an error, not an unknown account."""
     monkeypatch.setattr(pwd, "getpwnam", lambda _: SimpleNamespace(pw_name=name, pw_uid=1001))
-    assert find_uid("alice") is None
+    with pytest.raises(NameServiceError, match="answers"):
+        find_uid("alice")
 
 
 def _mapped(account: str | None = "alice") -> Decision:

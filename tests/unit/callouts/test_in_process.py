@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from vomap.accounts.names import NameServiceError
 from vomap.callouts import answer, arc, limits
 from vomap.callouts.answer import ARC_AUTHORIZE, ARC_MAP, EXIT_CODES, HTCONDOR, give, say
 from vomap.callouts.limits import InputError, read_input, require_descriptors
@@ -182,7 +183,7 @@ def _users(monkeypatch: pytest.MonkeyPatch, uid: int, user: object) -> list[tupl
 
 def test_leaving_root_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     """Root becomes the user vomap, where there is one: groups first, the user last."""
-    user = SimpleNamespace(pw_uid=70, pw_gid=71)
+    user = SimpleNamespace(pw_name="vomap", pw_uid=70, pw_gid=71)
     calls = _users(monkeypatch, 0, user)
     arc._become_user("vomap")
     assert calls == [("setgroups", []), ("setgid", 71), ("setuid", 70)]
@@ -195,5 +196,5 @@ def test_leaving_root_behind(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_root_is_not_kept_by_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where it cannot be told whether there is such a user, nothing is decided as root."""
     _users(monkeypatch, 0, OSError(5, "Input/output error"))
-    with pytest.raises(OSError, match="Input/output"):
+    with pytest.raises(NameServiceError, match="Input/output"):
         arc._become_user("vomap")

@@ -6,6 +6,7 @@ import pytest
 
 from unit.policy.composed import policy_of
 from vomap.policy.candidates import vo_of
+from vomap.policy.model import Conditions
 
 ISSUERS = """\
 mapfile: 1
@@ -25,6 +26,8 @@ issuers:
         ("https://list/", "Three", None),
         ("https://free/", "four", "four"),
         ("https://free/", "ONE", None),
+        ("https://free/", "\u212aelvin", None),
+        ("https://free/", "-x", None),
         ("https://free/", "two", None),
         ("https://free/", "Three", None),
         ("https://one/", "one", "one"),
@@ -68,3 +71,9 @@ pools:
 """,
     )
     assert policy.names(account) is named
+
+
+def test_a_condition_that_is_not_known() -> None:
+    """A condition of a later version would make a rule wider than it was meant: it is damage, not passed over."""
+    with pytest.raises(ValueError, match="not-before"):
+        Conditions({"name": "r", "source": "m:1", "vo": ["V"], "not-before": ["2030"]})

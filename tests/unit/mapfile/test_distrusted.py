@@ -1,0 +1,43 @@
+"""Distrusting an issuer closes doors and opens none."""
+
+from __future__ import annotations
+
+from vomap.claims.claims import read_claims
+from vomap.mapfile.compose import Mapfile, compose
+from vomap.mapfile.findings import Findings
+from vomap.policy.decide import decide
+from vomap.policy.model import NO_BANS, Policy
+
+SITE = """\
+mapfile: 1
+site: {audience: ANY}
+issuers:
+  https://cms.example.org/: {vo: CMS}
+  https://lab.example.org: {vo-from: [group], vos: {nova: Nova}, default-vo: Lab}
+  https://proxy.example.org: {vo-from: [group]}
+rules:
+  - {name: cms, vo: CMS, account: cmsacc}
+  - {name: others, vo: [Nova, Lab], account: labacc}
+"""
+DISTRUST = """\
+mapfile: 1
+issuers:
+  https://cms.example.org/: none
+  https://lab.example.org: none
+"""
+
+
+def _outcome(texts: list[str], group: str) -> str:
+    findings = Findings()
+    document = compose([Mapfile(f"{at}.yaml", text) for at, text in enumerate(texts)], findings).document
+    token = {"iss": "https://proxy.example.org", "sub": "x", "aud": "ANY", "scope": "compute.create"}
+    claims = read_claims({**token, "wlcg.groups": [group]})
+    assert findings.errors == []
+    return decide(Policy(document, ""), NO_BANS, claims, 0).outcome
+
+
+def test_a_distrusted_issuers_vo_is_nobody_elses() -> None:
+    """An issuer that may name its VOs freely may not name the one whose own issuer is distrusted."""
+    for group in ("/CMS", "/cms", "/Nova", "/Lab"):
+        assert _outcome([SITE], group) == "declined"
+        assert _outcome([DISTRUST, SITE], group) == "declined"
