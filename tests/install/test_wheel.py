@@ -103,7 +103,7 @@ def test_build_and_answer_from_the_root_folder(installed: Path, tmp_path: Path) 
 
 
 def test_the_executables_ask_for_isolation() -> None:
-    """No variable of a daemon's environment may reach the interpreter where the installer leaves the first line alone."""
+    """No variable of a daemon may reach the interpreter where the installer leaves the first line alone."""
     for script in (ROOT / "plugins" / "bin").iterdir():
         assert script.read_text("utf-8").splitlines()[0] == "#!/usr/bin/python3 -I"
 
