@@ -28,8 +28,9 @@ def main() -> int:
     try:
         sys.stdout.flush()
     except OSError as error:
+        # What is left in the buffer goes nowhere; without this, Python would complain of it once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return _fail(f"output: {error.strerror}")
+        return code if code == FAILED else _fail(f"output: {error.strerror}")
     return code
 
 
@@ -39,15 +40,10 @@ def run(words: Sequence[str]) -> int:
         modules = {verb: import_module(f"vomap.cli.{verb}") for verb in VERBS}
         arguments = make_parser(modules).parse_args(words)
         code: int = modules[arguments.verb].run(arguments)
-        sys.stdout.flush()
     except SystemExit as error:
         return USAGE if error.code else YES
     except Error as error:
         return _fail(str(error), error.exit_code)
-    except BrokenPipeError:
-        # Nobody reads on; without this, Python would complain once more while it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return FAILED
     except OSError as error:
         return _fail(f"{error.filename or 'output'}: {error.strerror}")
     except KeyboardInterrupt:

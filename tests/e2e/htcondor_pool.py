@@ -1,0 +1,225 @@
+"""A HTCondor pool that is set up as HTCondor-CE sets up its own, on the loopback of a chroot, and its clients.
+
+HTCondor-CE itself is not packaged for Debian: htcondor-ce/ holds its settings, in its folders, for HTCondor's daemons.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shutil
+import socket
+import sqlite3
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from e2e.chroot import VENV, Chroot
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterable, Mapping
+
+HERE = Path(__file__).resolve().parent
+PACKAGES = ("condor",)
+CE_HOST = "ce01.example.org"
+CALLOUT = f"{VENV}/bin/vomap-htcondor"
+VOMAP = f"{VENV}/bin/vomap"
+SHIPPED = f"{VENV}/share/vomap"
+SETTINGS, MAPFILES = "/etc/condor-ce/config.d", "/etc/condor-ce/mapfiles.d"
+MAP_FILE, DEFAULTS_FILE = "05-vomap.conf", "50-vomap.conf"
+LOGS = "/var/log/condor-ce"
+CLIENT = "client"  # who runs the clients: nobody whom FS could map to a grid account
+_KEYS = "/root/issuer.key"
+_CACHE = "/var/cache/condor-ce/scitokens/scitokens_cpp.sqllite"
+_CONFIG = {"CONDOR_CONFIG": "/etc/condor-ce/condor_config"}
+_TEN_YEARS = 10 * 365 * 86400
+_UP_SECONDS = 60
+
+# A line of `condor_ping -table`: the level, how it was authenticated, encryption, integrity, ALLOW, and as whom.
+_ALLOWED = re.compile(r"^\s*(?:READ|WRITE)\s+SCITOKENS\s+\S+\s+\S+\s+ALLOW\s+(\S+)\s*$", re.MULTILINE)
+_STARTED = re.compile(r"AUTHENTICATE: Spawned plugin (\S+), pid=")
+_ENDED = re.compile(r"SciTokens plugin pid \d+ exited with status (\d+)")
+_MAPPED = re.compile(r"AUTHENTICATE: Mapped identity from plugin \S+: (\S+)")
+_OUTCOMES = {1: "declined", 2: "denied", 3: "error"}
+
+
+@dataclass(frozen=True)
+class Log:
+    """What a daemon has logged since some moment."""
+
+    text: str
+
+    @property
+    def started(self) -> list[str]:
+        """The plugins that were started, by name."""
+        return _STARTED.findall(self.text)
+
+    @property
+    def exits(self) -> list[int]:
+        """The exit codes of the plugins that ended by themselves; HTCondor logs wait statuses."""
+        return [int(status) >> 8 for status in _ENDED.findall(self.text) if not int(status) & 0x7F]
+
+    @property
+    def became(self) -> str:
+        """What became of the one token that was shown: an account, an outcome of the last plugin, or `not asked`."""
+        accounts = _MAPPED.findall(self.text)
+        if accounts:
+            return str(accounts[-1])
+        return _OUTCOMES.get(self.exits[-1], "killed") if self.exits else "killed" if self.started else "not asked"
+
+
+class Pool:
+    """The daemons in a chroot, from `prepare` on; `start` and `stop` as often as the wiring changes."""
+
+    def __init__(self, chroot: Chroot) -> None:
+        self.chroot = chroot
+
+    def prepare(self, wheel: Path, accounts: Iterable[str]) -> None:
+        """Put HTCondor-CE's settings, the wheel, the accounts, a host certificate and the issuers' key in place."""
+        self.chroot.build(PACKAGES)
+        self.chroot.install_wheel(wheel)
+        # A name that nobody can look up costs each daemon a minute.
+        self.chroot.write("/etc/hosts", f"127.0.0.1 {CE_HOST} localhost {socket.gethostname()}\n")
+        for folder in ("/etc/condor-ce", "/usr/share/condor-ce", "/etc/vomap", "/var/lib/vomap"):
+            shutil.rmtree(self.chroot.path(folder), ignore_errors=True)
+        shutil.copytree(HERE / "htcondor-ce", self.chroot.root, dirs_exist_ok=True)
+        for folder in (MAPFILES, "/etc/vomap/mapfiles.d", "/etc/vomap/bans.d", "/var/lib/vomap"):
+            self.chroot.path(folder).mkdir(parents=True, exist_ok=True)
+        self.add_accounts({*accounts, CLIENT})
+        self.chroot.path("/etc/grid-security").mkdir(exist_ok=True)
+        self.chroot.run(["sh", "-ec", _MAKE_KEYS])
+
+    def add_accounts(self, names: Iterable[str]) -> None:
+        """Make those local accounts that are not there."""
+        known = {line.partition(":")[0] for line in self.chroot.path("/etc/passwd").read_text().splitlines()}
+        for name in sorted({*names} - known):
+            self.chroot.run(["useradd", "--badname", "--create-home", name])
+
+    def write_policy(self, site: Path) -> None:
+        """Put the site's mapfile and bans in place, link the mapfile of OSG that came with the wheel, and build."""
+        shutil.copy(site / "10-site.yaml", self.chroot.path("/etc/vomap/mapfiles.d"))
+        shutil.copy(site / "bans.yaml", self.chroot.path("/etc/vomap/bans.d"))
+        link = self.chroot.path("/etc/vomap/mapfiles.d/50-osg.yaml")
+        link.unlink(missing_ok=True)
+        link.symlink_to(f"{SHIPPED}/mapfiles/osg.yaml")
+        self.chroot.run([VOMAP, "build"])
+
+    def wire(self, *more: str, settings: str = "") -> None:
+        """Wire the CE as `vomap render htcondor` says, with the settings that ship, and with others after them."""
+        words = [VOMAP, "render", "htcondor", "--callout", CALLOUT, "--json", *more]
+        for name, text in json.loads(self.chroot.run(words).stdout).items():
+            folder = MAPFILES if name == MAP_FILE else SETTINGS
+            self.chroot.write(f"{folder}/{name}", text)
+        shutil.copy(self.chroot.path(f"{SHIPPED}/packaging/htcondor-ce/{DEFAULTS_FILE}"), self.chroot.path(SETTINGS))
+        self.chroot.write(f"{SETTINGS}/95-test.conf", settings)
+
+    def start(self) -> None:
+        """Start master, collector and schedd with empty logs and an empty queue, and wait until they serve."""
+        self.chroot.mount()
+        self.chroot.run(["sh", "-ec", _MAKE_FOLDERS])
+        self.chroot.start(["condor_master", "-f"], env=_CONFIG)
+        until = time.monotonic() + _UP_SECONDS
+        while not self.as_root("condor_status", "-schedd", "-af", "Name").stdout.strip():
+            if time.monotonic() > until:
+                told = "".join(path.read_text()[-2000:] for path in self.chroot.path(LOGS).glob("*Log"))
+                self.stop()
+                raise RuntimeError(f"the pool does not come up:\n{told}")
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        """End everything."""
+        self.chroot.umount()
+
+    def as_root(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a tool as the CE's administrator does, without a token."""
+        return self.chroot.run(words, env=_CONFIG, check=False)
+
+    def as_client(self, token: str, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        """Run a client with a token, and no other way to show who it is; `settings` are HTCondor's, for it alone."""
+        given = {"SEC_CLIENT_AUTHENTICATION_METHODS": "SCITOKENS", **settings}
+        environment = {f"_CONDOR_{name}": value for name, value in given.items()}
+        enter = ["setpriv", f"--reuid={CLIENT}", f"--regid={CLIENT}", "--clear-groups"]
+        home = {"HOME": f"/home/{CLIENT}", "BEARER_TOKEN": token}
+        return self.chroot.run([*enter, *words], env={**_CONFIG, **environment, **home}, check=False)
+
+    def ping(self, token: str, level: str = "WRITE") -> str:
+        """Ask the schedd, in a session of its own, as whom the token's bearer has this level; "" if he has not."""
+        words = ["condor_ping", "-type", "SCHEDD", "-table", level]
+        return "".join(_ALLOWED.findall(self.as_client(token, *words).stdout))
+
+    def submit(self, token: str) -> subprocess.CompletedProcess[str]:
+        """Submit a job to the CE as a remote client does."""
+        return self.as_client(token, "condor_submit", "-name", CE_HOST, "-spool", "/home/client/job.sub")
+
+    def jobs(self) -> dict[str, str]:
+        """Return the owners of the jobs in the queue, by the ids (`jti`) of the tokens that brought them."""
+        told = self.as_root("condor_q", "-allusers", "-json", "-attributes", "Owner,AuthTokenId")
+        return {job["AuthTokenId"]: job["Owner"] for job in json.loads(told.stdout or "[]")}
+
+    def token(self, claims: Mapping[str, Any], padded: int = 0) -> str:
+        """Sign claims, with the times and the id that every token has; bring the token to a length if one is given."""
+        now = int(time.time())
+        whole = {"iat": now, "nbf": now, "exp": now + 3600, "jti": str(uuid.uuid4()), **claims}
+        short = self._signed(whole)
+        if len(short) >= padded:
+            return short
+        # Base64 makes four characters of three bytes; the claim's name and its marks take 14 bytes.
+        return self._signed({**whole, "padding": "x" * ((padded - len(short)) * 3 // 4 - 14)})
+
+    def _signed(self, claims: Mapping[str, Any]) -> str:
+        text = ".".join(_base64(json.dumps(part).encode()) for part in ({"alg": "RS256", "kid": "test"}, claims))
+        words = ["sh", "-ec", f"openssl dgst -sha256 -sign {_KEYS} | base64 -w0"]
+        signature = self.chroot.run(words, stdin=text).stdout
+        return f"{text}.{signature.rstrip('=').replace('+', '-').replace('/', '_')}"
+
+    def trust(self, issuers: Iterable[str]) -> None:
+        """Put the key into the daemons' cache for these issuers, so that they ask nobody for it."""
+        words = ["openssl", "rsa", "-in", _KEYS, "-noout", "-modulus"]
+        modulus = bytes.fromhex(self.chroot.run(words).stdout.strip().partition("=")[2])
+        key = {"kty": "RSA", "alg": "RS256", "use": "sig", "kid": "test", "n": _base64(modulus), "e": "AQAB"}
+        until = int(time.time()) + _TEN_YEARS
+        keys = json.dumps({"jwks": {"keys": [key]}, "next_update": until, "expires": until})
+        self.chroot.path(_CACHE).parent.mkdir(parents=True, exist_ok=True)
+        database = sqlite3.connect(self.chroot.path(_CACHE))
+        with database:
+            columns = "(issuer text UNIQUE PRIMARY KEY NOT NULL, keys text NOT NULL)"
+            database.execute(f"CREATE TABLE IF NOT EXISTS keycache {columns}")
+            database.executemany("REPLACE INTO keycache VALUES (?, ?)", [(issuer, keys) for issuer in issuers])
+        database.close()
+        self.chroot.run(["chown", "-R", "condor:condor", str(Path(_CACHE).parents[1])])
+
+    def mark(self, daemon: str = "Sched") -> int:
+        """Return how much a daemon has logged by now, to give to `log`."""
+        return self.chroot.path(f"{LOGS}/{daemon}Log").stat().st_size
+
+    def log(self, mark: int = 0, daemon: str = "Sched") -> Log:
+        """Return what a daemon has logged since the mark."""
+        with open(self.chroot.path(f"{LOGS}/{daemon}Log"), "rb") as log:
+            log.seek(mark)
+            return Log(log.read().decode("utf-8", "backslashreplace"))
+
+    def running(self) -> list[str]:
+        """Return the command lines of all that runs in the chroot."""
+        told = self.chroot.run(["sh", "-c", "cd /proc && cat [0-9]*/cmdline | tr '\\0' ' '; true"])
+        return told.stdout.split("  ")
+
+
+_MAKE_KEYS = f"""
+test -s {_KEYS} || openssl genpkey -quiet -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out {_KEYS}
+openssl req -x509 -newkey rsa:2048 -nodes -days 3650 -subj /CN={CE_HOST} -addext subjectAltName=DNS:{CE_HOST} \\
+    -keyout /etc/grid-security/hostkey.pem -out /etc/grid-security/hostcert.pem 2>&1
+printf 'executable = /bin/true\\ntransfer_executable = false\\nqueue\\n' > /home/{CLIENT}/job.sub
+"""
+_MAKE_FOLDERS = f"""
+rm -rf {LOGS} /var/lib/condor-ce /var/run/condor-ce /var/lock/condor-ce /run/nscd
+for folder in {LOGS} /var/lib/condor-ce/spool /var/lib/condor-ce/execute /var/run/condor-ce /var/lock/condor-ce
+do install -d -o condor -g condor "$folder"; done
+"""
+
+
+def _base64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
