@@ -63,7 +63,7 @@ def test_add(bans: Bans) -> None:
         "add", "--vo", "CMS", "--subject", "s", "--reason", "leaked (T-1)", "--until", "2099-12-31"
     )
     assert (code, err) == (0, "")
-    assert "added; 1 bans" in out
+    assert "added; bans in force or to come: 1" in out
     assert bans.reasons() == ["leaked (T-1)"]
     (ban,) = read_bans(str(bans.built)).bans
     assert ban.conditions.vo == ("cms",)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,9 @@ MAPFILE = "mapfile: 1\nsite: {audience: ANY}\n"
 def _shell(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
     (folder / "m.yaml").write_text(MAPFILE, "utf-8")
     command = ["/bin/sh", "-c", line.replace("vomap ", f"exec {VOMAP} ", 1)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, timeout=60)
+    # As a person has it: a variable such as PYTHONUNBUFFERED would hide what happens at the end.
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=plain, timeout=60)
 
 
 @pytest.mark.parametrize(

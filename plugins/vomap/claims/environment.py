@@ -104,7 +104,7 @@ def _one(variables: Mapping[bytes, bytes], field: bytes, claim: list[bytes] | No
     if claim is None:
         return [shown] if shown else []
     if claim != [shown]:
-        raise TokenError(f"token: {_shown(field)} is not what the claim says, or the claim is a list")
+        raise TokenError(f"token: {_disagreeing(field)}, or the claim is a list")
     return claim
 
 
@@ -113,7 +113,7 @@ def _several(variables: Mapping[bytes, bytes], field: bytes, claim: list[bytes] 
     if claim is None:
         return shown
     if [value for value in claim if value] != [value for value in shown if value]:
-        raise TokenError(f"token: {_shown(field)} is not what the claim says")
+        raise TokenError(f"token: {_disagreeing(field + b'_0...')}")
     return claim
 
 
@@ -122,7 +122,7 @@ def _scope(variables: Mapping[bytes, bytes], claim: list[bytes] | None) -> list[
     if claim is None:
         return [b" ".join(words)] if words else []
     if len(claim) == 1 and [word for word in claim[0].split(b" ") if word] != words:
-        raise TokenError("token: SCOPE is not what the claim says")
+        raise TokenError(f"token: {_disagreeing(b'SCOPE_0...')}")
     return claim
 
 
@@ -141,6 +141,10 @@ def _refuse_certificate(identity: bytes | None, members: Mapping[str, object]) -
         return
     if identity.decode("utf-8", "surrogateescape") != f"{issuer}/{subject}":
         raise TokenRefused("token: a certificate came with it, and the job would belong to that")
+
+
+def _disagreeing(field: bytes) -> str:
+    return f"BEARER_TOKEN_0_{field.decode()} does not say what the claim's variable says"
 
 
 def _shown(name: bytes) -> str:

@@ -42,7 +42,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
             parser.add_argument("--claim", action="append", metavar="NAME=PATTERN", help="a claim of the token")
         else:
             parser.add_argument(f"--{key}", action="append", metavar=key.upper(), help=f"the token's {key}")
-    parser.add_argument("--reason", metavar="TEXT", help="why, on one line; who is refused reads it nowhere")
+    parser.add_argument(
+        "--reason", metavar="TEXT", help="why, on one line; `add` needs it, and who is refused does not see it"
+    )
     parser.add_argument("--until", metavar="TIME", help="the last day (2026-12-31) or second that the ban holds, UTC")
     parser.add_argument("--bans", default=BANS_FOLDER, metavar="FOLDER", help=f"the bans (default: {BANS_FOLDER})")
     add_policy(parser, "the built policy whose bans are built")
@@ -51,9 +53,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Add, list or lift bans."""
-    if args.action == "list":
-        return _list(args)
     ban = _conditions(args)
+    if args.action == "list":
+        if ban:
+            raise UsageError("ban list: it lists all bans, so it takes no conditions")
+        return _list(args)
     if not ban:
         raise UsageError(f"ban {args.action}: name at least one of {', '.join('--' + key for key in CONDITIONS)}")
     with locked(bans_beside(args.policy)):
@@ -112,11 +116,15 @@ def _lift(args: argparse.Namespace, ban: dict[str, Any]) -> int:
     found = [each for each in document["bans"] if _conditions_of(each) == wanted]
     places = {each["source"]: each["source"].rpartition(":") for each in found}
     others = [place for place, (file, _, _) in places.items() if file != str(path)]
+    wider = [
+        each["source"] for each in document["bans"] if _is_part(wanted, _conditions_of(each)) and each not in found
+    ]
     if others:
         _refuse(f"written by hand, so take it away by hand: {', '.join(others)}")
     own = [each for each in found if each["source"] not in others]
     if not own:
-        return _refuse("no ban has just these conditions" if not others else "nothing was changed")
+        more = f"; these and more: {', '.join(wider)}" if wider else ""
+        return _refuse(f"no ban has just these conditions{more}" if not others else "nothing was changed")
     text = without_lines(_own_text(args) or "", {int(places[each["source"]][2]) for each in own})
     left = [each for each in document["bans"] if each not in own]
     return _put_in_place(args, text, "lifted", expected=left) or int(bool(others))
@@ -157,7 +165,7 @@ def _put_in_place(
     if args.json:
         print_json({"done": done, "file": str(path), "built": built, "bans": len(document["bans"])})
     else:
-        print(f"{done}; {len(document['bans'])} bans hold or will: {path} -> {built}")
+        print(f"{done}; bans in force or to come: {len(document['bans'])}; {path} -> {built}")
     return 0
 
 
@@ -185,9 +193,11 @@ def _doubts(args: argparse.Namespace, ban: dict[str, Any]) -> Iterator[str]:
         if issuer not in issuers:
             yield f"no issuer {issuer} is declared{did_you_mean(issuer, issuers)}"
     vos = {vo for issuer in issuers.values() for vo in issuer.declared_vos()}
-    for vo in ban.get("vo", ()) if not any(issuer.names_vos_freely for issuer in issuers.values()) else ():
-        if vo.lower() not in vos:
-            yield f"no issuer is declared for a VO {vo}{did_you_mean(vo.lower(), vos)}"
+    any_name = any(issuer.names_vos_freely for issuer in issuers.values())
+    for vo in ban.get("vo", ()):
+        hint = did_you_mean(vo.lower(), vos)
+        if vo.lower() not in vos and (hint or not any_name):
+            yield f"no issuer is declared for a VO {vo}{hint}"
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -230,6 +240,10 @@ def _as_read(ban: dict[str, Any]) -> dict[str, Any]:
 
 def _conditions_of(ban: dict[str, Any]) -> dict[str, Any]:
     return {key: ban[key] for key in CONDITIONS if key in ban}
+
+
+def _is_part(wanted: dict[str, Any], conditions: dict[str, Any]) -> bool:
+    return all(conditions.get(key) == value for key, value in wanted.items())
 
 
 def _without_place(ban: dict[str, Any]) -> dict[str, Any]:

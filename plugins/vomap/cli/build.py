@@ -13,7 +13,6 @@ from vomap.built.lock import locked
 from vomap.built.store import BANS, POLICY, POLICY_FILE, bans_beside, document_digest, read_policy, write_built
 from vomap.cli.loading import (
     BANS_FOLDER,
-    MAPFILES_FOLDER,
     UsageError,
     add_bans,
     add_json,
@@ -21,10 +20,12 @@ from vomap.cli.loading import (
     load_bans,
     print_findings,
     print_json,
+    read_mapfiles,
     result_json,
+    warn_of_pools,
 )
 from vomap.errors import Error
-from vomap.mapfile.compose import Composition, Mapfile, compose, read_sources
+from vomap.mapfile.compose import Composition, Mapfile, compose
 from vomap.mapfile.findings import Findings, Place
 from vomap.mapfile.policy_tests import run_tests
 from vomap.mapfile.times import written
@@ -51,12 +52,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", default=POLICY_FILE, metavar="FILE", help=f"where to write the policy (default: {POLICY_FILE})"
     )
-    parser.add_argument("--rollback", action="store_true", help="put the policy before the last one back")
+    parser.add_argument(
+        "--rollback", action="store_true", help="put the policy before the last one back; twice: as it was"
+    )
     add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Build both; 1 if either is refused."""
+    if args.rollback and (args.mapfiles or args.bans):
+        raise UsageError("build: --rollback builds nothing, so it takes no --mapfiles and no --bans")
     if args.mapfiles and not args.bans and not args.rollback:
         raise UsageError("build: name the bans too (--bans PATH; an empty folder is no bans)")
     with locked(bans_beside(args.output)):
@@ -89,9 +94,10 @@ def _build_bans(args: argparse.Namespace, now: float, report: dict[str, Any]) ->
 
 def _build_policy(args: argparse.Namespace, bans: Bans | None, now: float, report: dict[str, Any]) -> bool:
     findings = Findings()
-    mapfiles = read_sources(args.mapfiles or [MAPFILES_FOLDER])
+    mapfiles = read_mapfiles(args, findings)
     composition = compose(mapfiles, findings)
     _require_audience(composition, mapfiles, findings)
+    warn_of_pools(composition, findings)
     part = report["policy"] = {"file": args.output, "findings": [finding.as_json() for finding in findings.in_order]}
     if findings.errors:
         _refuse("policy", findings, args.json)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from vomap.cli.loading import add_sources, load, print_findings, print_json
-from vomap.mapfile.findings import ERROR
+from vomap.cli.loading import add_sources, load, print_findings, print_json, warn_of_pools
+from vomap.errors import Error
+from vomap.mapfile.findings import ERROR, Place
 
 HELP = "check mapfiles and bans, and change nothing"
 
@@ -24,6 +25,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Tell every error and warning; 1 if there is an error."""
     sources = load(args)
+    if not sources.mapfiles:
+        raise Error("there is no mapfile (*.yaml) to check")
+    if not sources.composition.has_audience:
+        place = Place(sources.mapfiles[0].path, 1, 1)
+        sources.findings.warn(place, "no `site: {audience: …}` in these mapfiles: they can be checked, but not built")
+    warn_of_pools(sources.composition, sources.findings)
     findings = sources.all_findings
     errors = sum(finding.severity == ERROR for finding in findings)
     if args.json:

@@ -9,7 +9,7 @@ import sys
 import time
 
 from vomap.accounts.names import confirm
-from vomap.built.store import bans_beside, document_digest, read_bans, read_policy
+from vomap.built.store import POLICY_FILE, bans_beside, document_digest, read_bans, read_policy
 from vomap.claims.claims import Claims
 from vomap.claims.payload import read_payload
 from vomap.claims.scopes import read_scopes, refused_levels
@@ -24,7 +24,8 @@ HELP = "explain what becomes of one token, step by step"
 
 _EXAMPLES = """\
 examples:
-  vomap explain --claims '{"iss": "https://cilogon.org/mu2e", "sub": "mu2epilot@fnal.gov"}'
+  vomap explain --claims '{"iss": "https://cilogon.org/mu2e", "sub": "mu2epilot@fnal.gov",
+                           "aud": "ANY", "scope": "compute.create"}'
   vomap explain --token - < token                  a token as it is; its signature is not verified here
   vomap explain --mapfiles new.d --claims - < c    ask mapfiles instead of the built policy
 
@@ -51,8 +52,8 @@ def run(args: argparse.Namespace) -> int:
     now = _time(args.at)
     trace: list[str] = []
     decision, notes = _decide(_payload(args), policy, bans, now, trace)
-    if args.accounts:
-        confirm(decision, policy.site.accounts)
+    # Without --accounts every account counts as there; a pool is told all the same.
+    confirm(decision, policy.site.accounts, None if args.accounts else lambda _: policy.site.accounts.minimum_uid)
     if args.json:
         members = decision.as_json(ce="none", time=written(now))
         print_json({**members, "trace": trace, "notes": notes})
@@ -82,6 +83,8 @@ def _notes(decision: Decision, claims: Claims) -> list[str]:
 
 def _policy_and_bans(args: argparse.Namespace) -> tuple[Policy, Bans]:
     if args.mapfiles:
+        if args.policy != POLICY_FILE:
+            raise UsageError("explain: --policy or --mapfiles, not both")
         sources = load(args)
         sources.findings.raise_errors()
         document = sources.composition.document
@@ -113,7 +116,8 @@ def _time(given: str | None) -> float:
 
 
 def _print(decision: Decision, trace: list[str], notes: list[str]) -> None:
-    for step in trace:
+    # The last step is the outcome itself.
+    for step in trace[:-1]:
         print(f"  {step}")
     print(f"{decision.outcome}{f' to {decision.account}' if decision.account else ''}: {decision.reason}")
     for name, value in (("VO", decision.vo), ("rule", decision.rule), ("source", decision.source)):

@@ -11,8 +11,8 @@ from typing import Any
 
 from vomap.built.store import POLICY_FILE, document_digest
 from vomap.errors import Error
-from vomap.mapfile.compose import Composition, Mapfile, compose, compose_bans, read_sources
-from vomap.mapfile.findings import Finding, Findings
+from vomap.mapfile.compose import Composition, Mapfile, compose, compose_bans, read_sources, unread
+from vomap.mapfile.findings import Finding, Findings, Place
 from vomap.mapfile.policy_tests import Result
 from vomap.policy.model import Bans
 
@@ -83,18 +83,36 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
 
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add `--json`."""
-    parser.add_argument("--json", action="store_true", help="print the answer as JSON, for programs")
+    parser.add_argument(
+        "--json", action="store_true", help="print the answer as JSON, for programs; errors go to standard error"
+    )
 
 
 def load(args: argparse.Namespace) -> Sources:
     """Read and compose what a command line names. Raises SourceError for what cannot be read."""
     findings = Findings()
-    mapfiles = read_sources(args.mapfiles or [MAPFILES_FOLDER])
+    mapfiles = read_mapfiles(args, findings)
     composition = compose(mapfiles, findings)
     ban_paths = args.bans if args.bans or args.mapfiles else [BANS_FOLDER]
     sources = Sources(mapfiles, composition, findings)
     sources.ban_files, sources.ban_document, sources.ban_findings = load_bans(ban_paths or [])
     return sources
+
+
+def read_mapfiles(args: argparse.Namespace, findings: Findings) -> list[Mapfile]:
+    """Read the mapfiles that a command line names; what lies beside them unread is a warning."""
+    paths = args.mapfiles or [MAPFILES_FOLDER]
+    for path in unread(paths):
+        findings.warn(Place(path, 1, 1), "is not read: mapfiles end in .yaml")
+    return read_sources(paths)
+
+
+def warn_of_pools(composition: Composition, findings: Findings) -> None:
+    """Warn of rules with a pool, which the callouts of this version cannot answer."""
+    for rule in composition.document["rules"]:
+        if "pool" in rule:
+            file, _, line = rule["source"].rpartition(":")
+            findings.warn(Place(file, int(line), 1), "this version leases no accounts of pools: the CE gets an error")
 
 
 def load_bans(paths: Sequence[str]) -> tuple[list[Mapfile], dict[str, Any], Findings]:

@@ -82,6 +82,13 @@ def read_sources(paths: Iterable[str], *, bans: bool = False) -> list[Mapfile]:
     return [_read(path) for named in paths for path in _expand(Path(named), bans=bans)]
 
 
+def unread(paths: Iterable[str]) -> list[str]:
+    """Return what lies in folders of mapfiles and is not read, for it is no `*.yaml`."""
+    folders = [Path(path) for path in paths if Path(path).is_dir()]
+    entries = [entry for folder in folders for entry in sorted(folder.iterdir()) if not entry.name.startswith(".")]
+    return [str(entry) for entry in entries if entry.suffix != _SUFFIX and not entry.name.endswith(_LEFT_BEHIND)]
+
+
 def compose(mapfiles: Sequence[Mapfile], findings: Findings) -> Composition:
     """Compose mapfiles to a policy; every error goes to `findings`, and what is returned then is not to be used."""
     composer = _Composer(findings)

@@ -131,7 +131,9 @@ class _Deciding:
         self.decision.unchecked = unchecked(site, self.claims)
         for reason in failures(site, issuer, self.claims, self.scopes):
             return self._settle(DENIED, reason)
-        self.trace.append("checks: passed" + "".join(f", {each} not shown" for each in self.decision.unchecked))
+        audience = ", audience not asked for" if issuer.audience is None else ""
+        not_shown = "".join(f", {each} not shown" for each in self.decision.unchecked)
+        self.trace.append(f"checks: passed{audience}{not_shown}")
         return None
 
     def _declared(self) -> Issuer:
@@ -144,10 +146,10 @@ class _Deciding:
             for vo, view in self._views(rule):
                 captured = {} if vo is None else {"vo": vo.lower()}
                 key = unmet(rule.conditions, view, captured)
-                if key is not None:
-                    self.trace.append(f"rule {rule.name} ({rule.source}): {key} does not match")
-                elif self._apply(rule, captured, vo):
+                if key is None and self._apply(rule, captured, vo):
                     return self.decision
+                if key not in (None, "issuer"):
+                    self.trace.append(f"rule {rule.name} ({rule.source}): {key} does not match")
         return self._settle(DECLINED, "rule: none matches")
 
     def _views(self, rule: Rule) -> Iterator[tuple[str | None, View]]:
@@ -160,8 +162,6 @@ class _Deciding:
         for vo in wanted:
             if vo in self.served:
                 yield self.served[vo], self._part(vo)
-        if not any(vo in self.served for vo in wanted):
-            self.trace.append(f"rule {rule.name} ({rule.source}): vo does not match")
 
     def _part(self, vo: str | None) -> View:
         """Return the part of the token that rules about one VO may see, or that rules without a VO may see."""
