@@ -50,7 +50,7 @@ class Planned:
         """Whether it is there just so."""
         if self.target is not None:
             return self.path.is_symlink() and Path(os.readlink(self.path)) == self.target
-        return self.path.is_file() and self.path.read_text("utf-8") == self.text
+        return self.path.is_file() and self.path.read_bytes() == (self.text or "").encode()
 
     @property
     def exists(self) -> bool:
@@ -62,21 +62,24 @@ class Planned:
         if self.target is not None:
             print(f"{self.path} -> {self.target}")
         elif self.exists:
-            before = self.path.read_text("utf-8", "replace").splitlines(keepends=True)
-            after = (self.text or "").splitlines(keepends=True)
-            print("".join(difflib.unified_diff(before, after, str(self.path), f"{self.path} (new)")), end="")
+            before = self.path.read_text("utf-8", "replace").splitlines() if self.path.is_file() else []
+            after = (self.text or "").splitlines()
+            print("\n".join(difflib.unified_diff(before, after, str(self.path), f"{self.path} (new)", lineterm="")))
         else:
             print(f"---- {self.path}\n{self.text}", end="")
 
     def write(self) -> None:
         """Put the file or the link in its place."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(self.path.parent)
         if self.target is None:
             replace_file(str(self.path), (self.text or "").encode())
             return
-        if self.exists:
-            self.path.unlink()
-        self.path.symlink_to(self.target)
+        new = self.path.with_name(f".{self.path.name}.{os.getpid()}.new")
+        new.symlink_to(self.target)
+        try:
+            new.replace(self.path)
+        finally:
+            new.unlink(missing_ok=True)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -101,8 +104,8 @@ def run(args: argparse.Namespace) -> int:
     """Show, ask and write; 1 if something that differs was left as it is, or if the policy was refused."""
     ces = _ces(args)
     answers = _answers(args)
-    plan = _site_plan(args, answers)
-    plan += _ce_plan(args, ces, plan)
+    site = _site_plan(args, answers)
+    plan = site + _ce_plan(args, ces, site)
     left = [each for each in plan if each.exists and not each.is_done and not args.replace]
     new = [each for each in plan if not each.is_done and each not in left]
     for each in (*new, *left):
@@ -114,10 +117,16 @@ def run(args: argparse.Namespace) -> int:
     if new and not args.yes and not _agreed("Write these files?"):
         return 1
     for each in new:
-        each.write()
-    built = _build(args)
+        if each in site:
+            each.write()
+    if not _build(args):
+        print("the CE is left as it is: its wiring would be that of a policy that was refused", file=sys.stderr)
+        return 1
+    for each in new:
+        if each not in site:
+            each.write()
     print(f"{len(new)} files written, {len(plan) - len(new)} left as they are; next: `vomap status`")
-    return 1 if left or not built else 0
+    return 1 if left else 0
 
 
 def _ces(args: argparse.Namespace) -> list[Ce]:
@@ -134,6 +143,8 @@ def _answers(args: argparse.Namespace) -> dict[str, list[str]]:
     audience = args.audience or (_asked("Audiences of this CE (host:port, ...)") if ask else [])
     if not audience and not site_file.exists():
         raise UsageError("init: name this CE's audience (--audience ce01.example.org:9619), or `unchecked`")
+    if not audience and (args.serve or args.never or args.minimum_uid is not None):
+        raise UsageError(f"init: {site_file} is there; name the audience, too, to have all of it compared or replaced")
     if audience and audience != ["unchecked"]:
         audience = [*audience, *(each for each in _ANY_AUDIENCE if each not in audience)]
     serve = args.serve or (_asked("VOs that are served (none: all)") if ask else [])
@@ -146,13 +157,20 @@ def _answers(args: argparse.Namespace) -> dict[str, list[str]]:
 
 
 def _asked(question: str) -> list[str]:
-    return re.split(r"[,\s]+", answer) if (answer := input(f"{question}: ").strip(", \t")) else []
+    return re.split(r"[,\s]+", answer) if (answer := _answer(f"{question}: ").strip(", \t")) else []
+
+
+def _answer(question: str) -> str:
+    try:
+        return input(question)
+    except EOFError:
+        raise UsageError("init: nobody is there to answer; see the flags, and --yes") from None
 
 
 def _agreed(question: str) -> bool:
     if not sys.stdin.isatty():
         raise UsageError("init: nobody is there to agree; --yes writes without asking")
-    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    return _answer(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
 
 def _site_plan(args: argparse.Namespace, answers: dict[str, list[str]]) -> list[Planned]:
@@ -215,7 +233,7 @@ def _build(args: argparse.Namespace) -> bool:
     """Make the folders that are missing, and build as `vomap build` does."""
     mapfiles, bans, policy = (args.root / path.lstrip("/") for path in (MAPFILES_FOLDER, BANS_FOLDER, POLICY_FILE))
     for folder in (bans, policy.parent):
-        folder.mkdir(parents=True, exist_ok=True)
+        _make_folder(folder)
     if _is_fresh(policy, POLICY, mapfiles) and _is_fresh(Path(bans_beside(str(policy))), BANS, bans):
         return True
     words = argparse.Namespace(
@@ -224,7 +242,15 @@ def _build(args: argparse.Namespace) -> bool:
     return build.run(words) == 0
 
 
+def _make_folder(path: Path) -> None:
+    """Make a folder that the CE's user can read and only we can write, whatever our umask."""
+    if not path.is_dir():
+        _make_folder(path.parent)
+        path.mkdir()
+        path.chmod(0o755)
+
+
 def _is_fresh(path: Path, kind: str, folder: Path) -> bool:
     """Tell whether what is built was built from just what lies in a folder."""
     _, built = built_line(kind, str(path), kind)
-    return built is not None and freshness_line(kind, built, [str(folder)], RED).colour == GREEN
+    return built is not None and freshness_line(kind, built, [str(folder)], RED, bans=kind == BANS).colour == GREEN

@@ -70,6 +70,8 @@ def _refuse_mixed(args: argparse.Namespace) -> None:
         raise UsageError("render htcondor: --vo and --more-rules are for arc")
     if args.ce == "arc" and args.then:
         raise UsageError("render arc: --then is for htcondor; see --more-rules")
+    if args.bans and not args.mapfiles:
+        raise UsageError(f"render {args.ce}: --bans goes with --mapfiles; a built policy has its bans beside it")
 
 
 def _documents(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -78,4 +80,6 @@ def _documents(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]
     sources = load(args)
     sources.findings.raise_errors()
     sources.ban_findings.raise_errors()
+    if not sources.composition.has_audience:
+        raise UsageError("render: no mapfile has `site: {audience: …}`; `vomap build` would refuse this policy")
     return sources.composition.document, sources.ban_document

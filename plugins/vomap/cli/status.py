@@ -7,11 +7,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from vomap.built.store import BANS, POLICY, Built, bans_beside
-from vomap.cli.loading import BANS_FOLDER, MAPFILES_FOLDER, add_bans, add_json, add_mapfiles, add_policy, print_json
+from vomap.built.store import BANS, POLICY, POLICY_FILE, Built, bans_beside
+from vomap.cli.loading import BANS_FOLDER, MAPFILES_FOLDER, add_bans, add_json, add_mapfiles, print_json
 from vomap.errors import Error
 from vomap.policy.model import Policy
-from vomap.targets.ces import Ce, known_ces
+from vomap.targets.ces import known_ces
 from vomap.targets.health import (
     GREEN,
     RED,
@@ -42,7 +42,7 @@ _COLOURS = {GREEN: "\033[32m", YELLOW: "\033[33m", RED: "\033[31m"}
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.epilog = _EXAMPLES
-    add_policy(parser, "the built policy that the CE reads")
+    parser.add_argument("--policy", metavar="FILE", help=f"the built policy that the CE reads (default: {POLICY_FILE})")
     add_mapfiles(parser)
     add_bans(parser)
     parser.add_argument("--callouts", type=Path, metavar="FOLDER", help=f"where the callouts lie (default: {LIBEXEC})")
@@ -62,16 +62,21 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _lines(args: argparse.Namespace) -> Iterator[Line]:
-    bans_file = bans_beside(args.policy)
-    policy_line, policy = built_line("policy", args.policy, POLICY)
+    policy_file = args.policy or str(args.root / POLICY_FILE.lstrip("/"))
+    bans_file = bans_beside(policy_file)
+    policy_line, policy = built_line("policy", policy_file, POLICY)
     bans_line, bans = built_line("bans", bans_file, BANS)
     yield policy_line
     yield bans_line
     if policy is not None:
-        yield freshness_line("mapfiles", policy, args.mapfiles or [MAPFILES_FOLDER], YELLOW)
+        yield freshness_line(
+            "mapfiles", policy, args.mapfiles or [str(args.root / MAPFILES_FOLDER.lstrip("/"))], YELLOW
+        )
     if bans is not None:
         # A ban that was written and not built keeps nobody out.
-        yield freshness_line("files of bans", bans, args.bans or [BANS_FOLDER], RED)
+        yield freshness_line(
+            "files of bans", bans, args.bans or [str(args.root / BANS_FOLDER.lstrip("/"))], RED, bans=True
+        )
     if policy is None or bans is None:
         return
     yield _accounts(policy)
@@ -79,15 +84,11 @@ def _lines(args: argparse.Namespace) -> Iterator[Line]:
     if not installed:
         yield Line(RED, "CE", "neither HTCondor-CE nor ARC is installed here")
     for ce in installed:
-        yield from _ce_lines(ce, policy, bans, args)
+        yield from fragment_lines(ce, policy, bans, args.callouts)
+        yield from bypass_lines(ce, policy, bans)
+        yield callout_line(ce, policy_file, bans_file, args.callouts or LIBEXEC)
     if args.issuers:
-        yield from issuer_lines(issuers_to_ask_for(policy.document, bans.document))
-
-
-def _ce_lines(ce: Ce, policy: Built, bans: Built, args: argparse.Namespace) -> Iterator[Line]:
-    yield from fragment_lines(ce, policy, bans, args.callouts)
-    yield from bypass_lines(ce, policy, bans)
-    yield callout_line(ce, args.policy, bans_beside(args.policy), args.callouts or LIBEXEC)
+        yield from issuer_lines(issuers_to_ask_for(policy.document, {"bans": []}))
 
 
 def _accounts(policy: Built) -> Line:

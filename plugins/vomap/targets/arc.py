@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vomap.targets.wiring import LIBEXEC, Fragment, WiringError, heading, issuers_to_ask_for
+from vomap.targets.wiring import LIBEXEC, Fragment, WiringError, callout_path, heading, issuers_to_ask_for
 
 FRAGMENT_FILE = "arc.conf.vomap"
 # Longer than a callout takes at the most: it ends itself after four seconds.
@@ -30,10 +30,10 @@ def render_arc(
     `more_rules` leaves declined tokens to mapping rules that follow. `callout` is the callout's path if it is not where
     the packages put it. Raises WiringError for a VO that no group can be named after.
     """
-    program = callout or str(LIBEXEC / "vomap-arc")
+    program = callout_path(callout or str(LIBEXEC / "vomap-arc"))
     blocks = [
         heading("arc", digest) + _tokens(issuers_to_ask_for(document, bans)),
-        *(_vo_group(vo, program) for vo in vos),
+        *(_vo_group(vo, program) for vo in {vo.lower(): vo for vo in vos}.values()),
         _mapping(program, more_rules=more_rules),
         "[arex/ws/jobs]\nallowaccess = vomap\n",
     ]

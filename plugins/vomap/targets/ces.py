@@ -49,6 +49,7 @@ class Ce:
 class HtcondorCe(Ce):
     """HTCondor-CE: map files and settings in folders, read in the order of their names."""
 
+    MAPFILE = "/etc/condor-ce/condor_mapfile"
     MAPFILES = ("/etc/condor-ce/mapfiles.d", "/usr/share/condor-ce/mapfiles.d")
     SETTINGS = "/etc/condor-ce/config.d"
 

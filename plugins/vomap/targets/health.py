@@ -27,6 +27,7 @@ _PROBE_ISSUER = "https://vomap.invalid/"
 _DECLINED = {"vomap-htcondor": 1, "vomap-arc": 2}
 _CALLOUT_SECONDS = 10
 _ISSUER_SECONDS = 10
+_OURS = re.compile(r"map_with_plugin=vomap \d+ /\S*/vomap-arc map( |$)")
 
 
 @dataclass(frozen=True)
@@ -51,10 +52,10 @@ def built_line(what: str, path: str, kind: str) -> tuple[Line, Built | None]:
     return Line(GREEN, what, f"{built.digest[:12]}, built {built.built} from {len(built.sources)} files"), built
 
 
-def freshness_line(what: str, built: Built, paths: Sequence[str], stale: str) -> Line:
+def freshness_line(what: str, built: Built, paths: Sequence[str], stale: str, *, bans: bool = False) -> Line:
     """Look whether the files that were built are those that are there now; `stale` is the colour if they are not."""
     try:
-        now = {mapfile.path: mapfile.digest for mapfile in read_sources(paths)}
+        now = {mapfile.path: mapfile.digest for mapfile in read_sources(paths, bans=bans)}
     except Error as error:
         return Line(RED, what, str(error))
     changed = sorted(path for path in {*now, *built.sources} if now.get(path) != built.sources.get(path))
@@ -69,7 +70,7 @@ def fragment_lines(ce: Ce, policy: Built, bans: Built, callouts: Path | None) ->
         found = ce.at(path)
         if not found.is_file():
             yield Line(RED, path, "missing; run `vomap init`")
-        elif _settings(found.read_text("utf-8")) != _settings(fragment.text):
+        elif _settings(_text(found)) != _settings(fragment.text):
             yield Line(RED, path, f"not what the policy needs; run `vomap render {ce.name}`, or `vomap init --replace`")
         else:
             yield Line(GREEN, path, "as the policy needs it")
@@ -80,10 +81,14 @@ def fragment_lines(ce: Ce, policy: Built, bans: Built, callouts: Path | None) ->
 def _arc_line(ce: ArcCe, policy: Built, bans: Built, callouts: Path | None) -> Line:
     """Look whether arc.conf itself has every line of the blocks, each in its block."""
     (fragment,) = ce.fragments(policy.document, bans.document, policy.digest, callouts).values()
-    there = set(_block_lines(ce.at(ce.CONFIG).read_text("utf-8")))
+    wanted = set(_block_lines(fragment.text))
+    there = set(_block_lines(_text(ce.at(ce.CONFIG))))
     missing = [f"[{block}] {line}" for block, line in _block_lines(fragment.text) if (block, line) not in there]
     if missing:
         return Line(RED, ce.CONFIG, f"lacks {'; '.join(missing)}: take it over from /etc/{fragment.name}")
+    more = sorted(line for block, line in there - wanted if block == "authgroup:vomap")
+    if more:
+        return Line(RED, ce.CONFIG, f"lets others come to vomap, in [authgroup:vomap]: {'; '.join(more)}")
     return Line(GREEN, ce.CONFIG, "has the blocks")
 
 
@@ -103,20 +108,23 @@ def bypass_lines(ce: Ce, policy: Built, bans: Built) -> Iterator[Line]:
 def callout_line(ce: Ce, policy_file: str, bans_file: str, callouts: Path) -> Line:
     """Run the callout as the CE does, as the CE's user, with a token that it can only decline."""
     name = "vomap-htcondor" if isinstance(ce, HtcondorCe) else "vomap-arc"
-    command = [str(callouts / name), *(["map"] if name == "vomap-arc" else [])]
-    command += ["--policy", policy_file, "--bans", bans_file]
+    command = [str(callouts.absolute() / name), *(["map"] if name == "vomap-arc" else [])]
+    command += ["--policy", str(Path(policy_file).absolute()), "--bans", str(Path(bans_file).absolute())]
     as_user = ce.user if os.geteuid() == 0 else None
     try:
-        if as_user is not None:
-            pwd.getpwnam(as_user)
+        # With the user's groups, too: root's would open what the CE cannot.
+        entry = None if as_user is None else pwd.getpwnam(as_user)
         done = subprocess.run(  # noqa: S603 - the path is the administrator's
             command,
             input=json.dumps({"iss": _PROBE_ISSUER}),
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             check=False,
             timeout=_CALLOUT_SECONDS,
-            user=as_user,
+            user=None if entry is None else entry.pw_uid,
+            group=None if entry is None else entry.pw_gid,
+            extra_groups=None if entry is None else os.getgrouplist(entry.pw_name, entry.pw_gid),
             env={"BEARER_TOKEN_0_ISSUER": _PROBE_ISSUER},
             cwd="/",
         )
@@ -176,9 +184,13 @@ def issuer_lines(issuers: Iterable[str]) -> Iterator[Line]:
         try:
             found = requests.get(url, timeout=_ISSUER_SECONDS, allow_redirects=False)
             found.raise_for_status()
-            keys = requests.get(str(found.json()["jwks_uri"]), timeout=_ISSUER_SECONDS, allow_redirects=False)
+            keys_url = str(found.json()["jwks_uri"])
+            if not keys_url.startswith("https://"):
+                raise ValueError(f"{keys_url!a} is no https URL")  # noqa: TRY301 - told like the others
+            keys = requests.get(keys_url, timeout=_ISSUER_SECONDS, allow_redirects=False)
             keys.raise_for_status()
-            count = len(keys.json()["keys"])
+            published = keys.json()["keys"]
+            count = len(published) if isinstance(published, list) else 0
         except (requests.RequestException, ValueError, KeyError, TypeError) as error:
             yield Line(RED, issuer, f"its keys cannot be had: {error}")
         else:
@@ -207,32 +219,47 @@ def _block_lines(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _earlier_map_lines(ce: HtcondorCe, issuers: Sequence[str]) -> Iterator[tuple[str, int]]:
-    """Yield the lines of map files that are read before vomap's own and match tokens of one of the issuers."""
-    for file in sorted(ce.at(ce.MAPFILES[0]).glob("*")):
-        if file.name >= MAP_FILE:
-            return
-        for number, line in enumerate(file.read_text("utf-8", "replace").splitlines(), 1):
-            words = line.split()
-            if words[:1] == ["SCITOKENS"] and any(_may_match(words[1:2], issuer) for issuer in issuers):
+    """Yield the lines that are read before vomap's own and may match tokens of one of the issuers.
+
+    HTCondor-CE's map file includes the folders; what stands in it before that comes first.
+    """
+    folder = ce.at(ce.MAPFILES[0])
+    earlier = [file for file in sorted(folder.glob("*")) if file.name < MAP_FILE and file.is_file()]
+    for file in (ce.at(ce.MAPFILE), *earlier):
+        for number, line in enumerate(_text(file).splitlines() if file.is_file() else (), 1):
+            method, rest = [*line.split(None, 1), "", ""][:2]
+            if method == "@include":
+                break
+            if method.strip('"').upper() == "SCITOKENS" and any(_may_match(rest, issuer) for issuer in issuers):
                 yield str(file), number
 
 
-def _may_match(field: Sequence[str], issuer: str) -> bool:
-    """Tell whether the second field of a map line may match some subject of an issuer."""
-    text = field[0] if field else ""
-    if text.startswith("/") and text.endswith("/"):
-        text = text[1:-1]
-        try:
-            if re.search(text, f"{issuer},anybody"):
-                return True
-        except re.error:
-            return True
-    return issuer in text.replace("\\", "").strip('"')
+def _may_match(rest: str, issuer: str) -> bool:
+    """Tell whether a map line may match some subject of an issuer; `rest` is what follows the method.
+
+    Only what is plain to see excludes an issuer: an expression that begins with another text. HTCondor's expressions
+    are not Python's, and one that looks at the subject alone matches every issuer.
+    """
+    if not rest.startswith("/"):
+        return rest.strip('"').startswith(f"{issuer},")
+    expression = re.match(r"/((?:\\.|[^\\/])*)/?(\w*)", rest)
+    if expression is None or "|" in expression[1]:
+        return True
+    begin = re.match(r"\^((?:(?:\\[^A-Za-z0-9\\]|[A-Za-z0-9:,_@%~#&=!-])(?![*?{]))*)", expression[1])
+    literal = "" if begin is None else re.sub(r"\\(.)", r"\1", begin[1])
+    text = f"{issuer},"
+    if "i" in expression[2]:
+        literal, text = literal.lower(), text.lower()
+    return text.startswith(literal) or literal.startswith(text)
 
 
 def _earlier_arc_rules(ce: Ce) -> list[str]:
     """Return the mapping rules of arc.conf before vomap's."""
-    rules = [line for block, line in _block_lines(ce.at(ArcCe.CONFIG).read_text("utf-8")) if block == "mapping"]
+    rules = [line for block, line in _block_lines(_text(ce.at(ArcCe.CONFIG))) if block == "mapping"]
     mapping = [line for line in rules if line.startswith("map_")]
-    ours = next((at for at, line in enumerate(mapping) if "vomap-arc" in line), len(mapping))
+    ours = next((at for at, line in enumerate(mapping) if _OURS.match(line)), len(mapping))
     return mapping[:ours]
+
+
+def _text(file: Path) -> str:
+    return file.read_text("utf-8", "replace")

@@ -8,7 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from vomap.targets.wiring import Fragment, WiringError, audiences, foreign_issuers, heading, issuers_to_ask_for
+from vomap.targets.wiring import (
+    Fragment,
+    WiringError,
+    audiences,
+    callout_path,
+    foreign_issuers,
+    heading,
+    issuers_to_ask_for,
+)
 
 # Before 10-scitokens.conf, which is HTCondor-CE's own: the first line that matches decides.
 MAP_FILE = "05-vomap.conf"
@@ -18,6 +26,8 @@ PLUGIN = "VOMAP"
 
 # What needs no backslash in a regular expression between slashes.
 _PLAIN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789:_-"
+# A comma ends a member of a list, $( ) is expanded, a backslash at the end takes the next line in.
+_NOT_IN_A_LIST = ",$\\"
 
 
 def render_htcondor(
@@ -39,20 +49,25 @@ def render_htcondor(
 def map_line(issuer: str, plugins: str) -> str:
     """Return the line that sends one issuer's tokens, and nobody else's, to plugins.
 
-    HTCondor matches it with `<issuer>,<subject>`, so it is anchored, and the comma ends the issuer.
+    HTCondor matches it with `<issuer>,<subject>`, so it is anchored, and the comma ends the issuer. Of two backslashes
+    it takes one away before the expression is compiled.
     """
-    escaped = "".join(mark if mark in _PLAIN else f"\\{mark}" for mark in issuer)
+    escaped = "".join(mark if mark in _PLAIN else "\\" * 4 if mark == "\\" else f"\\{mark}" for mark in issuer)
     return f"SCITOKENS /^{escaped},/ PLUGIN:{plugins}\n"
 
 
 def _settings(document: Mapping[str, Any], digest: str, callout: str | None) -> str:
     foreign = foreign_issuers(document)
+    accepted = audiences(document)
+    for text in (*accepted, *foreign):
+        if any(mark in text for mark in _NOT_IN_A_LIST):
+            raise WiringError(f"render htcondor: {text!a} cannot stand in a list of HTCondor's settings: , $ and \\")
     lines = [heading("htcondor", digest)]
     if callout is not None:
-        lines.append(f"SEC_SCITOKENS_PLUGIN_{PLUGIN}_COMMAND = {callout}\n")
+        lines.append(f"SEC_SCITOKENS_PLUGIN_{PLUGIN}_COMMAND = {callout_path(callout)}\n")
     lines += [
         "# HTCondor's own check of the audience; vomap checks it again, and alone for the issuers below.\n",
-        f"SCITOKENS_SERVER_AUDIENCE = {', '.join(audiences(document))}\n",
+        f"SCITOKENS_SERVER_AUDIENCE = {', '.join(accepted)}\n",
         "# Whose tokens are neither WLCG tokens nor SciTokens, or may come without the audience that those need.\n",
         f"SEC_SCITOKENS_ALLOW_FOREIGN_TOKEN_TYPES = {'true' if foreign else 'false'}\n",
         f"SEC_SCITOKENS_FOREIGN_TOKEN_ISSUERS = {', '.join(foreign)}\n",

@@ -56,6 +56,16 @@ def foreign_issuers(document: Mapping[str, Any]) -> list[str]:
     )
 
 
+def callout_path(path: str) -> str:
+    """Return a callout's path if both CEs can run it: from the root, and without what they split, expand or unquote.
+
+    Raises WiringError otherwise.
+    """
+    if not path.startswith("/") or not all(mark.isalnum() or mark in "/._+-" for mark in path):
+        raise WiringError(f"{path!a} is no path of a callout: it begins with / and has only letters, digits and /._+-")
+    return path
+
+
 def heading(command: str, digest: str) -> str:
     """Return the comment that begins every fragment."""
     return f"# Written by `vomap render {command}` for the policy {digest[:12]}; write it again when issuers change.\n"

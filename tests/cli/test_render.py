@@ -1,0 +1,207 @@
+"""`vomap render`: what wires a CE, printed, written and for programs; what does not go together is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from unit.targets.ce_system import GONE, ONE, RULES, TWO
+from vomap.built.store import read_policy
+from vomap.cli import run
+
+Capture = pytest.CaptureFixture[str]
+SITE = "mapfile: 1\nsite: {audience: [ce.example:9619, ANY]}\n"
+HTCONDOR_FILES = ["05-vomap.conf", "55-vomap-policy.conf"]
+
+
+class Site:
+    """A site's mapfiles and bans, built."""
+
+    def __init__(self, folder: Path, capsys: Capture) -> None:
+        """Write and build a policy, with a ban of an issuer that nobody declared."""
+        self.capsys = capsys
+        self.mapfiles, self.bans, self.policy = folder / "mapfiles.d", folder / "bans.d", folder / "policy"
+        self.mapfiles.mkdir()
+        self.bans.mkdir()
+        (self.mapfiles / "10-site.yaml").write_text(SITE, "utf-8")
+        (self.mapfiles / "20-rules.yaml").write_text(RULES, "utf-8")
+        (self.bans / "hand.yaml").write_text("mapfile: 1\nbans:\n  - {issuer: https://bad/, reason: x}\n", "utf-8")
+        folders = ["--mapfiles", str(self.mapfiles), "--bans", str(self.bans)]
+        assert run(["build", *folders, "--output", str(self.policy)]) == 0
+
+    def render(self, *words: str, code: int = 0) -> str:
+        """Render the built policy and return what is printed; an exit code that says no prints nothing there."""
+        return self.rendered("--policy", str(self.policy), *words, code=code)
+
+    def rendered(self, *words: str, code: int = 0) -> str:
+        """Run the verb with just these words."""
+        self.capsys.readouterr()
+        assert run(["render", *words]) == code
+        printed = self.capsys.readouterr()
+        assert (printed.err == "") == (code == 0)
+        assert code == 0 or printed.out == ""
+        return printed.out if code == 0 else printed.err
+
+
+@pytest.fixture
+def site(tmp_path: Path, capsys: Capture) -> Site:
+    """Return a site that is built."""
+    return Site(tmp_path, capsys)
+
+
+def test_printed_for_htcondor(site: Site) -> None:
+    """Both files, each under its name: a line for each issuer that is declared or banned, and the settings."""
+    told = site.render("htcondor")
+    assert [line[7:] for line in told.splitlines() if line.startswith("# ---- ")] == HTCONDOR_FILES
+    for issuer in (ONE, TWO, "https://bad/"):
+        assert told.count(r"SCITOKENS /^" + issuer.replace("/", r"\/").replace(".", r"\.") + ",/ PLUGIN:VOMAP\n") == 1
+    assert GONE.partition("//")[2].replace(".", r"\.") not in told
+    assert "SCITOKENS_SERVER_AUDIENCE = ce.example:9619, ANY\n" in told
+    assert f"SEC_SCITOKENS_FOREIGN_TOKEN_ISSUERS = {TWO}\n" in told
+    assert told.endswith("\n")
+
+
+def test_printed_for_arc(site: Site) -> None:
+    """The blocks, for the same issuers."""
+    told = site.render("arc", "--vo", "One")
+    for issuer in (ONE, TWO, "https://bad/"):
+        assert f"authtokens = * {issuer} * * *\n" in told
+    assert GONE not in told
+    assert [line for line in told.splitlines() if line.startswith("[")] == [
+        "[authgroup:vomap]",
+        "[authgroup:vomap-one]",
+        "[mapping]",
+        "[arex/ws/jobs]",
+    ]
+
+
+@pytest.mark.parametrize("ce", ["htcondor", "arc"])
+def test_mapfiles_that_are_not_built_yet(site: Site, ce: str) -> None:
+    """The sources give the same as what is built of them."""
+    words = ["--mapfiles", str(site.mapfiles), "--bans", str(site.bans)]
+    assert site.rendered(ce, *words) == site.render(ce)
+    assert "https://bad/" not in site.rendered(ce, *words[:2]).replace("\\", "")
+
+
+@pytest.mark.parametrize("ce", ["htcondor", "arc"])
+def test_the_policy_is_named(site: Site, ce: str) -> None:
+    """Each fragment says for which policy it was written: the built one's digest."""
+    assert f"for the policy {read_policy(str(site.policy)).digest[:12]};" in site.render(ce)
+
+
+def test_options_for_htcondor(site: Site) -> None:
+    """The next plugin and the callout's place."""
+    told = site.render("htcondor", "--then", "EGI", "--callout", "/opt/vomap-htcondor")
+    assert told.count(",/ PLUGIN:VOMAP,EGI\n") == 3
+    assert "SEC_SCITOKENS_PLUGIN_VOMAP_COMMAND = /opt/vomap-htcondor\n" in told
+
+
+def test_options_for_arc(site: Site) -> None:
+    """Rules that follow and the callout's place."""
+    told = site.render("arc", "--more-rules", "--callout", "/opt/vomap-arc")
+    assert "policy_on_nomap = continue\nmap_with_plugin = vomap 10 /opt/vomap-arc map --decline continue\n" in told
+
+
+@pytest.mark.parametrize("ce", ["htcondor", "arc"])
+def test_written(site: Site, tmp_path: Path, ce: str) -> None:
+    """The files have what would be printed, their paths are told, and again gives the same."""
+    folder = tmp_path / "out"
+    folder.mkdir()
+    printed = site.render(ce)
+    for _ in range(2):
+        told = site.render(ce, "--output", str(folder)).splitlines()
+        assert told == [str(folder / name) for name in (HTCONDOR_FILES if ce == "htcondor" else ["arc.conf.vomap"])]
+        assert sorted(map(str, folder.iterdir())) == sorted(told)
+        assert "\n".join(f"# ---- {Path(path).name}\n{Path(path).read_text('utf-8')}" for path in told) == printed
+    assert all(path.stat().st_mode & 0o777 == 0o644 for path in folder.iterdir())
+
+
+def test_written_over_a_link(site: Site, tmp_path: Path) -> None:
+    """A link in a file's place is replaced; what it led to stays."""
+    folder, other = tmp_path / "out", tmp_path / "other"
+    folder.mkdir()
+    other.write_text("precious", "utf-8")
+    link = folder / HTCONDOR_FILES[0]
+    link.symlink_to(other)
+    site.render("htcondor", "--output", str(folder))
+    assert not link.is_symlink()
+    assert other.read_text("utf-8") == "precious"
+
+
+@pytest.mark.parametrize("ce", ["htcondor", "arc"])
+def test_for_programs(site: Site, tmp_path: Path, ce: str) -> None:
+    """`--json` has each file's text by its name, and nothing else is printed."""
+    answer = json.loads(site.render(ce, "--json"))
+    assert "".join(f"# ---- {name}\n{text}" for name, text in answer.items()) == site.render(ce).replace(
+        "\n\n# --", "\n# --"
+    )
+    assert json.loads(site.render(ce, "--json", "--output", str(tmp_path))) == answer
+    assert all((tmp_path / name).read_text("utf-8") == text for name, text in answer.items())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["arc", "--then", "EGI"],
+        ["htcondor", "--vo", "One"],
+        ["htcondor", "--more-rules"],
+        ["htcondor", "--then", "A,B"],
+        ["htcondor", "--then", ""],
+        ["arc", "--vo", "a b"],
+        ["arc", "--vo", "One", "--vo", "a\n[mapping]"],
+        ["htcondor", "--callout", "vomap-htcondor"],
+        ["arc", "--callout", "/a\nmap_to_user = all root"],
+        ["htcondor", "--bans", "bans.d"],
+        ["arc", "--bans", "bans.d"],
+    ],
+)
+def test_usage(site: Site, words: list[str]) -> None:
+    """What does not go together, or could begin a line of its own, is exit 2 with one line that says why."""
+    told = site.render(*words, code=2)
+    assert told.startswith("vomap: ")
+    assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [[], ["slurm"], ["htcondor", "arc"], ["htcondor", "--nonsense"]])
+def test_words_that_are_unknown(site: Site, words: list[str]) -> None:
+    """One kind of CE is named, a known one."""
+    site.rendered(*words, code=2)
+
+
+@pytest.mark.parametrize("what", ["policy", "policy.bans"])
+@pytest.mark.parametrize("how", ["missing", "damaged"])
+def test_what_is_built_cannot_be_read(site: Site, tmp_path: Path, what: str, how: str) -> None:
+    """Without the policy there is nothing to wire, and bans that cannot be read are never no bans."""
+    path = tmp_path / what
+    if how == "missing":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:-1])
+    for ce in ("htcondor", "arc"):
+        assert str(path) in site.render(ce, code=3)
+
+
+def test_nothing_can_be_written(site: Site, tmp_path: Path) -> None:
+    """A folder that is not there is an error that names the file."""
+    assert str(tmp_path / "none" / HTCONDOR_FILES[0]) in site.render("htcondor", "--output", f"{tmp_path}/none", code=3)
+
+
+@pytest.mark.parametrize("which", ["mapfiles", "bans"])
+def test_sources_with_errors(site: Site, tmp_path: Path, which: str) -> None:
+    """Nothing is made of what has an error, and nothing is written."""
+    broken = tmp_path / f"{which}.d" / "90-broken.yaml"
+    broken.write_text("mapfile: 1\nnonsense: 1\n", "utf-8")
+    folder = tmp_path / "out"
+    folder.mkdir()
+    words = ["--mapfiles", str(site.mapfiles), "--bans", str(site.bans), "--output", str(folder)]
+    assert f"{broken}:2:1" in site.rendered("htcondor", *words, code=3)
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("ce", ["htcondor", "arc"])
+def test_mapfiles_without_an_audience(site: Site, ce: str) -> None:
+    """What `build` would refuse is not wired as if the site had said `unchecked`."""
+    (site.mapfiles / "10-site.yaml").unlink()
+    assert "audience" in site.rendered(ce, "--mapfiles", str(site.mapfiles), code=2)

@@ -1,0 +1,652 @@
+"""`vomap status`: from `vomap init` to all green; then each line is turned red, or yellow, by a test of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from unit.targets.ce_system import (
+    ARC_CONF,
+    ARC_FILE,
+    CALLOUTS,
+    DEFAULTS_FILE,
+    HTCONDOR_FILES,
+    MAP_FILE,
+    ONE,
+    RULES,
+    RULES_FILE,
+    SETTINGS_FILE,
+    SITE_FILE,
+    TWO,
+    CeSystem,
+)
+from vomap.accounts.names import NameServiceError
+from vomap.cli import run, status
+from vomap.cli.loading import BANS_FOLDER, MAPFILES_FOLDER
+from vomap.targets import health
+from vomap.targets.ces import known_ces
+
+Capture = pytest.CaptureFixture[str]
+Monkeypatch = pytest.MonkeyPatch
+BEFORE_CES = ["policy", "bans", "mapfiles", "files of bans", "accounts"]
+HTCONDOR_LINES = [*HTCONDOR_FILES, "past vomap", "vomap-htcondor"]
+ARC_LINES = [ARC_FILE, ARC_CONF, "past vomap", "vomap-arc"]
+# Only root can try a callout as the CE's user.
+CALLOUT_COLOUR = "green" if os.geteuid() == 0 else "yellow"
+Looked = Callable[..., dict[str, tuple[str, str]]]
+
+
+@pytest.fixture(autouse=True)
+def _accounts(monkeypatch: Monkeypatch) -> None:
+    """Every account is there, and each CE runs its callout as whoever runs this."""
+    me = pwd.getpwuid(os.geteuid()).pw_name
+    monkeypatch.setattr(health, "find_uid", lambda account: 1000)
+    monkeypatch.setattr(status, "known_ces", lambda root: [replace(ce, user=me) for ce in known_ces(root)])
+
+
+@pytest.fixture
+def htcondor(tmp_path: Path) -> CeSystem:
+    """Return a system with HTCondor-CE that `vomap init` has wired."""
+    return CeSystem(tmp_path / "root", htcondor=True).made()
+
+
+@pytest.fixture
+def arc(tmp_path: Path) -> CeSystem:
+    """Return a system with ARC that `vomap init` has wired."""
+    return CeSystem(tmp_path / "root", arc=True).made()
+
+
+@pytest.fixture
+def look(capsys: Capture) -> Looked:
+    """Return a function that gives each line of a system, its colour and what is told, by what was looked at."""
+
+    def looked(system: CeSystem, *words: str, callouts: Path = CALLOUTS) -> dict[str, tuple[str, str]]:
+        capsys.readouterr()
+        code = system.status("--json", *words, callouts=callouts)
+        printed = capsys.readouterr()
+        assert printed.err == ""
+        lines = json.loads(printed.out)
+        assert code == (1 if any(line["colour"] == "red" for line in lines) else 0)
+        return {line["what"]: (line["colour"], line["told"]) for line in lines}
+
+    return looked
+
+
+def _not_green(lines: dict[str, tuple[str, str]]) -> dict[str, str]:
+    """Return the colours of the lines that are not as they are on a CE that is well."""
+    well = {"vomap-htcondor": CALLOUT_COLOUR, "vomap-arc": CALLOUT_COLOUR}
+    return {what: colour for what, (colour, _) in lines.items() if colour != well.get(what, "green")}
+
+
+# green
+
+
+@pytest.mark.parametrize(
+    ("kind", "lines"),
+    [
+        ({"htcondor": True}, HTCONDOR_LINES),
+        ({"arc": True}, ARC_LINES),
+        ({"htcondor": True, "arc": True}, [*HTCONDOR_LINES, *ARC_LINES]),
+    ],
+)
+def test_from_init_to_green(tmp_path: Path, capsys: Capture, kind: dict[str, bool], lines: list[str]) -> None:
+    """What `vomap init` makes from nothing is found well, line by line."""
+    system = CeSystem(tmp_path / "root", **kind).made()
+    capsys.readouterr()
+    assert system.status() == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    told = [line.split(None, 1) for line in printed.out.splitlines()]
+    assert [line.partition(": ")[0] for _, line in told] == [*BEFORE_CES, *lines]
+    for colour, line in told:
+        assert colour == (CALLOUT_COLOUR if line.startswith("vomap-") else "green")
+
+
+def test_it_changes_nothing(htcondor: CeSystem) -> None:
+    """Looking is only looking."""
+    before = htcondor.state()
+    assert htcondor.status() == 0
+    assert htcondor.state() == before
+
+
+def test_for_programs(htcondor: CeSystem, capsys: Capture) -> None:
+    """`--json` has the same lines, and nothing else is printed."""
+    capsys.readouterr()
+    assert htcondor.status() == 0
+    told = capsys.readouterr().out.splitlines()
+    assert htcondor.status("--json") == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    lines = json.loads(printed.out)
+    assert [f"{line['colour']:6}  {line['what']}: {line['told']}" for line in lines] == told
+    assert all(line.keys() == {"colour", "what", "told"} for line in lines)
+
+
+def test_colours_only_on_a_terminal(htcondor: CeSystem, capsys: Capture, monkeypatch: Monkeypatch) -> None:
+    """A file or a pipe gets words; a terminal gets them in their colours; a program never."""
+    monkeypatch.setattr(health, "find_uid", lambda account: None)
+    htcondor.at(MAP_FILE).unlink()
+    capsys.readouterr()
+    assert htcondor.status() == 1
+    assert "\033" not in capsys.readouterr().out
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert htcondor.status() == 1
+    told = capsys.readouterr().out
+    assert "\033[32mgreen \033[0m  policy: " in told
+    assert "\033[33myellow\033[0m  accounts: " in told
+    assert "\033[31mred   \033[0m  /etc/" in told
+    assert htcondor.status("--json") == 1
+    assert "\033" not in capsys.readouterr().out
+
+
+def test_the_root_alone(htcondor: CeSystem, capsys: Capture) -> None:
+    """Where only the root is named, everything is looked for below it, as `vomap init` puts it there."""
+    capsys.readouterr()
+    assert run(["status", "--root", str(htcondor.root), "--callouts", str(CALLOUTS)]) == 0
+    named = capsys.readouterr().out
+    assert htcondor.status() == 0
+    assert capsys.readouterr().out == named
+
+
+def test_paths_from_here(htcondor: CeSystem, capsys: Capture, monkeypatch: Monkeypatch) -> None:
+    """The callout is run from the root folder, and finds what was named from here all the same."""
+    monkeypatch.chdir(htcondor.root)
+    folders = ["--mapfiles", str(htcondor.at(MAPFILES_FOLDER)), "--bans", str(htcondor.at(BANS_FOLDER))]
+    words = ["--root", str(htcondor.root), "--policy", "./var/lib/vomap/policy", "--callouts", str(CALLOUTS)]
+    assert run(["status", *words, *folders]) == 0
+
+
+# the policy and the bans
+
+
+@pytest.mark.parametrize("how", ["missing", "empty", "damaged", "writable", "swapped"])
+@pytest.mark.parametrize("what", ["policy", "bans"])
+def test_what_callouts_cannot_read(htcondor: CeSystem, look: Looked, what: str, how: str) -> None:
+    """A policy or bans that are missing, damaged or anybody's to write are red, and nothing is guessed from them."""
+    path, other = (htcondor.policy, htcondor.bans) if what == "policy" else (htcondor.bans, htcondor.policy)
+    if how == "missing":
+        path.unlink()
+    elif how == "writable":
+        path.chmod(0o666)
+    else:
+        content = path.read_bytes()
+        path.write_bytes({"empty": b"", "damaged": content[:-1] + b"]", "swapped": other.read_bytes()}[how])
+    lines = look(htcondor)
+    assert _not_green(lines) == {what: "red"}
+    assert str(path) in lines[what][1]
+
+
+def test_when_and_from_what(htcondor: CeSystem, look: Looked) -> None:
+    """A policy's line has its digest, when it was built, and from how many files."""
+    digest = json.loads(htcondor.policy.read_bytes().partition(b"\n")[2])["digest"]
+    told = look(htcondor)["policy"][1]
+    assert told.startswith(f"{digest[:12]}, built 20")
+    assert told.endswith("Z from 2 files")
+
+
+def _change(path: Path) -> None:
+    path.write_text(path.read_text("utf-8") + "# changed\n", "utf-8")
+
+
+@pytest.mark.parametrize("how", ["changed", "added", "removed"])
+def test_mapfiles_that_are_not_built(htcondor: CeSystem, look: Looked, how: str) -> None:
+    """A mapfile that is another than was built is yellow: the policy still holds, and is an old one."""
+    path = htcondor.at(RULES_FILE)
+    if how == "changed":
+        _change(path)
+    elif how == "added":
+        path = htcondor.write(f"{MAPFILES_FOLDER}/90-new.yaml", "mapfile: 1\n")
+    else:
+        path.unlink()
+    lines = look(htcondor)
+    assert _not_green(lines) == {"mapfiles": "yellow"}
+    assert str(path) in lines["mapfiles"][1]
+    assert "vomap build" in lines["mapfiles"][1]
+
+
+@pytest.mark.parametrize("how", ["changed", "added", "removed"])
+def test_bans_that_are_not_built(htcondor: CeSystem, look: Looked, how: str) -> None:
+    """A ban that was written and not built keeps nobody out: red."""
+    path = htcondor.ban({"subject": "x", "reason": "x"})
+    assert htcondor.build() == 0
+    assert _not_green(look(htcondor)) == {}
+    if how == "changed":
+        htcondor.ban({"subject": "y", "reason": "x"})
+    elif how == "added":
+        path = htcondor.write(f"{BANS_FOLDER}/new.yaml", "mapfile: 1\nbans:\n  - {subject: y, reason: x}\n")
+    else:
+        path.unlink()
+    lines = look(htcondor)
+    assert _not_green(lines) == {"files of bans": "red"}
+    assert str(path) in lines["files of bans"][1]
+
+
+def test_bans_that_would_be_passed_over(htcondor: CeSystem, look: Looked) -> None:
+    """A file of bans that `build` refuses for its name is red, not unseen."""
+    path = htcondor.write(f"{BANS_FOLDER}/new.yml", "mapfile: 1\nbans:\n  - {subject: y, reason: x}\n")
+    lines = look(htcondor)
+    assert _not_green(lines) == {"files of bans": "red"}
+    assert str(path) in lines["files of bans"][1]
+
+
+@pytest.mark.parametrize(("folder", "what"), [(MAPFILES_FOLDER, "mapfiles"), (BANS_FOLDER, "files of bans")])
+@pytest.mark.parametrize("how", ["no folder", "no UTF-8"])
+def test_sources_that_cannot_be_read(htcondor: CeSystem, look: Looked, folder: str, what: str, how: str) -> None:
+    """What cannot be compared is not as it was built."""
+    if how == "no folder":
+        htcondor.at(folder).rename(htcondor.root / "elsewhere")
+    else:
+        (htcondor.at(folder) / "90-bytes.yaml").write_bytes(b"\xff")
+    assert _not_green(look(htcondor)) == {what: "red"}
+
+
+def test_a_link_to_what_has_changed(htcondor: CeSystem, look: Looked) -> None:
+    """A distributed mapfile that an update has changed is seen through its link."""
+    shipped = htcondor.write("/usr/share/vomap/mapfiles/osg.yaml", "mapfile: 1\n")
+    htcondor.at(f"{MAPFILES_FOLDER}/50-osg.yaml").symlink_to(shipped)
+    assert htcondor.build() == 0
+    assert _not_green(look(htcondor)) == {}
+    _change(shipped)
+    assert _not_green(look(htcondor)) == {"mapfiles": "yellow"}
+
+
+# the fragments
+
+
+@pytest.mark.parametrize("how", ["missing", "folder", "line more", "line less", "line other", "bytes"])
+@pytest.mark.parametrize("path", [*HTCONDOR_FILES, ARC_FILE])
+def test_a_fragment_that_is_not_what_the_policy_needs(tmp_path: Path, look: Looked, path: str, how: str) -> None:
+    """Each fragment is there, with just the lines that the policy needs."""
+    system = CeSystem(tmp_path / "root", htcondor=True, arc=True).made()
+    place, lines = system.at(path), system.read(path).splitlines(keepends=True)
+    if how == "line more":
+        place.write_text("".join([*lines, "SCITOKENS /.*/ PLUGIN:VOMAP\n"]), "utf-8")
+    elif how == "line less":
+        place.write_text("".join(lines[:-1]), "utf-8")
+    elif how == "line other":
+        place.write_text("".join([*lines[:-1], lines[-1].replace("=", "= x").replace("VOMAP", "OTHER")]), "utf-8")
+    elif how == "bytes":
+        place.write_bytes(b"\xff" + place.read_bytes())
+    else:
+        place.unlink()
+        if how == "folder":
+            place.mkdir()
+    found = look(system)
+    assert _not_green(found) == {path: "red"}
+    assert "vomap " in found[path][1]
+
+
+def test_issuers_that_are_new(htcondor: CeSystem, look: Looked) -> None:
+    """When the policy has another issuer, the map file lacks its line until it is written anew."""
+    htcondor.write(f"{MAPFILES_FOLDER}/30-new.yaml", "mapfile: 1\nissuers:\n  https://new/: {vo: N}\n")
+    assert htcondor.build() == 0
+    assert _not_green(look(htcondor)) == {MAP_FILE: "red"}
+    assert htcondor.init("--yes", "--replace") == 0
+    assert _not_green(look(htcondor)) == {}
+
+
+def test_issuers_that_are_banned(tmp_path: Path, look: Looked) -> None:
+    """A ban of an issuer that nobody declared needs a line, so that its tokens are refused."""
+    system = CeSystem(tmp_path / "root", htcondor=True, arc=True).made()
+    system.ban({"issuer": "https://bad/", "reason": "x"})
+    assert system.build() == 0
+    assert _not_green(look(system)) == {MAP_FILE: "red", ARC_FILE: "red", ARC_CONF: "red"}
+
+
+def test_comments_mean_nothing(tmp_path: Path, look: Looked) -> None:
+    """Comments and empty lines, also those of an older version, change no fragment."""
+    system = CeSystem(tmp_path / "root", htcondor=True, arc=True).made()
+    for path in (*HTCONDOR_FILES, ARC_FILE, ARC_CONF):
+        text = "".join(f"{line}\n\n# more\n" for line in system.read(path).splitlines() if not line.startswith("#"))
+        system.write(path, text)
+    assert _not_green(look(system)) == {}
+
+
+# arc.conf
+
+
+def _arc_lines(system: CeSystem) -> list[int]:
+    """Return the numbers of those lines of arc.conf that vomap needs."""
+    lines = system.read(ARC_CONF).splitlines()
+    return [at for at, line in enumerate(lines) if "=" in line and at > lines.index("[authgroup:vomap]")]
+
+
+@pytest.mark.parametrize("at", range(4))
+@pytest.mark.parametrize("how", ["missing", "comment", "other block", "other value"])
+def test_arc_conf_lacks_a_line(arc: CeSystem, look: Looked, at: int, how: str) -> None:
+    """Every line of the blocks is in arc.conf, in its block and as it is."""
+    lines, needed = arc.read(ARC_CONF).splitlines(), _arc_lines(arc)
+    assert len(needed) == 4
+    line = lines[needed[at]]
+    lines[needed[at]] = {"comment": f"#{line}", "other value": f"{line} x"}.get(how, "")
+    arc.write(ARC_CONF, "\n".join([*lines, "[authgroup:other]", line if how == "other block" else ""]))
+    found = look(arc)
+    assert _not_green(found) == {ARC_CONF: "red"}
+    assert line.replace(" = ", "=", 1) in found[ARC_CONF][1]
+
+
+def test_arc_conf_without_the_blocks(tmp_path: Path, look: Looked) -> None:
+    """What `vomap init` laid beside arc.conf is yet to be taken over."""
+    system = CeSystem(tmp_path / "root", arc=True)
+    system.write(RULES_FILE, RULES)
+    assert system.init("--audience", "x", "--yes") == 0
+    lines = look(system)
+    assert _not_green(lines) == {ARC_CONF: "red"}
+    assert f"take it over from {ARC_FILE}" in lines[ARC_CONF][1]
+
+
+@pytest.mark.parametrize("line", ["authtokens = * https://evil.example/ * * *", "authtokens = * * * * *", "all = yes"])
+def test_arc_conf_lets_others_come(arc: CeSystem, look: Looked, line: str) -> None:
+    """Tokens of an issuer that nobody declared must not reach the plugin."""
+    arc.write(ARC_CONF, arc.read(ARC_CONF).replace("[authgroup:vomap]\n", f"[authgroup:vomap]\n{line}\n"))
+    lines = look(arc)
+    assert _not_green(lines) == {ARC_CONF: "red"}
+    assert line.replace(" = ", "=", 1) in lines[ARC_CONF][1]
+
+
+def test_arc_conf_as_others_write_it(arc: CeSystem, look: Looked) -> None:
+    """Blanks around `=`, other blocks and comments in whatever encoding mean nothing."""
+    text = arc.read(ARC_CONF).replace(" = ", "=", 4).replace("allowaccess=", "allowaccess =")
+    arc.at(ARC_CONF).write_bytes(b"# caf\xe9\n[queue:fork]\ncomment=caf\xe9\n" + text.encode())
+    assert _not_green(look(arc)) == {}
+
+
+# past vomap
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        r"SCITOKENS /^https:\/\/one\.example\/,/ somebody",
+        r"SCITOKENS /^https:.*/ somebody",
+        r"SCITOKENS /,alice$/ alice",
+        f"SCITOKENS {ONE},alice alice",
+        f'SCITOKENS "{TWO},alice" alice',
+        r"SCITOKENS /^https:\/\/one\.example\/(/ somebody",
+    ],
+)
+@pytest.mark.parametrize("file", ["/etc/condor-ce/mapfiles.d/01-local.conf", "/etc/condor-ce/mapfiles.d/04-x"])
+def test_a_map_line_before_vomaps(htcondor: CeSystem, look: Looked, line: str, file: str) -> None:
+    """A line that is read first and maps tokens of a declared issuer, or that nobody understands, is red."""
+    htcondor.write(file, f"# mine\n{line}\n")
+    lines = look(htcondor)
+    assert _not_green(lines) == {"past vomap": "red"}
+    assert f"{htcondor.at(file)}:2" in lines["past vomap"][1]
+
+
+def test_map_lines_of_others(htcondor: CeSystem, look: Looked) -> None:
+    """Other methods, other issuers, and what comes after vomap's lines are the site's own business."""
+    before = "FS /.*/ x\nSCITOKENS /^https:\\/\\/else\\.example\\/,/ x\nSCITOKENS https://gone.example/,a a\n"
+    htcondor.write("/etc/condor-ce/mapfiles.d/01-local.conf", before)
+    htcondor.write("/etc/condor-ce/mapfiles.d/06-local.conf", "SCITOKENS /.*/ x\n")
+    assert _not_green(look(htcondor)) == {}
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "map_to_user = all nobody",
+        "map_with_file=all /etc/grid-security/grid-mapfile",
+        "map_with_plugin = all 10 /usr/bin/printf nobody",
+        "map_with_plugin = all 10 /usr/bin/printf vomap-arc",
+        "map_to_user = all vomap-archive",
+        "map_to_pool=all /etc/vomap-arc",
+    ],
+)
+def test_an_arc_rule_before_vomaps(arc: CeSystem, look: Looked, rule: str) -> None:
+    """A mapping rule before vomap's is red, whatever words are in it; after vomap's it is the site's own business."""
+    text = arc.read(ARC_CONF)
+    arc.write(ARC_CONF, text.replace("[mapping]\n", f"[mapping]\n{rule}\n"))
+    lines = look(arc)
+    assert _not_green(lines) == {"past vomap": "red"}
+    assert rule.replace(" = ", "=", 1) in lines["past vomap"][1]
+    arc.write(ARC_CONF, text.replace(" map\n", f" map\n{rule}\n"))
+    assert _not_green(look(arc)) == {}
+
+
+# the callouts
+
+
+@pytest.fixture
+def scripts(tmp_path: Path) -> Callable[[str], Path]:
+    """Return a function that puts a script in the place of both callouts."""
+
+    def written(text: str) -> Path:
+        folder = tmp_path / "scripts"
+        folder.mkdir()
+        for name in ("vomap-htcondor", "vomap-arc"):
+            (folder / name).write_text(text, "utf-8")
+            (folder / name).chmod(0o755)
+        return folder
+
+    return written
+
+
+def _alone(look: Looked, system: CeSystem, callouts: Path) -> tuple[str, str]:
+    """Look at a system with other callouts, to which the settings do not lead, and return the callout's line."""
+    lines = look(system, callouts=callouts)
+    what = "vomap-htcondor" if "vomap-htcondor" in lines else "vomap-arc"
+    rest = {what, SETTINGS_FILE, ARC_FILE, ARC_CONF}
+    assert not {line for line in _not_green(lines) if line not in rest}
+    return lines[what]
+
+
+@pytest.fixture(params=["htcondor", "arc"])
+def either(request: pytest.FixtureRequest, tmp_path: Path) -> CeSystem:
+    """Return a system with HTCondor-CE, and then one with ARC."""
+    return CeSystem(tmp_path / "root", **{request.param: True}).made()
+
+
+def test_a_callout_that_is_missing(either: CeSystem, look: Looked, tmp_path: Path) -> None:
+    """The CE would refuse everybody."""
+    colour, told = _alone(look, either, tmp_path / "none")
+    assert colour == "red"
+    assert "cannot be run as " in told
+
+
+def test_a_callout_that_cannot_be_run(either: CeSystem, look: Looked, scripts: Callable[[str], Path]) -> None:
+    """Without an interpreter, or without the right to be run."""
+    folder = scripts("#!/nowhere/python\n")
+    assert _alone(look, either, folder)[0] == "red"
+    for script in folder.iterdir():
+        script.chmod(0o644)
+    assert _alone(look, either, folder)[0] == "red"
+
+
+@pytest.mark.parametrize("code", [0, 3, 4, 126, 127, 255])
+def test_a_callout_that_ends_otherwise(
+    either: CeSystem, look: Looked, scripts: Callable[[str], Path], code: int
+) -> None:
+    """A token that no policy knows is declined; any other answer is red, and the callout's own words are told."""
+    colour, told = _alone(look, either, scripts(f"#!/bin/sh\necho its own words >&2\nexit {code}\n"))
+    assert (colour, told.partition(": ")[2]) == ("red", f"exit {code}: its own words")
+
+
+def test_a_callout_of_the_other_ce(either: CeSystem, look: Looked, scripts: Callable[[str], Path]) -> None:
+    """Declined is exit 1 for HTCondor and 2 for ARC; what is `declined` for the one lets others map for the other."""
+    wrong = 2 if either.at(MAP_FILE).exists() else 1
+    assert _alone(look, either, scripts(f"#!/bin/sh\nexit {wrong}\n"))[0] == "red"
+
+
+@pytest.mark.parametrize("code", [0, 1, 2])
+def test_a_callout_that_answers_an_account(
+    either: CeSystem, look: Looked, scripts: Callable[[str], Path], code: int
+) -> None:
+    """Whoever maps a token of nobody maps everybody."""
+    assert _alone(look, either, scripts(f"#!/bin/sh\nprintf nobody\nexit {code}\n"))[0] == "red"
+
+
+def test_a_callout_that_is_killed(either: CeSystem, look: Looked, scripts: Callable[[str], Path]) -> None:
+    """The end by a signal is no answer."""
+    assert _alone(look, either, scripts("#!/bin/sh\nkill -9 $$\n"))[0] == "red"
+
+
+def test_a_callout_that_hangs(
+    either: CeSystem, look: Looked, scripts: Callable[[str], Path], monkeypatch: Monkeypatch
+) -> None:
+    """It is waited for, but not for ever."""
+    monkeypatch.setattr(health, "_CALLOUT_SECONDS", 0.3)
+    colour, told = _alone(look, either, scripts("#!/bin/sh\nexec sleep 60\n"))
+    assert colour == "red"
+    assert "timed out after 0.3 seconds" in told
+
+
+def test_a_callout_that_prints_no_text(either: CeSystem, look: Looked, scripts: Callable[[str], Path]) -> None:
+    """Bytes that are no UTF-8 are as red as anything else."""
+    assert _alone(look, either, scripts("#!/bin/sh\nprintf '\\377'\nprintf '\\377' >&2\nexit 1\n"))[0] == "red"
+
+
+def test_what_a_callout_is_given(either: CeSystem, look: Looked, scripts: Callable[[str], Path]) -> None:
+    """The files that were named, and a token of an issuer that cannot exist, as each CE shows one."""
+    folder = scripts('#!/bin/sh\nread -r line\necho "$* $BEARER_TOKEN_0_ISSUER $line" >&2\nexit 9\n')
+    _, told = _alone(look, either, folder)
+    words = f"--policy {either.policy} --bans {either.bans} https://vomap.invalid/ "
+    assert told.partition("exit 9: ")[2].startswith(words if either.at(MAP_FILE).exists() else f"map {words}")
+    assert told.endswith('{"iss": "https://vomap.invalid/"}')
+
+
+def test_settings_that_lead_to_another_callout(htcondor: CeSystem, look: Looked) -> None:
+    """The callout that is tried is the one that HTCondor is told to run."""
+    htcondor.write(SETTINGS_FILE, htcondor.read(SETTINGS_FILE).replace(str(CALLOUTS), "/elsewhere"))
+    assert _not_green(look(htcondor)) == {SETTINGS_FILE: "red"}
+
+
+# the accounts
+
+
+def _uids(monkeypatch: Monkeypatch, **uids: int | None) -> list[str]:
+    """Let the name service know these accounts, and others with uid 1000; return the names that it is asked for."""
+    asked: list[str] = []
+
+    def find_uid(account: str) -> int | None:
+        asked.append(account)
+        return uids.get(account, 1000)
+
+    monkeypatch.setattr(health, "find_uid", find_uid)
+    return asked
+
+
+def test_accounts_that_do_not_exist(htcondor: CeSystem, look: Looked, monkeypatch: Monkeypatch) -> None:
+    """An account that a rule names and nobody has made is yellow: its tokens are denied."""
+    asked = _uids(monkeypatch, acct1=None)
+    lines = look(htcondor)
+    assert _not_green(lines) == {"accounts": "yellow"}
+    assert lines["accounts"][1].startswith("do not exist: acct1 ")
+    assert asked == ["acct1", "acct2"]
+
+
+@pytest.mark.parametrize("uid", [0, 1, 999])
+def test_accounts_of_the_system(htcondor: CeSystem, look: Looked, monkeypatch: Monkeypatch, uid: int) -> None:
+    """An account under the least uid is yellow: its tokens are denied."""
+    _uids(monkeypatch, acct2=uid)
+    lines = look(htcondor)
+    assert _not_green(lines) == {"accounts": "yellow"}
+    assert lines["accounts"][1].startswith("uid under 1000: acct2 ")
+
+
+def test_accounts_that_are_both(htcondor: CeSystem, look: Looked, monkeypatch: Monkeypatch) -> None:
+    """All that is wrong is told at once."""
+    _uids(monkeypatch, acct1=None, acct2=3)
+    assert look(htcondor)["accounts"][1].startswith("do not exist: acct1; uid under 1000: acct2 ")
+
+
+def test_a_name_service_that_fails(htcondor: CeSystem, look: Looked, monkeypatch: Monkeypatch) -> None:
+    """What cannot be found out is red, for every token would end in an error."""
+
+    def find_uid(account: str) -> int | None:
+        raise NameServiceError(f"the name service fails for {account}")
+
+    monkeypatch.setattr(health, "find_uid", find_uid)
+    lines = look(htcondor)
+    assert _not_green(lines) == {"accounts": "red"}
+    assert "the name service fails for acct1" in lines["accounts"][1]
+
+
+def _site(system: CeSystem, members: dict[str, Any]) -> None:
+    site = {"audience": ["ANY", "ce.example:9619"], **members}
+    system.write(SITE_FILE, json.dumps({"mapfile": "1", "site": site}))
+    assert system.build() == 0
+    assert system.init("--yes", "--replace") == 0
+
+
+def test_accounts_that_need_not_exist(htcondor: CeSystem, look: Looked, monkeypatch: Monkeypatch) -> None:
+    """Where the site makes accounts as they are needed, none is missing; one that is there still needs its uid."""
+    _site(htcondor, {"accounts": {"must-exist": "no", "minimum-uid": "2000"}})
+    _uids(monkeypatch, acct1=None, acct2=2000)
+    assert look(htcondor)["accounts"][0] == "green"
+    _uids(monkeypatch, acct1=None, acct2=1999)
+    assert look(htcondor)["accounts"][0] == "yellow"
+
+
+def test_accounts_of_the_site(htcondor: CeSystem, look: Looked, monkeypatch: Monkeypatch) -> None:
+    """The site's own name for an account is looked up, and none of a VO that is not served."""
+    htcondor.write(RULES_FILE, RULES.partition("tests:")[0])
+    _site(htcondor, {"rename": {"acct2": "ours"}, "serve": ["Two"]})
+    asked = _uids(monkeypatch)
+    assert look(htcondor)["accounts"][0] == "green"
+    assert asked == ["ours"]
+
+
+# no CE
+
+
+def test_no_ce(htcondor: CeSystem, look: Looked) -> None:
+    """Where no CE is installed, nothing is wired, however well the policy is."""
+    htcondor.at("/etc/condor-ce").rename(htcondor.root / "elsewhere")
+    lines = look(htcondor)
+    assert list(lines) == [*BEFORE_CES, "CE"]
+    assert _not_green(lines) == {"CE": "red"}
+
+
+def test_two_ces(tmp_path: Path, look: Looked) -> None:
+    """Where both are installed, both are looked at."""
+    system = CeSystem(tmp_path / "root", htcondor=True, arc=True).made()
+    system.at(DEFAULTS_FILE).unlink()
+    system.at(ARC_FILE).unlink()
+    assert _not_green(look(system)) == {DEFAULTS_FILE: "red", ARC_FILE: "red"}
+
+
+# the issuers
+
+
+def test_issuers_are_asked_only_when_told(htcondor: CeSystem, look: Looked, monkeypatch: Monkeypatch) -> None:
+    """Nothing goes to the network unless it is asked for."""
+
+    def get(url: str, **how: Any) -> requests.Response:
+        raise requests.ConnectionError(f"no way to {url}")
+
+    monkeypatch.setattr(requests, "get", None)
+    assert _not_green(look(htcondor)) == {}
+    monkeypatch.setattr(requests, "get", get)
+    lines = look(htcondor, "--issuers")
+    assert _not_green(lines) == {ONE: "red", TWO: "red"}
+    assert "no way to https://one.example/.well-known/openid-configuration" in lines[ONE][1]
+
+
+def test_issuers_that_publish_keys(htcondor: CeSystem, look: Looked, monkeypatch: Monkeypatch) -> None:
+    """Each declared issuer has a line; a distrusted one is not asked, and a banned one may be long gone."""
+    asked: list[str] = []
+    htcondor.ban({"issuer": "https://bad.example/", "reason": "x"})
+    assert htcondor.init("--yes", "--replace") == 0
+
+    def get(url: str, **how: Any) -> requests.Response:
+        asked.append(url)
+        response = requests.Response()
+        response.status_code = 200
+        response._content = json.dumps({"jwks_uri": "https://keys.example/", "keys": [{}]}).encode()
+        return response
+
+    monkeypatch.setattr(requests, "get", get)
+    lines = look(htcondor, "--issuers")
+    assert _not_green(lines) == {}
+    assert [what for what in lines if what.startswith("https:")] == [ONE, TWO]
+    assert len(asked) == 4

@@ -1,0 +1,123 @@
+"""ARC's blocks: whose tokens come to the plugin, groups of VOs, and what follows a token that is declined."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from unit.policy.composed import bans_document, policy_document
+from vomap.shipped import shipped_file
+from vomap.targets.arc import FRAGMENT_FILE, SECONDS, render_arc
+from vomap.targets.wiring import WiringError
+
+OSG = policy_document(shipped_file("mapfiles", "osg.yaml").read_text("utf-8"))
+NO_BANS: dict[str, Any] = {"bans": []}
+PROGRAM = "/usr/libexec/vomap/vomap-arc"
+Blocks = list[tuple[str, list[str]]]
+
+
+def _blocks(
+    document: dict[str, Any] = OSG,
+    bans: dict[str, Any] = NO_BANS,
+    *,
+    vos: tuple[str, ...] = (),
+    more_rules: bool = False,
+    callout: str | None = None,
+) -> Blocks:
+    (fragment,) = render_arc(document, bans, digest="d" * 64, vos=vos, more_rules=more_rules, callout=callout)
+    assert fragment.name == FRAGMENT_FILE
+    blocks: Blocks = []
+    for line in fragment.text.splitlines():
+        if line.startswith("["):
+            blocks.append((line, []))
+        elif line and not line.startswith("#"):
+            blocks[-1][1].append(line)
+    return blocks
+
+
+def test_the_tokens_of_each_issuer() -> None:
+    """One authtokens line an issuer, any subject, audience, scope and group: vomap looks at those."""
+    name, lines = _blocks()[0]
+    assert name == "[authgroup:vomap]"
+    assert lines == [f"authtokens = * {issuer} * * *" for issuer in sorted(OSG["issuers"])]
+    assert len(lines) == 22
+
+
+def test_distrusted_and_banned_issuers() -> None:
+    """A distrusted issuer does not come to vomap; a banned one does, to be refused."""
+    document = policy_document("mapfile: 1\nissuers:\n  https://a/: {vo: A}\n  https://gone/: none\n")
+    bans = bans_document("mapfile: 1\nbans:\n  - {issuer: https://bad/, reason: x}\n")
+    assert _blocks(document)[0][1] == ["authtokens = * https://a/ * * *"]
+    assert _blocks(document, bans)[0][1] == ["authtokens = * https://a/ * * *", "authtokens = * https://bad/ * * *"]
+
+
+def test_no_issuer_is_nobody() -> None:
+    """A policy without issuers makes a group without members, never one for all."""
+    assert _blocks(policy_document("mapfile: 1\n"))[0] == ("[authgroup:vomap]", [])
+
+
+def test_the_blocks() -> None:
+    """The group, the mapping for that group alone, and who may use the interface."""
+    assert _blocks()[1:] == [
+        ("[mapping]", [f"map_with_plugin = vomap {SECONDS} {PROGRAM} map"]),
+        ("[arex/ws/jobs]", ["allowaccess = vomap"]),
+    ]
+
+
+def test_a_group_for_each_vo() -> None:
+    """Queues can be kept for a VO: the group asks the callout, and lies before the mapping."""
+    blocks = _blocks(vos=("Nova", "vo.example.org"), callout="/opt/vomap-arc")
+    assert blocks[1:3] == [
+        ("[authgroup:vomap-nova]", [f"plugin = {SECONDS} /opt/vomap-arc authorize --vo Nova"]),
+        ("[authgroup:vomap-vo.example.org]", [f"plugin = {SECONDS} /opt/vomap-arc authorize --vo vo.example.org"]),
+    ]
+
+
+def test_no_group_denies() -> None:
+    """ARC takes a plugin that fails for `no member`: a group of vomap's may allow, never deny."""
+    for _, lines in _blocks(vos=("Nova",), more_rules=True):
+        assert not [line for line in lines if line.startswith(("denyaccess", "!", "-"))]
+
+
+def test_a_vo_named_twice_has_one_group() -> None:
+    """ARC knows one block of a name; VO names compare without case."""
+    names = [name for name, _ in _blocks(vos=("Nova", "CMS", "nova", "Nova"))]
+    assert names == [
+        "[authgroup:vomap]",
+        "[authgroup:vomap-nova]",
+        "[authgroup:vomap-cms]",
+        "[mapping]",
+        "[arex/ws/jobs]",
+    ]
+
+
+@pytest.mark.parametrize(
+    "vo", ["", ".", "a b", "a\nplugin = 10 /bin/true", "a\n", "a]", "a*", "/a", "a\tb", "a%D", "a\0"]
+)
+def test_what_is_no_name_of_a_vo(vo: str) -> None:
+    """A name that could end its word, its line or its block, or that ARC would replace, is refused."""
+    with pytest.raises(WiringError, match="is no name of a VO"):
+        _blocks(vos=("CMS", vo))
+
+
+def test_rules_that_follow() -> None:
+    """Only where it is asked for, ARC goes on after what vomap declines, and vomap says so by its exit code."""
+    ((_, lines),) = [block for block in _blocks(more_rules=True) if block[0] == "[mapping]"]
+    assert lines == [
+        "policy_on_nomap = continue",
+        f"map_with_plugin = vomap {SECONDS} {PROGRAM} map --decline continue",
+    ]
+    assert "continue" not in str(_blocks())
+
+
+def test_the_callout_ends_before_arc_ends_it() -> None:
+    """ARC takes a group's plugin that it had to end for `no member`: it must never come to that."""
+    assert SECONDS > 4
+
+
+@pytest.mark.parametrize("callout", ["bin/x", "/a b/x", "/a\n[mapping]", "/a\tb", "/%D", "/a\0b"])
+def test_what_is_no_path_of_a_callout(callout: str) -> None:
+    """ARC searches no PATH, splits at blanks and replaces %D; a new line would be a rule of its own."""
+    with pytest.raises(WiringError, match="is no path of a callout"):
+        _blocks(callout=callout)

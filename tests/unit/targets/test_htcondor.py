@@ -1,0 +1,277 @@
+"""HTCondor's wiring: whose tokens come to the plugin, and what HTCondor itself is told to check."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from property.strategies import written
+from unit.policy.composed import bans_document, policy_document
+from unit.targets.map_lines import MapLine, read_map_file, read_map_line
+from vomap.shipped import shipped_file
+from vomap.targets.ces import DEFAULTS_FILE
+from vomap.targets.htcondor import MAP_FILE, PLUGIN, SETTINGS_FILE, map_line, render_htcondor
+from vomap.targets.wiring import LIBEXEC, WiringError, audiences, foreign_issuers, issuers_to_ask_for
+
+OSG = policy_document(shipped_file("mapfiles", "osg.yaml").read_text("utf-8"))
+OSG_ISSUERS = sorted(OSG["issuers"])
+SUBJECTS = ("alice", "", "a,b", "https://cms-auth.cern.ch/,x", "/^.*/", "a\nb", "@")
+NO_BANS: dict[str, Any] = {"bans": []}
+SITE = "mapfile: 1\nsite: {audience: [ANY]}\n"
+
+
+def _rendered(
+    document: dict[str, Any],
+    bans: dict[str, Any] = NO_BANS,
+    *,
+    then: str | None = None,
+    callout: str | None = None,
+) -> dict[str, str]:
+    fragments = render_htcondor(document, bans, digest="d" * 64, then=then, callout=callout)
+    return {fragment.name: fragment.text for fragment in fragments}
+
+
+def _lines(document: dict[str, Any], bans: dict[str, Any] = NO_BANS, *, then: str | None = None) -> list[MapLine]:
+    return read_map_file(_rendered(document, bans, then=then)[MAP_FILE])
+
+
+def _settings(document: dict[str, Any], *, callout: str | None = None) -> dict[str, str]:
+    lines = _rendered(document, callout=callout)[SETTINGS_FILE].splitlines()
+    pairs = [line.partition(" = ") for line in lines if not line.startswith("#")]
+    assert all(equals for _, equals, _ in pairs)
+    return {name: value for name, _, value in pairs}
+
+
+# the map file
+
+
+def test_each_issuer_that_ships_is_matched_by_its_own_line_alone() -> None:
+    """Of the issuers that ship each has one line, which matches its tokens whoever they are for, and no other's."""
+    lines = _lines(OSG)
+    assert len(lines) == len(OSG_ISSUERS) == 22
+    for at, issuer in enumerate(OSG_ISSUERS):
+        for subject in SUBJECTS:
+            assert [line.matches(issuer, subject) for line in lines] == [at == index for index in range(22)]
+
+
+@pytest.mark.parametrize("issuer", OSG_ISSUERS)
+def test_near_misses_of_an_issuer_that_ships_match_no_line(issuer: str) -> None:
+    """A dot that is any character, a slash more or less, something before or after: nobody's token comes in so."""
+    dots = [f"{issuer[:at]}x{issuer[at + 1 :]}" for at, mark in enumerate(issuer) if mark == "."]
+    slashes = [f"{issuer[:at]}{issuer[at + 1 :]}" for at, mark in enumerate(issuer) if mark == "/"]
+    around = [f"{issuer}/", f"{issuer}x", f"{issuer}.evil.example", f"{issuer}/evil", f"{issuer}?", f" {issuer}"]
+    before = [f"https://evil.example/{issuer}", f"https://evil.example/,{issuer}", f"x\n{issuer}", f"x{issuer}"]
+    cases = [issuer.upper(), issuer.replace("https", "http"), issuer[:-1], issuer[1:], ""]
+    lines = _lines(OSG)
+    for other in {*dots, *slashes, *around, *before, *cases} - set(OSG_ISSUERS):
+        assert not [line for line in lines for subject in SUBJECTS if line.matches(other, subject)], other
+
+
+# What the schema accepts in an issuer, but for the comma: HTCondor cannot tell it from the one that ends the issuer.
+_MARKS = "".join(chr(code) for code in range(ord("!"), ord("~") + 1) if chr(code) not in "*,")
+_SPECIAL = r".^$+?()[]{}|\/-#&~<>=!:dDwWsSbBAZQEx0123456789"
+_issuers = st.text(st.sampled_from(_MARKS) | st.sampled_from(_SPECIAL), min_size=1, max_size=24)
+
+
+@given(issuer=_issuers, other=_issuers, subject=st.text())
+def test_a_line_matches_no_other_issuer(issuer: str, other: str, subject: str) -> None:
+    """Whatever characters an issuer has: its line matches all of its tokens, and none of another issuer's."""
+    line = read_map_line(map_line(issuer, PLUGIN))
+    assert line.matches(issuer, subject)
+    assert line.matches(other, subject) == (other == issuer)
+
+
+@given(issuer=_issuers, mark=st.sampled_from(_MARKS), data=st.data())
+def test_a_line_matches_no_issuer_that_differs_in_one_character(issuer: str, mark: str, data: st.DataObject) -> None:
+    """One character put in, left out or exchanged makes another issuer."""
+    at = data.draw(st.integers(0, len(issuer) - 1))
+    line = read_map_line(map_line(issuer, PLUGIN))
+    changed = {issuer[:at] + mark + issuer[at:], issuer[:at] + issuer[at + 1 :], issuer[:at] + mark + issuer[at + 1 :]}
+    for other in {*changed, issuer + mark, mark + issuer} - {issuer}:
+        assert not line.matches(other, "alice")
+
+
+@given(issuer=_issuers)
+def test_a_line_has_three_fields(issuer: str) -> None:
+    """No issuer ends its field or its line early."""
+    assert map_line(issuer, "A,B").splitlines() == [map_line(issuer, "A,B").rstrip("\n")]
+    line = read_map_line(map_line(issuer, "A,B"))
+    assert (line.method, line.mapped) == ("SCITOKENS", "PLUGIN:A,B")
+
+
+def test_the_lines_as_the_design_has_them() -> None:
+    """Anchored, escaped, ended by the comma."""
+    line = r"SCITOKENS /^https:\/\/aai\.egi\.eu\/auth\/realms\/egi,/ PLUGIN:VOMAP" + "\n"
+    assert map_line("https://aai.egi.eu/auth/realms/egi", PLUGIN) == line
+
+
+@pytest.mark.parametrize("name", ["osg.yaml", "egi.yaml", "fermilab.yaml"])
+def test_nothing_that_ships_is_without_an_anchor(name: str) -> None:
+    """`/.*/` would let every issuer of the world start the plugin."""
+    for line in _lines(policy_document(shipped_file("mapfiles", name).read_text("utf-8"))):
+        assert line.expression.startswith("^https:")
+        assert line.expression.endswith(",")
+        assert not line.matches("https://evil.example/", "x")
+
+
+DECLARED = policy_document(f"{SITE}issuers:\n  https://b/: {{vo: B}}\n  https://a/: {{vo: A}}\n  https://gone/: none\n")
+
+
+def _asked(*bans: dict[str, Any]) -> list[str]:
+    return issuers_to_ask_for(DECLARED, bans_document(written({"mapfile": "1", "bans": list(bans)})))
+
+
+def test_a_distrusted_issuer_does_not_reach_the_plugin() -> None:
+    """`none` is not declared."""
+    assert issuers_to_ask_for(DECLARED, NO_BANS) == ["https://a/", "https://b/"]
+    assert len(_lines(DECLARED)) == 2
+    assert not any(line.matches("https://gone/", "x") for line in _lines(DECLARED))
+
+
+def test_a_banned_issuer_reaches_the_plugin() -> None:
+    """What is banned must be refused, not be left to a later line, whether it is declared, distrusted or unknown."""
+    banned = {"issuer": ["https://gone/", "https://b/", "https://new/"], "reason": "x"}
+    assert _asked(banned) == ["https://a/", "https://b/", "https://gone/", "https://new/"]
+    assert _asked({"issuer": "https://new/", "subject": "x", "reason": "x"})[-1] == "https://new/"
+    lines = _lines(DECLARED, bans_document(written({"mapfile": "1", "bans": [banned]})))
+    assert [line.matches("https://gone/", "x") for line in lines] == [False, False, True, False]
+
+
+def test_a_ban_without_an_issuer_lets_nobody_in() -> None:
+    """A ban by subject or VO is no reason to ask about issuers that nobody declared."""
+    assert _asked({"subject": "x", "reason": "x"}, {"vo": "A", "reason": "x"}) == ["https://a/", "https://b/"]
+
+
+def test_the_next_plugin() -> None:
+    """`then` is asked about what vomap declines, and only after it."""
+    assert {line.mapped for line in _lines(OSG, then="EGI_2")} == {"PLUGIN:VOMAP,EGI_2"}
+    assert {line.mapped for line in _lines(OSG)} == {"PLUGIN:VOMAP"}
+
+
+@pytest.mark.parametrize("then", ["", "_", "A B", "A,B", "A\nSCITOKENS", "A\n", "*", "PLUGIN:A", "A/", "A\0"])
+def test_what_is_no_name_of_a_plugin(then: str) -> None:
+    """A name that could end its field, or its line, is refused."""
+    with pytest.raises(WiringError, match="is no name of a plugin"):
+        _rendered(OSG, then=then)
+
+
+# the settings
+
+
+def test_the_audiences_of_all_issuers_are_accepted() -> None:
+    """HTCondor knows one list: the site's audiences and each issuer's own, each once, in the policy's order."""
+    document = policy_document(
+        "mapfile: 1\nsite: {audience: [ce:1, ANY]}\nissuers:\n"
+        "  https://a/: {vo: A, audience: [x, ANY]}\n  https://b/: {vo: B, audience: y}\n  https://c/: {vo: C}\n"
+        "  https://d/: {vo: D, audience: unchecked}\n  https://e/: none\n"
+    )
+    assert audiences(document) == ["ce:1", "ANY", "x", "y"]
+    assert _settings(document)["SCITOKENS_SERVER_AUDIENCE"] == "ce:1, ANY, x, y"
+
+
+def test_the_issuers_whose_tokens_htcondor_must_not_check() -> None:
+    """Those with entitlements, without an audience, or whose audience is unchecked; never a distrusted one."""
+    document = policy_document(
+        f"{SITE}issuers:\n"
+        "  https://plain/: {vo: A}\n"
+        "  https://unchecked/: {vo: B, audience: unchecked}\n"
+        "  https://own/: {vo: C, audience: [x]}\n"
+        "  https://without/: {vo: D, without-audience: accept}\n"
+        "  https://egi/: {vo-from: [group], entitlements: {namespace: urn:x:y}}\n"
+        "  https://gone/: none\n"
+    )
+    expected = ["https://egi/", "https://unchecked/", "https://without/"]
+    assert foreign_issuers(document) == expected
+    settings = _settings(document)
+    assert settings["SEC_SCITOKENS_ALLOW_FOREIGN_TOKEN_TYPES"] == "true"
+    assert settings["SEC_SCITOKENS_FOREIGN_TOKEN_ISSUERS"] == ", ".join(expected)
+
+
+def test_no_foreign_issuer() -> None:
+    """Without one HTCondor checks everything itself: its own default lets an issuer of its choice off."""
+    settings = _settings(policy_document(f"{SITE}issuers:\n  https://plain/: {{vo: A}}\n"))
+    assert settings["SEC_SCITOKENS_ALLOW_FOREIGN_TOKEN_TYPES"] == "false"
+    assert settings["SEC_SCITOKENS_FOREIGN_TOKEN_ISSUERS"] == ""
+
+
+def test_a_site_that_checks_no_audience() -> None:
+    """Then HTCondor must not either, but for issuers with audiences of their own."""
+    document = policy_document(
+        "mapfile: 1\nsite: {audience: unchecked}\nissuers:\n"
+        "  https://a/: {vo: A}\n  https://b/: {vo: B, audience: [x]}\n"
+    )
+    assert audiences(document) == ["x"]
+    assert foreign_issuers(document) == ["https://a/"]
+
+
+def test_the_callouts_place() -> None:
+    """Where it is told, the callout is found; else the file that ships has the packages' place."""
+    name = f"SEC_SCITOKENS_PLUGIN_{PLUGIN}_COMMAND"
+    assert name not in _settings(OSG)
+    assert _settings(OSG, callout="/opt/v-1.0/vomap_htcondor")[name] == "/opt/v-1.0/vomap_htcondor"
+
+
+@pytest.mark.parametrize(
+    "callout", ["bin/x", "", "/a b/x", "/a\nALLOW_WRITE = *", "/a\tb", "/$(HOME)/x", "/a'b", "/a\\", "/a\0b"]
+)
+def test_what_is_no_path_of_a_callout(callout: str) -> None:
+    """HTCondor searches no PATH, splits at blanks and expands; a new line would be a setting of its own."""
+    with pytest.raises(WiringError, match="is no path of a callout"):
+        _rendered(OSG, callout=callout)
+
+
+@pytest.mark.parametrize("text", ["a,b", "x$(DENY_WRITE)", "$ENV(HOME)", "ends\\"])
+@pytest.mark.parametrize("what", ["site", "issuer", "foreign"])
+def test_what_cannot_stand_in_a_list_of_settings(text: str, what: str) -> None:
+    """A comma makes two members of one, $( ) is expanded, a backslash at the end takes the next line in."""
+    audience, url = (text if what == key else "x" for key in ("site", "foreign"))
+    declared = {"vo": "V", "audience": [text] if what == "issuer" else "unchecked"}
+    site = {"audience": [audience]}
+    document = policy_document(written({"mapfile": "1", "site": site, "issuers": {url: declared}}))
+    with pytest.raises(WiringError, match="cannot stand in a list"):
+        _rendered(document)
+
+
+_audiences = st.text(min_size=1, max_size=12).filter(
+    lambda text: text.isprintable() and text != "unchecked" and not set(text) & set(" *,$\\\xa0\u3000")
+)
+
+
+@given(audience=st.lists(_audiences, min_size=1, max_size=3, unique=True), issuer=_issuers)
+def test_no_text_of_the_policy_begins_a_line(audience: list[str], issuer: str) -> None:
+    """Whatever the audiences and the issuers: the settings are these four lines, with just these values."""
+    issuer = issuer.replace("$", "x").replace("\\", "x")
+    declared = {"vo": "V", "without-audience": "accept"}
+    site = {"audience": audience}
+    document = policy_document(written({"mapfile": "1", "site": site, "issuers": {issuer: declared}}))
+    assert _settings(document, callout="/x") == {
+        "SEC_SCITOKENS_PLUGIN_VOMAP_COMMAND": "/x",
+        "SCITOKENS_SERVER_AUDIENCE": ", ".join(audience),
+        "SEC_SCITOKENS_ALLOW_FOREIGN_TOKEN_TYPES": "true",
+        "SEC_SCITOKENS_FOREIGN_TOKEN_ISSUERS": issuer,
+    }
+
+
+# the file that ships
+
+
+def test_what_ships_and_what_is_rendered_fit() -> None:
+    """The plugin has one name and one place; HTCondor-CE reads the files in the order of their names."""
+    lines = shipped_file("packaging/htcondor-ce", DEFAULTS_FILE).read_text("utf-8").splitlines()
+    settings = [line for line in lines if line and not line.startswith("#")]
+    assert settings == [
+        f"SEC_SCITOKENS_PLUGIN_{PLUGIN}_COMMAND = {LIBEXEC / 'vomap-htcondor'}",
+        "DENY_READ = $(DENY_WRITE)",
+        "SEC_READ_AUTHENTICATION = REQUIRED",
+    ]
+    assert DEFAULTS_FILE < SETTINGS_FILE
+    assert MAP_FILE < "10-scitokens.conf"
+
+
+def test_the_headings_name_the_policy() -> None:
+    """Each fragment says which policy it was written for."""
+    for text in _rendered(OSG).values():
+        assert text.splitlines()[0].startswith("# Written by `vomap render htcondor` for the policy dddddddddddd;")
