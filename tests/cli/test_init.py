@@ -31,6 +31,7 @@ from vomap.shipped import shipped_file
 Capture = pytest.CaptureFixture[str]
 FLAGS = ("--audience", "ce.example:9619", "--yes")
 OSG_LINK = f"{MAPFILES_FOLDER}/50-osg.yaml"
+EGI_COPY = f"{MAPFILES_FOLDER}/30-egi.yaml"
 KINDS = [{"htcondor": True}, {"arc": True}, {"htcondor": True, "arc": True}]
 
 
@@ -76,27 +77,26 @@ def _new(before: State, system: CeSystem) -> set[str]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_from_nothing(tmp_path: Path, capsys: Capture, kind: dict[str, bool]) -> None:
-    """Flags alone give the site's mapfile, links, the built policy and bans, and the files of each CE that is there."""
+    """Flags alone give the site's mapfile, what ships, the built policy and bans, and the files of each CE there."""
     system = CeSystem(tmp_path / "root", **kind)
     before = system.state()
     words = ["--serve", "CMS", "--serve", "GLOW", "--mapfile", "osg", "--mapfile", "egi", "--never", "condor"]
     assert system.init(*FLAGS, *words, "--minimum-uid", "500") == 0
     wiring = {*(HTCONDOR_FILES if "htcondor" in kind else ()), *([ARC_FILE] if "arc" in kind else [])}
-    links = {OSG_LINK, f"{MAPFILES_FOLDER}/51-egi.yaml"}
     built = {"/var/lib/vomap/policy", "/var/lib/vomap/bans"}
     made = {path for path in _new(before, system) if not path.endswith(".lock")}
-    assert made == {*wiring, *links, *built, SITE_FILE}
+    assert made == {*wiring, OSG_LINK, EGI_COPY, *built, SITE_FILE}
     assert system.at(BANS_FOLDER).is_dir()
     policy = read_policy(str(system.policy))
-    assert policy.site.audience == frozenset({"ce.example:9619", "https://wlcg.cern.ch/jwt/v1/any", "ANY"})
+    assert policy.site.audience == frozenset({"ce.example:9619"})
     assert policy.site.serve == frozenset({"cms", "glow"})
     assert (policy.site.accounts.minimum_uid, set(policy.site.accounts.never)) == (500, {"condor"})
     assert len(policy.issuers) == 24
     assert read_bans(str(system.bans)).bans == []
-    for link, name in zip(sorted(links), ("osg.yaml", "egi.yaml")):
-        assert Path(os.readlink(system.at(link))) == shipped_file("mapfiles", name)
+    assert Path(os.readlink(system.at(OSG_LINK))) == shipped_file("mapfiles", "osg.yaml")
+    assert system.at(EGI_COPY).read_bytes() == shipped_file("mapfiles", "egi.yaml").read_bytes()
     assert all(system.at(path).stat().st_mode & 0o777 == 0o644 for path in {*wiring, SITE_FILE})
-    assert "next: `vomap status`" in capsys.readouterr().out
+    assert "next: `vomap status" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -129,9 +129,7 @@ def test_the_defaults(htcondor: CeSystem) -> None:
 def test_a_text_stays_a_text(htcondor: CeSystem, audience: str) -> None:
     """What YAML would read as something else is quoted."""
     assert htcondor.init("--audience", audience, "--yes") == 0
-    assert read_policy(str(htcondor.policy)).site.audience == frozenset(
-        {audience, "https://wlcg.cern.ch/jwt/v1/any", "ANY"}
-    )
+    assert read_policy(str(htcondor.policy)).site.audience == frozenset({audience})
 
 
 def test_an_audience_that_is_not_checked(htcondor: CeSystem) -> None:
@@ -144,7 +142,7 @@ def test_an_audience_that_is_not_checked(htcondor: CeSystem) -> None:
 def test_an_audience_that_everybody_accepts(htcondor: CeSystem) -> None:
     """What is added of itself is not there twice."""
     assert htcondor.init("--audience", "ANY", "--audience", "x", "--yes") == 0
-    assert 'audience: ["ANY", "x", "https://wlcg.cern.ch/jwt/v1/any"]' in htcondor.read(SITE_FILE)
+    assert 'audience: ["ANY", "x"]' in htcondor.read(SITE_FILE)
 
 
 def test_what_the_site_has_already_counts(tmp_path: Path) -> None:
@@ -216,7 +214,7 @@ def test_every_file_is_shown_before_it_is_written(
         assert f"---- {system.at(path)}\n{system.read(path)}" in told
     assert f"{system.at(OSG_LINK)} -> {os.readlink(system.at(OSG_LINK))}\n" in told
     assert "\n-site: {audience: [old]}\n" in told
-    assert '\n+  audience: ["x", ' in told
+    assert '\n+  audience: ["x"]' in told
 
 
 def test_a_last_line_without_an_end_is_shown_as_it_is(htcondor: CeSystem, capsys: Capture) -> None:
@@ -351,14 +349,14 @@ def test_asking(htcondor: CeSystem, person: Callable[..., list[str]]) -> None:
     asked = person("ce.example:9619, x", "CMS GLOW,", "condor", "osg,fermilab", "yes")
     assert htcondor.init() == 0
     assert len(asked) == 5
-    for question, word in zip(asked, ("Audience", "VOs", "never", "osg, egi, fermilab", "[y/N]")):
+    for question, word in zip(asked, ("Audience", "VOs", "never", "egi, fermilab, osg", "[y/N]")):
         assert word in question
     policy = read_policy(str(htcondor.policy))
-    assert policy.site.audience == frozenset({"ce.example:9619", "x", "https://wlcg.cern.ch/jwt/v1/any", "ANY"})
+    assert policy.site.audience == frozenset({"ce.example:9619", "x"})
     assert policy.site.serve == frozenset({"cms", "glow"})
     assert set(policy.site.accounts.never) == {"condor"}
     names = sorted(path.name for path in htcondor.at(MAPFILES_FOLDER).iterdir())
-    assert names == ["10-site.yaml", "50-osg.yaml", "52-fermilab.yaml"]
+    assert names == ["10-site.yaml", "40-fermilab.yaml", "50-osg.yaml"]
 
 
 def test_what_a_flag_says_is_not_asked(htcondor: CeSystem, person: Callable[..., list[str]]) -> None:

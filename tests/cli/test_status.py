@@ -338,7 +338,7 @@ def test_arc_conf_without_the_blocks(tmp_path: Path, look: Looked) -> None:
     """What `vomap init` laid beside arc.conf is yet to be taken over."""
     system = CeSystem(tmp_path / "root", arc=True)
     system.write(RULES_FILE, RULES)
-    assert system.init("--audience", "x", "--yes") == 0
+    assert system.init("--audience", "ce.example:9619", "--yes") == 0
     lines = look(system)
     assert _not_green(lines) == {ARC_CONF: "red"}
     assert f"take it over from {ARC_FILE}" in lines[ARC_CONF][1]

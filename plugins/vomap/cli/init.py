@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vomap.built.files import replace_file
-from vomap.built.store import BANS, POLICY, POLICY_FILE, bans_beside, document_digest
+from vomap.built.store import BANS, POLICY, POLICY_FILE, bans_beside
 from vomap.cli import build
 from vomap.cli.loading import BANS_FOLDER, MAPFILES_FOLDER, UsageError
 from vomap.mapfile.compose import Mapfile, compose, compose_bans, read_sources
@@ -33,8 +33,9 @@ examples:
 What exists is left as it is, unless --replace is given; run twice, it changes nothing."""
 
 _SITE_FILE = "10-site.yaml"
-_SHIPPED = ("osg", "egi", "fermilab")
-_ANY_AUDIENCE = ["https://wlcg.cern.ch/jwt/v1/any", "ANY"]
+# What ships and changes with vomap is linked; examples are copied, to be edited, and come before it.
+_SHIPPED = {"egi": "30-egi.yaml", "fermilab": "40-fermilab.yaml", "osg": "50-osg.yaml"}
+_LINKED = ("osg",)
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ce", choices=("htcondor", "arc"), help="the kind of CE (default: what is installed)")
     parser.add_argument("--audience", action="append", metavar="TEXT", help="an audience of this CE, or `unchecked`")
     parser.add_argument("--serve", action="append", metavar="VO", help="a VO that is served (default: all)")
-    parser.add_argument("--mapfile", action="append", choices=_SHIPPED, help="a mapfile that ships, to be linked")
+    parser.add_argument(
+        "--mapfile",
+        action="append",
+        choices=_SHIPPED,
+        help="a mapfile that ships: osg is linked, the others are copied to be edited",
+    )
     parser.add_argument("--never", action="append", metavar="ACCOUNT", help="an account that is never answered")
     parser.add_argument("--minimum-uid", type=int, metavar="UID", help="the least uid of an account (default: 1000)")
     parser.add_argument(
@@ -115,18 +121,29 @@ def run(args: argparse.Namespace) -> int:
     if args.show:
         return 1 if left else 0
     if new and not args.yes and not _agreed("Write these files?"):
+        print("nothing was written")
         return 1
+    if not _written(args, new, site):
+        return 1
+    print(f"{len(new)} files written, {len(plan) - len(new)} left as they are")
+    status = "vomap status" if args.root == Path("/") else f"vomap status --root {args.root}"
+    for step in (*(ce.by_hand for ce in ces if ce.by_hand), f"`{status}`"):
+        print(f"next: {step}")
+    return 1 if left else 0
+
+
+def _written(args: argparse.Namespace, new: list[Planned], site: list[Planned]) -> bool:
+    """Write the site's files, build, and only then wire the CE; False if the policy was refused."""
     for each in new:
         if each in site:
             each.write()
     if not _build(args):
         print("the CE is left as it is: its wiring would be that of a policy that was refused", file=sys.stderr)
-        return 1
+        return False
     for each in new:
         if each not in site:
             each.write()
-    print(f"{len(new)} files written, {len(plan) - len(new)} left as they are; next: `vomap status`")
-    return 1 if left else 0
+    return True
 
 
 def _ces(args: argparse.Namespace) -> list[Ce]:
@@ -145,11 +162,9 @@ def _answers(args: argparse.Namespace) -> dict[str, list[str]]:
         raise UsageError("init: name this CE's audience (--audience ce01.example.org:9619), or `unchecked`")
     if not audience and (args.serve or args.never or args.minimum_uid is not None):
         raise UsageError(f"init: {site_file} is there; name the audience, too, to have all of it compared or replaced")
-    if audience and audience != ["unchecked"]:
-        audience = [*audience, *(each for each in _ANY_AUDIENCE if each not in audience)]
     serve = args.serve or (_asked("VOs that are served (none: all)") if ask else [])
     never = args.never or (_asked("Accounts that are never answered") if ask else [])
-    mapfiles = args.mapfile or (_asked(f"Mapfiles to link ({', '.join(_SHIPPED)})") if ask else [])
+    mapfiles = args.mapfile or (_asked(f"Mapfiles that ship, to start from ({', '.join(_SHIPPED)})") if ask else [])
     wrong = sorted(set(mapfiles) - set(_SHIPPED))
     if wrong:
         raise UsageError(f"init: there is no mapfile {wrong[0]}; there are {', '.join(_SHIPPED)}")
@@ -179,9 +194,13 @@ def _site_plan(args: argparse.Namespace, answers: dict[str, list[str]]) -> list[
     plan = []
     if answers["audience"]:
         plan.append(Planned(folder / _SITE_FILE, _site_text(answers, args.minimum_uid)))
-    for at, name in enumerate(_SHIPPED):
+    for name, file in _SHIPPED.items():
         if name in answers["mapfiles"]:
-            plan.append(Planned(folder / f"{50 + at}-{name}.yaml", target=shipped_file("mapfiles", f"{name}.yaml")))
+            shipped = shipped_file("mapfiles", f"{name}.yaml")
+            linked = name in _LINKED
+            plan.append(
+                Planned(folder / file, target=shipped) if linked else Planned(folder / file, shipped.read_text("utf-8"))
+            )
     return plan
 
 
@@ -192,6 +211,7 @@ def _site_text(answers: dict[str, list[str]], minimum_uid: int | None) -> str:
         "# This site's own settings and rules; files with a higher number come after this one.",
         "mapfile: 1",
         "site:",
+        "  # https://wlcg.cern.ch/jwt/v1/any and ANY, if they are added, let in tokens that are meant for any site.",
         f"  audience: {json.dumps('unchecked' if audience == ['unchecked'] else audience)}",
     ]
     if answers["serve"]:
@@ -211,11 +231,10 @@ def _ce_plan(args: argparse.Namespace, ces: list[Ce], site: list[Planned]) -> li
     bans_folder = args.root / BANS_FOLDER.lstrip("/")
     bans = compose_bans(read_sources([str(bans_folder)], bans=True) if bans_folder.is_dir() else [], findings)
     findings.raise_errors()
-    digest = document_digest(document)
     return [
         Planned(ce.at(path), fragment.text)
         for ce in ces
-        for path, fragment in ce.fragments(document, bans, digest, args.callouts).items()
+        for path, fragment in ce.fragments(document, bans, args.callouts).items()
     ]
 
 

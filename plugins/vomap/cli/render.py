@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vomap.built.files import replace_file
-from vomap.built.store import BANS, POLICY, bans_beside, document_digest, read_built
+from vomap.built.store import BANS, POLICY, bans_beside, read_built
 from vomap.cli.loading import UsageError, add_bans, add_json, add_mapfiles, add_policy, load, print_json
 from vomap.targets.arc import render_arc
 from vomap.targets.htcondor import render_htcondor
@@ -44,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
     """Print or write the fragments of one CE."""
     fragments = rendered(args)
     if args.output:
+        Path(args.output).mkdir(parents=True, exist_ok=True)
         for fragment in fragments:
             replace_file(str(Path(args.output, fragment.name)), fragment.text.encode())
             if not args.json:
@@ -59,10 +60,9 @@ def rendered(args: argparse.Namespace) -> list[Fragment]:
     """Return the fragments that the command line asks for."""
     _refuse_mixed(args)
     document, bans = _documents(args)
-    digest = document_digest(document)
     if args.ce == "htcondor":
-        return render_htcondor(document, bans, digest=digest, then=args.then, callout=args.callout)
-    return render_arc(document, bans, digest=digest, vos=args.vo, more_rules=args.more_rules, callout=args.callout)
+        return render_htcondor(document, bans, then=args.then, callout=args.callout)
+    return render_arc(document, bans, vos=args.vo, more_rules=args.more_rules, callout=args.callout)
 
 
 def _refuse_mixed(args: argparse.Namespace) -> None:

@@ -19,7 +19,6 @@ def render_arc(
     document: Mapping[str, Any],
     bans: Mapping[str, Any],
     *,
-    digest: str,
     vos: Sequence[str],
     more_rules: bool,
     callout: str | None,
@@ -32,7 +31,8 @@ def render_arc(
     """
     program = callout_path(callout or str(LIBEXEC / "vomap-arc"))
     blocks = [
-        heading("arc", digest) + _tokens(issuers_to_ask_for(document, bans)),
+        heading("arc", "into /etc/arc.conf, block by block: where a block is there already, its lines go into that")
+        + _tokens(issuers_to_ask_for(document, bans)),
         *(_vo_group(vo, program) for vo in {vo.lower(): vo for vo in vos}.values()),
         _mapping(program, more_rules=more_rules),
         "[arex/ws/jobs]\nallowaccess = vomap\n",

@@ -28,6 +28,11 @@ class Ce:
     marker: str
 
     @property
+    def by_hand(self) -> str:
+        """What is left to do by hand once the fragments are there; empty if nothing is."""
+        return ""
+
+    @property
     def is_installed(self) -> bool:
         """Whether this CE is there."""
         return self.at(self.marker).exists()
@@ -37,7 +42,7 @@ class Ce:
         return self.root / path.lstrip("/")
 
     def fragments(
-        self, document: Mapping[str, Any], bans: Mapping[str, Any], digest: str, callouts: Path | None
+        self, document: Mapping[str, Any], bans: Mapping[str, Any], callouts: Path | None
     ) -> dict[str, Fragment]:
         """Return the fragments that the CE needs for a policy, by their paths on the CE's system.
 
@@ -54,11 +59,11 @@ class HtcondorCe(Ce):
     SETTINGS = "/etc/condor-ce/config.d"
 
     def fragments(
-        self, document: Mapping[str, Any], bans: Mapping[str, Any], digest: str, callouts: Path | None
+        self, document: Mapping[str, Any], bans: Mapping[str, Any], callouts: Path | None
     ) -> dict[str, Fragment]:
         """Return the map file and both files of settings."""
         callout = None if callouts is None else str(callouts / "vomap-htcondor")
-        rendered = render_htcondor(document, bans, digest=digest, then=None, callout=callout)
+        rendered = render_htcondor(document, bans, then=None, callout=callout)
         defaults = Fragment(DEFAULTS_FILE, shipped_file("packaging/htcondor-ce", DEFAULTS_FILE).read_text("utf-8"))
         return {
             f"{self.MAPFILES[0] if each.name == MAP_FILE else self.SETTINGS}/{each.name}": each
@@ -71,12 +76,17 @@ class ArcCe(Ce):
 
     CONFIG = "/etc/arc.conf"
 
+    @property
+    def by_hand(self) -> str:
+        """Say where the blocks belong."""
+        return f"take the blocks of /etc/{FRAGMENT_FILE} over into {self.CONFIG}"
+
     def fragments(
-        self, document: Mapping[str, Any], bans: Mapping[str, Any], digest: str, callouts: Path | None
+        self, document: Mapping[str, Any], bans: Mapping[str, Any], callouts: Path | None
     ) -> dict[str, Fragment]:
         """Return the blocks of arc.conf."""
         callout = None if callouts is None else str(callouts / "vomap-arc")
-        (blocks,) = render_arc(document, bans, digest=digest, vos=(), more_rules=False, callout=callout)
+        (blocks,) = render_arc(document, bans, vos=(), more_rules=False, callout=callout)
         return {f"/etc/{FRAGMENT_FILE}": blocks}
 
 

@@ -7,7 +7,6 @@ import os
 import pwd
 import re
 import subprocess
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -66,7 +65,7 @@ def freshness_line(what: str, built: Built, paths: Sequence[str], stale: str, *,
 
 def fragment_lines(ce: Ce, policy: Built, bans: Built, callouts: Path | None) -> Iterator[Line]:
     """Look whether each of a CE's fragments is there and as the policy needs it."""
-    for path, fragment in ce.fragments(policy.document, bans.document, policy.digest, callouts).items():
+    for path, fragment in ce.fragments(policy.document, bans.document, callouts).items():
         found = ce.at(path)
         if not found.is_file():
             yield Line(RED, path, "missing; run `vomap init`")
@@ -80,7 +79,7 @@ def fragment_lines(ce: Ce, policy: Built, bans: Built, callouts: Path | None) ->
 
 def _arc_line(ce: ArcCe, policy: Built, bans: Built, callouts: Path | None) -> Line:
     """Look whether arc.conf itself has every line of the blocks, each in its block."""
-    (fragment,) = ce.fragments(policy.document, bans.document, policy.digest, callouts).values()
+    (fragment,) = ce.fragments(policy.document, bans.document, callouts).values()
     wanted = set(_block_lines(fragment.text))
     there = set(_block_lines(_text(ce.at(ce.CONFIG))))
     missing = [f"[{block}] {line}" for block, line in _block_lines(fragment.text) if (block, line) not in there]
@@ -128,7 +127,9 @@ def callout_line(ce: Ce, policy_file: str, bans_file: str, callouts: Path) -> Li
             env={"BEARER_TOKEN_0_ISSUER": _PROBE_ISSUER},
             cwd="/",
         )
-    except (OSError, subprocess.SubprocessError, KeyError) as error:
+    except KeyError:
+        return Line(RED, name, f"there is no user {as_user}, as whom the CE runs it")
+    except (OSError, subprocess.SubprocessError) as error:
         return Line(RED, name, f"cannot be run as {as_user or 'you'}: {error}")
     if done.returncode != _DECLINED[name] or done.stdout:
         return Line(RED, name, f"as {as_user or 'you'}: exit {done.returncode}: {done.stderr.strip()}")
@@ -195,11 +196,6 @@ def issuer_lines(issuers: Iterable[str]) -> Iterator[Line]:
             yield Line(RED, issuer, f"its keys cannot be had: {error}")
         else:
             yield Line(GREEN if count else RED, issuer, f"publishes {count} keys")
-
-
-def installed_callouts() -> Path:
-    """Return the folder of the callouts that were installed with this very command."""
-    return Path(sys.argv[0]).resolve().parent
 
 
 def _settings(text: str) -> list[str]:

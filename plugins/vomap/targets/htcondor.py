@@ -31,7 +31,7 @@ _NOT_IN_A_LIST = ",$\\"
 
 
 def render_htcondor(
-    document: Mapping[str, Any], bans: Mapping[str, Any], *, digest: str, then: str | None, callout: str | None
+    document: Mapping[str, Any], bans: Mapping[str, Any], *, then: str | None, callout: str | None
 ) -> list[Fragment]:
     """Return the map file and the settings for a policy.
 
@@ -42,8 +42,8 @@ def render_htcondor(
         raise WiringError(f"render htcondor: --then: {then!a} is no name of a plugin")
     plugins = PLUGIN if then is None else f"{PLUGIN},{then}"
     lines = [map_line(issuer, plugins) for issuer in issuers_to_ask_for(document, bans)]
-    map_file = Fragment(MAP_FILE, heading("htcondor", digest) + "".join(lines))
-    return [map_file, Fragment(SETTINGS_FILE, _settings(document, digest, callout))]
+    map_file = Fragment(MAP_FILE, heading("htcondor", "into mapfiles.d") + "".join(lines))
+    return [map_file, Fragment(SETTINGS_FILE, _settings(document, callout))]
 
 
 def map_line(issuer: str, plugins: str) -> str:
@@ -56,13 +56,13 @@ def map_line(issuer: str, plugins: str) -> str:
     return f"SCITOKENS /^{escaped},/ PLUGIN:{plugins}\n"
 
 
-def _settings(document: Mapping[str, Any], digest: str, callout: str | None) -> str:
+def _settings(document: Mapping[str, Any], callout: str | None) -> str:
     foreign = foreign_issuers(document)
     accepted = audiences(document)
     for text in (*accepted, *foreign):
         if any(mark in text for mark in _NOT_IN_A_LIST):
             raise WiringError(f"render htcondor: {text!a} cannot stand in a list of HTCondor's settings: , $ and \\")
-    lines = [heading("htcondor", digest)]
+    lines = [heading("htcondor", "into config.d, beside 50-vomap.conf, which ships with vomap")]
     if callout is not None:
         lines.append(f"SEC_SCITOKENS_PLUGIN_{PLUGIN}_COMMAND = {callout_path(callout)}\n")
     lines += [

@@ -66,9 +66,12 @@ def callout_path(path: str) -> str:
     return path
 
 
-def heading(command: str, digest: str) -> str:
-    """Return the comment that begins every fragment."""
-    return f"# Written by `vomap render {command}` for the policy {digest[:12]}; write it again when issuers change.\n"
+def heading(command: str, place: str) -> str:
+    """Return the comment that begins every fragment: who wrote it, when to do so again, and where it belongs."""
+    return (
+        f"# Written by `vomap render {command}`; to be written again when issuers or audiences change.\n"
+        f"# It belongs {place}.\n"
+    )
 
 
 def _trusted(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -32,7 +32,7 @@ rules:
   - {{name: one, vo: One, subject: alice, account: acct1}}
   - {{name: two, issuer: {TWO}, account: acct2}}
 tests:
-  - token: {{iss: {ONE}, sub: alice, aud: ANY, scope: compute.read}}
+  - token: {{iss: {ONE}, sub: alice, aud: "ce.example:9619", scope: compute.read}}
     expect: {{account: acct1}}
 """
 # Where a file is a link to, or what is in it; its mode, its inode, and when it was changed.

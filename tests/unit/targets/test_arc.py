@@ -25,7 +25,7 @@ def _blocks(
     more_rules: bool = False,
     callout: str | None = None,
 ) -> Blocks:
-    (fragment,) = render_arc(document, bans, digest="d" * 64, vos=vos, more_rules=more_rules, callout=callout)
+    (fragment,) = render_arc(document, bans, vos=vos, more_rules=more_rules, callout=callout)
     assert fragment.name == FRAGMENT_FILE
     blocks: Blocks = []
     for line in fragment.text.splitlines():

@@ -151,7 +151,7 @@ def test_a_ce_without_its_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(subprocess, "run", None)
     line = callout_line(replace(_htcondor(tmp_path), user="no-such-user"), "p", "p.bans", tmp_path)
     assert line.colour == RED
-    assert "as no-such-user" in line.told
+    assert "no user no-such-user" in line.told
 
 
 # the issuers' keys
