@@ -15,7 +15,7 @@ test: $(VENV)/tests
 
 # Real HTCondor and real ARC, in chroots that this makes: as root, on Debian, with a network.
 e2e: $(VENV)/tests
-	$(VENV)/bin/python -m pytest -q tests/e2e
+	$(VENV)/bin/python -m pytest -q tests/e2e/test_htcondor.py tests/e2e/test_arc.py tests/e2e/test_both.py
 
 lint: $(VENV)/lint
 	$(VENV)/bin/ruff check .

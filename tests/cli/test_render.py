@@ -105,7 +105,7 @@ def test_written(site: Site, tmp_path: Path, ce: str) -> None:
     printed = site.render(ce)
     for _ in range(2):
         told = site.render(ce, "--output", str(folder)).splitlines()
-        assert told == [str(folder / name) for name in (HTCONDOR_FILES if ce == "htcondor" else ["arc.conf.vomap"])]
+        assert told == [str(folder / name) for name in (HTCONDOR_FILES if ce == "htcondor" else ["50-vomap.conf"])]
         assert sorted(map(str, folder.iterdir())) == sorted(told)
         assert "\n".join(f"# ---- {Path(path).name}\n{Path(path).read_text('utf-8')}" for path in told) == printed
     assert all(path.stat().st_mode & 0o777 == 0o644 for path in folder.iterdir())

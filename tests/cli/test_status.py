@@ -39,7 +39,7 @@ Capture = pytest.CaptureFixture[str]
 Monkeypatch = pytest.MonkeyPatch
 BEFORE_CES = ["policy", "bans", "mapfiles", "files of bans", "accounts"]
 HTCONDOR_LINES = [*HTCONDOR_FILES, "past vomap", "vomap-htcondor"]
-ARC_LINES = [ARC_FILE, ARC_CONF, "past vomap", "vomap-arc"]
+ARC_LINES = [ARC_FILE, "past vomap", "vomap-arc"]
 # Only root can try a callout as the CE's user.
 CALLOUT_COLOUR = "green" if os.geteuid() == 0 else "yellow"
 Looked = Callable[..., dict[str, tuple[str, str]]]
@@ -299,7 +299,7 @@ def test_issuers_that_are_banned(tmp_path: Path, look: Looked) -> None:
     system = CeSystem(tmp_path / "root", htcondor=True, arc=True).made()
     system.ban({"issuer": "https://bad/", "reason": "x"})
     assert system.build() == 0
-    assert _not_green(look(system)) == {MAP_FILE: "red", ARC_FILE: "red", ARC_CONF: "red"}
+    assert _not_green(look(system)) == {MAP_FILE: "red", ARC_FILE: "red"}
 
 
 def test_comments_mean_nothing(tmp_path: Path, look: Looked) -> None:
@@ -314,49 +314,32 @@ def test_comments_mean_nothing(tmp_path: Path, look: Looked) -> None:
 # arc.conf
 
 
-def _arc_lines(system: CeSystem) -> list[int]:
-    """Return the numbers of those lines of arc.conf that vomap needs."""
-    lines = system.read(ARC_CONF).splitlines()
-    return [at for at, line in enumerate(lines) if "=" in line and at > lines.index("[authgroup:vomap]")]
-
-
 @pytest.mark.parametrize("at", range(4))
-@pytest.mark.parametrize("how", ["missing", "comment", "other block", "other value"])
-def test_arc_conf_lacks_a_line(arc: CeSystem, look: Looked, at: int, how: str) -> None:
-    """Every line of the blocks is in arc.conf, in its block and as it is."""
-    lines, needed = arc.read(ARC_CONF).splitlines(), _arc_lines(arc)
+@pytest.mark.parametrize("how", ["missing", "comment", "other value"])
+def test_the_arc_fragment_lacks_a_line(arc: CeSystem, look: Looked, at: int, how: str) -> None:
+    """Every line of the fragment is there, and as it is."""
+    lines = arc.read(ARC_FILE).splitlines()
+    needed = [number for number, line in enumerate(lines) if "=" in line]
     assert len(needed) == 4
     line = lines[needed[at]]
     lines[needed[at]] = {"comment": f"#{line}", "other value": f"{line} x"}.get(how, "")
-    arc.write(ARC_CONF, "\n".join([*lines, "[authgroup:other]", line if how == "other block" else ""]))
-    found = look(arc)
-    assert _not_green(found) == {ARC_CONF: "red"}
-    assert line.replace(" = ", "=", 1) in found[ARC_CONF][1]
+    arc.write(ARC_FILE, "\n".join(lines))
+    assert ARC_FILE in _not_green(look(arc))
 
 
-def test_arc_conf_without_the_blocks(tmp_path: Path, look: Looked) -> None:
-    """What `vomap init` laid beside arc.conf is yet to be taken over."""
-    system = CeSystem(tmp_path / "root", arc=True)
-    system.write(RULES_FILE, RULES)
-    assert system.init("--audience", "ce.example:9619", "--yes") == 0
-    lines = look(system)
-    assert _not_green(lines) == {ARC_CONF: "red"}
-    assert f"take it over from {ARC_FILE}" in lines[ARC_CONF][1]
-
-
+@pytest.mark.parametrize("file", [ARC_CONF, "/etc/arc.conf.d/10-site.conf", "/etc/arc.conf.d/60-site.conf"])
 @pytest.mark.parametrize("line", ["authtokens = * https://evil.example/ * * *", "authtokens = * * * * *", "all = yes"])
-def test_arc_conf_lets_others_come(arc: CeSystem, look: Looked, line: str) -> None:
-    """Tokens of an issuer that nobody declared must not reach the plugin."""
-    arc.write(ARC_CONF, arc.read(ARC_CONF).replace("[authgroup:vomap]\n", f"[authgroup:vomap]\n{line}\n"))
+def test_others_let_more_come_to_vomap(arc: CeSystem, look: Looked, line: str, file: str) -> None:
+    """Tokens of an issuer that nobody declared must not reach the plugin, whichever file adds to vomap's group."""
+    arc.write(file, f"[authgroup:vomap]\n{line}\n")
     lines = look(arc)
-    assert _not_green(lines) == {ARC_CONF: "red"}
-    assert line.replace(" = ", "=", 1) in lines[ARC_CONF][1]
+    assert _not_green(lines) == {"past vomap": "red"}
+    assert line.replace(" = ", "=", 1) in lines["past vomap"][1]
 
 
 def test_arc_conf_as_others_write_it(arc: CeSystem, look: Looked) -> None:
-    """Blanks around `=`, other blocks and comments in whatever encoding mean nothing."""
-    text = arc.read(ARC_CONF).replace(" = ", "=", 4).replace("allowaccess=", "allowaccess =")
-    arc.at(ARC_CONF).write_bytes(b"# caf\xe9\n[queue:fork]\ncomment=caf\xe9\n" + text.encode())
+    """Blanks around `=` mean something to nobody, nor do other blocks and comments in whatever encoding."""
+    arc.at(ARC_CONF).write_bytes(b"# caf\xe9\n[queue:fork]\ncomment=caf\xe9\n")
     assert _not_green(look(arc)) == {}
 
 
@@ -405,11 +388,13 @@ def test_map_lines_of_others(htcondor: CeSystem, look: Looked) -> None:
 def test_an_arc_rule_before_vomaps(arc: CeSystem, look: Looked, rule: str) -> None:
     """A mapping rule before vomap's is red, whatever words are in it; after vomap's it is the site's own business."""
     text = arc.read(ARC_CONF)
-    arc.write(ARC_CONF, text.replace("[mapping]\n", f"[mapping]\n{rule}\n"))
-    lines = look(arc)
-    assert _not_green(lines) == {"past vomap": "red"}
-    assert rule.replace(" = ", "=", 1) in lines["past vomap"][1]
-    arc.write(ARC_CONF, text.replace(" map\n", f" map\n{rule}\n"))
+    for file in (ARC_CONF, "/etc/arc.conf.d/10-site.conf"):
+        arc.write(file, f"{text}[mapping]\n{rule}\n")
+        lines = look(arc)
+        assert _not_green(lines) == {"past vomap": "red"}
+        assert f"{arc.at(file)}: [mapping] {rule.replace(' = ', '=', 1)}" in lines["past vomap"][1]
+        arc.write(file, text)
+    arc.write("/etc/arc.conf.d/60-site.conf", f"[mapping]\n{rule}\n")
     assert _not_green(look(arc)) == {}
 
 
@@ -435,7 +420,7 @@ def _alone(look: Looked, system: CeSystem, callouts: Path) -> tuple[str, str]:
     """Look at a system with other callouts, to which the settings do not lead, and return the callout's line."""
     lines = look(system, callouts=callouts)
     what = "vomap-htcondor" if "vomap-htcondor" in lines else "vomap-arc"
-    rest = {what, SETTINGS_FILE, ARC_FILE, ARC_CONF}
+    rest = {what, SETTINGS_FILE, ARC_FILE, "past vomap"}
     assert not {line for line in _not_green(lines) if line not in rest}
     return lines[what]
 

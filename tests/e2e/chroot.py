@@ -34,9 +34,8 @@ ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin", "HOM
 # The first process of a mounted chroot: it says what number the machine knows it by, reaps orphans, and waits.
 _HOLDER = """read number rest < /proc/self/stat
 mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" || exit
-trap '' CHLD
 echo "$number"
-exec sleep infinity"""
+exec env --ignore-signal=CHLD sleep infinity"""
 _ONCE = 'mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" && exec chroot "$0" "$@"'
 _CLAIMED: dict[Path, int] = {}
 _ALONE = ("unshare", "--mount", "--pid", "--fork", "--kill-child")

@@ -6,15 +6,17 @@ engine, is imported only where the scanner is missing.
 
 from __future__ import annotations
 
-try:
-    from _json import make_scanner
-except ImportError:  # pragma: no cover - an interpreter without the C scanner
-    make_scanner = None  # type: ignore[assignment,misc]
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import NoReturn
+    from typing import Any, NoReturn
+
+try:
+    import _json
+
+    make_scanner: Any = _json.make_scanner
+except ImportError:  # pragma: no cover - an interpreter without the C scanner
+    make_scanner = None
 
 _BLANKS = " \t\n\r"
 _LONGEST_INTEGER = 300
@@ -65,7 +67,8 @@ def parse_json(text: str) -> object:
 
 def _scanner() -> Callable[[str, int], tuple[object, int]]:
     if make_scanner is not None:
-        return make_scanner(_Settings)  # type: ignore[arg-type]
+        scan: Callable[[str, int], tuple[object, int]] = make_scanner(_Settings)
+        return scan
     import json
 
     return json.JSONDecoder(

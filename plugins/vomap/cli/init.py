@@ -127,8 +127,7 @@ def run(args: argparse.Namespace) -> int:
         return 1
     print(f"{len(new)} files written, {len(plan) - len(new)} left as they are")
     status = "vomap status" if args.root == Path("/") else f"vomap status --root {args.root}"
-    for step in (*(ce.by_hand for ce in ces if ce.by_hand), f"`{status}`"):
-        print(f"next: {step}")
+    print(f"next: `{status}`")
     return 1 if left else 0
 
 

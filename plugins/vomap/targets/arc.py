@@ -10,7 +10,8 @@ from typing import Any
 
 from vomap.targets.wiring import LIBEXEC, Fragment, WiringError, callout_path, heading, issuers_to_ask_for
 
-FRAGMENT_FILE = "arc.conf.vomap"
+# ARC reads arc.conf first, and then these by their names; mapping rules of others belong into files after this one.
+FRAGMENT_FILE = "50-vomap.conf"
 # Longer than a callout takes at the most: it ends itself after four seconds.
 SECONDS = 10
 
@@ -31,7 +32,7 @@ def render_arc(
     """
     program = callout_path(callout or str(LIBEXEC / "vomap-arc"))
     blocks = [
-        heading("arc", "into /etc/arc.conf, block by block: where a block is there already, its lines go into that")
+        heading("arc", "into /etc/arc.conf.d; mapping rules of others go into a file after this one")
         + _tokens(issuers_to_ask_for(document, bans)),
         *(_vo_group(vo, program) for vo in {vo.lower(): vo for vo in vos}.values()),
         _mapping(program, more_rules=more_rules),

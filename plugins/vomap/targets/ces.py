@@ -28,11 +28,6 @@ class Ce:
     marker: str
 
     @property
-    def by_hand(self) -> str:
-        """What is left to do by hand once the fragments are there; empty if nothing is."""
-        return ""
-
-    @property
     def is_installed(self) -> bool:
         """Whether this CE is there."""
         return self.at(self.marker).exists()
@@ -72,14 +67,10 @@ class HtcondorCe(Ce):
 
 
 class ArcCe(Ce):
-    """ARC CE: one file, which nothing can be included in; so the blocks lie beside it, to be taken over by hand."""
+    """ARC CE: one file, and after it a folder of fragments, read in the order of their names."""
 
     CONFIG = "/etc/arc.conf"
-
-    @property
-    def by_hand(self) -> str:
-        """Say where the blocks belong."""
-        return f"take the blocks of /etc/{FRAGMENT_FILE} over into {self.CONFIG}"
+    FRAGMENTS = "/etc/arc.conf.d"
 
     def fragments(
         self, document: Mapping[str, Any], bans: Mapping[str, Any], callouts: Path | None
@@ -87,7 +78,7 @@ class ArcCe(Ce):
         """Return the blocks of arc.conf."""
         callout = None if callouts is None else str(callouts / "vomap-arc")
         (blocks,) = render_arc(document, bans, vos=(), more_rules=False, callout=callout)
-        return {f"/etc/{FRAGMENT_FILE}": blocks}
+        return {f"{self.FRAGMENTS}/{FRAGMENT_FILE}": blocks}
 
 
 def known_ces(root: Path) -> list[Ce]:

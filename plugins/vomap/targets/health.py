@@ -16,6 +16,7 @@ from vomap.built.store import Built, read_built
 from vomap.errors import Error
 from vomap.mapfile.compose import read_sources
 from vomap.policy.model import Policy, Rule
+from vomap.targets.arc import FRAGMENT_FILE
 from vomap.targets.ces import ArcCe, Ce, HtcondorCe
 from vomap.targets.htcondor import MAP_FILE
 from vomap.targets.wiring import issuers_to_ask_for
@@ -73,22 +74,6 @@ def fragment_lines(ce: Ce, policy: Built, bans: Built, callouts: Path | None) ->
             yield Line(RED, path, f"not what the policy needs; run `vomap render {ce.name}`, or `vomap init --replace`")
         else:
             yield Line(GREEN, path, "as the policy needs it")
-    if isinstance(ce, ArcCe):
-        yield _arc_line(ce, policy, bans, callouts)
-
-
-def _arc_line(ce: ArcCe, policy: Built, bans: Built, callouts: Path | None) -> Line:
-    """Look whether arc.conf itself has every line of the blocks, each in its block."""
-    (fragment,) = ce.fragments(policy.document, bans.document, callouts).values()
-    wanted = set(_block_lines(fragment.text))
-    there = set(_block_lines(_text(ce.at(ce.CONFIG))))
-    missing = [f"[{block}] {line}" for block, line in _block_lines(fragment.text) if (block, line) not in there]
-    if missing:
-        return Line(RED, ce.CONFIG, f"lacks {'; '.join(missing)}: take it over from /etc/{fragment.name}")
-    more = sorted(line for block, line in there - wanted if block == "authgroup:vomap")
-    if more:
-        return Line(RED, ce.CONFIG, f"lets others come to vomap, in [authgroup:vomap]: {'; '.join(more)}")
-    return Line(GREEN, ce.CONFIG, "has the blocks")
 
 
 def bypass_lines(ce: Ce, policy: Built, bans: Built) -> Iterator[Line]:
@@ -97,9 +82,11 @@ def bypass_lines(ce: Ce, policy: Built, bans: Built) -> Iterator[Line]:
     if isinstance(ce, HtcondorCe):
         ways = [f"{file}:{number}" for file, number in _earlier_map_lines(ce, issuers)]
     else:
-        ways = [f"{ArcCe.CONFIG}: {line}" for line in _earlier_arc_rules(ce)]
+        ways = _other_arc_lines(ce)
     if ways:
-        yield Line(RED, "past vomap", f"tokens of a declared issuer are mapped by {', '.join(ways)}")
+        yield Line(
+            RED, "past vomap", f"tokens may be mapped without vomap, or come to it undeclared: {', '.join(ways)}"
+        )
     else:
         yield Line(GREEN, "past vomap", "no other line maps tokens of a declared issuer")
 
@@ -249,12 +236,18 @@ def _may_match(rest: str, issuer: str) -> bool:
     return text.startswith(literal) or literal.startswith(text)
 
 
-def _earlier_arc_rules(ce: Ce) -> list[str]:
-    """Return the mapping rules of arc.conf before vomap's."""
-    rules = [line for block, line in _block_lines(_text(ce.at(ArcCe.CONFIG))) if block == "mapping"]
-    mapping = [line for line in rules if line.startswith("map_")]
-    ours = next((at for at, line in enumerate(mapping) if _OURS.match(line)), len(mapping))
-    return mapping[:ours]
+def _other_arc_lines(ce: Ce) -> list[str]:
+    """Return the mapping rules that ARC reads before vomap's, and what others add to vomap's own authgroup."""
+    found = []
+    ours = False
+    for file in (ce.at(ArcCe.CONFIG), *sorted(ce.at(ArcCe.FRAGMENTS).glob("*.conf"))):
+        is_fragment = file == ce.at(f"{ArcCe.FRAGMENTS}/{FRAGMENT_FILE}")
+        for block, line in _block_lines(_text(file)) if file.is_file() else ():
+            rule = block == "mapping" and line.startswith("map_")
+            ours = ours or (rule and bool(_OURS.match(line)))
+            if (rule and not ours) or (block == "authgroup:vomap" and not is_fragment):
+                found.append(f"{file}: [{block}] {line}")
+    return found
 
 
 def _text(file: Path) -> str:

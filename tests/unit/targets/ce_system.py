@@ -17,7 +17,7 @@ MAP_FILE = "/etc/condor-ce/mapfiles.d/05-vomap.conf"
 SETTINGS_FILE = "/etc/condor-ce/config.d/55-vomap-policy.conf"
 DEFAULTS_FILE = "/etc/condor-ce/config.d/50-vomap.conf"
 HTCONDOR_FILES = (MAP_FILE, SETTINGS_FILE, DEFAULTS_FILE)
-ARC_FILE, ARC_CONF = "/etc/arc.conf.vomap", "/etc/arc.conf"
+ARC_FILE, ARC_CONF = "/etc/arc.conf.d/50-vomap.conf", "/etc/arc.conf"
 SITE_FILE, RULES_FILE = f"{MAPFILES_FOLDER}/10-site.yaml", f"{MAPFILES_FOLDER}/20-rules.yaml"
 ONE, TWO, GONE = "https://one.example/", "https://two.example/realms/x", "https://gone.example/"
 RULES = f"""\
@@ -85,8 +85,6 @@ class CeSystem:
         """Write rules for two issuers, and make the rest as an administrator would."""
         self.write(RULES_FILE, RULES)
         assert self.init("--audience", "ce.example:9619", "--yes", *words) == 0
-        if self.at(ARC_CONF).exists():
-            self.write(ARC_CONF, self.read(ARC_CONF) + "\n" + self.read(ARC_FILE))
         return self
 
     def status(self, *words: str, callouts: Path = CALLOUTS) -> int:

@@ -76,7 +76,7 @@ def _read_members(archive: tarfile.TarFile) -> Files:
         if path in found:
             raise ValueError(f"{quoted(member.name)} is in it twice")
         found[path] = _content(archive, member), int(member.mtime)
-    return _one_topology(found, archive.pax_headers.get("comment"))
+    return _one_topology(found, (archive.pax_headers or {}).get("comment"))
 
 
 def _is_wanted(path: PurePosixPath) -> bool:

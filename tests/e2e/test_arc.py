@@ -1,0 +1,286 @@
+"""On a real ARC CE: whose job a token's is, whom vomap refuses, and that it is asked once for each connection."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+
+from e2e.arc_ce import BANS, POLICY, QUEUES, SEEN, USER, WATCHED, Answer, ArcCE, Client
+from e2e.chroot import FOLDER, VENV
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HERE = Path(__file__).resolve().parent
+RESULTS = FOLDER / "arc.json"
+LEGACY = "legacy"
+# What a site may have had before vomap: everybody with a token is one account. It comes after vomap's own rules.
+MORE_RULES = f"""\
+[authgroup:{LEGACY}]
+authtokens=* * * * *
+
+[mapping]
+map_to_user={LEGACY} {LEGACY}
+
+[arex/ws/jobs]
+allowaccess={LEGACY}
+"""
+QUEUES_OF_VOS = {queue: f"allowaccess=vomap-{queue}" for queue in QUEUES[1:]}
+OUTCOMES = {"declined", "denied", "error"}
+AUTHENTICATIONS, AT_A_TIME = 200, 8
+# How A-REX answers those whom the mapping rules refuse, and those whom no rule maps.
+REFUSED, NOT_MAPPED = 403, 500
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who comes to the CE, and what must become of him: an account, an outcome, or `not asked`."""
+
+    name: str
+    client: Client
+    expected: str
+
+
+def _read(file: str) -> list[Person]:
+    found = []
+    for entry in yaml.safe_load((HERE / file).read_text("utf-8")):
+        expect, here = entry["expect"], entry.get("arc", "")
+        if here != "left out":
+            token = None if entry["token"] == "none" else entry["token"]
+            client = Client(token, certificate=entry.get("certificate", False), padded=entry.get("padded", 0))
+            found.append(Person(entry["name"], client, here or expect.get("account") or expect["outcome"]))
+    return found
+
+
+SHARED = _read("tokens.yaml")
+PEOPLE = {person.name: person for person in [*SHARED, *_read("arc_tokens.yaml")]}
+MAPPED = [person for person in SHARED if person.expected not in {*OUTCOMES, "not asked"}]
+CMS, NOVA = (next(person.client for person in MAPPED if person.expected == name) for name in ("cms001", "novapro"))
+
+
+@dataclass(frozen=True)
+class Met:
+    """How a person fared: the CE's answer, what the callout said, and both as an account or a word."""
+
+    answer: Answer
+    said: list[str]
+
+    @property
+    def became(self) -> str:
+        """Return the account, else the outcome that the callout told, else that it was not asked."""
+        told = [words[1] for words in (re.match(r"vomap-arc \w+: (\w+)", line) for line in self.said) if words]
+        return self.answer.account or (told[-1] if told else "not asked")
+
+
+def _meet(ce: ArcCE, client: Client) -> Met:
+    mark = ce.mark()
+    (answer,) = ce.ask([client])
+    return Met(answer, ce.said_since(mark))
+
+
+@pytest.fixture(scope="module")
+def ce() -> Iterator[ArcCE]:
+    """An ARC CE with this checkout's vomap, the site's policy, and accounts for all who are mapped."""
+    arc = ArcCE(FOLDER / "arc")
+    issuers = [str(person.client.token["iss"]) for person in PEOPLE.values() if person.client.token]
+    try:
+        arc.open(issuers, [LEGACY, *(person.expected for person in MAPPED)])
+        arc.install_policy(HERE / "site", ["osg"])
+        yield arc
+    finally:
+        arc.close()
+
+
+@pytest.fixture
+def wired(ce: ArcCE) -> ArcCE:
+    """The CE, wired as `vomap render arc` says."""
+    ce.wire(ce.rendered())
+    return ce
+
+
+@pytest.fixture(scope="module")
+def met(ce: ArcCE) -> dict[str, Met]:
+    """Everybody, one after the other; what became of them is kept for whoever compares the CEs."""
+    ce.wire(ce.rendered())
+    found = {name: _meet(ce, person.client) for name, person in PEOPLE.items()}
+    RESULTS.write_text(json.dumps({name: one.became for name, one in found.items()}, indent=1))
+    return found
+
+
+@pytest.mark.parametrize("name", PEOPLE)
+def test_the_session_belongs_to_the_policys_account(met: dict[str, Met], name: str) -> None:
+    """A job that is submitted by REST belongs to the account that the policy says; who has none gets no job."""
+    assert met[name].became == PEOPLE[name].expected, met[name]
+    assert bool(met[name].answer.job) == bool(met[name].answer.account)
+
+
+@pytest.mark.parametrize("outcome", ["declined", "denied", "error"])
+def test_who_is_refused_is_refused_at_once(met: dict[str, Met], outcome: str) -> None:
+    """Declined, denied and error are all a plain refusal, and each of them is met."""
+    statuses = [met[name].answer.status for name, person in PEOPLE.items() if person.expected == outcome]
+    assert statuses
+    assert set(statuses) == {REFUSED}
+
+
+def test_fifteen_tokens_at_least_are_mapped(met: dict[str, Met]) -> None:
+    """The table is wide enough to mean something."""
+    assert len([name for name, one in met.items() if one.answer.account]) >= 15
+
+
+def test_the_job_itself_runs_as_the_account(ce: ArcCE, met: dict[str, Met]) -> None:
+    """What a job says of itself, and what A-REX keeps of it, is the account that the session has."""
+    jobs = {one.answer.job: one.answer.account for one in met.values() if one.answer.job}
+    with ce.running_jobs():
+        assert {job: ce.output_of(job) for job in jobs} == jobs
+    kept = dict(re.findall(r"Finished - job id: (\S+), unix user: (\d+:\d+),", ce.job_log()))
+    numbers = {job: "{}:{}".format(*ce.numbers_of(account)) for job, account in jobs.items()}
+    assert {job: kept[job] for job in jobs} == numbers
+
+
+def test_an_unknown_issuer_never_reaches_the_callout(wired: ArcCE) -> None:
+    """ARC itself compares the issuers: nothing is started for a token of one that the policy does not declare."""
+    stranger = Client({**(CMS.token or {}), "iss": "https://evil.example/"})
+    mark = wired.mark()
+    answers = wired.ask([stranger, CMS, stranger])
+    assert [answer.status for answer in answers] == [NOT_MAPPED, 201, NOT_MAPPED]
+    assert wired.starts_since(mark, expected=1) == 1
+
+
+@pytest.mark.parametrize("file", [POLICY, BANS])
+@pytest.mark.parametrize("damage", ["cut", "gone", "writable"])
+def test_a_damaged_policy_maps_nobody(wired: ArcCE, file: str, damage: str) -> None:
+    """A policy or bans that are damaged, missing or in others' hands are an error, and no door to anybody."""
+    path = wired.chroot.path(file)
+    try:
+        if damage == "cut":
+            path.write_bytes(path.read_bytes()[:-1])
+        elif damage == "gone":
+            path.unlink()
+        else:
+            path.chmod(0o666)
+        met = _meet(wired, CMS)
+        assert (met.became, met.answer.status) == ("error", REFUSED)
+    finally:
+        wired.build_policy()
+    assert _meet(wired, CMS).became == "cms001"
+
+
+def test_queues_for_vos(ce: ArcCE) -> None:
+    """Who is mapped for a VO may use that VO's queue, and no other's; an open queue is everybody's."""
+    ce.wire(ce.rendered("--vo", "CMS", "--vo", "Nova"), queues=QUEUES_OF_VOS)
+    mark = ce.mark()
+    clients = [replace(who, queue=queue) for who in (CMS, NOVA) for queue in QUEUES]
+    accounts = [answer.account for answer in ce.ask(clients)]
+    assert accounts == ["cms001", "cms001", "", "novapro", "", "novapro"]
+    assert ce.starts_since(mark, expected=len(clients) * 3) == len(clients) * 3  # two groups and the mapping
+
+
+def test_a_failing_callout_makes_nobody_a_member(ce: ArcCE) -> None:
+    """With a damaged policy, `authorize` puts nobody into a VO's group, as it does with a sound one."""
+    ce.wire(ce.rendered("--vo", "CMS", "--vo", "Nova"), queues=QUEUES_OF_VOS)
+    member = "Assigned to authorization group vomap-cms"
+    mark = ce.mark()
+    assert _meet(ce, CMS).became == "cms001"
+    assert member in ce.log_since(mark)
+    ce.chroot.path(POLICY).chmod(0o666)
+    try:
+        mark = ce.mark()
+        assert _meet(ce, CMS).became == "error"
+        assert member not in ce.log_since(mark)
+    finally:
+        ce.build_policy()
+
+
+def test_more_mapping_rules(ce: ArcCE) -> None:
+    """A rule that follows maps whom vomap declines, and whom it is not asked about; never whom it denies."""
+    ce.wire(ce.rendered("--more-rules"), more=MORE_RULES)
+    for person in SHARED:
+        wanted = LEGACY if person.expected in {"declined", "not asked"} else person.expected
+        met = _meet(ce, person.client)
+        assert met.became == wanted, (person, met)
+
+
+def test_more_mapping_rules_and_a_damaged_policy(ce: ArcCE) -> None:
+    """An error ends the rules: nobody slips through to the rule that follows."""
+    ce.wire(ce.rendered("--more-rules"), more=MORE_RULES)
+    ce.chroot.path(BANS).chmod(0o666)
+    try:
+        met = _meet(ce, CMS)
+        assert (met.became, met.answer.status) == ("error", REFUSED)
+    finally:
+        ce.build_policy()
+
+
+def test_the_callout_runs_as_its_own_user(ce: ArcCE) -> None:
+    """ARC starts it as root; when it opens the policy it is nobody but its own user, whoever comes."""
+    ce.wire(ce.rendered(callout=WATCHED))
+    people = [PEOPLE[name] for name in ("CMS pilot, by subject", "CMS, banned subject", "CMS, no subject")]
+    assert [_meet(ce, person.client).became for person in people] == ["cms001", "denied", "denied"]
+    user, group = ce.numbers_of(USER)
+    seen = ce.chroot.path(SEEN).read_text().splitlines()
+    assert seen == [f"{(user,) * 3} {(group,) * 3} []"] * len(people)
+
+
+def test_the_callout_can_do_no_more_than_its_own_user(wired: ArcCE) -> None:
+    """It cannot read what only root can; it trusts a policy of its own, and none of another's."""
+    path = wired.chroot.path(POLICY)
+    try:
+        path.chmod(0o600)
+        assert _meet(wired, CMS).became == "error"
+        wired.chroot.run(["chown", USER, POLICY])
+        assert _meet(wired, CMS).became == "cms001"
+        wired.chroot.run(["chown", "cms001", POLICY])
+        path.chmod(0o644)
+        assert _meet(wired, CMS).became == "error"
+    finally:
+        path.unlink()
+        wired.build_policy()
+
+
+def test_two_hundred_authentications_at_once(wired: ArcCE) -> None:
+    """Each of many connections at a time gets its own client's account, and starts the callout once."""
+    asked = [person for person in PEOPLE.values() if person.expected != "not asked"]
+    people = [asked[number % len(asked)] for number in range(AUTHENTICATIONS)]
+    mark = wired.mark()
+    answers = wired.ask([person.client for person in people], at_a_time=AT_A_TIME)
+    assert len(answers) == AUTHENTICATIONS
+    expected = [("", REFUSED) if person.expected in OUTCOMES else (person.expected, 201) for person in people]
+    assert [(answer.account, answer.status) for answer in answers] == expected
+    assert wired.starts_since(mark, expected=AUTHENTICATIONS) == AUTHENTICATIONS
+
+
+def test_init_and_status_from_nothing(ce: ArcCE) -> None:
+    """`vomap init` wires a CE that knows nothing of vomap, `vomap status` calls it green, and it maps."""
+    fragment = ce.chroot.path("/etc/arc.conf.d/50-vomap.conf")
+    callouts = ["--callouts", f"{VENV}/bin"]
+    init = [f"{VENV}/bin/vomap", "init", *callouts, "--audience", "ANY", "--serve", "LIGO", "--mapfile", "osg", "--yes"]
+    forget = ["rm", "-rf", "/etc/vomap", "/var/lib/vomap", "/etc/arc.conf.d/50-vomap.conf"]
+    try:
+        ce.chroot.run(forget)
+        ce.chroot.run(init)
+        written = fragment.stat().st_mtime_ns
+        ce.chroot.run(init)
+        assert fragment.stat().st_mtime_ns == written
+        # Red would be exit 1. An account of a VO that has never been here may be missing.
+        missing = {line["what"]: line["told"] for line in _status(ce, callouts) if line["colour"] != "green"}
+        assert missing.keys() <= {"accounts"}
+        ce.add_accounts(re.findall(r"[\w.-]+", missing.get("accounts", "").partition(" (")[0].partition(":")[2]))
+        assert {line["colour"] for line in _status(ce, callouts)} == {"green"}
+        ce.wire(fragment.read_text("utf-8"))
+        assert _meet(ce, PEOPLE["IGWN pilot, a SciToken"].client).became == "ligo"
+        assert _meet(ce, CMS).became == "declined"
+    finally:
+        ce.chroot.run(forget)
+        ce.install_policy(HERE / "site", ["osg"])
+
+
+def _status(ce: ArcCE, words: list[str]) -> list[dict[str, str]]:
+    """Return the lines of `vomap status`; raises ChrootError if one is red."""
+    lines: list[dict[str, str]] = json.loads(ce.chroot.run([f"{VENV}/bin/vomap", "status", "--json", *words]).stdout)
+    return lines
