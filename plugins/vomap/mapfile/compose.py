@@ -66,7 +66,7 @@ class Case:
 
 @dataclass
 class Composition:
-    """What mapfiles say together: the policy's document, the tests, and each file's own document by its path."""
+    """What mapfiles say together: the policy's document, the tests, and whether the site names its audiences."""
 
     document: dict[str, Any]
     cases: list[Case] = field(default_factory=list)
