@@ -30,7 +30,9 @@ def arc_environment(token: dict[str, Any]) -> dict[bytes, bytes]:
     variables = {f"BEARER_TOKEN_0_{field}": value for field, value in shown.items()}
     if issuer and subject:
         variables["X509_SUBJECT_NAME"] = f"{issuer}/{subject}"
-    return {_bytes(name): _bytes(value) for name, value in variables.items()}
+    # An environment is a list of `name=value`: a `=` in a claim's name moves the border.
+    entries = (_bytes(f"{name}={value}").partition(b"=") for name, value in variables.items())
+    return {name: value for name, _, value in entries}
 
 
 def _strings(value: object) -> list[str]:
