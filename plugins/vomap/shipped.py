@@ -10,7 +10,7 @@ from vomap.errors import Error
 
 
 def shipped_file(folder: str, name: str) -> Path:
-    """Return the path of a shipped file, such as one of `schemas`, `mapfiles` or `packaging/htcondor-ce`.
+    """Return the path of a shipped file, such as one of `schemas`, `mapfiles` or `packaging/htcondor`.
 
     They lie in share/vomap of the prefix that vomap is installed in, or in the checkout that it runs from.
     Raises Error if the file is in neither.

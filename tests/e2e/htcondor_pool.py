@@ -114,7 +114,7 @@ class Pool:
         for name, text in json.loads(self.chroot.run(words).stdout).items():
             folder = MAPFILES if name == MAP_FILE else SETTINGS
             self.chroot.write(f"{folder}/{name}", text)
-        shutil.copy(self.chroot.path(f"{SHIPPED}/packaging/htcondor-ce/{DEFAULTS_FILE}"), self.chroot.path(SETTINGS))
+        shutil.copy(self.chroot.path(f"{SHIPPED}/packaging/htcondor/{DEFAULTS_FILE}"), self.chroot.path(SETTINGS))
         self.chroot.write(f"{SETTINGS}/95-test.conf", settings)
 
     def start(self) -> None:

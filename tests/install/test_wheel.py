@@ -78,8 +78,10 @@ def test_the_wheel_holds_what_ships(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     wanted = [f"share/vomap/{path.parent.name}/{path.name}" for path in ROOT.glob("schemas/*.json")]
     wanted += [f"share/vomap/{path.parent.name}/{path.name}" for path in ROOT.glob("mapfiles/*.yaml")]
+    # An old setuptools makes an underscore of a dash in a folder's name, so that no such folder may have one.
+    wanted += [f"share/vomap/{path.relative_to(ROOT)}" for path in ROOT.glob("packaging/*/*")]
     wanted += [f"scripts/{path.name}" for path in ROOT.glob("plugins/bin/*")]
-    assert len(wanted) >= len(["two schemas", "", "three mapfiles", "", "", "two executables", ""])
+    assert len(wanted) >= len(["two schemas", "", "three mapfiles", "", "", "settings", "two executables", ""])
     for ending in wanted:
         assert any(name.endswith(ending) for name in names), ending
 

@@ -59,7 +59,7 @@ class HtcondorCe(Ce):
         """Return the map file and both files of settings."""
         callout = None if callouts is None else str(callouts / "vomap-htcondor")
         rendered = render_htcondor(document, bans, then=None, callout=callout)
-        defaults = Fragment(DEFAULTS_FILE, shipped_file("packaging/htcondor-ce", DEFAULTS_FILE).read_text("utf-8"))
+        defaults = Fragment(DEFAULTS_FILE, shipped_file("packaging/htcondor", DEFAULTS_FILE).read_text("utf-8"))
         return {
             f"{self.MAPFILES[0] if each.name == MAP_FILE else self.SETTINGS}/{each.name}": each
             for each in (*rendered, defaults)

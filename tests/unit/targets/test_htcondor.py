@@ -260,7 +260,7 @@ def test_no_text_of_the_policy_begins_a_line(audience: list[str], issuer: str) -
 
 def test_what_ships_and_what_is_rendered_fit() -> None:
     """The plugin has one name and one place; HTCondor-CE reads the files in the order of their names."""
-    lines = shipped_file("packaging/htcondor-ce", DEFAULTS_FILE).read_text("utf-8").splitlines()
+    lines = shipped_file("packaging/htcondor", DEFAULTS_FILE).read_text("utf-8").splitlines()
     settings = [line for line in lines if line and not line.startswith("#")]
     assert settings == [
         f"SEC_SCITOKENS_PLUGIN_{PLUGIN}_COMMAND = {LIBEXEC / 'vomap-htcondor'}",
