@@ -29,11 +29,15 @@ EXIT_CODES = {
 COLUMNS = ("who came", "VO", "HTCondor", "ARC", "rule", "why")
 
 
+# Just what each CE takes for an account's name: HTCondor ends it at the newline, ARC takes every byte.
+PRINTED = {"htcondor": "{}\n", "arc": "{}"}
+
+
 @dataclass(frozen=True)
 class Answer:
-    """What a callout printed, said and ended with."""
+    """What a callout printed, to the byte, said and ended with."""
 
-    account: str
+    printed: str
     reason: str
     code: int
 
@@ -103,7 +107,7 @@ def ask(command: list[Any], given: bytes | int, variables: dict[bytes, bytes]) -
         **source,
     )
     reason = done.stderr.decode().rstrip("\n").partition(": ")[2]
-    return Answer(done.stdout.decode().rstrip("\n"), reason, done.returncode)
+    return Answer(done.stdout.decode(), reason, done.returncode)
 
 
 def row_of(person: dict[str, Any], policy: Path) -> tuple[tuple[str, ...], list[str]]:
@@ -113,15 +117,16 @@ def row_of(person: dict[str, Any], policy: Path) -> tuple[tuple[str, ...], list[
     explained = json.loads(vomap("explain", "--json", "--policy", policy, "--claims", json.dumps(person["token"])))
     problems = []
     for ce, answer in answers.items():
-        wanted = (expected.get("account", ""), EXIT_CODES[ce][expected["outcome"]])
-        if (answer.account, answer.code) != wanted:
-            problems.append(f"{person['who']}: {ce} answered {answer.account!r} and {answer.code}, expected {wanted}")
+        printed = PRINTED[ce].format(expected["account"]) if "account" in expected else ""
+        wanted = (printed, EXIT_CODES[ce][expected["outcome"]])
+        if (answer.printed, answer.code) != wanted:
+            problems.append(f"{person['who']}: {ce} answered {answer.printed!r} and {answer.code}, expected {wanted}")
     problems += [
         f"{person['who']}: {key} is {explained[key]}, expected {expected[key]}"
         for key in ("vo", "rule")
         if key in expected and explained[key] != expected[key]
     ]
-    htcondor, arc = (answer.account or f"exit {answer.code}" for answer in answers.values())
+    htcondor, arc = (answer.printed.strip() or f"exit {answer.code}" for answer in answers.values())
     why = answers["htcondor"].reason.partition(": ")[2].partition(" (")[0]
     return (person["who"], explained["vo"] or "-", htcondor, arc, explained["rule"] or "-", why), problems
 

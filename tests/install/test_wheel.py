@@ -121,3 +121,28 @@ def test_the_installed_code_is_the_wheels(installed: Path) -> None:
     """Nothing of the checkout is on the installed interpreter's path."""
     where = _run(installed / "python", "-c", "import vomap; print(vomap.__file__)")
     assert os.path.realpath(where.strip()).startswith(os.path.realpath(installed.parent))
+
+
+def test_every_verb_from_the_root_folder(installed: Path, tmp_path: Path) -> None:
+    """Each verb, and the authgroup plugin, work with what the wheel brought and nothing else."""
+    vomap, root = installed / "vomap", tmp_path / "root"
+    (root / "etc" / "condor-ce").mkdir(parents=True)
+    limits = ["--never", "condor", "--minimum-uid", "500"]
+    flags = ["--audience", "ANY", "--mapfile", "osg", "--mapfile", "egi", "--callouts", installed, "--yes", *limits]
+    _run(vomap, "init", "--root", root, *flags)
+    mapfiles, bans = root / "etc/vomap/mapfiles.d", root / "etc/vomap/bans.d"
+    policy, sources = root / "var/lib/vomap/policy", ["--mapfiles", mapfiles, "--bans", bans]
+    _run(vomap, "check", *sources)
+    _run(vomap, "test", *sources)
+    _run(vomap, "build", *sources, "--output", policy)
+    token = json.dumps({**TOKEN, "scope": "compute.create"})
+    assert '"account": "cmspilot"' in _run(vomap, "explain", "--policy", policy, "--claims", token, "--json")
+    _run(vomap, "ban", "add", "--bans", bans, "--policy", policy, "--vo", "CMS", "--reason", "x")
+    _run(vomap, "explain", "--policy", policy, "--claims", token, code=1)
+    _run(vomap, "ban", "list", "--bans", bans)
+    _run(vomap, "ban", "lift", "--bans", bans, "--policy", policy, "--vo", "CMS")
+    assert "PLUGIN:VOMAP" in _run(vomap, "render", "htcondor", "--policy", policy)
+    lines = json.loads(_run(vomap, "status", "--root", root, "--callouts", installed, "--json", code=1))
+    # This machine is no CE: there is no user condor.
+    assert {line["what"] for line in lines if line["colour"] == "red"} <= {"vomap-htcondor"}
+    _run(installed / "vomap-arc", "authorize", "--policy", policy, code=1)

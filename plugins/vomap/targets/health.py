@@ -17,8 +17,8 @@ from vomap.errors import Error
 from vomap.mapfile.compose import read_sources
 from vomap.policy.model import Policy, Rule
 from vomap.targets.arc import FRAGMENT_FILE
-from vomap.targets.ces import ArcCe, Ce, HtcondorCe
-from vomap.targets.htcondor import MAP_FILE
+from vomap.targets.ces import DEFAULTS_FILE, ArcCe, Ce, HtcondorCe
+from vomap.targets.htcondor import MAP_FILE, SETTINGS_FILE
 from vomap.targets.wiring import issuers_to_ask_for
 
 GREEN, YELLOW, RED = "green", "yellow", "red"
@@ -80,7 +80,8 @@ def bypass_lines(ce: Ce, policy: Built, bans: Built) -> Iterator[Line]:
     """Look for other ways that tokens of a declared issuer are mapped before vomap is asked."""
     issuers = issuers_to_ask_for(policy.document, bans.document)
     if isinstance(ce, HtcondorCe):
-        ways = [f"{file}:{number}" for file, number in _earlier_map_lines(ce, issuers)]
+        keys = frozenset(line.partition("=")[0].strip().upper() for line in _own_settings(ce))
+        ways = [*_earlier_map_lines(ce, issuers), *_overriding_settings(ce, keys)]
     else:
         ways = _other_arc_lines(ce)
     if ways:
@@ -201,20 +202,55 @@ def _block_lines(text: str) -> Iterator[tuple[str, str]]:
             yield block, re.sub(r"\s*=\s*", "=", line, count=1)
 
 
-def _earlier_map_lines(ce: HtcondorCe, issuers: Sequence[str]) -> Iterator[tuple[str, int]]:
-    """Yield the lines that are read before vomap's own and may match tokens of one of the issuers.
+def _earlier_map_lines(ce: HtcondorCe, issuers: Sequence[str]) -> Iterator[str]:
+    """Yield the places of lines that are read before vomap's own and may match tokens of one of the issuers."""
+    for place, line in _lines_before_ours(ce):
+        method, rest = [*line.split(None, 1), "", ""][:2]
+        if method.strip('"').upper() == "SCITOKENS" and any(_may_match(rest, issuer) for issuer in issuers):
+            yield place
 
-    HTCondor-CE's map file includes the folders; what stands in it before that comes first.
-    """
+
+def _lines_before_ours(ce: HtcondorCe) -> Iterator[tuple[str, str]]:
+    """Yield the lines, each with its place, of HTCondor-CE's map file and of what it includes, until vomap's own."""
     folder = ce.at(ce.MAPFILES[0])
-    earlier = [file for file in sorted(folder.glob("*")) if file.name < MAP_FILE and file.is_file()]
-    for file in (ce.at(ce.MAPFILE), *earlier):
-        for number, line in enumerate(_text(file).splitlines() if file.is_file() else (), 1):
-            method, rest = [*line.split(None, 1), "", ""][:2]
-            if method == "@include":
-                break
-            if method.strip('"').upper() == "SCITOKENS" and any(_may_match(rest, issuer) for issuer in issuers):
-                yield str(file), number
+    for place, line in _numbered(ce.at(ce.MAPFILE)):
+        word, _, target = line.strip().partition(" ")
+        included = ce.at(target.strip().strip('"'))
+        if word.lower() != "@include":
+            yield place, line
+        elif included == folder:
+            break
+        else:
+            for file in _files_in(included):
+                yield from _numbered(file)
+    for file in _files_in(folder):
+        if file.name < MAP_FILE:
+            yield from _numbered(file)
+
+
+def _numbered(file: Path) -> list[tuple[str, str]]:
+    lines = _text(file).splitlines() if file.is_file() else []
+    return [(f"{file}:{number}", line) for number, line in enumerate(lines, 1)]
+
+
+def _files_in(path: Path) -> list[Path]:
+    entries = sorted(path.iterdir()) if path.is_dir() else [path]
+    return [entry for entry in entries if entry.is_file()]
+
+
+def _own_settings(ce: HtcondorCe) -> list[str]:
+    files = (ce.at(f"{ce.SETTINGS}/{name}") for name in (DEFAULTS_FILE, SETTINGS_FILE))
+    return [line for file in files if file.is_file() for line in _settings(_text(file))]
+
+
+def _overriding_settings(ce: HtcondorCe, keys: frozenset[str]) -> Iterator[str]:
+    """Yield the settings, read after vomap's, that change one of its own, and those that name another map file."""
+    for file in _files_in(ce.at(ce.SETTINGS)):
+        for line in _settings(_text(file)):
+            key, _, value = (word.strip() for word in line.partition("="))
+            other_map = key.upper() == "CERTIFICATE_MAPFILE" and value != ce.MAPFILE
+            if other_map or (key.upper() in keys and file.name > SETTINGS_FILE):
+                yield f"{file}: {key}"
 
 
 def _may_match(rest: str, issuer: str) -> bool:

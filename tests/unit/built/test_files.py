@@ -223,3 +223,22 @@ def test_our_own_files_are_read_by_us(folder: Path, monkeypatch: pytest.MonkeyPa
     else:
         with pytest.raises(FileError, match="others can write it"):
             read_trusted(str(folder / "f"))
+
+
+def test_a_replaced_file_survives_a_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is on the disk before its name is, and the name before anybody is told."""
+    done: list[str] = []
+    rename, fsync = os.rename, os.fsync
+
+    def synced(descriptor: int) -> None:
+        done.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        fsync(descriptor)
+
+    def renamed(old: str, new: str) -> None:
+        done.append("rename")
+        rename(old, new)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "rename", renamed)
+    replace_file(str(tmp_path / "f"), b"x")
+    assert done == ["file", "rename", "folder"]

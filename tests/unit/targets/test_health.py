@@ -113,6 +113,37 @@ def test_a_line_of_the_map_file_itself(tmp_path: Path) -> None:
     assert _colour(tmp_path, f"{include}\n{line}", "/etc/condor-ce/condor_mapfile") == GREEN
 
 
+def test_another_file_that_the_map_file_includes(tmp_path: Path) -> None:
+    """What is included before the folder that holds vomap's lines comes before vomap, a file or a folder."""
+    system = CeSystem(tmp_path, htcondor=True)
+    for target, file in (("/etc/extra.map", "/etc/extra.map"), ("/etc/extra.d/", "/etc/extra.d/1.map")):
+        include = f"@include {target}\n@include /etc/condor-ce/mapfiles.d/\n"
+        system.write("/etc/condor-ce/condor_mapfile", include)
+        assert _colour(tmp_path, r"SCITOKENS /.*/ nobody", file) == RED
+        assert _colour(tmp_path, r"FS /.*/ nobody", file) == GREEN
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "colour"),
+    [
+        ("99-local.conf", "CERTIFICATE_MAPFILE = /etc/other.map", RED),
+        ("01-local.conf", "CERTIFICATE_MAPFILE = /etc/other.map", RED),
+        ("99-local.conf", "CERTIFICATE_MAPFILE = /etc/condor-ce/condor_mapfile", GREEN),
+        ("99-local.conf", "sec_scitokens_plugin_vomap_command = /bin/true", RED),
+        ("01-local.conf", "SEC_SCITOKENS_PLUGIN_VOMAP_COMMAND = /bin/true", GREEN),
+        ("99-local.conf", "DENY_READ =", RED),
+        ("99-local.conf", "ALLOW_WRITE = *", GREEN),
+    ],
+)
+def test_settings_that_lead_past_vomap(tmp_path: Path, file: str, line: str, colour: str) -> None:
+    """Another map file, and a setting of vomap's that a later file changes, are told; other settings are not."""
+    system = CeSystem(tmp_path, htcondor=True)
+    system.write("/etc/condor-ce/config.d/50-vomap.conf", "SEC_SCITOKENS_PLUGIN_VOMAP_COMMAND = /v\nDENY_READ = x\n")
+    system.write(f"/etc/condor-ce/config.d/{file}", f"{line}\n")
+    (found,) = bypass_lines(_htcondor(tmp_path), POLICY, BANS)
+    assert found.colour == colour
+
+
 def test_what_is_no_text(tmp_path: Path) -> None:
     """A folder among the map files, and bytes that are no UTF-8, hide nothing and stop nothing."""
     system = CeSystem(tmp_path, htcondor=True)
