@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from vomap.built.lock import locked
 from vomap.built.store import read_bans
 from vomap.cli import run
 
@@ -232,6 +233,24 @@ def test_a_broken_file_holds_no_ban_back(bans: Bans) -> None:
     assert '"t"' in bans.own.read_text("utf-8")
 
 
+@pytest.mark.parametrize("name", ["README", "latin.yaml", "dangling.yaml"])
+def test_an_unreadable_file_holds_no_ban_back(bans: Bans, name: str) -> None:
+    """The same holds for a file beside that cannot be read at all; a ban that is added again is there once."""
+    assert bans.run("add", "--subject", "s", "--reason", "kept")[0] == 0
+    path = bans.folder / name
+    if name == "dangling.yaml":
+        path.symlink_to("nowhere")
+    else:
+        path.write_bytes(b"caf\xe9\n")
+    for _ in range(2):
+        code, out, err = bans.run("add", "--subject", "t", "--reason", "new")
+        assert (code, name in err) == (3, True)
+        assert "added to the bans in force" in out
+    built = read_bans(str(bans.built)).bans
+    assert [ban.reason for ban in built] == ["kept", "new"]
+    assert built[-1].source.startswith(str(bans.own))
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -259,6 +278,21 @@ def test_bans_added_at_once_are_all_there(bans: Bans) -> None:
     assert [process.wait(timeout=120) for process in running] == [0] * 8
     assert len(read_bans(str(bans.built)).bans) == len(running)
     assert len(bans.reasons()) == len(running)
+
+
+def test_a_build_waits_for_a_ban(bans: Bans) -> None:
+    """Whoever builds reads the files of bans only when nobody else is at work: no ban is lost to an old read."""
+    mapfile = bans.folder.parent / "m.yaml"
+    mapfile.write_text("mapfile: 1\nsite: {audience: ANY}\n", "utf-8")
+    policy = str(bans.built).removesuffix(".bans")
+    command = [sys.executable, "-m", "vomap.cli", "build", "--mapfiles", str(mapfile), "--bans", str(bans.folder)]
+    with locked(str(bans.built)):
+        building = subprocess.Popen([*command, "--output", policy], stdout=subprocess.DEVNULL)
+        with pytest.raises(subprocess.TimeoutExpired):
+            building.wait(timeout=3)
+        (bans.folder / "new.yaml").write_text("mapfile: 1\nbans:\n  - {subject: s, reason: new}\n", "utf-8")
+    assert building.wait(timeout=120) == 0
+    assert [ban.reason for ban in read_bans(str(bans.built)).bans] == ["new"]
 
 
 @pytest.mark.parametrize("name", ["more.yml", "MORE.YAML", "more.yaml.disabled", "folder"])

@@ -14,6 +14,7 @@ import pytest
 from unit.targets.ce_system import (
     ARC_CONF,
     ARC_FILE,
+    DEFAULTS_FILE,
     HTCONDOR_FILES,
     MAP_FILE,
     RULES,
@@ -120,7 +121,7 @@ def test_the_defaults(htcondor: CeSystem) -> None:
     assert policy.site.serve is None
     assert policy.site.accounts.minimum_uid == 1000
     assert "COMMAND" not in htcondor.read(SETTINGS_FILE)
-    assert "_COMMAND = /usr/libexec/vomap/vomap-htcondor\n" in htcondor.read(HTCONDOR_FILES[2])
+    assert "_COMMAND = /usr/libexec/vomap/vomap-htcondor\n" in htcondor.read(DEFAULTS_FILE)
 
 
 @pytest.mark.parametrize(

@@ -176,7 +176,7 @@ def require_debian_root() -> None:
         raise ChrootError("the end-to-end tests make chroots of Debian: run them on Debian")
     if not shutil.which("debootstrap"):
         _checked(["apt-get", "-q", "update"])
-        _checked(["apt-get", "-q", "-y", "--no-install-recommends", "install", "debootstrap"])
+        _checked(["apt-get", "-q", "-y", "--no-install-recommends", "install", "debootstrap", "debian-archive-keyring"])
 
 
 def build_wheel(folder: Path) -> Path:
@@ -222,7 +222,9 @@ def _mirror() -> str:
 
 
 def _sources() -> list[str]:
-    places = _checked(["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]).split()
+    places = _checked(
+        ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Origin: Debian"]
+    ).split()
     return [place for place in places if re.search(r"/debian(/\d{8}T\d{6}Z)?/?$", place)]
 
 

@@ -16,7 +16,7 @@ from vomap.built.store import BANS, POLICY, bans_beside, read_built, write_built
 from vomap.cli.loading import BANS_FOLDER, UsageError, add_json, add_policy, load_bans, print_findings, print_json
 from vomap.errors import Error
 from vomap.mapfile.ban_file import NAME, with_ban, without_lines
-from vomap.mapfile.compose import Mapfile, compose_bans, read_sources
+from vomap.mapfile.compose import Mapfile, SourceError, compose_bans, read_sources
 from vomap.mapfile.entries import CONDITIONS
 from vomap.mapfile.findings import Findings, did_you_mean
 from vomap.mapfile.times import written
@@ -30,7 +30,8 @@ examples:
   vomap ban list
   vomap ban lift --vo CMS --subject 0d15ea5e-0000-4000-8000-00000000beef
 
-`add` and `lift` edit {NAME} in the folder of bans and build the bans; the policy is not touched."""
+`add` and `lift` edit {NAME} in the folder of bans and build the bans; the policy is not touched. Tokens of an
+issuer that is not declared come to vomap only when the CE is wired anew: `vomap init --replace`, or `vomap render`."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -144,7 +145,13 @@ def _put_in_place(
     force even if somebody else's file of bans is broken.
     """
     path, findings = _own_file(args.bans), Findings()
-    files = [each for each in read_sources([args.bans], bans=True) if each.path != str(path)]
+    try:
+        files = [each for each in read_sources([args.bans], bans=True) if each.path != str(path)]
+    except SourceError as error:
+        if added is None or text is None:
+            raise
+        print(error, file=sys.stderr)
+        return _put_in_force(args, text)
     if text is not None:
         files = sorted([*files, Mapfile(str(path), text)], key=lambda each: each.path)
     document = compose_bans(files, findings)
@@ -152,7 +159,7 @@ def _put_in_place(
         print_findings(findings.in_order)
         if added is None or text is None or any(error.place.file == str(path) for error in findings.errors):
             return _refuse("nothing was changed")
-        return _put_in_force(args, text, added)
+        return _put_in_force(args, text)
     if expected is not None and list(map(_without_place, document["bans"])) != list(map(_without_place, expected)):
         return _refuse(f"{path} was edited by hand, so take the ban away by hand; nothing was changed")
     if text is None:
@@ -169,14 +176,19 @@ def _put_in_place(
     return 0
 
 
-def _put_in_force(args: argparse.Namespace, text: str, added: dict[str, Any]) -> int:
-    """Add one ban to those that are in force, though another file of bans cannot be built now."""
-    replace_file(str(_own_file(args.bans)), text.encode())
-    built = bans_beside(args.policy)
+def _put_in_force(args: argparse.Namespace, text: str) -> int:
+    """Add the ban that `text` ends with to those in force, though another file of bans cannot be built now."""
+    path, built = _own_file(args.bans), bans_beside(args.policy)
+    added = compose_bans([Mapfile(str(path), text)], Findings())["bans"][-1]
+    replace_file(str(path), text.encode())
     before = read_built(built, BANS)
-    document = {"bans": [*before.document["bans"], added]}
+    others = [ban for ban in before.document["bans"] if _without_place(ban) != _without_place(added)]
+    document = {"bans": [*others, added]}
     write_built(built, BANS, document, sources=before.sources, built=written(time.time()))
-    print(f"added to the bans in force: {built}; mend the other file, then run `vomap build`")
+    if args.json:
+        print_json({"done": "added", "file": str(path), "built": built, "bans": len(document["bans"])})
+    else:
+        print(f"added to the bans in force: {built}; mend the other file, then run `vomap build`")
     return 3
 
 
@@ -191,7 +203,8 @@ def _doubts(args: argparse.Namespace, ban: dict[str, Any]) -> Iterator[str]:
         return
     for issuer in ban.get("issuer", ()):
         if issuer not in issuers:
-            yield f"no issuer {issuer} is declared{did_you_mean(issuer, issuers)}"
+            hint = did_you_mean(issuer, issuers)
+            yield f"no issuer {issuer} is declared{hint}; its tokens come to vomap when the CE is wired anew"
     vos = {vo for issuer in issuers.values() for vo in issuer.declared_vos()}
     any_name = any(issuer.names_vos_freely for issuer in issuers.values())
     for vo in ban.get("vo", ()):

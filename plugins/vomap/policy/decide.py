@@ -165,8 +165,6 @@ class _Deciding:
 
     def _part(self, vo: str | None) -> View:
         """Return the part of the token that rules about one VO may see, or that rules without a VO may see."""
-        if not self._declared().sources:
-            return self.whole
         if vo not in self.parts:
             self.parts[vo] = self.whole.part(lambda root: self._may_see(root, vo))
         return self.parts[vo]
@@ -174,9 +172,11 @@ class _Deciding:
     def _may_see(self, root: str, vo: str | None) -> bool:
         """Tell whether rules may see what belongs to a group's or path's first part.
 
-        With a VO they see its own alone. Without, all but what is of a VO that is banned, not served, or not the
-        issuer's to name; a name outside of the issuer's `vos` is no VO, just a group.
+        Of an issuer with one VO they see all. With a VO they see its own alone; without, all but what is of a VO that
+        is banned, not served, or not the issuer's to name; a name outside of the issuer's `vos` is just a group.
         """
+        if not self._declared().sources:
+            return True
         name = vo_of(self.policy, self.url, root)
         if name is None:
             return vo is None and self._declared().vos is not None

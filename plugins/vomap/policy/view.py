@@ -21,16 +21,23 @@ class View:
     __slots__ = ("claims", "memberships", "scopes")
 
     def __init__(self, claims: Claims, memberships: Sequence[Membership], scopes: Sequence[str]) -> None:
-        """Take a token's claims, its memberships and its scopes; a scope with `..` in its path matches nothing."""
+        """Take a token's claims, its memberships and its scopes."""
         self.claims = claims
         self.memberships = memberships
-        self.scopes = [scope for scope in scopes if is_safe(scope)]
+        self.scopes = scopes
 
     def part(self, is_seen: Callable[[str], bool]) -> View:
-        """Return the part whose groups and storage paths begin with a name that is seen, and all other scopes."""
+        """Return the part whose groups and storage paths begin with a name that is seen, and all other scopes.
+
+        A scope with `..` in its path is not in it: bans see the whole token, but rules believe no such scope.
+        """
         memberships = [membership for membership in self.memberships if is_seen(membership.root)]
         roots = ((scope, storage_root(scope)) for scope in self.scopes)
-        return View(self.claims, memberships, [scope for scope, root in roots if root is None or is_seen(root)])
+        return View(
+            self.claims,
+            memberships,
+            [scope for scope, root in roots if is_safe(scope) and (root is None or is_seen(root))],
+        )
 
 
 def unmet(conditions: Conditions, view: View, captured: dict[str, str]) -> str | None:

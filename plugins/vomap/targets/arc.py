@@ -57,9 +57,11 @@ def _vo_group(vo: str, program: str) -> str:
 
 
 def _mapping(program: str, *, more_rules: bool) -> str:
+    """Return the mapping rule. The policy lines before it hold for it, whatever ARC has read until then."""
+    policy = "policy_on_map = stop\npolicy_on_nogroup = continue\n"
     if not more_rules:
-        return f"[mapping]\nmap_with_plugin = vomap {SECONDS} {program} map\n"
+        return f"[mapping]\n{policy}policy_on_nomap = stop\nmap_with_plugin = vomap {SECONDS} {program} map\n"
     return (
-        "[mapping]\n# What vomap declines, the rules after this one may map; what it denies, none of them.\n"
+        f"[mapping]\n{policy}# What vomap declines, the rules after this one may map; what it denies, none of them.\n"
         f"policy_on_nomap = continue\nmap_with_plugin = vomap {SECONDS} {program} map --decline continue\n"
     )

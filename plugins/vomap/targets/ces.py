@@ -56,13 +56,13 @@ class HtcondorCe(Ce):
     def fragments(
         self, document: Mapping[str, Any], bans: Mapping[str, Any], callouts: Path | None
     ) -> dict[str, Fragment]:
-        """Return the map file and both files of settings."""
+        """Return both files of settings, and last the map file, which needs them."""
         callout = None if callouts is None else str(callouts / "vomap-htcondor")
         rendered = render_htcondor(document, bans, then=None, callout=callout)
         defaults = Fragment(DEFAULTS_FILE, shipped_file("packaging/htcondor", DEFAULTS_FILE).read_text("utf-8"))
         return {
             f"{self.MAPFILES[0] if each.name == MAP_FILE else self.SETTINGS}/{each.name}": each
-            for each in (*rendered, defaults)
+            for each in (defaults, *reversed(rendered))
         }
 
 

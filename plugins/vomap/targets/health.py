@@ -27,6 +27,7 @@ _PROBE_ISSUER = "https://vomap.invalid/"
 _DECLINED = {"vomap-htcondor": 1, "vomap-arc": 2}
 _CALLOUT_SECONDS = 10
 _ISSUER_SECONDS = 10
+_DEEPEST_INCLUDE = 8
 _OURS = re.compile(r"map_with_plugin=vomap \d+ /\S*/vomap-arc map( |$)")
 
 
@@ -66,7 +67,12 @@ def freshness_line(what: str, built: Built, paths: Sequence[str], stale: str, *,
 
 def fragment_lines(ce: Ce, policy: Built, bans: Built, callouts: Path | None) -> Iterator[Line]:
     """Look whether each of a CE's fragments is there and as the policy needs it."""
-    for path, fragment in ce.fragments(policy.document, bans.document, callouts).items():
+    try:
+        fragments = ce.fragments(policy.document, bans.document, callouts)
+    except Error as error:
+        yield Line(RED, "wiring", str(error))
+        return
+    for path, fragment in fragments.items():
         found = ce.at(path)
         if not found.is_file():
             yield Line(RED, path, "missing; run `vomap init`")
@@ -82,6 +88,8 @@ def bypass_lines(ce: Ce, policy: Built, bans: Built) -> Iterator[Line]:
     if isinstance(ce, HtcondorCe):
         keys = frozenset(line.partition("=")[0].strip().upper() for line in _own_settings(ce))
         ways = [*_earlier_map_lines(ce, issuers), *_overriding_settings(ce, keys)]
+        if _never_includes(ce):
+            ways.append(f"{ce.at(ce.MAPFILE)}: without `@include {ce.MAPFILES[0]}/`")
     else:
         ways = _other_arc_lines(ce)
     if ways:
@@ -214,18 +222,35 @@ def _lines_before_ours(ce: HtcondorCe) -> Iterator[tuple[str, str]]:
     """Yield the lines, each with its place, of HTCondor-CE's map file and of what it includes, until vomap's own."""
     folder = ce.at(ce.MAPFILES[0])
     for place, line in _numbered(ce.at(ce.MAPFILE)):
-        word, _, target = line.strip().partition(" ")
-        included = ce.at(target.strip().strip('"'))
-        if word.lower() != "@include":
+        included = _included(ce, line)
+        if included is None:
             yield place, line
         elif included == folder:
             break
         else:
-            for file in _files_in(included):
-                yield from _numbered(file)
-    for file in _files_in(folder):
-        if file.name < MAP_FILE:
-            yield from _numbered(file)
+            yield from _all_lines(ce, _files_in(included))
+    yield from _all_lines(ce, [file for file in _files_in(folder) if file.name < MAP_FILE])
+
+
+def _all_lines(ce: HtcondorCe, files: Sequence[Path], depth: int = 0) -> Iterator[tuple[str, str]]:
+    for file in files:
+        for place, line in _numbered(file):
+            included = _included(ce, line)
+            if included is None or depth >= _DEEPEST_INCLUDE:
+                yield place, line
+            else:
+                yield from _all_lines(ce, _files_in(included), depth + 1)
+
+
+def _included(ce: HtcondorCe, line: str) -> Path | None:
+    word, target = [*line.split(None, 1), "", ""][:2]
+    return ce.at(target.strip().strip('"')) if word.lower() == "@include" else None
+
+
+def _never_includes(ce: HtcondorCe) -> bool:
+    """Tell whether there is a map file of HTCondor-CE's that does not include the folder of vomap's lines."""
+    top = ce.at(ce.MAPFILE)
+    return top.is_file() and ce.at(ce.MAPFILES[0]) not in [_included(ce, line) for _, line in _numbered(top)]
 
 
 def _numbered(file: Path) -> list[tuple[str, str]]:

@@ -197,11 +197,16 @@ def test_what_is_no_file_is_an_error(write_topology: WriteTopology, entry: Write
     assert "B.yaml: is no plain file" in problem_of(checkout)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root can read everything")
-def test_a_file_that_cannot_be_read_is_an_error(write_topology: WriteTopology, entry: WriteEntry) -> None:
-    """A VO file without permission is an error that names it."""
+def test_a_file_that_cannot_be_read_is_an_error(
+    write_topology: WriteTopology, entry: WriteEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A VO file without permission is an error that names it; root, who can read everything, is told so here."""
     checkout = write_topology(A=entry())
-    (checkout / "virtual-organizations" / "A.yaml").chmod(0)
+
+    def refused(path: Path, _mode: str) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "open", refused)
     assert "A.yaml: cannot be read: Permission denied" in problem_of(checkout)
 
 

@@ -16,7 +16,8 @@ CALLOUTS = Path(sys.executable).parent
 MAP_FILE = "/etc/condor-ce/mapfiles.d/05-vomap.conf"
 SETTINGS_FILE = "/etc/condor-ce/config.d/55-vomap-policy.conf"
 DEFAULTS_FILE = "/etc/condor-ce/config.d/50-vomap.conf"
-HTCONDOR_FILES = (MAP_FILE, SETTINGS_FILE, DEFAULTS_FILE)
+# In the order in which they are written: the map file needs the settings.
+HTCONDOR_FILES = (DEFAULTS_FILE, SETTINGS_FILE, MAP_FILE)
 ARC_FILE, ARC_CONF = "/etc/arc.conf.d/50-vomap.conf", "/etc/arc.conf"
 SITE_FILE, RULES_FILE = f"{MAPFILES_FOLDER}/10-site.yaml", f"{MAPFILES_FOLDER}/20-rules.yaml"
 ONE, TWO, GONE = "https://one.example/", "https://two.example/realms/x", "https://gone.example/"

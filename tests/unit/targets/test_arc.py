@@ -57,10 +57,14 @@ def test_no_issuer_is_nobody() -> None:
     assert _blocks(policy_document("mapfile: 1\n"))[0] == ("[authgroup:vomap]", [])
 
 
+# Said before vomap's rule, for an earlier line of others holds until another is read.
+POLICY = ("policy_on_map = stop", "policy_on_nogroup = continue")
+
+
 def test_the_blocks() -> None:
     """The group, the mapping for that group alone, and who may use the interface."""
     assert _blocks()[1:] == [
-        ("[mapping]", [f"map_with_plugin = vomap {SECONDS} {PROGRAM} map"]),
+        ("[mapping]", [*POLICY, "policy_on_nomap = stop", f"map_with_plugin = vomap {SECONDS} {PROGRAM} map"]),
         ("[arex/ws/jobs]", ["allowaccess = vomap"]),
     ]
 
@@ -105,10 +109,11 @@ def test_rules_that_follow() -> None:
     """Only where it is asked for, ARC goes on after what vomap declines, and vomap says so by its exit code."""
     ((_, lines),) = [block for block in _blocks(more_rules=True) if block[0] == "[mapping]"]
     assert lines == [
+        *POLICY,
         "policy_on_nomap = continue",
         f"map_with_plugin = vomap {SECONDS} {PROGRAM} map --decline continue",
     ]
-    assert "continue" not in str(_blocks())
+    assert "policy_on_nomap = continue" not in str(_blocks())
 
 
 def test_the_callout_ends_before_arc_ends_it() -> None:
