@@ -227,7 +227,8 @@ def test_a_broken_file_holds_no_ban_back(bans: Bans) -> None:
     bans.hand.write_text("mapfile: 1\nbans:\n  - {subject: s}\n", "utf-8")
     code, out, err = bans.run("add", "--subject", "t", "--reason", "new")
     assert code == 3
-    assert "added to the bans in force" in out
+    assert "added; bans in force" in out
+    assert "mend the other file" in err
     assert f"{bans.hand}:3:5: " in err
     assert [ban.reason for ban in read_bans(str(bans.built)).bans] == ["kept", "new"]
     assert '"t"' in bans.own.read_text("utf-8")
@@ -245,7 +246,8 @@ def test_an_unreadable_file_holds_no_ban_back(bans: Bans, name: str) -> None:
     for _ in range(2):
         code, out, err = bans.run("add", "--subject", "t", "--reason", "new")
         assert (code, name in err) == (3, True)
-        assert "added to the bans in force" in out
+        assert "added; bans in force" in out
+        assert "mend the other file" in err
     built = read_bans(str(bans.built)).bans
     assert [ban.reason for ban in built] == ["kept", "new"]
     assert built[-1].source.startswith(str(bans.own))

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from vomap.built.files import replace_file
+from vomap.built.kept_bans import Change, KeptBans, read_ban
 from vomap.built.lock import locked
-from vomap.built.store import BANS, POLICY, bans_beside, read_built, write_built
-from vomap.cli.loading import BANS_FOLDER, UsageError, add_json, add_policy, load_bans, print_findings, print_json
+from vomap.built.store import POLICY, bans_beside, read_built
+from vomap.cli.exits import FAILED, NO, YES
+from vomap.cli.loading import BANS_FOLDER, UsageError, add_json, add_policy, load_bans, print_json
 from vomap.errors import Error
-from vomap.mapfile.ban_file import NAME, with_ban, without_lines
-from vomap.mapfile.compose import Mapfile, SourceError, compose_bans, read_sources
+from vomap.mapfile.ban_file import NAME
 from vomap.mapfile.entries import CONDITIONS
-from vomap.mapfile.findings import Findings, did_you_mean
+from vomap.mapfile.findings import did_you_mean
 from vomap.mapfile.times import written
 from vomap.policy.model import Ban, Policy
 
@@ -102,94 +100,26 @@ def _add(args: argparse.Namespace, ban: dict[str, Any]) -> int:
     ban["reason"] = _text(args.reason)
     if args.until:
         ban["until"] = _text(args.until)
-    added = _as_read(ban)
-    for doubt in _doubts(args, added):
+    for doubt in _doubts(args, read_ban(ban)):
         print(f"warning: {doubt}", file=sys.stderr)
-    return _put_in_place(args, with_ban(_own_text(args), ban), "added", added=added)
+    change = KeptBans(args.bans, bans_beside(args.policy)).add(ban)
+    _tell(args, "added", change)
+    return FAILED if change.left else YES
 
 
 def _lift(args: argparse.Namespace, ban: dict[str, Any]) -> int:
-    """Take away the bans whose conditions are just these, of the file that `ban add` keeps."""
-    path = _own_file(args.bans)
-    _, document, findings = load_bans([args.bans])
-    findings.raise_errors()
-    wanted = _conditions_of(_as_read({**ban, "reason": "to be lifted"}))
-    found = [each for each in document["bans"] if _conditions_of(each) == wanted]
-    places = {each["source"]: each["source"].rpartition(":") for each in found}
-    others = [place for place, (file, _, _) in places.items() if file != str(path)]
-    wider = [
-        each["source"] for each in document["bans"] if _is_part(wanted, _conditions_of(each)) and each not in found
-    ]
-    if others:
-        _refuse(f"written by hand, so take it away by hand: {', '.join(others)}")
-    own = [each for each in found if each["source"] not in others]
-    if not own:
-        more = f"; these and more: {', '.join(wider)}" if wider else ""
-        return _refuse(f"no ban has just these conditions{more}" if not others else "nothing was changed")
-    text = without_lines(_own_text(args) or "", {int(places[each["source"]][2]) for each in own})
-    left = [each for each in document["bans"] if each not in own]
-    return _put_in_place(args, text, "lifted", expected=left) or int(bool(others))
+    change = KeptBans(args.bans, bans_beside(args.policy)).lift(ban)
+    _tell(args, "lifted", change)
+    return NO if change.left else YES
 
 
-def _put_in_place(
-    args: argparse.Namespace,
-    text: str | None,
-    done: str,
-    *,
-    added: dict[str, Any] | None = None,
-    expected: list[dict[str, Any]] | None = None,
-) -> int:
-    """Check all bans with the new text of the kept file, write that, and build; nothing changes if they are refused.
-
-    `expected` are the bans that the new text must leave, if that is known beforehand. A ban that is `added` is put in
-    force even if somebody else's file of bans is broken.
-    """
-    path, findings = _own_file(args.bans), Findings()
-    try:
-        files = [each for each in read_sources([args.bans], bans=True) if each.path != str(path)]
-    except SourceError as error:
-        if added is None or text is None:
-            raise
-        print(error, file=sys.stderr)
-        return _put_in_force(args, text)
-    if text is not None:
-        files = sorted([*files, Mapfile(str(path), text)], key=lambda each: each.path)
-    document = compose_bans(files, findings)
-    if findings.errors:
-        print_findings(findings.in_order)
-        if added is None or text is None or any(error.place.file == str(path) for error in findings.errors):
-            return _refuse("nothing was changed")
-        return _put_in_force(args, text)
-    if expected is not None and list(map(_without_place, document["bans"])) != list(map(_without_place, expected)):
-        return _refuse(f"{path} was edited by hand, so take the ban away by hand; nothing was changed")
-    if text is None:
-        os.unlink(path)
-    else:
-        replace_file(str(path), text.encode())
-    built = bans_beside(args.policy)
-    digests = {each.path: each.digest for each in files}
-    write_built(built, BANS, document, sources=digests, built=written(time.time()))
+def _tell(args: argparse.Namespace, done: str, change: Change) -> None:
+    if change.left:
+        print(change.left, file=sys.stderr)
     if args.json:
-        print_json({"done": done, "file": str(path), "built": built, "bans": len(document["bans"])})
+        print_json({"done": done, "file": change.file, "built": change.built, "bans": change.bans})
     else:
-        print(f"{done}; bans in force or to come: {len(document['bans'])}; {path} -> {built}")
-    return 0
-
-
-def _put_in_force(args: argparse.Namespace, text: str) -> int:
-    """Add the ban that `text` ends with to those in force, though another file of bans cannot be built now."""
-    path, built = _own_file(args.bans), bans_beside(args.policy)
-    added = compose_bans([Mapfile(str(path), text)], Findings())["bans"][-1]
-    replace_file(str(path), text.encode())
-    before = read_built(built, BANS)
-    others = [ban for ban in before.document["bans"] if _without_place(ban) != _without_place(added)]
-    document = {"bans": [*others, added]}
-    write_built(built, BANS, document, sources=before.sources, built=written(time.time()))
-    if args.json:
-        print_json({"done": "added", "file": str(path), "built": built, "bans": len(document["bans"])})
-    else:
-        print(f"added to the bans in force: {built}; mend the other file, then run `vomap build`")
-    return 3
+        print(f"{done}; bans in force or to come: {change.bans}; {change.file} -> {change.built}")
 
 
 def _doubts(args: argparse.Namespace, ban: dict[str, Any]) -> Iterator[str]:
@@ -226,46 +156,6 @@ def _list(args: argparse.Namespace) -> int:
         print(f"{ban['source']}: {told}{until}{'' if Ban(ban).holds_at(now) else ' (expired)'}: {ban['reason']}")
     print(f"{len(document['bans'])} bans")
     return 0
-
-
-def _own_text(args: argparse.Namespace) -> str | None:
-    """Return the text of the file that `vomap ban` keeps, or None if there is none yet."""
-    path = _own_file(args.bans)
-    return next((each.text for each in read_sources([str(path)])), None) if path.exists() else None
-
-
-def _own_file(folder: str) -> Path:
-    path = Path(folder)
-    if not path.is_dir():
-        raise UsageError(f"ban: {folder} is no folder")
-    return path / NAME
-
-
-def _as_read(ban: dict[str, Any]) -> dict[str, Any]:
-    """Return a ban's document as it is read from a file. Raises UsageError if it cannot be one."""
-    findings = Findings()
-    bans = compose_bans([Mapfile("", with_ban(None, ban))], findings)["bans"]
-    if findings.errors:
-        raise UsageError("ban: " + "; ".join(finding.message for finding in findings.errors))
-    document: dict[str, Any] = bans[0]
-    return document
-
-
-def _conditions_of(ban: dict[str, Any]) -> dict[str, Any]:
-    return {key: ban[key] for key in CONDITIONS if key in ban}
-
-
-def _is_part(wanted: dict[str, Any], conditions: dict[str, Any]) -> bool:
-    return all(conditions.get(key) == value for key, value in wanted.items())
-
-
-def _without_place(ban: dict[str, Any]) -> dict[str, Any]:
-    return {key: ban[key] for key in ban if key != "source"}
-
-
-def _refuse(sentence: str) -> int:
-    print(sentence, file=sys.stderr)
-    return 1
 
 
 def _shown(value: Any) -> str:

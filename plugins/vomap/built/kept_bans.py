@@ -1,0 +1,154 @@
+"""The bans that `vomap ban` keeps: its own file in the folder of bans and the built bans, changed together."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vomap.built.files import replace_file
+from vomap.built.store import BANS, read_built, write_built
+from vomap.errors import Error
+from vomap.mapfile.ban_file import NAME, with_ban, without_lines
+from vomap.mapfile.compose import Mapfile, SourceError, compose_bans, read_sources
+from vomap.mapfile.entries import CONDITIONS
+from vomap.mapfile.findings import Findings, MapfileError
+from vomap.mapfile.times import written
+
+
+class NotChanged(Error):
+    """What was asked for would change nothing, or something else; so nothing was changed."""
+
+    exit_code = 1
+
+
+class NoBan(Error):
+    """What was asked for is no ban, or there is no folder to keep it in."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True)
+class Change:
+    """What was done: the file that was changed, the built bans, how many there are now, and what is left to mend."""
+
+    file: str
+    built: str
+    bans: int
+    left: str = ""
+
+
+class KeptBans:
+    """The folder of bans, and where the bans are built. Whoever changes them holds the lock of the built bans."""
+
+    def __init__(self, folder: str, built: str) -> None:
+        """Take the folder of bans and the path of the built bans. Raises NoBan if there is no such folder."""
+        if not Path(folder).is_dir():
+            raise NoBan(f"ban: {folder} is no folder")
+        self._folder = folder
+        self._path = Path(folder, NAME)
+        self._built = built
+
+    def add(self, ban: Mapping[str, Any]) -> Change:
+        """Add a ban and put it in force, even if somebody else's file of bans is broken.
+
+        Raises NotChanged if the kept file itself cannot be read, FileError if something cannot be written.
+        """
+        text = with_ban(self._text(), ban)
+        try:
+            return self._put_in_place(text, self._composed(text))
+        except MapfileError as error:
+            if any(finding.place.file == str(self._path) for finding in error.findings):
+                raise NotChanged(f"{error}\nnothing was changed") from None
+            return self._put_in_force(text, str(error))
+        except SourceError as error:
+            return self._put_in_force(text, str(error))
+
+    def lift(self, ban: Mapping[str, Any]) -> Change:
+        """Take away the bans whose conditions are just these, of the kept file.
+
+        Raises NotChanged if there is none, or if taking its line away would take something else along.
+        """
+        document = compose_bans(self._files(), findings := Findings())
+        findings.raise_errors()
+        wanted = _conditions(read_ban({**ban, "reason": "to be lifted"}))
+        found = [each for each in document["bans"] if _conditions(each) == wanted]
+        own = [each for each in found if each["source"].rpartition(":")[0] == str(self._path)]
+        by_hand = ", ".join(each["source"] for each in found if each not in own)
+        left = f"written by hand, so take it away by hand: {by_hand}" if by_hand else ""
+        if not own:
+            raise NotChanged(left or f"no ban has just these conditions{_wider(wanted, document['bans'])}")
+        text = without_lines(self._text() or "", {int(each["source"].rpartition(":")[2]) for each in own})
+        composed = self._composed(text)
+        if _bare(composed) != _bare({"bans": [each for each in document["bans"] if each not in own]}):
+            raise NotChanged(f"{self._path} was edited by hand, so take the ban away by hand; nothing was changed")
+        return self._put_in_place(text, composed, left=left)
+
+    def _text(self) -> str | None:
+        """Return the text of the kept file, or None if there is none yet."""
+        return read_sources([str(self._path)])[0].text if self._path.exists() else None
+
+    def _files(self) -> list[Mapfile]:
+        return read_sources([self._folder], bans=True)
+
+    def _files_with(self, text: str | None) -> list[Mapfile]:
+        others = [each for each in self._files() if each.path != str(self._path)]
+        own = [] if text is None else [Mapfile(str(self._path), text)]
+        return sorted([*others, *own], key=lambda each: each.path)
+
+    def _composed(self, text: str | None) -> dict[str, Any]:
+        """Return what all files say once the kept one has this text. Raises MapfileError or SourceError."""
+        document = compose_bans(self._files_with(text), findings := Findings())
+        findings.raise_errors()
+        return document
+
+    def _put_in_place(self, text: str | None, document: dict[str, Any], *, left: str = "") -> Change:
+        digests = {each.path: each.digest for each in self._files_with(text)}
+        if text is None:
+            os.unlink(self._path)
+        else:
+            replace_file(str(self._path), text.encode())
+        return self._build(document, digests, left)
+
+    def _put_in_force(self, text: str, why: str) -> Change:
+        """Add the ban that `text` ends with to those in force, though the folder cannot be built now."""
+        added = compose_bans([Mapfile(str(self._path), text)], Findings())["bans"][-1]
+        before = read_built(self._built, BANS)
+        replace_file(str(self._path), text.encode())
+        others = [each for each in before.document["bans"] if _without_place(each) != _without_place(added)]
+        left = f"{why}\nmend the other file, then run `vomap build`"
+        return self._build({"bans": [*others, added]}, before.sources, left)
+
+    def _build(self, document: dict[str, Any], sources: Mapping[str, str], left: str) -> Change:
+        write_built(self._built, BANS, document, sources=sources, built=written(time.time()))
+        return Change(str(self._path), self._built, len(document["bans"]), left)
+
+
+def read_ban(ban: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a ban's document as it would be read from a file. Raises NoBan if it cannot be one."""
+    bans = compose_bans([Mapfile("", with_ban(None, ban))], findings := Findings())["bans"]
+    if findings.errors:
+        raise NoBan("ban: " + "; ".join(finding.message for finding in findings.errors))
+    document: dict[str, Any] = bans[0]
+    return document
+
+
+def _conditions(ban: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: ban[key] for key in CONDITIONS if key in ban}
+
+
+def _wider(wanted: dict[str, Any], bans: list[dict[str, Any]]) -> str:
+    """Tell of bans that ask for more than what is wanted: one of them may be meant."""
+    more = [each["source"] for each in bans if all(each.get(key) == value for key, value in wanted.items())]
+    return f"; these and more: {', '.join(more)}" if more else ""
+
+
+def _bare(document: dict[str, Any]) -> list[dict[str, Any]]:
+    return [_without_place(ban) for ban in document["bans"]]
+
+
+def _without_place(ban: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: ban[key] for key in ban if key != "source"}
