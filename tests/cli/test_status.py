@@ -30,6 +30,7 @@ from unit.targets.ce_system import (
     CeSystem,
 )
 from vomap.accounts.names import NameServiceError
+from vomap.built.store import read_policy
 from vomap.cli import run, status
 from vomap.cli.loading import BANS_FOLDER, MAPFILES_FOLDER
 from vomap.targets import health
@@ -187,7 +188,7 @@ def test_what_callouts_cannot_read(htcondor: CeSystem, look: Looked, what: str, 
 
 def test_when_and_from_what(htcondor: CeSystem, look: Looked) -> None:
     """A policy's line has its digest, when it was built, and from how many files."""
-    digest = json.loads(htcondor.policy.read_bytes().partition(b"\n")[2])["digest"]
+    digest = read_policy(str(htcondor.policy)).digest
     told = look(htcondor)["policy"][1]
     assert told.startswith(f"{digest[:12]}, built 20")
     assert told.endswith("Z from 2 files")

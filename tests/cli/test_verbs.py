@@ -251,7 +251,7 @@ def test_build(folder: Folder, capsys: Capture) -> None:
     assert printed.err == ""
     assert f"bans: 1 from 1 files -> {folder.built_bans}" in printed.out
     assert "policy: 2 rules, 1 issuers, 2 tests passed" in printed.out
-    assert [rule.name for rule in read_policy(str(folder.policy)).rules] == ["one", "two"]
+    assert [rule.name for rule in read_policy(str(folder.policy)).rules()] == ["one", "two"]
     assert [ban.reason for ban in read_bans(str(folder.built_bans)).bans] == ["leaked"]
 
 
@@ -347,7 +347,7 @@ def test_a_ban_that_falsifies_a_test_is_a_warning(folder: Folder, capsys: Captur
     folder.ban("  - {subject: one, reason: leaked}\n")
     assert folder.build() == 0
     assert "warning: a ban changes" in capsys.readouterr().err
-    assert read_policy(str(folder.policy)).rules
+    assert list(read_policy(str(folder.policy)).rules())
     assert folder.build("--json") == 0
     assert _json(capsys)["policy"]["failed"] == []
 
@@ -408,7 +408,7 @@ def test_a_damaged_policy_is_replaced(folder: Folder) -> None:
     assert folder.build() == 0
     folder.policy.write_bytes(b"damaged")
     assert folder.build() == 0
-    assert read_policy(str(folder.policy)).rules
+    assert list(read_policy(str(folder.policy)).rules())
     assert not (folder.policy.parent / "policy.previous").exists()
 
 

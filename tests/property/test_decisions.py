@@ -25,12 +25,13 @@ from property.strategies import (
     written,
 )
 from unit.policy.composed import bans_document, bans_of, policy_document, policy_of
-from vomap.built import store
+from vomap.built import documents, store
 from vomap.built.store import read_bans, read_policy
 from vomap.claims.claims import Claims, TokenRefused, read_claims
 from vomap.claims.environment import read_environment
 from vomap.claims.payload import read_payload
 from vomap.errors import Error
+from vomap.policy import pieces
 from vomap.policy.decide import decide
 from vomap.policy.decision import DECLINED, DENIED, ERROR, MAPPED, OUTCOMES, Decision, failed
 from vomap.policy.model import Bans, Policy
@@ -209,14 +210,14 @@ def test_build_then_read(
     folder = tmp_path_factory.getbasetemp()
     document, banned = policy_document(written(mapfile)), bans_document(ban_file(*drawn))
     digests = (
-        store.write_built(str(folder / "policy"), store.POLICY, document, sources={}, built="now"),
-        store.write_built(str(folder / "bans"), store.BANS, banned, sources={}, built="now"),
+        documents.write_built(str(folder / "policy"), store.POLICY, document, sources={}, built="now"),
+        documents.write_built(str(folder / "bans"), store.BANS, banned, sources={}, built="now"),
     )
     policy, read = read_policy(str(folder / "policy")), read_bans(str(folder / "bans"))
     assert (policy.digest, read.digest) == digests
     for token in several:
         claims = _claims(token)
-        expected = decide(Policy(document, digests[0]), Bans(banned, digests[1]), claims, NOW)
+        expected = decide(pieces.policy_of(document, digests[0]), Bans(banned, digests[1]), claims, NOW)
         event(expected.outcome)
         assert _summary(decide(policy, read, claims, NOW)) == _summary(expected)
 

@@ -14,7 +14,8 @@ from vomap.mapfile.findings import Findings
 from vomap.mapfile.policy_tests import run_tests
 from vomap.policy.decide import decide
 from vomap.policy.decision import Decision
-from vomap.policy.model import Bans, Policy
+from vomap.policy.model import Bans
+from vomap.policy.pieces import policy_of
 
 FOLDER = Path(__file__).parents[2] / "mapfiles"
 SHIPPED = {path.stem: read_sources([str(path)])[0] for path in sorted(FOLDER.glob("*.yaml"))}
@@ -50,7 +51,7 @@ def _failures(*mapfiles: Mapfile) -> list[str]:
 
 
 def _decided(token: dict[str, Any], *mapfiles: Mapfile) -> Decision:
-    return decide(Policy(_composed(*mapfiles).document, ""), NO_BANS, read_claims(token), time.time())
+    return decide(policy_of(_composed(*mapfiles).document), NO_BANS, read_claims(token), time.time())
 
 
 def _egi_token(*memberships: str, **claims: str) -> dict[str, Any]:

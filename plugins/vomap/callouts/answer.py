@@ -7,7 +7,7 @@ reads 0 as a member and all else as none (src/hed/shc/legacy/auth_plugin.cpp).
 
 from __future__ import annotations
 
-import os
+import posix
 
 from vomap.policy.decision import DECLINED, DENIED, ERROR, MAPPED
 
@@ -46,14 +46,14 @@ def say(callout: str, sentence: str) -> None:
     """Say why on standard error, on one line of plain characters; a CE that does not listen changes nothing."""
     line = ascii(sentence)[1:-1] if not (sentence.isascii() and sentence.isprintable()) else sentence
     try:
-        os.write(2, f"{callout}: {line[:_LONGEST_REASON]}\n".encode("ascii"))
+        posix.write(2, f"{callout}: {line[:_LONGEST_REASON]}\n".encode("ascii"))
     except OSError:
         pass
 
 
 def _print(text: str) -> None:
     content = text.encode("ascii")
-    if os.write(1, content) != len(content):
+    if posix.write(1, content) != len(content):
         raise OSError("standard output took only a part of the account's name")
 
 

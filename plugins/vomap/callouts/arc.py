@@ -6,7 +6,7 @@ plugin = 10 /usr/libexec/vomap/vomap-arc authorize [--vo VO] [--account ACCOUNT]
 
 from __future__ import annotations
 
-import os
+import posix
 import sys
 
 from vomap.accounts.names import find_entry
@@ -41,14 +41,14 @@ def main() -> int:
 
 def _become_user(name: str) -> None:
     """Leave root behind before looking at anything that the token brought; ARC runs plugins as root."""
-    if os.geteuid() != 0:
+    if posix.geteuid() != 0:
         return
     user = find_entry(name)
     if user is None:
         return
-    os.setgroups([])
-    os.setgid(user.pw_gid)
-    os.setuid(user.pw_uid)
+    posix.setgroups([])
+    posix.setgid(user.pw_gid)
+    posix.setuid(user.pw_uid)
 
 
 def _map(words: Sequence[str]) -> int:
@@ -74,4 +74,4 @@ def _authorize(words: Sequence[str]) -> int:
 
 def _decided(options: dict[str, str]) -> Decision:
     policy, bans = built_files(options)
-    return decided(policy, bans, lambda: read_environment(os.environb))
+    return decided(policy, bans, lambda: read_environment(posix.environ))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import _thread
-import os
+import posix
 import time
 
 from vomap.callouts.answer import say
@@ -34,7 +34,7 @@ def bound_time(callout: str, seconds: float = SECONDS) -> None:
         try:
             say(callout, f"error: no answer after {seconds:g} s")
         finally:
-            os._exit(3)
+            posix._exit(3)  # noqa: SLF001 - its name, though it is public
 
     _thread.start_new_thread(watch, ())
 
@@ -46,7 +46,7 @@ def require_descriptors() -> None:
     """
     for descriptor, name in enumerate(("input", "output", "error")):
         try:
-            os.fstat(descriptor)
+            posix.fstat(descriptor)
         except OSError:
             raise InputError(f"standard {name} is closed") from None
 
@@ -57,7 +57,7 @@ def read_input() -> bytes:
     size = 0
     while True:
         try:
-            piece = os.read(0, LONGEST_INPUT)
+            piece = posix.read(0, LONGEST_INPUT)
         except OSError as error:
             raise InputError(f"standard input: {error.strerror}") from None
         if not piece:

@@ -38,13 +38,18 @@ def _integer(text: str) -> int | float:
     return int(text) if len(text) <= _LONGEST_INTEGER else float(text)
 
 
-class _Settings:
+class _Strict:
     strict = True
     object_hook = None
     object_pairs_hook = staticmethod(_no_duplicates)
     parse_float = float
     parse_int = staticmethod(_integer)
     parse_constant = staticmethod(_no_constant)
+
+
+class _Plain(_Strict):
+    object_pairs_hook = None  # type: ignore[assignment]
+    parse_int = int  # type: ignore[assignment]
 
 
 def parse_json(text: str) -> object:
@@ -55,7 +60,7 @@ def parse_json(text: str) -> object:
     """
     start = len(text) - len(text.lstrip(_BLANKS))
     try:
-        value, end = _scanner()(text, start)
+        value, end = _SCAN_STRICT(text, start)
     except StopIteration:
         raise ValueError("no JSON value where one is expected") from None
     except RecursionError:
@@ -65,12 +70,29 @@ def parse_json(text: str) -> object:
     return value
 
 
-def _scanner() -> Callable[[str, int], tuple[object, int]]:
+def parse_plain(content: bytes) -> Any:
+    """Return the value that JSON of our own making holds, with no blanks around. Raises ValueError for any other."""
+    text = content.decode("utf-8")
+    try:
+        value, end = _SCAN_PLAIN(text, 0)
+    except (StopIteration, RecursionError):
+        raise ValueError("no JSON value") from None
+    if end != len(text):
+        raise ValueError("text after the JSON value")
+    return value
+
+
+def _scanner(settings: Any) -> Callable[[str, int], tuple[object, int]]:
     if make_scanner is not None:
-        scan: Callable[[str, int], tuple[object, int]] = make_scanner(_Settings)
+        scan: Callable[[str, int], tuple[object, int]] = make_scanner(settings)
         return scan
     import json
 
     return json.JSONDecoder(
-        object_pairs_hook=_no_duplicates, parse_int=_integer, parse_constant=_no_constant
+        object_pairs_hook=settings.object_pairs_hook,
+        parse_int=settings.parse_int,
+        parse_constant=settings.parse_constant,
     ).raw_decode
+
+
+_SCAN_STRICT, _SCAN_PLAIN = _scanner(_Strict), _scanner(_Plain)

@@ -8,9 +8,10 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from vomap.built.documents import read_built
 from vomap.built.kept_bans import Change, KeptBans, read_ban
 from vomap.built.lock import locked
-from vomap.built.store import POLICY, bans_beside, read_built
+from vomap.built.store import POLICY, bans_beside
 from vomap.cli.exits import FAILED, NO, YES
 from vomap.cli.loading import BANS_FOLDER, UsageError, add_json, add_policy, load_bans, print_json
 from vomap.errors import Error
@@ -18,7 +19,8 @@ from vomap.mapfile.ban_file import NAME
 from vomap.mapfile.entries import CONDITIONS
 from vomap.mapfile.findings import did_you_mean
 from vomap.mapfile.times import written
-from vomap.policy.model import Ban, Policy
+from vomap.policy.model import Ban
+from vomap.policy.pieces import Declared
 
 HELP = "add, list and lift bans, and build them at once"
 
@@ -127,8 +129,7 @@ def _doubts(args: argparse.Namespace, ban: dict[str, Any]) -> Iterator[str]:
     if not Ban(ban).holds_at(time.time()):
         yield "this ban has expired already"
     try:
-        policy = read_built(args.policy, POLICY)
-        issuers = Policy(policy.document, policy.digest).issuers
+        issuers = Declared(read_built(args.policy, POLICY).document).issuers
     except (Error, KeyError, TypeError, ValueError):
         return
     for issuer in ban.get("issuer", ()):

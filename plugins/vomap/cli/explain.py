@@ -9,7 +9,8 @@ import sys
 import time
 
 from vomap.accounts.names import confirm
-from vomap.built.store import POLICY_FILE, bans_beside, document_digest, read_bans, read_policy
+from vomap.built.documents import document_digest
+from vomap.built.store import POLICY_FILE, bans_beside, read_bans, read_policy
 from vomap.claims.claims import Claims
 from vomap.claims.payload import read_payload
 from vomap.claims.scopes import read_scopes, refused_levels
@@ -19,6 +20,7 @@ from vomap.mapfile.times import point_in_time, written
 from vomap.policy.decide import decide
 from vomap.policy.decision import ERROR, MAPPED, Decision, failed
 from vomap.policy.model import Bans, Policy
+from vomap.policy.pieces import policy_of
 
 HELP = "explain what becomes of one token, step by step"
 
@@ -88,7 +90,7 @@ def _policy_and_bans(args: argparse.Namespace) -> tuple[Policy, Bans]:
         sources = load(args)
         sources.findings.raise_errors()
         document = sources.composition.document
-        return Policy(document, document_digest(document)), sources.bans
+        return policy_of(document, document_digest(document)), sources.bans
     if args.bans and len(args.bans) > 1:
         raise UsageError("explain: without --mapfiles, --bans names one file of built bans")
     return read_policy(args.policy), read_bans(args.bans[0] if args.bans else bans_beside(args.policy))

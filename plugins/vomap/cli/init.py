@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vomap.built.files import replace_file
+from vomap.built.replace import replace_file
 from vomap.built.store import BANS, POLICY, POLICY_FILE, bans_beside
 from vomap.cli import build
 from vomap.cli.loading import BANS_FOLDER, MAPFILES_FOLDER, UsageError

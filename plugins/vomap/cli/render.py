@@ -6,8 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from vomap.built.files import replace_file
-from vomap.built.store import BANS, POLICY, bans_beside, read_built
+from vomap.built.documents import read_built
+from vomap.built.replace import replace_file
+from vomap.built.store import BANS, POLICY, bans_beside
 from vomap.cli.loading import UsageError, add_bans, add_json, add_mapfiles, add_policy, load, print_json
 from vomap.targets.arc import render_arc
 from vomap.targets.htcondor import render_htcondor

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from vomap.built.store import BANS, POLICY, POLICY_FILE, Built, bans_beside
+from vomap.built.documents import Built
+from vomap.built.store import BANS, POLICY, POLICY_FILE, bans_beside
 from vomap.cli.loading import BANS_FOLDER, MAPFILES_FOLDER, add_bans, add_json, add_mapfiles, print_json
 from vomap.errors import Error
-from vomap.policy.model import Policy
 from vomap.targets.ces import known_ces
 from vomap.targets.health import (
     GREEN,
@@ -93,7 +93,7 @@ def _lines(args: argparse.Namespace) -> Iterator[Line]:
 
 def _accounts(policy: Built) -> Line:
     try:
-        return accounts_line(Policy(policy.document, policy.digest))
+        return accounts_line(policy.document)
     except (Error, KeyError, TypeError, ValueError) as error:
         return Line(RED, "accounts", f"the built policy cannot be used: {error}")
 

@@ -13,6 +13,7 @@ from vomap.mapfile.times import point_in_time
 from vomap.policy.decide import decide
 from vomap.policy.decision import MAPPED, Decision, failed
 from vomap.policy.model import NO_BANS, Bans, Policy
+from vomap.policy.pieces import policy_of
 
 _FIELDS = ("outcome", "account", "pool", "rule", "vo")
 
@@ -45,7 +46,7 @@ def run_tests(composition: Composition, mapfiles: Sequence[Mapfile], bans: Bans,
     A test marked `alone` is judged by its own file, as if no site had linked it. The others are judged by the whole
     policy, first without bans: what only a ban changes is no mistake of the policy.
     """
-    whole = Policy(composition.document, "")
+    whole = policy_of(composition.document)
     alone: dict[str, Policy] = {}
     for case in composition.cases:
         at = now if case.at is None else point_in_time(case.at)
@@ -63,7 +64,7 @@ def run_tests(composition: Composition, mapfiles: Sequence[Mapfile], bans: Bans,
 
 def _policy_alone(file: str, mapfiles: Sequence[Mapfile]) -> Policy:
     document = compose([each for each in mapfiles if each.path == file], Findings()).document
-    return Policy({**document, "site": NOBODYS_SITE}, "")
+    return policy_of({**document, "site": NOBODYS_SITE})
 
 
 def _judge(case: Case, policy: Policy, bans: Bans, at: float) -> Result:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from vomap.claims.memberships import Membership
-    from vomap.policy.model import Policy
+    from vomap.policy.model import Issuer, Policy
 
 
 class Naming:
@@ -32,16 +32,19 @@ class Naming:
 NOTHING = Naming((), (), names_any=False)
 
 
-def find_vos(policy: Policy, url: str, memberships: Sequence[Membership], scopes: Sequence[str]) -> Naming:
-    """Find the VOs that a token of the issuer `url` speaks for.
+def find_vos(
+    policy: Policy, url: str, issuer: Issuer, memberships: Sequence[Membership], scopes: Sequence[str]
+) -> Naming:
+    """Find the VOs that a token of an issuer, `url`, speaks for.
 
     The first source that names a VO decides; the default VO holds only if no source names anything, listed or not.
     """
-    issuer = policy.issuers[url]
     if issuer.vo is not None:
-        return Naming([issuer.vo], (), names_any=True)
+        return Naming((issuer.vo,), (), names_any=True)
     names = {source: named_in(source, memberships, scopes) for source in SOURCES}
-    vos = {source: [vo for vo in (vo_of(policy, url, name) for name in names[source]) if vo] for source in SOURCES}
+    vos = {
+        source: [vo for vo in (vo_of(policy, url, issuer, name) for name in names[source]) if vo] for source in SOURCES
+    }
     mentioned = [vo for source in SOURCES for vo in vos[source]]
     names_any = any(names[source] for source in issuer.sources)
     if not names_any and issuer.default_vo is not None:
@@ -50,16 +53,17 @@ def find_vos(policy: Policy, url: str, memberships: Sequence[Membership], scopes
     return Naming(candidates, mentioned, names_any=names_any)
 
 
-def vo_of(policy: Policy, url: str, name: str) -> str | None:
-    """Return the VO that a name in a token of the issuer `url` means, or None if it is none that it may speak for.
+def vo_of(policy: Policy, url: str, issuer: Issuer, name: str) -> str | None:
+    """Return the VO that a name in a token of an issuer, `url`, means, or None if it is none that it may speak for.
 
     An issuer without `vos` may speak for every VO but those that another issuer is declared for.
     """
-    issuer = policy.issuers[url]
     if issuer.vos is not None:
         return issuer.vos.get(name)
     # Only ASCII has case here: str.lower() makes a `k` of a Kelvin sign.
     if not is_word(name):
         return None
-    owners = policy.vo_owners.get(name.lower(), ())
-    return None if set(owners) - {url} else name
+    for owner in policy.owners(name.lower()):
+        if owner != url:
+            return None
+    return name

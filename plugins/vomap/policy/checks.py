@@ -6,7 +6,7 @@ from vomap.claims.scopes import may_compute
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from vomap.claims.claims import Claims
     from vomap.policy.model import Issuer, Site
@@ -14,17 +14,15 @@ if TYPE_CHECKING:
 LIFETIME = "lifetime"
 
 
-def failures(site: Site, issuer: Issuer, claims: Claims, scopes: Sequence[str]) -> Iterator[str]:
-    """Yield the reason of each check that the token fails, the most basic first."""
-    for reason in (
-        _subject(claims),
-        _audience(issuer, claims),
-        _computing(issuer, scopes),
-        _lifetime(site, claims),
-        _version(claims),
-    ):
-        if reason is not None:
-            yield reason
+def failure(site: Site, issuer: Issuer, claims: Claims, scopes: Sequence[str]) -> str | None:
+    """Return the reason of the first check that the token fails, the most basic first, or None if it passes all."""
+    return (
+        _subject(claims)
+        or _audience(issuer, claims)
+        or _computing(issuer, scopes)
+        or _lifetime(site, claims)
+        or _version(claims)
+    )
 
 
 def unchecked(site: Site, claims: Claims) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from vomap.claims.memberships import read_memberships
 from vomap.claims.scopes import read_scopes
 from vomap.policy.candidates import NOTHING, find_vos, vo_of
-from vomap.policy.checks import failures, unchecked
+from vomap.policy.checks import failure, unchecked
 from vomap.policy.decision import DECLINED, DENIED, MAPPED, Decision
 from vomap.policy.model import NO_BANS
 from vomap.policy.view import View, unmet
@@ -24,7 +24,7 @@ def decide(policy: Policy, bans: Bans, claims: Claims, now: float, trace: list[s
     `now` is in seconds since 1970; `trace`, if given, gets a sentence for each step. The account that is answered has
     a name that may be answered; whether it exists, and which account of a pool it is, is found out after this.
     """
-    return _Deciding(policy, bans, claims, now, trace if trace is not None else []).decide()
+    return _Deciding(policy, bans, claims, now, trace).decide()
 
 
 class _Deciding:
@@ -40,32 +40,38 @@ class _Deciding:
         "now",
         "parts",
         "policy",
-        "scopes",
         "served",
         "trace",
         "url",
         "whole",
     )
 
-    def __init__(self, policy: Policy, bans: Bans, claims: Claims, now: float, trace: list[str]) -> None:
+    def __init__(self, policy: Policy, bans: Bans, claims: Claims, now: float, trace: list[str] | None) -> None:
         self.policy, self.claims, self.now, self.trace = policy, claims, now, trace
         self.decision = Decision(claims, policy.digest)
         self.bans = [ban for ban in bans.bans if ban.holds_at(now)]
         self.banned = {vo for ban in self.bans if ban.conditions.only_vo() for vo in ban.conditions.vo or ()}
         self.url = claims.text("iss") or ""
-        declared = policy.issuers.get(self.url)
+        declared = policy.issuer(self.url)
         self.issuer = declared if declared is not None and declared.trusted else None
-        self.scopes = read_scopes(claims)
-        trace.extend(claims.passed_over)
-        memberships = read_memberships(claims, self.issuer.entitlements if self.issuer else None, trace)
-        trace.append("memberships: " + (", ".join(ascii(each.fqan) for each in memberships) or "none"))
-        self.whole = View(claims, memberships, self.scopes)
+        scopes = read_scopes(claims)
+        no_memberships: list[str] = []
+        memberships = read_memberships(claims, self.issuer.entitlements if self.issuer else None, no_memberships)
+        self.whole = View(claims, memberships, scopes)
         self.parts: dict[str | None, View] = {}
         # Step 1
-        self.naming = find_vos(policy, self.url, memberships, self.scopes) if self.issuer else NOTHING
-        candidates = self.naming.candidates
-        trace.append("VOs that the token speaks for: " + (", ".join(map(ascii, candidates.values())) or "none"))
-        self.served = {vo: candidates[vo] for vo in candidates if vo not in self.banned and self._serves(vo)}
+        self.naming = NOTHING
+        if self.issuer is not None:
+            self.naming = find_vos(policy, self.url, self.issuer, memberships, scopes)
+        self.served = {
+            vo: name for vo, name in self.naming.candidates.items() if vo not in self.banned and self._serves(vo)
+        }
+        if trace is not None:
+            trace += claims.passed_over
+            trace += no_memberships
+            trace.append("memberships: " + (", ".join(ascii(each.fqan) for each in memberships) or "none"))
+            named = ", ".join(map(ascii, self.naming.candidates.values()))
+            trace.append(f"VOs that the token speaks for: {named or 'none'}")
 
     def decide(self) -> Decision:
         return self._banned() or self._not_ours() or self._failed_check() or self._ruled()
@@ -84,7 +90,7 @@ class _Deciding:
         for ban in self.bans:
             taken = [vo for vo in ban.conditions.vo or () if vo in self.naming.candidates]
             if ban.conditions.only_vo() and taken:
-                self.trace.append(f"ban {ban.source}: the token does not speak for {', '.join(taken)} any more")
+                self._tell(f"ban {ban.source}: the token does not speak for {', '.join(taken)} any more")
                 if not self.served:
                     return self._deny_for(ban)
         return self._refused_anyway()
@@ -101,12 +107,12 @@ class _Deciding:
 
     def _refused_anyway(self) -> Decision | None:
         """Return the refusal that holds without any ban: to have one VO less must not open a door that was closed."""
-        steps: list[str] = []
+        steps: list[str] | None = None if self.trace is None else ["what follows holds without the ban, too"]
         decision = decide(self.policy, NO_BANS, self.claims, self.now, steps)
         if decision.outcome == MAPPED:
             return None
-        self.trace.append("what follows holds without the ban, too")
-        self.trace.extend(steps)
+        if self.trace is not None and steps is not None:
+            self.trace += steps
         return decision
 
     def _not_ours(self) -> Decision | None:
@@ -114,7 +120,7 @@ class _Deciding:
         if self.issuer is None:
             if not self.url:
                 return self._settle(DECLINED, "issuer: there is no token, or it names no issuer")
-            known = "distrusted" if self.url in self.policy.issuers else "not declared"
+            known = "not declared" if self.policy.issuer(self.url) is None else "distrusted"
             return self._settle(DECLINED, f"issuer: {self.url!a} is {known}")
         if self.served or (self.policy.site.serve is None and not self.naming.names_any):
             return None
@@ -128,12 +134,15 @@ class _Deciding:
     def _failed_check(self) -> Decision | None:
         """Step 4."""
         issuer, site = self._declared(), self.policy.site
-        self.decision.unchecked = unchecked(site, self.claims)
-        for reason in failures(site, issuer, self.claims, self.scopes):
+        if site.maximum_lifetime is not None:
+            self.decision.unchecked = unchecked(site, self.claims)
+        reason = failure(site, issuer, self.claims, self.whole.scopes)
+        if reason is not None:
             return self._settle(DENIED, reason)
-        audience = ", audience not asked for" if issuer.audience is None else ""
-        not_shown = "".join(f", {each} not shown" for each in self.decision.unchecked)
-        self.trace.append(f"checks: passed{audience}{not_shown}")
+        if self.trace is not None:
+            audience = ", audience not asked for" if issuer.audience is None else ""
+            not_shown = "".join(f", {each} not shown" for each in self.decision.unchecked)
+            self.trace.append(f"checks: passed{audience}{not_shown}")
         return None
 
     def _declared(self) -> Issuer:
@@ -142,15 +151,21 @@ class _Deciding:
 
     def _ruled(self) -> Decision:
         """Take steps 5 and 6: the first rule that matches, or none."""
-        for rule in self.policy.rules:
+        for rule in self._candidates():
             for vo, view in self._views(rule):
                 captured = {} if vo is None else {"vo": vo.lower()}
                 key = unmet(rule.conditions, view, captured)
                 if key is None and self._apply(rule, captured, vo):
                     return self.decision
-                if key not in (None, "issuer"):
+                if self.trace is not None and key not in (None, "issuer"):
                     self.trace.append(f"rule {rule.name} ({rule.source}): {key} does not match")
         return self._settle(DECLINED, "rule: none matches")
+
+    def _candidates(self) -> Iterator[Rule]:
+        if self.trace is None:
+            return self.policy.candidates(self.url, self.served, self.whole)
+        # Who asks why wants to hear of each rule that does not match.
+        return self.policy.rules()
 
     def _views(self, rule: Rule) -> Iterator[tuple[str | None, View]]:
         """Yield the VO and the part of the token that a rule may see; nothing if it is about other VOs."""
@@ -177,7 +192,7 @@ class _Deciding:
         """
         if not self._declared().sources:
             return True
-        name = vo_of(self.policy, self.url, root)
+        name = vo_of(self.policy, self.url, self._declared(), root)
         if name is None:
             return vo is None and self._declared().vos is not None
         name = name.lower()
@@ -222,11 +237,15 @@ class _Deciding:
 
     def _pass_over(self, rule: Rule, why: str) -> bool:
         self.decision.rule = self.decision.source = self.decision.vo = None
-        self.trace.append(f"rule {rule.name} ({rule.source}): {why}")
+        self._tell(f"rule {rule.name} ({rule.source}): {why}")
         return False
 
+    def _tell(self, step: str) -> None:
+        if self.trace is not None:
+            self.trace.append(step)
+
     def _settle(self, outcome: str, reason: str) -> Decision:
-        self.trace.append(f"{outcome}: {reason}")
+        self._tell(f"{outcome}: {reason}")
         if self.decision.rule is None and len(self.served) == 1:
             (self.decision.vo,) = self.served.values()
         return self.decision.settle(outcome, reason)

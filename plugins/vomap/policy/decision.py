@@ -17,25 +17,12 @@ class Decision:
     version, rule, account, pool or token. `pool` is set, and `account` is not, until a pool account is leased.
     """
 
-    __slots__ = (
-        "account",
-        "audience",
-        "client",
-        "issuer",
-        "jti",
-        "outcome",
-        "policy",
-        "pool",
-        "reason",
-        "rule",
-        "source",
-        "subject",
-        "unchecked",
-        "vo",
-    )
+    __slots__ = ("account", "claims", "outcome", "policy", "pool", "reason", "rule", "source", "unchecked", "vo")
 
     def __init__(self, claims: Claims | None, policy: str | None) -> None:
-        """Start with what the token says of itself; `policy` is the digest of the policy that decides."""
+        """Start with the claims of the token, None if it cannot be read, and the digest of the policy that decides."""
+        self.claims = claims
+        self.policy = policy
         self.outcome = ERROR
         self.reason = ""
         self.account: str | None = None
@@ -43,13 +30,7 @@ class Decision:
         self.vo: str | None = None
         self.rule: str | None = None
         self.source: str | None = None
-        self.policy = policy
         self.unchecked: list[str] = []
-        self.issuer = claims and claims.text("iss")
-        self.subject = claims and claims.text("sub")
-        self.jti = claims and claims.text("jti")
-        self.client = claims and (claims.text("client_id") or claims.text("azp"))
-        self.audience = list(claims.values("aud")) if claims else []
 
     def settle(self, outcome: str, reason: str) -> Decision:
         """Set the outcome and its reason; an account is answered only with `mapped`."""
@@ -61,6 +42,7 @@ class Decision:
 
     def as_json(self, *, ce: str, time: str) -> dict[str, object]:
         """Return the decision's members, as in schemas/decision-1.schema.json."""
+        claims = self.claims
         return {
             "time": time,
             "ce": ce,
@@ -70,11 +52,11 @@ class Decision:
             "rule": self.rule,
             "source": self.source,
             "reason": self.reason,
-            "issuer": self.issuer,
-            "subject": self.subject,
-            "client": self.client,
-            "jti": self.jti,
-            "audience": self.audience,
+            "issuer": claims and claims.text("iss"),
+            "subject": claims and claims.text("sub"),
+            "client": claims and (claims.text("client_id") or claims.text("azp")),
+            "jti": claims and claims.text("jti"),
+            "audience": list(claims.values("aud")) if claims else [],
             "unchecked": self.unchecked,
             "policy": self.policy,
         }

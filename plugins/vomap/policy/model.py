@@ -11,8 +11,16 @@ from vomap.policy.patterns import AccountName, GroupPattern, Pattern
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any
+
+    from vomap.policy.view import View
+
+DISTRUSTED = "none"
+# A condition on a claim is named `claim` and the claim's name.
+CLAIM = "claim "
+# How many rules and issuers a process keeps that decides for many tokens; more are read again.
+_KEPT = 20_000
 
 
 class Site:
@@ -47,10 +55,10 @@ class Issuer:
         "vos",
     )
 
-    def __init__(self, document: Mapping[str, Any] | None, site: Site) -> None:
-        """Take the document of an issuer; None is an issuer that the site distrusts."""
-        self.trusted = document is not None
-        document = document or {}
+    def __init__(self, declared: Mapping[str, Any] | str, site: Site) -> None:
+        """Take the document of an issuer, or DISTRUSTED."""
+        self.trusted = not isinstance(declared, str)
+        document: Mapping[str, Any] = {} if isinstance(declared, str) else declared
         form = document.get("entitlements")
         self.vo: str | None = document.get("vo")
         self.sources: tuple[str, ...] = tuple(document.get("vo-from", ()))
@@ -87,10 +95,9 @@ class Conditions:
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         """Take the conditions from a rule's or a ban's document."""
-        unknown = set(document) - set(_COMPILED) - _NO_CONDITIONS
-        if unknown:
+        if not _KNOWN.issuperset(document):
             # A condition that this version does not know would make the rule wider than it was meant.
-            raise ValueError(f"unknown condition {sorted(unknown)}")
+            raise ValueError(f"unknown condition {sorted(set(document) - _KNOWN)}")
         # Only an account can use what is captured.
         capture = "account" in document
         self.vo = tuple(vo.lower() for vo in document["vo"]) if "vo" in document else None
@@ -147,43 +154,99 @@ class Ban:
 
 
 class Policy:
-    """All that the site decides, bans apart."""
+    """All that the site decides, bans apart: a decision reads of it the pieces that its token asks for (pieces.py)."""
 
-    __slots__ = ("_named", "digest", "issuers", "pools", "rules", "site", "vo_owners")
+    __slots__ = ("_aspects", "_find", "_issuers", "_pools", "_rules", "digest", "site")
 
-    def __init__(self, document: Mapping[str, Any], digest: str) -> None:
-        """Take the document of a policy, and its digest."""
+    def __init__(self, find: Callable[[str], Any], digest: str) -> None:
+        """Take what finds a piece of the policy by its key, or None where there is none, and the policy's digest."""
+        self._find = find
         self.digest = digest
-        self.site = Site(document["site"])
-        self.issuers = {url: Issuer(declared, self.site) for url, declared in document["issuers"].items()}
-        self.rules = [Rule(rule) for rule in document["rules"]]
-        self.pools = {name: Pool(pool["accounts"]) for name, pool in document["pools"].items()}
-        self.vo_owners: dict[str, set[str]] = {}
-        for url, issuer in self.issuers.items():
-            for vo in issuer.declared_vos():
-                self.vo_owners.setdefault(vo, set()).add(url)
-        for vo in document.get("reserved-vos", ()):
-            # No issuer has this name: the VO's own is distrusted, and nobody else may speak for it.
-            self.vo_owners.setdefault(vo.lower(), set()).add("")
-        self._named = {*self.site.rename, *self.site.rename.values()}
-        for rule in self.rules:
-            self._named.update(self.accounts_of(rule))
+        self.site = Site(find("site"))
+        self._issuers: dict[str, Issuer | None] = {}
+        self._aspects: dict[str, list[tuple[str, str]]] = {}
+        self._rules: dict[int, Rule] = {}
+        self._pools: list[Pool] | None = None
 
-    def accounts_of(self, rule: Rule) -> list[str]:
-        """Return the accounts that a rule names, before they are renamed; none that depend on a token's own words."""
-        return rule.named_accounts(self._spelled_vos(rule))
+    def issuer(self, url: str) -> Issuer | None:
+        """Return what is declared of an issuer, or None if nothing is."""
+        if url not in self._issuers:
+            declared = self._find(f"issuer\t{url}")
+            _make_room(self._issuers)
+            self._issuers[url] = None if declared is None else Issuer(declared, self.site)
+        return self._issuers[url]
 
-    def _spelled_vos(self, rule: Rule) -> Iterable[str]:
-        """Return the VOs that the policy itself spells out for a rule: the rule's, or else those of its issuers."""
-        if rule.conditions.vo is not None:
-            return rule.conditions.vo
-        urls = dict(rule.conditions.asked).get("issuer", self.issuers)
-        asked = [self.issuers[url] for url in urls if url in self.issuers]
-        return {vo for issuer in asked if not issuer.names_vos_freely for vo in issuer.declared_vos()}
+    def owners(self, vo: str) -> list[str]:
+        """Return the issuers that are declared for a VO, given in lower case; "" stands for one that is distrusted."""
+        return self._find(f"owners\t{vo}") or []
+
+    def candidates(self, url: str, vos: Iterable[str], view: View) -> Iterator[Rule]:
+        """Yield, in order, the rules that may match this view of a token of the issuer `url` for one of these VOs.
+
+        No other rule can match. Of a long list in a rule they hold the values that matter here.
+        """
+        found: dict[int, list[str]] = {}
+        self._look_up(f"issuer\t{url}", view, found)
+        for vo in vos:
+            self._look_up(f"vo\t{vo}", view, found)
+        for number in sorted(found):
+            yield self._rule(number, found[number])
+
+    def rules(self) -> Iterator[Rule]:
+        """Yield all rules, in order, each with all that it lists."""
+        number = 0
+        while self._find(f"rule\t{number}") is not None:
+            yield self._rule(number, self._find(f"list\t{number}"))
+            number += 1
 
     def names(self, account: str) -> bool:
         """Tell whether a rule, a rename or a pool names this account: then no capture may give it."""
-        return account in self._named or any(pool.holds(account) for pool in self.pools.values())
+        if self._pools is None:
+            self._pools = [Pool(pool["accounts"]) for pool in (self._find("pools") or {}).values()]
+        return self._find(f"named\t{account}") is not None or any(pool.holds(account) for pool in self._pools)
+
+    def _look_up(self, owner: str, view: View, found: dict[int, list[str]]) -> None:
+        """Look up the rules that name an issuer, or else a VO, by what they ask of a token."""
+        aspects = self._aspects.get(owner)
+        if aspects is None:
+            _make_room(self._aspects)
+            aspects = [(aspect, f"{owner}\t{aspect}\t") for aspect in self._find(f"asked\t{owner}") or ()]
+            self._aspects[owner] = aspects
+        for aspect, place in aspects:
+            for anchor in view.anchors(aspect):
+                for entry in self._find(place + anchor) or ():
+                    if isinstance(entry, int):
+                        found[entry] = []
+                    else:
+                        found.setdefault(entry[0], []).append(entry[1])
+
+    def _rule(self, number: int, listed: list[str] | None) -> Rule:
+        """Return a rule; `listed` are the values to put where its document leaves a list out."""
+        rule = self._rules.get(number)
+        if rule is not None:
+            return rule
+        document = self._find(f"rule\t{number}")
+        if listed:
+            return Rule(with_list(document, listed))
+        _make_room(self._rules)
+        rule = self._rules[number] = Rule(document)
+        return rule
+
+
+def with_list(document: Mapping[str, Any], listed: list[str]) -> dict[str, Any]:
+    """Return a rule's document with values where it leaves a list out; `listed` of the document says where that is."""
+    whole = dict(document)
+    key: str = whole.pop("listed")
+    if key.startswith(CLAIM):
+        whole["claim"] = {**whole.get("claim", {}), key[len(CLAIM) :]: listed}
+    else:
+        whole[key] = listed
+    return whole
+
+
+def _make_room(kept: dict[Any, Any]) -> None:
+    if len(kept) >= _KEPT:
+        kept.clear()
 
 
 class Bans:
@@ -220,7 +283,6 @@ def _groups(texts: Iterable[str], _capture: object) -> tuple[GroupPattern, ...]:
     return tuple(GroupPattern(text) for text in texts)
 
 
-_NO_CONDITIONS = {"vo", "claim", "name", "source", "account", "pool", "deny", "reason", "until"}
 _COMPILED: dict[str, Callable[[list[str], bool], object]] = {
     "issuer": _literals,
     "subject": _patterns,
@@ -231,3 +293,4 @@ _COMPILED: dict[str, Callable[[list[str], bool], object]] = {
     "jti": _literals,
     "client": _literals,
 }
+_KNOWN = frozenset({*_COMPILED, "vo", "claim", "name", "source", "account", "pool", "deny", "reason", "until"})

@@ -20,7 +20,7 @@ class PatternError(ValueError):
 class Pattern:
     """One pattern, and the names it captures."""
 
-    __slots__ = ("_below", "_parts", "captures", "text")
+    __slots__ = ("_below", "_literal", "_parts", "captures", "text")
 
     def __init__(self, text: str, *, below: bool = False, capture: bool = False) -> None:
         """Take a pattern apart; `below` allows `/**` at the end, `capture` allows `<name>`.
@@ -28,6 +28,12 @@ class Pattern:
         Raises PatternError.
         """
         self.text = text
+        self._parts: tuple[str | tuple[str, str, str], ...] = ()
+        self._below = False
+        self.captures: tuple[str, ...] = ()
+        self._literal = "*" not in text and "<" not in text
+        if self._literal:
+            return
         self._below = below and text.endswith(EVERYTHING_BELOW)
         stem = text[: -len(EVERYTHING_BELOW)] if self._below else text
         if "**" in stem:
@@ -41,8 +47,25 @@ class Pattern:
         if len(set(self.captures)) != len(self.captures):
             raise PatternError(f"{text!a} captures the same name twice")
 
+    @property
+    def anchor(self) -> tuple[str, bool] | None:
+        """What every value that fits begins with, up to a slash or its end, and whether that is all of it.
+
+        None if already the first part may be several things.
+        """
+        if self._literal:
+            return self.text, True
+        literal: list[str] = []
+        for part in self._parts:
+            if not isinstance(part, str):
+                break
+            literal.append(part)
+        return ("/".join(literal), False) if literal else None
+
     def match(self, value: str, captured: dict[str, str] | None = None) -> bool:
         """Tell whether the value fits, and put what `<name>` stands for into `captured`."""
+        if self._literal:
+            return value == self.text
         parts = value.split("/")
         if len(parts) < len(self._parts) or (len(parts) > len(self._parts) and not self._below):
             return False
@@ -97,6 +120,11 @@ class GroupPattern:
             raise PatternError(f"{text!a}: one `/Role=NAME` at the end, or none")
         if stem and not all(stem.split("/")[1:]):
             raise PatternError(f"{text!a} has an empty part, which no membership has")
+
+    @property
+    def anchor(self) -> tuple[str, bool] | None:
+        """What every group that fits begins with, as of a `Pattern`; the role is not looked at."""
+        return self._group.anchor
 
     def match(self, membership: Membership) -> bool:
         """Tell whether a membership fits."""

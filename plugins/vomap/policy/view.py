@@ -6,13 +6,17 @@ from vomap.claims.scopes import is_safe, storage_root
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
     from vomap.claims.claims import Claims
     from vomap.claims.memberships import Membership
     from vomap.policy.model import Conditions
     from vomap.policy.patterns import GroupPattern, Pattern
+
+# An aspect is a condition's key, `claim NAME` among them; with this mark before it, for patterns that begin literally.
+BELOW = "^"
+EVERY_TOKEN = "*"  # noqa: S105 - no secret, but the aspect of what must be tried with every token
 
 
 class View:
@@ -32,12 +36,36 @@ class View:
         A scope with `..` in its path is not in it: bans see the whole token, but rules believe no such scope.
         """
         memberships = [membership for membership in self.memberships if is_seen(membership.root)]
-        roots = ((scope, storage_root(scope)) for scope in self.scopes)
-        return View(
-            self.claims,
-            memberships,
-            [scope for scope, root in roots if is_safe(scope) and (root is None or is_seen(root))],
-        )
+        scopes = []
+        for scope in self.scopes:
+            if "/" in scope:
+                root = storage_root(scope)
+                if not is_safe(scope) or (root is not None and not is_seen(root)):
+                    continue
+            scopes.append(scope)
+        return View(self.claims, memberships, scopes)
+
+    def anchors(self, aspect: str) -> Iterable[str]:
+        """Return where rules of an aspect may be anchored that match this: at a value, or at what a value begins with.
+
+        `subject` of `/x/y` gives `/x/y`; `^subject`, for patterns such as `/x/*`, gives what stands before each of its
+        slashes, and the whole.
+        """
+        if aspect == EVERY_TOKEN:
+            return ("",)
+        if aspect[0] == BELOW:
+            return _beginnings(self._values(aspect[1:]))
+        return self._values(aspect)
+
+    def _values(self, key: str) -> Iterable[str]:
+        if key == "subject":
+            return _text_of(self.claims, "sub")
+        if key in ("group", "first-group"):
+            # Which group is the first, only the part that a rule sees can tell.
+            return {membership.group: None for membership in self.memberships}
+        if key == "scope":
+            return self.scopes
+        return self.claims.values(key.partition(" ")[2])
 
 
 def unmet(conditions: Conditions, view: View, captured: dict[str, str]) -> str | None:
@@ -51,17 +79,36 @@ def unmet(conditions: Conditions, view: View, captured: dict[str, str]) -> str |
     return None
 
 
-def _any_match(patterns: Sequence[Pattern], values: Sequence[str], captured: dict[str, str]) -> bool:
-    return any(pattern.match(value, captured) for value in values for pattern in patterns)
+def _beginnings(values: Iterable[str]) -> Iterable[str]:
+    found: dict[str, None] = {}
+    for value in values:
+        at = value.find("/")
+        while at >= 0:
+            found[value[:at]] = None
+            at = value.find("/", at + 1)
+        found[value] = None
+    return found
+
+
+def _any_match(patterns: Sequence[Pattern], values: Iterable[str], captured: dict[str, str]) -> bool:
+    for value in values:
+        for pattern in patterns:
+            if pattern.match(value, captured):
+                return True
+    return False
 
 
 def _any_group(patterns: Sequence[GroupPattern], memberships: Sequence[Membership]) -> bool:
-    return any(pattern.match(membership) for membership in memberships for pattern in patterns)
+    for membership in memberships:
+        for pattern in patterns:
+            if pattern.match(membership):
+                return True
+    return False
 
 
-def _text_of(claims: Claims, *names: str) -> list[str]:
-    texts = (claims.text(name) for name in names)
-    return [text for text in texts if text is not None]
+def _text_of(claims: Claims, name: str) -> tuple[str, ...]:
+    text = claims.text(name)
+    return () if text is None else (text,)
 
 
 def _claim_holds(wanted: tuple[str, Sequence[Pattern]], view: View, captured: dict[str, str]) -> bool:
@@ -73,14 +120,18 @@ def _claim_holds(wanted: tuple[str, Sequence[Pattern]], view: View, captured: di
     return _any_match(patterns, values, captured)
 
 
+def _client_holds(wanted: frozenset[str], view: View, _captured: dict[str, str]) -> bool:
+    return view.claims.text("client_id") in wanted or view.claims.text("azp") in wanted
+
+
 _HOLDS: dict[str, Callable[[Any, View, dict[str, str]], bool]] = {
-    "issuer": lambda wanted, view, _: not wanted.isdisjoint(_text_of(view.claims, "iss")),
+    "issuer": lambda wanted, view, _: view.claims.text("iss") in wanted,
     "subject": lambda wanted, view, captured: _any_match(wanted, _text_of(view.claims, "sub"), captured),
     "group": lambda wanted, view, _: _any_group(wanted, view.memberships),
     "first-group": lambda wanted, view, _: _any_group(wanted, view.memberships[:1]),
     "scope": lambda wanted, view, captured: _any_match(wanted, view.scopes, captured),
     "claim": _claim_holds,
     "audience": lambda wanted, view, _: not wanted.isdisjoint(view.claims.values("aud")),
-    "jti": lambda wanted, view, _: not wanted.isdisjoint(_text_of(view.claims, "jti")),
-    "client": lambda wanted, view, _: not wanted.isdisjoint(_text_of(view.claims, "client_id", "azp")),
+    "jti": lambda wanted, view, _: view.claims.text("jti") in wanted,
+    "client": _client_holds,
 }

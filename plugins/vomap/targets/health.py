@@ -7,15 +7,17 @@ import os
 import pwd
 import re
 import subprocess
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from vomap.accounts.names import NameServiceError, find_uid
-from vomap.built.store import Built, read_built
+from vomap.built.documents import Built, read_built
 from vomap.errors import Error
 from vomap.mapfile.compose import read_sources
-from vomap.policy.model import Policy, Rule
+from vomap.policy.model import Site
+from vomap.policy.pieces import Declared
 from vomap.targets.arc import FRAGMENT_FILE
 from vomap.targets.ces import DEFAULTS_FILE, ArcCe, Ce, HtcondorCe
 from vomap.targets.htcondor import MAP_FILE, SETTINGS_FILE
@@ -134,15 +136,16 @@ def callout_line(ce: Ce, policy_file: str, bans_file: str, callouts: Path) -> Li
     return Line(GREEN, name, f"answers as {as_user}")
 
 
-def accounts_line(policy: Policy) -> Line:
-    """Look whether the accounts exist that rules name, and are such as the site demands."""
+def accounts_line(document: Mapping[str, Any]) -> Line:
+    """Look whether the accounts exist that a policy's rules name, and are such as the site demands."""
+    declared, site = Declared(document), Site(document["site"])
     wanted = {
-        policy.site.rename.get(name, name)
-        for rule in policy.rules
-        if _may_be_served(policy, rule)
-        for name in policy.accounts_of(rule)
+        site.rename.get(name, name)
+        for rule in document["rules"]
+        if _may_be_served(site, declared, rule)
+        for name in declared.accounts_of(rule)
     }
-    limits = policy.site.accounts
+    limits = site.accounts
     missing, low = [], []
     try:
         for account in sorted(wanted):
@@ -160,16 +163,16 @@ def accounts_line(policy: Policy) -> Line:
     return Line(GREEN, "accounts", f"all {len(wanted)} that rules name are there")
 
 
-def _may_be_served(policy: Policy, rule: Rule) -> bool:
+def _may_be_served(site: Site, declared: Declared, rule: Mapping[str, Any]) -> bool:
     """Tell whether the site serves any VO that a rule may be about."""
-    if policy.site.serve is None:
+    if site.serve is None:
         return True
-    asked = dict(rule.conditions.asked).get("issuer", ())
-    issuers = [policy.issuers[url] for url in asked if url in policy.issuers]
-    if rule.conditions.vo is None and any(issuer.sources and issuer.vos is None for issuer in issuers):
+    issuers = [declared.issuers[url] for url in rule.get("issuer", ()) if url in declared.issuers]
+    if "vo" in rule:
+        return not site.serve.isdisjoint(vo.lower() for vo in rule["vo"])
+    if any(issuer.names_vos_freely for issuer in issuers):
         return True
-    vos = set(rule.conditions.vo or ()).union(*(issuer.declared_vos() for issuer in issuers))
-    return not policy.site.serve.isdisjoint(rule.conditions.vo or vos)
+    return not site.serve.isdisjoint(vo for issuer in issuers for vo in issuer.declared_vos())
 
 
 def issuer_lines(issuers: Iterable[str]) -> Iterator[Line]:

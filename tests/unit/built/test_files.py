@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import posix
+import resource
+import signal
 import stat
 from pathlib import Path
 
 import pytest
 
 from vomap.built import files
-from vomap.built.files import FileError, read_trusted, replace_file
+from vomap.built.files import FileError, read_trusted
+from vomap.built.replace import replace_file
 
 ROOT = os.geteuid() == 0
 SOMEBODY = 12345
@@ -68,9 +72,9 @@ def test_a_link_is_replaced(folder: Path) -> None:
     assert not (folder / "f").is_symlink()
 
 
-@pytest.mark.parametrize("broken", ["write", "fchmod", "fsync", "rename"])
+@pytest.mark.parametrize("broken", ["fdopen", "fchmod", "fsync", "rename"])
 def test_a_failure_changes_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
-    """A full disk or a refused rename leaves the old file, and nothing beside it."""
+    """A refused open or rename leaves the old file, and nothing beside it."""
     path = folder / "f"
     path.write_bytes(b"old")
 
@@ -85,12 +89,28 @@ def test_a_failure_changes_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch
     assert _names(folder) == ["f"]
 
 
-def test_a_write_in_pieces(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A write that takes only a part is gone on with."""
-    write = os.write
-    monkeypatch.setattr(os, "write", lambda descriptor, content: write(descriptor, bytes(content)[:2]))
-    replace_file(str(folder / "f"), b"content")
-    assert (folder / "f").read_bytes() == b"content"
+def test_a_full_disk(folder: Path) -> None:
+    """A disk that is full in the middle of the content leaves the old file, and nothing beside it."""
+    path = folder / "f"
+    path.write_bytes(b"old")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # Past the limit a write fails as on a full disk, once the signal that comes with it is ignored.
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(FileError, match=r"f: cannot be written: "):
+            replace_file(str(path), [b"new" * 10_000] * 100)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    assert path.read_bytes() == b"old"
+    assert _names(folder) == ["f"]
+
+
+def test_content_in_parts(folder: Path) -> None:
+    """A large file comes in parts, which need not be in memory together."""
+    replace_file(str(folder / "f"), (b"%d " % number for number in range(3)))
+    assert (folder / "f").read_bytes() == b"0 1 2 "
 
 
 @pytest.mark.parametrize("path", ["none/f", "file/f", "."])
@@ -116,7 +136,7 @@ def test_a_file_that_shrinks(folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
     (folder / "f").write_bytes(b"content")
     (folder / "f").chmod(0o644)
     pieces = iter([b"con", b"te", b""])
-    monkeypatch.setattr(os, "read", lambda *_: next(pieces))
+    monkeypatch.setattr(posix, "read", lambda *_: next(pieces))
     assert read_trusted(str(folder / "f")) == b"conte"
 
 
@@ -128,7 +148,7 @@ def test_a_read_that_fails(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     def fail(*_: object) -> None:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(os, "read", fail)
+    monkeypatch.setattr(posix, "read", fail)
     with pytest.raises(FileError, match=r"f: Input/output error"):
         read_trusted(str(folder / "f"))
 
@@ -190,7 +210,7 @@ def test_somebody_elses_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
     if ROOT:
         os.chown(folder / "f", SOMEBODY, -1)
     else:
-        monkeypatch.setattr(os, "geteuid", lambda: SOMEBODY)
+        monkeypatch.setattr(posix, "geteuid", lambda: SOMEBODY)
     with pytest.raises(FileError, match="must belong to root or to us"):
         read_trusted(str(folder / "f"))
 
@@ -217,7 +237,7 @@ def test_a_folder_that_was_given_away(folder: Path) -> None:
 def test_our_own_files_are_read_by_us(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another user than root and us does not trust our files."""
     replace_file(str(folder / "f"), b"content")
-    monkeypatch.setattr(os, "geteuid", lambda: SOMEBODY)
+    monkeypatch.setattr(posix, "geteuid", lambda: SOMEBODY)
     if ROOT:
         assert read_trusted(str(folder / "f")) == b"content"
     else:

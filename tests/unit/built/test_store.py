@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from binascii import crc32
 from collections.abc import Callable
 from pathlib import Path
@@ -10,16 +11,19 @@ from typing import Any
 
 import pytest
 
-from unit.policy.composed import bans_document, policy_document
-from vomap.built import store
+from unit.policy.composed import bans_document, policy_document, policy_of
+from vomap.built import documents, store
+from vomap.built.documents import document_digest
 from vomap.built.files import FileError
 from vomap.built.store import (
     BuiltError,
     bans_beside,
-    document_digest,
     read_bans,
     read_policy,
 )
+from vomap.claims.claims import read_claims
+from vomap.policy.decide import decide
+from vomap.policy.model import NO_BANS, Policy
 
 SMALL = """\
 mapfile: 1
@@ -36,7 +40,7 @@ BANS = "mapfile: 1\nbans:\n  - {vo: V, reason: é}\n"
 def built(tmp_path: Path) -> Path:
     """Return a small built policy."""
     path = tmp_path / "policy"
-    store.write_built(
+    documents.write_built(
         str(path), store.POLICY, policy_document(SMALL), sources={"/m/1.yaml": "00"}, built="2026-11-22T12:00:00Z"
     )
     path.chmod(0o644)
@@ -46,44 +50,84 @@ def built(tmp_path: Path) -> Path:
 def test_a_policy_is_read_as_it_was_written(built: Path) -> None:
     """The document, its digest, its sources and its time come back."""
     document = policy_document(SMALL)
-    read = store.read_built(str(built), store.POLICY)
+    read = documents.read_built(str(built), store.POLICY)
     assert (read.document, read.digest) == (document, document_digest(document))
     assert (read.built, read.sources) == ("2026-11-22T12:00:00Z", {"/m/1.yaml": "00"})
     policy = read_policy(str(built))
     assert policy.digest == document_digest(document)
-    assert [rule.name for rule in policy.rules] == ["r"]
+    assert [rule.name for rule in policy.rules()] == ["r"]
 
 
 def test_bans_are_read_as_they_were_written(tmp_path: Path) -> None:
     """So are bans; none are an empty file of bans, not a missing one."""
     path = str(tmp_path / "bans")
-    digest = store.write_built(path, store.BANS, bans_document(BANS), sources={}, built="now")
+    digest = documents.write_built(path, store.BANS, bans_document(BANS), sources={}, built="now")
     bans = read_bans(path)
     assert (bans.digest, [ban.reason for ban in bans.bans]) == (digest, ["é"])
-    store.write_built(path, store.BANS, bans_document(None), sources={}, built="now")
+    documents.write_built(path, store.BANS, bans_document(None), sources={}, built="now")
     assert read_bans(path).bans == []
 
 
 def test_the_other_kind(built: Path, tmp_path: Path) -> None:
     """A policy is no bans, and bans are no policy."""
     bans = tmp_path / "bans"
-    store.write_built(str(bans), store.BANS, bans_document(BANS), sources={}, built="now")
+    documents.write_built(str(bans), store.BANS, bans_document(BANS), sources={}, built="now")
     with pytest.raises(BuiltError, match="is not a vomap-bans file"):
         read_bans(str(built))
     with pytest.raises(BuiltError, match="is not a vomap-policy file"):
         read_policy(str(bans))
 
 
-@pytest.mark.parametrize("version", [b"0", b"2", b"10", b"", b"x"])
+@pytest.mark.parametrize("version", [b"0", b"3", b"10", b"", b"x"])
 def test_another_format(built: Path, version: bytes) -> None:
     """A format that this version does not read is told as such."""
-    built.write_bytes(built.read_bytes().replace(b"vomap-policy 1 ", b"vomap-policy %s " % version, 1))
+    built.write_bytes(built.read_bytes().replace(b"vomap-policy 2 ", b"vomap-policy %s " % version, 1))
     with pytest.raises(BuiltError, match="has a format"):
         read_policy(str(built))
 
 
+def _in_the_format_before(path: Path, kind: bytes, document: dict[str, Any]) -> str:
+    """Write a file as the version before did: a line, and one JSON document."""
+    members = {"built": "then", "digest": "d", "document": document, "sources": {"/m": "00"}}
+    return _sealed(path, kind, json.dumps(members).encode(), version=1)
+
+
+def test_the_format_before(tmp_path: Path) -> None:
+    """A policy and bans that the version before built are read until they are built anew: an update refuses nobody."""
+    policy = _in_the_format_before(tmp_path / "policy", b"vomap-policy", policy_document(SMALL))
+    bans = _in_the_format_before(tmp_path / "bans", b"vomap-bans", bans_document(BANS))
+    assert _answers(read_policy(policy)) == _answers(policy_of(SMALL))
+    assert [ban.reason for ban in read_bans(bans).bans] == ["é"]
+    read = documents.read_built(policy, store.POLICY)
+    assert (read.document, read.digest, read.built) == (policy_document(SMALL), "d", "then")
+    assert (read.sources, documents.read_built(bans, store.BANS).sources) == ({"/m": "00"}, {"/m": "00"})
+
+
+def test_damage_in_the_format_before(tmp_path: Path) -> None:
+    """It is refused there as well."""
+    path = tmp_path / "policy"
+    _in_the_format_before(path, b"vomap-policy", policy_document(SMALL))
+    content = path.read_bytes()
+    for at in range(len(content)):
+        path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+        with pytest.raises(BuiltError):
+            read_policy(str(path))
+
+
 @pytest.mark.parametrize(
-    "content", [b"", b"\n", b"\0" * 100, b"vomap-policy", b"vomap-policy 1", b"{}", b"a b c d\n{}"]
+    "content",
+    [
+        b"",
+        b"\n",
+        b"\0" * 100,
+        b"vomap-policy",
+        b"vomap-policy 1",
+        b"vomap-policy 2",
+        b"vomap-policy 2 0 x\n",
+        b"vomap-policy 2 0 -5\n",
+        b"{}",
+        b"a b c d\n{}",
+    ],
 )
 def test_another_file(built: Path, content: bytes) -> None:
     """What is no built file at all is refused."""
@@ -105,16 +149,85 @@ def test_every_truncation(built: Path) -> None:
             read_policy(str(built))
 
 
-def test_every_flipped_byte(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file with any one byte changed, in any of its bits, is refused."""
+def _answers(policy: Policy) -> list[tuple[str, str | None, str]]:
+    """Return what a policy answers to some tokens."""
+    tokens = [{"iss": "https://i/", "sub": "s", "aud": "x", "scope": "compute.create"}, {"iss": "https://other/"}]
+    decisions = [decide(policy, NO_BANS, read_claims(token), 0) for token in tokens]
+    return [(decision.outcome, decision.account, decision.reason) for decision in decisions]
+
+
+def test_every_flipped_byte(built: Path) -> None:
+    """With any one byte changed, in any of its bits, a policy answers as it was built, or it is refused.
+
+    Whoever reads the whole of it refuses it at any rate.
+    """
     content = built.read_bytes()
-    damaged = b""
-    monkeypatch.setattr(store, "read_trusted", lambda _: damaged)
+    answers, refused = _answers(read_policy(str(built))), 0
     for at, byte in enumerate(content):
         for change in (*(1 << bit for bit in range(8)), 0xFF):
-            damaged = content[:at] + bytes([byte ^ change]) + content[at + 1 :]
+            built.write_bytes(content[:at] + bytes([byte ^ change]) + content[at + 1 :])
             with pytest.raises(BuiltError):
-                read_policy("policy")
+                documents.read_built(str(built), store.POLICY)
+            try:
+                assert _answers(read_policy(str(built))) == answers
+            except BuiltError:
+                refused += 1
+    assert refused > len(content)
+
+
+def test_every_flipped_byte_of_bans(tmp_path: Path) -> None:
+    """Of bans every token reads all: no changed byte is passed over."""
+    path = tmp_path / "bans"
+    documents.write_built(str(path), store.BANS, bans_document(BANS), sources={"/b": "00"}, built="now")
+    content = path.read_bytes()
+    for at, byte in enumerate(content):
+        for change in (*(1 << bit for bit in range(8)), 0xFF):
+            path.write_bytes(content[:at] + bytes([byte ^ change]) + content[at + 1 :])
+            with pytest.raises(BuiltError):
+                read_bans(str(path))
+
+
+def test_a_bucket_in_the_place_of_another(built: Path) -> None:
+    """Buckets that changed places are damage, though each is whole."""
+    content = built.read_bytes()
+    head = json.loads(content.split(b"\n", 1)[1][: int(content.split(b" ", 3)[3].split(b"\n")[0])])
+    index = len(content) - head["rest"]
+    ends = [int.from_bytes(content[index + 8 * at : index + 8 * at + 8], "big") for at in range(head["buckets"] + 1)]
+    swapped = b"".join(end.to_bytes(8, "big") for end in [ends[0], ends[0] + ends[2] - ends[1], ends[2]])
+    buckets = content[ends[1] : ends[2]] + content[ends[0] : ends[1]]
+    built.write_bytes(content[:index] + swapped + buckets)
+    assert head["buckets"] == 2
+    with pytest.raises(BuiltError, match="damaged"):
+        documents.read_built(str(built), store.POLICY)
+
+
+def test_a_policy_that_is_large(tmp_path: Path) -> None:
+    """A head of more than one read, more buckets than are kept, and a document that comes back as it was."""
+    document = policy_document(SMALL)
+    document["site"]["serve"] = [f"V{number}" for number in range(1000)]
+    rule = document["rules"][0]
+    document["rules"] = [{**rule, "name": f"r{at}", "subject": [f"s{at}"], "account": f"a{at}"} for at in range(12_000)]
+    path = str(tmp_path / "policy")
+    documents.write_built(path, store.POLICY, document, sources={}, built="now")
+    assert documents.read_built(path, store.POLICY).document == document
+    policy = read_policy(path)
+    document["site"]["serve"] = None
+    documents.write_built(path, store.POLICY, document, sources={}, built="now")
+    assert [rule.name for rule in policy.rules()] == [rule["name"] for rule in document["rules"]]
+    token = {"iss": "https://i/", "sub": "s11999", "scope": "compute.create"}
+    assert decide(read_policy(path), NO_BANS, read_claims(token), 0).account == "a11999"
+
+
+def test_a_disk_that_fails(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A policy that cannot be read any more is damage, not a policy without this rule."""
+
+    def fail(*_: object) -> bytes:
+        raise OSError(5, "Input/output error")
+
+    policy = read_policy(str(built))
+    monkeypatch.setattr(store, "pread", fail)
+    with pytest.raises(BuiltError, match="damaged"):
+        _answers(policy)
 
 
 def test_a_file_that_others_can_write(built: Path) -> None:
@@ -124,12 +237,13 @@ def test_a_file_that_others_can_write(built: Path) -> None:
         read_policy(str(built))
 
 
-def _sealed(path: Path, kind: bytes, body: bytes) -> str:
-    path.write_bytes(b"%s 1 %08x %d\n" % (kind, crc32(body), len(body)) + body)
+def _sealed(path: Path, kind: bytes, body: bytes, version: int = 2) -> str:
+    path.write_bytes(b"%s %d %08x %d\n" % (kind, version, crc32(body), len(body)) + body)
     path.chmod(0o644)
     return str(path)
 
 
+@pytest.mark.parametrize("version", [1, 2])
 @pytest.mark.parametrize(
     "body",
     [
@@ -137,26 +251,27 @@ def _sealed(path: Path, kind: bytes, body: bytes) -> str:
         b"[]",
         b"null",
         b"{",
+        b"{} ",
         b"\xff",
         b"{}",
         b'{"digest": "", "document": null}',
-        b'{"digest": "", "document": {}}',
-        b'{"digest": "", "document": {"site": [], "issuers": {}, "rules": [], "pools": {}}}',
+        b'{"digest": "", "built": "", "pieces": null, "buckets": 0, "rest": 0}',
+        b'{"digest": "", "built": "", "pieces": {}, "buckets": 0, "rest": 0}',
+        b'{"digest": "", "built": "", "pieces": {"site": {}, "bans": [1]}, "buckets": 0, "rest": 0}',
+        b'{"built": "", "sources": {}, "digest": "", "document": {"site": [], "issuers": {}, "rules": []}}',
         b'{"built": "", "sources": {}, "digest": "", "document": {}}',
         b'{"built": "", "sources": {}, "digest": "", "document": null}',
         b'{"built": "", "sources": {}, "digest": "", "document": {"bans": [{"source": "", "group": ["x"]}]}}',
-        b'{"digest": "", "document": {"bans": 1}}',
-        b'{"digest": "", "document": {"bans": [1]}}',
-        b'{"digest": "", "document": {"bans": [{"source": ""}]}}',
-        b'{"digest": "", "document": {"bans": [{"source": "", "reason": "", "group": ["x"]}]}}',
+        b'{"built": "", "sources": {}, "digest": "", "document": {"bans": 1}}',
+        b'{"built": "", "sources": {}, "digest": "", "document": {"bans": [{"source": ""}]}}',
     ],
 )
-def test_a_sealed_file_of_nonsense(tmp_path: Path, body: bytes) -> None:
+def test_a_sealed_file_of_nonsense(tmp_path: Path, body: bytes, version: int) -> None:
     """A checksum that fits makes no policy of what is none."""
     with pytest.raises(BuiltError):
-        read_policy(_sealed(tmp_path / "policy", b"vomap-policy", body))
+        read_policy(_sealed(tmp_path / "policy", b"vomap-policy", body, version))
     with pytest.raises(BuiltError):
-        read_bans(_sealed(tmp_path / "bans", b"vomap-bans", body))
+        read_bans(_sealed(tmp_path / "bans", b"vomap-bans", body, version))
 
 
 def test_the_digest_forgets_where_files_lie() -> None:

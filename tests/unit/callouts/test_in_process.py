@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import posix
 import pwd
 from types import SimpleNamespace
 from typing import Any
@@ -70,7 +70,7 @@ def _written(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, bytes]]:
         written.append((descriptor, content))
         return len(content)
 
-    monkeypatch.setattr(answer, "os", SimpleNamespace(write=write))
+    monkeypatch.setattr(answer, "posix", SimpleNamespace(write=write))
     return written
 
 
@@ -95,7 +95,7 @@ def test_a_refusal_prints_nothing(monkeypatch: pytest.MonkeyPatch, outcome: str)
 
 def test_an_account_that_is_written_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
     """Half a name may be another account's."""
-    monkeypatch.setattr(answer, "os", SimpleNamespace(write=lambda _, content: len(content) - 1))
+    monkeypatch.setattr(answer, "posix", SimpleNamespace(write=lambda _, content: len(content) - 1))
     with pytest.raises(OSError, match="only a part"):
         give(HTCONDOR, _decision())
 
@@ -117,7 +117,7 @@ def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
     def write(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(answer, "os", SimpleNamespace(write=write))
+    monkeypatch.setattr(answer, "posix", SimpleNamespace(write=write))
     say(HTCONDOR, "why")
     assert give(HTCONDOR, Decision(None, None).settle(DENIED, "ban: x")) == 2
 
@@ -131,7 +131,7 @@ def test_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
             if descriptor == closed:
                 raise OSError(9, "Bad file descriptor")
 
-        monkeypatch.setattr(os, "fstat", fstat)
+        monkeypatch.setattr(posix, "fstat", fstat)
         with pytest.raises(InputError, match=f"standard {name} is closed"):
             require_descriptors()
         monkeypatch.undo()
@@ -146,7 +146,7 @@ def _pieces(monkeypatch: pytest.MonkeyPatch, *pieces: bytes | OSError) -> None:
             raise piece
         return piece
 
-    monkeypatch.setattr(limits, "os", SimpleNamespace(read=read))
+    monkeypatch.setattr(limits, "posix", SimpleNamespace(read=read))
 
 
 def test_input(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,9 +175,9 @@ def _users(monkeypatch: pytest.MonkeyPatch, uid: int, user: object) -> list[tupl
         return user
 
     monkeypatch.setattr(pwd, "getpwnam", getpwnam)
-    monkeypatch.setattr(os, "geteuid", lambda: uid)
+    monkeypatch.setattr(posix, "geteuid", lambda: uid)
     for name in ("setgroups", "setgid", "setuid"):
-        monkeypatch.setattr(os, name, lambda value, name=name: calls.append((name, value)))
+        monkeypatch.setattr(posix, name, lambda value, name=name: calls.append((name, value)))
     return calls
 
 

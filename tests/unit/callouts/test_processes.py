@@ -15,7 +15,7 @@ import pytest
 
 from ces import arc_environment, htcondor_payload
 from unit.policy.composed import bans_document, policy_document
-from vomap.built import store
+from vomap.built import documents, store
 
 ISSUER = "https://i.example/"
 POLICY = f"""\
@@ -51,8 +51,8 @@ class Site:
         self.work = folder / "work"
         self.work.mkdir()
         self.policy, self.bans = self.folder / "policy", self.folder / "policy.bans"
-        store.write_built(str(self.policy), store.POLICY, policy_document(POLICY), sources={}, built="now")
-        store.write_built(str(self.bans), store.BANS, bans_document(BANS), sources={}, built="now")
+        documents.write_built(str(self.policy), store.POLICY, policy_document(POLICY), sources={}, built="now")
+        documents.write_built(str(self.bans), store.BANS, bans_document(BANS), sources={}, built="now")
 
     def command(self, words: Sequence[str], *more: str) -> list[str]:
         """Return the command line of a callout."""

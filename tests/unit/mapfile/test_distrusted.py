@@ -6,7 +6,8 @@ from vomap.claims.claims import read_claims
 from vomap.mapfile.compose import Mapfile, compose
 from vomap.mapfile.findings import Findings
 from vomap.policy.decide import decide
-from vomap.policy.model import NO_BANS, Policy
+from vomap.policy.model import NO_BANS
+from vomap.policy.pieces import policy_of
 
 SITE = """\
 mapfile: 1
@@ -33,7 +34,7 @@ def _outcome(texts: list[str], group: str) -> str:
     token = {"iss": "https://proxy.example.org", "sub": "x", "aud": "ANY", "scope": "compute.create"}
     claims = read_claims({**token, "wlcg.groups": [group]})
     assert findings.errors == []
-    return decide(Policy(document, ""), NO_BANS, claims, 0).outcome
+    return decide(policy_of(document), NO_BANS, claims, 0).outcome
 
 
 def test_a_distrusted_issuers_vo_is_nobody_elses() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from vomap.mapfile.compose import Mapfile, compose, compose_bans
 from vomap.mapfile.findings import Findings
+from vomap.policy import pieces
 from vomap.policy.model import Bans, Policy
 
 
@@ -27,7 +28,7 @@ def bans_document(text: str | None) -> dict[str, Any]:
 
 def policy_of(*texts: str) -> Policy:
     """Compose mapfiles to a policy."""
-    return Policy(policy_document(*texts), "digest")
+    return pieces.policy_of(policy_document(*texts), "digest")
 
 
 def bans_of(text: str | None = None) -> Bans:

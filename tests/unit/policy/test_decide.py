@@ -284,5 +284,5 @@ def test_what_a_decision_tells() -> None:
 def test_a_failure_is_an_error() -> None:
     """What could not be decided has no account and says why."""
     decision = failed("token: why")
-    assert (decision.outcome, decision.reason, decision.account, decision.audience) == (ERROR, "token: why", None, [])
+    assert (decision.outcome, decision.reason, decision.account, decision.claims) == (ERROR, "token: why", None, None)
     assert set(OUTCOMES) == {MAPPED, DECLINED, DENIED, ERROR}

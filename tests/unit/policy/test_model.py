@@ -35,7 +35,10 @@ issuers:
 )
 def test_which_vo_a_name_means(issuer: str, name: str, vo: str | None) -> None:
     """An issuer without `vos` may not speak for a VO that another one is declared for."""
-    assert vo_of(policy_of(ISSUERS), issuer, name) == vo
+    policy = policy_of(ISSUERS)
+    declared = policy.issuer(issuer)
+    assert declared is not None
+    assert vo_of(policy, issuer, declared, name) == vo
 
 
 @pytest.mark.parametrize(

@@ -15,23 +15,21 @@ import requests
 
 from unit.policy.composed import policy_document
 from unit.targets.ce_system import CeSystem
-from vomap.built.store import Built
+from vomap.built.documents import Built
 from vomap.targets.ces import Ce, known_ces
 from vomap.targets.health import GREEN, RED, bypass_lines, callout_line, issuer_lines
 
 ISSUER = "https://chtc.cs.wisc.edu"
 POLICY = Built(
-    {
-        "document": policy_document(
-            "mapfile: 1\nsite: {audience: [ANY]}\nissuers:\n"
-            f"  {ISSUER}: {{vo: GLOW}}\n  {ISSUER}/icecube: {{vo: IceCube}}\n  https://gone/: none\n"
-        ),
-        "digest": "d" * 64,
-        "built": "",
-        "sources": {},
-    }
+    policy_document(
+        "mapfile: 1\nsite: {audience: [ANY]}\nissuers:\n"
+        f"  {ISSUER}: {{vo: GLOW}}\n  {ISSUER}/icecube: {{vo: IceCube}}\n  https://gone/: none\n"
+    ),
+    "d" * 64,
+    "",
+    {},
 )
-BANS = Built({"document": {"bans": []}, "digest": "", "built": "", "sources": {}})
+BANS = Built({"bans": []}, "", "", {})
 EARLY = "/etc/condor-ce/mapfiles.d/01-local.conf"
 
 
