@@ -18,7 +18,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "plugins"))
 
-from vomap.errors import Error
+from vomap import Error
 from vomap.sources.osg.files import FOLDER, SNAPSHOT, digest
 from vomap.sources.osg.problems import Problem, SourceError
 from vomap.sources.osg.provenance import UNKNOWN

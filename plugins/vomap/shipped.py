@@ -6,7 +6,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 
-from vomap.errors import Error
+from vomap import Error
 
 
 def shipped_file(folder: str, name: str) -> Path:

@@ -13,11 +13,10 @@ from typing import Any
 import jsonschema
 import pytest
 
-from vomap import __version__
+from vomap import Error, __version__
 from vomap.built.files import FileError
 from vomap.built.store import read_bans, read_policy
 from vomap.cli import run
-from vomap.errors import Error
 from vomap.shipped import shipped_file
 
 SITE = """\

@@ -25,12 +25,12 @@ from property.strategies import (
     written,
 )
 from unit.policy.composed import bans_document, bans_of, policy_document, policy_of
+from vomap import Error
 from vomap.built import documents, store
 from vomap.built.store import read_bans, read_policy
 from vomap.claims.claims import Claims, TokenRefused, read_claims
 from vomap.claims.environment import read_environment
 from vomap.claims.payload import read_payload
-from vomap.errors import Error
 from vomap.policy import pieces
 from vomap.policy.decide import decide
 from vomap.policy.decision import DECLINED, DENIED, ERROR, MAPPED, OUTCOMES, Decision, failed

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import pwd
 
-from vomap.errors import Error
+from vomap import Error
 from vomap.policy.decision import DENIED, ERROR, MAPPED
 
 TYPE_CHECKING = False
@@ -15,8 +14,6 @@ if TYPE_CHECKING:
     from vomap.policy.accounts import AccountLimits
     from vomap.policy.decision import Decision
 
-# What getpwnam_r may return for a name that nobody knows; glibc returns 0.
-_NOT_FOUND = (0, errno.ENOENT, errno.ESRCH)
 _LONGEST_ENTRY = 1 << 20
 
 
@@ -72,7 +69,10 @@ def find_entry(account: str) -> pwd.struct_passwd | None:
 def _raise_if_failing(account: str) -> None:
     """Ask once more, in a way that shows an error; only names that were not found get here."""
     import ctypes
+    import errno
 
+    # What getpwnam_r may return for a name that nobody knows; glibc returns 0.
+    not_found = (0, errno.ENOENT, errno.ESRCH)
     entry, result = ctypes.create_string_buffer(1024), ctypes.c_void_p()
     size = 4096
     while True:
@@ -83,5 +83,5 @@ def _raise_if_failing(account: str) -> None:
         if status != errno.ERANGE or size >= _LONGEST_ENTRY:
             break
         size *= 4
-    if status not in _NOT_FOUND:
+    if status not in not_found:
         raise NameServiceError(f"the name service fails for {account}: {errno.errorcode.get(status, status)}")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import posix
 
-from vomap.errors import Error
+from vomap import Error
 
 _OTHERS_MAY_WRITE = 0o022
 _STICKY = 0o1000

@@ -17,9 +17,9 @@ from __future__ import annotations
 from binascii import crc32
 from posix import close, pread
 
+from vomap import Error
 from vomap.built.files import open_trusted
 from vomap.claims.jsontext import parse_plain
-from vomap.errors import Error
 from vomap.policy.model import Bans, Policy
 
 TYPE_CHECKING = False

@@ -11,9 +11,7 @@ import sys
 
 from vomap.accounts.names import find_entry
 from vomap.callouts.answer import ARC_AUTHORIZE, ARC_MAP, DECLINE_CONTINUES, give
-from vomap.callouts.decided import decided
-from vomap.callouts.limits import bound_time, require_descriptors
-from vomap.callouts.options import OptionError, built_files, read_options
+from vomap.callouts.callout import OptionError, bound_time, built_files, decided, read_options, require_descriptors
 from vomap.claims.environment import read_environment
 from vomap.policy.decision import DENIED, MAPPED
 

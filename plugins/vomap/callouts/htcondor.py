@@ -8,9 +8,7 @@ from __future__ import annotations
 import sys
 
 from vomap.callouts.answer import HTCONDOR, give
-from vomap.callouts.decided import decided
-from vomap.callouts.limits import bound_time, read_input, require_descriptors
-from vomap.callouts.options import built_files, read_options
+from vomap.callouts.callout import bound_time, built_files, decided, read_input, read_options, require_descriptors
 from vomap.claims.payload import read_payload
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from vomap.errors import Error
+from vomap import Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 # The last second that a float still tells from the next one.
 _LATEST = 1 << 53
+GROUPS_CLAIM = "wlcg.groups"
 TIMES = ("exp", "iat", "nbf")
 # Claims that identify: a control character in them is no accident, and what follows it may be hidden from a log.
 IDENTIFYING = ("iss", "sub")
@@ -27,20 +28,24 @@ class Claims:
     """What a token says.
 
     `texts` holds the claims that are one string, `lists` those that are arrays (their strings only), `several` the
-    names of arrays with more than one member, even if only one of these says something, `times` the claims `exp`,
-    `iat` and `nbf` in seconds since 1970 (None: the claim is there, but is no number), and `passed_over` one sentence
+    names of arrays with more than one member, even if only one of these says something, and `passed_over` one sentence
     for each value that says nothing because of its type or its characters.
     """
 
-    __slots__ = ("lists", "passed_over", "several", "texts", "times")
+    __slots__ = ("_members", "lists", "passed_over", "several", "texts")
 
-    def __init__(self) -> None:
-        """Start with a token that says nothing."""
+    def __init__(self, members: Mapping[str, object]) -> None:
+        """Take the token's claims as JSON types; `read_claims` sorts them."""
+        self._members = members
         self.texts: dict[str, str] = {}
         self.lists: dict[str, tuple[str, ...]] = {}
         self.several: set[str] = set()
-        self.times: dict[str, float | None] = {}
         self.passed_over: list[str] = []
+
+    @property
+    def times(self) -> dict[str, float | None]:
+        """The claims `exp`, `iat` and `nbf` in seconds since 1970; None for one that is there, but is no number."""
+        return {name: _seconds(self._members[name]) for name in TIMES if name in self._members}
 
     def text(self, name: str) -> str | None:
         """Return the claim if it is one string; a list says nothing where one string is meant."""
@@ -58,15 +63,15 @@ def read_claims(members: Mapping[str, object]) -> Claims:
     `members` maps a claim's name to its value as JSON types.
     Raises TokenError for a control character in `iss` or `sub`.
     """
-    claims = Claims()
+    claims = Claims(members)
+    texts = claims.texts
     for name, value in members.items():
-        if name in TIMES:
-            claims.times[name] = _seconds(value)
         if isinstance(value, str):
-            _add_text(claims, name, value)
+            if value.isprintable():
+                texts[name] = value
+            else:
+                _add_text(claims, name, value)
         elif isinstance(value, list):
-            if len(value) > 1:
-                claims.several.add(name)
             _add_list(claims, name, value)
         elif name not in TIMES:
             claims.passed_over.append(f"claim {name!a}: {_kind(value)} says nothing")
@@ -89,10 +94,14 @@ def _add_text(claims: Claims, name: str, value: str) -> None:
         claims.passed_over.append(f"claim {name!a}: a value with a control character says nothing")
 
 
-def _add_list(claims: Claims, name: str, members: Iterable[object]) -> None:
+def _add_list(claims: Claims, name: str, members: list[object]) -> None:
+    if len(members) > 1:
+        claims.several.add(name)
     strings = []
     for member in members:
-        if not isinstance(member, str):
+        if isinstance(member, str) and member.isprintable():
+            strings.append(member)
+        elif not isinstance(member, str):
             claims.passed_over.append(f"claim {name!a}: {_kind(member)} in a list says nothing")
         elif not is_clean(member):
             claims.passed_over.append(f"claim {name!a}: a value with a control character says nothing")
@@ -103,7 +112,7 @@ def _add_list(claims: Claims, name: str, members: Iterable[object]) -> None:
 
 
 def _seconds(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
         return None
     # JSON has 1e999 and numbers of a thousand digits; neither is a time.
     return value if -_LATEST < value < _LATEST else None

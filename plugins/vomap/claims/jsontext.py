@@ -20,6 +20,8 @@ except ImportError:  # pragma: no cover - an interpreter without the C scanner
 
 _BLANKS = " \t\n\r"
 _LONGEST_INTEGER = 300
+# No number in so short a text has more digits than an interpreter converts by itself.
+_SHORT = 4300
 
 
 def _no_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -47,9 +49,12 @@ class _Strict:
     parse_constant = staticmethod(_no_constant)
 
 
-class _Plain(_Strict):
-    object_pairs_hook = None  # type: ignore[assignment]
+class _StrictAndShort(_Strict):
     parse_int = int  # type: ignore[assignment]
+
+
+class _Plain(_StrictAndShort):
+    object_pairs_hook = None  # type: ignore[assignment]
 
 
 def parse_json(text: str) -> object:
@@ -58,14 +63,14 @@ def parse_json(text: str) -> object:
     Raises ValueError for anything that is no JSON, for a key that occurs twice in one object, for NaN and
     Infinity, and for nesting deeper than the interpreter's stack.
     """
-    start = len(text) - len(text.lstrip(_BLANKS))
+    scan = _SCAN_SHORT if len(text) <= _SHORT else _SCAN_STRICT
     try:
-        value, end = _SCAN_STRICT(text, start)
+        value, end = scan(text, len(text) - len(text.lstrip(_BLANKS)))
     except StopIteration:
         raise ValueError("no JSON value where one is expected") from None
     except RecursionError:
         raise ValueError("nested too deep") from None
-    if text[end:].strip(_BLANKS):
+    if end != len(text) and text[end:].strip(_BLANKS):
         raise ValueError("text after the JSON value")
     return value
 
@@ -95,4 +100,4 @@ def _scanner(settings: Any) -> Callable[[str, int], tuple[object, int]]:
     ).raw_decode
 
 
-_SCAN_STRICT, _SCAN_PLAIN = _scanner(_Strict), _scanner(_Plain)
+_SCAN_STRICT, _SCAN_SHORT, _SCAN_PLAIN = _scanner(_Strict), _scanner(_StrictAndShort), _scanner(_Plain)

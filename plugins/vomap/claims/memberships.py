@@ -5,11 +5,12 @@ Sources: WLCG profile v1.3 (wlcg.groups), AARC-G002 and AARC-G069 (entitlements)
 
 from __future__ import annotations
 
+from vomap.claims.claims import GROUPS_CLAIM
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vomap.claims.claims import Claims
 
-GROUPS_CLAIM = "wlcg.groups"
 ENTITLEMENT_CLAIMS = ("entitlements", "eduperson_entitlement")
 
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")

@@ -18,7 +18,8 @@ COMPUTING = _ALL_OF_WRITE | {"compute.read", "condor:/READ", "condor:/WRITE"}
 
 def read_scopes(claims: Claims) -> list[str]:
     """Return the words of `scope`; only blanks part them, as on both CEs."""
-    return [word for word in (claims.text("scope") or "").split(" ") if word]
+    words = claims.texts.get("scope", "").split(" ")
+    return [word for word in words if word] if "" in words else words
 
 
 def may_compute(scopes: Iterable[str]) -> bool:

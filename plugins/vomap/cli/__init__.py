@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from types import ModuleType
 
-from vomap import __version__
+from vomap import Error, __version__
 from vomap.cli.exits import FAILED, USAGE, YES
-from vomap.errors import Error
 
 VERBS = ("init", "generate", "check", "test", "build", "explain", "ban", "render", "status")
 _EXIT_CODES = "exit codes: 0 yes, 1 no, 2 wrong usage, 3 an error"

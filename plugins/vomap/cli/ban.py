@@ -8,13 +8,13 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from vomap import Error
 from vomap.built.documents import read_built
 from vomap.built.kept_bans import Change, KeptBans, read_ban
 from vomap.built.lock import locked
 from vomap.built.store import POLICY, bans_beside
 from vomap.cli.exits import FAILED, NO, YES
 from vomap.cli.loading import BANS_FOLDER, UsageError, add_json, add_policy, load_bans, print_json
-from vomap.errors import Error
 from vomap.mapfile.ban_file import NAME
 from vomap.mapfile.entries import CONDITIONS
 from vomap.mapfile.findings import did_you_mean

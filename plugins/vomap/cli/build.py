@@ -8,6 +8,7 @@ import sys
 import time
 from typing import Any
 
+from vomap import Error
 from vomap.built.documents import document_digest, write_built
 from vomap.built.files import read_trusted
 from vomap.built.lock import locked
@@ -26,7 +27,6 @@ from vomap.cli.loading import (
     result_json,
     warn_of_pools,
 )
-from vomap.errors import Error
 from vomap.mapfile.compose import Composition, Mapfile, compose
 from vomap.mapfile.findings import Findings, Place
 from vomap.mapfile.policy_tests import run_tests

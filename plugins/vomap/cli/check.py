@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from vomap import Error
 from vomap.cli.loading import add_sources, load, print_findings, print_json, warn_of_pools
-from vomap.errors import Error
 from vomap.mapfile.findings import ERROR, Place
 
 HELP = "check mapfiles and bans, and change nothing"

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from vomap import Error
 from vomap.built.documents import Built
 from vomap.built.store import BANS, POLICY, POLICY_FILE, bans_beside
 from vomap.cli.loading import BANS_FOLDER, MAPFILES_FOLDER, add_bans, add_json, add_mapfiles, print_json
-from vomap.errors import Error
 from vomap.targets.ces import known_ces
 from vomap.targets.health import (
     GREEN,

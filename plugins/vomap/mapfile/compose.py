@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vomap.errors import Error
+from vomap import Error
 from vomap.mapfile.entries import (
     audience_document,
     ban_document,

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
-from vomap.errors import Error
+from vomap import Error
 
 ERROR, WARNING = "error", "warning"
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from vomap.claims.vo import SOURCES, named_in
+from vomap.claims.scopes import storage_root
+from vomap.policy.model import Naming
 from vomap.policy.patterns import is_word
 
 TYPE_CHECKING = False
@@ -13,34 +14,16 @@ if TYPE_CHECKING:
     from vomap.policy.model import Issuer, Policy
 
 
-class Naming:
-    """The VOs that a token speaks for, its candidates, by their names in lower case.
-
-    `mentioned` has every VO that the token names anywhere, candidate or not: bans look at that. `names_any` is true as
-    well for names that the issuer may not use: such a token says something, only not to us.
-    """
-
-    __slots__ = ("candidates", "mentioned", "names_any")
-
-    def __init__(self, candidates: Iterable[str], mentioned: Iterable[str], *, names_any: bool) -> None:
-        """Take the VOs in the token's order."""
-        self.candidates = {vo.lower(): vo for vo in candidates}
-        self.mentioned = {vo.lower() for vo in mentioned} | set(self.candidates)
-        self.names_any = names_any
-
-
-NOTHING = Naming((), (), names_any=False)
+SOURCES = ("group", "scope-path")
 
 
 def find_vos(
     policy: Policy, url: str, issuer: Issuer, memberships: Sequence[Membership], scopes: Sequence[str]
 ) -> Naming:
-    """Find the VOs that a token of an issuer, `url`, speaks for.
+    """Find the VOs that a token of an issuer with `vo-from`, `url`, speaks for.
 
     The first source that names a VO decides; the default VO holds only if no source names anything, listed or not.
     """
-    if issuer.vo is not None:
-        return Naming((issuer.vo,), (), names_any=True)
     names = {source: named_in(source, memberships, scopes) for source in SOURCES}
     vos = {
         source: [vo for vo in (vo_of(policy, url, issuer, name) for name in names[source]) if vo] for source in SOURCES
@@ -67,3 +50,12 @@ def vo_of(policy: Policy, url: str, issuer: Issuer, name: str) -> str | None:
         if owner != url:
             return None
     return name
+
+
+def named_in(source: str, memberships: Iterable[Membership], scopes: Sequence[str]) -> list[str]:
+    """Return the names that one of the SOURCES holds, in the token's order, each once."""
+    if source == "group":
+        names: Iterable[str | None] = (membership.root for membership in memberships)
+    else:
+        names = (storage_root(scope) for scope in scopes)
+    return list(dict.fromkeys(name for name in names if name is not None))

@@ -31,7 +31,7 @@ def unchecked(site: Site, claims: Claims) -> list[str]:
 
 
 def _subject(claims: Claims) -> str | None:
-    return None if claims.text("sub") else "subject: the token names nobody"
+    return None if claims.texts.get("sub") else "subject: the token names nobody"
 
 
 def _audience(issuer: Issuer, claims: Claims) -> str | None:
@@ -52,7 +52,8 @@ def _computing(issuer: Issuer, scopes: Sequence[str]) -> str | None:
 def _lifetime(site: Site, claims: Claims) -> str | None:
     if site.maximum_lifetime is None or not _times_shown(claims):
         return None
-    expires, issued = claims.times["exp"], claims.times["iat"]
+    times = claims.times
+    expires, issued = times["exp"], times["iat"]
     if expires is None or issued is None:
         return "lifetime: exp or iat is no number"
     lifetime = expires - issued
@@ -62,13 +63,14 @@ def _lifetime(site: Site, claims: Claims) -> str | None:
 
 
 def _times_shown(claims: Claims) -> bool:
-    return "exp" in claims.times and "iat" in claims.times
+    times = claims.times
+    return "exp" in times and "iat" in times
 
 
 def _version(claims: Claims) -> str | None:
     """Refuse an unknown major version and accept a newer minor one (WLCG profile v1.3 section 3.1)."""
-    version = claims.text("wlcg.ver")
-    if version is None:
+    version = claims.texts.get("wlcg.ver")
+    if version is None or version == "1.0":
         return None
     major, dot, minor = version.partition(".")
     if dot and major == "1" and minor.isascii() and minor.isdigit():

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from vomap.claims.memberships import read_memberships
+from vomap.claims.claims import GROUPS_CLAIM
 from vomap.claims.scopes import read_scopes
-from vomap.policy.candidates import NOTHING, find_vos, vo_of
 from vomap.policy.checks import failure, unchecked
 from vomap.policy.decision import DECLINED, DENIED, MAPPED, Decision
-from vomap.policy.model import NO_BANS
+from vomap.policy.model import NO_BANS, NOTHING_NAMED
 from vomap.policy.view import View, unmet
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Sequence
 
     from vomap.claims.claims import Claims
-    from vomap.policy.model import Ban, Bans, Issuer, Policy, Rule
+    from vomap.claims.memberships import Membership
+    from vomap.policy.model import Ban, Bans, Issuer, Naming, Policy, Rule
 
 
 def decide(policy: Policy, bans: Bans, claims: Claims, now: float, trace: list[str] | None = None) -> Decision:
@@ -25,6 +25,9 @@ def decide(policy: Policy, bans: Bans, claims: Claims, now: float, trace: list[s
     a name that may be answered; whether it exists, and which account of a pool it is, is found out after this.
     """
     return _Deciding(policy, bans, claims, now, trace).decide()
+
+
+_NONE: frozenset[str] = frozenset()
 
 
 class _Deciding:
@@ -49,23 +52,23 @@ class _Deciding:
     def __init__(self, policy: Policy, bans: Bans, claims: Claims, now: float, trace: list[str] | None) -> None:
         self.policy, self.claims, self.now, self.trace = policy, claims, now, trace
         self.decision = Decision(claims, policy.digest)
-        self.bans = [ban for ban in bans.bans if ban.holds_at(now)]
-        self.banned = {vo for ban in self.bans if ban.conditions.only_vo() for vo in ban.conditions.vo or ()}
+        self.bans = [ban for ban in bans.bans if ban.holds_at(now)] if bans.bans else bans.bans
+        self.banned = {vo for ban in self.bans for vo in ban.only_vos} if self.bans else _NONE
         self.url = claims.text("iss") or ""
         declared = policy.issuer(self.url)
         self.issuer = declared if declared is not None and declared.trusted else None
         scopes = read_scopes(claims)
         no_memberships: list[str] = []
-        memberships = read_memberships(claims, self.issuer.entitlements if self.issuer else None, no_memberships)
+        memberships = _memberships(claims, self.issuer, no_memberships)
         self.whole = View(claims, memberships, scopes)
         self.parts: dict[str | None, View] = {}
         # Step 1
-        self.naming = NOTHING
+        self.naming = NOTHING_NAMED
         if self.issuer is not None:
-            self.naming = find_vos(policy, self.url, self.issuer, memberships, scopes)
-        self.served = {
-            vo: name for vo, name in self.naming.candidates.items() if vo not in self.banned and self._serves(vo)
-        }
+            self.naming = self.issuer.only or _naming(policy, self.url, self.issuer, memberships, scopes)
+        self.served = self.naming.candidates
+        if self.banned or policy.site.serve is not None:
+            self.served = {vo: name for vo, name in self.served.items() if vo not in self.banned and self._serves(vo)}
         if trace is not None:
             trace += claims.passed_over
             trace += no_memberships
@@ -83,13 +86,13 @@ class _Deciding:
     def _banned(self) -> Decision | None:
         """Take step 2. A ban by VO alone takes that VO away from the token; it is denied if no served one is left."""
         for ban in self.bans:
-            if not ban.conditions.only_vo() and self._meets(ban):
+            if not ban.only_vos and self._meets(ban):
                 return self._deny_for(ban)
         if not self.banned & self.naming.mentioned:
             return None
         for ban in self.bans:
-            taken = [vo for vo in ban.conditions.vo or () if vo in self.naming.candidates]
-            if ban.conditions.only_vo() and taken:
+            taken = [vo for vo in ban.only_vos if vo in self.naming.candidates]
+            if taken:
                 self._tell(f"ban {ban.source}: the token does not speak for {', '.join(taken)} any more")
                 if not self.served:
                     return self._deny_for(ban)
@@ -161,37 +164,37 @@ class _Deciding:
                     self.trace.append(f"rule {rule.name} ({rule.source}): {key} does not match")
         return self._settle(DECLINED, "rule: none matches")
 
-    def _candidates(self) -> Iterator[Rule]:
+    def _candidates(self) -> Iterable[Rule]:
         if self.trace is None:
             return self.policy.candidates(self.url, self.served, self.whole)
         # Who asks why wants to hear of each rule that does not match.
         return self.policy.rules()
 
-    def _views(self, rule: Rule) -> Iterator[tuple[str | None, View]]:
-        """Yield the VO and the part of the token that a rule may see; nothing if it is about other VOs."""
+    def _views(self, rule: Rule) -> Sequence[tuple[str | None, View]]:
+        """Return each VO that a rule may be for with the part of the token that it may see; none if about others."""
         wanted = rule.conditions.vo
         if wanted is None:
             only = next(iter(self.served.values())) if len(self.served) == 1 else None
-            yield only, self._part(None)
-            return
-        for vo in wanted:
-            if vo in self.served:
-                yield self.served[vo], self._part(vo)
+            return ((only, self._part(None)),)
+        return [(self.served[vo], self._part(vo)) for vo in wanted if vo in self.served]
 
     def _part(self, vo: str | None) -> View:
         """Return the part of the token that rules about one VO may see, or that rules without a VO may see."""
         if vo not in self.parts:
-            self.parts[vo] = self.whole.part(lambda root: self._may_see(root, vo))
+            safe = self.whole.safe()
+            # Of an issuer with one VO rules see all.
+            sees_all = not self._declared().sources
+            self.parts[vo] = safe if sees_all else safe.part(lambda root: self._may_see(root, vo))
         return self.parts[vo]
 
     def _may_see(self, root: str, vo: str | None) -> bool:
         """Tell whether rules may see what belongs to a group's or path's first part.
 
-        Of an issuer with one VO they see all. With a VO they see its own alone; without, all but what is of a VO that
-        is banned, not served, or not the issuer's to name; a name outside of the issuer's `vos` is just a group.
+        With a VO they see its own alone; without, all but what is of a VO that is banned, not served, or not the
+        issuer's to name; a name outside of the issuer's `vos` is just a group.
         """
-        if not self._declared().sources:
-            return True
+        from vomap.policy.candidates import vo_of
+
         name = vo_of(self.policy, self.url, self._declared(), root)
         if name is None:
             return vo is None and self._declared().vos is not None
@@ -216,7 +219,7 @@ class _Deciding:
         account = rule.account.expand(captured)
         if account is None:
             return self._pass_over(rule, "<vo> is not known, as the token speaks for no VO or for several")
-        if self._made_by_token(rule, rule.account.captures):
+        if rule.account.captures and self._made_by_token(rule, rule.account.captures):
             if self.policy.names(account):
                 return self._pass_over(rule, f"{account!a} is named elsewhere, so no capture may give it")
         else:
@@ -233,7 +236,7 @@ class _Deciding:
         """Tell whether a part of the account is the token's own word."""
         if set(captures) - {"vo"}:
             return True
-        return bool(captures) and rule.conditions.vo is None and self._declared().names_vos_freely
+        return rule.conditions.vo is None and self._declared().names_vos_freely
 
     def _pass_over(self, rule: Rule, why: str) -> bool:
         self.decision.rule = self.decision.source = self.decision.vo = None
@@ -249,3 +252,21 @@ class _Deciding:
         if self.decision.rule is None and len(self.served) == 1:
             (self.decision.vo,) = self.served.values()
         return self.decision.settle(outcome, reason)
+
+
+def _memberships(claims: Claims, issuer: Issuer | None, no_memberships: list[str]) -> list[Membership]:
+    form = None if issuer is None else issuer.entitlements
+    if form is None and GROUPS_CLAIM not in claims.texts and GROUPS_CLAIM not in claims.lists:
+        return []
+    # Only tokens with groups pay for what reads them.
+    from vomap.claims.memberships import read_memberships
+
+    return read_memberships(claims, form, no_memberships)
+
+
+def _naming(
+    policy: Policy, url: str, issuer: Issuer, memberships: Sequence[Membership], scopes: Sequence[str]
+) -> Naming:
+    from vomap.policy.candidates import find_vos
+
+    return find_vos(policy, url, issuer, memberships, scopes)

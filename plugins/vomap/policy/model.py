@@ -5,16 +5,20 @@ The documents are checked before they get here (mapfile/); a document that does 
 
 from __future__ import annotations
 
-from vomap.claims.memberships import EntitlementForm
 from vomap.policy.accounts import AccountLimits, Pool
 from vomap.policy.patterns import AccountName, GroupPattern, Pattern
+from vomap.policy.view import anchors_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any
 
+    from vomap.claims.memberships import EntitlementForm
     from vomap.policy.view import View
+
+    # Where a key begins that rules are found by, and what tells how it ends for a token.
+    _Place = tuple[str, Callable[[View], Iterable[str]]]
 
 DISTRUSTED = "none"
 # A condition on a claim is named `claim` and the claim's name.
@@ -40,6 +44,25 @@ class Site:
         self.maximum_lifetime: int | None = document["maximum-lifetime"]
 
 
+class Naming:
+    """The VOs that a token speaks for, its candidates, by their names in lower case.
+
+    `mentioned` has every VO that the token names anywhere, candidate or not: bans look at that. `names_any` is true as
+    well for names that the issuer may not use: such a token says something, only not to us.
+    """
+
+    __slots__ = ("candidates", "mentioned", "names_any")
+
+    def __init__(self, candidates: Iterable[str], mentioned: Iterable[str], *, names_any: bool) -> None:
+        """Take the VOs in the token's order."""
+        self.candidates = {vo.lower(): vo for vo in candidates}
+        self.mentioned = {vo.lower() for vo in mentioned} | set(self.candidates)
+        self.names_any = names_any
+
+
+NOTHING_NAMED = Naming((), (), names_any=False)
+
+
 class Issuer:
     """What an issuer may say: for which VOs it speaks, how it writes entitlements, which checks it is excused from."""
 
@@ -49,6 +72,7 @@ class Issuer:
         "audience",
         "default_vo",
         "entitlements",
+        "only",
         "sources",
         "trusted",
         "vo",
@@ -61,17 +85,15 @@ class Issuer:
         document: Mapping[str, Any] = {} if isinstance(declared, str) else declared
         form = document.get("entitlements")
         self.vo: str | None = document.get("vo")
+        # What a token names, whatever it says, where the issuer speaks for one VO.
+        self.only = None if self.vo is None else Naming((self.vo,), (), names_any=True)
         self.sources: tuple[str, ...] = tuple(document.get("vo-from", ()))
         self.vos: dict[str, str] | None = document.get("vos")
         self.default_vo: str | None = document.get("default-vo")
         self.audience = _frozen(document["audience"]) if "audience" in document else site.audience
         self.accept_without_audience: bool = document.get("without-audience", False)
         self.accept_without_compute: bool = document.get("without-compute", False)
-        self.entitlements = (
-            EntitlementForm(form["namespace"], form.get("authority"), in_scope=form.get("in-scope", False))
-            if form is not None
-            else None
-        )
+        self.entitlements = None if form is None else _entitlement_form(form)
 
     @property
     def names_vos_freely(self) -> bool:
@@ -82,6 +104,13 @@ class Issuer:
         """Return the VOs that this issuer is declared to speak for by name, in lower case."""
         names = {*(self.vos or {}).values(), self.vo, self.default_vo}
         return {name.lower() for name in names if name is not None}
+
+
+def _entitlement_form(form: Mapping[str, Any]) -> EntitlementForm:
+    # Most issuers write none, and most tokens are not asked for any.
+    from vomap.claims.memberships import EntitlementForm
+
+    return EntitlementForm(form["namespace"], form.get("authority"), in_scope=form.get("in-scope", False))
 
 
 class Conditions:
@@ -108,10 +137,6 @@ class Conditions:
             asked.append(("claim", (name, _patterns(texts, capture))))
         self.asked = tuple(asked)
 
-    def only_vo(self) -> bool:
-        """Tell whether nothing but a VO is asked for."""
-        return self.vo is not None and not self.asked
-
 
 class Rule:
     """One rule: conditions, and an account, a pool or a refusal."""
@@ -137,13 +162,17 @@ class Rule:
 
 
 class Ban:
-    """One ban: conditions, the reason, and the last second at which it holds."""
+    """One ban: conditions, the reason, and the last second at which it holds.
 
-    __slots__ = ("conditions", "reason", "source", "until")
+    `only_vos` are the VOs of a ban that asks for nothing else.
+    """
+
+    __slots__ = ("conditions", "only_vos", "reason", "source", "until")
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         """Take a ban's document."""
         self.conditions = Conditions(document)
+        self.only_vos = (self.conditions.vo or ()) if not self.conditions.asked else ()
         self.reason: str = document["reason"]
         self.until: int | None = document.get("until")
         self.source: str = document["source"]
@@ -156,41 +185,46 @@ class Ban:
 class Policy:
     """All that the site decides, bans apart: a decision reads of it the pieces that its token asks for (pieces.py)."""
 
-    __slots__ = ("_aspects", "_find", "_issuers", "_pools", "_rules", "digest", "site")
+    __slots__ = ("_find", "_issuers", "_known_places", "_pools", "_rules", "digest", "site")
 
     def __init__(self, find: Callable[[str], Any], digest: str) -> None:
         """Take what finds a piece of the policy by its key, or None where there is none, and the policy's digest."""
         self._find = find
         self.digest = digest
         self.site = Site(find("site"))
-        self._issuers: dict[str, Issuer | None] = {}
-        self._aspects: dict[str, list[tuple[str, str]]] = {}
+        self._issuers: dict[str, Issuer] = {}
+        self._known_places: dict[tuple[str, tuple[str, ...]], list[_Place]] = {}
         self._rules: dict[int, Rule] = {}
         self._pools: list[Pool] | None = None
 
     def issuer(self, url: str) -> Issuer | None:
         """Return what is declared of an issuer, or None if nothing is."""
-        if url not in self._issuers:
+        issuer = self._issuers.get(url)
+        if issuer is None:
             declared = self._find(f"issuer\t{url}")
-            _make_room(self._issuers)
-            self._issuers[url] = None if declared is None else Issuer(declared, self.site)
-        return self._issuers[url]
+            if declared is not None:
+                _make_room(self._issuers)
+                issuer = self._issuers[url] = Issuer(declared, self.site)
+        return issuer
 
     def owners(self, vo: str) -> list[str]:
         """Return the issuers that are declared for a VO, given in lower case; "" stands for one that is distrusted."""
         return self._find(f"owners\t{vo}") or []
 
-    def candidates(self, url: str, vos: Iterable[str], view: View) -> Iterator[Rule]:
-        """Yield, in order, the rules that may match this view of a token of the issuer `url` for one of these VOs.
+    def candidates(self, url: str, vos: Iterable[str], view: View) -> list[Rule]:
+        """Return, in order, the rules that may match this view of a token of the issuer `url` for one of these VOs.
 
         No other rule can match. Of a long list in a rule they hold the values that matter here.
         """
         found: dict[int, list[str]] = {}
-        self._look_up(f"issuer\t{url}", view, found)
-        for vo in vos:
-            self._look_up(f"vo\t{vo}", view, found)
-        for number in sorted(found):
-            yield self._rule(number, found[number])
+        for place, anchors in self._places(url, tuple(vos)):
+            for anchor in anchors(view):
+                for entry in self._find(place + anchor) or ():
+                    if isinstance(entry, int):
+                        found[entry] = []
+                    else:
+                        found.setdefault(entry[0], []).append(entry[1])
+        return [self._rule(number, found[number]) for number in sorted(found)]
 
     def rules(self) -> Iterator[Rule]:
         """Yield all rules, in order, each with all that it lists."""
@@ -205,20 +239,19 @@ class Policy:
             self._pools = [Pool(pool["accounts"]) for pool in (self._find("pools") or {}).values()]
         return self._find(f"named\t{account}") is not None or any(pool.holds(account) for pool in self._pools)
 
-    def _look_up(self, owner: str, view: View, found: dict[int, list[str]]) -> None:
-        """Look up the rules that name an issuer, or else a VO, by what they ask of a token."""
-        aspects = self._aspects.get(owner)
-        if aspects is None:
-            _make_room(self._aspects)
-            aspects = [(aspect, f"{owner}\t{aspect}\t") for aspect in self._find(f"asked\t{owner}") or ()]
-            self._aspects[owner] = aspects
-        for aspect, place in aspects:
-            for anchor in view.anchors(aspect):
-                for entry in self._find(place + anchor) or ():
-                    if isinstance(entry, int):
-                        found[entry] = []
-                    else:
-                        found.setdefault(entry[0], []).append(entry[1])
+    def _places(self, url: str, vos: tuple[str, ...]) -> list[_Place]:
+        """Return where to look for the rules that name an issuer, and for those that only name one of these VOs."""
+        places = self._known_places.get((url, vos))
+        if places is None:
+            owners = [f"issuer\t{url}", *(f"vo\t{vo}" for vo in vos)]
+            places = [
+                (f"{owner}\t{aspect}\t", anchors_for(aspect))
+                for owner in owners
+                for aspect in self._find(f"asked\t{owner}") or ()
+            ]
+            _make_room(self._known_places)
+            self._known_places[url, vos] = places
+        return places
 
     def _rule(self, number: int, listed: list[str] | None) -> Rule:
         """Return a rule; `listed` are the values to put where its document leaves a list out."""

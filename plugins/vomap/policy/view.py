@@ -30,42 +30,45 @@ class View:
         self.memberships = memberships
         self.scopes = scopes
 
+    def safe(self) -> View:
+        """Return this without scopes that have `..` in their paths: bans see all of a token, but rules believe none."""
+        if "/" not in self.claims.texts.get("scope", ""):
+            return self
+        return View(self.claims, self.memberships, [scope for scope in self.scopes if is_safe(scope)])
+
     def part(self, is_seen: Callable[[str], bool]) -> View:
-        """Return the part whose groups and storage paths begin with a name that is seen, and all other scopes.
-
-        A scope with `..` in its path is not in it: bans see the whole token, but rules believe no such scope.
-        """
+        """Return the part whose groups and storage paths begin with a name that is seen, and all other scopes."""
         memberships = [membership for membership in self.memberships if is_seen(membership.root)]
-        scopes = []
-        for scope in self.scopes:
-            if "/" in scope:
-                root = storage_root(scope)
-                if not is_safe(scope) or (root is not None and not is_seen(root)):
-                    continue
-            scopes.append(scope)
-        return View(self.claims, memberships, scopes)
+        roots = ((scope, storage_root(scope)) for scope in self.scopes)
+        return View(self.claims, memberships, [scope for scope, root in roots if root is None or is_seen(root)])
 
-    def anchors(self, aspect: str) -> Iterable[str]:
-        """Return where rules of an aspect may be anchored that match this: at a value, or at what a value begins with.
 
-        `subject` of `/x/y` gives `/x/y`; `^subject`, for patterns such as `/x/*`, gives what stands before each of its
-        slashes, and the whole.
-        """
-        if aspect == EVERY_TOKEN:
-            return ("",)
-        if aspect[0] == BELOW:
-            return _beginnings(self._values(aspect[1:]))
-        return self._values(aspect)
+def anchors_for(aspect: str) -> Callable[[View], Iterable[str]]:
+    """Return what tells where rules of an aspect are anchored that may match a view: at a value, or at its beginnings.
 
-    def _values(self, key: str) -> Iterable[str]:
-        if key == "subject":
-            return _text_of(self.claims, "sub")
-        if key in ("group", "first-group"):
-            # Which group is the first, only the part that a rule sees can tell.
-            return {membership.group: None for membership in self.memberships}
-        if key == "scope":
-            return self.scopes
-        return self.claims.values(key.partition(" ")[2])
+    `subject` of `/x/y` is `/x/y`; `^subject`, for patterns such as `/x/*`, is what stands before each of its slashes,
+    and the whole. What every token must try is anchored at an empty text.
+    """
+    if aspect == EVERY_TOKEN:
+        return lambda _: ("",)
+    if aspect[0] == BELOW:
+        values = anchors_for(aspect[1:])
+        return lambda view: _beginnings(values(view))
+    name = aspect.partition(" ")[2]
+    return _VALUES[aspect] if not name else lambda view: view.claims.values(name)
+
+
+def _groups(view: View) -> Iterable[str]:
+    # Which group is the first, only the part that a rule sees can tell.
+    return {membership.group: None for membership in view.memberships}
+
+
+_VALUES: dict[str, Callable[[View], Iterable[str]]] = {
+    "subject": lambda view: (view.claims.texts.get("sub", ""),),
+    "group": _groups,
+    "first-group": _groups,
+    "scope": lambda view: view.scopes,
+}
 
 
 def unmet(conditions: Conditions, view: View, captured: dict[str, str]) -> str | None:
@@ -106,11 +109,6 @@ def _any_group(patterns: Sequence[GroupPattern], memberships: Sequence[Membershi
     return False
 
 
-def _text_of(claims: Claims, name: str) -> tuple[str, ...]:
-    text = claims.text(name)
-    return () if text is None else (text,)
-
-
 def _claim_holds(wanted: tuple[str, Sequence[Pattern]], view: View, captured: dict[str, str]) -> bool:
     name, patterns = wanted
     values = view.claims.values(name)
@@ -120,18 +118,23 @@ def _claim_holds(wanted: tuple[str, Sequence[Pattern]], view: View, captured: di
     return _any_match(patterns, values, captured)
 
 
+def _subject_holds(wanted: Sequence[Pattern], view: View, captured: dict[str, str]) -> bool:
+    subject = view.claims.texts.get("sub")
+    return subject is not None and _any_match(wanted, (subject,), captured)
+
+
 def _client_holds(wanted: frozenset[str], view: View, _captured: dict[str, str]) -> bool:
-    return view.claims.text("client_id") in wanted or view.claims.text("azp") in wanted
+    return view.claims.texts.get("client_id") in wanted or view.claims.texts.get("azp") in wanted
 
 
 _HOLDS: dict[str, Callable[[Any, View, dict[str, str]], bool]] = {
-    "issuer": lambda wanted, view, _: view.claims.text("iss") in wanted,
-    "subject": lambda wanted, view, captured: _any_match(wanted, _text_of(view.claims, "sub"), captured),
+    "issuer": lambda wanted, view, _: view.claims.texts.get("iss") in wanted,
+    "subject": _subject_holds,
     "group": lambda wanted, view, _: _any_group(wanted, view.memberships),
     "first-group": lambda wanted, view, _: _any_group(wanted, view.memberships[:1]),
     "scope": lambda wanted, view, captured: _any_match(wanted, view.scopes, captured),
     "claim": _claim_holds,
     "audience": lambda wanted, view, _: not wanted.isdisjoint(view.claims.values("aud")),
-    "jti": lambda wanted, view, _: view.claims.text("jti") in wanted,
+    "jti": lambda wanted, view, _: view.claims.texts.get("jti") in wanted,
     "client": _client_holds,
 }

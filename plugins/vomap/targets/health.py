@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from vomap import Error
 from vomap.accounts.names import NameServiceError, find_uid
 from vomap.built.documents import Built, read_built
-from vomap.errors import Error
 from vomap.mapfile.compose import read_sources
 from vomap.policy.model import Site
 from vomap.policy.pieces import Declared

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vomap.errors import Error
+from vomap import Error
 
 # Where the packages put the callouts.
 LIBEXEC = Path("/usr/libexec/vomap")

@@ -10,10 +10,16 @@ from typing import Any
 import pytest
 
 from vomap.accounts.names import NameServiceError
-from vomap.callouts import answer, arc, limits
+from vomap.callouts import answer, arc, callout
 from vomap.callouts.answer import ARC_AUTHORIZE, ARC_MAP, EXIT_CODES, HTCONDOR, give, say
-from vomap.callouts.limits import InputError, read_input, require_descriptors
-from vomap.callouts.options import OptionError, built_files, read_options
+from vomap.callouts.callout import (
+    InputError,
+    OptionError,
+    built_files,
+    read_input,
+    read_options,
+    require_descriptors,
+)
 from vomap.policy.decision import DECLINED, DENIED, ERROR, MAPPED, OUTCOMES, Decision
 
 
@@ -146,7 +152,7 @@ def _pieces(monkeypatch: pytest.MonkeyPatch, *pieces: bytes | OSError) -> None:
             raise piece
         return piece
 
-    monkeypatch.setattr(limits, "posix", SimpleNamespace(read=read))
+    monkeypatch.setattr(callout, "posix", SimpleNamespace(read=read))
 
 
 def test_input(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,9 +161,9 @@ def test_input(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read_input() == b""
     _pieces(monkeypatch, b"ab", b"c")
     assert read_input() == b"abc"
-    _pieces(monkeypatch, b"x" * limits.LONGEST_INPUT)
-    assert len(read_input()) == limits.LONGEST_INPUT
-    _pieces(monkeypatch, b"x" * limits.LONGEST_INPUT, b"x")
+    _pieces(monkeypatch, b"x" * callout.LONGEST_INPUT)
+    assert len(read_input()) == callout.LONGEST_INPUT
+    _pieces(monkeypatch, b"x" * callout.LONGEST_INPUT, b"x")
     with pytest.raises(InputError, match="more than"):
         read_input()
     _pieces(monkeypatch, b"x", OSError(5, "Input/output error"))

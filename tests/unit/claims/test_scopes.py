@@ -7,7 +7,7 @@ import pytest
 from vomap.claims.claims import read_claims
 from vomap.claims.memberships import Membership
 from vomap.claims.scopes import COMPUTING, is_safe, may_compute, read_scopes, refused_levels, storage_root
-from vomap.claims.vo import named_in
+from vomap.policy.candidates import named_in
 
 
 @pytest.mark.parametrize(

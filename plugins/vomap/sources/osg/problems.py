@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vomap.errors import Error
+from vomap import Error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
