@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from vomap.built import read_bans
 from vomap.built.lock import locked
-from vomap.built.store import read_bans
 from vomap.cli import run
 
 Capture = pytest.CaptureFixture[str]

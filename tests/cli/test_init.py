@@ -24,8 +24,8 @@ from unit.targets.ce_system import (
     CeSystem,
     State,
 )
+from vomap.built import POLICY, read_bans, read_policy
 from vomap.built.documents import read_built
-from vomap.built.store import POLICY, read_bans, read_policy
 from vomap.cli import run
 from vomap.cli.loading import BANS_FOLDER, MAPFILES_FOLDER
 from vomap.shipped import shipped_file

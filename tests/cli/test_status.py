@@ -29,8 +29,8 @@ from unit.targets.ce_system import (
     TWO,
     CeSystem,
 )
-from vomap.accounts.names import NameServiceError
-from vomap.built.store import read_policy
+from vomap.accounts import NameServiceError
+from vomap.built import read_policy
 from vomap.cli import run, status
 from vomap.cli.loading import BANS_FOLDER, MAPFILES_FOLDER
 from vomap.targets import health

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
+import vomap.built as store
 from ces import arc_environment, htcondor_payload
 from property.strategies import (
     KNOWN,
@@ -26,14 +27,12 @@ from property.strategies import (
 )
 from unit.policy.composed import bans_document, bans_of, policy_document, policy_of
 from vomap import Error
-from vomap.built import documents, store
-from vomap.built.store import read_bans, read_policy
-from vomap.claims.claims import Claims, TokenRefused, read_claims
+from vomap.built import documents, read_bans, read_policy
+from vomap.claims import Claims, TokenRefused, read_claims
 from vomap.claims.environment import read_environment
 from vomap.claims.payload import read_payload
-from vomap.policy import pieces
+from vomap.policy import DECLINED, DENIED, ERROR, MAPPED, OUTCOMES, Decision, failed, pieces
 from vomap.policy.decide import decide
-from vomap.policy.decision import DECLINED, DENIED, ERROR, MAPPED, OUTCOMES, Decision, failed
 from vomap.policy.model import Bans, Policy
 
 POLICY = policy_of(Path(__file__).with_name("policy.yaml").read_text("utf-8"))

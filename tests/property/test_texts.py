@@ -11,12 +11,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from property.strategies import json_values
-from vomap.claims.claims import is_clean
+from vomap.claims import is_clean
 from vomap.claims.jsontext import parse_json
 from vomap.claims.memberships import EntitlementForm, normalise_percent, parse_entitlement, parse_fqan
 from vomap.claims.scopes import is_safe, storage_root
-from vomap.policy.accounts import is_account
-from vomap.policy.patterns import GroupPattern, Pattern, is_word
+from vomap.policy.patterns import GroupPattern, Pattern, is_account, is_word
 
 CORPUS = (
     '""', '"a"', "0", "-0", "-1", "1.5", "1e5", "1E-5", "1e999", "-1e999", "true", "false", "null", "[]", "{}", " [ ] ",

@@ -12,15 +12,15 @@ import pytest
 import yaml
 
 from ces import arc_environment, htcondor_payload
-from vomap.accounts.names import confirm
-from vomap.claims.claims import Claims, TokenError, TokenRefused
+from vomap.accounts import confirm
+from vomap.claims import Claims, TokenError, TokenRefused
 from vomap.claims.environment import read_environment
 from vomap.claims.payload import read_payload
 from vomap.mapfile.compose import Mapfile, compose, compose_bans
 from vomap.mapfile.findings import Findings
 from vomap.mapfile.times import point_in_time
+from vomap.policy import DENIED, Decision, failed
 from vomap.policy.decide import decide
-from vomap.policy.decision import DENIED, Decision, failed
 from vomap.policy.model import Bans, Policy
 from vomap.policy.pieces import policy_of
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from vomap.claims.claims import read_claims
+from vomap.claims import read_claims
 from vomap.mapfile.compose import Composition, Mapfile, compose, read_sources
 from vomap.mapfile.findings import Findings
 from vomap.mapfile.policy_tests import run_tests
+from vomap.policy import Decision
 from vomap.policy.decide import decide
-from vomap.policy.decision import Decision
 from vomap.policy.model import Bans
 from vomap.policy.pieces import policy_of
 

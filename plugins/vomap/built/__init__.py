@@ -1,1 +1,156 @@
-"""How callouts read a policy: built files, whole, in one piece, and writable by nobody else."""
+"""The built policy and the built bans, as a callout reads them: what its token asks for, however large the rest is.
+
+A file is a line, a head, an index and buckets; of bans it is the line and the head:
+
+    vomap-policy 2 <crc32 of the head, in hex> <its length>
+    {"built": ..., "digest": ..., "pieces": {...}, "buckets": N, "rest": <the length of what follows>}
+    N + 1 offsets of 8 bytes, big-endian: where each bucket begins, and where the last one ends
+    N buckets: a crc32 of 4 bytes, big-endian, and a JSON object
+
+A piece (vomap/policy/pieces.py) is in the head if every token asks for it, else in the bucket with the number
+crc32(key) modulo N. A bucket's crc32 begins with the bucket's number, so that no bucket is taken for another: damage in
+anything that is used is noticed.
+"""
+
+from __future__ import annotations
+
+from binascii import crc32
+from posix import close, pread
+
+from vomap import Error
+from vomap.built.files import open_trusted
+from vomap.claims.jsontext import parse_plain
+from vomap.policy.model import Bans, Policy
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+POLICY_FILE = "/var/lib/vomap/policy"
+BANS_FILE = "/var/lib/vomap/bans"
+POLICY, BANS = "vomap-policy", "vomap-bans"
+FORMAT = "2"
+OFFSET, CHECKSUM = 8, 4
+# The head of a policy without very much in `site` is in the first read.
+_FIRST_READ = 4096
+_KEPT_BUCKETS = 10_000
+
+
+class BuiltError(Error):
+    """A built file that is damaged, of another format, or of another kind."""
+
+
+class BuiltFile:
+    """An open built file: its head, and its pieces as they are asked for."""
+
+    def __init__(self, path: str, kind: str) -> None:
+        """Open a file of a kind, POLICY or BANS. Raises FileError or BuiltError."""
+        self.path = path
+        self._buckets: dict[int, dict[str, Any]] = {}
+        self._descriptor, self._size = open_trusted(path)
+        first = self._read(0, _FIRST_READ)
+        line = first.partition(b"\n")[0]
+        words = line.decode("ascii", "replace").split(" ")
+        if words[0] != kind:
+            raise BuiltError(f"{path}: is not a {kind} file; run `vomap build`")
+        try:
+            head = self._head(words, len(line) + 1, first)
+            self.digest: str = head["digest"]
+            self.built: str = head["built"]
+            self._pieces: dict[str, Any] = head["pieces"]
+        except (KeyError, TypeError, ValueError, IndexError):
+            raise self.damaged() from None
+
+    def _head(self, words: list[str], begin: int, first: bytes) -> dict[str, Any]:
+        """Return the head, which begins at `begin`; `first` is the beginning of the file."""
+        if words[1:2] == [FORMAT]:
+            end = begin + int(words[3])
+            content = first[begin:end] if end <= len(first) else self._read(begin, end - begin)
+            if words[2:] != [f"{crc32(content):08x}", str(len(content))]:
+                raise self.damaged()
+            head: dict[str, Any] = parse_plain(content)
+            self._index, self._count = end, head["buckets"]
+            if end + head["rest"] != self._size:
+                raise self.damaged()
+            return head
+        from vomap.built.previous import FORMAT as PREVIOUS
+        from vomap.built.previous import read_previous
+
+        if words[1:2] != [PREVIOUS]:
+            raise BuiltError(f"{self.path}: has a format that this vomap does not read; run `vomap build`")
+        self._index = self._count = 0
+        return read_previous(words, self._read(begin, self._size))
+
+    def __del__(self) -> None:
+        """Close the file; a callout ends first."""
+        descriptor = getattr(self, "_descriptor", None)
+        if descriptor is not None:
+            close(descriptor)
+
+    def find(self, key: str) -> Any:
+        """Return the piece with a key, or None. Raises FileError or BuiltError."""
+        if key in self._pieces or not self._count:
+            return self._pieces.get(key)
+        return self._bucket(crc32(key.encode()) % self._count).get(key)
+
+    def pieces(self) -> Iterator[tuple[str, Any]]:
+        """Yield every piece, looking at all of the file. Raises FileError or BuiltError."""
+        yield from self._pieces.items()
+        for number in range(self._count):
+            yield from self._load(number).items()
+
+    def damaged(self) -> BuiltError:
+        """Return the error of a file that is not as it was written."""
+        return BuiltError(f"{self.path}: is damaged; run `vomap build`")
+
+    def _bucket(self, number: int) -> dict[str, Any]:
+        bucket = self._buckets.get(number)
+        if bucket is None:
+            if len(self._buckets) >= _KEPT_BUCKETS:
+                self._buckets.clear()
+            bucket = self._buckets[number] = self._load(number)
+        return bucket
+
+    def _load(self, number: int) -> dict[str, Any]:
+        ends = self._read(self._index + OFFSET * number, 2 * OFFSET)
+        begin = int.from_bytes(ends[:OFFSET], "big")
+        length = int.from_bytes(ends[OFFSET:], "big") - begin
+        if not 0 < length <= self._size:
+            raise self.damaged()
+        content = self._read(begin, length)
+        checksum = int.from_bytes(content[:CHECKSUM], "big")
+        if len(content) != length or crc32(content[CHECKSUM:], number) != checksum:
+            raise self.damaged()
+        bucket: dict[str, Any] = parse_plain(content[CHECKSUM:])
+        return bucket
+
+    def _read(self, offset: int, length: int) -> bytes:
+        try:
+            return pread(self._descriptor, length, offset)
+        except (OSError, OverflowError):
+            raise self.damaged() from None
+
+
+def bans_beside(policy_file: str) -> str:
+    """Return where the bans of a policy lie: in their own place if it is in its, else beside it."""
+    root, place, rest = policy_file.rpartition(POLICY_FILE)
+    return root + BANS_FILE if place and not rest else policy_file + ".bans"
+
+
+def read_policy(path: str) -> Policy:
+    """Open a built policy. Raises FileError or BuiltError, and so may whatever asks the policy for something later."""
+    file = BuiltFile(path, POLICY)
+    try:
+        return Policy(file.find, file.digest)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise file.damaged() from None
+
+
+def read_bans(path: str) -> Bans:
+    """Read the built bans. Raises FileError or BuiltError: bans that cannot be read are never no bans."""
+    file = BuiltFile(path, BANS)
+    try:
+        return Bans({"bans": file.find("bans")}, file.digest)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise file.damaged() from None

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from vomap import Error
+from vomap.built import BANS
 from vomap.built.documents import read_built, write_built
 from vomap.built.replace import replace_file
-from vomap.built.store import BANS
 from vomap.mapfile.ban_file import NAME, with_ban, without_lines
 from vomap.mapfile.compose import Mapfile, SourceError, compose_bans, read_sources
 from vomap.mapfile.entries import CONDITIONS

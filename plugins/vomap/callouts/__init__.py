@@ -1,1 +1,175 @@
-"""The executables that the CEs call: one token in, one account out, and an exit code that cannot be misread."""
+"""What the callouts have in common, from their words to their answer: an account, a reason and an exit code.
+
+HTCondor reads exit code 0 as accepted, 1 as "ask the next plugin" and all else as refused
+(src/condor_io/condor_auth_ssl.cpp); ARC reads 0 as mapped, 1 as "no mapping", and all else as refused
+(src/hed/shc/legacy/unixmap.cpp). In an authgroup ARC reads 0 as a member and all else as none
+(src/hed/shc/legacy/auth_plugin.cpp).
+"""
+
+from __future__ import annotations
+
+import _thread
+import posix
+import time
+
+from vomap import Error
+from vomap.accounts import confirm
+from vomap.built import POLICY_FILE, bans_beside, read_bans, read_policy
+from vomap.claims import TokenRefused
+from vomap.policy import DECLINED, DENIED, ERROR, MAPPED, Decision, failed
+from vomap.policy.decide import decide
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import NoReturn
+
+    from vomap.claims import Claims
+
+HTCONDOR, ARC_MAP, ARC_AUTHORIZE = "vomap-htcondor", "vomap-arc map", "vomap-arc authorize"
+
+EXIT_CODES = {
+    HTCONDOR: {MAPPED: 0, DECLINED: 1, DENIED: 2, ERROR: 3},
+    ARC_MAP: {MAPPED: 0, DECLINED: 2, DENIED: 2, ERROR: 3},
+    ARC_AUTHORIZE: {MAPPED: 0, DECLINED: 1, DENIED: 1, ERROR: 1},
+}
+# `vomap-arc map --decline continue`: rules that follow in ARC's own list may map the token.
+DECLINE_CONTINUES = 1
+# One byte more than the account's name, and ARC finds no such account; HTCondor ends the name at the newline.
+_PRINTED = {HTCONDOR: "%s\n", ARC_MAP: "%s", ARC_AUTHORIZE: ""}
+_LONGEST_REASON = 1000
+# HTCondor waits for 20 s and has no time-out for plugins; nobody waits longer than this for us.
+SECONDS = 4.0
+# HTCondor passes tokens of at most 16 kB.
+LONGEST_INPUT = 1 << 20
+_AT_ONCE = 1 << 16
+
+
+class InputError(Error):
+    """The CE did not give what it promises to give."""
+
+
+class OptionError(Error):
+    """A callout was configured with words that it does not know."""
+
+
+def bound_time(callout: str, seconds: float = SECONDS) -> None:
+    """End the process with exit 3 after so many seconds, whatever it is waiting for then.
+
+    A thread, not a signal: a system call that is restarted would swallow the signal.
+    """
+
+    def watch() -> NoReturn:
+        time.sleep(seconds)
+        try:
+            say(callout, f"error: no answer after {seconds:g} s")
+        finally:
+            posix._exit(3)  # noqa: SLF001 - its name, though it is public
+
+    _thread.start_new_thread(watch, ())
+
+
+def require_descriptors() -> None:
+    """Refuse to work with a closed standard input, output or error: a file opened later would take its place.
+
+    Raises InputError.
+    """
+    for descriptor, name in enumerate(("input", "output", "error")):
+        try:
+            posix.fstat(descriptor)
+        except OSError:
+            raise InputError(f"standard {name} is closed") from None
+
+
+def read_input() -> bytes:
+    """Read standard input to its end. Raises InputError if that fails, or if there is more than any token holds."""
+    pieces: list[bytes] = []
+    size = 0
+    while True:
+        try:
+            piece = posix.read(0, _AT_ONCE)
+        except OSError as error:
+            raise InputError(f"standard input: {error.strerror}") from None
+        if not piece:
+            return b"".join(pieces)
+        size += len(piece)
+        if size > LONGEST_INPUT:
+            raise InputError(f"standard input holds more than {LONGEST_INPUT} bytes")
+        pieces.append(piece)
+
+
+def read_options(words: Sequence[str], known: Sequence[str]) -> dict[str, str]:
+    """Return the options, `--name VALUE` or `--name=VALUE`, by their names. Raises OptionError for anything else."""
+    found: dict[str, str] = {}
+    rest = list(words)
+    while rest:
+        name, equals, value = rest.pop(0).partition("=")
+        if name not in known:
+            raise OptionError(f"unknown option {name!a}; known are {', '.join(known)}")
+        if not equals:
+            if not rest:
+                raise OptionError(f"{name} needs a value")
+            value = rest.pop(0)
+        if name in found:
+            raise OptionError(f"{name} is given twice")
+        found[name] = value
+    return found
+
+
+def built_files(options: dict[str, str]) -> tuple[str, str]:
+    """Return the paths of the built policy and the built bans."""
+    policy = options.get("--policy", POLICY_FILE)
+    return policy, options.get("--bans", bans_beside(policy))
+
+
+def decided(policy_file: str, bans_file: str, read_token: Callable[[], Claims]) -> Decision:
+    """Return the decision for the token that `read_token` reads; what fails becomes an error, never a mapping."""
+    try:
+        policy, bans = read_policy(policy_file), read_bans(bans_file)
+        decision = decide(policy, bans, read_token(), time.time())
+        return confirm(decision, policy.site.accounts)
+    except TokenRefused as error:
+        return Decision(None, None).settle(DENIED, str(error))
+    except Error as error:
+        return failed(str(error))
+
+
+def give(callout: str, decision: Decision, *, decline: int | None = None) -> int:
+    """Print the answer to a CE and return the exit code; `decline` is the code of a declined token if it is another.
+
+    Raises OSError if the account cannot be printed whole.
+    """
+    if decision.outcome == MAPPED and decision.account is not None and _PRINTED[callout]:
+        _print(_PRINTED[callout] % decision.account)
+    say(callout, _sentence(decision))
+    if decision.outcome == DECLINED and decline is not None:
+        return decline
+    return EXIT_CODES[callout][decision.outcome]
+
+
+def say(callout: str, sentence: str) -> None:
+    """Say why on standard error, on one line of plain characters; a CE that does not listen changes nothing."""
+    line = ascii(sentence)[1:-1] if not (sentence.isascii() and sentence.isprintable()) else sentence
+    try:
+        posix.write(2, f"{callout}: {line[:_LONGEST_REASON]}\n".encode("ascii"))
+    except OSError:
+        pass
+
+
+def _print(text: str) -> None:
+    content = text.encode("ascii")
+    if posix.write(1, content) != len(content):
+        raise OSError("standard output took only a part of the account's name")
+
+
+def _sentence(decision: Decision) -> str:
+    """Write a decision as one sentence, the outcome first."""
+    told = [f"{decision.outcome}"]
+    if decision.account:
+        told.append(f" to {decision.account}")
+    if decision.vo:
+        told.append(f" for {decision.vo}")
+    told.append(f": {decision.reason}")
+    if decision.source:
+        told.append(f" ({decision.source})")
+    return "".join(told)

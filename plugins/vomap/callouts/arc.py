@@ -9,17 +9,27 @@ from __future__ import annotations
 import posix
 import sys
 
-from vomap.accounts.names import find_entry
-from vomap.callouts.answer import ARC_AUTHORIZE, ARC_MAP, DECLINE_CONTINUES, give
-from vomap.callouts.callout import OptionError, bound_time, built_files, decided, read_options, require_descriptors
+from vomap.accounts import find_entry
+from vomap.callouts import (
+    ARC_AUTHORIZE,
+    ARC_MAP,
+    DECLINE_CONTINUES,
+    OptionError,
+    bound_time,
+    built_files,
+    decided,
+    give,
+    read_options,
+    require_descriptors,
+)
 from vomap.claims.environment import read_environment
-from vomap.policy.decision import DENIED, MAPPED
+from vomap.policy import DENIED, MAPPED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from vomap.policy.decision import Decision
+    from vomap.policy import Decision
 
 USER = "vomap"
 

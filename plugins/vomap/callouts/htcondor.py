@@ -7,8 +7,16 @@ from __future__ import annotations
 
 import sys
 
-from vomap.callouts.answer import HTCONDOR, give
-from vomap.callouts.callout import bound_time, built_files, decided, read_input, read_options, require_descriptors
+from vomap.callouts import (
+    HTCONDOR,
+    bound_time,
+    built_files,
+    decided,
+    give,
+    read_input,
+    read_options,
+    require_descriptors,
+)
 from vomap.claims.payload import read_payload
 
 

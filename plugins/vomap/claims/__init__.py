@@ -1,1 +1,143 @@
-"""What a token says: claims, memberships, scopes and the VOs it names. Pure; knows nothing of a site's policy."""
+"""The claims of one token, as texts and lists of texts: the same on every CE."""
+
+from __future__ import annotations
+
+from vomap import Error
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+# The last second that a float still tells from the next one.
+_LATEST = 1 << 53
+GROUPS_CLAIM = "wlcg.groups"
+TIMES = ("exp", "iat", "nbf")
+# What lets a token do something with jobs: WLCG profile v1.3 section 2.2.1 and SciTokens claims 2.0; the first three
+# together are what the last one is.
+ALL_OF_WRITE = frozenset({"compute.create", "compute.modify", "compute.cancel"})
+COMPUTING = ALL_OF_WRITE | {"compute.read", "condor:/READ", "condor:/WRITE"}
+# Claims that identify: a control character in them is no accident, and what follows it may be hidden from a log.
+IDENTIFYING = ("iss", "sub")
+
+
+class TokenError(Error):
+    """The token cannot be read, or can be read in two ways: nobody may guess what it says."""
+
+
+class TokenRefused(Error):
+    """The token can be read, but a job would not belong to its bearer."""
+
+
+class Claims:
+    """What a token says.
+
+    `texts` holds the claims that are one string, `lists` those that are arrays (their strings only), `several` the
+    names of arrays with more than one member, even if only one of these says something, and `passed_over` one sentence
+    for each value that says nothing because of its type or its characters.
+    """
+
+    __slots__ = ("_members", "lists", "passed_over", "several", "texts")
+
+    def __init__(self, members: Mapping[str, object]) -> None:
+        """Take the token's claims as JSON types; `read_claims` sorts them."""
+        self._members = members
+        self.texts: dict[str, str] = {}
+        self.lists: dict[str, tuple[str, ...]] = {}
+        self.several: set[str] = set()
+        self.passed_over: list[str] = []
+
+    @property
+    def times(self) -> dict[str, float | None]:
+        """The claims `exp`, `iat` and `nbf` in seconds since 1970; None for one that is there, but is no number."""
+        return {name: _seconds(self._members[name]) for name in TIMES if name in self._members}
+
+    def text(self, name: str) -> str | None:
+        """Return the claim if it is one string; a list says nothing where one string is meant."""
+        return self.texts.get(name)
+
+    def values(self, name: str) -> tuple[str, ...]:
+        """Return the claim's strings, in the token's order: one of a string, many of a list, none of anything else."""
+        text = self.texts.get(name)
+        return (text,) if text is not None else self.lists.get(name, ())
+
+
+def read_claims(members: Mapping[str, object]) -> Claims:
+    """Sort a token's claims by type.
+
+    `members` maps a claim's name to its value as JSON types.
+    Raises TokenError for a control character in `iss` or `sub`.
+    """
+    claims = Claims(members)
+    texts = claims.texts
+    for name, value in members.items():
+        if isinstance(value, str):
+            if value.isprintable():
+                texts[name] = value
+            else:
+                _add_text(claims, name, value)
+        elif isinstance(value, list):
+            _add_list(claims, name, value)
+        elif name not in TIMES:
+            claims.passed_over.append(f"claim {name!a}: {_kind(value)} says nothing")
+    return claims
+
+
+def read_scopes(claims: Claims) -> list[str]:
+    """Return the words of `scope`; only blanks part them, as on both CEs."""
+    words = claims.texts.get("scope", "").split(" ")
+    return [word for word in words if word] if "" in words else words
+
+
+def may_compute(scopes: Iterable[str]) -> bool:
+    """Tell whether any scope lets the token do something with jobs."""
+    return not COMPUTING.isdisjoint(scopes)
+
+
+def is_clean(text: str) -> bool:
+    """Tell whether a text has neither control characters nor halves of surrogate pairs."""
+    return text.isprintable() or not any(
+        mark < " " or "\x7f" <= mark <= "\x9f" or "\ud800" <= mark <= "\udfff" for mark in text
+    )
+
+
+def _add_text(claims: Claims, name: str, value: str) -> None:
+    if is_clean(value):
+        claims.texts[name] = value
+    elif name in IDENTIFYING:
+        raise TokenError(f"token: a control character in {name!a}")
+    else:
+        claims.passed_over.append(f"claim {name!a}: a value with a control character says nothing")
+
+
+def _add_list(claims: Claims, name: str, members: list[object]) -> None:
+    if len(members) > 1:
+        claims.several.add(name)
+    strings = []
+    for member in members:
+        if isinstance(member, str) and member.isprintable():
+            strings.append(member)
+        elif not isinstance(member, str):
+            claims.passed_over.append(f"claim {name!a}: {_kind(member)} in a list says nothing")
+        elif not is_clean(member):
+            claims.passed_over.append(f"claim {name!a}: a value with a control character says nothing")
+        else:
+            strings.append(member)
+    if strings:
+        claims.lists[name] = tuple(strings)
+
+
+def _seconds(value: object) -> float | None:
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return None
+    # JSON has 1e999 and numbers of a thousand digits; neither is a time.
+    return value if -_LATEST < value < _LATEST else None
+
+
+def _kind(value: object) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "a truth value"
+    if isinstance(value, (int, float)):
+        return "a number"
+    return "a list" if isinstance(value, list) else "an object"

@@ -7,7 +7,7 @@ agree with them.
 
 from __future__ import annotations
 
-from vomap.claims.claims import Claims, TokenError, TokenRefused, read_claims
+from vomap.claims import Claims, TokenError, TokenRefused, read_claims
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -40,21 +40,15 @@ def _integer(text: str) -> int | float:
     return int(text) if len(text) <= _LONGEST_INTEGER else float(text)
 
 
-class _Strict:
+class _Settings:
     strict = True
     object_hook = None
-    object_pairs_hook = staticmethod(_no_duplicates)
     parse_float = float
-    parse_int = staticmethod(_integer)
     parse_constant = staticmethod(_no_constant)
 
-
-class _StrictAndShort(_Strict):
-    parse_int = int  # type: ignore[assignment]
-
-
-class _Plain(_StrictAndShort):
-    object_pairs_hook = None  # type: ignore[assignment]
+    def __init__(self, object_pairs_hook: Any, parse_int: Any) -> None:
+        self.object_pairs_hook = object_pairs_hook
+        self.parse_int = parse_int
 
 
 def parse_json(text: str) -> object:
@@ -100,4 +94,7 @@ def _scanner(settings: Any) -> Callable[[str, int], tuple[object, int]]:
     ).raw_decode
 
 
-_SCAN_STRICT, _SCAN_SHORT, _SCAN_PLAIN = _scanner(_Strict), _scanner(_StrictAndShort), _scanner(_Plain)
+_SHORT_SETTINGS = _Settings(_no_duplicates, int)
+_SCAN_STRICT = _scanner(_Settings(_no_duplicates, _integer))
+_SCAN_SHORT = _scanner(_SHORT_SETTINGS)
+_SCAN_PLAIN = _scanner(_Settings(None, int))

@@ -5,11 +5,11 @@ Sources: WLCG profile v1.3 (wlcg.groups), AARC-G002 and AARC-G069 (entitlements)
 
 from __future__ import annotations
 
-from vomap.claims.claims import GROUPS_CLAIM
+from vomap.claims import GROUPS_CLAIM
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from vomap.claims.claims import Claims
+    from vomap.claims import Claims
 
 ENTITLEMENT_CLAIMS = ("entitlements", "eduperson_entitlement")
 

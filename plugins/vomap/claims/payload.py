@@ -6,7 +6,7 @@ ambiguous environment, is the truth there.
 
 from __future__ import annotations
 
-from vomap.claims.claims import Claims, TokenError, read_claims
+from vomap.claims import Claims, TokenError, read_claims
 from vomap.claims.jsontext import parse_json
 
 _DEEPEST = 64

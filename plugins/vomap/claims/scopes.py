@@ -6,25 +6,13 @@ src/condor_utils/condor_scitokens.cpp, measured on 23.9.6.
 
 from __future__ import annotations
 
+from vomap.claims import ALL_OF_WRITE
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from vomap.claims.claims import Claims
-
-_ALL_OF_WRITE = frozenset({"compute.create", "compute.modify", "compute.cancel"})
-COMPUTING = _ALL_OF_WRITE | {"compute.read", "condor:/READ", "condor:/WRITE"}
-
-
-def read_scopes(claims: Claims) -> list[str]:
-    """Return the words of `scope`; only blanks part them, as on both CEs."""
-    words = claims.texts.get("scope", "").split(" ")
-    return [word for word in words if word] if "" in words else words
-
-
-def may_compute(scopes: Iterable[str]) -> bool:
-    """Tell whether any scope lets the token do something with jobs."""
-    return not COMPUTING.isdisjoint(scopes)
+    from vomap.claims import Claims
 
 
 def refused_levels(claims: Claims, scopes: Iterable[str]) -> list[str]:
@@ -34,7 +22,7 @@ def refused_levels(claims: Claims, scopes: Iterable[str]) -> list[str]:
     """
     held = set(scopes)
     scitoken = claims.text("ver") is not None and claims.text("wlcg.ver") is None
-    write = "condor:/WRITE" in held or (not scitoken and held >= _ALL_OF_WRITE)
+    write = "condor:/WRITE" in held or (not scitoken and held >= ALL_OF_WRITE)
     read = write or "condor:/READ" in held or (not scitoken and "compute.read" in held)
     return [level for level, granted in (("WRITE", write), ("READ", read)) if not granted]
 

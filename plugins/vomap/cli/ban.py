@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from vomap import Error
+from vomap.built import POLICY, bans_beside
 from vomap.built.documents import read_built
 from vomap.built.kept_bans import Change, KeptBans, read_ban
 from vomap.built.lock import locked
-from vomap.built.store import POLICY, bans_beside
 from vomap.cli.exits import FAILED, NO, YES
 from vomap.cli.loading import BANS_FOLDER, UsageError, add_json, add_policy, load_bans, print_json
 from vomap.mapfile.ban_file import NAME

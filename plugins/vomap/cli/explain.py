@@ -9,16 +9,16 @@ import sys
 import time
 
 from vomap import Error
-from vomap.accounts.names import confirm
+from vomap.accounts import confirm
+from vomap.built import POLICY_FILE, bans_beside, read_bans, read_policy
 from vomap.built.documents import document_digest
-from vomap.built.store import POLICY_FILE, bans_beside, read_bans, read_policy
-from vomap.claims.claims import Claims
+from vomap.claims import Claims, read_scopes
 from vomap.claims.payload import read_payload
-from vomap.claims.scopes import read_scopes, refused_levels
+from vomap.claims.scopes import refused_levels
 from vomap.cli.loading import UsageError, add_bans, add_json, add_mapfiles, add_policy, load, print_json
 from vomap.mapfile.times import point_in_time, written
+from vomap.policy import ERROR, MAPPED, Decision, failed
 from vomap.policy.decide import decide
-from vomap.policy.decision import ERROR, MAPPED, Decision, failed
 from vomap.policy.model import Bans, Policy
 from vomap.policy.pieces import policy_of
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vomap import Error
+from vomap.built import POLICY_FILE
 from vomap.built.documents import document_digest
-from vomap.built.store import POLICY_FILE
 from vomap.mapfile.compose import Composition, Mapfile, compose, compose_bans, read_sources, unread
 from vomap.mapfile.findings import Finding, Findings, Place
 from vomap.mapfile.policy_tests import Result

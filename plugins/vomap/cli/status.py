@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vomap import Error
+from vomap.built import BANS, POLICY, POLICY_FILE, bans_beside
 from vomap.built.documents import Built
-from vomap.built.store import BANS, POLICY, POLICY_FILE, bans_beside
 from vomap.cli.loading import BANS_FOLDER, MAPFILES_FOLDER, add_bans, add_json, add_mapfiles, print_json
 from vomap.targets.ces import known_ces
 from vomap.targets.health import (

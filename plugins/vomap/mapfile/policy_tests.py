@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vomap.claims.claims import TokenError, read_claims
+from vomap.claims import TokenError, read_claims
 from vomap.mapfile.compose import NOBODYS_SITE, Case, Composition, Mapfile, compose
 from vomap.mapfile.findings import Findings
 from vomap.mapfile.times import point_in_time
+from vomap.policy import MAPPED, Decision, failed
 from vomap.policy.decide import decide
-from vomap.policy.decision import MAPPED, Decision, failed
 from vomap.policy.model import NO_BANS, Bans, Policy
 from vomap.policy.pieces import policy_of
 

@@ -8,7 +8,7 @@ from typing import Any, Union
 
 import yaml
 
-from vomap.claims.claims import is_clean
+from vomap.claims import is_clean
 from vomap.mapfile.findings import Findings, Place
 
 # No mapfile needs more; what is deeper is an attack or an accident.

@@ -1,1 +1,67 @@
-"""What the site decides: the policy, its bans, and the decision for one token. Pure; no clock, no files."""
+"""The decision, and the trace of how it came about."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from vomap.claims import Claims
+
+MAPPED, DECLINED, DENIED, ERROR = "mapped", "declined", "denied", "error"
+OUTCOMES = (MAPPED, DECLINED, DENIED, ERROR)
+
+
+class Decision:
+    """What is to become of a token, and why.
+
+    `reason` begins with the word of the stage that decided: ban, issuer, vo, subject, audience, computing, lifetime,
+    version, rule, account, pool or token. `pool` is set, and `account` is not, until a pool account is leased.
+    """
+
+    __slots__ = ("account", "claims", "outcome", "policy", "pool", "reason", "rule", "source", "unchecked", "vo")
+
+    def __init__(self, claims: Claims | None, policy: str | None) -> None:
+        """Start with the claims of the token, None if it cannot be read, and the digest of the policy that decides."""
+        self.claims = claims
+        self.policy = policy
+        self.outcome = ERROR
+        self.reason = ""
+        self.account: str | None = None
+        self.pool: str | None = None
+        self.vo: str | None = None
+        self.rule: str | None = None
+        self.source: str | None = None
+        self.unchecked: list[str] = []
+
+    def settle(self, outcome: str, reason: str) -> Decision:
+        """Set the outcome and its reason; an account is answered only with `mapped`."""
+        self.outcome = outcome
+        self.reason = reason
+        if outcome != MAPPED:
+            self.account = self.pool = None
+        return self
+
+    def as_json(self, *, ce: str, time: str) -> dict[str, object]:
+        """Return the decision's members, as in schemas/decision-1.schema.json."""
+        claims = self.claims
+        return {
+            "time": time,
+            "ce": ce,
+            "outcome": self.outcome,
+            "account": self.account,
+            "vo": self.vo,
+            "rule": self.rule,
+            "source": self.source,
+            "reason": self.reason,
+            "issuer": claims and claims.text("iss"),
+            "subject": claims and claims.text("sub"),
+            "client": claims and (claims.text("client_id") or claims.text("azp")),
+            "jti": claims and claims.text("jti"),
+            "audience": list(claims.values("aud")) if claims else [],
+            "unchecked": self.unchecked,
+            "policy": self.policy,
+        }
+
+
+def failed(reason: str, claims: Claims | None = None) -> Decision:
+    """Return the decision for what could not be decided."""
+    return Decision(claims, None).settle(ERROR, reason)

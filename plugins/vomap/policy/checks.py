@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from vomap.claims.scopes import may_compute
+from vomap.claims import may_compute
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from vomap.claims.claims import Claims
+    from vomap.claims import Claims
     from vomap.policy.model import Issuer, Site
 
 LIFETIME = "lifetime"

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from vomap.claims.claims import GROUPS_CLAIM
-from vomap.claims.scopes import read_scopes
+from vomap.claims import GROUPS_CLAIM, read_scopes
+from vomap.policy import DECLINED, DENIED, MAPPED, Decision
 from vomap.policy.checks import failure, unchecked
-from vomap.policy.decision import DECLINED, DENIED, MAPPED, Decision
 from vomap.policy.model import NO_BANS, NOTHING_NAMED
 from vomap.policy.view import View, unmet
 
@@ -13,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from vomap.claims.claims import Claims
+    from vomap.claims import Claims
     from vomap.claims.memberships import Membership
     from vomap.policy.model import Ban, Bans, Issuer, Naming, Policy, Rule
 

@@ -5,8 +5,7 @@ The documents are checked before they get here (mapfile/); a document that does 
 
 from __future__ import annotations
 
-from vomap.policy.accounts import AccountLimits, Pool
-from vomap.policy.patterns import AccountName, GroupPattern, Pattern
+from vomap.policy.patterns import AccountName, GroupPattern, Pattern, is_account
 from vomap.policy.view import anchors_for
 
 TYPE_CHECKING = False
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from vomap.claims.memberships import EntitlementForm
+    from vomap.policy.pools import Pool
     from vomap.policy.view import View
 
     # Where a key begins that rules are found by, and what tells how it ends for a token.
@@ -25,6 +25,26 @@ DISTRUSTED = "none"
 CLAIM = "claim "
 # How many rules and issuers a process keeps that decides for many tokens; more are read again.
 _KEPT = 20_000
+
+
+class AccountLimits:
+    """What the site demands of every account: that it exists, its least uid, and names that are never answered."""
+
+    __slots__ = ("minimum_uid", "must_exist", "never")
+
+    def __init__(self, *, must_exist: bool, minimum_uid: int, never: Iterable[str]) -> None:
+        """Take the site's `accounts`."""
+        self.must_exist = must_exist
+        self.minimum_uid = minimum_uid
+        self.never = frozenset(never)
+
+    def refusal(self, account: str) -> str | None:
+        """Return why an account's name may not be answered, or None if it may."""
+        if not is_account(account):
+            return f"{account!a} is no legal account name"
+        if account == "root":
+            return "root is never answered"
+        return f"the site never answers {account}" if account in self.never else None
 
 
 class Site:
@@ -236,6 +256,8 @@ class Policy:
     def names(self, account: str) -> bool:
         """Tell whether a rule, a rename or a pool names this account: then no capture may give it."""
         if self._pools is None:
+            from vomap.policy.pools import Pool
+
             self._pools = [Pool(pool["accounts"]) for pool in (self._find("pools") or {}).values()]
         return self._find(f"named\t{account}") is not None or any(pool.holds(account) for pool in self._pools)
 

@@ -8,6 +8,8 @@ if TYPE_CHECKING:
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
 WORD = _LETTERS + ".-"
+LONGEST_ACCOUNT = 32
+LEGAL_ACCOUNT = "letters, digits, `_`, `.`, `-`, at most 32, not digits alone"
 _CAPTURE_NAME = "abcdefghijklmnopqrstuvwxyz0123456789_-"
 EVERYTHING_BELOW = "/**"
 _ROLE = "/Role="
@@ -165,6 +167,11 @@ class AccountName:
 def is_word(text: str) -> bool:
     """Tell whether a text is `[A-Za-z0-9_][A-Za-z0-9_.-]*`, what a capture may stand for."""
     return bool(text) and text[0] in _LETTERS and not text.strip(WORD)
+
+
+def is_account(name: str) -> bool:
+    """Tell whether a name is `[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}` and not digits alone."""
+    return is_word(name) and len(name) <= LONGEST_ACCOUNT and not name.isdigit()
 
 
 def _is_capture_name(name: str) -> bool:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from vomap.claims.scopes import is_safe, storage_root
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
-    from vomap.claims.claims import Claims
+    from vomap.claims import Claims
     from vomap.claims.memberships import Membership
     from vomap.policy.model import Conditions
     from vomap.policy.patterns import GroupPattern, Pattern
@@ -34,11 +32,18 @@ class View:
         """Return this without scopes that have `..` in their paths: bans see all of a token, but rules believe none."""
         if "/" not in self.claims.texts.get("scope", ""):
             return self
+        from vomap.claims.scopes import is_safe
+
         return View(self.claims, self.memberships, [scope for scope in self.scopes if is_safe(scope)])
 
     def part(self, is_seen: Callable[[str], bool]) -> View:
         """Return the part whose groups and storage paths begin with a name that is seen, and all other scopes."""
         memberships = [membership for membership in self.memberships if is_seen(membership.root)]
+        if not any("/" in scope for scope in self.scopes):
+            return View(self.claims, memberships, self.scopes)
+        # Few tokens have a path in a scope.
+        from vomap.claims.scopes import storage_root
+
         roots = ((scope, storage_root(scope)) for scope in self.scopes)
         return View(self.claims, memberships, [scope for scope, root in roots if root is None or is_seen(root)])
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vomap import Error
-from vomap.accounts.names import NameServiceError, find_uid
+from vomap.accounts import NameServiceError, find_uid
 from vomap.built.documents import Built, read_built
 from vomap.mapfile.compose import read_sources
 from vomap.policy.model import Site

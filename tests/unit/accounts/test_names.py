@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from vomap.accounts.names import NameServiceError, confirm, find_uid
-from vomap.policy.accounts import AccountLimits
-from vomap.policy.decision import DECLINED, DENIED, ERROR, MAPPED, Decision
+from vomap.accounts import NameServiceError, confirm, find_uid
+from vomap.policy import DECLINED, DENIED, ERROR, MAPPED, Decision
+from vomap.policy.model import AccountLimits
 
 NOBODY = "vomap-nosuch"
 

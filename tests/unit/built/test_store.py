@@ -11,17 +11,18 @@ from typing import Any
 
 import pytest
 
+import vomap.built as store
 from unit.policy.composed import bans_document, policy_document, policy_of
-from vomap.built import documents, store
-from vomap.built.documents import document_digest
-from vomap.built.files import FileError
-from vomap.built.store import (
+from vomap.built import (
     BuiltError,
     bans_beside,
+    documents,
     read_bans,
     read_policy,
 )
-from vomap.claims.claims import read_claims
+from vomap.built.documents import document_digest
+from vomap.built.files import FileError
+from vomap.claims import read_claims
 from vomap.policy.decide import decide
 from vomap.policy.model import NO_BANS, Policy
 

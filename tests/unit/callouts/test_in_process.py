@@ -9,18 +9,24 @@ from typing import Any
 
 import pytest
 
-from vomap.accounts.names import NameServiceError
-from vomap.callouts import answer, arc, callout
-from vomap.callouts.answer import ARC_AUTHORIZE, ARC_MAP, EXIT_CODES, HTCONDOR, give, say
-from vomap.callouts.callout import (
+import vomap.callouts as callout
+from vomap.accounts import NameServiceError
+from vomap.callouts import (
+    ARC_AUTHORIZE,
+    ARC_MAP,
+    EXIT_CODES,
+    HTCONDOR,
     InputError,
     OptionError,
+    arc,
     built_files,
+    give,
     read_input,
     read_options,
     require_descriptors,
+    say,
 )
-from vomap.policy.decision import DECLINED, DENIED, ERROR, MAPPED, OUTCOMES, Decision
+from vomap.policy import DECLINED, DENIED, ERROR, MAPPED, OUTCOMES, Decision
 
 
 def test_exit_codes() -> None:
@@ -76,7 +82,7 @@ def _written(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, bytes]]:
         written.append((descriptor, content))
         return len(content)
 
-    monkeypatch.setattr(answer, "posix", SimpleNamespace(write=write))
+    monkeypatch.setattr(callout, "posix", SimpleNamespace(write=write))
     return written
 
 
@@ -101,7 +107,7 @@ def test_a_refusal_prints_nothing(monkeypatch: pytest.MonkeyPatch, outcome: str)
 
 def test_an_account_that_is_written_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
     """Half a name may be another account's."""
-    monkeypatch.setattr(answer, "posix", SimpleNamespace(write=lambda _, content: len(content) - 1))
+    monkeypatch.setattr(callout, "posix", SimpleNamespace(write=lambda _, content: len(content) - 1))
     with pytest.raises(OSError, match="only a part"):
         give(HTCONDOR, _decision())
 
@@ -123,7 +129,7 @@ def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
     def write(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(answer, "posix", SimpleNamespace(write=write))
+    monkeypatch.setattr(callout, "posix", SimpleNamespace(write=write))
     say(HTCONDOR, "why")
     assert give(HTCONDOR, Decision(None, None).settle(DENIED, "ban: x")) == 2
 

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
+import vomap.built as store
 from ces import arc_environment, htcondor_payload
 from unit.policy.composed import bans_document, policy_document
-from vomap.built import documents, store
+from vomap.built import documents
 
 ISSUER = "https://i.example/"
 POLICY = f"""\

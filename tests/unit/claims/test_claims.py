@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vomap.claims.claims import TokenError, is_clean, read_claims
+from vomap.claims import TokenError, is_clean, read_claims
 
 
 def test_a_string_is_a_text_and_a_list_of_one() -> None:

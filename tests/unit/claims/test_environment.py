@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ces import arc_environment
-from vomap.claims.claims import TokenError, TokenRefused
+from vomap.claims import TokenError, TokenRefused
 from vomap.claims.environment import read_environment
 
 ISSUER = {"iss": "https://i.example", "sub": "s"}

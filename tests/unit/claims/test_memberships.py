@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from vomap.claims.claims import read_claims
+from vomap.claims import read_claims
 from vomap.claims.memberships import (
     EntitlementForm,
     normalise_percent,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from vomap.claims.claims import read_claims
+from vomap.claims import COMPUTING, may_compute, read_claims, read_scopes
 from vomap.claims.memberships import Membership
-from vomap.claims.scopes import COMPUTING, is_safe, may_compute, read_scopes, refused_levels, storage_root
+from vomap.claims.scopes import is_safe, refused_levels, storage_root
 from vomap.policy.candidates import named_in
 
 

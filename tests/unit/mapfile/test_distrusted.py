@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vomap.claims.claims import read_claims
+from vomap.claims import read_claims
 from vomap.mapfile.compose import Mapfile, compose
 from vomap.mapfile.findings import Findings
 from vomap.policy.decide import decide

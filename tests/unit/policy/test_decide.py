@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from unit.policy.composed import bans_of, policy_of
-from vomap.claims.claims import read_claims
+from vomap.claims import read_claims
+from vomap.policy import DECLINED, DENIED, ERROR, MAPPED, OUTCOMES, Decision, failed
 from vomap.policy.decide import decide
-from vomap.policy.decision import DECLINED, DENIED, ERROR, MAPPED, OUTCOMES, Decision, failed
 
 NOW = 1_800_000_000
 ONE, MANY, FREE, GONE, PLAIN = (f"https://{name}.example/" for name in ("one", "many", "free", "gone", "plain"))

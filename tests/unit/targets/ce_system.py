@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any, Optional
 
-from vomap.built.store import BANS_FILE, POLICY_FILE
+from vomap.built import BANS_FILE, POLICY_FILE
 from vomap.cli import run
 from vomap.cli.loading import BANS_FOLDER, MAPFILES_FOLDER
 

@@ -1,35 +1,12 @@
-"""Which account names may be answered at all; whether such an account exists is not asked here."""
+"""The accounts of a pool, as a mapfile lists them; which of them is leased is not asked here."""
 
 from __future__ import annotations
 
-from vomap.policy.patterns import is_word
+from vomap.policy.patterns import LEGAL_ACCOUNT, is_account
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-LONGEST = 32
-LEGAL_ACCOUNT = "letters, digits, `_`, `.`, `-`, at most 32, not digits alone"
-
-
-class AccountLimits:
-    """What the site demands of every account: that it exists, its least uid, and names that are never answered."""
-
-    __slots__ = ("minimum_uid", "must_exist", "never")
-
-    def __init__(self, *, must_exist: bool, minimum_uid: int, never: Iterable[str]) -> None:
-        """Take the site's `accounts`."""
-        self.must_exist = must_exist
-        self.minimum_uid = minimum_uid
-        self.never = frozenset(never)
-
-    def refusal(self, account: str) -> str | None:
-        """Return why an account's name may not be answered, or None if it may."""
-        if not is_account(account):
-            return f"{account!a} is no legal account name"
-        if account == "root":
-            return "root is never answered"
-        return f"the site never answers {account}" if account in self.never else None
+    from collections.abc import Sequence
 
 
 class Pool:
@@ -44,11 +21,6 @@ class Pool:
     def holds(self, account: str) -> bool:
         """Tell whether an account is one of the pool's."""
         return any(_in_range(account, *bounds) for bounds in self.ranges)
-
-
-def is_account(name: str) -> bool:
-    """Tell whether a name is `[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}` and not digits alone."""
-    return is_word(name) and len(name) <= LONGEST and not name.isdigit()
 
 
 def _range(text: str) -> tuple[str, str, str, str]:
