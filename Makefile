@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 SOURCES := setup.cfg pyproject.toml $(wildcard plugins/bin/*)
 
-.PHONY: demo test e2e lint generate clean
+.PHONY: demo test e2e bench lint generate clean
 
 demo: $(VENV)/product
 	PYTHONPATH=tests $(VENV)/bin/python demo/demo.py
@@ -16,6 +16,10 @@ test: $(VENV)/tests
 # Real HTCondor and real ARC, in chroots that this makes: as root, on Debian, with a network.
 e2e: $(VENV)/tests
 	$(VENV)/bin/python -m pytest -q tests/e2e/test_htcondor.py tests/e2e/test_arc.py tests/e2e/test_both.py
+
+# Everything that is said about speed, measured; BENCH=--ces adds real CEs (as root, on Debian). It wants GNU time.
+bench: $(VENV)/tests
+	PYTHONPATH=tests:bench $(VENV)/bin/python bench/run.py --output docs/performance.md $(BENCH)
 
 lint: $(VENV)/lint
 	$(VENV)/bin/ruff check .

@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_TOKEN = b"BEARER_TOKEN_"
+_TOKEN, _FIRST = b"BEARER_TOKEN_", b"BEARER_TOKEN_0_"
 _CLAIM = b"CLAIM_"
 # A control character: such a value says nothing, but it is there.
 _SAYS_NOTHING = b"\x00"
@@ -45,12 +45,13 @@ def read_environment(environ: Mapping[bytes, bytes]) -> Claims:
 def _token_variables(environ: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
     """Return the variables of token 0, without their prefix."""
     found = {}
+    begin = len(_FIRST)
     for variable, value in environ.items():
-        if variable.startswith(_TOKEN):
-            index, _, field = variable[len(_TOKEN) :].partition(b"_")
-            if index == b"0":
-                found[field] = value
-            elif index.isdigit():
+        if variable[:begin] == _FIRST:
+            found[variable[begin:]] = value
+        elif variable.startswith(_TOKEN):
+            index = variable[len(_TOKEN) :].partition(b"_")[0]
+            if index.isdigit() and index != b"0":
                 raise TokenError("token: more than one token was presented")
     return found
 
@@ -58,9 +59,9 @@ def _token_variables(environ: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
 def _indexed_claims(variables: Mapping[bytes, bytes]) -> dict[bytes, list[bytes]]:
     names = {}
     for field in variables:
-        if field.startswith(_CLAIM):
-            name, _, index = field[len(_CLAIM) :].rpartition(b"_")
-            if name and index == b"0":
+        if field[-2:] == b"_0" and field.startswith(_CLAIM):
+            name = field[len(_CLAIM) : -2]
+            if name:
                 names[name] = _indexed(variables, _CLAIM + name)
     return names
 
@@ -71,7 +72,7 @@ def _indexed(variables: Mapping[bytes, bytes], field: bytes) -> list[bytes]:
     value = variables.get(field + b"_0")
     while value is not None:
         values.append(value)
-        value = variables.get(field + b"_%d" % len(values))
+        value = variables.get(b"%b_%d" % (field, len(values)))
     return values
 
 

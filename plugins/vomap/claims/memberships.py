@@ -14,38 +14,38 @@ if TYPE_CHECKING:
 ENTITLEMENT_CLAIMS = ("entitlements", "eduperson_entitlement")
 
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+_GROUP = ":group:"
 _HEX = frozenset("0123456789ABCDEFabcdef")
 
 
 class Membership:
     """A group and perhaps a role in it: `/cms/pilots`, `/vo.example.org/sub/Role=pilot`."""
 
-    __slots__ = ("group", "role")
+    __slots__ = ("group", "role", "root")
 
     def __init__(self, group: str, role: str | None) -> None:
-        """Take a group such as `/cms/pilots` and the role in exactly that group, if any."""
+        """Take a group such as `/cms/pilots` and the role in exactly that group, if any.
+
+        `root` is the group's first part, which is the VO's name in the token.
+        """
         self.group = group
         self.role = role
+        self.root = group.split("/", 2)[1]
 
     @property
     def fqan(self) -> str:
         """The membership as VOMS writes it."""
         return self.group if self.role is None else f"{self.group}/Role={self.role}"
 
-    @property
-    def root(self) -> str:
-        """The first part of the group, which is the VO's name in the token."""
-        return self.group.split("/", 2)[1]
-
 
 class EntitlementForm:
     """How an issuer writes its entitlements: namespace, authority, and whether those in `scope` count."""
 
-    __slots__ = ("authority", "in_scope", "namespace")
+    __slots__ = ("authority", "in_scope", "prefix")
 
     def __init__(self, namespace: str, authority: str | None, *, in_scope: bool) -> None:
         """Take the declared namespace (`urn:mace:egi.eu`) and authority (`aai.egi.eu`, or None)."""
-        self.namespace = normalise_percent(namespace).lower()
+        self.prefix = normalise_percent(namespace).lower() + _GROUP
         self.authority = authority
         self.in_scope = in_scope
 
@@ -73,6 +73,8 @@ def parse_fqan(text: str) -> Membership | None:
     """
     if text[:1] != "/":
         return None
+    if _is_plain(text):
+        return Membership(text, None)
     parts = text[1:-1].split("/") if text.endswith("/") else text[1:].split("/")
     if parts[-1] == "Capability=NULL":
         parts.pop()
@@ -90,16 +92,20 @@ def parse_entitlement(value: str, form: EntitlementForm) -> Membership | None:
     if mark and authority != form.authority:
         return None
     name = normalise_percent(name)
-    length = len(form.namespace)
-    namespace = name[:length]
+    length = len(form.prefix)
+    namespace = name[: length - len(_GROUP)]
     # Only ASCII has case here: a Kelvin sign is no `k`.
-    if not namespace.isascii() or namespace.lower() != form.namespace or name[length : length + 7] != ":group:":
+    if not namespace.isascii() or namespace.lower() + name[length - len(_GROUP) : length] != form.prefix:
         return None
-    parts = name[length + 7 :].split(":")
-    role = parts.pop()[5:] if parts[-1].startswith("role=") else None
+    names, mark, role = name[length:].partition(":role=")
+    group = "/" + names.replace(":", "/")
+    if "/" not in name and _is_plain(group) and (not mark or _is_plain("/" + role)):
+        return Membership(group, role if mark and role != "NULL" else None)
+    parts = name[length:].split(":")
+    last = parts.pop()[5:] if parts[-1].startswith("role=") else None
     if any(part.startswith("role=") for part in parts):
         return None
-    return _membership(parts, role)
+    return _membership(parts, last)
 
 
 def normalise_percent(text: str) -> str:
@@ -107,6 +113,8 @@ def normalise_percent(text: str) -> str:
 
     A `%` that begins no encoding stays what it is.
     """
+    if "%" not in text:
+        return text
     head, *rest = text.split("%")
     done = [head]
     for piece in rest:
@@ -138,13 +146,25 @@ def _membership(parts: list[str], role: str | None) -> Membership | None:
     return Membership("/" + "/".join(parts), role)
 
 
+def _is_plain(group: str) -> bool:
+    """Tell whether a text that begins with a slash is a group, and names no role, as most groups are; at one glance."""
+    return (
+        "=" not in group
+        and "//" not in group
+        and "/." not in group
+        and group[-1] != "/"
+        and group.split() == [group]
+        and ":" not in group
+    )
+
+
 def _is_component(part: str) -> bool:
     """Nobody can name a subgroup `Role=pilot`, hide one in a slash, or climb out of one."""
     return (
         part not in ("", ".", "..")
         and "/" not in part
         and not part.startswith(("Role=", "Capability="))
-        and not any(mark.isspace() for mark in part)
+        and part.split() == [part]
     )
 
 

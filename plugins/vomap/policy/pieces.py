@@ -23,7 +23,7 @@ from typing import Any
 
 from vomap.policy.model import CLAIM, DISTRUSTED, Issuer, Policy, Rule, Site, with_list
 from vomap.policy.patterns import GroupPattern, Pattern
-from vomap.policy.view import BELOW, EVERY_TOKEN
+from vomap.policy.view import EVERY_TOKEN
 
 
 def policy_of(document: Mapping[str, Any], digest: str = "") -> Policy:
@@ -140,7 +140,7 @@ def _anchored(key: str, values: Iterable[str]) -> Iterator[tuple[str, str, str]]
         anchor = _anchor(key, value)
         if anchor is not None:
             text, whole = anchor
-            yield key if whole else BELOW + key, text, value
+            yield key if whole else f"{text.count('/') + 1}/{key}", text, value
 
 
 def _anchor(key: str, value: str) -> tuple[str, bool] | None:

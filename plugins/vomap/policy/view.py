@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from vomap.policy.model import Conditions
     from vomap.policy.patterns import GroupPattern, Pattern
 
-# An aspect is a condition's key, `claim NAME` among them; with this mark before it, for patterns that begin literally.
-BELOW = "^"
+# An aspect is a condition's key, `claim NAME` among them; `2/group` is that of patterns with two literal parts before
+# the first other one, such as `/cms/**`.
 EVERY_TOKEN = "*"  # noqa: S105 - no secret, but the aspect of what must be tried with every token
 
 
@@ -38,27 +38,29 @@ class View:
 
     def part(self, is_seen: Callable[[str], bool]) -> View:
         """Return the part whose groups and storage paths begin with a name that is seen, and all other scopes."""
-        memberships = [membership for membership in self.memberships if is_seen(membership.root)]
+        roots = {membership.root for membership in self.memberships}
+        seen = {root for root in roots if is_seen(root)}
+        memberships = [membership for membership in self.memberships if membership.root in seen]
         if not any("/" in scope for scope in self.scopes):
             return View(self.claims, memberships, self.scopes)
         # Few tokens have a path in a scope.
         from vomap.claims.scopes import storage_root
 
-        roots = ((scope, storage_root(scope)) for scope in self.scopes)
-        return View(self.claims, memberships, [scope for scope, root in roots if root is None or is_seen(root)])
+        paths = ((scope, storage_root(scope)) for scope in self.scopes)
+        return View(self.claims, memberships, [scope for scope, root in paths if root is None or is_seen(root)])
 
 
 def anchors_for(aspect: str) -> Callable[[View], Iterable[str]]:
-    """Return what tells where rules of an aspect are anchored that may match a view: at a value, or at its beginnings.
+    """Return what tells where rules of an aspect are anchored that may match a view: at a value, or at its beginning.
 
-    `subject` of `/x/y` is `/x/y`; `^subject`, for patterns such as `/x/*`, is what stands before each of its slashes,
-    and the whole. What every token must try is anchored at an empty text.
+    `group` of `/cms/uscms` is `/cms/uscms`, `2/group` is `/cms`. What every token must try is anchored at no text.
     """
     if aspect == EVERY_TOKEN:
         return lambda _: ("",)
-    if aspect[0] == BELOW:
-        values = anchors_for(aspect[1:])
-        return lambda view: _beginnings(values(view))
+    if aspect[0].isdigit():
+        count, _, key = aspect.partition("/")
+        parts, values = int(count), anchors_for(key)
+        return lambda view: {_beginning(value, parts): None for value in values(view)}
     name = aspect.partition(" ")[2]
     return _VALUES[aspect] if not name else lambda view: view.claims.values(name)
 
@@ -87,15 +89,14 @@ def unmet(conditions: Conditions, view: View, captured: dict[str, str]) -> str |
     return None
 
 
-def _beginnings(values: Iterable[str]) -> Iterable[str]:
-    found: dict[str, None] = {}
-    for value in values:
-        at = value.find("/")
-        while at >= 0:
-            found[value[:at]] = None
-            at = value.find("/", at + 1)
-        found[value] = None
-    return found
+def _beginning(value: str, parts: int) -> str:
+    """Return the first parts of a value; the whole, if it has no more."""
+    at = -1
+    for _ in range(parts):
+        at = value.find("/", at + 1)
+        if at < 0:
+            return value
+    return value[:at]
 
 
 def _any_match(patterns: Sequence[Pattern], values: Iterable[str], captured: dict[str, str]) -> bool:

@@ -1,0 +1,169 @@
+"""Who maps the tokens on both CEs: the CE itself, a static C plugin, and vomap in several ways."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from building import build_big
+from layouts import lay_out
+from policies import BIG_ISSUERS, ROOT, account_of, group_of, issuer_of, subject_of
+from processes import BenchError
+from tables import Settings
+
+from e2e import arc_ce, htcondor_pool
+from e2e.chroot import VENV, Chroot
+
+CLIENTS = 8
+CALLOUTS = (htcondor_pool.CALLOUT, arc_ce.CALLOUT)
+# Where things lie in a chroot: the static plugin, the packages' callouts, the big policy, one of the same issuers.
+STATIC = "/usr/libexec/vomap-bench/plugin"
+PACKAGED = "/usr/libexec/vomap"
+BIG = "/var/lib/vomap-bench/big"
+BIG_ISSUERS_ALONE = "/var/lib/vomap-bench/issuers"
+
+_CMS, _CMS_PILOT = "https://cms-auth.web.cern.ch/", "bad55f4e-602c-4e8d-a5c5-bd8ffb762113"
+_SCOPE = "compute.read compute.modify compute.create compute.cancel"
+_ANY_CE = "https://wlcg.cern.ch/jwt/v1/any"
+
+
+@dataclass(frozen=True)
+class Bearer:
+    """Somebody who comes: the claims of his tokens (without their times), and the account that he must get."""
+
+    claims: dict[str, Any]
+    account: str
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to map, and the bearers that all come at once.
+
+    `plugin` is the plugin's name for HTCondor, `htcondor` and `arc` are its words; without them the CE maps by itself.
+    `wired` is the built policy whose issuers the CE is wired for, "" for the site's own.
+    """
+
+    name: str
+    bearers: tuple[Bearer, ...]
+    plugin: str = ""
+    htcondor: str = ""
+    arc: str = ""
+    wired: str = ""
+
+    @property
+    def account(self) -> str:
+        """The account that all bearers get, where it is one."""
+        return self.bearers[0].account
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What was made on this machine, to be put into the chroots."""
+
+    plugin: Path
+    big: Path
+    issuers: Path
+
+
+def make_variants(big: int) -> tuple[Variant, ...]:
+    """Return all variants, the CE's own map line first; the last one has so many rules.
+
+    Where it can be, the account tells who has answered: a wiring that did not take effect is found out.
+    """
+    htcondor, arc = CALLOUTS
+    policy = f"--policy {BIG}"
+    return (
+        Variant("the CE's own map line", _pilots("mapline")),
+        Variant("a static C plugin", _pilots("static"), "STATIC", f"{STATIC} htcondor static", f"{STATIC} arc static"),
+        Variant("vomap, installed by pip", _pilots("cms001"), "VOMAP", htcondor, f"{arc} map"),
+        Variant(
+            "vomap, as packages install it",
+            _pilots("cms001"),
+            "PACKAGED",
+            f"{PACKAGED}/{Path(htcondor).name}",
+            f"{PACKAGED}/{Path(arc).name} map",
+        ),
+        Variant(
+            f"vomap, installed by pip, {big:,} rules",
+            _of_big_rules(big),
+            "BIG",
+            f"{htcondor} {policy}",
+            f"{arc} map {policy}",
+            BIG_ISSUERS_ALONE,
+        ),
+    )
+
+
+def issuers_of(variants: Sequence[Variant]) -> list[str]:
+    """Return the issuers of all bearers."""
+    return sorted({bearer.claims["iss"] for variant in variants for bearer in variant.bearers})
+
+
+def accounts_of(variants: Sequence[Variant]) -> list[str]:
+    """Return the accounts of all bearers."""
+    return sorted({bearer.account for variant in variants for bearer in variant.bearers})
+
+
+def make_parts(work: Path, settings: Settings) -> Parts:
+    """Compile the static plugin and build the big policy, and one of as many rules as issuers to wire the CEs from."""
+    layouts = lay_out(work, settings)
+    return Parts(
+        plugin=_compiled(work / "plugin"),
+        big=build_big(work, layouts, settings.big).policy,
+        issuers=build_big(work, layouts, BIG_ISSUERS).policy,
+    )
+
+
+def put_parts(chroot: Chroot, parts: Parts) -> None:
+    """Put the parts into a chroot that has vomap's venv already, and lay vomap out there as packages do."""
+    chroot.write(STATIC, parts.plugin.read_bytes(), 0o755)
+    for policy, inside in ((parts.big, BIG), (parts.issuers, BIG_ISSUERS_ALONE)):
+        for suffix in ("", ".bans"):
+            chroot.path(inside).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(f"{policy}{suffix}", chroot.path(f"{inside}{suffix}"))
+    _put_package(chroot)
+
+
+def _put_package(chroot: Chroot) -> None:
+    """Copy the library to where callouts that start with `-IS` look for it, and the callouts to the packages' place."""
+    (library,) = chroot.path(VENV).glob("lib/python*/site-packages/vomap")
+    site_packages = chroot.path(f"/usr/lib/{library.parents[1].name}/site-packages")
+    shutil.rmtree(site_packages / "vomap", ignore_errors=True)
+    # With the times of the files, so that what pip has compiled still counts.
+    shutil.copytree(library, site_packages / "vomap")
+    for name in (Path(callout).name for callout in CALLOUTS):
+        _, _, script = (ROOT / "plugins" / "bin" / name).read_text("utf-8").partition("\n")
+        chroot.write(f"{PACKAGED}/{name}", f"#!/usr/bin/python3 -IS\n{script}", 0o755)
+
+
+def _compiled(program: Path) -> Path:
+    source = Path(__file__).with_name("plugin.c")
+    words = ["gcc", "-O2", "-static", "-o", str(program), str(source)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BenchError(f"{' '.join(words)}: {done.stderr.strip()}")
+    return program
+
+
+def _pilots(account: str) -> tuple[Bearer, ...]:
+    return (Bearer(_claims(_CMS, _CMS_PILOT), account),) * CLIENTS
+
+
+def _of_big_rules(rules: int) -> tuple[Bearer, ...]:
+    """Return bearers for whom rules all over the big policy are: half by subject, half by group."""
+    numbers = [(2 * client + 1) * rules // (2 * CLIENTS) for client in range(CLIENTS)]
+    return tuple(Bearer(_claims_of_rule(number, rules), account_of(number)) for number in numbers)
+
+
+def _claims_of_rule(number: int, rules: int) -> dict[str, Any]:
+    claims = _claims(issuer_of(number, rules, BIG_ISSUERS), subject_of(number))
+    group = group_of(number, rules, BIG_ISSUERS)
+    return claims if group is None else {**claims, "wlcg.groups": [group]}
+
+
+def _claims(issuer: str, subject: str) -> dict[str, Any]:
+    return {"iss": issuer, "sub": subject, "aud": _ANY_CE, "wlcg.ver": "1.0", "scope": _SCOPE}

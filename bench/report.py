@@ -1,0 +1,21 @@
+"""The report of a run, as Markdown."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+
+from tables import Table
+
+
+def report(command: str, version: str, tables: Sequence[Table]) -> str:
+    """Return the whole report; `command` is what makes it again, `version` that of the measured Python."""
+    date = time.strftime("%Y-%m-%d", time.gmtime())
+    head = f"""\
+# Performance
+
+Written by `{command}` on {date} (UTC): Python {version}, {os.cpu_count()} cores. Every figure is of this one run.
+Beside a figure that has a bar stand the bar, and whether the figure meets it.
+"""
+    return "\n".join([head, *(table.markdown() for table in tables)])
