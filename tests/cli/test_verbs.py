@@ -14,8 +14,7 @@ import jsonschema
 import pytest
 
 from vomap import Error, __version__
-from vomap.built import read_bans, read_policy
-from vomap.built.files import FileError
+from vomap.built import FileError, read_bans, read_policy
 from vomap.cli import run
 from vomap.shipped import shipped_file
 

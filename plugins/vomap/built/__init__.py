@@ -9,16 +9,17 @@ A file is a line, a head, an index and buckets; of bans it is the line and the h
 
 A piece (vomap/policy/pieces.py) is in the head if every token asks for it, else in the bucket with the number
 crc32(key) modulo N. A bucket's crc32 begins with the bucket's number, so that no bucket is taken for another: damage in
-anything that is used is noticed.
+anything that is used is noticed. A file is read only if nobody but root and ourselves can have written it.
+
+`posix` stands for `os` here, which costs more than the answer where the interpreter starts without site.
 """
 
 from __future__ import annotations
 
+import posix
 from binascii import crc32
-from posix import close, pread
 
 from vomap import Error
-from vomap.built.files import open_trusted
 from vomap.claims.jsontext import parse_plain
 from vomap.policy.model import Bans, Policy
 
@@ -35,6 +36,13 @@ OFFSET, CHECKSUM = 8, 4
 # The head of a policy without very much in `site` is in the first read.
 _FIRST_READ = 4096
 _KEPT_BUCKETS = 10_000
+_OTHERS_MAY_WRITE = 0o022
+_STICKY = 0o1000
+_FILE_TYPE, _REGULAR, _LINK = 0o170000, 0o100000, 0o120000
+
+
+class FileError(Error):
+    """A file that cannot be written or read, or that cannot be trusted."""
 
 
 class BuiltError(Error):
@@ -86,7 +94,7 @@ class BuiltFile:
         """Close the file; a callout ends first."""
         descriptor = getattr(self, "_descriptor", None)
         if descriptor is not None:
-            close(descriptor)
+            posix.close(descriptor)
 
     def find(self, key: str) -> Any:
         """Return the piece with a key, or None. Raises FileError or BuiltError."""
@@ -127,7 +135,7 @@ class BuiltFile:
 
     def _read(self, offset: int, length: int) -> bytes:
         try:
-            return pread(self._descriptor, length, offset)
+            return posix.pread(self._descriptor, length, offset)
         except (OSError, OverflowError):
             raise self.damaged() from None
 
@@ -154,3 +162,74 @@ def read_bans(path: str) -> Bans:
         return Bans({"bans": file.find("bans")}, file.digest)
     except (KeyError, TypeError, ValueError, AttributeError):
         raise file.damaged() from None
+
+
+def open_trusted(path: str) -> tuple[int, int]:
+    """Open a regular file that only root and we ourselves can have written; return its descriptor and its size.
+
+    Raises FileError otherwise.
+    """
+    try:
+        # Without O_NONBLOCK, opening a FIFO would wait for a writer.
+        descriptor = posix.open(path, posix.O_RDONLY | posix.O_NONBLOCK | posix.O_NOCTTY | posix.O_CLOEXEC)
+    except OSError as error:
+        raise FileError(f"{path}: {error.strerror}") from None
+    try:
+        return descriptor, _trusted_size(path, descriptor)
+    except OSError as error:
+        posix.close(descriptor)
+        raise FileError(f"{path}: {error.strerror}") from None
+    except FileError:
+        posix.close(descriptor)
+        raise
+
+
+def _trusted_size(path: str, descriptor: int) -> int:
+    """Return the size of an open file. Raises FileError if others can have written it, OSError if it cannot be seen."""
+    status = posix.fstat(descriptor)
+    if status.st_mode & _FILE_TYPE != _REGULAR:
+        raise FileError(f"{path}: not a regular file")
+    if not _is_ours(status) or status.st_mode & _OTHERS_MAY_WRITE:
+        raise FileError(f"{path}: others can write it; it must belong to root or to us, mode 0644")
+    _refuse_loose_folders(path)
+    return status.st_size
+
+
+def _refuse_loose_folders(path: str) -> None:
+    """Refuse a folder that others can write: they could put another file there, unless the folder is sticky."""
+    if _is_plain(path) and not _refuse_loose_way(path, path):
+        return
+    import os
+
+    way = os.path.abspath(path)
+    _refuse_loose_way(path, way)
+    real = os.path.realpath(path)
+    if real != way:
+        _refuse_loose_way(path, real)
+
+
+def _is_plain(path: str) -> bool:
+    """Tell whether a path begins at the root and goes only down."""
+    return path[:1] == "/" and not any(step in ("", ".", "..") for step in path.split("/")[1:])
+
+
+def _refuse_loose_way(path: str, way: str) -> bool:
+    """Look at each step of a way, from its end to the root; return whether one is a link, which must be ours, too."""
+    links = False
+    step = way
+    while True:
+        status = posix.lstat(step)
+        links = links or status.st_mode & _FILE_TYPE == _LINK
+        if not _is_ours(status):
+            raise FileError(f"{path}: others can replace {step}")
+        step = step.rpartition("/")[0] or "/"
+        status = posix.stat(step)
+        loose = status.st_mode & _OTHERS_MAY_WRITE and not status.st_mode & _STICKY
+        if loose or not _is_ours(status):
+            raise FileError(f"{path}: others can write the folder {step}")
+        if step == "/":
+            return links
+
+
+def _is_ours(status: posix.stat_result) -> bool:
+    return status.st_uid == 0 or status.st_uid == posix.geteuid()

@@ -12,9 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from typing import IO, Any
 
-from vomap.built import BANS, CHECKSUM, FORMAT, OFFSET, POLICY, BuiltFile
-from vomap.built.files import FileError
-from vomap.built.replace import replace_file
+from vomap.built import BANS, CHECKSUM, FORMAT, OFFSET, POLICY, BuiltFile, FileError
+from vomap.built.files import replace_file
 from vomap.policy.pieces import put_together, take_apart
 
 # What every token asks for. Bans lie in the head as a whole, with all that is known of them.

@@ -12,7 +12,7 @@ from typing import Any
 from vomap import Error
 from vomap.built import BANS
 from vomap.built.documents import read_built, write_built
-from vomap.built.replace import replace_file
+from vomap.built.files import replace_file
 from vomap.mapfile.ban_file import NAME, with_ban, without_lines
 from vomap.mapfile.compose import Mapfile, SourceError, compose_bans, read_sources
 from vomap.mapfile.entries import CONDITIONS

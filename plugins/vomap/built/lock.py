@@ -7,7 +7,7 @@ import fcntl
 import os
 from collections.abc import Iterator
 
-from vomap.built.files import FileError
+from vomap.built import FileError
 
 
 @contextlib.contextmanager

@@ -11,9 +11,8 @@ from typing import Any
 from vomap import Error
 from vomap.built import BANS, POLICY, POLICY_FILE, bans_beside, read_policy
 from vomap.built.documents import document_digest, write_built
-from vomap.built.files import read_trusted
+from vomap.built.files import read_trusted, replace_file
 from vomap.built.lock import locked
-from vomap.built.replace import replace_file
 from vomap.cli.loading import (
     BANS_FOLDER,
     UsageError,

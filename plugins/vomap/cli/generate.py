@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vomap.built.replace import replace_file
+from vomap.built.files import replace_file
 from vomap.cli.loading import add_json, print_json
 from vomap.sources.osg.compare import compare, read_meaning
 from vomap.sources.osg.generate import DEFAULT_MULTI_VO, generate

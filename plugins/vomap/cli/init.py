@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vomap.built import BANS, POLICY, POLICY_FILE, bans_beside
-from vomap.built.replace import replace_file
+from vomap.built.files import replace_file
 from vomap.cli import build
 from vomap.cli.loading import BANS_FOLDER, MAPFILES_FOLDER, UsageError
 from vomap.mapfile.compose import Mapfile, compose, compose_bans, read_sources

@@ -8,7 +8,7 @@ from typing import Any
 
 from vomap.built import BANS, POLICY, bans_beside
 from vomap.built.documents import read_built
-from vomap.built.replace import replace_file
+from vomap.built.files import replace_file
 from vomap.cli.loading import UsageError, add_bans, add_json, add_mapfiles, add_policy, load, print_json
 from vomap.targets.arc import render_arc
 from vomap.targets.htcondor import render_htcondor

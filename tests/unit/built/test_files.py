@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from vomap.built import files
-from vomap.built.files import FileError, read_trusted
-from vomap.built.replace import replace_file
+from vomap import built
+from vomap.built import FileError
+from vomap.built.files import read_trusted, replace_file
 
 ROOT = os.geteuid() == 0
 SOMEBODY = 12345
@@ -136,7 +136,7 @@ def test_a_file_that_shrinks(folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
     (folder / "f").write_bytes(b"content")
     (folder / "f").chmod(0o644)
     pieces = iter([b"con", b"te", b""])
-    monkeypatch.setattr(posix, "read", lambda *_: next(pieces))
+    monkeypatch.setattr(os, "read", lambda *_: next(pieces))
     assert read_trusted(str(folder / "f")) == b"conte"
 
 
@@ -148,7 +148,7 @@ def test_a_read_that_fails(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     def fail(*_: object) -> None:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(posix, "read", fail)
+    monkeypatch.setattr(os, "read", fail)
     with pytest.raises(FileError, match=r"f: Input/output error"):
         read_trusted(str(folder / "f"))
 
@@ -219,7 +219,7 @@ def test_somebody_elses_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) ->
     """Whom a folder belongs to can write it, whatever its mode and whatever lies in it."""
     replace_file(str(folder / "f"), b"content")
     owner = folder.stat().st_uid
-    monkeypatch.setattr(files, "_is_ours", lambda status: stat.S_ISREG(status.st_mode) or status.st_uid != owner)
+    monkeypatch.setattr(built, "_is_ours", lambda status: stat.S_ISREG(status.st_mode) or status.st_uid != owner)
     with pytest.raises(FileError, match="others can write the folder"):
         read_trusted(str(folder / "f"))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import posix
 from binascii import crc32
 from collections.abc import Callable
 from pathlib import Path
@@ -15,13 +16,13 @@ import vomap.built as store
 from unit.policy.composed import bans_document, policy_document, policy_of
 from vomap.built import (
     BuiltError,
+    FileError,
     bans_beside,
     documents,
     read_bans,
     read_policy,
 )
 from vomap.built.documents import document_digest
-from vomap.built.files import FileError
 from vomap.claims import read_claims
 from vomap.policy.decide import decide
 from vomap.policy.model import NO_BANS, Policy
@@ -226,7 +227,7 @@ def test_a_disk_that_fails(built: Path, monkeypatch: pytest.MonkeyPatch) -> None
         raise OSError(5, "Input/output error")
 
     policy = read_policy(str(built))
-    monkeypatch.setattr(store, "pread", fail)
+    monkeypatch.setattr(posix, "pread", fail)
     with pytest.raises(BuiltError, match="damaged"):
         _answers(policy)
 
