@@ -93,13 +93,11 @@ def parse_entitlement(value: str, form: EntitlementForm) -> Membership | None:
         return None
     name = normalise_percent(name)
     length = len(form.prefix)
-    namespace = name[: length - len(_GROUP)]
-    # Only ASCII has case here: a Kelvin sign is no `k`.
-    if not namespace.isascii() or namespace.lower() + name[length - len(_GROUP) : length] != form.prefix:
+    if not name.startswith(form.prefix) and not _begins_without_case(name, form.prefix):
         return None
     names, mark, role = name[length:].partition(":role=")
     group = "/" + names.replace(":", "/")
-    if "/" not in name and _is_plain(group) and (not mark or _is_plain("/" + role)):
+    if "/" not in name and _is_plain(f"{group}/{role}" if mark else group):
         return Membership(group, role if mark and role != "NULL" else None)
     parts = name[length:].split(":")
     last = parts.pop()[5:] if parts[-1].startswith("role=") else None
@@ -137,6 +135,13 @@ def _entitlements(claims: Claims, form: EntitlementForm) -> list[str]:
     return values
 
 
+def _begins_without_case(name: str, prefix: str) -> bool:
+    """Tell whether a name begins with a namespace in any case, and then with `:group:` as it is."""
+    length = len(prefix) - len(_GROUP)
+    # Only ASCII has case here: a Kelvin sign is no `k`.
+    return name[:length].isascii() and name[:length].lower() + name[length : length + len(_GROUP)] == prefix
+
+
 def _membership(parts: list[str], role: str | None) -> Membership | None:
     if role == "NULL":
         role = None
@@ -171,5 +176,7 @@ def _is_component(part: str) -> bool:
 def _keep(found: dict[str, Membership], membership: Membership | None, text: str, passed_over: list[str]) -> None:
     if membership is None:
         passed_over.append(f"{text!a} is no membership")
+    elif membership.role is None:
+        found.setdefault(membership.group, membership)
     else:
         found.setdefault(membership.fqan, membership)
