@@ -47,7 +47,9 @@ def _composed(*mapfiles: Mapfile) -> Composition:
 
 
 def _failures(*mapfiles: Mapfile) -> list[str]:
-    return [str(each) for each in run_tests(_composed(*mapfiles), mapfiles, NO_BANS, time.time()) if not each.passed]
+    composition = _composed(*mapfiles)
+    results = run_tests(composition.cases, policy_of(composition.document), mapfiles, NO_BANS, time.time())
+    return [str(each) for each in results if not each.passed]
 
 
 def _decided(token: dict[str, Any], *mapfiles: Mapfile) -> Decision:

@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import IO, Any
 
 from vomap.built import BANS, CHECKSUM, FORMAT, OFFSET, POLICY, BuiltFile, FileError
-from vomap.built.files import replace_file
+from vomap.built.files import discard, put_in_place, stage
 from vomap.policy.pieces import put_together, take_apart
 
 # What every token asks for. Bans lie in the head as a whole, with all that is known of them.
@@ -34,18 +34,42 @@ class Built:
         self.sources = sources
 
 
+class Staged:
+    """A built file that is written, and not in force yet: it can be read and tried before it is."""
+
+    def __init__(self, path: str, staged: str, digest: str) -> None:
+        """Take where it is to be, where it is, and the digest of its document."""
+        self.path = staged
+        self.digest = digest
+        self._target = path
+
+    def put_in_place(self) -> None:
+        """Put it in force, in the place of the one before. Raises FileError."""
+        put_in_place(self.path, self._target)
+
+    def discard(self) -> None:
+        """Take it away, whether or not it is there."""
+        discard(self.path)
+
+
 def write_built(path: str, kind: str, document: Mapping[str, Any], *, sources: Mapping[str, str], built: str) -> str:
     """Write a policy or bans and return the digest. `sources` maps each mapfile's path to its sha256.
 
     Raises FileError.
     """
+    staged = stage_built(path, kind, document, sources=sources, built=built)
+    staged.put_in_place()
+    return staged.digest
+
+
+def stage_built(path: str, kind: str, document: Mapping[str, Any], *, sources: Mapping[str, str], built: str) -> Staged:
+    """Write a policy or bans, to be put in place later. Raises FileError."""
     digest = document_digest(document)
     head = {"built": built, "digest": digest}
     if kind == BANS:
         pieces = {**document, _SOURCES: dict(sources)}
         content = _json({**head, "pieces": pieces, "buckets": 0, "rest": 0})
-        replace_file(path, _line(kind, content) + content)
-        return digest
+        return Staged(path, stage(path, [_line(kind, content), content]), digest)
     try:
         with tempfile.TemporaryFile(dir=os.path.dirname(path) or ".") as file:
             # There are about three pieces for each rule.
@@ -55,10 +79,9 @@ def write_built(path: str, kind: str, document: Mapping[str, Any], *, sources: M
                     spool.add(key, value)
             spool.add(_SOURCES, dict(sources))
             in_head = {key: document[key] for key in _IN_HEAD}
-            replace_file(path, _parts(kind, {**head, "pieces": in_head}, spool))
+            return Staged(path, stage(path, _parts(kind, {**head, "pieces": in_head}, spool)), digest)
     except OSError as error:
         raise FileError(f"{path}: cannot be written: {error.strerror}") from None
-    return digest
 
 
 def read_built(path: str, kind: str) -> Built:

@@ -8,27 +8,50 @@ from collections.abc import Iterable
 from vomap.built import FileError, open_trusted
 
 
-def replace_file(path: str, content: bytes | Iterable[bytes], mode: int = 0o644) -> None:
+def replace_file(path: str, content: bytes, mode: int = 0o644) -> None:
     """Put a file in place with one rename: a reader sees the old or the new content, whatever happens meanwhile.
 
-    `content` may come in parts. Raises FileError; the old file is then still there, or the new one that may not survive
-    a crash, and nothing else.
+    Raises FileError; the old file is then still there, or the new one that may not survive a crash, and nothing else.
     """
-    folder = os.path.dirname(path) or "."
-    temporary = os.path.join(folder, f".{os.path.basename(path)}.{os.getpid()}.new")
-    parts = [content] if isinstance(content, bytes) else content
+    put_in_place(stage(path, [content], mode), path)
+
+
+def stage(path: str, parts: Iterable[bytes], mode: int = 0o644) -> str:
+    """Write what is to replace a file into another one beside it, and return that one's path.
+
+    Raises FileError, and leaves nothing behind then.
+    """
+    folder, name = os.path.split(path)
+    staged = os.path.join(folder, f".{name}.{os.getpid()}.new")
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+        descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
         with os.fdopen(descriptor, "wb") as file:
             file.writelines(parts)
             file.flush()
             os.fchmod(descriptor, mode)
             os.fsync(descriptor)
-        os.rename(temporary, path)
-        _sync_folder(folder)
     except OSError as error:
-        _remove(temporary)
+        discard(staged)
         raise FileError(f"{path}: cannot be written: {error.strerror}") from None
+    return staged
+
+
+def put_in_place(staged: str, path: str) -> None:
+    """Rename a staged file to the path that it was staged for. Raises FileError; the staged file is gone then."""
+    try:
+        os.rename(staged, path)
+        _sync_folder(os.path.dirname(path) or ".")
+    except OSError as error:
+        discard(staged)
+        raise FileError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def discard(staged: str) -> None:
+    """Remove a staged file, if it is there."""
+    try:
+        os.unlink(staged)
+    except OSError:
+        pass
 
 
 def read_trusted(path: str) -> bytes:
@@ -51,13 +74,6 @@ def _sync_folder(folder: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _remove(path: str) -> None:
-    try:
-        os.unlink(path)
-    except OSError:
-        pass
 
 
 def _read_all(descriptor: int, size: int) -> bytes:

@@ -10,7 +10,7 @@ from typing import Any
 
 from vomap import Error
 from vomap.built import BANS, POLICY, POLICY_FILE, bans_beside, read_policy
-from vomap.built.documents import document_digest, write_built
+from vomap.built.documents import stage_built, write_built
 from vomap.built.files import read_trusted, replace_file
 from vomap.built.lock import locked
 from vomap.cli.loading import (
@@ -26,6 +26,7 @@ from vomap.cli.loading import (
     result_json,
     warn_of_pools,
 )
+from vomap.cli.progress import shown
 from vomap.mapfile.compose import Composition, Mapfile, compose
 from vomap.mapfile.findings import Findings, Place
 from vomap.mapfile.policy_tests import run_tests
@@ -96,7 +97,8 @@ def _build_bans(args: argparse.Namespace, now: float, report: dict[str, Any]) ->
 def _build_policy(args: argparse.Namespace, bans: Bans | None, now: float, report: dict[str, Any]) -> bool:
     findings = Findings()
     mapfiles = read_mapfiles(args, findings)
-    composition = compose(mapfiles, findings)
+    with shown("rules read") as progress:
+        composition = compose(mapfiles, findings, progress)
     _require_audience(composition, mapfiles, findings)
     warn_of_pools(composition, findings)
     part = report["policy"] = {"file": args.output, "findings": [finding.as_json() for finding in findings.in_order]}
@@ -104,18 +106,24 @@ def _build_policy(args: argparse.Namespace, bans: Bans | None, now: float, repor
         _refuse("policy", findings, args.json)
         return False
     print_findings([] if args.json else findings.in_order)
-    results = list(run_tests(composition, mapfiles, bans or NO_BANS, now))
-    failed = [result for result in results if not result.passed]
-    part.update(tests=len(results), failed=[result_json(result) for result in failed])
-    for result in results:
-        if result.differences and not args.json:
-            print(result, file=sys.stderr)
-    if failed:
-        _tell(args.json, f"policy: refused, {len(failed)} of {len(results)} tests failed; the last built one stays")
-        return False
     document = composition.document
-    _keep_previous(args.output, document_digest(document))
-    part["digest"] = write_built(args.output, POLICY, document, sources=_digests(mapfiles), built=written(now))
+    staged = stage_built(args.output, POLICY, document, sources=_digests(mapfiles), built=written(now))
+    try:
+        # What is tested is the very file that callouts will read.
+        results = list(run_tests(composition.cases, read_policy(staged.path), mapfiles, bans or NO_BANS, now))
+        failed = [result for result in results if not result.passed]
+        part.update(tests=len(results), failed=[result_json(result) for result in failed])
+        for result in results:
+            if result.differences and not args.json:
+                print(result, file=sys.stderr)
+        if failed:
+            _tell(args.json, f"policy: refused, {len(failed)} of {len(results)} tests failed; the last built one stays")
+            return False
+        _keep_previous(args.output, staged.digest)
+        staged.put_in_place()
+    finally:
+        staged.discard()
+    part["digest"] = staged.digest
     _tell(
         args.json,
         f"policy: {len(document['rules'])} rules, {len(document['issuers'])} issuers, {len(results)} tests passed "

@@ -12,6 +12,7 @@ from typing import Any
 from vomap import Error
 from vomap.built import POLICY_FILE
 from vomap.built.documents import document_digest
+from vomap.cli.progress import shown
 from vomap.mapfile.compose import Composition, Mapfile, compose, compose_bans, read_sources, unread
 from vomap.mapfile.findings import Finding, Findings, Place
 from vomap.mapfile.policy_tests import Result
@@ -93,7 +94,8 @@ def load(args: argparse.Namespace) -> Sources:
     """Read and compose what a command line names. Raises SourceError for what cannot be read."""
     findings = Findings()
     mapfiles = read_mapfiles(args, findings)
-    composition = compose(mapfiles, findings)
+    with shown("rules read") as progress:
+        composition = compose(mapfiles, findings, progress)
     ban_paths = args.bans if args.bans or args.mapfiles else [BANS_FOLDER]
     sources = Sources(mapfiles, composition, findings)
     sources.ban_files, sources.ban_document, sources.ban_findings = load_bans(ban_paths or [])

@@ -8,6 +8,7 @@ import time
 
 from vomap.cli.loading import add_sources, load, print_json, result_json
 from vomap.mapfile.policy_tests import run_tests
+from vomap.policy.pieces import policy_of
 
 HELP = "run the tests that the mapfiles hold"
 
@@ -27,7 +28,9 @@ def run(args: argparse.Namespace) -> int:
     """Run the tests; 1 if one fails, or if there are none."""
     sources = load(args)
     sources.findings.raise_errors()
-    results = list(run_tests(sources.composition, sources.mapfiles, sources.bans, time.time()))
+    composition, bans = sources.composition, sources.bans
+    policy = policy_of(composition.document)
+    results = list(run_tests(composition.cases, policy, sources.mapfiles, bans, time.time()))
     failed = sum(not result.passed for result in results)
     if args.json:
         print_json({"tests": len(results), "failed": failed, "results": [result_json(each) for each in results]})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from vomap.mapfile.entries import (
     rule_document,
 )
 from vomap.mapfile.findings import Findings, Place, did_you_mean
-from vomap.mapfile.reader import Node, read_yaml
+from vomap.mapfile.reader import Node, Taker, read_yaml
 from vomap.mapfile.schema import check_schema
 from vomap.mapfile.times import point_in_time, seconds
 
@@ -51,6 +51,14 @@ class Mapfile:
     def digest(self) -> str:
         """The sha256 of the text."""
         return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+# Is told, again and again, how far a long work has come.
+Progress = Callable[[int], None]
+
+
+def _nobody_waits(_: int) -> None:
+    pass
 
 
 @dataclass(frozen=True)
@@ -89,11 +97,14 @@ def unread(paths: Iterable[str]) -> list[str]:
     return [str(entry) for entry in entries if entry.suffix != _SUFFIX and not entry.name.endswith(_LEFT_BEHIND)]
 
 
-def compose(mapfiles: Sequence[Mapfile], findings: Findings) -> Composition:
-    """Compose mapfiles to a policy; every error goes to `findings`, and what is returned then is not to be used."""
-    composer = _Composer(findings)
+def compose(mapfiles: Sequence[Mapfile], findings: Findings, progress: Progress = _nobody_waits) -> Composition:
+    """Compose mapfiles to a policy; every error goes to `findings`, and what is returned then is not to be used.
+
+    Rules are taken one by one as they are read; `progress` is told their number so far.
+    """
+    composer = _Composer(findings, progress)
     for mapfile in mapfiles:
-        root = _read_root(mapfile, findings)
+        root = _read_root(mapfile, findings, {"rules": composer.begin_rules()})
         if root is not None:
             composer.add(*root)
     return composer.finish()
@@ -137,8 +148,10 @@ def _read(path: Path) -> Mapfile:
         raise SourceError(f"{path}: byte {error.start} is no UTF-8; save the file as UTF-8") from None
 
 
-def _read_root(mapfile: Mapfile, findings: Findings) -> tuple[Node, Any] | None:
-    node = read_yaml(mapfile.text, mapfile.path, findings)
+def _read_root(
+    mapfile: Mapfile, findings: Findings, take: Mapping[str, Taker] | None = None
+) -> tuple[Node, Any] | None:
+    node = read_yaml(mapfile.text, mapfile.path, findings, take)
     if node is None:
         return None
     if not isinstance(node.value, dict):
@@ -150,8 +163,9 @@ def _read_root(mapfile: Mapfile, findings: Findings) -> tuple[Node, Any] | None:
 class _Composer:
     """The policy so far."""
 
-    def __init__(self, findings: Findings) -> None:
+    def __init__(self, findings: Findings, progress: Progress) -> None:
         self._findings = findings
+        self._progress = progress
         self._site: dict[str, Any] = {}
         self._site_places: dict[str, Place] = {}
         self._issuers: dict[str, dict[str, Any] | None] = {}
@@ -170,7 +184,6 @@ class _Composer:
             self._findings.error(root.keys["bans"], "bans are no part of a mapfile; write them to a file in bans.d")
         self._add_site(root.member("site"), plain.get("site"))
         self._add_issuers(root.member("issuers"), plain.get("issuers"))
-        self._add_rules(root.member("rules"))
         self._add_pools(root.member("pools"))
         self._add_tests(root.member("tests"), plain.get("tests"))
 
@@ -224,20 +237,29 @@ class _Composer:
                     self._reserved.update(_declared_vos(document or {}))
                 self._findings.warn(place, f"{url} is declared otherwise in {first.file}:{first.line}, which holds")
 
-    def _add_rules(self, node: Node | None) -> None:
-        names: dict[Any, Place] = {}
-        for rule in _mappings(node):
-            document = rule_document(rule, self._findings)
-            self._rules.append(document)
-            name = rule.member("name")
-            if name is not None:
-                first = names.setdefault(name.value, name.place)
-                if first is not name.place:
-                    message = f"`name`: {name.value} is the name of the rule in line {first.line} too"
-                    self._findings.error(name.place, message)
-            pool = rule.member("pool")
-            if pool is not None:
-                self._pool_uses.append(pool)
+    def begin_rules(self) -> Taker:
+        """Return what takes the rules of one file."""
+        lines: dict[Any, int] = {}
+
+        def take(rule: Node) -> None:
+            if check_schema(rule, self._findings, "rules") is not None:
+                self._add_rule(rule, lines)
+
+        return take
+
+    def _add_rule(self, rule: Node, lines: dict[Any, int]) -> None:
+        """Add a rule; `lines` has where its file has named rules."""
+        self._rules.append(rule_document(rule, self._findings))
+        self._progress(len(self._rules))
+        name = rule.member("name")
+        if name is not None and name.value in lines:
+            message = f"`name`: {name.value} is the name of the rule in line {lines[name.value]} too"
+            self._findings.error(name.place, message)
+        elif name is not None:
+            lines[name.value] = name.place.line
+        pool = rule.member("pool")
+        if pool is not None:
+            self._pool_uses.append(pool)
 
     def _add_pools(self, node: Node | None) -> None:
         self._pool_names.update(node.keys if node is not None else ())

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from vomap.claims import TokenError, read_claims
-from vomap.mapfile.compose import NOBODYS_SITE, Case, Composition, Mapfile, compose
+from vomap.mapfile.compose import NOBODYS_SITE, Case, Mapfile, compose
 from vomap.mapfile.findings import Findings
 from vomap.mapfile.times import point_in_time
 from vomap.policy import MAPPED, Decision, failed
@@ -40,24 +40,25 @@ class Result:
         return f"{self.case.place}: {kind}: {'; '.join(self.differences)} ({self.decision.reason})"
 
 
-def run_tests(composition: Composition, mapfiles: Sequence[Mapfile], bans: Bans, now: float) -> Iterator[Result]:
-    """Run every test of a composition, in order.
+def run_tests(
+    cases: Iterable[Case], policy: Policy, mapfiles: Sequence[Mapfile], bans: Bans, now: float
+) -> Iterator[Result]:
+    """Run the tests that mapfiles hold, in order, against the policy that the mapfiles are composed to.
 
     A test marked `alone` is judged by its own file, as if no site had linked it. The others are judged by the whole
     policy, first without bans: what only a ban changes is no mistake of the policy.
     """
-    whole = policy_of(composition.document)
     alone: dict[str, Policy] = {}
-    for case in composition.cases:
+    for case in cases:
         at = now if case.at is None else point_in_time(case.at)
         if case.alone:
             if case.place.file not in alone:
                 alone[case.place.file] = _policy_alone(case.place.file, mapfiles)
             yield _judge(case, alone[case.place.file], NO_BANS, at)
             continue
-        result = _judge(case, whole, NO_BANS, at)
+        result = _judge(case, policy, NO_BANS, at)
         if result.passed:
-            under_bans = _judge(case, whole, bans, at)
+            under_bans = _judge(case, policy, bans, at)
             result = Result(case, under_bans.decision, under_bans.differences, banned=bool(under_bans.differences))
         yield result
 

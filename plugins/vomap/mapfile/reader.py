@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Union
 
@@ -28,6 +28,7 @@ _ADVICE = (
 )
 
 Value = Union[str, list["Node"], dict[str, "Node"]]
+Taker = Callable[["Node"], None]
 
 
 @dataclass(frozen=True)
@@ -67,13 +68,15 @@ class Node:
         return node
 
 
-def read_yaml(text: str, file: str, findings: Findings) -> Node | None:
+def read_yaml(text: str, file: str, findings: Findings, take: Mapping[str, Taker] | None = None) -> Node | None:
     """Read one YAML document; `file` is its name in findings.
 
+    `take` maps keys of the document itself to what takes the members of their lists, one by one as they are read, so
+    that a long list need not be in memory; such a key then has no value in the node that is returned.
     Returns None if the text is no YAML at all; other errors leave their value out and reading goes on.
     """
     try:
-        return _Reader(text, file, findings).document()
+        return _Reader(text, file, findings, take or {}).document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
@@ -89,9 +92,9 @@ def read_yaml(text: str, file: str, findings: Findings) -> Node | None:
 class _Reader:
     """One pass over the events of a document."""
 
-    def __init__(self, text: str, file: str, findings: Findings) -> None:
+    def __init__(self, text: str, file: str, findings: Findings, take: Mapping[str, Taker]) -> None:
         self._events: Iterator[Any] = yaml.parse(text, Loader=_LOADER)
-        self._file, self._findings = file, findings
+        self._file, self._findings, self._take = file, findings, take
 
     def document(self) -> Node | None:
         next(self._events)  # the stream begins
@@ -159,17 +162,21 @@ class _Reader:
 
     def _sequence(self, place: Place, depth: int, label: str) -> Node | None:
         items: list[Node] = []
+        self._members(place, depth, label, items.append)
+        return Node(items, place, {}) if items else None
+
+    def _members(self, place: Place, depth: int, label: str, take: Taker) -> None:
+        """Read the members of a list that has begun, and hand each over."""
         seen = False
         event = next(self._events)
         while not isinstance(event, yaml.SequenceEndEvent):
             seen = True
             node = self._node(event, depth + 1, label)
             if node is not None:
-                items.append(node)
+                take(node)
             event = next(self._events)
         if not seen:
             self._findings.error(place, f"{label}: an empty list: name something, or leave the key out")
-        return Node(items, place, {}) if items else None
 
     def _mapping(self, place: Place, depth: int, label: str) -> Node | None:
         members: dict[str, Node] = {}
@@ -185,6 +192,8 @@ class _Reader:
             elif _is_nothing(value):
                 # libyaml and PyYAML disagree where nothing is; the key's place is the one to show.
                 self._findings.error(keys[key], f"`{key}`: an empty value: write one, or leave the key out")
+            elif depth == 0 and key in self._take and _is_plain_list(value):
+                self._members(self._place(value), depth + 1, f"`{key}`", self._take[key])
             else:
                 node = self._node(value, depth + 1, f"`{key}`")
                 if node is not None:
@@ -219,6 +228,10 @@ def _advice(error: yaml.MarkedYAMLError) -> str:
     begin, end = error.context_mark, error.problem_mark
     since = f" ({error.context}, from line {begin.line + 1})" if begin and end and begin.line != end.line else ""
     return since + advice
+
+
+def _is_plain_list(event: Any) -> bool:
+    return isinstance(event, yaml.SequenceStartEvent) and event.anchor is None and event.tag is None
 
 
 def _is_nothing(event: Any) -> bool:

@@ -27,25 +27,36 @@ def mapfile_schema() -> dict[str, Any]:
 
 
 @cache
-def _validator() -> Draft7Validator:
-    return Draft7Validator(mapfile_schema())
+def _member_schema(key: str) -> dict[str, Any]:
+    """Return the schema of the members of one of a mapfile's lists."""
+    schema = mapfile_schema()
+    return {"definitions": schema["definitions"], **schema["properties"][key]["items"]}
 
 
-def check_schema(node: Node, findings: Findings) -> Any:
+@cache
+def _validator(key: str | None) -> Draft7Validator:
+    return Draft7Validator(mapfile_schema() if key is None else _member_schema(key))
+
+
+def check_schema(node: Node, findings: Findings, member_of: str | None = None) -> Any:
     """Return a mapfile as plain values, numbers and truth values converted where the schema means them.
 
     Every violation becomes an error in `findings`, and the value is taken out of `node`; its key stays among the
     node's keys, and so does the key that a misspelt one was meant for: what is wrong is not missing as well.
+    With `member_of` the node is a member of that list of a mapfile; None is returned for one that is wrong as a whole.
     """
-    plain = _typed(node, mapfile_schema())
+    schema = mapfile_schema() if member_of is None else _member_schema(member_of)
+    plain = _typed(node, schema)
     wrong: list[_Path] = []
-    for violation in sorted(_validator().iter_errors(plain), key=_order):
-        path = _told(violation, node, wrong, findings)
+    for violation in sorted(_validator(member_of).iter_errors(plain), key=_order):
+        path = _told(violation, node, wrong, findings, member_of or "the file")
         if path is not None:
             wrong.append(path)
+    if () in wrong:
+        return None
     for path in sorted(wrong, key=_last_first, reverse=True):
         _take_out(node, path)
-    return _typed(node, mapfile_schema()) if wrong else plain
+    return _typed(node, schema) if wrong else plain
 
 
 def _order(violation: Any) -> tuple[bool, list[str]]:
@@ -96,8 +107,8 @@ def _resolved(schema: dict[str, Any]) -> dict[str, Any]:
     return definition
 
 
-def _told(violation: Any, root: Node, wrong: list[_Path], findings: Findings) -> _Path | None:
-    """Tell a violation; return the path of what is wrong, if that is there, and not told yet."""
+def _told(violation: Any, root: Node, wrong: list[_Path], findings: Findings, whole: str) -> _Path | None:
+    """Tell a violation; return the path of what is wrong, if that is there and not told yet. `whole` names the root."""
     path = tuple(violation.absolute_path)
     node = root.at(*path)
     assert node is not None
@@ -113,9 +124,9 @@ def _told(violation: Any, root: Node, wrong: list[_Path], findings: Findings) ->
         key = violation.instance
         findings.error(node.keys.get(key, node.place), f"`{key}`: expected {schema['description']}")
     elif violation.validator == "uniqueItems":
-        _tell_repeated(node, _name(path), findings)
+        _tell_repeated(node, _name(path, whole), findings)
     elif path not in wrong:
-        findings.error(node.place, _unexpected(path, violation))
+        findings.error(node.place, _unexpected(_name(path, whole), violation))
         return path
     return None
 
@@ -129,15 +140,16 @@ def _tell_unknown_keys(node: Node, schema: dict[str, Any], what: str, findings: 
 
 
 def _tell_repeated(node: Node, name: str, findings: Findings) -> None:
-    seen: list[Any] = []
+    seen: set[str] = set()
     for item in node.items():
-        if item.plain() in seen:
+        said = repr(item.plain())
+        if said in seen:
             findings.error(item.place, f"`{name}`: `{item.value}` is here twice")
-        seen.append(item.plain())
+        seen.add(said)
 
 
-def _name(path: _Path) -> str:
-    return next((step for step in reversed(path) if isinstance(step, str)), "the file")
+def _name(path: _Path, whole: str) -> str:
+    return next((step for step in reversed(path) if isinstance(step, str)), whole)
 
 
 def _unknown_key(key: str, what: str, properties: dict[str, Any]) -> str:
@@ -145,13 +157,13 @@ def _unknown_key(key: str, what: str, properties: dict[str, Any]) -> str:
     return f"`{key}`: {what} has no such key{hint}"
 
 
-def _unexpected(path: _Path, violation: Any) -> str:
+def _unexpected(name: str, violation: Any) -> str:
     expected = violation.schema.get("description", violation.message)
     value = violation.instance
     got = "a list" if isinstance(value, list) else "a mapping" if isinstance(value, dict) else f"`{value}`"
     words = violation.schema.get("enum", violation.schema.get("examples", ()))
     hint = did_you_mean(value, map(str, words)) if isinstance(value, str) else ""
-    return f"`{_name(path)}`: expected {expected}, got {got if value != '' else 'an empty text'}{hint}"
+    return f"`{name}`: expected {expected}, got {got if value != '' else 'an empty text'}{hint}"
 
 
 def _described(schema: dict[str, Any]) -> str:

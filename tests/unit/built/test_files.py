@@ -13,7 +13,7 @@ import pytest
 
 from vomap import built
 from vomap.built import FileError
-from vomap.built.files import read_trusted, replace_file
+from vomap.built.files import put_in_place, read_trusted, replace_file, stage
 
 ROOT = os.geteuid() == 0
 SOMEBODY = 12345
@@ -99,7 +99,7 @@ def test_a_full_disk(folder: Path) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
     try:
         with pytest.raises(FileError, match=r"f: cannot be written: "):
-            replace_file(str(path), [b"new" * 10_000] * 100)
+            stage(str(path), [b"new" * 10_000] * 100)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, before)
@@ -108,9 +108,13 @@ def test_a_full_disk(folder: Path) -> None:
 
 
 def test_content_in_parts(folder: Path) -> None:
-    """A large file comes in parts, which need not be in memory together."""
-    replace_file(str(folder / "f"), (b"%d " % number for number in range(3)))
+    """A large file comes in parts, which need not be in memory together, and is in force only when it is whole."""
+    path = str(folder / "f")
+    staged = stage(path, (b"%d " % number for number in range(3)))
+    assert not (folder / "f").exists()
+    put_in_place(staged, path)
     assert (folder / "f").read_bytes() == b"0 1 2 "
+    assert _names(folder) == ["f"]
 
 
 @pytest.mark.parametrize("path", ["none/f", "file/f", "."])
