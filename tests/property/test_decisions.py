@@ -221,6 +221,28 @@ def test_build_then_read(
         assert _summary(decide(policy, read, claims, NOW)) == _summary(expected)
 
 
+@given(mapfiles(), st.lists(bans(), max_size=2), st.lists(tokens(), min_size=1, max_size=8))
+def test_rules_are_found_as_if_all_were_tried(
+    mapfile: dict[str, Any], drawn: list[dict[str, Any]], several: list[dict[str, Any]]
+) -> None:
+    """What looks up the rules that may match decides as what tries every rule, one after the other, to explain."""
+    policy, banned = policy_of(written(mapfile)), bans_of(ban_file(*drawn))
+    for token in several:
+        claims = _claims(token)
+        looked_up = decide(policy, banned, claims, NOW)
+        event(looked_up.outcome)
+        assert _summary(looked_up) == _summary(decide(policy, banned, claims, NOW, trace=[]))
+
+
+@given(mapfiles())
+def test_a_policy_in_pieces_is_whole_again(mapfile: dict[str, Any]) -> None:
+    """The pieces of a policy make the document that they were taken from, and no two have one key."""
+    document = policy_document(written(mapfile))
+    taken = list(pieces.take_apart(document))
+    assert len(taken) == len(dict(taken))
+    assert pieces.put_together(dict(taken)) == document
+
+
 def test_every_outcome_is_reached() -> None:
     """The properties above are about something: what they draw is mapped, declined, denied and an error."""
     reached: Counter[str] = Counter()

@@ -423,39 +423,3 @@ def test_the_executables_are_scripts() -> None:
         assert first.startswith("#!")
         assert next(line for line in rest if not line.startswith("#")) == "try:"
         assert path.stat().st_mode & stat.S_IXUSR
-
-
-_HEAVY = {
-    "yaml",
-    "jsonschema",
-    "jwt",
-    "requests",
-    "json",
-    "re",
-    "argparse",
-    "pathlib",
-    "typing",
-    "dataclasses",
-    "hashlib",
-}
-_DRIVER = """\
-import sys
-from vomap.callouts import {module}
-code = {module}.main()
-print()
-print(*sorted(sys.modules))
-raise SystemExit(code)
-"""
-
-
-@pytest.mark.parametrize(("words", "module"), [(HTCONDOR, "htcondor"), (ARC_MAP, "arc")])
-@pytest.mark.parametrize("token", [{}, {"sub": "s"}, {"sub": "bad"}])
-def test_imports(site: Site, words: list[str], module: str, token: dict[str, Any]) -> None:
-    """A callout imports nothing that this one answer does not need; what the interpreter itself imports is its own."""
-    bare = site.run(words, TOKEN, command=[sys.executable, "-c", "import sys; print(*sys.modules)"], stdin=b"")
-    driver = [sys.executable, "-c", _DRIVER.format(module=module), *site.command(words)[1:]]
-    _, out, err = site.run(words, {**TOKEN, **token}, command=driver)
-    imported = set(out.decode().splitlines()[-1].split()) - set(bare[1].decode().split())
-    assert "vomap.policy.decide" in imported, err
-    assert not _HEAVY & imported
-    assert not {name for name in imported if name.startswith(("vomap.mapfile", "vomap.cli", "vomap.sources"))}

@@ -1,0 +1,100 @@
+"""What an answer loads: each module costs more than the decision, so there is a list, and nobody else gets in."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import vomap
+import vomap.built as store
+from ces import arc_environment, htcondor_payload
+from unit.policy.composed import bans_document, policy_document
+from vomap.built import documents
+
+PEOPLE, GROUPS, FREE = "https://people.example/", "https://groups.example/", "https://free.example/"
+POLICY = f"""\
+mapfile: 1
+site: {{audience: unchecked}}
+issuers:
+  {PEOPLE}: {{vo: One}}
+  {GROUPS}: {{vo-from: [group], entitlements: {{namespace: "urn:mace:egi.eu"}}}}
+  {FREE}: {{vo-from: [group]}}
+rules:
+  - {{name: person, issuer: {PEOPLE}, subject: jo, account: nobody}}
+  - {{name: paths, issuer: {PEOPLE}, scope: "storage.read:/x", account: nobody}}
+  - {{name: member, vo: two, group: /two, account: nobody}}
+  - {{name: made, issuer: {FREE}, subject: <user>, account: <user>}}
+"""
+# Of the interpreter itself; with -S it has next to nothing loaded.
+INTERPRETER = {"__future__", "_json", "_thread", "binascii", "gc", "posix", "pwd", "time"}
+ALWAYS = {
+    "vomap",
+    "vomap.accounts",
+    "vomap.built",
+    "vomap.callouts",
+    "vomap.claims",
+    "vomap.claims.jsontext",
+    "vomap.policy",
+    "vomap.policy.checks",
+    "vomap.policy.decide",
+    "vomap.policy.model",
+    "vomap.policy.patterns",
+    "vomap.policy.view",
+}
+OF_CALLOUT = {
+    "htcondor": {"vomap.callouts.htcondor", "vomap.claims.payload"},
+    "arc": {"vomap.callouts.arc", "vomap.claims.environment"},
+}
+WITH_GROUPS = {"vomap.claims.memberships", "vomap.claims.scopes", "vomap.policy.candidates"}
+TOKENS: dict[str, tuple[dict[str, Any], set[str]]] = {
+    "a subject": ({"iss": PEOPLE, "sub": "jo"}, set()),
+    "a path in a scope": ({"iss": PEOPLE, "sub": "x", "scope": "storage.read:/x"}, {"vomap.claims.scopes"}),
+    "a group": ({"iss": GROUPS, "sub": "x", "wlcg.groups": ["/two"]}, WITH_GROUPS),
+    "an entitlement": ({"iss": GROUPS, "sub": "x", "entitlements": ["urn:mace:egi.eu:group:two"]}, WITH_GROUPS),
+    "a capture": (
+        {"iss": FREE, "sub": "nobody2"},
+        {"vomap.claims.scopes", "vomap.policy.candidates", "vomap.policy.pools"},
+    ),
+}
+_DRIVER = """\
+import sys
+before = set(sys.modules)
+sys.path.append({folder!r})
+from vomap.callouts.{callout} import main
+main()
+print()
+print(*sorted(set(sys.modules) - before))
+"""
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> str:
+    """A built policy with each kind of rule that loads something of its own."""
+    path = tmp_path / "policy"
+    documents.write_built(str(path), store.POLICY, policy_document(POLICY), sources={}, built="now")
+    documents.write_built(f"{path}.bans", store.BANS, bans_document(None), sources={}, built="now")
+    return str(path)
+
+
+@pytest.mark.parametrize("callout", OF_CALLOUT)
+@pytest.mark.parametrize("kind", TOKENS)
+def test_what_an_answer_loads(policy: str, callout: str, kind: str) -> None:
+    """For a token of each kind just these modules are loaded, and of the interpreter no others."""
+    claims, more = TOKENS[kind]
+    token = {**claims, "scope": f"compute.create {claims.get('scope', '')}"}
+    environment: Any = arc_environment(token) if callout == "arc" else {}
+    folder = str(Path(vomap.__file__).parents[1])
+    words = [sys.executable, "-I", "-S", "-c", _DRIVER.format(folder=folder, callout=callout)]
+    words += (["map"] if callout == "arc" else []) + ["--policy", policy]
+    payload = htcondor_payload(token) if callout == "htcondor" else b""
+    done = subprocess.run(words, input=payload, env=environment, capture_output=True, check=True)
+    loaded = set(done.stdout.decode().splitlines()[-1].split())
+    if kind == "a capture":
+        # The account is not there, and to make sure of that costs more.
+        loaded = {name for name in loaded if name.startswith("vomap")}
+    assert {name for name in loaded if name.startswith("vomap")} == ALWAYS | OF_CALLOUT[callout] | more, done.stderr
+    assert {name for name in loaded if not name.startswith("vomap")} <= INTERPRETER
