@@ -114,14 +114,12 @@ def _add_list(claims: Claims, name: str, members: list[object]) -> None:
         claims.several.add(name)
     strings = []
     for member in members:
-        if isinstance(member, str) and member.isprintable():
-            strings.append(member)
-        elif not isinstance(member, str):
+        if not isinstance(member, str):
             claims.passed_over.append(f"claim {name!a}: {_kind(member)} in a list says nothing")
-        elif not is_clean(member):
-            claims.passed_over.append(f"claim {name!a}: a value with a control character says nothing")
-        else:
+        elif member.isprintable() or is_clean(member):
             strings.append(member)
+        else:
+            claims.passed_over.append(f"claim {name!a}: a value with a control character says nothing")
     if strings:
         claims.lists[name] = tuple(strings)
 

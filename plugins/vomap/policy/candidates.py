@@ -24,16 +24,25 @@ def find_vos(
 
     The first source that names a VO decides; the default VO holds only if no source names anything, listed or not.
     """
-    names = {source: named_in(source, memberships, scopes) for source in SOURCES}
-    vos = {
-        source: [vo for vo in (vo_of(policy, url, issuer, name) for name in names[source]) if vo] for source in SOURCES
-    }
-    mentioned = [vo for source in SOURCES for vo in vos[source]]
-    names_any = any(names[source] for source in issuer.sources)
+    names_any = False
+    for source in issuer.sources:
+        names = named_in(source, memberships, scopes)
+        vos = [vo for vo in (vo_of(policy, url, issuer, name) for name in names) if vo]
+        if vos:
+            return Naming(vos, names_any=True)
+        names_any = names_any or bool(names)
     if not names_any and issuer.default_vo is not None:
-        return Naming([issuer.default_vo], mentioned, names_any=True)
-    candidates: list[str] = next((vos[source] for source in issuer.sources if vos[source]), [])
-    return Naming(candidates, mentioned, names_any=names_any)
+        return Naming([issuer.default_vo], names_any=True)
+    return Naming((), names_any=names_any)
+
+
+def mentioned_vos(
+    policy: Policy, url: str, issuer: Issuer, memberships: Sequence[Membership], scopes: Sequence[str]
+) -> set[str]:
+    """Return the VOs, in lower case, that a token names anywhere, even if it does not speak for them, as bans ask."""
+    names = (name for source in SOURCES for name in named_in(source, memberships, scopes))
+    vos = (vo_of(policy, url, issuer, name) for name in names)
+    return {vo.lower() for vo in vos if vo}
 
 
 def vo_of(policy: Policy, url: str, issuer: Issuer, name: str) -> str | None:

@@ -16,13 +16,15 @@ LIFETIME = "lifetime"
 
 def failure(site: Site, issuer: Issuer, claims: Claims, scopes: Sequence[str]) -> str | None:
     """Return the reason of the first check that the token fails, the most basic first, or None if it passes all."""
-    return (
-        _subject(claims)
-        or _audience(issuer, claims)
-        or _computing(issuer, scopes)
-        or _lifetime(site, claims)
-        or _version(claims)
-    )
+    if not claims.texts.get("sub"):
+        return "subject: the token names nobody"
+    if issuer.audience is not None and issuer.audience.isdisjoint(claims.values("aud")):
+        reason = _other_audience(issuer, claims)
+        if reason is not None:
+            return reason
+    if not issuer.accept_without_compute and not may_compute(scopes):
+        return "computing: no scope of the token lets it do anything with jobs"
+    return _lifetime(site, claims) or _version(claims)
 
 
 def unchecked(site: Site, claims: Claims) -> list[str]:
@@ -30,23 +32,12 @@ def unchecked(site: Site, claims: Claims) -> list[str]:
     return [LIFETIME] if site.maximum_lifetime is not None and not _times_shown(claims) else []
 
 
-def _subject(claims: Claims) -> str | None:
-    return None if claims.texts.get("sub") else "subject: the token names nobody"
-
-
-def _audience(issuer: Issuer, claims: Claims) -> str | None:
+def _other_audience(issuer: Issuer, claims: Claims) -> str | None:
+    """Return what is wrong with an audience that is not the site's; to have none at all may be accepted."""
     audience = claims.values("aud")
-    if issuer.audience is None or not issuer.audience.isdisjoint(audience):
-        return None
     if audience:
         return f"audience: the token is for {', '.join(map(ascii, audience))}, not for this site"
     return None if issuer.accept_without_audience else "audience: the token does not say for whom it is"
-
-
-def _computing(issuer: Issuer, scopes: Sequence[str]) -> str | None:
-    if issuer.accept_without_compute or may_compute(scopes):
-        return None
-    return "computing: no scope of the token lets it do anything with jobs"
 
 
 def _lifetime(site: Site, claims: Claims) -> str | None:

@@ -84,10 +84,13 @@ class _Deciding:
 
     def _banned(self) -> Decision | None:
         """Take step 2. A ban by VO alone takes that VO away from the token; it is denied if no served one is left."""
+        if not self.bans:
+            return None
+        mentioned = self._mentioned()
         for ban in self.bans:
-            if not ban.only_vos and self._meets(ban):
+            if not ban.only_vos and self._meets(ban, mentioned):
                 return self._deny_for(ban)
-        if not self.banned & self.naming.mentioned:
+        if self.banned.isdisjoint(mentioned):
             return None
         for ban in self.bans:
             taken = [vo for vo in ban.only_vos if vo in self.naming.candidates]
@@ -97,9 +100,18 @@ class _Deciding:
                     return self._deny_for(ban)
         return self._refused_anyway()
 
-    def _meets(self, ban: Ban) -> bool:
+    def _mentioned(self) -> set[str]:
+        """Return every VO that the token names, in lower case, those that it speaks for among them."""
+        candidates = set(self.naming.candidates)
+        if self.issuer is None or not self.issuer.sources:
+            return candidates
+        from vomap.policy.candidates import mentioned_vos
+
+        return candidates | mentioned_vos(self.policy, self.url, self.issuer, self.whole.memberships, self.whole.scopes)
+
+    def _meets(self, ban: Ban, mentioned: set[str]) -> bool:
         wanted = ban.conditions.vo
-        if wanted is not None and self.naming.mentioned.isdisjoint(wanted):
+        if wanted is not None and mentioned.isdisjoint(wanted):
             return False
         return unmet(ban.conditions, self.whole, {}) is None
 

@@ -67,20 +67,18 @@ class Site:
 class Naming:
     """The VOs that a token speaks for, its candidates, by their names in lower case.
 
-    `mentioned` has every VO that the token names anywhere, candidate or not: bans look at that. `names_any` is true as
-    well for names that the issuer may not use: such a token says something, only not to us.
+    `names_any` is true as well for names that the issuer may not use: such a token says something, only not to us.
     """
 
-    __slots__ = ("candidates", "mentioned", "names_any")
+    __slots__ = ("candidates", "names_any")
 
-    def __init__(self, candidates: Iterable[str], mentioned: Iterable[str], *, names_any: bool) -> None:
+    def __init__(self, candidates: Iterable[str], *, names_any: bool) -> None:
         """Take the VOs in the token's order."""
         self.candidates = {vo.lower(): vo for vo in candidates}
-        self.mentioned = {vo.lower() for vo in mentioned} | set(self.candidates)
         self.names_any = names_any
 
 
-NOTHING_NAMED = Naming((), (), names_any=False)
+NOTHING_NAMED = Naming((), names_any=False)
 
 
 class Issuer:
@@ -106,7 +104,7 @@ class Issuer:
         form = document.get("entitlements")
         self.vo: str | None = document.get("vo")
         # What a token names, whatever it says, where the issuer speaks for one VO.
-        self.only = None if self.vo is None else Naming((self.vo,), (), names_any=True)
+        self.only = None if self.vo is None else Naming((self.vo,), names_any=True)
         self.sources: tuple[str, ...] = tuple(document.get("vo-from", ()))
         self.vos: dict[str, str] | None = document.get("vos")
         self.default_vo: str | None = document.get("default-vo")
@@ -171,14 +169,6 @@ class Rule:
         self.account = AccountName(document["account"]) if "account" in document else None
         self.pool: str | None = document.get("pool")
         self.deny: str | None = document.get("deny")
-
-    def named_accounts(self, vos: Iterable[str]) -> list[str]:
-        """Return the accounts that the rule names whatever the token: its text, `<vo>` put in for each of `vos`."""
-        if self.account is None or set(self.account.captures) - {"vo"}:
-            return []
-        if not self.account.captures:
-            return [self.account.text]
-        return [self.account.expand({"vo": vo}) or "" for vo in vos]
 
 
 class Ban:

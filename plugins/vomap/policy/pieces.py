@@ -21,8 +21,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from vomap.policy.model import CLAIM, DISTRUSTED, Issuer, Policy, Rule, Site, with_list
-from vomap.policy.patterns import GroupPattern, Pattern
+from vomap.policy.model import CLAIM, DISTRUSTED, Issuer, Policy, Site, with_list
+from vomap.policy.patterns import AccountName, GroupPattern, Pattern
 from vomap.policy.view import EVERY_TOKEN
 
 
@@ -39,11 +39,11 @@ def take_apart(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     named = {*document["site"]["rename"], *document["site"]["rename"].values()}
     for number, rule in enumerate(document["rules"]):
         named.update(declared.accounts_of(rule))
-        key, values = _found_by(rule)
-        several = len(values) > 1
-        yield from _rule_pieces(number, rule, key, values if several else None)
+        key, found = _found_by(rule)
+        several = len(found) > 1
+        yield from _rule_pieces(number, rule, key, [value for _, _, value in found] if several else None)
         for owner in _owners(rule):
-            for aspect, anchor, value in _anchored(key, values):
+            for aspect, anchor, value in found:
                 asked.setdefault(owner, {})[aspect] = None
                 places.setdefault(f"{owner}\t{aspect}\t{anchor}", []).append([number, value] if several else number)
     yield from places.items()
@@ -102,10 +102,14 @@ class Declared:
 
     def accounts_of(self, rule: Mapping[str, Any]) -> list[str]:
         """Return the accounts that a rule names, before they are renamed; none that depend on a token's own words."""
-        account = rule.get("account")
-        if account is None:
+        if "account" not in rule:
             return []
-        return Rule(rule).named_accounts(self._spelled_vos(rule)) if "<" in account else [account]
+        account = AccountName(rule["account"])
+        if not account.captures:
+            return [account.text]
+        if set(account.captures) != {"vo"}:
+            return []
+        return [account.expand({"vo": vo}) or "" for vo in self._spelled_vos(rule)]
 
     def _spelled_vos(self, rule: Mapping[str, Any]) -> Iterable[str]:
         """Return the VOs that the policy itself spells out for a rule: the rule's, or else those of its issuers."""
@@ -122,25 +126,23 @@ def _owners(rule: Mapping[str, Any]) -> list[str]:
     return [f"vo\t{vo.lower()}" for vo in rule["vo"]]
 
 
-def _found_by(rule: Mapping[str, Any]) -> tuple[str, list[str]]:
-    """Return the most telling condition that a rule can be found by, and its values; none if there is none."""
+def _found_by(rule: Mapping[str, Any]) -> tuple[str, list[tuple[str, str, str]]]:
+    """Return the most telling condition that a rule can be found by, and the aspect, anchor and value of each value.
+
+    A rule that has none is tried with every token.
+    """
     claims = {CLAIM + name: values for name, values in rule.get("claim", {}).items()}
     for key in ("subject", *claims, "group", "first-group", "scope"):
-        values = claims[key] if key in claims else rule.get(key)
-        if values is not None and all(_anchor(key, value) is not None for value in values):
-            return key, values
-    return "", []
+        values = claims[key] if key in claims else rule.get(key, ())
+        anchors = [_anchor(key, value) for value in values]
+        if anchors and None not in anchors:
+            found = [(anchor, value) for anchor, value in zip(anchors, values) if anchor is not None]
+            return key, [(_aspect(key, *anchor), anchor[0], value) for anchor, value in found]
+    return "", [(EVERY_TOKEN, "", "")]
 
 
-def _anchored(key: str, values: Iterable[str]) -> Iterator[tuple[str, str, str]]:
-    """Yield the aspect, the anchor and the value for each value that a rule is found by."""
-    if not key:
-        yield EVERY_TOKEN, "", ""
-    for value in values:
-        anchor = _anchor(key, value)
-        if anchor is not None:
-            text, whole = anchor
-            yield key if whole else f"{text.count('/') + 1}/{key}", text, value
+def _aspect(key: str, anchor: str, whole: bool) -> str:
+    return key if whole else f"{anchor.count('/') + 1}/{key}"
 
 
 def _anchor(key: str, value: str) -> tuple[str, bool] | None:

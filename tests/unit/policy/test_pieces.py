@@ -1,0 +1,165 @@
+"""A policy in pieces: rules are found by what they ask, and a token reads no others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from unit.policy.composed import policy_document, policy_of
+from vomap.claims import read_claims, read_scopes
+from vomap.claims.memberships import read_memberships
+from vomap.policy import model
+from vomap.policy.decide import decide
+from vomap.policy.model import NO_BANS, Policy
+from vomap.policy.patterns import GroupPattern, Pattern
+from vomap.policy.pieces import take_apart
+from vomap.policy.view import View
+
+ONE, FREE = "https://one.example/", "https://free.example/"
+HEAD = f"""\
+mapfile: 1
+site: {{audience: unchecked}}
+issuers:
+  {ONE}: {{vo: One}}
+  {FREE}: {{vo-from: [group]}}
+rules:
+"""
+# The condition, and for some tokens whether the rule is among the candidates.
+FOUND: list[tuple[str, dict[str, Any], bool]] = [
+    ("subject: jo", {"sub": "jo"}, True),
+    ("subject: jo", {"sub": "jo2"}, False),
+    ("subject: jo", {"sub": ["jo"]}, False),
+    ("subject: [jo, al]", {"sub": "al"}, True),
+    ("subject: [jo, al]", {"sub": "bo"}, False),
+    ("subject: [jo, /DC=x/*]", {"sub": "/DC=x/CN=y"}, True),
+    ("subject: [jo, /DC=x/*]", {"sub": "/DC=y/CN=y"}, False),
+    ("subject: '*@x'", {"sub": "anybody"}, True),
+    ("subject: /a/<user>", {"sub": "/a/b"}, True),
+    ("subject: /a/<user>", {"sub": "/b/b"}, False),
+    ("claim: {c: [x, y]}", {"c": "y"}, True),
+    ("claim: {c: [x, y]}", {"c": ["z", "y"]}, True),
+    ("claim: {c: [x, y]}", {"c": "z"}, False),
+    ("claim: {c: [x, y], d: z}", {"c": "x"}, True),
+    ("claim: {c: '*', d: z}", {"c": "x", "d": "z"}, True),
+    ("claim: {c: '*', d: z}", {"c": "x", "d": "y"}, False),
+    ("group: /g/Role=pilot", {"wlcg.groups": ["/x", "/g"]}, True),
+    ("group: /g/Role=pilot", {"wlcg.groups": ["/x", "/g/h"]}, False),
+    ("group: /g/**", {"wlcg.groups": ["/g/h/i"]}, True),
+    ("group: /g/**", {"wlcg.groups": ["/gg"]}, False),
+    ("group: [/g/**, /h/*/i]", {"wlcg.groups": ["/h/x"]}, True),
+    ("group: '/*/x'", {"wlcg.groups": ["/h"]}, True),
+    ("first-group: /g", {"wlcg.groups": ["/x", "/g"]}, True),
+    ("scope: 'storage.read:/g/**'", {"scope": "a storage.read:/g/h"}, True),
+    ("scope: 'storage.read:/g/**'", {"scope": "a storage.read:/h"}, False),
+    ("scope: compute.create", {"scope": "compute.create"}, True),
+    ("audience: x", {}, True),
+]
+
+
+def _candidates(policy: Policy, claims: dict[str, Any], vos: tuple[str, ...] = ("one",)) -> list[model.Rule]:
+    read = read_claims({"iss": ONE, **claims})
+    view = View(read, read_memberships(read, None, []), read_scopes(read))
+    return policy.candidates(ONE, vos, view)
+
+
+@pytest.mark.parametrize("owner", [f"issuer: {ONE}", "vo: ONE"])
+@pytest.mark.parametrize(("condition", "token", "found"), FOUND)
+def test_which_rules_are_found(owner: str, condition: str, token: dict[str, Any], found: bool) -> None:
+    """A rule is found, under its issuer or else its VO, by its most telling condition, if its beginning fits."""
+    outcome = "account: <user>" if "<user>" in condition else "account: a"
+    policy = policy_of(f"{HEAD}  - {{name: r, {owner}, {condition}, {outcome}}}\n")
+    assert [rule.name for rule in _candidates(policy, token)] == ["r"] * found
+
+
+def test_rules_of_others_are_not_found() -> None:
+    """Neither rules of other issuers nor those of VOs that the token does not speak for."""
+    policy = policy_of(
+        f"""\
+{HEAD}  - {{name: a, issuer: {FREE}, account: a}}
+  - {{name: b, vo: two, account: a}}
+  - {{name: c, issuer: [{FREE}, "{ONE}"], account: a}}
+  - {{name: d, vo: [two, one], account: a}}
+  - {{name: e, vo: three, account: a}}
+"""
+    )
+    assert [rule.name for rule in _candidates(policy, {"sub": "x"})] == ["c", "d"]
+    assert [rule.name for rule in _candidates(policy, {"sub": "x"}, ("one", "three"))] == ["c", "d", "e"]
+
+
+def test_a_token_reads_of_a_long_list_what_it_has() -> None:
+    """Of a list that a rule is found by, its rule holds the token's values alone; others are held whole."""
+    policy = policy_of(
+        f"{HEAD}  - {{name: r, vo: one, subject: [a, b, c], claim: {{x: [p, q]}}, account: a}}\n"
+        "  - {name: s, vo: one, claim: {x: [p, q], y: [z]}, account: a}\n"
+    )
+    first, second = _candidates(policy, {"sub": "b", "x": ["q", "r"]})
+    assert [pattern.text for pattern in dict(first.conditions.asked)["subject"]] == ["b"]
+    assert [pattern.text for pattern in dict(first.conditions.asked)["claim"][1]] == ["p", "q"]
+    claims = {name: [pattern.text for pattern in patterns] for _, (name, patterns) in second.conditions.asked}
+    assert claims == {"x": ["q"], "y": ["z"]}
+
+
+def test_the_pieces_that_a_token_asks_for() -> None:
+    """However many rules there are, one token asks for a handful of pieces."""
+    rules = "".join(f"  - {{name: r{at}, vo: one, subject: s{at}, account: a{at}}}\n" for at in range(1000))
+    pieces = dict(take_apart(policy_document(HEAD + rules)))
+    asked: list[str] = []
+
+    def find(key: str) -> Any:
+        asked.append(key)
+        return pieces.get(key)
+
+    decision = decide(Policy(find, ""), NO_BANS, read_claims({"iss": ONE, "sub": "s7", "scope": "compute.create"}), 0)
+    assert decision.account == "a7"
+    assert [key.replace("\t", " ") for key in asked] == [
+        "site",
+        f"issuer {ONE}",
+        f"asked issuer {ONE}",
+        "asked vo one",
+        "vo one subject s7",
+        "rule 7",
+    ]
+
+
+def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that decides for many tokens keeps so many issuers and rules, and no more; its answers stay right."""
+    monkeypatch.setattr(model, "_KEPT", 2)
+    policy = policy_of(
+        "mapfile: 1\nsite: {audience: unchecked}\nissuers:\n"
+        + "".join(f"  https://i{at}/: {{vo: v{at}}}\n" for at in range(9))
+        + "rules:\n"
+        + "".join(f"  - {{name: r{at}, vo: v{at}, account: a{at}}}\n" for at in range(9))
+    )
+    for at in (*range(9), *range(9)):
+        claims = read_claims({"iss": f"https://i{at}/", "sub": "s", "scope": "compute.create"})
+        assert decide(policy, NO_BANS, claims, 0).account == f"a{at}"
+        assert len(policy._issuers) <= 2
+        assert len(policy._rules) <= 2
+        assert len(policy._known_places) <= 2
+
+
+@pytest.mark.parametrize(
+    ("pattern", "anchor"),
+    [
+        ("x", ("x", True)),
+        ("/a/b", ("/a/b", True)),
+        ("*", None),
+        ("a*", None),
+        ("*/a", None),
+        ("a/*", ("a", False)),
+        ("/*", ("", False)),
+        ("/a/b*/c", ("/a", False)),
+        ("/a/**", ("/a", False)),
+        ("storage.read:/**", ("storage.read:", False)),
+    ],
+)
+def test_anchors(pattern: str, anchor: tuple[str, bool] | None) -> None:
+    """A pattern is anchored at its literal parts before the first other one; at nothing if it begins with that."""
+    assert Pattern(pattern, below=True).anchor == anchor
+
+
+def test_the_anchor_of_a_group() -> None:
+    """That of a group pattern is its group's: the role is another matter."""
+    assert GroupPattern("/a/Role=x").anchor == ("/a", True)
+    assert GroupPattern("/a/**").anchor == ("/a", False)
