@@ -27,6 +27,7 @@ def _measure_ces(work: Path, settings: Settings) -> list[Table]:
     return real_ces.measure(work, settings)
 
 
+SYSTEM_PYTHON = "/usr/bin/python3"
 MEASURES: dict[str, Callable[[Path, Settings], list[Table]]] = {
     "callouts": callouts.measure,
     "decide": deciding.measure,
@@ -57,7 +58,11 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="few rounds and a big policy of 20,000 rules, for CI")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the report there, too")
-    parser.add_argument("--python", default=sys.executable, help="the interpreter to measure (default: this one)")
+    parser.add_argument(
+        "--python",
+        default=SYSTEM_PYTHON if Path(SYSTEM_PYTHON).exists() else sys.executable,
+        help="the interpreter to measure (default: the system's, which a CE runs the callouts with)",
+    )
     parser.add_argument("--ces", action="store_true", help="measure real CEs as well: as root, on Debian")
     parser.add_argument("--only", choices=MEASURES, help="measure nothing else")
     return parser.parse_args()
@@ -76,7 +81,7 @@ def _command(args: argparse.Namespace) -> str:
     """Return what makes this report again, without the places of files: they are a machine's own."""
     words = [f"--{name}" for name in ("quick", "ces") if getattr(args, name)]
     words += ["--only", args.only] if args.only else []
-    words += ["--python", Path(args.python).name] if args.python != sys.executable else []
+    words += ["--python", Path(args.python).name] if args.python != SYSTEM_PYTHON else []
     return f'make bench BENCH="{" ".join(words)}"' if words else "make bench"
 
 

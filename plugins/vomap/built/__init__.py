@@ -20,7 +20,6 @@ import posix
 from binascii import crc32
 
 from vomap import Error
-from vomap.claims.jsontext import parse_plain
 from vomap.policy.model import Bans, Policy
 
 TYPE_CHECKING = False
@@ -39,6 +38,17 @@ _KEPT_BUCKETS = 10_000
 _OTHERS_MAY_WRITE = 0o022
 _STICKY = 0o1000
 _FILE_TYPE, _REGULAR, _LINK = 0o170000, 0o100000, 0o120000
+
+
+class _AsWritten:
+    """How the scanner in C beneath the standard library's `json` is to read what that has written."""
+
+    strict = True
+    object_hook = None
+    object_pairs_hook = None
+    parse_float = float
+    parse_int = int
+    parse_constant = float
 
 
 class FileError(Error):
@@ -77,7 +87,7 @@ class BuiltFile:
             content = first[begin:end] if end <= len(first) else self._read(begin, end - begin)
             if words[2:] != [f"{crc32(content):08x}", str(len(content))]:
                 raise self.damaged()
-            head: dict[str, Any] = parse_plain(content)
+            head: dict[str, Any] = parse_written(content)
             self._index, self._count = end, head["buckets"]
             if end + head["rest"] != self._size:
                 raise self.damaged()
@@ -130,7 +140,7 @@ class BuiltFile:
         checksum = int.from_bytes(content[:CHECKSUM], "big")
         if len(content) != length or crc32(content[CHECKSUM:], number) != checksum:
             raise self.damaged()
-        bucket: dict[str, Any] = parse_plain(content[CHECKSUM:])
+        bucket: dict[str, Any] = parse_written(content[CHECKSUM:])
         return bucket
 
     def _read(self, offset: int, length: int) -> bytes:
@@ -138,6 +148,31 @@ class BuiltFile:
             return posix.pread(self._descriptor, length, offset)
         except (OSError, OverflowError):
             raise self.damaged() from None
+
+
+def parse_written(content: bytes) -> Any:
+    """Return the value of JSON in a built file, which has no blanks around it. Raises ValueError for any other text."""
+    text = content.decode("utf-8")
+    try:
+        value, end = _scan(text)
+    except (StopIteration, RecursionError):
+        raise ValueError("no JSON value") from None
+    if end != len(text):
+        raise ValueError("text after the JSON value")
+    return value
+
+
+def _scan(text: str) -> tuple[Any, int]:
+    try:
+        from _json import make_scanner
+    except ImportError:
+        # An interpreter without the scanner in C.
+        import json
+
+        return json.JSONDecoder().raw_decode(text)
+    settings: Any = _AsWritten
+    scanned: tuple[Any, int] = make_scanner(settings)(text, 0)
+    return scanned
 
 
 def bans_beside(policy_file: str) -> str:

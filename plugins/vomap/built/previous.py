@@ -6,7 +6,7 @@ from binascii import crc32
 from collections.abc import Sequence
 from typing import Any
 
-from vomap.claims.jsontext import parse_plain
+from vomap.built import parse_written
 from vomap.policy.pieces import take_apart
 
 FORMAT = "1"
@@ -21,7 +21,7 @@ def read_previous(words: Sequence[str], body: bytes) -> dict[str, Any]:
     kind = words[0]
     if list(words) != [kind, FORMAT, f"{crc32(body):08x}", str(len(body))]:
         raise ValueError("damaged")
-    members: Any = parse_plain(body)
+    members: Any = parse_written(body)
     document = members["document"]
     pieces = dict(take_apart(document)) if "rules" in document else dict(document)
     return {**members, "pieces": {**pieces, "sources": members["sources"]}}

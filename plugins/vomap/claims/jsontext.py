@@ -43,11 +43,11 @@ def _integer(text: str) -> int | float:
 class _Settings:
     strict = True
     object_hook = None
+    object_pairs_hook = staticmethod(_no_duplicates)
     parse_float = float
     parse_constant = staticmethod(_no_constant)
 
-    def __init__(self, object_pairs_hook: Any, parse_int: Any) -> None:
-        self.object_pairs_hook = object_pairs_hook
+    def __init__(self, parse_int: Any) -> None:
         self.parse_int = parse_int
 
 
@@ -69,18 +69,6 @@ def parse_json(text: str) -> object:
     return value
 
 
-def parse_plain(content: bytes) -> Any:
-    """Return the value that JSON of our own making holds, with no blanks around. Raises ValueError for any other."""
-    text = content.decode("utf-8")
-    try:
-        value, end = _SCAN_PLAIN(text, 0)
-    except (StopIteration, RecursionError):
-        raise ValueError("no JSON value") from None
-    if end != len(text):
-        raise ValueError("text after the JSON value")
-    return value
-
-
 def _scanner(settings: Any) -> Callable[[str, int], tuple[object, int]]:
     if make_scanner is not None:
         scan: Callable[[str, int], tuple[object, int]] = make_scanner(settings)
@@ -94,7 +82,5 @@ def _scanner(settings: Any) -> Callable[[str, int], tuple[object, int]]:
     ).raw_decode
 
 
-_SHORT_SETTINGS = _Settings(_no_duplicates, int)
-_SCAN_STRICT = _scanner(_Settings(_no_duplicates, _integer))
-_SCAN_SHORT = _scanner(_SHORT_SETTINGS)
-_SCAN_PLAIN = _scanner(_Settings(None, int))
+_SHORT_SETTINGS = _Settings(int)
+_SCAN_STRICT, _SCAN_SHORT = _scanner(_Settings(_integer)), _scanner(_SHORT_SETTINGS)

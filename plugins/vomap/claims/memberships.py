@@ -56,7 +56,7 @@ def read_memberships(claims: Claims, form: EntitlementForm | None, passed_over: 
     Groups come first, then entitlements under their new and their old name. Without `form` entitlements say
     nothing. What is no membership is told in `passed_over`.
     """
-    found: dict[str, Membership] = {}
+    found: dict[tuple[str, str | None], Membership] = {}
     for value in claims.values(GROUPS_CLAIM):
         for item in value.split(","):
             _keep(found, parse_fqan(item.strip(" ")), item, passed_over)
@@ -158,8 +158,9 @@ def _is_plain(group: str) -> bool:
         and "//" not in group
         and "/." not in group
         and group[-1] != "/"
-        and group.split() == [group]
         and ":" not in group
+        and " " not in group
+        and group.isprintable()
     )
 
 
@@ -173,10 +174,10 @@ def _is_component(part: str) -> bool:
     )
 
 
-def _keep(found: dict[str, Membership], membership: Membership | None, text: str, passed_over: list[str]) -> None:
+def _keep(
+    found: dict[tuple[str, str | None], Membership], membership: Membership | None, text: str, passed_over: list[str]
+) -> None:
     if membership is None:
         passed_over.append(f"{text!a} is no membership")
-    elif membership.role is None:
-        found.setdefault(membership.group, membership)
     else:
-        found.setdefault(membership.fqan, membership)
+        found.setdefault((membership.group, membership.role), membership)

@@ -259,7 +259,8 @@ class _Deciding:
             self.trace.append(step)
 
     def _settle(self, outcome: str, reason: str) -> Decision:
-        self._tell(f"{outcome}: {reason}")
+        if self.trace is not None:
+            self.trace.append(f"{outcome}: {reason}")
         if self.decision.rule is None and len(self.served) == 1:
             (self.decision.vo,) = self.served.values()
         return self.decision.settle(outcome, reason)

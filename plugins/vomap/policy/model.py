@@ -226,14 +226,15 @@ class Policy:
 
         No other rule can match. Of a long list in a rule they hold the values that matter here.
         """
-        found: dict[int, list[str]] = {}
+        found: dict[int, list[str] | None] = {}
+        find = self._find
         for place, anchors in self._places(url, tuple(vos)):
             for anchor in anchors(view):
-                for entry in self._find(place + anchor) or ():
+                for entry in find(place + anchor) or ():
                     if isinstance(entry, int):
-                        found[entry] = []
+                        found[entry] = None
                     else:
-                        found.setdefault(entry[0], []).append(entry[1])
+                        found[entry[0]] = [*(found.get(entry[0]) or ()), entry[1]]
         return [self._rule(number, found[number]) for number in sorted(found)]
 
     def rules(self) -> Iterator[Rule]:

@@ -93,10 +93,12 @@ class Pattern:
 class GroupPattern:
     """A pattern for memberships: the group and its role are matched apart."""
 
-    __slots__ = ("_group", "_role", "text")
+    __slots__ = ("_group", "_role", "only_role", "text")
 
     def __init__(self, text: str) -> None:
         """Take a pattern such as `/cms/**` or `/vo/*/Role=pilot`; without `Role=` any role will do.
+
+        `only_role` is the role of all memberships that fit, if there is only one.
 
         Raises PatternError.
         """
@@ -106,6 +108,7 @@ class GroupPattern:
         self.text = text
         self._group = Pattern(group, below=True)
         self._role = Pattern(role) if mark else None
+        self.only_role = role if mark and "*" not in role else None
         stem = group.removesuffix(EVERYTHING_BELOW)
         if not text.startswith("/"):
             raise PatternError(f"{text!a} does not begin with a slash, as every group does")
@@ -166,6 +169,9 @@ class AccountName:
 
 def is_word(text: str) -> bool:
     """Tell whether a text is `[A-Za-z0-9_][A-Za-z0-9_.-]*`, what a capture may stand for."""
+    # Most words are identifiers, which is told at one glance.
+    if text.isidentifier() and text.isascii():
+        return True
     return bool(text) and text[0] in _LETTERS and not text.strip(WORD)
 
 

@@ -108,9 +108,10 @@ def _any_match(patterns: Sequence[Pattern], values: Iterable[str], captured: dic
 
 
 def _any_group(patterns: Sequence[GroupPattern], memberships: Sequence[Membership]) -> bool:
-    for membership in memberships:
-        for pattern in patterns:
-            if pattern.match(membership):
+    for pattern in patterns:
+        role = pattern.only_role
+        for membership in memberships:
+            if (role is None or membership.role == role) and pattern.match(membership):
                 return True
     return False
 

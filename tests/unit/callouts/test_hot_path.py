@@ -37,7 +37,6 @@ ALWAYS = {
     "vomap.built",
     "vomap.callouts",
     "vomap.claims",
-    "vomap.claims.jsontext",
     "vomap.policy",
     "vomap.policy.checks",
     "vomap.policy.decide",
@@ -46,7 +45,7 @@ ALWAYS = {
     "vomap.policy.view",
 }
 OF_CALLOUT = {
-    "htcondor": {"vomap.callouts.htcondor", "vomap.claims.payload"},
+    "htcondor": {"vomap.callouts.htcondor", "vomap.claims.jsontext", "vomap.claims.payload"},
     "arc": {"vomap.callouts.arc", "vomap.claims.environment"},
 }
 WITH_GROUPS = {"vomap.claims.memberships", "vomap.claims.scopes", "vomap.policy.candidates"}
