@@ -286,3 +286,15 @@ def test_a_failure_is_an_error() -> None:
     decision = failed("token: why")
     assert (decision.outcome, decision.reason, decision.account, decision.claims) == (ERROR, "token: why", None, None)
     assert set(OUTCOMES) == {MAPPED, DECLINED, DENIED, ERROR}
+
+
+def test_a_refusal_that_holds_without_the_ban_is_explained() -> None:
+    """A ban that takes one of two VOs away leaves the refusal that was due anyway, and the trace says so."""
+    token = {"iss": MANY, "wlcg.groups": ["/a", "/b"], "aud": "elsewhere"}
+    trace: list[str] = []
+    bans = bans_of("mapfile: 1\nbans:\n  - {vo: A, reason: no agreement}\n")
+    decision = decide(policy_of(POLICY), bans, read_claims({**GOOD, **token}), NOW, trace)
+    assert (decision.outcome, decision.reason.partition(":")[0]) == (DENIED, "audience")
+    assert "what follows holds without the ban, too" in trace
+    assert trace[-1] == f"denied: {decision.reason}"
+    assert decide(policy_of(POLICY), bans, read_claims({**GOOD, **token}), NOW).reason == decision.reason
