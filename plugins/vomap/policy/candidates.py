@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from vomap.claims.scopes import storage_root
 from vomap.policy.model import Naming
-from vomap.policy.patterns import is_word
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ def find_vos(
     names_any = False
     for source in issuer.sources:
         names = named_in(source, memberships, scopes)
-        vos = [vo for vo in (vo_of(policy, url, issuer, name) for name in names) if vo]
+        vos = [vo for vo in [policy.vo_of(url, issuer, name) for name in names] if vo]
         if vos:
             return Naming(vos, names_any=True)
         names_any = names_any or bool(names)
@@ -41,30 +40,12 @@ def mentioned_vos(
 ) -> set[str]:
     """Return the VOs, in lower case, that a token names anywhere, even if it does not speak for them, as bans ask."""
     names = (name for source in SOURCES for name in named_in(source, memberships, scopes))
-    vos = (vo_of(policy, url, issuer, name) for name in names)
+    vos = (policy.vo_of(url, issuer, name) for name in names)
     return {vo.lower() for vo in vos if vo}
-
-
-def vo_of(policy: Policy, url: str, issuer: Issuer, name: str) -> str | None:
-    """Return the VO that a name in a token of an issuer, `url`, means, or None if it is none that it may speak for.
-
-    An issuer without `vos` may speak for every VO but those that another issuer is declared for.
-    """
-    if issuer.vos is not None:
-        return issuer.vos.get(name)
-    # Only ASCII has case here: str.lower() makes a `k` of a Kelvin sign.
-    if not is_word(name):
-        return None
-    for owner in policy.owners(name.lower()):
-        if owner != url:
-            return None
-    return name
 
 
 def named_in(source: str, memberships: Iterable[Membership], scopes: Sequence[str]) -> list[str]:
     """Return the names that one of the SOURCES holds, in the token's order, each once."""
     if source == "group":
-        names: Iterable[str | None] = (membership.root for membership in memberships)
-    else:
-        names = (storage_root(scope) for scope in scopes)
-    return list(dict.fromkeys(name for name in names if name is not None))
+        return list(dict.fromkeys([membership.root for membership in memberships]))
+    return list(dict.fromkeys([root for root in map(storage_root, scopes) if root is not None]))

@@ -204,9 +204,7 @@ class _Deciding:
         With a VO they see its own alone; without, all but what is of a VO that is banned, not served, or not the
         issuer's to name; a name outside of the issuer's `vos` is just a group.
         """
-        from vomap.policy.candidates import vo_of
-
-        name = vo_of(self.policy, self.url, self._declared(), root)
+        name = self.policy.vo_of(self.url, self._declared(), root)
         if name is None:
             return vo is None and self._declared().vos is not None
         name = name.lower()

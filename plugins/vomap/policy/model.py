@@ -5,7 +5,7 @@ The documents are checked before they get here (mapfile/); a document that does 
 
 from __future__ import annotations
 
-from vomap.policy.patterns import AccountName, GroupPattern, Pattern, is_account
+from vomap.policy.patterns import AccountName, GroupPattern, Pattern, is_account, is_word
 from vomap.policy.view import anchors_for
 
 TYPE_CHECKING = False
@@ -217,9 +217,20 @@ class Policy:
                 issuer = self._issuers[url] = Issuer(declared, self.site)
         return issuer
 
-    def owners(self, vo: str) -> list[str]:
-        """Return the issuers that are declared for a VO, given in lower case; "" stands for one that is distrusted."""
-        return self._find(f"owners\t{vo}") or []
+    def vo_of(self, url: str, issuer: Issuer, name: str) -> str | None:
+        """Return the VO that a name in a token of an issuer, `url`, means, or None if it may speak for none such.
+
+        An issuer without `vos` may speak for every VO but those that another issuer is declared for.
+        """
+        if issuer.vos is not None:
+            return issuer.vos.get(name)
+        # Only ASCII has case here: str.lower() makes a `k` of a Kelvin sign.
+        if not is_word(name):
+            return None
+        for owner in self._find(f"owners\t{name.lower()}") or ():
+            if owner != url:
+                return None
+        return name
 
     def candidates(self, url: str, vos: Iterable[str], view: View) -> list[Rule]:
         """Return, in order, the rules that may match this view of a token of the issuer `url` for one of these VOs.

@@ -41,7 +41,7 @@ class View:
         roots = {membership.root for membership in self.memberships}
         seen = {root for root in roots if is_seen(root)}
         memberships = [membership for membership in self.memberships if membership.root in seen]
-        if not any("/" in scope for scope in self.scopes):
+        if "/" not in self.claims.texts.get("scope", ""):
             return View(self.claims, memberships, self.scopes)
         # Few tokens have a path in a scope.
         from vomap.claims.scopes import storage_root

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from unit.policy.composed import policy_of
-from vomap.policy.candidates import vo_of
 from vomap.policy.model import Conditions
 
 ISSUERS = """\
@@ -38,7 +37,7 @@ def test_which_vo_a_name_means(issuer: str, name: str, vo: str | None) -> None:
     policy = policy_of(ISSUERS)
     declared = policy.issuer(issuer)
     assert declared is not None
-    assert vo_of(policy, issuer, declared, name) == vo
+    assert policy.vo_of(issuer, declared, name) == vo
 
 
 @pytest.mark.parametrize(
