@@ -1,0 +1,33 @@
+"""Progress is for a person who waits at a terminal, and for nobody else."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import pytest
+
+from vomap.cli import progress
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("terminal", "seconds", "expected"), [(True, 3, True), (True, 0, False), (False, 3, False)])
+def test_who_is_told(monkeypatch: pytest.MonkeyPatch, terminal: bool, seconds: int, expected: bool) -> None:
+    """A terminal is told after a second, and its line is blank again at the end."""
+    stream = _Terminal() if terminal else io.StringIO()
+    clock = [100.0]
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
+    with progress.shown("rules read") as told:
+        clock[0] += seconds
+        for number in range(1, 3001):
+            told(number)
+    assert ("rules read: 1,000" in stream.getvalue()) is expected
+    assert stream.getvalue().endswith("\r\033[K") is expected
+    if expected:
+        # Not each time that it is told: that would cost more than the work.
+        assert stream.getvalue().count("rules read") == 1
