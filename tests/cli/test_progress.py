@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import time
 
 import pytest
 
@@ -21,7 +22,7 @@ def test_who_is_told(monkeypatch: pytest.MonkeyPatch, terminal: bool, seconds: i
     stream = _Terminal() if terminal else io.StringIO()
     clock = [100.0]
     monkeypatch.setattr(sys, "stderr", stream)
-    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     with progress.shown("rules read") as told:
         clock[0] += seconds
         for number in range(1, 3001):
