@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from building import build_big, build_shipped
 from layouts import ARC, HTCONDOR, PIP, RPM, Layouts, lay_out
 from policies import ACCOUNT, BIG_ISSUERS, SMALL_ISSUERS, SMALL_RULES, measured_numbers
-from processes import Call, check, interleaved, peaks
+from processes import Call, check, interleaved, peaks, unprivileged
 from samples import NO_BAR, Bar, Samples, milliseconds
 from tables import Settings, Table
 from tokens import MANY, egi, of_big_rule, padded, payload, wlcg
@@ -61,11 +61,14 @@ def measure(work: Path, settings: Settings) -> list[Table]:
     calls.update(_shipped_calls(work, layouts))
     calls.update(_big_calls(work, layouts, SMALL_RULES, SMALL_ISSUERS))
     calls.update(_big_calls(work, layouts, settings.big, BIG_ISSUERS))
-    for call in calls.values():
-        check(call)
-    times = interleaved(calls, settings.rounds)
     memory_rounds = min(MEMORY_ROUNDS, settings.rounds)
-    memory = peaks(_of_memory(calls, settings.big), memory_rounds, work)
+
+    def measured() -> tuple[dict[Case, Samples], dict[Case, Samples]]:
+        for call in calls.values():
+            check(call)
+        return interleaved(calls, settings.rounds), peaks(_of_memory(calls, settings.big), memory_rounds)
+
+    times, memory = unprivileged(measured)
     return [
         _process_table(times, settings, layouts),
         _big_table(times, settings),
@@ -134,7 +137,8 @@ def _process_table(times: dict[Case, Samples], settings: Settings, layouts: Layo
     text = f"""\
 A callout from its start to its end, policy of OSG, EGI and Fermilab, a token of CMS pilots. Measured,
 {settings.rounds} rounds; each round starts every process of this table and of the next two once, in a shuffled order.
-Median and interquartile range (IQR); the ratio is that of the medians to the bare interpreter's.
+Median and interquartile range (IQR); the ratio is that of the medians to the bare interpreter's. All are started by an
+ordinary user.
 
 - bare interpreter: `python3 -I -c pass` in a fresh virtual environment of the same interpreter. Its .pth files:
   {startup}.

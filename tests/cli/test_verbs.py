@@ -396,9 +396,36 @@ def test_nothing_to_roll_back_to(folder: Folder, capsys: Capture) -> None:
     capsys.readouterr()
     assert run(["build", "--rollback", "--output", str(folder.policy)]) == 3
     assert "policy.previous" in capsys.readouterr().err
-    (folder.policy.parent / "policy.previous").write_bytes(b"damaged")
-    assert run(["build", "--rollback", "--output", str(folder.policy)]) == 3
-    assert folder.policy.read_bytes() == old
+    previous = folder.policy.parent / "policy.previous"
+    # A policy is damaged, too, in a part that only some tokens ask for.
+    for damaged in (b"damaged", old[:-1] + bytes([old[-1] ^ 1])):
+        previous.write_bytes(damaged)
+        previous.chmod(0o644)
+        assert run(["build", "--rollback", "--output", str(folder.policy)]) == 3
+        assert folder.policy.read_bytes() == old
+
+
+def test_a_damaged_policy_is_not_kept(folder: Folder) -> None:
+    """What could not be put back does not take the place of what could."""
+    assert folder.build() == 0
+    first = folder.policy.read_bytes()
+    folder.site.write_text(OTHER, "utf-8")
+    assert folder.build() == 0
+    previous = folder.policy.parent / "policy.previous"
+    assert previous.read_bytes() == first
+    content = folder.policy.read_bytes()
+    folder.policy.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    folder.site.write_text(SITE, "utf-8")
+    assert folder.build() == 0
+    assert previous.read_bytes() == first
+
+
+def test_build_where_others_may_write(folder: Folder) -> None:
+    """Whoever builds decides where; it is the callouts that trust no such folder."""
+    folder.policy.parent.chmod(0o777)
+    assert folder.build() == 0
+    with pytest.raises(FileError, match="others can write the folder"):
+        read_policy(str(folder.policy))
 
 
 def test_a_damaged_policy_is_replaced(folder: Folder) -> None:

@@ -36,6 +36,7 @@ VOS = ("One", "A", "B", "c")
 SUBJECTS = ("alice", "bob@x", "carol@x", "https://one.example/s")
 GROUPS = ("/a", "/a/x", "/a/Role=pilot", "/b", "/b/x/y", "/one", "/c", "/c/x/Role=pilot")
 SCOPES = ("compute.read", "condor:/WRITE", "storage.read:/a/f", "storage.create:/b", "openid", "storage.read:/a/../b")
+ENCODED_SCOPES = ("storage.read:%2Fa", "storage.read:%2Fa%2F..%2Fb", "storage.read:%2f%2e%2e", "x:%2e")
 ENTITLEMENTS = ("urn:x:y:group:a#z", "urn:x:y:group:b:x:role=pilot#z", "urn:x:y:group:c#other", "urn:q:group:a")
 AUDIENCES = ("ce.example:9619", "ANY", "elsewhere")
 # The claims that a decision may look at, whatever the policy.
@@ -69,7 +70,7 @@ def tokens(draw: DrawFn) -> dict[str, Any]:
         "iss": draw(st.sampled_from((ONE, MANY, MANY, LISTED, FREE, GONE, UNKNOWN))),
         "sub": draw(st.sampled_from(SUBJECTS)),
         "aud": draw(st.sampled_from(("ANY", ["ANY", "x"], "ce.example:9619", "elsewhere"))),
-        "scope": " ".join(["compute.create", *draw(st.lists(st.sampled_from(SCOPES), max_size=3))]),
+        "scope": " ".join(["compute.create", *draw(st.lists(st.sampled_from((*SCOPES, *ENCODED_SCOPES)), max_size=3))]),
     }
     optional: dict[str, SearchStrategy[Any]] = {
         "wlcg.groups": _some(GROUPS, 3) | st.sampled_from(GROUPS),
@@ -111,7 +112,7 @@ def conditions(draw: DrawFn, *, rule: bool) -> dict[str, Any]:
         "subject": _some((*SUBJECTS, "*@x", "*")),
         "group": _some((*GROUPS, "/a/**", "/*/x", "/**")),
         "first-group": _some((*GROUPS, "/**")),
-        "scope": _some((*SCOPES, "storage.*:/a/**", "compute.*")),
+        "scope": _some((*SCOPES, "storage.*:/a/**", "compute.*", "storage.read:*", "x:*")),
         "claim": st.fixed_dictionaries({"extra": _some(("p-x", "p-*"))}),
         "audience": _some(AUDIENCES),
     }

@@ -11,11 +11,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from property.strategies import json_values
-from vomap.claims import is_clean
+from vomap.claims import is_clean, read_claims
 from vomap.claims.jsontext import parse_json
 from vomap.claims.memberships import EntitlementForm, normalise_percent, parse_entitlement, parse_fqan
 from vomap.claims.scopes import is_safe, storage_root
 from vomap.policy.patterns import GroupPattern, Pattern, is_account, is_word
+from vomap.policy.view import View
 
 CORPUS = (
     '""', '"a"', "0", "-0", "-1", "1.5", "1e5", "1E-5", "1e999", "-1e999", "true", "false", "null", "[]", "{}", " [ ] ",
@@ -198,3 +199,10 @@ def test_an_account_is_a_word(name: str) -> None:
         assert not name.isdigit()
         assert len(name) <= 32
         assert not set(name) & set(" /:@+,;'\"\\$`\n")
+
+
+@given(st.lists(st.text("a/.%2Ffe:", min_size=1).map(lambda path: f"x:{path}"), max_size=3))
+def test_rules_see_only_safe_scopes(scopes: list[str]) -> None:
+    """Of a view, `safe` leaves just the scopes that are safe, each looked at by itself."""
+    view = View(read_claims({"scope": " ".join(scopes)}), [], scopes)
+    assert list(view.safe().scopes) == [scope for scope in scopes if is_safe(scope)]

@@ -53,21 +53,10 @@ def find_uid(account: str) -> int | None:
 
 def find_entry(account: str) -> pwd.struct_passwd | None:
     """Return an account's entry, or None if there is no such account. Raises NameServiceError as `find_uid` does."""
-    entry = seen_entry(account)
-    if entry is None:
-        _raise_if_failing(account)
-    return entry
-
-
-def seen_entry(account: str) -> pwd.struct_passwd | None:
-    """Return an account's entry, or None if there is none to be seen, be it that the name service fails.
-
-    This is for what does not rest on the answer: to make sure costs more. Raises NameServiceError for an answer that is
-    wrong, and for a failure that shows.
-    """
     try:
         entry = pwd.getpwnam(account)
     except KeyError:
+        _raise_if_failing(account)
         return None
     except OSError as error:
         raise NameServiceError(f"the name service fails for {account}: {error.strerror}") from None

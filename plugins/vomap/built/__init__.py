@@ -8,8 +8,9 @@ A file is a line, a head, an index and buckets; of bans it is the line and the h
     N buckets: a crc32 of 4 bytes, big-endian, and a JSON object
 
 A piece (vomap/policy/pieces.py) is in the head if every token asks for it, else in the bucket with the number
-crc32(key) modulo N. A bucket's crc32 begins with the bucket's number, so that no bucket is taken for another: damage in
-anything that is used is noticed. A file is read only if nobody but root and ourselves can have written it.
+crc32(key) modulo N. A bucket's crc32 begins with the head's and the bucket's number, so that no bucket is taken for
+another, nor for one of another build: damage in anything that is used is noticed. A file is read only if nobody but
+root and ourselves can have written it.
 
 `posix` stands for `os` here, which costs more than the answer where the interpreter starts without site.
 """
@@ -62,11 +63,14 @@ class BuiltError(Error):
 class BuiltFile:
     """An open built file: its head, and its pieces as they are asked for."""
 
-    def __init__(self, path: str, kind: str) -> None:
-        """Open a file of a kind, POLICY or BANS. Raises FileError or BuiltError."""
+    def __init__(self, path: str, kind: str, *, just_written: bool = False) -> None:
+        """Open a file of a kind, POLICY or BANS, that nobody else can have written, or that was written just now.
+
+        Raises FileError or BuiltError.
+        """
         self.path = path
         self._buckets: dict[int, dict[str, Any]] = {}
-        self._descriptor, self._size = open_trusted(path)
+        self._descriptor, self._size = _open(path) if just_written else open_trusted(path)
         first = self._read(0, _FIRST_READ)
         line = first.partition(b"\n")[0]
         words = line.decode("ascii", "replace").split(" ")
@@ -88,7 +92,7 @@ class BuiltFile:
             if words[2:] != [f"{crc32(content):08x}", str(len(content))]:
                 raise self.damaged()
             head: dict[str, Any] = parse_written(content)
-            self._index, self._count = end, head["buckets"]
+            self._index, self._count, self._seed = end, head["buckets"], crc32(content)
             if end + head["rest"] != self._size:
                 raise self.damaged()
             return head
@@ -97,7 +101,7 @@ class BuiltFile:
 
         if words[1:2] != [PREVIOUS]:
             raise BuiltError(f"{self.path}: has a format that this vomap does not read; run `vomap build`")
-        self._index = self._count = 0
+        self._index = self._count = self._seed = 0
         return read_previous(words, self._read(begin, self._size))
 
     def __del__(self) -> None:
@@ -138,9 +142,12 @@ class BuiltFile:
             raise self.damaged()
         content = self._read(begin, length)
         checksum = int.from_bytes(content[:CHECKSUM], "big")
-        if len(content) != length or crc32(content[CHECKSUM:], number) != checksum:
+        if len(content) != length or crc32(content[CHECKSUM:], self._seed ^ number) != checksum:
             raise self.damaged()
-        bucket: dict[str, Any] = parse_written(content[CHECKSUM:])
+        try:
+            bucket: dict[str, Any] = parse_written(content[CHECKSUM:])
+        except ValueError:
+            raise self.damaged() from None
         return bucket
 
     def _read(self, offset: int, length: int) -> bytes:
@@ -181,9 +188,9 @@ def bans_beside(policy_file: str) -> str:
     return root + BANS_FILE if place and not rest else policy_file + ".bans"
 
 
-def read_policy(path: str) -> Policy:
+def read_policy(path: str, *, just_written: bool = False) -> Policy:
     """Open a built policy. Raises FileError or BuiltError, and so may whatever asks the policy for something later."""
-    file = BuiltFile(path, POLICY)
+    file = BuiltFile(path, POLICY, just_written=just_written)
     try:
         return Policy(file.find, file.digest)
     except (KeyError, TypeError, ValueError, AttributeError):
@@ -204,11 +211,7 @@ def open_trusted(path: str) -> tuple[int, int]:
 
     Raises FileError otherwise.
     """
-    try:
-        # Without O_NONBLOCK, opening a FIFO would wait for a writer.
-        descriptor = posix.open(path, posix.O_RDONLY | posix.O_NONBLOCK | posix.O_NOCTTY | posix.O_CLOEXEC)
-    except OSError as error:
-        raise FileError(f"{path}: {error.strerror}") from None
+    descriptor, _ = _open(path)
     try:
         return descriptor, _trusted_size(path, descriptor)
     except OSError as error:
@@ -217,6 +220,16 @@ def open_trusted(path: str) -> tuple[int, int]:
     except FileError:
         posix.close(descriptor)
         raise
+
+
+def _open(path: str) -> tuple[int, int]:
+    """Open a file; return its descriptor and its size. Raises FileError."""
+    try:
+        # Without O_NONBLOCK, opening a FIFO would wait for a writer.
+        descriptor = posix.open(path, posix.O_RDONLY | posix.O_NONBLOCK | posix.O_NOCTTY | posix.O_CLOEXEC)
+        return descriptor, posix.fstat(descriptor).st_size
+    except OSError as error:
+        raise FileError(f"{path}: {error.strerror}") from None
 
 
 def _trusted_size(path: str, descriptor: int) -> int:

@@ -19,8 +19,8 @@ from vomap.policy.pieces import put_together, take_apart
 # What every token asks for. Bans lie in the head as a whole, with all that is known of them.
 _IN_HEAD = ("site",)
 _SOURCES = "sources"
-_OFFSET_BITS = 40
-_LENGTH = 4
+_PIECES_IN_A_BUCKET = 3
+_INDEX_BITS = 32
 
 
 class Built:
@@ -72,8 +72,7 @@ def stage_built(path: str, kind: str, document: Mapping[str, Any], *, sources: M
         return Staged(path, stage(path, [_line(kind, content), content]), digest)
     try:
         with tempfile.TemporaryFile(dir=os.path.dirname(path) or ".") as file:
-            # There are about three pieces for each rule.
-            spool = _Spool(file, len(document["rules"]) + 1)
+            spool = _Spool(file)
             for key, value in take_apart(document):
                 if key not in _IN_HEAD:
                     spool.add(key, value)
@@ -110,49 +109,64 @@ def document_digest(document: Mapping[str, Any]) -> str:
 class _Spool:
     """Pieces on their way to their buckets, in a file: a large policy would not fit into memory twice."""
 
-    def __init__(self, file: IO[bytes], buckets: int) -> None:
+    def __init__(self, file: IO[bytes]) -> None:
         self._file = file
-        self._places = array("Q")
-        self.lengths = array("Q", [CHECKSUM + len("{}")]) * buckets
         self._end = 0
+        self._checksums, self._lengths, self._offsets = array("L"), array("L"), array("Q")
 
     def add(self, key: str, value: object) -> None:
         """Add a piece; a bucket is a JSON object with its pieces as members."""
         member = _json(key) + b":" + _json(value)
-        number = crc32(key.encode()) % len(self.lengths)
-        self._places.append(number << _OFFSET_BITS | self._end)
-        # Between two members stands a comma.
-        self.lengths[number] += len(member) + (self.lengths[number] > CHECKSUM + len("{}"))
-        self._end += self._file.write(len(member).to_bytes(_LENGTH, "big") + member)
+        self._checksums.append(crc32(key.encode()))
+        self._lengths.append(len(member))
+        self._offsets.append(self._end)
+        self._end += self._file.write(member)
 
-    def buckets(self) -> Iterator[bytes]:
-        """Yield each bucket, in the order of their numbers."""
+    @property
+    def count(self) -> int:
+        """How many buckets there are to be."""
+        return len(self._offsets) // _PIECES_IN_A_BUCKET + 1
+
+    def bucket_lengths(self) -> array[int]:
+        """Return the length of each bucket, with its checksum."""
+        lengths = array("Q", [CHECKSUM + len("{}")]) * self.count
+        filled = bytearray(self.count)
+        for checksum, length in zip(self._checksums, self._lengths):
+            number = checksum % self.count
+            # Between two members stands a comma.
+            lengths[number] += length + filled[number]
+            filled[number] = 1
+        return lengths
+
+    def buckets(self, seed: int) -> Iterator[bytes]:
+        """Yield each bucket, in the order of their numbers; `seed` is what their checksums begin with."""
         self._file.flush()
-        places = iter(sorted(self._places))
-        place = next(places, None)
-        for number in range(len(self.lengths)):
+        count = self.count
+        order = sorted(checksum % count << _INDEX_BITS | at for at, checksum in enumerate(self._checksums))
+        pieces = iter(order)
+        piece = next(pieces, None)
+        for number in range(count):
             members = []
-            while place is not None and place >> _OFFSET_BITS == number:
-                members.append(self._member(place & ((1 << _OFFSET_BITS) - 1)))
-                place = next(places, None)
+            while piece is not None and piece >> _INDEX_BITS == number:
+                members.append(self._member(piece & ((1 << _INDEX_BITS) - 1)))
+                piece = next(pieces, None)
             content = b"{" + b",".join(members) + b"}"
-            yield crc32(content, number).to_bytes(CHECKSUM, "big") + content
+            yield crc32(content, seed ^ number).to_bytes(CHECKSUM, "big") + content
 
-    def _member(self, offset: int) -> bytes:
-        descriptor = self._file.fileno()
-        length = int.from_bytes(os.pread(descriptor, _LENGTH, offset), "big")
-        return os.pread(descriptor, length, offset + _LENGTH)
+    def _member(self, at: int) -> bytes:
+        return os.pread(self._file.fileno(), self._lengths[at], self._offsets[at])
 
 
 def _parts(kind: str, head: Mapping[str, Any], spool: _Spool) -> Iterator[bytes]:
     """Yield a built file from its beginning to its end."""
-    index = OFFSET * (len(spool.lengths) + 1)
-    content = _json({**head, "buckets": len(spool.lengths), "rest": index + sum(spool.lengths)})
+    lengths = spool.bucket_lengths()
+    index = OFFSET * (len(lengths) + 1)
+    content = _json({**head, "buckets": len(lengths), "rest": index + sum(lengths)})
     line = _line(kind, content)
     yield line
     yield content
-    yield _offsets(len(line) + len(content) + index, spool.lengths)
-    yield from spool.buckets()
+    yield _offsets(len(line) + len(content) + index, lengths)
+    yield from spool.buckets(crc32(content))
 
 
 def _line(kind: str, head: bytes) -> bytes:

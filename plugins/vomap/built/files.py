@@ -33,11 +33,18 @@ def stage(path: str, parts: Iterable[bytes], mode: int = 0o644) -> str:
     except OSError as error:
         discard(staged)
         raise FileError(f"{path}: cannot be written: {error.strerror}") from None
+    except BaseException:
+        # Whoever interrupts a long build wants nothing of it to stay.
+        discard(staged)
+        raise
     return staged
 
 
 def put_in_place(staged: str, path: str) -> None:
-    """Rename a staged file to the path that it was staged for. Raises FileError; the staged file is gone then."""
+    """Rename a staged file to the path that it was staged for.
+
+    Raises FileError; the staged file is gone then, or it is in place and may not survive a crash.
+    """
     try:
         os.rename(staged, path)
         _sync_folder(os.path.dirname(path) or ".")

@@ -40,6 +40,7 @@ _PRINTED = {HTCONDOR: "%s\n", ARC_MAP: "%s", ARC_AUTHORIZE: ""}
 _LONGEST_REASON = 1000
 # HTCondor waits for 20 s and has no time-out for plugins; nobody waits longer than this for us.
 SECONDS = 4.0
+_TO_SAY_SO = 0.1
 # HTCondor passes tokens of at most 16 kB.
 LONGEST_INPUT = 1 << 20
 _AT_ONCE = 1 << 16
@@ -62,7 +63,9 @@ def bound_time(callout: str, seconds: float = SECONDS) -> None:
     def watch() -> NoReturn:
         time.sleep(seconds)
         try:
-            say(callout, f"error: no answer after {seconds:g} s")
+            # Whoever reads standard error may be what hangs.
+            _thread.start_new_thread(say, (callout, f"error: no answer after {seconds:g} s"))
+            time.sleep(_TO_SAY_SO)
         finally:
             posix._exit(3)  # noqa: SLF001 - its name, though it is public
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import posix
 import sys
 
-from vomap.accounts import seen_entry
+from vomap.accounts import find_entry
 from vomap.callouts import (
     ARC_AUTHORIZE,
     ARC_MAP,
@@ -48,13 +48,10 @@ def main() -> int:
 
 
 def _become_user(name: str) -> None:
-    """Leave root behind before looking at anything that the token brought; ARC runs plugins as root.
-
-    A name service that fails shows again when the account is looked up; without an account there is nothing to lose.
-    """
+    """Leave root behind before looking at anything that the token brought; ARC runs plugins as root."""
     if posix.geteuid() != 0:
         return
-    user = seen_entry(name)
+    user = find_entry(name)
     if user is None:
         return
     posix.setgroups([])

@@ -57,7 +57,7 @@ def parse_json(text: str) -> object:
     Raises ValueError for anything that is no JSON, for a key that occurs twice in one object, for NaN and
     Infinity, and for nesting deeper than the interpreter's stack.
     """
-    scan = _SCAN_SHORT if len(text) <= _SHORT else _SCAN_STRICT
+    scan = _SCAN_SHORT if len(text) <= _SHORT else _SCAN_LONG
     try:
         value, end = scan(text, len(text) - len(text.lstrip(_BLANKS)))
     except StopIteration:
@@ -82,5 +82,4 @@ def _scanner(settings: Any) -> Callable[[str, int], tuple[object, int]]:
     ).raw_decode
 
 
-_SHORT_SETTINGS = _Settings(int)
-_SCAN_STRICT, _SCAN_SHORT = _scanner(_Settings(_integer)), _scanner(_SHORT_SETTINGS)
+_SCAN_LONG, _SCAN_SHORT = _scanner(_Settings(_integer)), _scanner(_Settings(int))

@@ -61,6 +61,9 @@ def run(args: argparse.Namespace) -> int:
         return _list(args)
     if not ban:
         raise UsageError(f"ban {args.action}: name at least one of {', '.join('--' + key for key in CONDITIONS)}")
+    if args.action == "add":
+        # Before the lock: a large policy takes its time, and others may have bans to add.
+        _complete(args, ban)
     with locked(bans_beside(args.policy)):
         return _add(args, ban) if args.action == "add" else _lift(args, ban)
 
@@ -96,7 +99,8 @@ def _claims(words: list[str]) -> dict[str, Any]:
     return claims
 
 
-def _add(args: argparse.Namespace, ban: dict[str, Any]) -> int:
+def _complete(args: argparse.Namespace, ban: dict[str, Any]) -> None:
+    """Add what a ban has beside its conditions, and warn of what looks like a mistake."""
     if not args.reason:
         raise UsageError("ban add: say why, with --reason")
     ban["reason"] = _text(args.reason)
@@ -104,6 +108,9 @@ def _add(args: argparse.Namespace, ban: dict[str, Any]) -> int:
         ban["until"] = _text(args.until)
     for doubt in _doubts(args, read_ban(ban)):
         print(f"warning: {doubt}", file=sys.stderr)
+
+
+def _add(args: argparse.Namespace, ban: dict[str, Any]) -> int:
     change = KeptBans(args.bans, bans_beside(args.policy)).add(ban)
     _tell(args, "added", change)
     return FAILED if change.left else YES

@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from vomap import Error
-from vomap.built import BANS, POLICY, POLICY_FILE, bans_beside, read_policy
+from vomap.built import BANS, POLICY, POLICY_FILE, BuiltFile, bans_beside, read_policy
 from vomap.built.documents import stage_built, write_built
 from vomap.built.files import read_trusted, replace_file
 from vomap.built.lock import locked
@@ -38,7 +38,7 @@ HELP = "check, test, and write the built policy and the built bans"
 _EXAMPLES = """\
 examples:
   vomap build                                      build what is in /etc/vomap for the CE
-  vomap build --mapfiles m.d --bans b.d --output p build elsewhere: writes p and p.bans
+  vomap build --mapfiles m.d --bans b.d --output p  build elsewhere: writes p and p.bans
   vomap build --rollback                           put the policy before the last one back; bans stay as they are
 
 The bans are built first and apart: no error in a mapfile and no failing test holds a ban back."""
@@ -66,15 +66,20 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("build: --rollback builds nothing, so it takes no --mapfiles and no --bans")
     if args.mapfiles and not args.bans and not args.rollback:
         raise UsageError("build: name the bans too (--bans PATH; an empty folder is no bans)")
-    with locked(bans_beside(args.output)):
-        return _rollback(args) if args.rollback else _build(args)
+    if not args.rollback:
+        return _build(args)
+    with locked(args.output):
+        return _rollback(args)
 
 
 def _build(args: argparse.Namespace) -> int:
     now = time.time()
     report: dict[str, Any] = {}
-    bans = _build_bans(args, now, report)
-    built = _build_policy(args, bans, now, report)
+    # Each under its own lock: a ban that is added meanwhile does not wait for a large policy.
+    with locked(bans_beside(args.output)):
+        bans = _build_bans(args, now, report)
+    with locked(args.output):
+        built = _build_policy(args, bans, now, report)
     if args.json:
         print_json(report)
     return 0 if built and bans is not None else 1
@@ -110,7 +115,8 @@ def _build_policy(args: argparse.Namespace, bans: Bans | None, now: float, repor
     staged = stage_built(args.output, POLICY, document, sources=_digests(mapfiles), built=written(now))
     try:
         # What is tested is the very file that callouts will read.
-        results = list(run_tests(composition.cases, read_policy(staged.path), mapfiles, bans or NO_BANS, now))
+        policy = read_policy(staged.path, just_written=True)
+        results = list(run_tests(composition.cases, policy, mapfiles, bans or NO_BANS, now))
         failed = [result for result in results if not result.passed]
         part.update(tests=len(results), failed=[result_json(result) for result in failed])
         for result in results:
@@ -146,17 +152,25 @@ def _keep_previous(path: str, digest: str) -> None:
     """Keep the policy that is about to be replaced, if it decides otherwise and could be put back."""
     if os.path.exists(path):
         try:
-            before = read_policy(path)
+            before = _sound(path)
         except Error:
             return
         if before.digest != digest:
             replace_file(path + _PREVIOUS, read_trusted(path))
 
 
+def _sound(path: str) -> BuiltFile:
+    """Open a built policy and look at all of it. Raises FileError or BuiltError if a callout could not use it all."""
+    file = BuiltFile(path, POLICY)
+    for _ in file.pieces():
+        pass
+    return file
+
+
 def _rollback(args: argparse.Namespace) -> int:
     """Exchange the policy and the one before it; bans are never rolled back."""
     path = args.output
-    previous = read_policy(path + _PREVIOUS)
+    previous = _sound(path + _PREVIOUS)
     before, now = read_trusted(path + _PREVIOUS), read_trusted(path)
     replace_file(path, before)
     replace_file(path + _PREVIOUS, now)

@@ -232,8 +232,8 @@ class Policy:
                 return None
         return name
 
-    def candidates(self, url: str, vos: Iterable[str], view: View) -> list[Rule]:
-        """Return, in order, the rules that may match this view of a token of the issuer `url` for one of these VOs.
+    def candidates(self, url: str, vos: Iterable[str], view: View) -> Iterator[Rule]:
+        """Yield, in order, the rules that may match this view of a token of the issuer `url` for one of these VOs.
 
         No other rule can match. Of a long list in a rule they hold the values that matter here.
         """
@@ -246,7 +246,8 @@ class Policy:
                         found[entry] = None
                     else:
                         found[entry[0]] = [*(found.get(entry[0]) or ()), entry[1]]
-        return [self._rule(number, found[number]) for number in sorted(found)]
+        for number in sorted(found):
+            yield self._rule(number, found[number])
 
     def rules(self) -> Iterator[Rule]:
         """Yield all rules, in order, each with all that it lists."""

@@ -8,12 +8,13 @@ Keys and values, the parts of a key with a tab between them:
     asked OWNER                   the aspects by which an owner's rules are found; an owner is `issuer<tab>URL`, or
                                   `vo<tab>VO` for rules that name no issuer
     OWNER ASPECT ANCHOR           the rules found so, as numbers, or as [number, value] where the rule's document leaves
-                                  the list out that the value is of; aspects and anchors: view.py, View.anchors
+                                  the list out that the value is of; aspects and anchors: view.py, anchors_for
     rule NUMBER                   a rule's document; if it is found by a list of several values, `listed` is its key
     list NUMBER                   that list
     named ACCOUNT                 is there if rules or renames name the account
     pools                         all pools
     reserved-vos                  as in the document
+    sources                       of a built policy: the mapfiles' paths and their sha256
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def take_apart(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         yield f"owners\t{vo}", sorted(owners)
     if document["pools"]:
         yield "pools", document["pools"]
-    if document["reserved-vos"]:
+    if document.get("reserved-vos"):
         yield "reserved-vos", document["reserved-vos"]
 
 
@@ -96,7 +97,7 @@ class Declared:
         for url, issuer in self.issuers.items():
             for vo in issuer.declared_vos():
                 self.owners.setdefault(vo, set()).add(url)
-        for vo in document["reserved-vos"]:
+        for vo in document.get("reserved-vos", ()):
             # No issuer has this name: the VO's own is distrusted, and nobody else may speak for it.
             self.owners.setdefault(vo.lower(), set()).add("")
 

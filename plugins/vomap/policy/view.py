@@ -30,7 +30,9 @@ class View:
 
     def safe(self) -> View:
         """Return this without scopes that have `..` in their paths: bans see all of a token, but rules believe none."""
-        if "/" not in self.claims.texts.get("scope", ""):
+        text = self.claims.texts.get("scope", "")
+        # A slash may be percent-encoded.
+        if "/" not in text and "%" not in text:
             return self
         from vomap.claims.scopes import is_safe
 
@@ -61,8 +63,10 @@ def anchors_for(aspect: str) -> Callable[[View], Iterable[str]]:
         count, _, key = aspect.partition("/")
         parts, values = int(count), anchors_for(key)
         return lambda view: {_beginning(value, parts): None for value in values(view)}
+    if aspect in _VALUES:
+        return _VALUES[aspect]
     name = aspect.partition(" ")[2]
-    return _VALUES[aspect] if not name else lambda view: view.claims.values(name)
+    return lambda view: view.claims.values(name)
 
 
 def _groups(view: View) -> Iterable[str]:

@@ -7,6 +7,7 @@ import posix
 import resource
 import signal
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,18 @@ def test_a_full_disk(folder: Path) -> None:
         signal.signal(signal.SIGXFSZ, before)
     assert path.read_bytes() == b"old"
     assert _names(folder) == ["f"]
+
+
+def test_an_interrupted_build(folder: Path) -> None:
+    """Whoever interrupts a long build finds nothing of it."""
+
+    def parts() -> Iterator[bytes]:
+        yield b"begin"
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stage(str(folder / "f"), parts())
+    assert _names(folder) == []
 
 
 def test_content_in_parts(folder: Path) -> None:

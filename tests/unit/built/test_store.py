@@ -195,12 +195,35 @@ def test_a_bucket_in_the_place_of_another(built: Path) -> None:
     head = json.loads(content.split(b"\n", 1)[1][: int(content.split(b" ", 3)[3].split(b"\n")[0])])
     index = len(content) - head["rest"]
     ends = [int.from_bytes(content[index + 8 * at : index + 8 * at + 8], "big") for at in range(head["buckets"] + 1)]
-    swapped = b"".join(end.to_bytes(8, "big") for end in [ends[0], ends[0] + ends[2] - ends[1], ends[2]])
-    buckets = content[ends[1] : ends[2]] + content[ends[0] : ends[1]]
+    swapped = b"".join(end.to_bytes(8, "big") for end in [ends[0], ends[0] + ends[2] - ends[1], *ends[2:]])
+    buckets = content[ends[1] : ends[2]] + content[ends[0] : ends[1]] + content[ends[2] :]
     built.write_bytes(content[:index] + swapped + buckets)
-    assert head["buckets"] == 2
+    assert head["buckets"] > 1
     with pytest.raises(BuiltError, match="damaged"):
         documents.read_built(str(built), store.POLICY)
+
+
+def test_a_file_of_two_builds(tmp_path: Path) -> None:
+    """The head of one policy and the rest of another, as an interrupted copy may leave them, are damage."""
+    contents = []
+    for name, account in (("p", "alice"), ("q", "mallo")):
+        path = tmp_path / name
+        document = policy_document(SMALL.replace("account: a", f"account: {account}"))
+        documents.write_built(str(path), store.POLICY, document, sources={}, built="now")
+        contents.append(path.read_bytes())
+    first, second = contents
+    assert len(first) == len(second)
+    rest = json.loads(first.split(b"\n", 1)[1][: int(first.split(b" ", 3)[3].split(b"\n")[0])])["rest"]
+    (tmp_path / "p").write_bytes(first[:-rest] + second[-rest:])
+    with pytest.raises(BuiltError, match="damaged"):
+        _answers(read_policy(str(tmp_path / "p")))
+
+
+def test_the_format_before_without_reserved_vos(tmp_path: Path) -> None:
+    """The oldest policies of that format have no such member."""
+    document = policy_document(SMALL)
+    del document["reserved-vos"]
+    assert _answers(read_policy(_in_the_format_before(tmp_path / "p", b"vomap-policy", document)))[0][1] == "a"
 
 
 def test_a_policy_that_is_large(tmp_path: Path) -> None:

@@ -7,12 +7,13 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import vomap
 import vomap.built as store
 from ces import arc_environment, htcondor_payload
 from unit.policy.composed import bans_document, policy_document
@@ -350,6 +351,38 @@ def test_where_the_policy_is_by_default(site: Site) -> None:
     elsewhere = site.folder / "elsewhere"
     site.bans.rename(elsewhere)
     assert site.run(HTCONDOR, TOKEN, "--bans", str(elsewhere))[:2] == (0, b"vomap-jo\n")
+
+
+def test_a_reader_of_standard_error_that_hangs(site: Site) -> None:
+    """Where nobody reads standard error and its pipe is full, the callout ends in exit 3 all the same."""
+    reading, writing = os.pipe()
+    try:
+        os.set_blocking(writing, False)
+        with suppress(BlockingIOError):
+            while True:
+                os.write(writing, b"x" * 4096)
+        os.set_blocking(writing, True)
+        with site.start(site.command(HTCONDOR), HTCONDOR, TOKEN, stderr=writing) as process:
+            assert process.wait(10) == 3
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def test_the_folder_of_programs_is_none_of_libraries(site: Site) -> None:
+    """With `PYTHONSAFEPATH` the first folder of libraries is not that of the programs, and is left alone."""
+    library = str(Path(vomap.__file__).parents[1])
+    more = {b"PYTHONSAFEPATH": b"1", b"PYTHONPATH": library.encode()}
+    environment: Any = {**site.environment(HTCONDOR, TOKEN), **more}
+    script = _executable(HTCONDOR[0])
+    done = subprocess.run(
+        [sys.executable, script, "--policy", str(site.policy)],
+        input=htcondor_payload(TOKEN),
+        env=environment,
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, b"vomap-jo\n"), done.stderr
 
 
 @pytest.mark.parametrize("words", [ARC_MAP, ARC_AUTHORIZE])

@@ -76,7 +76,7 @@ def test_long_numbers_are_no_times() -> None:
 def test_without_the_c_scanner(monkeypatch: pytest.MonkeyPatch) -> None:
     """An interpreter without the C scanner reads the same JSON and refuses the same texts."""
     monkeypatch.setattr(jsontext, "make_scanner", None)
-    monkeypatch.setattr(jsontext, "_SCAN_SHORT", jsontext._scanner(jsontext._SHORT_SETTINGS))
+    monkeypatch.setattr(jsontext, "_SCAN_SHORT", jsontext._scanner(jsontext._Settings(int)))
     assert parse_json(' {"a": [1, 2.5, null, true]} ') == {"a": [1, 2.5, None, True]}
     for text in ('{"a": 1, "a": 2}', "NaN", "{} x", "", "{"):
         with pytest.raises(ValueError, match=r"."):

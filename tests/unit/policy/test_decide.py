@@ -288,6 +288,18 @@ def test_a_failure_is_an_error() -> None:
     assert set(OUTCOMES) == {MAPPED, DECLINED, DENIED, ERROR}
 
 
+@pytest.mark.parametrize("scope", ["storage.modify:%2F..%2Fcms", "storage.modify:%2f%2e%2e", "x:y%2F.%2Fz", "x:/../y"])
+@pytest.mark.parametrize("more", ["", " openid:/"])
+def test_encoded_paths_that_climb_match_nothing(scope: str, more: str) -> None:
+    """A path with `..` in it matches no rule, percent-encoded or not, and whatever other scopes say."""
+    policy = (
+        "mapfile: 1\nsite: {audience: unchecked}\nissuers:\n  https://i/: {vo: V}\n"
+        "rules:\n  - {name: r, vo: V, scope: ['storage.modify:*', 'x:*', 'x:/**'], account: a}\n"
+    )
+    decision = _decide({"iss": "https://i/", "scope": f"compute.create {scope}{more}"}, policy=policy)
+    assert (decision.outcome, decision.reason) == (DECLINED, "rule: none matches")
+
+
 def test_a_refusal_that_holds_without_the_ban_is_explained() -> None:
     """A ban that takes one of two VOs away leaves the refusal that was due anyway, and the trace says so."""
     token = {"iss": MANY, "wlcg.groups": ["/a", "/b"], "aud": "elsewhere"}

@@ -9,7 +9,7 @@ import pytest
 from unit.policy.composed import policy_document, policy_of
 from vomap.claims import read_claims, read_scopes
 from vomap.claims.memberships import read_memberships
-from vomap.policy import model
+from vomap.policy import model, pieces
 from vomap.policy.decide import decide
 from vomap.policy.model import NO_BANS, Policy
 from vomap.policy.patterns import GroupPattern, Pattern
@@ -42,6 +42,10 @@ FOUND: list[tuple[str, dict[str, Any], bool]] = [
     ("claim: {c: [x, y]}", {"c": "z"}, False),
     ("claim: {c: [x, y], d: z}", {"c": "x"}, True),
     ("claim: {c: '*', d: z}", {"c": "x", "d": "z"}, True),
+    ("claim: {2/x: y}", {"2/x": "y"}, True),
+    ("claim: {'a b': y}", {"a b": "y"}, True),
+    ("claim: {'a b': y}", {"b": "y"}, False),
+    ("claim: {a: '/x/*'}", {"a": "/x/y"}, True),
     ("claim: {c: '*', d: z}", {"c": "x", "d": "y"}, False),
     ("group: /g/Role=pilot", {"wlcg.groups": ["/x", "/g"]}, True),
     ("group: /g/Role=pilot", {"wlcg.groups": ["/x", "/g/h"]}, False),
@@ -60,7 +64,7 @@ FOUND: list[tuple[str, dict[str, Any], bool]] = [
 def _candidates(policy: Policy, claims: dict[str, Any], vos: tuple[str, ...] = ("one",)) -> list[model.Rule]:
     read = read_claims({"iss": ONE, **claims})
     view = View(read, read_memberships(read, None, []), read_scopes(read))
-    return policy.candidates(ONE, vos, view)
+    return list(policy.candidates(ONE, vos, view))
 
 
 @pytest.mark.parametrize("owner", [f"issuer: {ONE}", "vo: ONE"])
@@ -103,12 +107,12 @@ def test_a_token_reads_of_a_long_list_what_it_has() -> None:
 def test_the_pieces_that_a_token_asks_for() -> None:
     """However many rules there are, one token asks for a handful of pieces."""
     rules = "".join(f"  - {{name: r{at}, vo: one, subject: s{at}, account: a{at}}}\n" for at in range(1000))
-    pieces = dict(take_apart(policy_document(HEAD + rules)))
+    taken = dict(take_apart(policy_document(HEAD + rules)))
     asked: list[str] = []
 
     def find(key: str) -> Any:
         asked.append(key)
-        return pieces.get(key)
+        return taken.get(key)
 
     decision = decide(Policy(find, ""), NO_BANS, read_claims({"iss": ONE, "sub": "s7", "scope": "compute.create"}), 0)
     assert decision.account == "a7"
@@ -120,6 +124,15 @@ def test_the_pieces_that_a_token_asks_for() -> None:
         "vo one subject s7",
         "rule 7",
     ]
+
+
+def test_a_claim_without_a_name() -> None:
+    """No mapfile may ask for it; in a policy that does, it is a rule that nobody meets, and others answer."""
+    rules = "  - {name: r, vo: one, claim: {c: x}, account: a}\n  - {name: s, vo: one, account: b}\n"
+    document = policy_document(HEAD + rules)
+    document["rules"][0]["claim"] = {"": ["x"]}
+    claims = read_claims({"iss": ONE, "sub": "s", "scope": "compute.create"})
+    assert decide(pieces.policy_of(document), NO_BANS, claims, 0).account == "b"
 
 
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
