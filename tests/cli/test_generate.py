@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from unit.sources.web_server import AUTHORITY, WebServer, serving, without_variables
 from vomap import cli
 
 SNAPSHOT = Path(__file__).parents[2] / "mapfiles" / "osg-topology"
@@ -36,6 +38,14 @@ def topology(tmp_path: Path) -> Path:
     for vo, account in (("a", "one"), ("b", "two")):
         (folder / f"{vo}.yaml").write_text(VO_FILE % (vo, account))
     return folder
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[WebServer]:
+    """Return a web server, to be asked without what the environment says."""
+    without_variables(monkeypatch)
+    with serving() as running:
+        yield running
 
 
 def test_it_prints_the_mapfile(topology: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -170,11 +180,65 @@ def test_a_wrong_command_line_is_usage(arguments: list[str]) -> None:
     assert run(*arguments) == 2
 
 
-def test_a_url_is_usage(capsys: pytest.CaptureFixture[str]) -> None:
-    """A URL as source is exit 2, with a plain message."""
-    url = "https://topology.opensciencegrid.org/"
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("ftp://example.org/topology.tar.gz", "is no http or https URL"),
+        (
+            "https://github.com/opensciencegrid/topology/tree/master/virtual-organizations",
+            "use https://github.com/opensciencegrid/topology/archive/master.tar.gz",
+        ),
+    ],
+)
+def test_a_url_that_cannot_be_a_source_is_usage(url: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What cannot be fetched from, and a page that shows files, is exit 2, with what to use."""
     assert run("--source", url) == 2
-    assert capsys.readouterr().err == f"vomap: {url}: a URL cannot be a source yet; give a folder or a tarball\n"
+    assert words in capsys.readouterr().err
+
+
+def test_a_url_is_fetched_once(tmp_path: Path, capsys: pytest.CaptureFixture[str], served: WebServer) -> None:
+    """A VO file at a URL is printed as a mapfile; the second time it does not come again."""
+    url = served.put("/a.yaml", (VO_FILE % ("a", "one")).encode(), headers={"ETag": "1"})
+    for _ in range(2):
+        assert run("--source", url, "--cache", str(tmp_path / "cache")) == 0
+        printed = capsys.readouterr()
+        assert "{vo: a}" in printed.out
+        assert printed.err == ""
+    assert len(served.asked) == 2
+    assert served.bytes_sent == len(VO_FILE % ("a", "one"))
+
+
+def test_a_url_without_tls_is_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], served: WebServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody on the way could have written what comes without TLS from elsewhere."""
+    monkeypatch.setenv("http_proxy", served.url)
+    served.put("http://example.org/a.yaml", (VO_FILE % ("a", "one")).encode())
+    assert run("--source", "http://example.org/a.yaml", "--cache", str(tmp_path / "cache")) == 0
+    assert "anybody on the way can change it; use https" in capsys.readouterr().err
+
+
+def test_a_url_with_tls(tmp_path: Path, capsys: pytest.CaptureFixture[str], served: WebServer) -> None:
+    """Of an authority that is not known it is an error, exit 3; with --ca it is fetched."""
+    with serving(tls=True) as secure:
+        url = secure.put("/a.yaml", (VO_FILE % ("a", "one")).encode())
+        assert run("--source", url, "--cache", str(tmp_path / "cache")) == 3
+        assert "certificate is not trusted" in capsys.readouterr().err
+        assert run("--source", url, "--cache", str(tmp_path / "cache"), "--ca", str(AUTHORITY)) == 0
+        assert "{vo: a}" in capsys.readouterr().out
+
+
+def test_a_url_that_gives_nothing_is_an_error(
+    topology: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], served: WebServer
+) -> None:
+    """When nothing comes it is exit 3, in one line, and the old file stays."""
+    output = tmp_path / "osg.yaml"
+    output.write_text("old")
+    assert run("--source", f"{served.url}/gone.tar.gz", "--output", str(output)) == 3
+    assert capsys.readouterr().err.splitlines() == [
+        f"vomap: {served.url}/gone.tar.gz: is not there (404 Not Found); look at the URL"
+    ]
+    assert output.read_text() == "old"
 
 
 def test_the_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ from types import ModuleType
 from vomap import Error, __version__
 from vomap.cli.exits import FAILED, USAGE, YES
 
-VERBS = ("init", "generate", "check", "test", "build", "explain", "ban", "render", "status")
+VERBS = ("init", "generate", "check", "test", "build", "explain", "ban", "render", "refresh", "status")
 _EXIT_CODES = "exit codes: 0 yes, 1 no, 2 wrong usage, 3 an error"
 
 

@@ -37,9 +37,9 @@ HELP = "check, test, and write the built policy and the built bans"
 
 _EXAMPLES = """\
 examples:
-  vomap build                                      build what is in /etc/vomap for the CE
+  vomap build                                       build what is in /etc/vomap for the CE
   vomap build --mapfiles m.d --bans b.d --output p  build elsewhere: writes p and p.bans
-  vomap build --rollback                           put the policy before the last one back; bans stay as they are
+  vomap build --rollback                            put the policy before the last one back; bans stay as they are
 
 The bans are built first and apart: no error in a mapfile and no failing test holds a ban back."""
 

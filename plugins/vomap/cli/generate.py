@@ -11,6 +11,7 @@ from vomap.built.files import replace_file
 from vomap.cli.loading import add_json, print_json
 from vomap.sources.osg.compare import compare, read_meaning
 from vomap.sources.osg.generate import DEFAULT_MULTI_VO, generate
+from vomap.sources.web import Web, can_be_changed_on_the_way
 
 if TYPE_CHECKING:
     from vomap.sources.osg.generate import Generated
@@ -23,6 +24,8 @@ examples:
   vomap generate osg --source topology.tar.gz --output osg.yaml  put it in place of a file, all or nothing
   vomap generate osg --source topology/ --vo CMS --vo ATLAS      only these VOs
   vomap generate osg --source topology/ --check osg.yaml         what would change, by meaning
+  vomap generate osg --source https://github.com/opensciencegrid/topology/archive/HEAD.tar.gz
+                                                                 the topology of today, if it has changed
 
 exit codes: 0 done, or the same by meaning; 1 --check found differences; 2 usage; 3 an error
 """
@@ -35,8 +38,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--source",
         required=True,
-        metavar="DIR|TARBALL",
-        help="a checkout of opensciencegrid/topology, its folder virtual-organizations, or a tar or tar.gz of it",
+        metavar="DIR|FILE|URL",
+        help="a checkout of opensciencegrid/topology, its folder virtual-organizations, a tar or tar.gz of it, "
+        "or a single VO file; the last two also as an http or https URL",
     )
     parser.add_argument("--vo", action="append", default=[], metavar="NAME", help="only this VO (may be repeated)")
     parser.add_argument(
@@ -50,12 +54,35 @@ def configure(parser: argparse.ArgumentParser) -> None:
     into.add_argument("--output", metavar="FILE", help="write the mapfile here, at once; default: print it")
     into.add_argument("--check", metavar="FILE", help="write nothing; say how this mapfile differs by meaning")
     parser.add_argument("--skip-broken", action="store_true", help="go on without broken VO files, with a warning")
+    add_web(parser)
     add_json(parser)
+
+
+def add_web(parser: argparse.ArgumentParser) -> None:
+    """Add what a verb takes that fetches from a URL."""
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        metavar="FOLDER",
+        help="where what a URL gave is kept, so that it comes again only if it changed (default: ~/.cache/vomap)",
+    )
+    parser.add_argument(
+        "--ca", type=Path, metavar="FILE", help="certificates to trust for https, in place of the system's (PEM)"
+    )
+
+
+def web_of(args: argparse.Namespace) -> Web:
+    """Return how a command line asks for URLs to be fetched."""
+    return Web(cache=args.cache, authorities=args.ca)
 
 
 def run(args: argparse.Namespace) -> int:
     """Generate, and print, write or compare. Returns 1 if `--check` found differences."""
-    generated = generate(args.source, only=args.vo, multi_vos=args.multi_vo, skip_broken=args.skip_broken)
+    generated = generate(
+        args.source, only=args.vo, multi_vos=args.multi_vo, skip_broken=args.skip_broken, web=web_of(args)
+    )
+    if can_be_changed_on_the_way(args.source):
+        print(f"vomap: warning: {args.source}: anybody on the way can change it; use https", file=sys.stderr)
     for warning in generated.warnings:
         print(f"vomap: warning: {warning}", file=sys.stderr)
     if args.check is not None:

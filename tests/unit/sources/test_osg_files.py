@@ -189,7 +189,7 @@ def test_too_many_vo_files_are_an_error(write_topology: WriteTopology) -> None:
 
 def test_what_is_no_file_is_an_error(write_topology: WriteTopology, entry: WriteEntry, tmp_path: Path) -> None:
     """A source that is not there, an empty folder, a FIFO and a folder named like a VO file are errors, not waits."""
-    assert problem_of(tmp_path / "gone") == f"{tmp_path / 'gone'}: no such folder or tarball"
+    assert problem_of(tmp_path / "gone") == f"{tmp_path / 'gone'}: no such folder, tarball or VO file"
     (tmp_path / "empty").mkdir()
     assert "no VO files" in problem_of(tmp_path / "empty")
     checkout = write_topology(A=entry())

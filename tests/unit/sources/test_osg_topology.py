@@ -8,7 +8,7 @@ from typing import Callable
 import pytest
 
 from vomap.sources.osg.generate import Generated, generate
-from vomap.sources.osg.problems import SourceError, UsageError
+from vomap.sources.osg.problems import SourceError
 
 WriteTopology = Callable[..., Path]
 WriteEntry = Callable[..., str]
@@ -215,13 +215,6 @@ def test_a_source_without_token_issuers_is_an_error(write_topology: WriteTopolog
     """An empty mapfile is never the answer: it would take everybody's account away."""
     (problem,) = problems_of(write_topology(A="{}"))
     assert "no VO file here names a token issuer" in problem
-
-
-def test_a_url_is_no_source_yet() -> None:
-    """A URL is a usage error with a plain message."""
-    with pytest.raises(UsageError, match="a URL cannot be a source yet") as caught:
-        generate("https://topology.example.org/")
-    assert caught.value.exit_code == 2
 
 
 def test_chosen_vos(write_topology: WriteTopology, entry: WriteEntry) -> None:

@@ -52,9 +52,13 @@ class Difference:
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a mapfile means, as far as the generator writes such things; `other` is what it would never write."""
+    """What a mapfile means, as far as the generator writes such things; `other` is what it would never write.
+
+    `owners` has the VO of each issuer that has one.
+    """
 
     issuers: Mapping[Name, str]
+    owners: Mapping[Name, str]
     vos: Mapping[Name, str]
     identities: Mapping[Name, str]
     other: Mapping[Name, str]
@@ -74,7 +78,7 @@ def read_meaning(file: str, content: bytes) -> Meaning:
     vos = _read_vos(declared, problems)
     if problems:
         raise SourceError(problems)
-    return Meaning(_read_issuers(declared), vos, identities, {**others, **other_rules})
+    return Meaning(_read_issuers(declared), _read_owners(declared), vos, identities, {**others, **other_rules})
 
 
 def compare(old: Meaning, new: Meaning) -> list[Difference]:
@@ -100,6 +104,17 @@ def _read_issuers(declared: Mapping[str, Value]) -> dict[Name, str]:
         described = ", ".join(f"{key}: {keys[key].written()}" for key in sorted(keys) if key != "vos")
         issuers[(url,)] = described or value.written()
     return issuers
+
+
+def _read_owners(declared: Mapping[str, Value]) -> dict[Name, str]:
+    """Return the VO that each issuer speaks for, or speaks for first."""
+    owners: dict[Name, str] = {}
+    for url, value in declared.items():
+        keys = value.entries("a declaration", []) if value.is_mapping else {}
+        for key in ("default-vo", "vo"):
+            if key in keys:
+                owners[(url,)] = keys[key].written()
+    return owners
 
 
 def _read_vos(declared: Mapping[str, Value], problems: list[Problem]) -> dict[Name, str]:

@@ -48,6 +48,16 @@ def read_folder(source: Path) -> Files:
     return Files(contents, snapshot=stated, checkout=folder)
 
 
+def read_file(path: Path) -> Files:
+    """Return a single VO file as the files of a topology. Raises SourceError."""
+    try:
+        contents = {path.name: _read(path)}
+    except OSError as error:
+        raise SourceError([f"{path}: cannot be read: {error.strerror}"]) from error
+    check_contents(str(path), contents)
+    return Files(contents)
+
+
 def is_yaml(name: str) -> bool:
     """Tell whether a file of the folder is one to read; hidden ones are an editor's."""
     return name.endswith(SUFFIX) and not name.startswith(".")

@@ -15,7 +15,9 @@ from vomap.sources.osg.topology import open_source, read_topology
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from vomap.sources.osg.files import Files
     from vomap.sources.osg.topology import Topology, VirtualOrganization
+    from vomap.sources.web import Web
 
 DEFAULT_MULTI_VO = "Fermilab"
 
@@ -52,19 +54,33 @@ class Generated:
 
 
 def generate(
-    source: str, *, only: Sequence[str] = (), multi_vos: Sequence[str] = (), skip_broken: bool = False
+    source: str,
+    *,
+    only: Sequence[str] = (),
+    multi_vos: Sequence[str] = (),
+    skip_broken: bool = False,
+    web: Web | None = None,
 ) -> Generated:
-    """Return the mapfile of a topology. Raises SourceError with everything that is wrong, and UsageError for a URL.
+    """Return the mapfile of a topology. Raises SourceError with all that is wrong; UrlError, FetchError for a URL.
 
     Args:
-        source: a topology checkout, its folder of VO files, or a tarball of it.
+        source: a topology checkout, its folder of VO files, or a tarball of it, or a VO file; the last two also as URL.
         only: the VOs to write; none given means all.
         multi_vos: VOs whose issuer speaks for their child VOs; none given means Fermilab, if it is among the VOs.
         skip_broken: go on without the VO files that are broken.
+        web: how a URL is fetched; none given means with the user's own cache.
 
     """
+    files = open_source(source, web)
+    return generate_from(files, source, only=only, multi_vos=multi_vos, skip_broken=skip_broken)
+
+
+def generate_from(
+    files: Files, source: str, *, only: Sequence[str] = (), multi_vos: Sequence[str] = (), skip_broken: bool = False
+) -> Generated:
+    """Return the mapfile of files that are read, from `source`; all else is as for `generate`. Raises SourceError."""
     problems: list[Problem] = []
-    topology = read_topology(open_source(source), problems)
+    topology = read_topology(files, problems)
     vos = _select(topology, only, problems)
     issuers = _declare(topology, vos, multi_vos, problems)
     broken = [problem for found in topology.broken.values() for problem in found]

@@ -44,12 +44,6 @@ class SourceError(Error):
         return "\n  ".join([f"{len(self.problems)} errors", *self.problems])
 
 
-class UsageError(Error):
-    """A command line that asks for what there is not."""
-
-    exit_code = 2
-
-
 def quoted(text: str) -> str:
     """Quote text that others wrote: printable ASCII, and not longer than a line."""
     shown = ascii(text)

@@ -25,18 +25,27 @@ _MOST_MEMBERS = 200_000
 def read_tarball(path: Path) -> Files:
     """Return the files of a topology in a tar or tar.gz. Raises SourceError."""
     try:
-        with path.open("rb") as packed:
-            is_gzip = packed.read(2) == _GZIP
-            packed.seek(0)
-            stream = _Limited(gzip.GzipFile(fileobj=packed) if is_gzip else packed)
-            with tarfile.open(fileobj=stream, mode="r|") as archive:
-                files = _read_members(archive)
-            stream.expect_end()
-    except (tarfile.TarError, zlib.error, EOFError, ValueError) as error:
-        raise SourceError([f"{path}: is no complete tar or tar.gz: {error}"]) from error
+        packed = path.open("rb")
     except OSError as error:
         raise SourceError([f"{path}: cannot be read: {error.strerror or error}"]) from error
-    check_contents(str(path), files.contents)
+    with packed:
+        return read_packed(str(path), packed)
+
+
+def read_packed(source: str, packed: io.BufferedIOBase) -> Files:
+    """Return the files of a topology in a tar or tar.gz that is open, and comes from `source`. Raises SourceError."""
+    try:
+        is_gzip = packed.read(2) == _GZIP
+        packed.seek(0)
+        stream = _Limited(gzip.GzipFile(fileobj=packed) if is_gzip else packed)
+        with tarfile.open(fileobj=stream, mode="r|") as archive:
+            files = _read_members(archive)
+        stream.expect_end()
+    except (tarfile.TarError, zlib.error, EOFError, ValueError) as error:
+        raise SourceError([f"{source}: is no complete tar or tar.gz: {error}"]) from error
+    except OSError as error:
+        raise SourceError([f"{source}: cannot be read: {error.strerror or error}"]) from error
+    check_contents(source, files.contents)
     return files
 
 

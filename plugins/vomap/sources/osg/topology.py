@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vomap.sources.osg.documents import read_document
-from vomap.sources.osg.files import SUFFIX, Files, read_folder
+from vomap.sources.osg.fetched import read_fetched
+from vomap.sources.osg.files import SUFFIX, Files, is_yaml, read_file, read_folder
 from vomap.sources.osg.identities import read_account, read_issuer, read_subject
-from vomap.sources.osg.problems import Problem, SourceError, UsageError, quoted
+from vomap.sources.osg.problems import Problem, SourceError, quoted
 from vomap.sources.osg.provenance import Provenance, find_provenance
 from vomap.sources.osg.tarball import read_tarball
+from vomap.sources.web import Web, is_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 
 REPORTING_GROUPS = "REPORTING_GROUPS.yaml"
 
-_URL_SOURCE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _VO_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", re.ASCII)
 _ENTRY_KEYS = ("URL", "Subject", "Description", "DefaultUnixUser")
 
@@ -77,16 +78,22 @@ class Topology:
         return [vo for vo in self.vos.values() if vo.parent and vo.parent.lower() == parent.name.lower()]
 
 
-def open_source(source: str) -> Files:
-    """Return the files of a folder or a tarball. Raises SourceError, and UsageError for a URL."""
+def open_source(source: str, web: Web | None = None) -> Files:
+    """Return the files of a folder, a tarball or a VO file; the last two may be at a URL, fetched by way of `web`.
+
+    Raises SourceError for what cannot be read; for a URL also UrlError and FetchError.
+    """
+    if is_url(source):
+        fetched = (web or Web()).fetch(source)
+        files = read_fetched(source, fetched.content)
+        fetched.keep()
+        return files
     path = Path(source)
-    if _URL_SOURCE.match(source):
-        raise UsageError(f"{source}: a URL cannot be a source yet; give a folder or a tarball")
     if path.is_dir():
         return read_folder(path)
     if path.is_file():
-        return read_tarball(path)
-    raise SourceError([f"{source}: no such folder or tarball"])
+        return read_file(path) if is_yaml(path.name) else read_tarball(path)
+    raise SourceError([f"{source}: no such folder, tarball or VO file"])
 
 
 def read_topology(files: Files, problems: list[Problem]) -> Topology:

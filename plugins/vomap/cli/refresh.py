@@ -1,0 +1,175 @@
+"""`vomap refresh`: the mapfile of the OSG topology as it is now, installed unless a person must look first."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import os
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from vomap.built.files import replace_file
+from vomap.cli.exits import NO, YES
+from vomap.cli.generate import add_web, web_of
+from vomap.cli.loading import MAPFILES_FOLDER, UsageError, add_json, add_mapfiles, print_json
+from vomap.mapfile.compose import Mapfile
+from vomap.sources.osg.alarms import Alarm, Limit, Limits, read_limit
+from vomap.sources.osg.generate import DEFAULT_MULTI_VO, generate_from
+from vomap.sources.osg.problems import SourceError
+from vomap.sources.osg.topology import open_source
+from vomap.sources.osg.verdict import Verdict, judge
+from vomap.sources.web import can_be_changed_on_the_way
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vomap.sources.osg.generate import Generated
+
+HELP = "fetch the OSG topology and install its mapfile, unless a person must look first"
+
+_OUTPUT = "/var/lib/vomap/mapfiles/osg.yaml"
+_SOURCE = "https://github.com/opensciencegrid/topology/archive/HEAD.tar.gz"
+_DROPPED = Limit(3, 10)
+_REPOINTED = Limit(0)
+_INSTALLED, _UNCHANGED, _REFUSED = "installed", "unchanged", "refused"
+
+_EXAMPLES = f"""\
+examples:
+  vomap refresh                                    fetch, try, compare, and install {_OUTPUT}
+  vomap refresh --dry-run                          the same, and leave the mapfile as it is
+  vomap refresh --vo CMS --vo ATLAS --max-dropped 1
+  vomap refresh --accept DIGEST                    install what was refused and a person has looked at
+
+A site links the mapfile, once: ln -s {_OUTPUT} {MAPFILES_FOLDER}/50-osg.yaml
+
+A person must look when more is dropped or re-pointed than the limits allow, when a VO is gone, when an issuer that
+listed its subjects takes any, when another VO or a new issuer comes to an account in use, or when the mapfile was
+edited by hand. Never installed, whoever accepts it, is a mapfile that fails its check or its tests, that names root or
+an account of the site's `accounts: never`, or with which the site's own policy fails.
+
+exit codes: 0 installed, or nothing to do; 1 refused, a person must look; 2 usage; 3 an error, such as no network
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.epilog = _EXAMPLES
+    parser.add_argument(
+        "--source", default=_SOURCE, metavar="DIR|FILE|URL", help="as for `vomap generate` (default: the topology)"
+    )
+    parser.add_argument("--vo", action="append", default=[], metavar="NAME", help="only this VO (may be repeated)")
+    parser.add_argument(
+        "--multi-vo",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help=f"a VO whose issuer speaks for its child VOs too (may be repeated; default: {DEFAULT_MULTI_VO})",
+    )
+    parser.add_argument("--output", default=_OUTPUT, metavar="FILE", help=f"the mapfile (default: {_OUTPUT})")
+    add_mapfiles(parser)
+    for name, default, what in (
+        ("--max-dropped", _DROPPED, "lose their account"),
+        ("--max-repointed", _REPOINTED, "come to mean another"),
+    ):
+        parser.add_argument(
+            name,
+            type=read_limit,
+            default=default,
+            metavar="LIMIT",
+            help=f"how many identities and names of VOs may {what} unseen: a number, a share of all, or both, of which "
+            f"the smaller holds: 3, 10%%, 3,10%% (default: {str(default).replace('%', '%%')})",
+        )
+    parser.add_argument("--accept", metavar="DIGEST", help="install what has this digest: a person has looked at it")
+    parser.add_argument("--dry-run", action="store_true", help="install nothing, and say what would be")
+    add_web(parser)
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Fetch, try, compare and install. Returns 1 if a person must look first; the mapfile in force then stays."""
+    if can_be_changed_on_the_way(args.source):
+        raise UsageError(f"refresh: {args.source}: anybody on the way could change it; use https")
+    with _alone(os.path.dirname(args.output) or "."):
+        files = open_source(args.source, web_of(args))
+        try:
+            generated = generate_from(files, args.source, only=args.vo, multi_vos=args.multi_vo)
+        except SourceError as error:
+            return _refuse(args, None, Verdict("", faults=tuple(Alarm("source", text) for text in error.problems)))
+        limits = Limits(args.max_dropped, args.max_repointed)
+        candidate = Mapfile(args.output, generated.text)
+        verdict = judge(candidate, args.mapfiles or [MAPFILES_FOLDER], limits, time.time())
+        is_accepted = args.accept is not None and args.accept == verdict.digest
+        if verdict.faults or (verdict.alarms and not is_accepted):
+            return _refuse(args, generated, verdict)
+        if not verdict.is_same and not args.dry_run:
+            replace_file(args.output, generated.text.encode())
+        _tell(args, generated, verdict)
+    return YES
+
+
+@contextlib.contextmanager
+def _alone(folder: str) -> Iterator[None]:
+    """Keep another refresh of the same folder waiting. Raises OSError if there is no such folder.
+
+    The folder itself is the lock: a file would belong to whoever came first, root by hand or the service's user.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _refuse(args: argparse.Namespace, generated: Generated | None, verdict: Verdict) -> int:
+    if args.json:
+        print_json(_report(args, _REFUSED, generated, verdict))
+        return NO
+    _tell_changes(generated, verdict)
+    for alarm in (*verdict.faults, *verdict.alarms):
+        print(f"vomap: look at this: {alarm.text}", file=sys.stderr)
+    print(f"{args.output}: refused; the mapfile in force stays as it is")
+    if not verdict.faults:
+        print(f"to install it after a look: the same command with --accept {verdict.digest}")
+    return NO
+
+
+def _tell(args: argparse.Namespace, generated: Generated, verdict: Verdict) -> None:
+    outcome = _UNCHANGED if verdict.is_same else _INSTALLED
+    if args.json:
+        print_json(_report(args, outcome, generated, verdict))
+        return
+    _tell_changes(generated, verdict)
+    if verdict.is_same:
+        print(f"{args.output}: nothing to do")
+        return
+    done = "would be installed" if args.dry_run else _INSTALLED
+    first = ", the first: there was nothing to compare it with, so look at it" if verdict.is_first else ""
+    print(f"{args.output}: {done}{first}: {generated.summary}")
+    if not verdict.is_read:
+        print(f"it counts once it is linked: ln -s {args.output} {MAPFILES_FOLDER}/50-osg.yaml", file=sys.stderr)
+
+
+def _tell_changes(generated: Generated | None, verdict: Verdict) -> None:
+    for warning in generated.warnings if generated else ():
+        print(f"vomap: warning: {warning}", file=sys.stderr)
+    for difference in verdict.differences:
+        print(difference)
+
+
+def _report(args: argparse.Namespace, outcome: str, generated: Generated | None, verdict: Verdict) -> dict[str, object]:
+    return {
+        "outcome": outcome,
+        "dry-run": args.dry_run,
+        "source": args.source,
+        "output": args.output,
+        "first": verdict.is_first,
+        "read-by-site": verdict.is_read,
+        "digest": verdict.digest,
+        "differences": [difference.as_json() for difference in verdict.differences],
+        "alarms": [alarm.as_json() for alarm in verdict.alarms],
+        "faults": [fault.as_json() for fault in verdict.faults],
+        "generated": generated.report() if generated else None,
+    }

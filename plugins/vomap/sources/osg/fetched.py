@@ -1,0 +1,22 @@
+"""What a URL gave, read as a topology: a tarball, or a single VO file."""
+
+from __future__ import annotations
+
+import io
+from pathlib import PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+from vomap.sources.osg.files import Files, check_contents, is_yaml
+from vomap.sources.osg.problems import SourceError
+from vomap.sources.osg.tarball import read_packed
+
+
+def read_fetched(url: str, content: bytes) -> Files:
+    """Return the files that a URL gave: a VO file if the URL is named so, else a tarball. Raises SourceError."""
+    if content.lstrip()[:1] == b"<":
+        raise SourceError([f"{url}: is a web page; expected a tarball of the topology, or a VO file"])
+    name = unquote(PurePosixPath(urlsplit(url).path).name)
+    if not is_yaml(name):
+        return read_packed(url, io.BytesIO(content))
+    check_contents(url, {name: content})
+    return Files({name: content})

@@ -1,0 +1,73 @@
+"""A mapfile is tried before it is in force: by itself, and among those that a site reads with it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vomap.mapfile.compose import Mapfile, compose, read_sources
+from vomap.mapfile.findings import Findings
+from vomap.mapfile.policy_tests import run_tests
+from vomap.policy.model import NO_BANS
+from vomap.policy.pieces import policy_of
+from vomap.sources.osg.alarms import Alarm
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+_ROOT = "root"
+_SUFFIX = ".yaml"
+
+
+def site_with(paths: Sequence[str], candidate: Mapfile) -> list[Mapfile]:
+    """Return a site's mapfiles, in their order, with the candidate in each place from which its path is read.
+
+    Raises SourceError for what cannot be read.
+    """
+    target = os.path.realpath(candidate.path)
+    return [
+        Mapfile(path, candidate.text) if os.path.realpath(path) == target else read_sources([path])[0]
+        for path in _expanded(paths)
+    ]
+
+
+def is_part_of(paths: Sequence[str], candidate: Mapfile) -> bool:
+    """Tell whether a site reads the candidate's path, perhaps by way of a link. Raises SourceError."""
+    target = os.path.realpath(candidate.path)
+    return any(os.path.realpath(path) == target for path in _expanded(paths))
+
+
+def find_failures(mapfiles: Sequence[Mapfile], now: float) -> list[str]:
+    """Return what keeps mapfiles from being a policy: their errors, or else the tests that fail; none is also none."""
+    findings = Findings()
+    composition = compose(mapfiles, findings)
+    if findings.errors:
+        return [str(finding) for finding in findings.errors]
+    results = list(run_tests(composition.cases, policy_of(composition.document), mapfiles, NO_BANS, now))
+    if not results:
+        return ["there are no tests in it"]
+    return [str(result) for result in results if not result.passed]
+
+
+def find_forbidden(candidate: Mapfile, site: dict[str, Any]) -> list[Alarm]:
+    """Return the accounts of a sound mapfile that a site never answers: root, and those in `accounts: never`."""
+    rules = compose([candidate], Findings()).document["rules"]
+    forbidden = {_ROOT, *site["accounts"]["never"]}
+    named = {rule["account"] for rule in rules if "account" in rule}
+    return [
+        Alarm("forbidden", f"{account} is an account that the site never answers (accounts: never)")
+        for account in sorted(named)
+        if not forbidden.isdisjoint((account, site["rename"].get(account, account)))
+    ]
+
+
+def _expanded(paths: Iterable[str]) -> Iterator[str]:
+    """Yield the files that paths name as `read_sources` does; here one may be a link to what is not there yet."""
+    for path in paths:
+        if not os.path.isdir(path):
+            yield path
+            continue
+        for entry in sorted(Path(path).iterdir()):
+            if entry.suffix == _SUFFIX and not entry.name.startswith("."):
+                yield str(entry)

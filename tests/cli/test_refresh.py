@@ -1,0 +1,472 @@
+"""`vomap refresh`: whatever becomes of the topology, the mapfile in force is never worse than before.
+
+`pytest -s tests/cli/test_refresh.py` prints what was installed after each situation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import configparser
+import fcntl
+import hashlib
+import io
+import json
+import os
+import tarfile
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from unit.sources.web_server import AUTHORITY, Reply, WebServer, serving, without_variables
+from vomap import cli
+from vomap.cli import make_parser, refresh
+from vomap.cli.generate import web_of
+from vomap.cli.loading import BANS_FOLDER, MAPFILES_FOLDER
+from vomap.sources.download import Limits
+from vomap.sources.web import Web
+
+SNAPSHOT = Path(__file__).parents[2] / "mapfiles" / "osg-topology" / "virtual-organizations"
+UNITS = Path(__file__).parents[2] / "packaging" / "systemd"
+SITE = """\
+mapfile: 1
+site: {audience: [ANY], accounts: {must-exist: no, never: [condor, slurm]}, rename: {ncar: condor}}
+tests:
+  - token: {iss: https://scitokens.org/ligo, sub: x, aud: ANY, scope: compute.create}
+    expect: {account: ligo, vo: LIGO}
+  - token: {iss: https://rival.example.org, sub: x, aud: ANY, scope: compute.create}
+    expect: declined
+"""
+VO_FILE = """\
+Credentials:
+  TokenIssuers:
+  - URL: https://%s.example.org
+    DefaultUnixUser: %s
+"""
+ITB = """\
+  - Description: CMS ITB pilots
+    Subject: 490a9a36-0268-4070-8813-65af031be5a3
+    URL: https://cms-auth.web.cern.ch/
+    DefaultUnixUser: cmspilot
+"""
+NEW_SUBJECT = ITB.replace("490a9a36", "aaaaaaaa").replace("ITB", "new")
+ANYBODY = ITB.replace("    Subject: 490a9a36-0268-4070-8813-65af031be5a3\n", "").replace("ITB", "any")
+Capture = pytest.CaptureFixture[str]
+Files = dict[str, str]
+
+
+def snapshot() -> Files:
+    """Return the VO files of the topology as it is."""
+    return {path.name: path.read_text("utf-8") for path in sorted(SNAPSHOT.glob("*.yaml"))}
+
+
+def packed(files: Files) -> bytes:
+    """Return VO files in a tarball."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for name, text in files.items():
+            member = tarfile.TarInfo(f"topology/virtual-organizations/{name}")
+            member.size = len(text.encode())
+            archive.addfile(member, io.BytesIO(text.encode()))
+    return packed.getvalue()
+
+
+def without(name: str) -> Callable[[Files], Files]:
+    """Return what takes a VO file away."""
+    return lambda files: {each: text for each, text in files.items() if each != name}
+
+
+def with_file(name: str, text: str) -> Callable[[Files], Files]:
+    """Return what adds a VO file, or puts another in its place."""
+    return lambda files: {**files, name: text}
+
+
+def edited(name: str, old: str, new: str) -> Callable[[Files], Files]:
+    """Return what edits a VO file."""
+    return lambda files: {**files, name: files[name].replace(old, new, 1)}
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What becomes of the topology, how `refresh` ends, whether it installs, and a word of what it says."""
+
+    name: str
+    change: Callable[[Files], Files] = dict
+    code: int = 1
+    says: str = ""
+    reply: Callable[[bytes], Reply] | None = None
+    # What is new stays for the situations that follow.
+    stays: bool = False
+    arguments: tuple[str, ...] = ()
+
+    @property
+    def installs(self) -> bool:
+        """Whether another mapfile is in force afterwards."""
+        return self.code == 0 and self.stays
+
+
+SITUATIONS = [
+    Situation("the first run", code=0, says="the first: there was nothing to compare it with", stays=True),
+    Situation("unchanged", code=0, says="nothing to do"),
+    Situation(
+        "a new subject, and a new VO",
+        lambda files: with_file("Newcomer.yaml", VO_FILE % ("new", "newcomer"))(
+            edited("CMS.yaml", ITB, ITB + NEW_SUBJECT)(files)
+        ),
+        code=0,
+        says="identity added: https://new.example.org, any subject: newcomer",
+        stays=True,
+    ),
+    Situation("a subject dropped", edited("CMS.yaml", ITB, ""), code=0, says="identity dropped", stays=True),
+    Situation("a broken VO file", with_file("CMS.yaml", "Credentials: ["), says="look at this: CMS.yaml:"),
+    Situation("half a tarball", code=3, says="is no complete tar", reply=lambda body: Reply(body[: len(body) // 2])),
+    Situation(
+        "a connection that breaks",
+        code=3,
+        says="/t.tar.gz: ",
+        reply=lambda body: Reply(body, sent=body[: len(body) // 2]),
+    ),
+    Situation("500", code=3, says="500 Internal Server Error", reply=lambda _: Reply(b"", 500)),
+    Situation("404", code=3, says="404 Not Found", reply=lambda _: Reply(b"", 404)),
+    Situation("a web page", code=3, says="is a web page", reply=lambda _: Reply(b"<html>Sign in</html>")),
+    Situation("a VO gone", without("IceCube.yaml"), says="the VO IceCube is gone"),
+    Situation("many VOs gone", lambda files: {n: files[n] for n in list(files)[:60]}, says="the limit is 3,10%"),
+    Situation("all token issuers gone", lambda files: dict.fromkeys(files, "{}"), says="names a token issuer"),
+    Situation("all VO files gone", lambda _: {}, code=3, says="no VO files"),
+    Situation("an account turned to root", edited("CMS.yaml", "cmspilot", "root"), says="not root"),
+    Situation("an account that the site forbids", edited("LIGO.yaml", ": ligo", ": slurm"), says="slurm is an account"),
+    Situation(
+        "an account that is renamed to one",
+        with_file("X.yaml", VO_FILE % ("x", "ncar")),
+        says="ncar is an account that the site never answers",
+    ),
+    Situation("an account changed", edited("LIGO.yaml", ": ligo", ": virgo"), says="1 of "),
+    Situation(
+        "an account changed, which the site's test forbids, accepted",
+        edited("LIGO.yaml", ": ligo", ": virgo"),
+        says="the site's policy fails with it",
+        arguments=("--accept", "DIGEST"),
+    ),
+    Situation(
+        "an account changed, accepted",
+        edited("IceCube.yaml", ": icecube", ": icecap"),
+        code=0,
+        says="identity re-pointed",
+        arguments=("--accept", "DIGEST"),
+        stays=True,
+    ),
+    Situation(
+        "an account changed, another accepted",
+        edited("IceCube.yaml", ": icecap", ": iceberg"),
+        says="the same command with --accept",
+        arguments=("--accept", "0" * 64),
+    ),
+    Situation(
+        "another VO's account", with_file("Y.yaml", VO_FILE % ("y", "cmspilot")), says="cmspilot is an account of other"
+    ),
+    Situation(
+        "a new issuer for an account",
+        edited("LIGO.yaml", "ReportingGroups", VO_FILE.partition("Issuers:\n")[2] % ("z", "ligo") + "ReportingGroups"),
+        says="https://z.example.org is a new issuer of LIGO",
+    ),
+    Situation(
+        "any subject of an issuer", edited("CMS.yaml", NEW_SUBJECT, NEW_SUBJECT + ANYBODY), says="now maps any subject"
+    ),
+    Situation(
+        "what the site's test forbids",
+        with_file("Rival.yaml", VO_FILE % ("rival", "rival")),
+        says="the site's policy fails with it",
+    ),
+    Situation("a huge file", code=3, says="is larger than", reply=lambda _: Reply(bytes(3_000_000))),
+    Situation("a slow server", code=3, says="takes longer than", reply=lambda body: Reply(body, drips=0.05)),
+    Situation("a silent server", code=3, says="in time", reply=lambda _: Reply(is_silent=True)),
+    Situation(
+        "a redirect to the same", code=0, says="nothing to do", reply=lambda _: Reply(b"", 302, {"Location": "/real"})
+    ),
+    Situation(
+        "a redirect elsewhere", code=3, says="another host", reply=lambda _: Reply(b"", 302, {"Location": "//evil/x"})
+    ),
+    Situation("back to normal", code=0, says="nothing to do"),
+    Situation("as it was at first", lambda _: snapshot(), code=1, says="the VO Newcomer is gone"),
+]
+
+
+@dataclass
+class Site:
+    """A site that reads the refreshed mapfile, and a topology on the web."""
+
+    server: WebServer
+    folder: Path
+    files: Files = field(default_factory=snapshot)
+
+    def __post_init__(self) -> None:
+        """Write the site's own mapfile, and the link; there is no mapfile yet."""
+        for name in ("mapfiles.d", "bans.d", "state"):
+            (self.folder / name).mkdir()
+        self.output = self.folder / "state" / "osg.yaml"
+        (self.folder / "mapfiles.d" / "10-site.yaml").write_text(SITE)
+        (self.folder / "mapfiles.d" / "50-osg.yaml").symlink_to(self.output)
+
+    def serve(self, files: Files, reply: Callable[[bytes], Reply] | None = None) -> None:
+        """Put files on the web."""
+        body = packed(files)
+        tag = hashlib.sha256(repr(files).encode()).hexdigest()
+        self.server.replies["/real"] = Reply(body, headers={"ETag": tag})
+        self.server.replies["/t.tar.gz"] = reply(body) if reply else self.server.replies["/real"]
+
+    def refresh(self, *words: str) -> int:
+        """Run the verb."""
+        source = [] if "--source" in words else ["--source", f"{self.server.url}/t.tar.gz"]
+        named = ["--cache", self.folder / "cache", "--output", self.output, "--mapfiles", self.folder / "mapfiles.d"]
+        return cli.run(["refresh", *source, *map(str, named), *words])
+
+    def digest(self, capsys: Capture) -> str:
+        """Return the digest that a refusal tells."""
+        capsys.readouterr()
+        self.refresh("--dry-run", "--json")
+        return str(json.loads(capsys.readouterr().out)["digest"])
+
+    def build(self) -> int:
+        """Build as the site does."""
+        named = {"--mapfiles": "mapfiles.d", "--bans": "bans.d", "--output": "policy"}
+        return cli.run(["build", *(word for key, name in named.items() for word in (key, str(self.folder / name)))])
+
+    def content(self) -> bytes | None:
+        """Return the mapfile in force."""
+        return self.output.read_bytes() if self.output.exists() else None
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """Return a site whose web is not waited for as long as a real one."""
+    without_variables(monkeypatch)
+    quick = Limits(connect=5, pause=0.5, whole=2, size=2_000_000)
+    monkeypatch.setattr(refresh, "web_of", lambda args: Web(cache=args.cache, authorities=args.ca, limits=quick))
+    with serving() as server:
+        site = Site(server, tmp_path)
+        site.serve(site.files)
+        yield site
+
+
+def test_the_mapfile_in_force_is_never_worse_than_before(site: Site, capsys: Capture) -> None:
+    """Each situation ends as it must, leaves a mapfile that the site can build, and no other unless it installs."""
+    table = []
+    for situation in SITUATIONS:
+        before, files = site.content(), situation.change(site.files)
+        site.serve(files, situation.reply)
+        words = situation.arguments
+        if "DIGEST" in words:
+            words = tuple(site.digest(capsys) if word == "DIGEST" else word for word in words)
+        capsys.readouterr()
+        code = site.refresh(*words)
+        printed = capsys.readouterr()
+        told = printed.out + printed.err
+        assert (situation.name, code) == (situation.name, situation.code), told
+        assert situation.says in told, situation.name
+        assert "Traceback" not in told
+        assert (site.content() != before) is situation.installs, situation.name
+        assert site.build() == 0, situation.name
+        entries = (site.content() or b"").count(b"\n    account: ")
+        table.append((situation.name, code, "installed" if situation.installs else "kept", entries, situation.says))
+        if situation.stays:
+            site.files = files
+        assert sorted(path.name for path in site.output.parent.iterdir()) == ["osg.yaml"]
+    for row in table:
+        print("{:<60} {} {:<9} {:>3} entries  {}".format(*row))
+
+
+def test_an_unchanged_topology_does_not_come_again(site: Site, capsys: Capture) -> None:
+    """The second run asks, and takes nothing; the mapfile is not even written anew."""
+    assert site.refresh() == 0
+    status, sent = site.output.stat(), site.server.bytes_sent
+    assert site.refresh() == 0
+    assert (site.output.stat().st_ino, site.server.bytes_sent) == (status.st_ino, sent)
+    assert capsys.readouterr().out.endswith(f"{site.output}: nothing to do\n")
+
+
+def test_a_dry_run_changes_nothing(site: Site, capsys: Capture) -> None:
+    """It says what would be, and leaves no trace beside the mapfile; what would be refused is refused."""
+    assert site.refresh("--dry-run") == 0
+    assert "would be installed, the first" in capsys.readouterr().out
+    assert list(site.output.parent.iterdir()) == []
+    assert site.refresh() == 0
+    before = site.content()
+    site.serve(without("LIGO.yaml")(site.files))
+    assert site.refresh("--dry-run") == 1
+    assert site.refresh("--dry-run", "--accept", site.digest(capsys)) == 1, "the site's test is no matter of acceptance"
+    assert site.content() == before
+
+
+def test_the_answer_for_a_program(site: Site, capsys: Capture) -> None:
+    """--json tells the outcome, what changed, and what stands against it."""
+    assert site.refresh("--json") == 0
+    first = json.loads(capsys.readouterr().out)
+    assert (first["outcome"], first["first"], first["read-by-site"]) == ("installed", True, True)
+    assert first["generated"]["vos"] == 16
+    assert site.refresh("--json") == 0
+    again = json.loads(capsys.readouterr().out)
+    assert (again["outcome"], again["digest"], again["differences"]) == ("unchanged", first["digest"], [])
+    site.serve(edited("IceCube.yaml", ": icecube", ": icecap")(site.files))
+    assert site.refresh("--json") == 1
+    refused = json.loads(capsys.readouterr().out)
+    assert refused["outcome"] == "refused"
+    assert [each["change"] for each in refused["differences"]] == ["re-pointed"]
+    assert [each["kind"] for each in refused["alarms"]] == ["re-pointed"]
+    assert refused["faults"] == []
+    site.serve(with_file("A.yaml", "[")(site.files))
+    assert site.refresh("--json") == 1
+    assert [each["kind"] for each in json.loads(capsys.readouterr().out)["faults"]] == ["source"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "code"),
+    [
+        ([], 1),
+        (["--max-repointed", "1"], 0),
+        (["--max-repointed", "50%"], 0),
+        (["--max-repointed", "5,0%"], 1),
+        (["--max-repointed", "x"], 2),
+        (["--max-repointed", ""], 2),
+        (["--max-dropped", "3,"], 2),
+        (["--max-dropped", "-1"], 2),
+    ],
+)
+def test_the_limits_are_the_sites(site: Site, limits: list[str], code: int) -> None:
+    """How much may change unseen is a number, a share, or both, of which the smaller holds."""
+    assert site.refresh() == 0
+    site.serve(edited("IceCube.yaml", ": icecube", ": icecap")(site.files))
+    assert site.refresh(*limits) == code
+
+
+def test_a_mapfile_that_was_edited_by_hand_is_left(site: Site, capsys: Capture) -> None:
+    """Rules that the generator would not write are somebody's; they go only if somebody says so."""
+    assert site.refresh() == 0
+    text = site.output.read_text()
+    site.output.write_text(text.replace("rules:\n", "rules:\n  - {name: ours, vo: CMS, subject: x, deny: no}\n", 1))
+    assert site.refresh() == 1
+    assert "rule ours was not written by the generator, and would be lost" in capsys.readouterr().err
+    assert site.refresh("--accept", site.digest(capsys)) == 0
+    assert site.output.read_text() == text
+
+
+def test_a_damaged_mapfile_in_force_is_an_error(site: Site, capsys: Capture) -> None:
+    """Without it nothing can be compared: a person takes it away."""
+    site.output.write_text("[")
+    assert site.refresh() == 3
+    assert "take this file away to begin anew" in capsys.readouterr().err
+    assert site.output.read_text() == "["
+
+
+def test_a_site_that_does_not_read_it_is_told(site: Site, capsys: Capture) -> None:
+    """A mapfile counts only where it is linked."""
+    (site.folder / "mapfiles.d" / "50-osg.yaml").unlink()
+    (site.folder / "mapfiles.d" / "10-site.yaml").write_text(SITE.partition("tests:")[0])
+    assert site.refresh() == 0
+    assert f"it counts once it is linked: ln -s {site.output}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("broken", ["site: {}", "mapfile: 1\nsite: {never: x}\n"])
+def test_a_site_that_is_broken_itself_gets_nothing_new(site: Site, capsys: Capture, broken: str) -> None:
+    """What accounts the site forbids cannot be known then."""
+    (site.folder / "mapfiles.d" / "10-site.yaml").write_text(broken)
+    assert site.refresh() == 1
+    assert "the site's policy fails with it" in capsys.readouterr().err
+    assert site.content() is None
+
+
+def test_without_the_sites_mapfiles_it_is_an_error(site: Site, capsys: Capture, tmp_path: Path) -> None:
+    """A folder that is not there says nothing of what the site forbids."""
+    assert site.refresh("--mapfiles", str(tmp_path / "gone")) == 3
+    assert "gone" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("source", ["http://example.org/t.tar.gz", "ftp://example.org/t", "https://github.com/a/b"])
+def test_a_source_that_cannot_be_trusted_is_usage(site: Site, source: str) -> None:
+    """Without TLS anybody on the way could say who runs as whom; only this very machine may do without."""
+    assert site.refresh("--source", source) == 2
+
+
+def test_over_tls(site: Site) -> None:
+    """With the authority's certificates it is as without."""
+    with serving(tls=True) as secure:
+        secure.replies = {"/t": Reply(packed(site.files))}
+        assert site.refresh("--source", f"{secure.url}/t") == 3
+        assert site.refresh("--source", f"{secure.url}/t", "--ca", str(AUTHORITY)) == 0
+
+
+def test_chosen_vos(site: Site) -> None:
+    """--vo and --multi-vo are as for generate."""
+    assert site.refresh("--vo", "LIGO", "--vo", "CMS") == 0
+    assert b"IceCube" not in (site.content() or b"")
+
+
+def test_no_place_to_install_is_an_error(site: Site, tmp_path: Path, capsys: Capture) -> None:
+    """A folder that is not there is exit 3, before anything is fetched."""
+    assert site.refresh("--output", str(tmp_path / "gone" / "osg.yaml")) == 3
+    assert site.server.asked == []
+
+
+def test_two_at_once_are_one_after_the_other(site: Site) -> None:
+    """A second refresh waits for the first, which nobody's file can keep it from."""
+    folder = os.open(site.output.parent, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    second = threading.Thread(target=site.refresh, daemon=True)
+    second.start()
+    second.join(0.5)
+    assert second.is_alive()
+    assert site.content() is None
+    os.close(folder)
+    second.join(30)
+    assert site.content() is not None
+
+
+def test_how_the_web_is_asked(tmp_path: Path) -> None:
+    """The command line's cache and certificates are those that are used."""
+    args: Any = argparse.Namespace(cache=tmp_path, ca=AUTHORITY)
+    assert web_of(args) == Web(cache=tmp_path, authorities=AUTHORITY)
+
+
+def unit(name: str) -> configparser.RawConfigParser:
+    """Read a systemd unit; of a key that is there several times, the values stand on lines of their own."""
+    text = (UNITS / name).read_text()
+    for key in ("PathChanged", "SystemCallFilter"):
+        first, *rest = text.split(f"\n{key}=")
+        text = "\n".join([f"{first}\n{key}={rest[0]}", *(f"  {each}" for each in rest[1:])]) if rest else first
+    parser = configparser.RawConfigParser()
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.read_string(text)
+    return parser
+
+
+def test_the_units_call_what_there_is() -> None:
+    """The command lines of the units are the command's own, and the refreshed mapfile lies in the unit's state."""
+    parser = make_parser({"refresh": refresh, "build": import_module("vomap.cli.build")})
+    service = unit("vomap-refresh.service")["Service"]
+    words = service["ExecStart"].split()
+    args = parser.parse_args([word for word in words[1:] if not word.startswith("$")])
+    assert words[0] == "/usr/bin/vomap"
+    assert args.cache == Path("/var/cache") / service["CacheDirectory"]
+    assert Path(args.output).parent == Path("/var/lib") / service["StateDirectory"]
+    assert parser.parse_args(unit("vomap-build.service")["Service"]["ExecStart"].split()[1:]).verb == "build"
+
+
+def test_what_is_built_from_is_watched() -> None:
+    """A change of mapfiles, of bans and of the refreshed mapfile is built."""
+    watched = unit("vomap-build.path")["Path"]["PathChanged"].split()
+    state = unit("vomap-refresh.service")["Service"]["StateDirectory"]
+    assert watched == [MAPFILES_FOLDER, BANS_FOLDER, f"/var/lib/{state}"]
+
+
+@pytest.mark.parametrize("name", ["vomap-refresh.service", "vomap-build.service"])
+def test_the_units_may_do_no_more_than_they_need(name: str) -> None:
+    """Nothing but their state can be written, and no privilege be had; who refreshes is not who builds."""
+    service = unit(name)["Service"]
+    assert service["ProtectSystem"] == "strict"
+    assert service["NoNewPrivileges"] == "yes"
+    assert service["CapabilityBoundingSet"] in ("", "CAP_DAC_READ_SEARCH")
+    assert ("User" in service) is (name == "vomap-refresh.service")
+    assert unit("vomap-refresh.timer")["Timer"]["RandomizedDelaySec"]

@@ -1,0 +1,139 @@
+"""What a person must look at before a changed mapfile is in force."""
+
+from __future__ import annotations
+
+import pytest
+
+from vomap.sources.osg.alarms import Limit, Limits, find_alarms, read_limit
+from vomap.sources.osg.compare import read_meaning
+
+BASE = """\
+mapfile: 1
+issuers:
+  https://a.example.org: {vo: A}
+  https://b.example.org: {vo: B}
+  https://f.example.org:
+    vo-from: [scope-path, group]
+    vos: {nova: Nova, f: F}
+    default-vo: F
+rules:
+  - {name: a-1, issuer: https://a.example.org, subject: p, account: a}
+  - {name: a-2, issuer: https://a.example.org, subject: q, account: a}
+  - {name: b, issuer: https://b.example.org, account: b}
+  - {name: f, issuer: https://f.example.org, subject: q, account: f}
+"""
+LOOSE = Limits(Limit(), Limit())
+
+
+def alarms(changed: str, limits: Limits = LOOSE) -> list[tuple[str, str]]:
+    """Return the alarms of a mapfile in the place of BASE."""
+    found = find_alarms(read_meaning("old", BASE.encode()), read_meaning("new", changed.encode()), limits)
+    return [(alarm.kind, alarm.text) for alarm in found]
+
+
+@pytest.mark.parametrize(
+    ("text", "number", "percent", "allowed"),
+    [("3", 3, None, 3), ("0", 0, None, 0), ("10%", None, 10, 5), ("3,10%", 3, 10, 3), ("9,10%", 9, 10, 5)],
+)
+def test_a_limit(text: str, number: int | None, percent: int | None, allowed: int) -> None:
+    """A number, a share, or both, of which the smaller holds; it is written as it is read."""
+    limit = read_limit(text)
+    assert limit == Limit(number, percent)
+    assert str(limit) == text
+    assert [count for count in range(20) if limit.allows(count, 50)] == list(range(allowed + 1))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "-1", "1.5", "3,", ",3%", "3%,3", "3 ", "%", "10%10", "3,10", "1234567", "٣"]
+)
+def test_what_is_no_limit(text: str) -> None:
+    """What could be taken for another limit than was meant is none."""
+    with pytest.raises(ValueError, match="is no limit"):
+        read_limit(text)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("mapfile: 1", "# a comment\nmapfile: 1"),
+        ("rules:", "rules:\n  - {name: a-3, issuer: https://a.example.org, subject: r, account: a}"),
+        ("rules:", "rules:\n  - {name: a-3, issuer: https://a.example.org, subject: r, account: other}"),
+        (
+            "rules:",
+            "  https://n.example.org: {vo: N}\nrules:\n  - {name: n, issuer: https://n.example.org, account: n}",
+        ),
+        ("  - {name: a-2, issuer: https://a.example.org, subject: q, account: a}\n", ""),
+        ("nova: Nova", "nova: Nova, mu2e: Mu2e"),
+    ],
+)
+def test_what_changes_every_day_is_no_alarm(old: str, new: str) -> None:
+    """A new subject, a new VO with an account of its own, and a dropped subject need nobody."""
+    assert old in BASE
+    assert alarms(BASE.replace(old, new, 1)) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kind", "words"),
+    [
+        ("https://b.example.org: {vo: B}", "https://b.example.org: {vo: A}", "vo-gone", "the VO B is gone"),
+        (
+            "subject: p, account: a}",
+            "account: a}",
+            "opened",
+            "https://a.example.org had its subjects listed, and now maps any subject to a",
+        ),
+        ("subject: p, account: a}", "subject: p, account: b}", "account", "b is an account of other VOs"),
+        (
+            "rules:",
+            "  https://n.example.org: {vo: N}\nrules:\n  - {name: n, issuer: https://n.example.org, account: a}",
+            "account",
+            "a is an account of other VOs, and https://n.example.org of N comes to it",
+        ),
+        (
+            "rules:",
+            "  https://n.example.org: {vo: a}\nrules:\n  - {name: n, issuer: https://n.example.org, account: a}",
+            "account",
+            "https://n.example.org is a new issuer of a, and comes to the account a that is in use",
+        ),
+        ("rules:", "site: {audience: ANY}\nrules:", "by-hand", "key site was not written by the generator"),
+    ],
+)
+def test_what_is_always_an_alarm(old: str, new: str, kind: str, words: str) -> None:
+    """Whatever the limits, a person looks at who comes to whose account, and at a VO that is gone."""
+    assert old in BASE
+    ((found, text),) = alarms(BASE.replace(old, new, 1))
+    assert found == kind
+    assert words in text
+
+
+@pytest.mark.parametrize(("account", "expected"), [("b", []), ("c", ["re-pointed"])])
+def test_who_had_the_account_of_any_subject_has_another(account: str, expected: list[str]) -> None:
+    """A subject that is listed where any subject had an account is no new one: it may come to another account."""
+    listed = f"rules:\n  - {{name: b-1, issuer: https://b.example.org, subject: x, account: {account}}}"
+    with_subject, limits = BASE.replace("rules:", listed), Limits(Limit(), Limit(0))
+    assert [kind for kind, _ in alarms(with_subject, limits)] == expected
+    found = find_alarms(read_meaning("old", with_subject.encode()), read_meaning("new", BASE.encode()), limits)
+    assert [alarm.kind for alarm in found] == expected
+
+
+def test_a_vo_that_is_a_name_of_another_issuer_is_not_gone() -> None:
+    """A VO that its parent's issuer still speaks for is there."""
+    changed = BASE.replace("  https://b.example.org: {vo: B}\n", "").replace("nova: Nova", "b: B, nova: Nova")
+    changed = changed.replace("  - {name: b, issuer: https://b.example.org, account: b}\n", "")
+    assert alarms(changed) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("nova: Nova, ", "", "1 of 6 identities and names of VOs are dropped; the limit is 0"),
+        ("nova: Nova, ", "nova: F, ", "1 of 6 identities and names of VOs are re-pointed; the limit is 0"),
+        ("subject: p, account: a}", "subject: p, account: c}", "1 of 6 identities and names of VOs are re-pointed"),
+        ("scope-path, group", "group", "1 of 6 identities and names of VOs are re-pointed"),
+    ],
+)
+def test_what_is_counted(old: str, new: str, expected: str) -> None:
+    """Identities and the names that tokens use for VOs count, and how an issuer is declared."""
+    assert old in BASE
+    ((_, text),) = alarms(BASE.replace(old, new, 1), Limits(Limit(0), Limit(0)))
+    assert text.startswith(expected)
