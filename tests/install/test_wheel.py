@@ -79,7 +79,7 @@ def test_the_wheel_holds_what_ships(wheel: Path) -> None:
     wanted = [f"share/vomap/{path.parent.name}/{path.name}" for path in ROOT.glob("schemas/*.json")]
     wanted += [f"share/vomap/{path.parent.name}/{path.name}" for path in ROOT.glob("mapfiles/*.yaml")]
     # An old setuptools makes an underscore of a dash in a folder's name, so that no such folder may have one.
-    wanted += [f"share/vomap/{path.relative_to(ROOT)}" for path in ROOT.glob("packaging/*/*")]
+    wanted += [f"share/vomap/{path.relative_to(ROOT)}" for path in ROOT.glob("packaging/htcondor/*")]
     wanted += [f"scripts/{path.name}" for path in ROOT.glob("plugins/bin/*")]
     assert len(wanted) >= len(["two schemas", "", "three mapfiles", "", "", "settings", "two executables", ""])
     for ending in wanted:
