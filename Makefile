@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 SOURCES := setup.cfg pyproject.toml $(wildcard plugins/bin/*)
 
-.PHONY: demo test e2e bench lint generate clean
+.PHONY: demo test e2e bench lint generate manual docs rpm rpm-test clean
 
 demo: $(VENV)/product
 	PYTHONPATH=tests $(VENV)/bin/python demo/demo.py
@@ -15,7 +15,8 @@ test: $(VENV)/tests
 
 # Real HTCondor and real ARC, in chroots that this makes: as root, on Debian, with a network.
 e2e: $(VENV)/tests
-	$(VENV)/bin/python -m pytest -q tests/e2e/test_htcondor.py tests/e2e/test_arc.py tests/e2e/test_both.py
+	$(VENV)/bin/python -m pytest -q tests/e2e/test_htcondor.py tests/e2e/test_arc.py tests/e2e/test_both.py \
+	    tests/docs/test_tutorial_chroot.py
 
 # Everything that is said about speed, measured; BENCH=--ces adds real CEs (as root, on Debian). It wants GNU time.
 bench: $(VENV)/tests
@@ -31,6 +32,23 @@ lint: $(VENV)/lint
 generate: $(VENV)/product
 	$(VENV)/bin/vomap generate osg --source mapfiles/osg-topology --output mapfiles/osg.yaml
 
+# The reference, the man pages and the completions, from the code: docs/reference, build/man, build/completions.
+manual: $(VENV)/product
+	$(VENV)/bin/python -m tools.manual
+
+# The documentation to read in a browser, build/html; each warning is an error, in man pages, too.
+docs: $(VENV)/docs
+	$(VENV)/bin/python -m tools.manual --lint
+	$(VENV)/bin/python -m sphinx -q -n -W --keep-going -d build/doctrees docs build/html
+
+# Packages for Enterprise Linux 9 and 10, into build/rpm: on Debian, with rpm, rpmlint and python3-packaging, and pyenv.
+rpm:
+	packaging/rpm/build.sh
+
+# What becomes of them: installed, updated and removed, in empty folders and in chroots. As root.
+rpm-test: $(VENV)/tests rpm
+	VOMAP_RPMS=build/rpm $(VENV)/bin/python -m pytest -q tests/rpm
+
 clean:
 	rm -rf $(VENV) build plugins/*.egg-info .coverage
 
@@ -43,6 +61,10 @@ $(VENV)/product: $(VENV)/bin/python $(SOURCES)
 
 $(VENV)/tests: $(VENV)/product tests/requirements.txt
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	touch $@
+
+$(VENV)/docs: $(VENV)/product docs/requirements.txt
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r docs/requirements.txt
 	touch $@
 
 $(VENV)/lint: $(VENV)/tests tests/requirements-lint.txt

@@ -1,0 +1,34 @@
+"""Every link of the documentation leads somewhere, and nothing in it is of one machine or one author."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from docs.console import DOCS, pages
+
+# docs/design.md and docs/performance.md have tests of their own, but their links are looked at, too.
+PAGES = pages()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
+def test_its_links_lead_somewhere(page: Path) -> None:
+    """Each relative link names a file of the repository; headings are checked by the generator."""
+    text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^):#]+)(?:#[^)]*)?\)", text):
+        assert (page.parent / target).exists(), target
+
+
+def test_every_page_can_be_reached() -> None:
+    """Each page stands in the table of contents."""
+    contents = (DOCS / "index.md").read_text("utf-8")
+    listed = set(re.findall(r"^([a-z][a-z/-]+)$", contents, re.MULTILINE))
+    assert listed == {str(page.relative_to(DOCS).with_suffix("")) for page in PAGES} - {"index"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
+def test_no_place_of_one_machine(page: Path) -> None:
+    """No home of anybody, no folder of a build machine, and no address that is not a name."""
+    assert not re.search(r"/(?:home|root|work|tmp)/|\b\d+\.\d+\.\d+\.\d+\b", page.read_text("utf-8"))

@@ -1,0 +1,130 @@
+"""The pages of the callouts, which no parser describes: they take few words, and pay for each import."""
+
+from __future__ import annotations
+
+from tools.manual.facts import callout_exit_codes, trust_of_files
+from tools.manual.model import Code, Page, Paragraph, Section, Terms
+
+from vomap.built import BANS_FILE, POLICY_FILE
+from vomap.callouts import LONGEST_INPUT, SECONDS
+from vomap.callouts.arc import USER
+
+_FILES = {
+    "--policy": ("FILE", f"the built policy (default: `{POLICY_FILE}`)"),
+    "--bans": ("FILE", f"the built bans (default: `{BANS_FILE}`, or beside another policy, FILE.bans)"),
+}
+# Each callout's options by name: the name of the value, and what it means.
+OPTIONS = {
+    "vomap-htcondor": _FILES,
+    "vomap-arc map": {
+        **_FILES,
+        "--decline": ("continue", "end with 1 for a declined token, so that mapping rules that follow may map it"),
+    },
+    "vomap-arc authorize": {
+        **_FILES,
+        "--vo": ("VO", "only if the token would be mapped for this VO"),
+        "--account": ("ACCOUNT", "only if the token would be mapped to this account"),
+    },
+}
+_ANSWER = (
+    "Nothing but the account is printed on standard output, and only for a mapped token. The reason is one line on "
+    "standard error, which the CE may log. Whatever fails ends in an error, never in a mapping: a policy or bans that "
+    "cannot be read or trusted, a name service that fails, a closed standard input, output or error. "
+    f"A callout ends itself after {SECONDS:g} seconds."
+)
+
+
+def callout_pages() -> list[Page]:
+    """Return the pages of both callouts."""
+    return [_htcondor(), _arc()]
+
+
+def _htcondor() -> Page:
+    sections = [
+        Section(
+            "Description",
+            [
+                Paragraph(
+                    "HTCondor starts it for a token whose signature it has verified, with the token's payload as JSON "
+                    f"on standard input, at most {LONGEST_INPUT} bytes. The environment is not read."
+                ),
+                Paragraph(_ANSWER),
+            ],
+        ),
+        _options("vomap-htcondor"),
+        _exit_codes(),
+        Section(
+            "What HTCondor makes of it",
+            [
+                Paragraph(
+                    "0: the client is the account. 1: the next plugin of the map file's line is asked, if there is "
+                    "one. Any other code: the client is refused."
+                ),
+                Paragraph("`vomap init` and `vomap render htcondor` write what HTCondor-CE needs; its essence:"),
+                Code(
+                    "SEC_SCITOKENS_PLUGIN_VOMAP_COMMAND = /usr/libexec/vomap/vomap-htcondor\n"
+                    "SCITOKENS /^https:\\/\\/aai\\.egi\\.eu\\/auth\\/realms\\/egi,/ PLUGIN:VOMAP"
+                ),
+            ],
+        ),
+        _trust(),
+    ]
+    also = ("vomap(1)", "vomap-arc(8)", "vomap-mapfile(5)", "vomap-render(1)")
+    return Page("vomap-htcondor", 8, "HTCondor-CE's mapping plugin", ["vomap-htcondor [OPTIONS]"], sections, also)
+
+
+def _arc() -> Page:
+    sections = [
+        Section(
+            "Description",
+            [
+                Paragraph(
+                    "ARC starts it for a token whose signature it has verified, and shows the token in variables: "
+                    "`BEARER_TOKEN_0_ISSUER`, `_SUBJECT`, `_AUDIENCE_0`, `_SCOPE_0`, `_GROUP_0`, `_CLAIM_NAME_0` and "
+                    "so on. Standard input is not read. "
+                    f"As root it becomes the user `{USER}`, where there is one, before it looks at the token."
+                ),
+                Paragraph(
+                    "`map` prints the account without a newline. `authorize` prints nothing: it tells by its exit code "
+                    "whether the token would be mapped, for an authgroup that allows something. ARC takes any other "
+                    'code and a time-out for "no member", so an authgroup with it must never be used to deny.'
+                ),
+                Paragraph(_ANSWER),
+            ],
+        ),
+        _options("vomap-arc map"),
+        _options("vomap-arc authorize"),
+        _exit_codes(),
+        Section(
+            "What ARC makes of it",
+            [
+                Paragraph(
+                    '`map`: 0 is an account, 1 is "no mapping" and leaves the token to rules that follow, any other '
+                    "code ends the rules and refuses the client. "
+                    "`vomap init` and `vomap render arc` write what ARC needs; its essence:"
+                ),
+                Code(
+                    "[mapping]\npolicy_on_map = stop\npolicy_on_nogroup = continue\npolicy_on_nomap = stop\n"
+                    "map_with_plugin = vomap 10 /usr/libexec/vomap/vomap-arc map"
+                ),
+            ],
+        ),
+        _trust(),
+    ]
+    synopsis = ["vomap-arc map [OPTIONS]", "vomap-arc authorize [OPTIONS]"]
+    also = ("vomap(1)", "vomap-htcondor(8)", "vomap-mapfile(5)", "vomap-render(1)")
+    return Page("vomap-arc", 8, "ARC CE's mapping and authgroup plugin", synopsis, sections, also)
+
+
+def _options(callout: str) -> Section:
+    entries = [(f"{name} {value}", text) for name, (value, text) in OPTIONS[callout].items()]
+    title = "Options" if callout == "vomap-htcondor" else f"Options of {callout.split()[1]}"
+    return Section(title, [Terms(entries)])
+
+
+def _exit_codes() -> Section:
+    return Section("Exit codes", [callout_exit_codes()])
+
+
+def _trust() -> Section:
+    return Section("Files", [trust_of_files()])

@@ -1,0 +1,122 @@
+"""Completions for bash and zsh, from the parsers: verbs, options, and the words or files that an option takes."""
+
+from __future__ import annotations
+
+import argparse
+
+from tools.manual.verbs import actions_of, help_of, verb_parsers
+
+_PATHS = {"FILE", "FOLDER", "PATH", "DIR"}
+_FILES = '$(compgen -f -- "$current")'
+_HEAD = """\
+# Completions of vomap for bash, written by `make manual`.
+_vomap() {
+    local current=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} verb=${COMP_WORDS[1]-}
+    COMPREPLY=()
+    if [ "$COMP_CWORD" -eq 1 ]; then
+        COMPREPLY=($(compgen -W "VERBS --version --help" -- "$current"))
+        return
+    fi
+    case "$verb $before" in
+"""
+_TAIL = """\
+    esac
+}
+complete -o filenames -F _vomap vomap
+"""
+
+
+def bash_completions() -> str:
+    """Return the program that bash reads."""
+    parsers = verb_parsers()
+    options = "".join(_option(verb, action) for verb, each in parsers.items() for action in actions_of(each))
+    verbs = "".join(_verb(verb, parser) for verb, parser in parsers.items())
+    return f'{_HEAD.replace("VERBS", " ".join(parsers))}{options}    esac\n    case "$verb" in\n{verbs}{_TAIL}'
+
+
+def _option(verb: str, action: argparse.Action) -> str:
+    """Return what follows an option that takes a value; for one that takes none, the verb's words follow."""
+    if not action.option_strings or action.nargs == 0:
+        return ""
+    names = "|".join(f'"{verb} {name}"' for name in action.option_strings)
+    return f"        {names}) {_values(action)}; return ;;\n"
+
+
+def _verb(verb: str, parser: argparse.ArgumentParser) -> str:
+    words = [word for action in actions_of(parser) for word in action.option_strings or action.choices or ()]
+    files = any(action.nargs == "+" and _takes_paths(action) for action in actions_of(parser))
+    reply = f'COMPREPLY=($(compgen -W "{" ".join([*words, "--help"])}" -- "$current")'
+    # After the first of several files there may be more.
+    more = _FILES if files else ""
+    return f"        {verb}) {reply} {more}".rstrip() + ") ;;\n"
+
+
+def _values(action: argparse.Action) -> str:
+    if action.choices:
+        return f'COMPREPLY=($(compgen -W "{" ".join(map(str, action.choices))}" -- "$current"))'
+    return f"COMPREPLY=({_FILES})" if _takes_paths(action) else "COMPREPLY=()"
+
+
+def _takes_paths(action: argparse.Action) -> bool:
+    return not _PATHS.isdisjoint(str(action.metavar).split("|"))
+
+
+def zsh_completions() -> str:
+    """Return the function that zsh loads by its name."""
+    parsers = verb_parsers()
+    verbs = "".join(f"        {_quoted(f'{verb}:{_summary(parser)}')}\n" for verb, parser in parsers.items())
+    cases = "".join(_case(verb, parser) for verb, parser in parsers.items())
+    return f"{_ZSH_HEAD}{verbs}{_ZSH_MIDDLE}{cases}{_ZSH_TAIL}"
+
+
+def _case(verb: str, parser: argparse.ArgumentParser) -> str:
+    words = " ".join(_quoted(_spec(action)) for action in actions_of(parser))
+    return f"        {verb}) _arguments {words} '--help[print a short help]' ;;\n"
+
+
+def _spec(action: argparse.Action) -> str:
+    """Return what `_arguments` is told of an argument or option."""
+    choices = " ".join(map(str, action.choices or ()))
+    does = f"({choices})" if choices else "_files" if _takes_paths(action) else " "
+    value = f":{str(action.metavar or action.dest).replace('|', ' or ')}:{does}"
+    if not action.option_strings:
+        return value
+    several = "*" if action.nargs == "+" or type(action).__name__ == "_AppendAction" else ""
+    option = f"{several}{action.option_strings[-1]}[{_told(help_of(action))}]"
+    return option if action.nargs == 0 else f"{option}{value}"
+
+
+def _summary(parser: argparse.ArgumentParser) -> str:
+    return _told((parser.description or "").rstrip("."))
+
+
+def _told(text: str) -> str:
+    """Return what is said of an option so that `_arguments` finds its end."""
+    return text.translate({ord("["): "(", ord("]"): ")", ord("\\"): "/"})
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+_ZSH_HEAD = """\
+#compdef vomap
+# Completions of vomap for zsh, written by `make manual`.
+_vomap() {
+    local curcontext=$curcontext state line
+    local -a verbs=(
+"""
+_ZSH_MIDDLE = """\
+    )
+    local -a common=('--version[print the version]' '--help[print a short help]')
+    _arguments -C $common '1:verb:->verb' '*::word:->words' && return
+    case $state in
+        verb) _describe verb verbs; return ;;
+    esac
+    case $line[1] in
+"""
+_ZSH_TAIL = """\
+    esac
+}
+_vomap "$@"
+"""

@@ -1,0 +1,100 @@
+"""What several pages tell: exit codes, and files with their modes, from the constants that the code uses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tools.manual.model import Paragraph, Section, Table, Terms
+
+from vomap.built import BANS_FILE, POLICY_FILE
+from vomap.callouts import ARC_MAP, DECLINE_CONTINUES, EXIT_CODES
+from vomap.cli.exits import FAILED, NO, USAGE, YES
+from vomap.cli.loading import BANS_FOLDER, MAPFILES_FOLDER
+from vomap.mapfile.ban_file import NAME
+from vomap.policy import OUTCOMES
+from vomap.targets.arc import FRAGMENT_FILE
+from vomap.targets.ces import DEFAULTS_FILE, ArcCe, HtcondorCe
+from vomap.targets.htcondor import MAP_FILE, SETTINGS_FILE
+from vomap.targets.wiring import LIBEXEC
+
+
+@dataclass(frozen=True)
+class KeptFile:
+    """A file or folder of vomap's: its path, its mode, who writes it, and what it is."""
+
+    path: str
+    mode: int
+    written_by: str
+    what: str
+
+
+FILES = (
+    KeptFile(f"{MAPFILES_FOLDER}/", 0o755, "`vomap init`, the administrator", "the mapfiles, `*.yaml`, in order"),
+    KeptFile(f"{MAPFILES_FOLDER}/10-site.yaml", 0o644, "`vomap init`, the administrator", "the site's own mapfile"),
+    KeptFile(f"{BANS_FOLDER}/", 0o755, "`vomap init`, the administrator", "the bans, `*.yaml`"),
+    KeptFile(f"{BANS_FOLDER}/{NAME}", 0o644, "`vomap ban`", "the bans that `vomap ban` keeps, one a line"),
+    KeptFile(POLICY_FILE, 0o644, "`vomap build`", "the built policy, which the callouts read"),
+    KeptFile(f"{POLICY_FILE}.previous", 0o644, "`vomap build`", "the policy before, for `vomap build --rollback`"),
+    KeptFile(f"{POLICY_FILE}.lock", 0o600, "`vomap build`", "the lock of whoever builds the policy; empty"),
+    KeptFile(BANS_FILE, 0o644, "`vomap build`, `vomap ban`", "the built bans, which the callouts read"),
+    KeptFile(f"{BANS_FILE}.lock", 0o600, "`vomap build`, `vomap ban`", "the lock of whoever builds the bans; empty"),
+    KeptFile(f"{HtcondorCe.MAPFILES[0]}/{MAP_FILE}", 0o644, "`vomap init`", "HTCondor-CE: whose tokens come to vomap"),
+    KeptFile(f"{HtcondorCe.SETTINGS}/{DEFAULTS_FILE}", 0o644, "`vomap init`", "HTCondor-CE: settings for any policy"),
+    KeptFile(f"{HtcondorCe.SETTINGS}/{SETTINGS_FILE}", 0o644, "`vomap init`", "HTCondor-CE: settings for this policy"),
+    KeptFile(f"{ArcCe.FRAGMENTS}/{FRAGMENT_FILE}", 0o644, "`vomap init`", "ARC: the authgroup and the mapping rule"),
+)
+SHIPPED = (
+    (
+        "PREFIX/share/vomap/mapfiles/",
+        "the mapfiles that ship: `osg.yaml` to link, `egi.yaml` and `fermilab.yaml` to copy",
+    ),
+    ("PREFIX/share/vomap/schemas/", "the schemas of mapfiles, for editors, and of decisions"),
+    ("PREFIX/share/vomap/packaging/", "what `vomap init` puts into a CE's configuration"),
+    (f"{LIBEXEC}/", "where packages put the callouts; pip puts them into PREFIX/bin"),
+)
+
+
+def exit_codes() -> Terms:
+    """Return the exit codes of `vomap`."""
+    told = {
+        YES: "yes: done, sound, green, or mapped",
+        NO: "no: refused, not passed, red, declined or denied",
+        USAGE: "the command line is wrong",
+        FAILED: "an error: it could not be done or found out; the reason is on standard error",
+    }
+    return Terms([(str(code), text) for code, text in told.items()])
+
+
+def callout_exit_codes() -> Table:
+    """Return what each callout ends with for each outcome."""
+    rows = []
+    for outcome in OUTCOMES:
+        cells = [f"{codes[outcome]}" for codes in EXIT_CODES.values()]
+        at = list(EXIT_CODES).index(ARC_MAP)
+        if outcome == "declined":
+            cells[at] += f"; {DECLINE_CONTINUES} with `--decline continue`"
+        rows.append([outcome, *cells])
+    return Table(["outcome", *(f"`{callout}`" for callout in EXIT_CODES)], rows)
+
+
+def files_section() -> Section:
+    """Return the files, for man pages."""
+    return Section(
+        "Files",
+        [Terms([(each.path, f"{each.what}; written by {each.written_by}") for each in FILES]), Terms(SHIPPED)],
+    )
+
+
+def files_table() -> Table:
+    """Return the files with their modes, for the reference."""
+    rows = [[f"`{each.path}`", f"{each.mode:04o}", each.written_by, each.what] for each in FILES]
+    return Table(["path", "mode", "written by", "what it is"], rows)
+
+
+def trust_of_files() -> Paragraph:
+    """Return what a callout demands of the files that it reads."""
+    return Paragraph(
+        "A callout reads the built policy and the built bans only if they are regular files that belong to root or to "
+        "the user that it runs as, and if nobody else can write them, or any folder or link on the way to them. "
+        "Otherwise its answer is an error, and nobody is mapped. Only whoever builds needs to read the mapfiles."
+    )

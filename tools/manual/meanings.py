@@ -1,0 +1,81 @@
+"""What each key of a mapfile means; the schema says what it may hold. A test holds both to the same keys."""
+
+from __future__ import annotations
+
+_CONDITIONS = {
+    "issuer": "the token's `iss`",
+    "vo": "the VO that the token speaks for",
+    "subject": "the token's `sub`",
+    "group": "one of the token's memberships, be it a group or an entitlement",
+    "first-group": "the first of the token's memberships",
+    "scope": "one of the token's scopes",
+    "claim": "a claim that has no condition of its own",
+    "audience": "one of the token's audiences",
+}
+MEANINGS: dict[str, dict[str, str]] = {
+    "mapfile": {
+        "mapfile": "the version of the language; every file has it",
+        "site": "what the site demands",
+        "issuers": "who is trusted, and for which VOs",
+        "rules": "which token becomes which account",
+        "pools": "accounts to be leased",
+        "tests": "what must hold of the policy",
+        "bans": "who is kept out",
+    },
+    "site": {
+        "audience": "what a token must be meant for; `vomap build` wants it, once, in one of the files",
+        "serve": "only these VOs are served; left out: all",
+        "rename": "an account that a rule names becomes the site's own",
+        "accounts": "what every account must be",
+        "accounts: must-exist": "whether the account must be there; left out: yes",
+        "accounts: minimum-uid": "the least uid; left out: 1000",
+        "accounts: never": "accounts that are never answered",
+        "maximum-lifetime": "the longest time from `iat` to `exp`, where the CE shows it",
+    },
+    "issuer": {
+        "vo": "the one VO that it speaks for",
+        "vo-from": "where the VO is found, if it speaks for many",
+        "vos": "the only VOs that it may name; with names: as tokens call them, and as they are called here",
+        "default-vo": "the VO of a token that names none",
+        "entitlements": "its groups come as entitlements of this kind, too",
+        "entitlements: namespace": "what an entitlement begins with",
+        "entitlements: authority": "what follows the `#`, where there is one",
+        "entitlements: in-scope": "believe entitlements that stand in `scope`; left out: no",
+        "audience": "what its tokens must be meant for, instead of the site's",
+        "without-audience": "accept tokens that name no audience",
+        "without-compute": "accept tokens without a scope for jobs",
+    },
+    "rule": {
+        "name": "what it is called in answers, in logs and in tests",
+        **_CONDITIONS,
+        "account": "the account",
+        "pool": "an account of this pool",
+        "deny": "no account, and why",
+    },
+    "ban": {
+        **_CONDITIONS,
+        "jti": "the token's `jti`",
+        "client": "the token's `client_id` or `azp`",
+        "reason": "why; it is for the log and for `vomap ban list`",
+        "until": "the last day or second that it holds, UTC; left out: until it is lifted",
+    },
+    "pool": {
+        "accounts": "its accounts",
+        "lease": "how long an account stays with whoever has it",
+        "quarantine": "how long it rests before somebody else gets it",
+    },
+    "test": {
+        "token": "the claims",
+        "token: exp": "when it expires",
+        "token: iat": "when it was issued",
+        "token: nbf": "from when on it holds",
+        "expect": "what must become of it; without `outcome`, mapped is expected",
+        "expect: outcome": "the outcome",
+        "expect: account": "the account",
+        "expect: pool": "the pool",
+        "expect: rule": "the rule that decides",
+        "expect: vo": "the VO",
+        "at": "when it is decided; left out: now",
+        "alone": "judged by its own file only, with any audience, everybody served and nothing renamed",
+    },
+}

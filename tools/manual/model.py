@@ -1,0 +1,64 @@
+"""What a page of the manual consists of, whatever it is written as.
+
+Texts are plain, with `code` between backticks; what is between them stands as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Union
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """A paragraph."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Code:
+    """Lines that stand as they are, in a language that the reference can colour."""
+
+    text: str
+    language: str = "text"
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Terms, each with what it means; a term is code."""
+
+    entries: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with a row of titles; where it becomes a list, `titled` says whether the titles are told in it."""
+
+    titles: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    titled: bool = True
+
+
+Block = Union[Paragraph, Code, Terms, Table]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a page, with its title."""
+
+    title: str
+    blocks: Sequence[Block]
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of the manual, `volume` is the number of its part of the system's manual."""
+
+    name: str
+    volume: int
+    summary: str
+    synopsis: Sequence[str]
+    sections: Sequence[Section]
+    see_also: Sequence[str] = ()

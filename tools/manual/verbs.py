@@ -1,0 +1,135 @@
+"""The pages of `vomap` and its verbs, from the parsers that read the command line and print `--help`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from importlib import import_module
+from textwrap import dedent
+
+from tools.manual.facts import exit_codes, files_section
+from tools.manual.model import Block, Code, Page, Paragraph, Section, Terms
+
+from vomap.cli import VERBS, make_parser
+
+_EXAMPLES, _EXIT_CODES = "examples:", "exit codes:"
+_ALWAYS = ("vomap(1)", "vomap-mapfile(5)")
+
+
+def command_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command."""
+    return make_parser({verb: import_module(f"vomap.cli.{verb}") for verb in VERBS})
+
+
+def verb_parsers() -> dict[str, argparse.ArgumentParser]:
+    """Return the parser of each verb, in the order of `vomap --help`."""
+    (verbs,) = (action for action in actions_of(command_parser()) if action.dest == "verb")
+    assert isinstance(verbs.choices, dict)
+    return dict(verbs.choices)
+
+
+def actions_of(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    """Return a parser's arguments and options, but not `--help`."""
+    return [action for action in parser._actions if action.dest != "help"]  # noqa: SLF001 - there is no other way
+
+
+def command_page() -> Page:
+    """Return the page of `vomap` itself."""
+    parsers = verb_parsers()
+    verbs = Terms([(verb, import_module(f"vomap.cli.{verb}").HELP) for verb in parsers])
+    sections = [
+        Section("Description", [Paragraph(_DESCRIPTION)]),
+        Section("Verbs", [verbs, Paragraph("`vomap VERB --help` tells of each, with examples.")]),
+        Section("Options", [Terms([("--version", "print the version"), ("-h, --help", "print a short help")])]),
+        Section("Exit codes", [exit_codes()]),
+        files_section(),
+    ]
+    also = [f"vomap-{verb}(1)" for verb in parsers] + ["vomap-mapfile(5)", "vomap-htcondor(8)", "vomap-arc(8)"]
+    return Page("vomap", 1, "decide which local account a token runs as", ["vomap VERB [OPTIONS]"], sections, also)
+
+
+def verb_pages() -> list[Page]:
+    """Return the page of each verb."""
+    return [_verb_page(verb, parser) for verb, parser in verb_parsers().items()]
+
+
+def _verb_page(verb: str, parser: argparse.ArgumentParser) -> Page:
+    epilog = (parser.epilog or "").strip().split("\n\n")
+    arguments = [action for action in actions_of(parser) if not action.option_strings]
+    options = [action for action in actions_of(parser) if action.option_strings]
+    told: list[Block] = [Paragraph(" ".join(part.split())) for part in epilog if not _is_list(part)]
+    sections = [
+        Section("Description", [Paragraph(parser.description or ""), *told]),
+        *_section("Arguments", arguments),
+        *_section("Options", options),
+        *(Section("Examples", [Code(_examples(part))]) for part in epilog if part.startswith(_EXAMPLES)),
+        *(Section("Exit codes", [Paragraph(_codes(part))]) for part in epilog if part.startswith(_EXIT_CODES)),
+    ]
+    return Page(f"vomap {verb}", 1, import_module(f"vomap.cli.{verb}").HELP, _synopsis(verb, parser), sections, _ALWAYS)
+
+
+def _is_list(part: str) -> bool:
+    return part.startswith((_EXAMPLES, _EXIT_CODES))
+
+
+def _examples(part: str) -> str:
+    return dedent(part[len(_EXAMPLES) :].strip("\n"))
+
+
+def _codes(part: str) -> str:
+    text = " ".join(part[len(_EXIT_CODES) :].split())
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _section(title: str, actions: list[argparse.Action]) -> Iterator[Section]:
+    if actions:
+        yield Section(title, [Terms([(spelled(action), help_of(action)) for action in actions])])
+
+
+def help_of(action: argparse.Action) -> str:
+    """Return what `--help` says of an argument or option."""
+    return (action.help or "") % {**vars(action), "prog": "vomap"}
+
+
+def spelled(action: argparse.Action) -> str:
+    """Return an argument or option as it is typed, with the name of its value."""
+    value = value_name(action)
+    if not action.option_strings:
+        return value
+    return ", ".join(action.option_strings) + (f" {value}" if value else "")
+
+
+def value_name(action: argparse.Action) -> str:
+    """Return the name of an option's value, "" if it takes none."""
+    if action.nargs == 0:
+        return ""
+    choices = "|".join(map(str, action.choices or ()))
+    name = str(action.metavar or (choices or action.dest.upper()))
+    return f"{name}..." if action.nargs in ("+", "*") else name
+
+
+def _synopsis(verb: str, parser: argparse.ArgumentParser) -> list[str]:
+    words = [f"vomap {verb}"]
+    for action in sorted(actions_of(parser), key=lambda each: bool(each.option_strings)):
+        text = value_name(action) if not action.option_strings else f"{action.option_strings[-1]} {value_name(action)}"
+        text = text.strip()
+        words.append(text if action.required or not action.option_strings else f"[{text}]")
+    return list(_wrapped(words))
+
+
+def _wrapped(words: list[str], width: int = 90) -> Iterator[str]:
+    line = words[0]
+    for word in words[1:]:
+        if len(line) + len(word) + 1 > width:
+            yield line
+            line = "   "
+        line += f" {word}"
+    yield line
+
+
+_DESCRIPTION = (
+    "A grid Compute Element is handed a bearer token and must know which local account the work runs as. vomap decides "
+    "that, the same way on HTCondor-CE and ARC CE, from mapfiles that can be checked, tested and explained before they "
+    "go live. This command writes, checks, tests, builds and explains a policy, and bans; `vomap-htcondor` and "
+    "`vomap-arc` are what the CEs call."
+)
