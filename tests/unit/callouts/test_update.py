@@ -1,0 +1,71 @@
+"""An update of vomap, seen by the CE: while built files go from the format before to today's, nobody is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import sysconfig
+import threading
+from binascii import crc32
+from pathlib import Path
+
+from ces import htcondor_payload
+from unit.policy.composed import bans_document, policy_document
+from vomap.built import BANS, POLICY
+from vomap.built.documents import write_built
+from vomap.built.files import replace_file
+
+MAPFILE = """\
+mapfile: 1
+site: {audience: unchecked}
+issuers:
+  https://i.example/: {vo: V}
+rules:
+  - {name: jo, vo: V, subject: jo, account: nobody}
+"""
+TOKEN = {"iss": "https://i.example/", "sub": "jo", "scope": "compute.create"}
+AT_A_TIME, UPDATES = 8, 10
+
+
+def _write_as_before(path: Path, kind: str, document: dict[str, object]) -> None:
+    """Put a built file in place as the version before did: a line, and one JSON document."""
+    body = json.dumps({"built": "then", "digest": "d", "document": document, "sources": {}}).encode()
+    replace_file(str(path), f"{kind} 1 {crc32(body):08x} {len(body)}\n".encode() + body)
+
+
+def test_an_update_refuses_nobody(tmp_path: Path) -> None:
+    """Eight callouts at a time answer, each time with the account, whatever format is there at the moment."""
+    policy, bans = tmp_path / "policy", tmp_path / "policy.bans"
+    documents = {policy: (POLICY, policy_document(MAPFILE)), bans: (BANS, bans_document(None))}
+    script = shutil.which("vomap-htcondor", path=sysconfig.get_path("scripts"))
+    assert script is not None
+    words = [sys.executable, script, "--policy", str(policy)]
+    answers: list[tuple[int, bytes, bytes]] = []
+    over = threading.Event()
+
+    def ask() -> None:
+        while not over.is_set():
+            done = subprocess.run(words, input=htcondor_payload(TOKEN), capture_output=True, check=False)
+            answers.append((done.returncode, done.stdout, done.stderr))
+
+    for path, (kind, document) in documents.items():
+        _write_as_before(path, kind, document)
+    askers = [threading.Thread(target=ask) for _ in range(AT_A_TIME)]
+    for asker in askers:
+        asker.start()
+    try:
+        for _ in range(UPDATES):
+            for path, (kind, document) in documents.items():
+                seen = len(answers)
+                write_built(str(path), kind, document, sources={}, built="now")
+                while len(answers) < seen + AT_A_TIME and any(asker.is_alive() for asker in askers):
+                    over.wait(0.01)
+                _write_as_before(path, kind, document)
+    finally:
+        over.set()
+        for asker in askers:
+            asker.join()
+    assert len(answers) >= UPDATES * AT_A_TIME
+    assert [answer for answer in answers if answer[:2] != (0, b"nobody\n")] == []
