@@ -219,6 +219,10 @@ class Site:
         self.server.replies["/t.tar.gz"] = reply(body) if reply else self.server.replies["/real"]
 
     def refresh(self, *words: str) -> int:
+        """Run the verb of a site that lets additions in unseen."""
+        return self.refresh_as_it_is("--max-added", "1000", *words)
+
+    def refresh_as_it_is(self, *words: str) -> int:
         """Run the verb."""
         source = [] if "--source" in words else ["--source", f"{self.server.url}/t.tar.gz"]
         named = ["--cache", self.folder / "cache", "--output", self.output, "--mapfiles", self.folder / "mapfiles.d"]
@@ -408,6 +412,32 @@ def test_no_place_to_install_is_an_error(site: Site, tmp_path: Path, capsys: Cap
     """A folder that is not there is exit 3, before anything is fetched."""
     assert site.refresh("--output", str(tmp_path / "gone" / "osg.yaml")) == 3
     assert site.server.asked == []
+
+
+def test_additions_wait_for_a_person(site: Site, capsys: Capture) -> None:
+    """By default nothing is added unseen: who knows the site's own rules looks, and accepts what was seen."""
+    assert site.refresh_as_it_is() == 0
+    first = site.content()
+    site.serve(edited("CMS.yaml", ITB, ITB + NEW_SUBJECT.replace("cmspilot", "siteops"))(site.files))
+    capsys.readouterr()
+    assert site.refresh_as_it_is() == 1
+    told = capsys.readouterr()
+    assert "added; the limit is 0" in told.out + told.err
+    assert site.content() == first
+
+
+def test_somebody_in_the_way_is_not_waited_for_long(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    """A lock that anybody may take keeps a refresh for a minute, not for ever."""
+    monkeypatch.setattr(refresh, "_PATIENCE", 0.3)
+    folder = os.open(site.output.parent, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    try:
+        assert site.refresh() == 3
+    finally:
+        os.close(folder)
+    assert "somebody else holds its lock" in capsys.readouterr().err
 
 
 def test_two_at_once_are_one_after_the_other(site: Site) -> None:

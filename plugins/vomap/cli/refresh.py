@@ -10,6 +10,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from vomap import Error
 from vomap.built.files import replace_file
 from vomap.cli.exits import NO, YES
 from vomap.cli.generate import add_web, web_of
@@ -33,6 +34,9 @@ _OUTPUT = "/var/lib/vomap/mapfiles/osg.yaml"
 _SOURCE = "https://github.com/opensciencegrid/topology/archive/HEAD.tar.gz"
 _DROPPED = Limit(3, 10)
 _REPOINTED = Limit(0)
+_ADDED = Limit(0)
+# Somebody else's refresh takes no longer; whoever holds the folder for longer does it to be in the way.
+_PATIENCE = 60.0
 _INSTALLED, _UNCHANGED, _REFUSED = "installed", "unchanged", "refused"
 
 _EXAMPLES = f"""\
@@ -44,9 +48,10 @@ examples:
 
 A site links the mapfile, once: ln -s {_OUTPUT} {MAPFILES_FOLDER}/50-osg.yaml
 
-A person must look when more is dropped or re-pointed than the limits allow, when a VO is gone, when an issuer that
-listed its subjects takes any, when another VO or a new issuer comes to an account in use, or when the mapfile was
-edited by hand. Never installed, whoever accepts it, is a mapfile that fails its check or its tests, that names root or
+A person must look when more is dropped, re-pointed or added than the limits allow (what is added may come to an account
+of the site's own rules, so by default nothing is added unseen), when a VO is gone, when an issuer that listed its
+subjects takes any, when another VO or a new issuer comes to an account in use, or when the mapfile was edited by hand.
+Never installed, whoever accepts it, is a mapfile that fails its check or its tests, that names root or
 an account of the site's `accounts: never`, or with which the site's own policy fails.
 
 exit codes: 0 installed, or nothing to do; 1 refused, a person must look; 2 usage; 3 an error, such as no network
@@ -72,6 +77,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     for name, default, what in (
         ("--max-dropped", _DROPPED, "lose their account"),
         ("--max-repointed", _REPOINTED, "come to mean another"),
+        ("--max-added", _ADDED, "be added"),
     ):
         parser.add_argument(
             name,
@@ -97,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
             generated = generate_from(files, args.source, only=args.vo, multi_vos=args.multi_vo)
         except SourceError as error:
             return _refuse(args, None, Verdict("", faults=tuple(Alarm("source", text) for text in error.problems)))
-        limits = Limits(args.max_dropped, args.max_repointed)
+        limits = Limits(args.max_dropped, args.max_repointed, args.max_added)
         candidate = Mapfile(args.output, generated.text)
         verdict = judge(candidate, args.mapfiles or [MAPFILES_FOLDER], limits, time.time())
         is_accepted = args.accept is not None and args.accept == verdict.digest
@@ -111,16 +117,31 @@ def run(args: argparse.Namespace) -> int:
 
 @contextlib.contextmanager
 def _alone(folder: str) -> Iterator[None]:
-    """Keep another refresh of the same folder waiting. Raises OSError if there is no such folder.
+    """Keep another refresh of the same folder waiting, for a minute. Raises OSError if there is no such folder.
 
     The folder itself is the lock: a file would belong to whoever came first, root by hand or the service's user.
     """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _lock(descriptor, folder, time.monotonic() + _PATIENCE)
         yield
     finally:
         os.close(descriptor)
+
+
+def _lock(descriptor: int, folder: str, until: float) -> None:
+    """Take the lock of a folder. Raises Error if that takes too long."""
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise Error(
+                    f"{folder}: somebody else holds its lock; find out who (lslocks), and refresh again"
+                ) from None
+            time.sleep(0.1)
+        else:
+            return
 
 
 def _refuse(args: argparse.Namespace, generated: Generated | None, verdict: Verdict) -> int:

@@ -22,7 +22,7 @@ rules:
   - {name: b, issuer: https://b.example.org, account: b}
   - {name: f, issuer: https://f.example.org, subject: q, account: f}
 """
-LOOSE = Limits(Limit(), Limit())
+LOOSE = Limits(Limit(), Limit(), Limit())
 
 
 def alarms(changed: str, limits: Limits = LOOSE) -> list[tuple[str, str]]:
@@ -110,7 +110,7 @@ def test_what_is_always_an_alarm(old: str, new: str, kind: str, words: str) -> N
 def test_who_had_the_account_of_any_subject_has_another(account: str, expected: list[str]) -> None:
     """A subject that is listed where any subject had an account is no new one: it may come to another account."""
     listed = f"rules:\n  - {{name: b-1, issuer: https://b.example.org, subject: x, account: {account}}}"
-    with_subject, limits = BASE.replace("rules:", listed), Limits(Limit(), Limit(0))
+    with_subject, limits = BASE.replace("rules:", listed), Limits(Limit(), Limit(0), Limit())
     assert [kind for kind, _ in alarms(with_subject, limits)] == expected
     found = find_alarms(read_meaning("old", with_subject.encode()), read_meaning("new", BASE.encode()), limits)
     assert [alarm.kind for alarm in found] == expected
@@ -135,5 +135,24 @@ def test_a_vo_that_is_a_name_of_another_issuer_is_not_gone() -> None:
 def test_what_is_counted(old: str, new: str, expected: str) -> None:
     """Identities and the names that tokens use for VOs count, and how an issuer is declared."""
     assert old in BASE
-    ((_, text),) = alarms(BASE.replace(old, new, 1), Limits(Limit(0), Limit(0)))
+    ((_, text),) = alarms(BASE.replace(old, new, 1), Limits(Limit(0), Limit(0), Limit()))
     assert text.startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (
+            "rules:",
+            "  https://n.example.org: {vo: N}\nrules:\n  - {name: n, issuer: https://n.example.org, account: siteops}",
+        ),
+        ("nova: Nova", "nova: Nova, cms: CMS"),
+        ("rules:", "rules:\n  - {name: b-1, issuer: https://b.example.org, subject: x, account: siteops}"),
+    ],
+)
+def test_nothing_is_added_unseen(old: str, new: str) -> None:
+    """What is added may come to an account of the site's own, or to its VO, of which the mapfile knows nothing."""
+    assert old in BASE
+    changed = BASE.replace(old, new, 1)
+    assert "added" in [kind for kind, _ in alarms(changed, Limits(Limit(), Limit(), Limit(0)))]
+    assert "added" not in [kind for kind, _ in alarms(changed, Limits(Limit(), Limit(), Limit(5)))]

@@ -10,7 +10,7 @@ from vomap.mapfile.compose import Mapfile
 from vomap.sources.osg.alarms import Limit, Limits
 from vomap.sources.osg.verdict import Verdict, judge
 
-LOOSE = Limits(Limit(), Limit())
+LOOSE = Limits(Limit(), Limit(), Limit())
 SITE = "mapfile: 1\nsite: {audience: ANY, accounts: {never: [slurm]}, rename: {a: slurm}}\n"
 GOOD = """\
 mapfile: 1

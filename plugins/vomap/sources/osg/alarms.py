@@ -46,10 +46,15 @@ def read_limit(text: str) -> Limit:
 
 @dataclass(frozen=True)
 class Limits:
-    """How many identities and names of VOs may be dropped, and how many may come to mean another account or VO."""
+    """How many identities and names of VOs may be dropped, may come to mean another account or VO, and may be added.
+
+    What is added may come to an account of the site's own rules, or speak for a VO that they are about: only a person
+    who knows these can tell.
+    """
 
     dropped: Limit
     repointed: Limit
+    added: Limit
 
 
 @dataclass(frozen=True)
@@ -80,9 +85,15 @@ def _too_many(old: Meaning, new: Meaning, differences: Sequence[Difference], lim
     total = len(old.identities) + len(old.vos)
     dropped = [each for each in differences if each.change == "dropped" and each.what in ("identity", "vos")]
     moved = [each for each in differences if _is_moved(old, new, each)]
-    for kind, found, limit in (("dropped", dropped, limits.dropped), ("re-pointed", moved, limits.repointed)):
+    added = [each for each in differences if each.change == "added" and each.what != "other"]
+    for kind, found, limit in (
+        ("dropped", dropped, limits.dropped),
+        ("re-pointed", moved, limits.repointed),
+        ("added", added, limits.added),
+    ):
         if found and not limit.allows(len(found), total):
-            yield Alarm(kind, f"{len(found)} of {total} identities and names of VOs are {kind}; the limit is {limit}")
+            many = f"{len(found)} of {total}" if kind != "added" else f"{len(found)} issuers,"
+            yield Alarm(kind, f"{many} identities and names of VOs are {kind}; the limit is {limit}")
 
 
 def _is_moved(old: Meaning, new: Meaning, difference: Difference) -> bool:

@@ -41,7 +41,7 @@ def read_packed(source: str, packed: io.BufferedIOBase) -> Files:
         with tarfile.open(fileobj=stream, mode="r|") as archive:
             files = _read_members(archive)
         stream.expect_end()
-    except (tarfile.TarError, zlib.error, EOFError, ValueError) as error:
+    except (tarfile.TarError, zlib.error, EOFError, ValueError, OverflowError, RecursionError) as error:
         raise SourceError([f"{source}: is no complete tar or tar.gz: {error}"]) from error
     except OSError as error:
         raise SourceError([f"{source}: cannot be read: {error.strerror or error}"]) from error
