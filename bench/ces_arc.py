@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ _MAPPING = re.compile(r"^map_with_plugin = (\S+) (\d+) .*$", re.MULTILINE)
 # ARC's own level; at the tests' each rule of each authgroup is logged for each request.
 _LOGGED = "[arex]\nloglevel=INFO\n"
 _WARM = 2
+_ROUNDS = 4
 
 
 class Arc:
@@ -39,16 +41,28 @@ class Arc:
         self.rate(variant, _WARM)
 
     def rate(self, variant: Variant, each: int) -> float:
-        """Let each bearer send so many requests, all at once; return the requests per second."""
+        """Let each bearer send so many requests, all at once; return the requests per second.
+
+        A round in which the CE left one unmapped is begun anew, and said to be: seen with every way of mapping, where
+        several first contacts need one issuer's keys at the same moment. Another account is an error at once.
+        """
+        for _ in range(_ROUNDS):
+            statuses, mapped, seconds = self._round(variant, each)
+            expected = Counter([bearer.account for bearer in variant.bearers] * each)
+            if mapped - expected:
+                break
+            if statuses == {"200": sum(expected.values())} and mapped == expected:
+                return sum(expected.values()) / seconds
+            print(f"bench: ARC, {variant.name}: answered {statuses}; once more", file=sys.stderr, flush=True)
+        raise BenchError(f"ARC, {variant.name}: answered {statuses}, mapped to {dict(mapped)}")
+
+    def _round(self, variant: Variant, each: int) -> tuple[dict[str, int], Counter[str], float]:
+        """Let all ask; return how often each status was answered, each account was mapped to, and the seconds."""
         mark = self._ce.mark()
         asked = {"clients": [bearer.claims for bearer in variant.bearers], "each": each}
         told = self._ce.chroot.run(["python3", f"{_INSIDE}/ces_client.py"], stdin=json.dumps(asked), seconds=900)
         answered = json.loads(told.stdout)
-        expected = Counter([bearer.account for bearer in variant.bearers] * each)
-        mapped = Counter(_MAPPED.findall(self._ce.log_since(mark)))
-        if answered["statuses"] != {"200": sum(expected.values())} or mapped != expected:
-            raise BenchError(f"ARC, {variant.name}: answered {answered['statuses']}, mapped to {dict(mapped)}")
-        return sum(expected.values()) / float(answered["seconds"])
+        return answered["statuses"], Counter(_MAPPED.findall(self._ce.log_since(mark))), float(answered["seconds"])
 
 
 @contextmanager
