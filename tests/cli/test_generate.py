@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from unit.sources.web_server import AUTHORITY, WebServer, serving, without_variables
+from unit.web.server import AUTHORITY, WebServer, serving, without_variables
 from vomap import cli
 
 SNAPSHOT = Path(__file__).parents[2] / "mapfiles" / "osg-topology"

@@ -22,13 +22,13 @@ from typing import Any
 
 import pytest
 
-from unit.sources.web_server import AUTHORITY, Reply, WebServer, serving, without_variables
+from unit.web.server import AUTHORITY, Reply, WebServer, serving, without_variables
 from vomap import cli
 from vomap.cli import make_parser, refresh
 from vomap.cli.generate import web_of
 from vomap.cli.loading import BANS_FOLDER, MAPFILES_FOLDER
-from vomap.sources.download import Limits
-from vomap.sources.web import Web
+from vomap.web import Web
+from vomap.web.download import Limits
 
 SNAPSHOT = Path(__file__).parents[2] / "mapfiles" / "osg-topology" / "virtual-organizations"
 UNITS = Path(__file__).parents[2] / "packaging" / "systemd"

@@ -11,7 +11,7 @@ from vomap.built.files import replace_file
 from vomap.cli.loading import add_json, print_json
 from vomap.sources.osg.compare import compare, read_meaning
 from vomap.sources.osg.generate import DEFAULT_MULTI_VO, generate
-from vomap.sources.web import Web, can_be_changed_on_the_way
+from vomap.web import Web, can_be_changed_on_the_way
 
 if TYPE_CHECKING:
     from vomap.sources.osg.generate import Generated

@@ -21,7 +21,7 @@ from vomap.sources.osg.generate import DEFAULT_MULTI_VO, generate_from
 from vomap.sources.osg.problems import SourceError
 from vomap.sources.osg.topology import open_source
 from vomap.sources.osg.verdict import Verdict, judge
-from vomap.sources.web import can_be_changed_on_the_way
+from vomap.web import can_be_changed_on_the_way
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

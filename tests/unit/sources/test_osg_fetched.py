@@ -10,10 +10,10 @@ from typing import Callable
 
 import pytest
 
-from unit.sources.web_server import WebServer, serving, without_variables
+from unit.web.server import WebServer, serving, without_variables
 from vomap.sources.osg.generate import Generated, generate
 from vomap.sources.osg.problems import SourceError
-from vomap.sources.web import Web
+from vomap.web import Web
 
 WriteTopology = Callable[..., Path]
 WriteEntry = Callable[..., str]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from vomap.sources.osg.files import Files
     from vomap.sources.osg.topology import Topology, VirtualOrganization
-    from vomap.sources.web import Web
+    from vomap.web import Web
 
 DEFAULT_MULTI_VO = "Fermilab"
 

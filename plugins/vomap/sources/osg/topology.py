@@ -14,7 +14,7 @@ from vomap.sources.osg.identities import read_account, read_issuer, read_subject
 from vomap.sources.osg.problems import Problem, SourceError, quoted
 from vomap.sources.osg.provenance import Provenance, find_provenance
 from vomap.sources.osg.tarball import read_tarball
-from vomap.sources.web import Web, is_url
+from vomap.web import Web, is_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

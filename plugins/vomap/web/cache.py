@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vomap import Error
 from vomap.built.files import read_trusted, replace_file
-from vomap.sources.download import FetchError, Validators
+from vomap.web.download import FetchError, Validators
 
 _OURS_ALONE = 0o700
 _ANOTHER = "name another folder with --cache"

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from unit.sources.web_server import AUTHORITY, WebServer, serving, without_variables
-from vomap.sources.download import Answer, FetchError, Limits, Validators, download
+from unit.web.server import AUTHORITY, WebServer, serving, without_variables
+from vomap.web.download import Answer, FetchError, Limits, Validators, download
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
 QUICK = Limits(connect=5, pause=0.3, whole=1, size=1000, redirects=3)

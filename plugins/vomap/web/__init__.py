@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vomap import Error
-from vomap.sources.cache import Cache
-from vomap.sources.download import Answer, FetchError, Limits, download, split_url
-from vomap.sources.hosting import file_behind
+from vomap.web.cache import Cache
+from vomap.web.download import Answer, FetchError, Limits, download, split_url
+from vomap.web.hosting import file_behind
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 

@@ -187,7 +187,7 @@ class _Exchange(threading.Thread):
         while chunk := response.raw.read(_CHUNK, decode_content=False):
             content += chunk
             if len(content) > self._limits.size:
-                raise FetchError(f"{url}: is larger than {self._limits.size} bytes, which no topology is")
+                raise FetchError(f"{url}: is larger than {self._limits.size} bytes: more than is taken")
             if time.monotonic() > self._deadline:
                 raise self._too_long()
         if length is not None and len(content) < length:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from unit.sources.web_server import WebServer, serving, without_variables
-from vomap.sources.download import FetchError
-from vomap.sources.hosting import file_behind
-from vomap.sources.web import UrlError, Web, can_be_changed_on_the_way, default_cache, is_url
+from unit.web.server import WebServer, serving, without_variables
+from vomap.web import UrlError, Web, can_be_changed_on_the_way, default_cache, is_url
+from vomap.web.download import FetchError
+from vomap.web.hosting import file_behind
 
 
 @pytest.fixture(autouse=True)
