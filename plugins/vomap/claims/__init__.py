@@ -51,6 +51,10 @@ class Claims:
         """The claims `exp`, `iat` and `nbf` in seconds since 1970; None for one that is there, but is no number."""
         return {name: _seconds(self._members[name]) for name in TIMES if name in self._members}
 
+    def shows(self, name: str) -> bool:
+        """Tell whether the claim is there at all, of whatever type."""
+        return name in self._members
+
     def text(self, name: str) -> str | None:
         """Return the claim if it is one string; a list says nothing where one string is meant."""
         return self.texts.get(name)

@@ -6,30 +6,51 @@ from vomap.claims import may_compute
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from vomap.claims import Claims
     from vomap.policy.model import Issuer, Site
 
-LIFETIME = "lifetime"
+TIME, LIFETIME = "time", "lifetime"
+# How far the clocks of an issuer and of a CE may be apart, in seconds.
+SKEW = 60
 
 
-def failure(site: Site, issuer: Issuer, claims: Claims, scopes: Sequence[str]) -> str | None:
+def failure(site: Site, issuer: Issuer, claims: Claims, scopes: Sequence[str], now: float) -> str | None:
     """Return the reason of the first check that the token fails, the most basic first, or None if it passes all."""
     if not claims.texts.get("sub"):
         return "subject: the token names nobody"
+    times = claims.times
+    reason = _outside_its_time(times, now)
+    if reason is not None:
+        return reason
     if issuer.audience is not None and issuer.audience.isdisjoint(claims.values("aud")):
         reason = _other_audience(issuer, claims)
         if reason is not None:
             return reason
     if not issuer.accept_without_compute and not may_compute(scopes):
         return "computing: no scope of the token lets it do anything with jobs"
-    return _lifetime(site, claims) or _version(claims)
+    return _lifetime(site, claims, times) or _version(claims)
 
 
 def unchecked(site: Site, claims: Claims) -> list[str]:
-    """Return the checks that the site asks for and this CE does not show enough to make."""
-    return [LIFETIME] if site.maximum_lifetime is not None and not _times_shown(claims) else []
+    """Return the checks that are due and that this CE does not show enough to make."""
+    found = [] if claims.shows("exp") else [TIME]
+    if site.maximum_lifetime is not None and not _shows_lifetime(claims):
+        found.append(LIFETIME)
+    return found
+
+
+def _outside_its_time(times: Mapping[str, float | None], now: float) -> str | None:
+    """Return what is wrong with `exp`, `iat` or `nbf` (RFC 7519 sections 4.1.4 to 4.1.6), the skew allowed for."""
+    for name, seconds in times.items():
+        if seconds is None:
+            return f"time: {name} is no number"
+        if name == "exp" and now >= seconds + SKEW:
+            return f"time: the token expired {now - seconds:.0f} s ago by this machine's clock"
+        if name != "exp" and now < seconds - SKEW:
+            return f"time: {name} is {seconds - now:.0f} s ahead of this machine's clock"
+    return None
 
 
 def _other_audience(issuer: Issuer, claims: Claims) -> str | None:
@@ -40,22 +61,19 @@ def _other_audience(issuer: Issuer, claims: Claims) -> str | None:
     return None if issuer.accept_without_audience else "audience: the token does not say for whom it is"
 
 
-def _lifetime(site: Site, claims: Claims) -> str | None:
-    if site.maximum_lifetime is None or not _times_shown(claims):
+def _lifetime(site: Site, claims: Claims, times: Mapping[str, float | None]) -> str | None:
+    if site.maximum_lifetime is None or not _shows_lifetime(claims):
         return None
-    times = claims.times
     expires, issued = times["exp"], times["iat"]
-    if expires is None or issued is None:
-        return "lifetime: exp or iat is no number"
+    assert expires is not None and issued is not None, "a time that is no number is refused before"  # noqa: PT018
     lifetime = expires - issued
     if lifetime > site.maximum_lifetime:
         return f"lifetime: the token lives for {lifetime:g} s, the site accepts {site.maximum_lifetime} s"
     return None
 
 
-def _times_shown(claims: Claims) -> bool:
-    times = claims.times
-    return "exp" in times and "iat" in times
+def _shows_lifetime(claims: Claims) -> bool:
+    return claims.shows("exp") and claims.shows("iat")
 
 
 def _version(claims: Claims) -> str | None:

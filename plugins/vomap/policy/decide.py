@@ -148,9 +148,8 @@ class _Deciding:
     def _failed_check(self) -> Decision | None:
         """Step 4."""
         issuer, site = self._declared(), self.policy.site
-        if site.maximum_lifetime is not None:
-            self.decision.unchecked = unchecked(site, self.claims)
-        reason = failure(site, issuer, self.claims, self.whole.scopes)
+        self.decision.unchecked = unchecked(site, self.claims)
+        reason = failure(site, issuer, self.claims, self.whole.scopes, self.now)
         if reason is not None:
             return self._settle(DENIED, reason)
         if self.trace is not None:

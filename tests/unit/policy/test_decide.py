@@ -72,8 +72,8 @@ def _decide(token: dict[str, Any], bans: str | None = None, policy: str = POLICY
         ({"iss": ONE, "aud": ""}, DENIED, "audience", "''"),
         ({"iss": ONE, "scope": "openid"}, DENIED, "computing", "jobs"),
         ({"iss": ONE, "exp": NOW + 3601}, DENIED, "lifetime", "3601 s"),
-        ({"iss": ONE, "exp": None}, DENIED, "lifetime", "no number"),
-        ({"iss": ONE, "iat": "x"}, DENIED, "lifetime", "no number"),
+        ({"iss": ONE, "exp": None}, DENIED, "time", "no number"),
+        ({"iss": ONE, "iat": "x"}, DENIED, "time", "no number"),
         ({"iss": ONE, "wlcg.ver": "2.0"}, DENIED, "version", "'2.0'"),
         ({"iss": ONE, "wlcg.ver": "1."}, DENIED, "version", "'1.'"),
         ({"iss": ONE, "wlcg.ver": "1"}, DENIED, "version", "'1'"),
@@ -157,14 +157,14 @@ def test_a_free_name_is_the_tokens_own_word() -> None:
     assert (decision.outcome, decision.reason) == (DECLINED, "rule: none matches")
 
 
-def test_a_lifetime_that_is_not_shown() -> None:
-    """ARC shows no times: the check is not made, and the decision says so."""
+def test_times_that_are_not_shown() -> None:
+    """ARC shows no times: their checks are not made, and the decision says so."""
     token = read_claims({"iss": ONE, "sub": "jo@x", "aud": "ANY", "scope": "compute.read"})
     trace: list[str] = []
     decision = decide(policy_of(POLICY), bans_of(), token, NOW, trace)
     assert decision.outcome == MAPPED
-    assert decision.unchecked == ["lifetime"]
-    assert "checks: passed, lifetime not shown" in trace
+    assert decision.unchecked == ["time", "lifetime"]
+    assert "checks: passed, time not shown, lifetime not shown" in trace
 
 
 def test_a_site_that_serves_everybody() -> None:
@@ -276,7 +276,7 @@ def test_what_a_decision_tells() -> None:
         "client": "z",
         "jti": "j",
         "audience": ["ANY", "b"],
-        "unchecked": ["lifetime"],
+        "unchecked": ["time", "lifetime"],
         "policy": "digest",
     }
 
