@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 SOURCES := setup.cfg pyproject.toml $(wildcard plugins/bin/*)
 
-.PHONY: demo test e2e bench lint generate manual docs rpm rpm-test clean
+.PHONY: demo test proof e2e bench lint generate manual docs rpm rpm-test clean
 
 demo: $(VENV)/product
 	PYTHONPATH=tests $(VENV)/bin/python demo/demo.py
@@ -12,6 +12,11 @@ demo: $(VENV)/product
 test: $(VENV)/tests
 	$(VENV)/bin/python -m pytest -q -n 2 --cov --cov-report=
 	$(VENV)/bin/python -m coverage report --fail-under=100 --include='*/vomap/claims/*,*/vomap/policy/*' --skip-covered
+
+# The long proofs, in full, with what they found printed; PROOF=reduced tries each less often, as CI does. As root.
+PROOF := full
+proof: $(VENV)/tests
+	VOMAP_PROOF=$(PROOF) $(VENV)/bin/python -m pytest -q -s tests/proof
 
 # Real HTCondor and real ARC, in chroots that this makes: as root, on Debian, with a network.
 e2e: $(VENV)/tests
