@@ -18,13 +18,14 @@ PROOF := full
 proof: $(VENV)/tests
 	VOMAP_PROOF=$(PROOF) $(VENV)/bin/python -m pytest -q -s tests/proof
 
-# Real HTCondor and real ARC, in chroots that this makes: as root, on Debian, with a network.
-e2e: $(VENV)/tests
+# Real HTCondor and real ARC, and vomap's packages, in chroots that this makes: as root, on Debian, with a network and
+# with all that `rpm` wants.
+e2e: $(VENV)/tests rpm
 	$(VENV)/bin/python -m pytest -q tests/e2e/test_htcondor.py tests/e2e/test_arc.py tests/e2e/test_both.py \
 	    tests/docs/test_tutorial_chroot.py
 
-# Everything that is said about speed, measured; BENCH=--ces adds real CEs (as root, on Debian). It wants GNU time.
-bench: $(VENV)/tests
+# Everything that is said about speed, measured; BENCH=--ces adds real CEs, as `e2e` has them. It wants GNU time.
+bench: $(VENV)/tests $(if $(findstring --ces,$(BENCH)),rpm)
 	PYTHONPATH=tests:bench $(VENV)/bin/python bench/run.py --output docs/performance.md $(BENCH)
 
 lint: $(VENV)/lint
@@ -46,13 +47,14 @@ docs: $(VENV)/docs
 	$(VENV)/bin/python -m tools.manual --lint
 	$(VENV)/bin/python -m sphinx -q -n -W --keep-going -d build/doctrees docs build/html
 
-# Packages for Enterprise Linux 9 and 10, into build/rpm: on Debian, with rpm, rpmlint and python3-packaging, and pyenv.
+# Packages for Enterprise Linux 9 and 10, into build/rpm, unless it has those of these very files: on Debian, with rpm,
+# rpmlint and python3-packaging, and pyenv.
 rpm:
 	packaging/rpm/build.sh
 
 # What becomes of them: installed, updated and removed, in empty folders and in chroots. As root.
 rpm-test: $(VENV)/tests rpm
-	VOMAP_RPMS=build/rpm $(VENV)/bin/python -m pytest -q tests/rpm
+	$(VENV)/bin/python -m pytest -q tests/rpm
 
 clean:
 	rm -rf $(VENV) build plugins/*.egg-info .coverage

@@ -67,7 +67,7 @@ class Arc:
 
 @contextmanager
 def running_arc(variants: Sequence[Variant], parts: Parts) -> Iterator[Arc]:
-    """Give a CE in a chroot, with this checkout's vomap and the policy of the end-to-end tests."""
+    """Give a CE in a chroot, with vomap's packages and the policy of the end-to-end tests."""
     ce = ArcCE(FOLDER / "bench-arc")
     tests = CHECKOUT / "tests" / "e2e"
     try:

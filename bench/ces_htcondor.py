@@ -15,7 +15,7 @@ from datetime import datetime, timezone
 from ces_variants import Parts, Variant, accounts_of, issuers_of, put_parts
 from processes import BenchError
 
-from e2e.chroot import CHECKOUT, FOLDER, Chroot, build_wheel
+from e2e.chroot import CHECKOUT, FOLDER, Chroot
 from e2e.htcondor_pool import MAP_FILE, MAPFILES, Log, Pool
 
 # What is needed to count, with the times in milliseconds; the tests' own level writes everything.
@@ -68,10 +68,10 @@ class HTCondor:
 
 @contextmanager
 def running_htcondor(variants: Sequence[Variant], parts: Parts) -> Iterator[HTCondor]:
-    """Give a pool in a chroot, with this checkout's vomap and the policy of the end-to-end tests."""
+    """Give a pool in a chroot, with vomap's packages and the policy of the end-to-end tests."""
     pool = Pool(Chroot(FOLDER / "bench-htcondor"))
     try:
-        pool.prepare(build_wheel(FOLDER / "bench-htcondor-wheel"), accounts_of(variants))
+        pool.prepare(accounts_of(variants))
         pool.write_policy(CHECKOUT / "tests" / "e2e" / "site")
         pool.trust(issuers_of(variants))
         put_parts(pool.chroot, parts)

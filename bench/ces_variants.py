@@ -11,18 +11,17 @@ from typing import Any
 
 from building import build_big
 from layouts import lay_out
-from policies import BIG_ISSUERS, ROOT, account_of, group_of, issuer_of, subject_of
+from policies import BIG_ISSUERS, account_of, group_of, issuer_of, subject_of
 from processes import BenchError
 from tables import Settings
 
 from e2e import arc_ce, htcondor_pool
-from e2e.chroot import VENV, Chroot
+from e2e.chroot import Chroot
 
 CLIENTS = 8
-CALLOUTS = (htcondor_pool.CALLOUT, arc_ce.CALLOUT)
-# Where things lie in a chroot: the static plugin, the packages' callouts, the big policy, one of the same issuers.
+# Where things lie in a chroot beside the packages: pip's vomap, the static plugin, the big policy, one of its issuers.
+VENV = "/opt/vomap"
 STATIC = "/usr/libexec/vomap-bench/plugin"
-PACKAGED = "/usr/libexec/vomap"
 BIG = "/var/lib/vomap-bench/big"
 BIG_ISSUERS_ALONE = "/var/lib/vomap-bench/issuers"
 
@@ -65,6 +64,7 @@ class Parts:
     """What was made on this machine, to be put into the chroots."""
 
     plugin: Path
+    wheel: Path
     big: Path
     issuers: Path
 
@@ -74,18 +74,18 @@ def make_variants(big: int) -> tuple[Variant, ...]:
 
     Where it can be, the account tells who has answered: a wiring that did not take effect is found out.
     """
-    htcondor, arc = CALLOUTS
+    htcondor, arc = f"{VENV}/bin/vomap-htcondor", f"{VENV}/bin/vomap-arc"
     policy = f"--policy {BIG}"
     return (
         Variant("the CE's own map line", _pilots("mapline")),
         Variant("a static C plugin", _pilots("static"), "STATIC", f"{STATIC} htcondor static", f"{STATIC} arc static"),
-        Variant("vomap, installed by pip", _pilots("cms001"), "VOMAP", htcondor, f"{arc} map"),
+        Variant("vomap, installed by pip", _pilots("cms001"), "PIP", htcondor, f"{arc} map"),
         Variant(
             "vomap, as packages install it",
             _pilots("cms001"),
-            "PACKAGED",
-            f"{PACKAGED}/{Path(htcondor).name}",
-            f"{PACKAGED}/{Path(arc).name} map",
+            "VOMAP",
+            htcondor_pool.CALLOUT,
+            f"{arc_ce.CALLOUT} map",
         ),
         Variant(
             f"vomap, installed by pip, {big:,} rules",
@@ -113,31 +113,30 @@ def make_parts(work: Path, settings: Settings) -> Parts:
     layouts = lay_out(work, settings)
     return Parts(
         plugin=_compiled(work / "plugin"),
+        wheel=layouts.wheel,
         big=build_big(work, layouts, settings.big).policy,
         issuers=build_big(work, layouts, BIG_ISSUERS).policy,
     )
 
 
 def put_parts(chroot: Chroot, parts: Parts) -> None:
-    """Put the parts into a chroot that has vomap's venv already, and lay vomap out there as packages do."""
+    """Put the parts into a chroot that has vomap's packages already."""
     chroot.write(STATIC, parts.plugin.read_bytes(), 0o755)
     for policy, inside in ((parts.big, BIG), (parts.issuers, BIG_ISSUERS_ALONE)):
         for suffix in ("", ".bans"):
             chroot.path(inside).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(f"{policy}{suffix}", chroot.path(f"{inside}{suffix}"))
-    _put_package(chroot)
+    _install_wheel(chroot, parts.wheel)
 
 
-def _put_package(chroot: Chroot) -> None:
-    """Copy the library to where callouts that start with `-IS` look for it, and the callouts to the packages' place."""
-    (library,) = chroot.path(VENV).glob("lib/python*/site-packages/vomap")
-    site_packages = chroot.path(f"/usr/lib/{library.parents[1].name}/site-packages")
-    shutil.rmtree(site_packages / "vomap", ignore_errors=True)
-    # With the times of the files, so that what pip has compiled still counts.
-    shutil.copytree(library, site_packages / "vomap")
-    for name in (Path(callout).name for callout in CALLOUTS):
-        _, _, script = (ROOT / "plugins" / "bin" / name).read_text("utf-8").partition("\n")
-        chroot.write(f"{PACKAGED}/{name}", f"#!/usr/bin/python3 -IS\n{script}", 0o755)
+def _install_wheel(chroot: Chroot, wheel: Path) -> None:
+    """Install the wheel alone into a new venv, on the chroot's own Python and its own libraries."""
+    shutil.rmtree(chroot.path(VENV), ignore_errors=True)
+    chroot.run(["python3", "-m", "venv", "--system-site-packages", VENV])
+    shutil.copy(wheel, chroot.path(VENV))
+    words = ["-m", "pip", "install", "-q", "--no-index", "--no-deps", "--no-cache-dir", f"{VENV}/{wheel.name}"]
+    # The packages' vomap, which the venv sees, too, stays where it is.
+    chroot.run([f"{VENV}/bin/python", *words, "--ignore-installed"])
 
 
 def _compiled(program: Path) -> Path:

@@ -4,7 +4,8 @@
 #
 #     build.sh [FOLDER [OPTION...]]      into FOLDER/el9 and FOLDER/el10; the default is build/rpm
 #
-# The options are rpmbuild's: `--without tests` leaves the unit tests out.
+# The options are rpmbuild's: `--without tests` leaves the unit tests out. A FOLDER that has the packages of these very
+# files, built with these options, is left as it is.
 #
 # The environments that it builds in are kept in VOMAP_RPM_VENVS, by default in FOLDER/venv.
 set -euo pipefail
@@ -38,7 +39,7 @@ source_archive() {
         (cd "$top" && xargs -0 sh -c 'for file; do [ ! -e "$file" ] || printf "%s\0" "$file"; done' _) |
         LC_ALL=C sort -zu |
         tar -C "$top" --create --null --files-from=- --transform="s,^,$name/," --owner=0 --group=0 --numeric-owner \
-            --mode=u=rwX,go=rX --mtime="@$(git -C "$top" log -1 --format=%ct)" | gzip -n >"$1/$name.tar.gz"
+            --mode=u=rwX,go=rX --mtime="@$(git -C "$top" log -1 --format=%ct)" | gzip -n >"$archive"
 }
 
 environment() {
@@ -70,8 +71,7 @@ build() {
     python=$(interpreter "$2")
     printf '== Enterprise Linux %s, Python %s\n' "$release" "$2"
     mkdir -p "$folder/SOURCES"
-    source_archive "$folder/SOURCES"
-    cp "$top/mapfiles/osg.yaml" "$top/LICENSE" "$folder/SOURCES"
+    cp "$archive" "$top/mapfiles/osg.yaml" "$top/LICENSE" "$folder/SOURCES"
     environment "$venvs/el$release" "$python" "$top/tests/constraints-el$release.txt" "$3"
     local spec source
     for spec in "$here"/*.spec; do
@@ -98,6 +98,14 @@ require rpmlint rpmlint
 version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$top/plugins/vomap/__init__.py")
 grep -qx "Version: *$version" "$here/vomap.spec" || { echo "vomap.spec is not of version $version" >&2; exit 1; }
 
-build 9 3.9 6.2.2
-build 10 3.12 7.4.3
+archive=$work/vomap-$version.tar.gz
+source_archive
+# This program, the specs and the versions of the libraries are among the sources.
+wanted="$(sha256sum <"$archive") ${options[*]}"
+if [ "$(cat "$output/built-from" 2>/dev/null)" != "$wanted" ]; then
+    rm -f "$output/built-from"
+    build 9 3.9 6.2.2
+    build 10 3.12 7.4.3
+    echo "$wanted" >"$output/built-from"
+fi
 ls "$output"/el*/*.rpm

@@ -14,24 +14,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from e2e.chroot import VENV, Chroot, ChrootError, build_wheel
+from e2e import packaged
+from e2e.chroot import Chroot, ChrootError
+from e2e.packaged import VOMAP
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 HERE = Path(__file__).resolve().parent
-PACKAGES = ("nordugrid-arc-arex", "nordugrid-arc-plugins-needed", "passwd")
+PACKAGES = ("nordugrid-arc-arex", "nordugrid-arc-plugins-needed")
 USER = "vomap"
-CALLOUT = f"{VENV}/bin/vomap-arc"
+CALLOUT = f"{packaged.CALLOUTS}/vomap-arc"
 POLICY, BANS = "/var/lib/vomap/policy", "/var/lib/vomap/bans"
+FRAGMENTS = "/etc/arc.conf.d"
+FRAGMENT = f"{FRAGMENTS}/50-vomap.conf"
 QUEUES = ("fork", "cms", "nova")
 
 _HOST = "ce.example"
 _STATE, _INSIDE = "/root/e2e", "/root/e2e/arc_inside.py"
 _CONTROL, _SESSIONS = "/var/spool/arc/jobstatus", "/var/spool/arc/sessiondir"
 _LOG, _JOB_LOG = "/var/log/arc/ws-interface.log", "/var/log/arc/arex-jobs.log"
-_FRAGMENTS = "/etc/arc.conf.d"
 _JOB = '&(executable="/usr/bin/id")(arguments="-un")(stdout="who")(outputfiles=("who" ""))(queue="{queue}")'
 # ARC closes all possible descriptors, one by one, before it starts a plugin.
 _DESCRIPTORS = 4096
@@ -40,7 +43,7 @@ _PATIENCE = 180.0
 # The callout, and before it somebody who writes down as whom it opens the policy: users, groups, supplementary groups.
 WATCHED, SEEN = "/usr/local/sbin/watched-vomap-arc", "/var/log/watched"
 _WATCHED = f"""\
-#!{VENV}/bin/python3
+#!/usr/bin/python3 -IS
 import os, runpy, sys
 seen = os.open({SEEN!r}, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 def watch(event, arguments):
@@ -78,7 +81,7 @@ _KEYS = f"""
 umask 077
 mkdir -p {_STATE} {_CONTROL} /etc/grid-security/certificates
 cd {_STATE}
-rm -f /etc/grid-security/certificates/* {_FRAGMENTS}/*
+rm -f /etc/grid-security/certificates/* {FRAGMENTS}/*
 new="-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30"
 by="-CA ca.pem -CAkey ca.key -addext basicConstraints=critical,CA:FALSE"
 openssl req -x509 $new -keyout ca.key -out ca.pem -subj '/DC=example/CN=Test CA' -addext keyUsage=critical,keyCertSign
@@ -133,20 +136,17 @@ class ArcCE:
 
     def __init__(self, folder: Path) -> None:
         self.chroot = Chroot(folder)
-        self._wheels = folder.parent / "wheel"
         self._wiring: dict[str, str] = {}
         self._issuers: subprocess.Popen[bytes] | None = None
 
     def open(self, issuers: Sequence[str], accounts: Sequence[str]) -> None:
-        """Make the chroot with this checkout's vomap, accounts, keys and issuers; nothing is left of a run before."""
+        """Make the chroot with vomap's packages, accounts, keys and issuers; nothing is left of a run before."""
         self.chroot.build(PACKAGES)
-        self.chroot.install_wheel(build_wheel(self._wheels))
+        self.install_vomap()
         hosts = sorted({_HOST, *(urlsplit(issuer).hostname or "" for issuer in issuers)})
         self.chroot.write("/etc/hosts", "".join(f"127.0.0.1 {name}\n" for name in ("localhost", *hosts)))
         self.chroot.mount()
-        self.chroot.run(
-            ["sh", "-c", f"rm -rf /var/spool/arc/* /var/log/arc/* /run/arched* {SEEN} /etc/vomap /var/lib/vomap"]
-        )
+        self.chroot.run(["sh", "-c", f"rm -rf /var/spool/arc/* /var/log/arc/* /run/arched* {SEEN}"])
         self.chroot.run(["sh", "-ec", _KEYS])
         self.add_accounts(accounts)
         self.chroot.write(WATCHED, _WATCHED, 0o755)
@@ -161,14 +161,17 @@ class ArcCE:
             self._issuers.wait()
 
     def add_accounts(self, accounts: Sequence[str]) -> None:
-        """Add the callout's own user, and accounts for jobs, first.last among them."""
-        there = self._accounts().keys()
-        if USER not in there:
-            self.chroot.run(["useradd", "--system", "--shell", "/usr/sbin/nologin", USER])
-        for account in sorted({*accounts} - there):
+        """Add accounts for jobs, first.last among them."""
+        for account in sorted({*accounts} - self._accounts().keys()):
             self.chroot.run(["useradd", "--create-home", "--badname", account])
 
     # ---- vomap
+
+    def install_vomap(self) -> None:
+        """Install vomap's packages into a CE that is not wired to them."""
+        self.chroot.path(FRAGMENT).unlink(missing_ok=True)
+        self._wiring = {}
+        packaged.install(self.chroot, "vomap-arc")
 
     def install_policy(self, site: Path, shipped: Sequence[str]) -> None:
         """Put a site's policy and bans where they belong, link mapfiles that ship beside them, and build."""
@@ -176,17 +179,16 @@ class ArcCE:
         self.chroot.write("/etc/vomap/bans.d/bans.yaml", (site / "bans.yaml").read_bytes())
         for name in shipped:
             link = self.chroot.path(f"/etc/vomap/mapfiles.d/50-{name}.yaml")
-            link.symlink_to(f"{VENV}/share/vomap/mapfiles/{name}.yaml")
-        self.chroot.path("/var/lib/vomap").mkdir()
+            link.symlink_to(f"{packaged.MAPFILES}/{name}.yaml")
         self.build_policy()
 
     def build_policy(self) -> None:
         """Build the policy and the bans in place."""
-        self.chroot.run([f"{VENV}/bin/vomap", "build"])
+        self.chroot.run([VOMAP, "build"])
 
     def rendered(self, *options: str, callout: str = CALLOUT) -> str:
         """Return the fragment of arc.conf that vomap writes."""
-        words = [f"{VENV}/bin/vomap", "render", "arc", "--callout", callout, "--json", *options]
+        words = [VOMAP, "render", "arc", "--callout", callout, "--json", *options]
         (text,) = json.loads(self.chroot.run(words).stdout).values()
         return str(text)
 
@@ -197,8 +199,8 @@ class ArcCE:
         blocks = "".join(f"\n[queue:{queue}]\n{(queues or {}).get(queue, '')}\n" for queue in QUEUES)
         files = {
             "/etc/arc.conf": _CONF + blocks,
-            f"{_FRAGMENTS}/50-vomap.conf": fragment,
-            f"{_FRAGMENTS}/60-site.conf": more,
+            FRAGMENT: fragment,
+            f"{FRAGMENTS}/60-site.conf": more,
         }
         if files != self._wiring:
             self._stop("arched-arex-ws")

@@ -12,8 +12,6 @@ import shlex
 import shutil
 import socket
 import subprocess
-import sys
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,12 +22,12 @@ if TYPE_CHECKING:
 CHECKOUT = Path(__file__).resolve().parents[2]
 FOLDER = Path(os.environ.get("VOMAP_E2E") or CHECKOUT / "build" / "e2e")
 SUITE = "trixie"
-# What vomap needs from Debian, and what any CE's chroot needs: a certificate maker, a way to raise the loopback.
+# What vomap's packages need from Debian, and what any CE's chroot needs: a certificate maker, a way to raise the
+# loopback. Beside the packages, pip's way to install vomap is measured in a venv.
 PACKAGES = (
-    *("python3", "python3-venv", "python3-yaml", "python3-jsonschema", "python3-jwt", "python3-requests"),
-    *("python3-cryptography", "ca-certificates", "openssl", "iproute2"),
+    *("python3", "python3-yaml", "python3-jsonschema", "python3-jwt", "python3-requests", "python3-cryptography"),
+    *("passwd", "systemd-standalone-sysusers", "ca-certificates", "openssl", "iproute2", "python3-venv"),
 )
-VENV = "/opt/vomap"
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin", "HOME": "/root", "LC_ALL": "C.UTF-8"}
 # The first process of a mounted chroot: it says what number the machine knows it by, reaps orphans, and waits.
 _HOLDER = """read number rest < /proc/self/stat
@@ -94,14 +92,6 @@ class Chroot:
         words = ["apt-get", "-q", "-y", "--no-install-recommends", "install", *PACKAGES, *packages]
         for command in (["apt-get", "-q", "update"], words, ["apt-get", "clean"]):
             self.run(command, env=quiet, seconds=1800)
-
-    def install_wheel(self, wheel: Path) -> None:
-        """Install this wheel alone into a new venv at /opt/vomap, on the chroot's own Python and its own libraries."""
-        shutil.rmtree(self.path(VENV), ignore_errors=True)
-        shutil.copy(wheel, self.path("/tmp"))
-        self.run(["python3", "-m", "venv", "--system-site-packages", VENV])
-        words = ["-m", "pip", "install", "-q", "--no-index", "--no-deps", "--no-cache-dir", f"/tmp/{wheel.name}"]
-        self.run([f"{VENV}/bin/python", *words])
 
     def mount(self) -> None:
         """Give the chroot /proc, /dev, processes and a loopback of its own, until `umount`."""
@@ -177,19 +167,6 @@ def require_debian_root() -> None:
     if not shutil.which("debootstrap"):
         _checked(["apt-get", "-q", "update"])
         _checked(["apt-get", "-q", "-y", "--no-install-recommends", "install", "debootstrap", "debian-archive-keyring"])
-
-
-def build_wheel(folder: Path) -> Path:
-    """Build the wheel of this checkout from a copy of its files, so that nothing left by another build gets into it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as temporary:
-        source, wheels = Path(temporary, "source"), Path(temporary, "wheels")
-        nothing = shutil.ignore_patterns(".*", "build", "dist", "tests", "*.egg-info", "__pycache__")
-        shutil.copytree(CHECKOUT, source, ignore=nothing, symlinks=True)
-        words = ["-m", "pip", "wheel", "-q", "--disable-pip-version-check", "--no-deps"]
-        _checked([sys.executable, *words, "--wheel-dir", wheels, source])
-        (wheel,) = wheels.iterdir()
-        return Path(shutil.copy(wheel, folder))
 
 
 def _make_base(folder: Path) -> None:

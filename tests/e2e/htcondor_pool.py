@@ -17,20 +17,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from e2e.chroot import VENV, Chroot
+from e2e import packaged
+from e2e.packaged import VOMAP
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterable, Mapping
 
+    from e2e.chroot import Chroot
+
 HERE = Path(__file__).resolve().parent
 PACKAGES = ("condor",)
 CE_HOST = "ce01.example.org"
-CALLOUT = f"{VENV}/bin/vomap-htcondor"
-VOMAP = f"{VENV}/bin/vomap"
-SHIPPED = f"{VENV}/share/vomap"
+CALLOUT = f"{packaged.CALLOUTS}/vomap-htcondor"
 SETTINGS, MAPFILES = "/etc/condor-ce/config.d", "/etc/condor-ce/mapfiles.d"
-MAP_FILE, DEFAULTS_FILE = "05-vomap.conf", "50-vomap.conf"
+MAP_FILE = "05-vomap.conf"
 LOGS = "/var/log/condor-ce"
 CLIENT = "client"  # who runs the clients: nobody whom FS could map to a grid account
 _KEYS = "/root/issuer.key"
@@ -78,20 +79,22 @@ class Pool:
     def __init__(self, chroot: Chroot) -> None:
         self.chroot = chroot
 
-    def prepare(self, wheel: Path, accounts: Iterable[str]) -> None:
-        """Put HTCondor-CE's settings, the wheel, the accounts, a host certificate and the issuers' key in place."""
+    def prepare(self, accounts: Iterable[str]) -> None:
+        """Put HTCondor-CE's settings, vomap's packages, accounts, a host certificate and the issuers' key in place."""
         self.chroot.build(PACKAGES)
-        self.chroot.install_wheel(wheel)
         # A name that nobody can look up costs each daemon a minute.
         self.chroot.write("/etc/hosts", f"127.0.0.1 {CE_HOST} localhost {socket.gethostname()}\n")
-        for folder in ("/etc/condor-ce", "/usr/share/condor-ce", "/etc/vomap", "/var/lib/vomap"):
-            shutil.rmtree(self.chroot.path(folder), ignore_errors=True)
-        shutil.copytree(HERE / "htcondor-ce", self.chroot.root, dirs_exist_ok=True)
-        for folder in (MAPFILES, "/etc/vomap/mapfiles.d", "/etc/vomap/bans.d", "/var/lib/vomap"):
-            self.chroot.path(folder).mkdir(parents=True, exist_ok=True)
+        self.install_vomap()
         self.add_accounts({*accounts, CLIENT})
         self.chroot.path("/etc/grid-security").mkdir(exist_ok=True)
         self.chroot.run(["sh", "-ec", _MAKE_KEYS])
+
+    def install_vomap(self) -> None:
+        """Put HTCondor-CE's settings in place as if it had just been installed, and install vomap's packages."""
+        for folder in ("/etc/condor-ce", "/usr/share/condor-ce"):
+            shutil.rmtree(self.chroot.path(folder), ignore_errors=True)
+        shutil.copytree(HERE / "htcondor-ce", self.chroot.root, dirs_exist_ok=True)
+        packaged.install(self.chroot, "vomap-htcondor-ce")
 
     def add_accounts(self, names: Iterable[str]) -> None:
         """Make those local accounts that are not there."""
@@ -100,21 +103,20 @@ class Pool:
             self.chroot.run(["useradd", "--badname", "--create-home", name])
 
     def write_policy(self, site: Path) -> None:
-        """Put the site's mapfile and bans in place, link the mapfile of OSG that came with the wheel, and build."""
+        """Put the site's mapfile and bans in place, link the mapfile of OSG that came with its package, and build."""
         shutil.copy(site / "10-site.yaml", self.chroot.path("/etc/vomap/mapfiles.d"))
         shutil.copy(site / "bans.yaml", self.chroot.path("/etc/vomap/bans.d"))
         link = self.chroot.path("/etc/vomap/mapfiles.d/50-osg.yaml")
         link.unlink(missing_ok=True)
-        link.symlink_to(f"{SHIPPED}/mapfiles/osg.yaml")
+        link.symlink_to(f"{packaged.MAPFILES}/osg.yaml")
         self.chroot.run([VOMAP, "build"])
 
     def wire(self, *more: str, settings: str = "") -> None:
-        """Wire the CE as `vomap render htcondor` says, with the settings that ship, and with others after them."""
-        words = [VOMAP, "render", "htcondor", "--callout", CALLOUT, "--json", *more]
+        """Wire the CE as `vomap render htcondor` says beside the package's settings, and with others after them."""
+        words = [VOMAP, "render", "htcondor", "--json", *more]
         for name, text in json.loads(self.chroot.run(words).stdout).items():
             folder = MAPFILES if name == MAP_FILE else SETTINGS
             self.chroot.write(f"{folder}/{name}", text)
-        shutil.copy(self.chroot.path(f"{SHIPPED}/packaging/htcondor/{DEFAULTS_FILE}"), self.chroot.path(SETTINGS))
         self.chroot.write(f"{SETTINGS}/95-test.conf", settings)
 
     def start(self) -> None:

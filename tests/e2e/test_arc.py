@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from e2e.arc_ce import BANS, POLICY, QUEUES, SEEN, USER, WATCHED, Answer, ArcCE, Client
-from e2e.chroot import FOLDER, VENV
+from e2e import packaged
+from e2e.arc_ce import BANS, CALLOUT, FRAGMENT, FRAGMENTS, POLICY, QUEUES, SEEN, USER, WATCHED, Answer, ArcCE, Client
+from e2e.chroot import FOLDER
+from e2e.packaged import VOMAP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +88,7 @@ def _meet(ce: ArcCE, client: Client) -> Met:
 
 @pytest.fixture(scope="module")
 def ce() -> Iterator[ArcCE]:
-    """An ARC CE with this checkout's vomap, the site's policy, and accounts for all who are mapped."""
+    """An ARC CE with vomap's packages, the site's policy, and accounts for all who are mapped."""
     arc = ArcCE(FOLDER / "arc")
     issuers = [str(person.client.token["iss"]) for person in PEOPLE.values() if person.client.token]
     try:
@@ -111,6 +113,16 @@ def met(ce: ArcCE) -> dict[str, Met]:
     found = {name: _meet(ce, person.client) for name, person in PEOPLE.items()}
     RESULTS.write_text(json.dumps({name: one.became for name, one in found.items()}, indent=1))
     return found
+
+
+def test_the_callout_is_the_packages_own(wired: ArcCE) -> None:
+    """ARC starts the very file that the package installed; it, and every other of the packages', is untouched."""
+    wiring = wired.chroot.path(FRAGMENT).read_text("utf-8")
+    assert re.findall(r"^map_with_plugin = \S+ \d+ (\S+)", wiring, re.MULTILINE) == [CALLOUT]
+    assert packaged.package_of(wired.chroot, CALLOUT) == "vomap"
+    assert packaged.package_of(wired.chroot, FRAGMENTS) == "vomap-arc"
+    assert wired.chroot.path(CALLOUT).read_text("utf-8").startswith("#!/usr/bin/python3 -IS\n")
+    packaged.verify(wired.chroot)
 
 
 @pytest.mark.parametrize("name", PEOPLE)
@@ -256,31 +268,30 @@ def test_two_hundred_authentications_at_once(wired: ArcCE) -> None:
 
 
 def test_init_and_status_from_nothing(ce: ArcCE) -> None:
-    """`vomap init` wires a CE that knows nothing of vomap, `vomap status` calls it green, and it maps."""
-    fragment = ce.chroot.path("/etc/arc.conf.d/50-vomap.conf")
-    callouts = ["--callouts", f"{VENV}/bin"]
-    init = [f"{VENV}/bin/vomap", "init", *callouts, "--audience", "ANY", "--serve", "LIGO", "--mapfile", "osg", "--yes"]
-    forget = ["rm", "-rf", "/etc/vomap", "/var/lib/vomap", "/etc/arc.conf.d/50-vomap.conf"]
+    """`vomap init` wires a CE that has nothing but the packages, `vomap status` calls it green, and it maps."""
+    fragment = ce.chroot.path(FRAGMENT)
+    init = [VOMAP, "init", "--audience", "ANY", "--serve", "LIGO", "--mapfile", "osg", "--yes"]
     try:
-        ce.chroot.run(forget)
+        ce.install_vomap()
         ce.chroot.run(init)
+        packaged.verify(ce.chroot)
         written = fragment.stat().st_mtime_ns
         ce.chroot.run(init)
         assert fragment.stat().st_mtime_ns == written
         # Red would be exit 1. An account of a VO that has never been here may be missing.
-        missing = {line["what"]: line["told"] for line in _status(ce, callouts) if line["colour"] != "green"}
+        missing = {line["what"]: line["told"] for line in _status(ce) if line["colour"] != "green"}
         assert missing.keys() <= {"accounts"}
         ce.add_accounts(re.findall(r"[\w.-]+", missing.get("accounts", "").partition(" (")[0].partition(":")[2]))
-        assert {line["colour"] for line in _status(ce, callouts)} == {"green"}
+        assert {line["colour"] for line in _status(ce)} == {"green"}
         ce.wire(fragment.read_text("utf-8"))
         assert _meet(ce, PEOPLE["IGWN pilot, a SciToken"].client).became == "ligo"
         assert _meet(ce, CMS).became == "declined"
     finally:
-        ce.chroot.run(forget)
+        ce.install_vomap()
         ce.install_policy(HERE / "site", ["osg"])
 
 
-def _status(ce: ArcCE, words: list[str]) -> list[dict[str, str]]:
+def _status(ce: ArcCE) -> list[dict[str, str]]:
     """Return the lines of `vomap status`; raises ChrootError if one is red."""
-    lines: list[dict[str, str]] = json.loads(ce.chroot.run([f"{VENV}/bin/vomap", "status", "--json", *words]).stdout)
+    lines: list[dict[str, str]] = json.loads(ce.chroot.run([VOMAP, "status", "--json"]).stdout)
     return lines

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from e2e.chroot import FOLDER, Chroot, build_wheel, require_debian_root
-from e2e.htcondor_pool import CE_HOST, MAPFILES, SETTINGS, VOMAP, Pool
+from e2e import packaged
+from e2e.chroot import FOLDER, Chroot, require_debian_root
+from e2e.htcondor_pool import CALLOUT, CE_HOST, MAPFILES, SETTINGS, Pool
+from e2e.packaged import VOMAP
 from e2e.silent_nscd import SOCKET
 
 if TYPE_CHECKING:
@@ -79,11 +81,11 @@ UNKNOWN = [PEOPLE["unknown issuer"], PEOPLE["an issuer that begins like EGI's"]]
 
 @pytest.fixture(scope="module")
 def prepared() -> Iterator[Pool]:
-    """A pool that is not started, with this checkout's vomap, the site's policy, and the accounts that it maps to."""
+    """A pool that is not started, with vomap's packages, the site's policy, and the accounts that it maps to."""
     require_debian_root()
     pool = Pool(Chroot(FOLDER / "htcondor"))
     try:
-        pool.prepare(build_wheel(FOLDER / "htcondor-wheel"), {SECOND, *(person.expected for person in WRITERS)})
+        pool.prepare({SECOND, *(person.expected for person in WRITERS)})
         pool.write_policy(HERE / "site")
         pool.wire()
         pool.trust(ISSUERS)
@@ -138,6 +140,18 @@ def test_enough_come() -> None:
     """The table shows at least 25 tokens, and every outcome."""
     assert len(PEOPLE) >= 25
     assert {"declined", "denied", "not asked", "cms001"} <= {person.expected for person in PEOPLE.values()}
+
+
+def test_the_callout_is_the_packages_own(running: Pool) -> None:
+    """HTCondor starts the very file that the package installed; it, and every other of the packages', is untouched."""
+    told = running.as_root("condor_config_val", "-verbose", "SEC_SCITOKENS_PLUGIN_VOMAP_COMMAND").stdout
+    settings = f"{SETTINGS}/50-vomap.conf"
+    assert told.splitlines()[0].endswith(f" = {CALLOUT}")
+    assert f"# at: {settings}, line" in told
+    assert packaged.package_of(running.chroot, settings) == "vomap-htcondor-ce"
+    assert packaged.package_of(running.chroot, CALLOUT) == "vomap"
+    assert running.chroot.path(CALLOUT).read_text("utf-8").startswith("#!/usr/bin/python3 -IS\n")
+    packaged.verify(running.chroot)
 
 
 @pytest.mark.parametrize("name", PEOPLE)
@@ -310,26 +324,22 @@ def test_a_second_plugin_that_hangs_is_bounded(running: Pool) -> None:
 
 
 def test_init_and_status_from_nothing(running: Pool) -> None:
-    """`vomap init` wires a CE that knows nothing of vomap, `vomap status` calls it green, and it maps."""
+    """`vomap init` wires a CE that has nothing but the packages, `vomap status` calls it green, and it maps."""
     chroot = running.chroot
-    callouts = ["--callouts", str(Path(VOMAP).parent)]
-    init = [VOMAP, "init", *callouts, "--audience", "ANY", "--serve", "LIGO", "--mapfile", "osg", "--yes"]
-    ours = ("05-vomap.conf", "50-vomap.conf", "55-vomap-policy.conf", "95-test.conf")
+    init = [VOMAP, "init", "--audience", "ANY", "--serve", "LIGO", "--mapfile", "osg", "--yes"]
     try:
         running.stop()
-        for name in ours:
-            for folder in (MAPFILES, SETTINGS):
-                chroot.path(f"{folder}/{name}").unlink(missing_ok=True)
-        chroot.run(["rm", "-rf", "/etc/vomap", "/var/lib/vomap"])
+        running.install_vomap()
         chroot.run(init)
+        packaged.verify(chroot)
         before = _files(chroot)
         again = chroot.run(init)
         assert _files(chroot) == before, again.stdout
         # Red would be exit 1. Of the accounts that osg.yaml names, those are missing whose VOs have never been here.
-        missing = {line["what"]: line["told"] for line in _status(chroot, callouts) if line["colour"] != "green"}
+        missing = {line["what"]: line["told"] for line in _status(chroot) if line["colour"] != "green"}
         assert missing.keys() <= {"accounts"}
         running.add_accounts(re.findall(r"[\w.-]+", missing.get("accounts", "").partition(" (")[0].partition(":")[2]))
-        assert {line["colour"] for line in _status(chroot, callouts)} == {"green"}
+        assert {line["colour"] for line in _status(chroot)} == {"green"}
         running.start()
         ligo = PEOPLE["IGWN pilot, a SciToken"]
         assert _came_to(running, ligo) == ("ligo", "ligo@users.htcondor.org")
@@ -337,13 +347,7 @@ def test_init_and_status_from_nothing(running: Pool) -> None:
         assert running.ping(CMS.token(running), "READ") == ""
     finally:
         running.stop()
-        chroot.run(
-            [
-                "sh",
-                "-c",
-                "rm -rf /etc/vomap /var/lib/vomap; mkdir -p /etc/vomap/mapfiles.d /etc/vomap/bans.d /var/lib/vomap",
-            ]
-        )
+        running.install_vomap()
         running.write_policy(HERE / "site")
         running.wire()
         running.start()
@@ -356,9 +360,9 @@ def _came_to(pool: Pool, person: Person) -> tuple[str, str]:
     return pool.log(mark).became, writes_as
 
 
-def _status(chroot: Chroot, words: list[str]) -> list[dict[str, str]]:
+def _status(chroot: Chroot) -> list[dict[str, str]]:
     """Return the lines of `vomap status`; raises ChrootError if one is red."""
-    lines: list[dict[str, str]] = json.loads(chroot.run([VOMAP, "status", "--json", *words]).stdout)
+    lines: list[dict[str, str]] = json.loads(chroot.run([VOMAP, "status", "--json"]).stdout)
     return lines
 
 

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
-from pathlib import Path
 
 import pytest
 
-from rpm.packages import CHECKOUT, Packages, build, copy_checkout, make_newer
+from rpm.packages import Packages, build, built, copy_checkout, make_newer
 
 
 @pytest.fixture(scope="session")
-def packages(tmp_path_factory: pytest.TempPathFactory) -> Packages:
-    """The packages of this checkout: those in VOMAP_RPMS, which `make rpm` has just built, or new ones."""
+def packages() -> Packages:
+    """The packages of this checkout."""
     assert os.geteuid() == 0, "files get their owners only from root: run these tests as root"
     missing = [tool for tool in ("rpm", "rpmbuild", "rpmlint") if not shutil.which(tool)]
     assert not missing, f"apt-get install rpm rpmlint python3-packaging: {missing} are missing"
-    if built := os.environ.get("VOMAP_RPMS"):
-        return Packages(Path(built).resolve(), _venvs())
-    return build(CHECKOUT, tmp_path_factory.mktemp("packages"), _venvs())
+    return built()
 
 
 @pytest.fixture(scope="session")
@@ -28,9 +25,4 @@ def newer(tmp_path_factory: pytest.TempPathFactory) -> Packages:
     checkout = tmp_path_factory.mktemp("newer")
     copy_checkout(checkout)
     make_newer(checkout)
-    return build(checkout, tmp_path_factory.mktemp("newer-packages"), _venvs(), "--without", "tests")
-
-
-def _venvs() -> Path:
-    """Return where the environments of the builds are kept from one run to the next."""
-    return Path(os.environ.get("VOMAP_RPM_VENVS") or CHECKOUT / "build" / "rpm" / "venv")
+    return build(checkout, tmp_path_factory.mktemp("newer-packages"), "--without", "tests")

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ NAMES = ("vomap", "vomap-arc", "vomap-htcondor-ce", "vomap-osg-mapfile")
 DEFAULTS = "/etc/condor-ce/config.d/50-vomap.conf"
 # A version and a date that come after any of the checkout's.
 NEWER_VERSION, NEWER_DATE = "99.0.0", "2099-12-31"
+# The environments of the builds are kept from one run to the next.
+VENVS = Path(os.environ.get("VOMAP_RPM_VENVS") or CHECKOUT / "build" / "rpm" / "venv")
 _DATABASE = "/var/lib/rpm"
 
 
@@ -56,17 +59,23 @@ class Packages:
         return self.venvs / f"el{release}" / "lib" / f"python{PYTHONS[release]}" / "site-packages"
 
 
-def build(checkout: Path, folder: Path, venvs: Path, *options: str) -> Packages:
-    """Build the packages of a checkout; the options are rpmbuild's."""
+@cache
+def built() -> Packages:
+    """Return the packages of this checkout, which `make rpm` has just built; else they are built, once."""
+    return build(CHECKOUT, CHECKOUT / "build" / "rpm")
+
+
+def build(checkout: Path, folder: Path, *options: str) -> Packages:
+    """Build the packages of a checkout by the command that users have; the options are rpmbuild's."""
     done = subprocess.run(
         [checkout / BUILD, folder, *options],
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "VOMAP_RPM_VENVS": str(venvs)},
+        env={**os.environ, "VOMAP_RPM_VENVS": str(VENVS)},
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    return Packages(folder, venvs)
+    return Packages(folder, VENVS)
 
 
 def copy_checkout(folder: Path) -> None:

@@ -1,0 +1,83 @@
+"""vomap in a chroot as its packages for Enterprise Linux 10 bring it: their files in their places, put there by rpm.
+
+The rest of the chroot is Debian's. rpm is this machine's, and so are none of the files.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+from rpm.packages import PYTHONS, built, said_by
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from e2e.chroot import Chroot
+
+CALLOUTS = "/usr/libexec/vomap"
+VOMAP = "/usr/bin/vomap"
+MAPFILES = "/usr/share/vomap/mapfiles"
+
+# Its Python is the nearest to that of the chroots.
+_RELEASE = "10"
+_LIBRARY = f"/usr/lib/python{PYTHONS[_RELEASE]}/site-packages"
+# What a site writes and what is built from it belong to no package.
+_SITE = ("/etc/vomap", "/var/lib/vomap")
+# Debian's rpm asks for the first; nothing that the packages require is a package of rpm's here.
+_DEBIAN = ("--force-debian", "--nodeps")
+
+
+def install(chroot: Chroot, ce_package: str) -> None:
+    """Install vomap, the mapfile of the OSG and the package of a CE; of vomap, nothing else is there afterwards.
+
+    The packages' own scriptlets make the users and groups. What the packages require is Debian's, and there already.
+    """
+    _remove(chroot)
+    _lead_python_to_the_library(chroot)
+    _rpm(chroot, "-i", *_DEBIAN, *built().files(_RELEASE, ("vomap", "vomap-osg-mapfile", ce_package)))
+    # The packages have it compiled, for the Python of their own system.
+    chroot.run(["python3", "-m", "compileall", "-q", _LIBRARY])
+
+
+def package_of(chroot: Chroot, file: str) -> str:
+    """Return the name of the package that a file of the chroot belongs to."""
+    return _rpm(chroot, "-qf", "--qf", "%{NAME}", file)
+
+
+def verify(chroot: Chroot) -> None:
+    """Fail unless each file has the content, the mode and the owner that its package has for it."""
+    _rpm(chroot, "-Va", "--nodeps", "--nomtime")
+
+
+def _remove(chroot: Chroot) -> None:
+    """Take away what an earlier run has left: packages, what Debian's Python has compiled, what a site wrote."""
+    _rpm(chroot, "--initdb")
+    names = _rpm(chroot, "-qa", "--qf", "%{NAME}\n").split()
+    if names:
+        _rpm(chroot, "-e", *_DEBIAN, "--noscripts", *names)
+    for folder in (_LIBRARY, *_SITE):
+        shutil.rmtree(chroot.path(folder), ignore_errors=True)
+
+
+def _lead_python_to_the_library(chroot: Chroot) -> None:
+    """Make Debian's Python find the library of the packages; on their own system it does so by itself.
+
+    Debian's Python is of another version, and has no folder `site-packages`. The callouts look for
+    {prefix}/lib/pythonX.Y/site-packages: a link makes that the packages' folder. The command asks `site`, which on
+    Debian knows folders named `dist-packages` only: a .pth file in one of them names the folder.
+    """
+    python = os.readlink(chroot.path("/usr/bin/python3"))
+    link = chroot.path(f"/usr/lib/{python}/site-packages")
+    link.unlink(missing_ok=True)
+    link.symlink_to(_LIBRARY)
+    chroot.write(f"/usr/local/lib/{python}/dist-packages/vomap.pth", f"{_LIBRARY}\n")
+
+
+def _rpm(chroot: Chroot, *words: str | Path) -> str:
+    """Run this machine's rpm on the chroot, and return what it printed.
+
+    One of Debian's plugins gives each scriptlet mounts of its own, which a chroot cannot have.
+    """
+    return said_by("rpm", "--root", chroot.root, "--dbpath", "/var/lib/rpm", "--noplugins", *words)
