@@ -135,7 +135,7 @@ def _install_wheel(chroot: Chroot, wheel: Path) -> None:
     chroot.run(["python3", "-m", "venv", "--system-site-packages", VENV])
     shutil.copy(wheel, chroot.path(VENV))
     words = ["-m", "pip", "install", "-q", "--no-index", "--no-deps", "--no-cache-dir", f"{VENV}/{wheel.name}"]
-    # The packages' vomap, which the venv sees, too, stays where it is.
+    # The venv sees the packages' vomap, too, which pip would take for what it is to install.
     chroot.run([f"{VENV}/bin/python", *words, "--ignore-installed"])
 
 
