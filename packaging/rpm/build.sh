@@ -4,8 +4,8 @@
 #
 #     build.sh [FOLDER [OPTION...]]      into FOLDER/el9 and FOLDER/el10; the default is build/rpm
 #
-# The options are rpmbuild's: `--without tests` leaves the unit tests out. A FOLDER that has the packages of these very
-# files, built with these options, is left as it is.
+# The options are rpmbuild's: `--without tests` leaves the unit tests out. Packages that are there already, of these very
+# files and with these options, are left as they are.
 #
 # The environments that it builds in are kept in VOMAP_RPM_VENVS, by default in FOLDER/venv.
 set -euo pipefail
@@ -67,12 +67,15 @@ lint() {
 
 build() {
     # build RELEASE PYTHON PYTEST: the packages of one Enterprise Linux.
-    local release=$1 python folder="$work/el$1"
+    local release=$1 python folder="$work/el$1" sources
     python=$(interpreter "$2")
     printf '== Enterprise Linux %s, Python %s\n' "$release" "$2"
+    environment "$venvs/el$release" "$python" "$top/tests/constraints-el$release.txt" "$3"
+    # This program, the specs and the versions of the libraries are among the sources.
+    sources="$(sha256sum <"$archive") ${options[*]}"
+    [ "$(cat "$output/el$release/built-from" 2>/dev/null)" != "$sources" ] || return 0
     mkdir -p "$folder/SOURCES"
     cp "$archive" "$top/mapfiles/osg.yaml" "$top/LICENSE" "$folder/SOURCES"
-    environment "$venvs/el$release" "$python" "$top/tests/constraints-el$release.txt" "$3"
     local spec source
     for spec in "$here"/*.spec; do
         # Debian has no package that the build requirements could be met by.
@@ -88,6 +91,7 @@ build() {
         # One by one: of several, rpmlint takes the specs for those of one package.
         lint "$source"
     done
+    echo "$sources" >"$output/el$release/built-from"
 }
 
 require rpmbuild rpm
@@ -100,12 +104,6 @@ grep -qx "Version: *$version" "$here/vomap.spec" || { echo "vomap.spec is not of
 
 archive=$work/vomap-$version.tar.gz
 source_archive
-# This program, the specs and the versions of the libraries are among the sources.
-wanted="$(sha256sum <"$archive") ${options[*]}"
-if [ "$(cat "$output/built-from" 2>/dev/null)" != "$wanted" ]; then
-    rm -f "$output/built-from"
-    build 9 3.9 6.2.2
-    build 10 3.12 7.4.3
-    echo "$wanted" >"$output/built-from"
-fi
+build 9 3.9 6.2.2
+build 10 3.12 7.4.3
 ls "$output"/el*/*.rpm

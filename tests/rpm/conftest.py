@@ -20,9 +20,10 @@ def packages() -> Packages:
 
 
 @pytest.fixture(scope="session")
-def newer(tmp_path_factory: pytest.TempPathFactory) -> Packages:
-    """The packages of a later version."""
-    checkout = tmp_path_factory.mktemp("newer")
+def newer(packages: Packages, tmp_path_factory: pytest.TempPathFactory) -> Packages:
+    """The packages of a later version, built over those of this checkout: what has changed is never left as it is."""
+    checkout, folder = tmp_path_factory.mktemp("newer"), tmp_path_factory.mktemp("newer-packages")
     copy_checkout(checkout)
     make_newer(checkout)
-    return build(checkout, tmp_path_factory.mktemp("newer-packages"), "--without", "tests")
+    shutil.copytree(packages.folder, folder, ignore=shutil.ignore_patterns("venv"), dirs_exist_ok=True)
+    return build(checkout, folder, "--without", "tests")

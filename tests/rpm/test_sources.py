@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rpm.packages import CHECKOUT, RELEASES, Packages, said_by
+from rpm.packages import CHECKOUT, RELEASES, Packages, build, said_by
 
 MACROS = CHECKOUT / "packaging/rpm/macros.debian"
 SOURCES = {"vomap": ("vomap", "vomap-arc", "vomap-htcondor-ce"), "vomap-osg-mapfile": ("vomap-osg-mapfile",)}
@@ -32,6 +32,14 @@ def test_it_builds_the_same_again(packages: Packages, release: str, name: str, t
     assert built.keys() == before.keys()
     for file, path in built.items():
         assert _listed(path) == _listed(before[file])
+
+
+def test_what_is_there_is_not_built_again(packages: Packages) -> None:
+    """Who asks for the packages of sources that have not changed gets those that are there."""
+    built = sorted(packages.folder.glob("el*/*.rpm"))
+    times = [file.stat().st_mtime_ns for file in built]
+    build(CHECKOUT, packages.folder)
+    assert [file.stat().st_mtime_ns for file in built] == times
 
 
 def _listed(package: Path) -> list[str]:
