@@ -15,12 +15,11 @@ from policies import BIG_ISSUERS, account_of, group_of, issuer_of, subject_of
 from processes import BenchError
 from tables import Settings
 
-from e2e import arc_ce, htcondor_pool
+from e2e import arc_ce, by_pip, htcondor_pool
 from e2e.chroot import Chroot
 
 CLIENTS = 8
-# Where things lie in a chroot beside the packages: pip's vomap, the static plugin, the big policy, one of its issuers.
-VENV = "/opt/vomap"
+# Where things lie in a chroot: the static plugin, the big policy, one of the same issuers.
 STATIC = "/usr/libexec/vomap-bench/plugin"
 BIG = "/var/lib/vomap-bench/big"
 BIG_ISSUERS_ALONE = "/var/lib/vomap-bench/issuers"
@@ -64,7 +63,6 @@ class Parts:
     """What was made on this machine, to be put into the chroots."""
 
     plugin: Path
-    wheel: Path
     big: Path
     issuers: Path
 
@@ -74,7 +72,7 @@ def make_variants(big: int) -> tuple[Variant, ...]:
 
     Where it can be, the account tells who has answered: a wiring that did not take effect is found out.
     """
-    htcondor, arc = f"{VENV}/bin/vomap-htcondor", f"{VENV}/bin/vomap-arc"
+    htcondor, arc = f"{by_pip.CALLOUTS}/vomap-htcondor", f"{by_pip.CALLOUTS}/vomap-arc"
     policy = f"--policy {BIG}"
     return (
         Variant("the CE's own map line", _pilots("mapline")),
@@ -113,30 +111,19 @@ def make_parts(work: Path, settings: Settings) -> Parts:
     layouts = lay_out(work, settings)
     return Parts(
         plugin=_compiled(work / "plugin"),
-        wheel=layouts.wheel,
         big=build_big(work, layouts, settings.big).policy,
         issuers=build_big(work, layouts, BIG_ISSUERS).policy,
     )
 
 
 def put_parts(chroot: Chroot, parts: Parts) -> None:
-    """Put the parts into a chroot that has vomap's packages already."""
+    """Put the parts, and vomap as pip installs it, into a chroot that has vomap's packages already."""
     chroot.write(STATIC, parts.plugin.read_bytes(), 0o755)
     for policy, inside in ((parts.big, BIG), (parts.issuers, BIG_ISSUERS_ALONE)):
         for suffix in ("", ".bans"):
             chroot.path(inside).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(f"{policy}{suffix}", chroot.path(f"{inside}{suffix}"))
-    _install_wheel(chroot, parts.wheel)
-
-
-def _install_wheel(chroot: Chroot, wheel: Path) -> None:
-    """Install the wheel alone into a new venv, on the chroot's own Python and its own libraries."""
-    shutil.rmtree(chroot.path(VENV), ignore_errors=True)
-    chroot.run(["python3", "-m", "venv", "--system-site-packages", VENV])
-    shutil.copy(wheel, chroot.path(VENV))
-    words = ["-m", "pip", "install", "-q", "--no-index", "--no-deps", "--no-cache-dir", f"{VENV}/{wheel.name}"]
-    # The venv sees the packages' vomap, too, which pip would take for what it is to install.
-    chroot.run([f"{VENV}/bin/python", *words, "--ignore-installed"])
+    by_pip.install(chroot)
 
 
 def _compiled(program: Path) -> Path:

@@ -34,14 +34,13 @@ class Layouts:
     """What was laid out for this run; all of one interpreter.
 
     `bare` is the interpreter of a fresh virtual environment, `python` that of the one with vomap in it, `vomap` the
-    command there, `wheel` is what was installed, and `callouts` has the program of each callout, by layout and name.
+    command there, and `callouts` has the program of each callout, by layout and name.
     """
 
     bare: str
     bare_startup_files: tuple[str, ...]
     python: str
     vomap: str
-    wheel: Path
     callouts: dict[tuple[str, str], str]
 
 
@@ -52,8 +51,7 @@ def lay_out(work: Path, settings: Settings) -> Layouts:
         tell("the layouts: a bare interpreter, pip's and the RPM's")
         for folder in (pip, bare):
             _run(settings.python, "-m", "venv", str(folder))
-        _build_wheel(work)
-        wheel = _built(work)
+        wheel = _wheel(work)
         _pip(str(pip / "bin" / "python"), "install", str(wheel))
         _lay_out_rpm(rpm, _about(settings.python), str(pip / "bin" / "python"), wheel)
     places = {PIP: pip / "bin", RPM: rpm / "libexec" / "vomap"}
@@ -62,7 +60,6 @@ def lay_out(work: Path, settings: Settings) -> Layouts:
         bare_startup_files=tuple(sorted({path.name for path in bare.glob("lib*/python*/site-packages/*.pth")})),
         python=str(pip / "bin" / "python"),
         vomap=str(pip / "bin" / "vomap"),
-        wheel=_built(work),
         callouts={(layout, name): str(places[layout] / name) for layout in places for name in (HTCONDOR, ARC)},
     )
 
@@ -77,14 +74,8 @@ def _about(python: str) -> dict[str, str]:
     return about
 
 
-def _built(work: Path) -> Path:
-    """Return the wheel that was built."""
-    (wheel,) = (work / "wheel").glob("vomap-*.whl")
-    return wheel
-
-
-def _build_wheel(work: Path) -> None:
-    """Build the wheel of the checkout, from a copy: a build leaves files behind."""
+def _wheel(work: Path) -> Path:
+    """Build the wheel of the checkout, from a copy: a build leaves files behind. Return its path."""
     source, target = work / "source", work / "wheel"
     listed = _output("git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     for name in listed.split("\0"):
@@ -92,6 +83,8 @@ def _build_wheel(work: Path) -> None:
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, source / name)
     _pip(sys.executable, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(target), str(source))
+    (wheel,) = target.glob("vomap-*.whl")
+    return wheel
 
 
 def _lay_out_rpm(root: Path, about: dict[str, str], python: str, wheel: Path) -> None:

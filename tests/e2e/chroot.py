@@ -23,7 +23,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 FOLDER = Path(os.environ.get("VOMAP_E2E") or CHECKOUT / "build" / "e2e")
 SUITE = "trixie"
 # What vomap's packages need from Debian, and what any CE's chroot needs: a certificate maker, a way to raise the
-# loopback. Beside the packages, pip's way to install vomap is measured in a venv.
+# loopback. Without the packages, vomap is installed in a venv.
 PACKAGES = (
     *("python3", "python3-yaml", "python3-jsonschema", "python3-jwt", "python3-requests", "python3-cryptography"),
     *("passwd", "systemd-standalone-sysusers", "ca-certificates", "openssl", "iproute2", "python3-venv"),

@@ -1,6 +1,6 @@
 """vomap in a chroot as its packages for Enterprise Linux 10 bring it: their files in their places, put there by rpm.
 
-The rest of the chroot is Debian's. rpm is this machine's, and so are none of the files.
+The rest of the chroot is Debian's, and the rpm that does it is this machine's.
 """
 
 from __future__ import annotations
@@ -30,15 +30,25 @@ _DEBIAN = ("--force-debian", "--nodeps")
 
 
 def install(chroot: Chroot, ce_package: str) -> None:
-    """Install vomap, the mapfile of the OSG and the package of a CE; of vomap, nothing else is there afterwards.
+    """Install vomap, the mapfile of the OSG and the package of a CE, as if for the first time.
 
     The packages' own scriptlets make the users and groups. What the packages require is Debian's, and there already.
     """
-    _remove(chroot)
+    remove(chroot)
     _lead_python_to_the_library(chroot)
     _rpm(chroot, "-i", *_DEBIAN, *built().files(_RELEASE, ("vomap", "vomap-osg-mapfile", ce_package)))
     # The packages have it compiled, for the Python of their own system.
     chroot.run(["python3", "-m", "compileall", "-q", _LIBRARY])
+
+
+def remove(chroot: Chroot) -> None:
+    """Take away the packages, what Debian's Python has compiled of them, and what a site wrote."""
+    _rpm(chroot, "--initdb")
+    names = _rpm(chroot, "-qa", "--qf", "%{NAME}\n").split()
+    if names:
+        _rpm(chroot, "-e", *_DEBIAN, "--noscripts", *names)
+    for folder in (_LIBRARY, *_SITE):
+        shutil.rmtree(chroot.path(folder), ignore_errors=True)
 
 
 def package_of(chroot: Chroot, file: str) -> str:
@@ -49,16 +59,6 @@ def package_of(chroot: Chroot, file: str) -> str:
 def verify(chroot: Chroot) -> None:
     """Fail unless each file has the content, the mode and the owner that its package has for it."""
     _rpm(chroot, "-Va", "--nodeps", "--nomtime")
-
-
-def _remove(chroot: Chroot) -> None:
-    """Take away what an earlier run has left: packages, what Debian's Python has compiled, what a site wrote."""
-    _rpm(chroot, "--initdb")
-    names = _rpm(chroot, "-qa", "--qf", "%{NAME}\n").split()
-    if names:
-        _rpm(chroot, "-e", *_DEBIAN, "--noscripts", *names)
-    for folder in (_LIBRARY, *_SITE):
-        shutil.rmtree(chroot.path(folder), ignore_errors=True)
 
 
 def _lead_python_to_the_library(chroot: Chroot) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from e2e import packaged
+from e2e import by_pip, packaged
 from e2e.arc_ce import BANS, CALLOUT, FRAGMENT, FRAGMENTS, POLICY, QUEUES, SEEN, USER, WATCHED, Answer, ArcCE, Client
 from e2e.chroot import FOLDER
 from e2e.packaged import VOMAP
@@ -35,6 +35,8 @@ allowaccess={LEGACY}
 """
 QUEUES_OF_VOS = {queue: f"allowaccess=vomap-{queue}" for queue in QUEUES[1:]}
 OUTCOMES = {"declined", "denied", "error"}
+# The command and where the callouts are, if not where it expects them, by how vomap was installed.
+WAYS = {"packages": [VOMAP], "pip": [by_pip.VOMAP, "--callouts", by_pip.CALLOUTS]}
 AUTHENTICATIONS, AT_A_TIME = 200, 8
 # How A-REX answers those whom the mapping rules refuse, and those whom no rule maps.
 REFUSED, NOT_MAPPED = 403, 500
@@ -267,22 +269,28 @@ def test_two_hundred_authentications_at_once(wired: ArcCE) -> None:
     assert wired.starts_since(mark, expected=AUTHENTICATIONS) == AUTHENTICATIONS
 
 
-def test_init_and_status_from_nothing(ce: ArcCE) -> None:
-    """`vomap init` wires a CE that has nothing but the packages, `vomap status` calls it green, and it maps."""
+@pytest.mark.parametrize("way", WAYS)
+def test_init_and_status_from_nothing(ce: ArcCE, way: str) -> None:
+    """`vomap init` wires a CE that has nothing but vomap itself, `vomap status` calls it green, and it maps."""
+    vomap, *callouts = WAYS[way]
     fragment = ce.chroot.path(FRAGMENT)
-    init = [VOMAP, "init", "--audience", "ANY", "--serve", "LIGO", "--mapfile", "osg", "--yes"]
+    init = [vomap, "init", *callouts, "--audience", "ANY", "--serve", "LIGO", "--mapfile", "osg", "--yes"]
+    status = [vomap, "status", *callouts, "--json"]
     try:
         ce.install_vomap()
+        if way == "pip":
+            packaged.remove(ce.chroot)
+            by_pip.install(ce.chroot)
         ce.chroot.run(init)
         packaged.verify(ce.chroot)
         written = fragment.stat().st_mtime_ns
         ce.chroot.run(init)
         assert fragment.stat().st_mtime_ns == written
         # Red would be exit 1. An account of a VO that has never been here may be missing.
-        missing = {line["what"]: line["told"] for line in _status(ce) if line["colour"] != "green"}
+        missing = {line["what"]: line["told"] for line in _status(ce, status) if line["colour"] != "green"}
         assert missing.keys() <= {"accounts"}
         ce.add_accounts(re.findall(r"[\w.-]+", missing.get("accounts", "").partition(" (")[0].partition(":")[2]))
-        assert {line["colour"] for line in _status(ce)} == {"green"}
+        assert {line["colour"] for line in _status(ce, status)} == {"green"}
         ce.wire(fragment.read_text("utf-8"))
         assert _meet(ce, PEOPLE["IGWN pilot, a SciToken"].client).became == "ligo"
         assert _meet(ce, CMS).became == "declined"
@@ -291,7 +299,7 @@ def test_init_and_status_from_nothing(ce: ArcCE) -> None:
         ce.install_policy(HERE / "site", ["osg"])
 
 
-def _status(ce: ArcCE) -> list[dict[str, str]]:
+def _status(ce: ArcCE, words: list[str]) -> list[dict[str, str]]:
     """Return the lines of `vomap status`; raises ChrootError if one is red."""
-    lines: list[dict[str, str]] = json.loads(ce.chroot.run([VOMAP, "status", "--json"]).stdout)
+    lines: list[dict[str, str]] = json.loads(ce.chroot.run(words).stdout)
     return lines

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from e2e import packaged
+from e2e import by_pip, packaged
 from e2e.chroot import FOLDER, Chroot, require_debian_root
 from e2e.htcondor_pool import CALLOUT, CE_HOST, MAPFILES, SETTINGS, Pool
 from e2e.packaged import VOMAP
@@ -30,6 +30,8 @@ POLICY, BANS = "/var/lib/vomap/policy", "/var/lib/vomap/bans"
 SECOND = "second"  # the account that the second plugin gives to everybody
 THEN_SECOND = f"SEC_SCITOKENS_PLUGIN_SECOND_COMMAND = /bin/echo {SECOND}\n"
 THEN_SLEEP = "SEC_SCITOKENS_PLUGIN_SECOND_COMMAND = /bin/sleep 600\n"
+# The command and where the callouts are, if not where it expects them, by how vomap was installed.
+WAYS = {"packages": [VOMAP], "pip": [by_pip.VOMAP, "--callouts", by_pip.CALLOUTS]}
 AUTHENTICATIONS, AT_A_TIME = 200, 8
 
 
@@ -323,23 +325,29 @@ def test_a_second_plugin_that_hangs_is_bounded(running: Pool) -> None:
         assert _came_to(running, CMS)[0] == "cms001"
 
 
-def test_init_and_status_from_nothing(running: Pool) -> None:
-    """`vomap init` wires a CE that has nothing but the packages, `vomap status` calls it green, and it maps."""
+@pytest.mark.parametrize("way", WAYS)
+def test_init_and_status_from_nothing(running: Pool, way: str) -> None:
+    """`vomap init` wires a CE that has nothing but vomap itself, `vomap status` calls it green, and it maps."""
+    vomap, *callouts = WAYS[way]
     chroot = running.chroot
-    init = [VOMAP, "init", "--audience", "ANY", "--serve", "LIGO", "--mapfile", "osg", "--yes"]
+    init = [vomap, "init", *callouts, "--audience", "ANY", "--serve", "LIGO", "--mapfile", "osg", "--yes"]
+    status = [vomap, "status", *callouts, "--json"]
     try:
         running.stop()
         running.install_vomap()
+        if way == "pip":
+            packaged.remove(chroot)
+            by_pip.install(chroot)
         chroot.run(init)
         packaged.verify(chroot)
         before = _files(chroot)
         again = chroot.run(init)
         assert _files(chroot) == before, again.stdout
         # Red would be exit 1. Of the accounts that osg.yaml names, those are missing whose VOs have never been here.
-        missing = {line["what"]: line["told"] for line in _status(chroot) if line["colour"] != "green"}
+        missing = {line["what"]: line["told"] for line in _status(chroot, status) if line["colour"] != "green"}
         assert missing.keys() <= {"accounts"}
         running.add_accounts(re.findall(r"[\w.-]+", missing.get("accounts", "").partition(" (")[0].partition(":")[2]))
-        assert {line["colour"] for line in _status(chroot)} == {"green"}
+        assert {line["colour"] for line in _status(chroot, status)} == {"green"}
         running.start()
         ligo = PEOPLE["IGWN pilot, a SciToken"]
         assert _came_to(running, ligo) == ("ligo", "ligo@users.htcondor.org")
@@ -360,9 +368,9 @@ def _came_to(pool: Pool, person: Person) -> tuple[str, str]:
     return pool.log(mark).became, writes_as
 
 
-def _status(chroot: Chroot) -> list[dict[str, str]]:
+def _status(chroot: Chroot, words: list[str]) -> list[dict[str, str]]:
     """Return the lines of `vomap status`; raises ChrootError if one is red."""
-    lines: list[dict[str, str]] = json.loads(chroot.run([VOMAP, "status", "--json"]).stdout)
+    lines: list[dict[str, str]] = json.loads(chroot.run(words).stdout)
     return lines
 
 
