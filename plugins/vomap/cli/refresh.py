@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import fcntl
 import os
+import pwd
+import shlex
 import sys
 import time
 from typing import TYPE_CHECKING
 
-from vomap import Error
 from vomap.built.files import replace_file
+from vomap.built.lock import locked
 from vomap.cli.exits import NO, YES
 from vomap.cli.generate import add_web, web_of
 from vomap.cli.loading import MAPFILES_FOLDER, UsageError, add_json, add_mapfiles, print_json
@@ -24,8 +24,6 @@ from vomap.sources.osg.verdict import Verdict, judge
 from vomap.web import can_be_changed_on_the_way
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from vomap.sources.osg.generate import Generated
 
 HELP = "fetch the OSG topology and install its mapfile, unless a person must look first"
@@ -35,8 +33,9 @@ _SOURCE = "https://github.com/opensciencegrid/topology/archive/HEAD.tar.gz"
 _DROPPED = Limit(3, 10)
 _REPOINTED = Limit(0)
 _ADDED = Limit(0)
-# Somebody else's refresh takes no longer; whoever holds the folder for longer does it to be in the way.
+# Somebody else's refresh takes no longer.
 _PATIENCE = 60.0
+_NO_SHELL = ("/nologin", "/false")
 _INSTALLED, _UNCHANGED, _REFUSED = "installed", "unchanged", "refused"
 
 _EXAMPLES = f"""\
@@ -48,9 +47,11 @@ examples:
 
 A site links the mapfile, once: ln -s {_OUTPUT} {MAPFILES_FOLDER}/50-osg.yaml
 
-A person must look when more is dropped, re-pointed or added than the limits allow (what is added may come to an account
-of the site's own rules, so by default nothing is added unseen), when a VO is gone, when an issuer that listed its
-subjects takes any, when another VO or a new issuer comes to an account in use, or when the mapfile was edited by hand.
+A person must look at the first mapfile, once; and when more is dropped, re-pointed or added than the limits allow (what
+is added may come to an account of the site's own rules, so by default nothing is added unseen), when a VO is gone, when
+an issuer that listed its subjects takes any, when another VO or a new issuer comes to an account in use, when the
+topology is older than the one in force, or when the mapfile was edited by hand. Whatever the limits, the whole policy
+of the site is compared, too: a VO or an account of its own rules gains no issuer unseen, and no declaration changes.
 Never installed, whoever accepts it, is a mapfile that fails its check or its tests, that names root or
 an account of the site's `accounts: never`, or with which the site's own policy fails.
 
@@ -97,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
     """Fetch, try, compare and install. Returns 1 if a person must look first; the mapfile in force then stays."""
     if can_be_changed_on_the_way(args.source):
         raise UsageError(f"refresh: {args.source}: anybody on the way could change it; use https")
-    with _alone(os.path.dirname(args.output) or "."):
+    with locked(args.output, _PATIENCE):
         files = open_source(args.source, web_of(args))
         try:
             generated = generate_from(files, args.source, only=args.vo, multi_vos=args.multi_vo)
@@ -115,35 +116,6 @@ def run(args: argparse.Namespace) -> int:
     return YES
 
 
-@contextlib.contextmanager
-def _alone(folder: str) -> Iterator[None]:
-    """Keep another refresh of the same folder waiting, for a minute. Raises OSError if there is no such folder.
-
-    The folder itself is the lock: a file would belong to whoever came first, root by hand or the service's user.
-    """
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        _lock(descriptor, folder, time.monotonic() + _PATIENCE)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _lock(descriptor: int, folder: str, until: float) -> None:
-    """Take the lock of a folder. Raises Error if that takes too long."""
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > until:
-                raise Error(
-                    f"{folder}: somebody else holds its lock; find out who (lslocks), and refresh again"
-                ) from None
-            time.sleep(0.1)
-        else:
-            return
-
-
 def _refuse(args: argparse.Namespace, generated: Generated | None, verdict: Verdict) -> int:
     if args.json:
         print_json(_report(args, _REFUSED, generated, verdict))
@@ -153,8 +125,41 @@ def _refuse(args: argparse.Namespace, generated: Generated | None, verdict: Verd
         print(f"vomap: look at this: {alarm.text}", file=sys.stderr)
     print(f"{args.output}: refused; the mapfile in force stays as it is")
     if not verdict.faults:
-        print(f"to install it after a look: the same command with --accept {verdict.digest}")
+        print(f"to install it after a look: {shlex.join(_acceptance(args, verdict.digest))}")
     return NO
+
+
+def _acceptance(args: argparse.Namespace, digest: str) -> list[str]:
+    """Return the command line with which a person accepts what this one refused."""
+    said: list[str] = []
+    for option, value, default in (
+        ("--source", args.source, _SOURCE),
+        ("--output", args.output, _OUTPUT),
+        ("--max-dropped", args.max_dropped, _DROPPED),
+        ("--max-repointed", args.max_repointed, _REPOINTED),
+        ("--max-added", args.max_added, _ADDED),
+        ("--cache", args.cache, None),
+        ("--ca", args.ca, None),
+    ):
+        said += [] if value == default else [option, str(value)]
+    for option, values in (("--vo", args.vo), ("--multi-vo", args.multi_vo)):
+        said += [word for value in values for word in (option, value)]
+    said += ["--mapfiles", *args.mapfiles] if args.mapfiles else []
+    owner = os.stat(os.path.dirname(args.output) or ".").st_uid
+    return [*_words_to_become(owner, os.geteuid()), "vomap", "refresh", *said, "--accept", digest]
+
+
+def _words_to_become(owner: int, we: int) -> list[str]:
+    """Return the words by which root does something as the user of the service, to whom folder and cache belong.
+
+    They are for who reads the service's log, too: as that user nobody logs in.
+    """
+    try:
+        entry = pwd.getpwuid(owner)
+    except KeyError:
+        return []
+    is_service = owner != 0 and (we == 0 or entry.pw_shell.endswith(_NO_SHELL))
+    return ["runuser", "-u", entry.pw_name, "--"] if is_service else []
 
 
 def _tell(args: argparse.Namespace, generated: Generated, verdict: Verdict) -> None:
@@ -167,8 +172,7 @@ def _tell(args: argparse.Namespace, generated: Generated, verdict: Verdict) -> N
         print(f"{args.output}: nothing to do")
         return
     done = "would be installed" if args.dry_run else _INSTALLED
-    first = ", the first: there was nothing to compare it with, so look at it" if verdict.is_first else ""
-    print(f"{args.output}: {done}{first}: {generated.summary}")
+    print(f"{args.output}: {done}: {generated.summary}")
     if not verdict.is_read:
         print(f"it counts once it is linked: ln -s {args.output} {MAPFILES_FOLDER}/50-osg.yaml", file=sys.stderr)
 

@@ -64,6 +64,9 @@ class Meaning:
     other: Mapping[Name, str]
 
 
+NOTHING = Meaning({}, {}, {}, {}, {})
+
+
 def read_meaning(file: str, content: bytes) -> Meaning:
     """Return what a mapfile means. Raises SourceError if it is none."""
     problems: list[Problem] = []

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 REPOSITORY = "opensciencegrid/topology"
 UNKNOWN = "unknown"
 
+_WRITTEN_DATE = re.compile(r"^# date: (\d{4}-\d{2}-\d{2})$", re.ASCII | re.MULTILINE)
 _COMMIT = re.compile(r"[0-9a-f]{7,64}", re.ASCII)
 _SNAPSHOT_KEYS = {
     "repository": re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+", re.ASCII),
@@ -47,6 +48,13 @@ def find_provenance(files: Files) -> Provenance:
     if files.archived_commit is not None and _COMMIT.fullmatch(files.archived_commit):
         return Provenance(commit=files.archived_commit, date=_day(files.archived_time or 0))
     return _from_git(files.checkout) if files.checkout else Provenance()
+
+
+def written_date(text: str) -> str | None:
+    """Return the topology's date that the comments at the top of a generated mapfile state; None if they do not."""
+    head = text.partition("\nmapfile:")[0]
+    found = _WRITTEN_DATE.search(head)
+    return found.group(1) if found else None
 
 
 def _from_snapshot(content: bytes, files: Files) -> Provenance:

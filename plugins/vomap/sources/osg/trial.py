@@ -12,6 +12,7 @@ from vomap.mapfile.policy_tests import run_tests
 from vomap.policy.model import NO_BANS
 from vomap.policy.pieces import policy_of
 from vomap.sources.osg.alarms import Alarm
+from vomap.sources.osg.standing import Standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -30,6 +31,21 @@ def site_with(paths: Sequence[str], candidate: Mapfile) -> list[Mapfile]:
         Mapfile(path, candidate.text) if os.path.realpath(path) == target else read_sources([path])[0]
         for path in _expanded(paths)
     ]
+
+
+def site_without(paths: Sequence[str], candidate: Mapfile) -> list[Mapfile]:
+    """Return a site's other mapfiles, in their order. Raises SourceError for what cannot be read."""
+    target = os.path.realpath(candidate.path)
+    return [read_sources([path])[0] for path in _expanded(paths) if os.path.realpath(path) != target]
+
+
+def find_standing(mapfiles: Sequence[Mapfile], candidate: Mapfile, findings: Findings) -> Standing:
+    """Return what a site's mapfiles say together, where the candidate's path is that of the distributed one.
+
+    Their errors go to `findings`, and what is returned then is not to be used.
+    """
+    target = os.path.realpath(candidate.path)
+    return Standing(compose(mapfiles, findings).document, lambda file: os.path.realpath(file) == target)
 
 
 def is_part_of(paths: Sequence[str], candidate: Mapfile) -> bool:

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vomap.built.documents import document_digest
-from vomap.mapfile.compose import Mapfile, compose
+from vomap.mapfile.compose import Mapfile, compose, read_sources
 from vomap.mapfile.findings import Findings
 from vomap.sources.osg.alarms import Alarm, find_alarms
-from vomap.sources.osg.compare import Difference, compare, read_meaning
+from vomap.sources.osg.compare import NOTHING, Difference, compare, read_meaning
 from vomap.sources.osg.problems import SourceError
-from vomap.sources.osg.trial import find_failures, find_forbidden, is_part_of, site_with
+from vomap.sources.osg.provenance import written_date
+from vomap.sources.osg.standing import find_site_alarms
+from vomap.sources.osg.trial import (
+    find_failures,
+    find_forbidden,
+    find_standing,
+    is_part_of,
+    site_with,
+    site_without,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from vomap.sources.osg.alarms import Limits
 
@@ -49,32 +58,49 @@ def judge(candidate: Mapfile, site: Sequence[str], limits: Limits, now: float) -
 
     Raises SourceError if the mapfile in force, or one of the site's, cannot be read.
     """
-    in_force = Path(candidate.path)
-    before = in_force.read_bytes() if in_force.exists() else None
-    is_same = before is not None and _body(before) == _body(candidate.text.encode())
+    before = read_sources([candidate.path])[0] if os.path.lexists(candidate.path) else None
+    digest = _digest(candidate)
+    is_read = is_part_of(site, candidate)
+    if before is not None and _body(before) == _body(candidate):
+        return Verdict(digest, is_same=True, is_read=is_read)
+    faults = tuple(_faults(candidate, site, now))
+    if not digest:
+        return Verdict(digest, faults=faults, is_first=before is None, is_read=is_read)
     alarms, differences = _changes(candidate, before, limits)
-    return Verdict(
-        _digest(candidate),
-        differences,
-        alarms,
-        () if is_same else tuple(_faults(candidate, site, now)),
-        is_first=before is None,
-        is_same=is_same,
-        is_read=is_part_of(site, candidate),
-    )
+    if not faults:
+        alarms += tuple(_site_alarms(candidate, before, site))
+    return Verdict(digest, differences, alarms, faults, is_first=before is None, is_read=is_read)
 
 
 def _changes(
-    candidate: Mapfile, before: bytes | None, limits: Limits
+    candidate: Mapfile, before: Mapfile | None, limits: Limits
 ) -> tuple[tuple[Alarm, ...], tuple[Difference, ...]]:
+    new = read_meaning("generated", candidate.text.encode())
     if before is None:
-        return (), ()
+        text = "no mapfile is in force here yet; whether this one gives what it should, a person must see, once"
+        return (Alarm("first", text),), tuple(compare(NOTHING, new))
     try:
-        old = read_meaning(candidate.path, before)
+        old = read_meaning(candidate.path, before.text.encode())
     except SourceError as error:
         raise SourceError([f"{error}; take this file away to begin anew without it"]) from None
-    new = read_meaning("generated", candidate.text.encode())
-    return tuple(find_alarms(old, new, limits)), tuple(compare(old, new))
+    return (*find_alarms(old, new, limits), *_older(before, candidate)), tuple(compare(old, new))
+
+
+def _older(before: Mapfile, candidate: Mapfile) -> Iterator[Alarm]:
+    """Find a topology that is older than the one in force, or may be: whoever sends it may undo what was mended."""
+    old, new = written_date(before.text), written_date(candidate.text)
+    if old is not None and (new is None or new < old):
+        yield Alarm("older", f"this topology is of {new or 'a date that is not known'}; the one in force is of {old}")
+
+
+def _site_alarms(candidate: Mapfile, before: Mapfile | None, site: Sequence[str]) -> list[Alarm]:
+    """Compare what the whole of the site's mapfiles says with and without the candidate."""
+    findings = Findings()
+    mapfiles = site_without(site, candidate) if before is None else site_with(site, before)
+    old = find_standing(mapfiles, candidate, findings)
+    if findings.errors:
+        return [Alarm("site", f"what changes for the site cannot be told: {error}") for error in findings.errors]
+    return find_site_alarms(old, find_standing(site_with(site, candidate), candidate, Findings()))
 
 
 def _faults(candidate: Mapfile, site: Sequence[str], now: float) -> list[Alarm]:
@@ -98,8 +124,8 @@ def _digest(candidate: Mapfile) -> str:
     return "" if findings.errors else document_digest(document)
 
 
-def _body(text: bytes) -> list[bytes]:
+def _body(mapfile: Mapfile) -> list[str]:
     """Return a mapfile's lines after the comments at its top, which change with every commit."""
-    lines = text.splitlines()
-    begin = next((number for number, line in enumerate(lines) if not line.startswith(b"#")), len(lines))
+    lines = mapfile.text.splitlines()
+    begin = next((number for number, line in enumerate(lines) if not line.startswith("#")), len(lines))
     return lines[begin:]

@@ -1,0 +1,185 @@
+"""What a site's own rules, declarations and renames make of a changed mapfile, which it does not show alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vomap.mapfile.compose import Mapfile
+from vomap.sources.osg.alarms import Limit, Limits
+from vomap.sources.osg.verdict import judge
+
+LOOSE = Limits(Limit(), Limit(), Limit())
+A, N, F, EGI = (f"https://{name}.example.org" for name in ("a", "n", "f", "egi"))
+BASE = f"""\
+mapfile: 1
+issuers:
+  {A}: {{vo: A}}
+  {F}:
+    vo-from: [scope-path, group]
+    vos: {{nova: Nova, f: F}}
+    default-vo: F
+rules:
+  - {{name: a-1, issuer: {A}, subject: p, account: a}}
+  - {{name: a-2, issuer: {A}, subject: q, account: a}}
+  - {{name: f, issuer: {F}, subject: q, account: f}}
+tests:
+  - token: {{iss: {A}, sub: p, scope: compute.create}}
+    alone: yes
+    expect: {{account: a}}
+"""
+SETTINGS = "mapfile: 1\nsite: {audience: ANY}\n"
+ISSUERS_END = "    default-vo: F\n"
+
+
+def alarms(
+    folder: Path, own: str, old: str, new: str, *, later: str = "", site: str = SETTINGS
+) -> list[tuple[str, str]]:
+    """Return the alarms where a site has rules of its own before (and perhaps after) the distributed ones."""
+    (folder / "mapfiles.d").mkdir()
+    (folder / "mapfiles.d" / "10-site.yaml").write_text(site + own)
+    if later:
+        (folder / "mapfiles.d" / "90-later.yaml").write_text("mapfile: 1\n" + later)
+    in_force = folder / "osg.yaml"
+    (folder / "mapfiles.d" / "50-osg.yaml").symlink_to(in_force)
+    in_force.write_text(BASE)
+    assert old in BASE
+    changed = BASE.replace(old, new, 1)
+    verdict = judge(Mapfile(str(in_force), changed), [str(folder / "mapfiles.d")], LOOSE, 0)
+    assert verdict.faults == ()
+    return [(alarm.kind, alarm.text) for alarm in verdict.alarms]
+
+
+def issuer(url: str, vo: str, account: str) -> str:
+    """Return the end of the issuers with one more, and its rule."""
+    return f"{ISSUERS_END}  {url}: {{vo: {vo}}}\nrules:\n  - {{name: new, issuer: {url}, account: {account}}}\n"
+
+
+WITH_RULES = ISSUERS_END + "rules:\n"
+OWN = "rules:\n  - {name: own, %s}\n"
+
+
+@pytest.mark.parametrize(
+    ("own", "old", "new", "words"),
+    [
+        (OWN % "vo: A, account: ours", WITH_RULES, issuer(N, "a", "n"), f"{N} comes to speak for the VO a"),
+        ("", WITH_RULES, issuer(N, "A", "n"), f"{N} comes to speak for the VO a"),
+        (OWN % "vo: New, account: ours", WITH_RULES, issuer(N, "New", "n"), f"{N} comes to speak for the VO new"),
+        (
+            OWN % "vo: Mu2e, account: ours",
+            "nova: Nova",
+            "nova: Nova, mu2e: Mu2e",
+            f"{F} comes to speak for the VO mu2e by the name mu2e",
+        ),
+        (OWN % f"issuer: {F}, account: <vo>pro", "nova: Nova", "nova: Nova, mu2e: Mu2e", "by the name mu2e"),
+        ("", "nova: Nova", "nova: Nova, supernova: Nova", "by the name supernova"),
+        (OWN % f"issuer: {N}, account: ours", WITH_RULES, issuer(N, "New", "n"), f"{N} comes to speak"),
+        (
+            OWN % "vo: Other, account: ours",
+            WITH_RULES,
+            issuer(N, "New", "ours"),
+            f"{N} comes to the account ours",
+        ),
+        (
+            OWN % f"issuer: {EGI}, subject: <user>@x, account: <user>",
+            WITH_RULES,
+            issuer(N, "New", "jo"),
+            f"{N} comes to the account jo",
+        ),
+        (
+            OWN % "vo: Other, pool: many" + "pools: {many: {accounts: 'ex{01..20}'}}\n",
+            WITH_RULES,
+            issuer(N, "New", "ex07"),
+            f"{N} comes to the account ex07",
+        ),
+        (
+            OWN % f"issuer: {EGI}, subject: <user>@x, account: <user>",
+            f"  - {{name: f, issuer: {F}, subject: q, account: f}}\n",
+            "",
+            "no rule names f any more",
+        ),
+        (
+            f"issuers:\n  {EGI}: {{vo-from: [group]}}\n" + OWN % "vo: A, account: ours",
+            f"  {A}: {{vo: A}}\n",
+            f"  {A}: {{vo: B}}\n",
+            f"{EGI} comes to speak for the VO a by the name a",
+        ),
+    ],
+)
+def test_what_the_sites_own_rules_make_of_it(tmp_path: Path, own: str, old: str, new: str, words: str) -> None:
+    """Whatever the limits: a VO that the site knows gains no issuer, and an account that it gives no user, unseen."""
+    found = alarms(tmp_path, own, old, new)
+    assert [text for _, text in found if words in text], found
+
+
+def test_a_rename_leads_to_an_account_of_others(tmp_path: Path) -> None:
+    """The account that a rule names is not the one that its users get."""
+    site = "mapfile: 1\nsite: {audience: ANY, rename: {n: a}}\n"
+    ((kind, text),) = alarms(tmp_path, "", WITH_RULES, issuer(N, "New", "n"), site=site)
+    assert (kind, text.split(",")[0]) == ("account", f"{N} comes to the account a")
+
+
+@pytest.mark.parametrize("later", [f"issuers:\n  {N}: none\n", f"issuers:\n  {N}: {{vo: Mine, audience: [x]}}\n"])
+def test_a_declaration_hides_that_of_a_later_file(tmp_path: Path, later: str) -> None:
+    """What a later file says of an issuer, distrust too, holds no more once the distributed mapfile declares it."""
+    found = alarms(tmp_path, "", WITH_RULES, issuer(N, "New", "n"), later=later)
+    assert [text for kind, text in found if kind == "issuer" and N in text]
+
+
+def test_who_loses_his_account_may_fall_to_a_later_rule(tmp_path: Path) -> None:
+    """A dropped subject is not declined where the site has a rule for everybody of the VO at its end."""
+    dropped = f"  - {{name: a-2, issuer: {A}, subject: q, account: a}}\n"
+    rule = "rules:\n  - {name: rest, vo: A, account: rest}\n"
+    ((kind, text),) = alarms(tmp_path, "", dropped, "", later=rule)
+    assert (kind, text.split(" is ")[0]) == ("left", f"{A}, q")
+
+
+@pytest.mark.parametrize(
+    ("own", "old", "new"),
+    [
+        (OWN % "vo: Other, account: ours", WITH_RULES, issuer(N, "New", "n")),
+        (OWN % "vo: A, account: ours", "rules:", f"rules:\n  - {{name: a-3, issuer: {A}, subject: r, account: a}}"),
+        (OWN % "vo: A, account: ours", f"  - {{name: a-2, issuer: {A}, subject: q, account: a}}\n", ""),
+        ("", "nova: Nova", "nova: Nova, mu2e: Mu2e"),
+    ],
+)
+def test_what_the_site_has_no_rules_about_is_no_alarm(tmp_path: Path, own: str, old: str, new: str) -> None:
+    """Who lets additions in unseen is not asked about those that reach nothing of his own."""
+    assert alarms(tmp_path, own, old, new) == []
+
+
+def test_a_vo_that_is_not_served_is_no_alarm(tmp_path: Path) -> None:
+    """Whoever speaks for it, nobody is mapped."""
+    site = "mapfile: 1\nsite: {audience: ANY, serve: [F]}\n"
+    assert alarms(tmp_path, "", WITH_RULES, issuer(N, "A", "n"), site=site) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("2026-11-02", "2026-11-01", ["older"]),
+        ("2026-11-02", "unknown", ["older"]),
+        ("2026-11-02", "2026-11-02", []),
+        ("2026-11-02", "2026-11-03", []),
+        ("unknown", "2026-11-03", []),
+    ],
+)
+def test_an_older_topology_waits_for_a_person(tmp_path: Path, old: str, new: str, expected: list[str]) -> None:
+    """Whoever could send the state of last year would undo what was mended since."""
+    in_force = tmp_path / "osg.yaml"
+    in_force.write_text(f"# date: {old}\n{BASE}")
+    changed = f"# date: {new}\n{BASE}".replace("subject: p, account", "subject: p2, account").replace(
+        "sub: p,", "sub: p2,"
+    )
+    verdict = judge(Mapfile(str(in_force), changed), [str(tmp_path)], LOOSE, 0)
+    assert [alarm.kind for alarm in verdict.alarms] == expected
+
+
+def test_a_site_that_cannot_be_read_with_the_mapfile_in_force_is_an_alarm(tmp_path: Path) -> None:
+    """What changes for the site cannot be told then, though all is well with the new mapfile."""
+    (tmp_path / "10-site.yaml").write_text(SETTINGS)
+    in_force = tmp_path / "50-osg.yaml"
+    in_force.write_text(BASE + "site: {audience: ANY}\n")
+    verdict = judge(Mapfile(str(in_force), BASE), [str(tmp_path)], LOOSE, 0)
+    assert "site" in [alarm.kind for alarm in verdict.alarms]
