@@ -16,6 +16,7 @@ import pytest
 from vomap import Error, __version__
 from vomap.built import FileError, read_bans, read_policy
 from vomap.cli import run
+from vomap.mapfile.policy_tests import run_tests
 from vomap.shipped import shipped_file
 
 SITE = """\
@@ -387,6 +388,85 @@ def test_rollback_for_programs(folder: Folder, capsys: Capture) -> None:
     capsys.readouterr()
     assert run(["build", "--rollback", "--json", "--output", str(folder.policy)]) == 0
     assert isinstance(_json(capsys), dict)
+
+
+def test_a_rollback_outlasts_automatic_builds(folder: Folder, capsys: Capture) -> None:
+    """What a person has taken back does not come back because a unit, a package or a ban builds the same mapfiles."""
+    assert folder.build() == 0
+    first = folder.policy.read_bytes()
+    folder.site.write_text(OTHER, "utf-8")
+    assert folder.build("--automatic") == 0
+    assert run(["build", "--rollback", "--output", str(folder.policy)]) == 0
+    folder.ban("  - {subject: bad, reason: new}\n")
+    capsys.readouterr()
+    assert folder.build("--automatic") == 0
+    assert folder.policy.read_bytes() == first
+    assert "was rolled back" in capsys.readouterr().out
+    assert len(read_bans(str(folder.built_bans)).bans) == 1, "bans are always built"
+    assert folder.build("--automatic", "--json") == 0
+    assert _json(capsys)["policy"]["rolled-back"] is True
+
+
+def test_a_rollback_ends_with_another_mapfile_or_by_a_person(folder: Folder) -> None:
+    """Mapfiles that have changed are built by themselves; the same ones if somebody says so, and then automatically."""
+    assert folder.build() == 0
+    first = folder.policy.read_bytes()
+    folder.site.write_text(OTHER, "utf-8")
+    assert folder.build() == 0
+    for words in (["--automatic"], []):
+        assert run(["build", "--rollback", "--output", str(folder.policy)]) == 0
+        assert folder.policy.read_bytes() == first
+        if words:
+            folder.site.write_text(OTHER.replace("acct3", "acct4"), "utf-8")
+        assert folder.build(*words) == 0
+        assert folder.policy.read_bytes() != first
+        assert folder.build("--automatic") == 0
+        assert not (folder.policy.parent / "policy.rolled-back").exists()
+        first = (folder.policy.parent / "policy.previous").read_bytes()
+
+
+def test_rolled_back_twice_is_as_it_was(folder: Folder) -> None:
+    """An automatic build of what was put back again goes ahead."""
+    assert folder.build() == 0
+    folder.site.write_text(OTHER, "utf-8")
+    assert folder.build() == 0
+    for _ in range(2):
+        assert run(["build", "--rollback", "--output", str(folder.policy)]) == 0
+    assert folder.build("--automatic") == 0
+    assert not (folder.policy.parent / "policy.rolled-back").exists()
+
+
+@pytest.mark.parametrize("what", ["ban", "mapfile"])
+def test_what_is_saved_during_a_build_is_built(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, capsys: Capture, what: str
+) -> None:
+    """Nothing else would come to build it: whoever watches the folders saw the change while it was building."""
+
+    def somebody_saves(*args: Any) -> Any:
+        if what == "ban":
+            folder.ban("  - {subject: bad, reason: new}\n")
+        else:
+            folder.site.write_text(OTHER, "utf-8")
+        return run_tests(*args)
+
+    monkeypatch.setattr("vomap.cli.build.run_tests", somebody_saves)
+    assert folder.build() == 0
+    assert "a source has changed during the build" in capsys.readouterr().out
+    assert len(read_bans(str(folder.built_bans)).bans) == (what == "ban")
+    assert read_policy(str(folder.policy)).names("acct2") == (what == "mapfile")
+
+
+def test_a_build_is_not_kept_busy_for_ever(folder: Folder, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    """A file that changes again and again is built a few times."""
+    rounds = iter(range(1000))
+
+    def somebody_saves(*args: Any) -> Any:
+        folder.site.write_text(f"{SITE}# {next(rounds)}\n", "utf-8")
+        return run_tests(*args)
+
+    monkeypatch.setattr("vomap.cli.build.run_tests", somebody_saves)
+    assert folder.build() == 0
+    assert next(rounds) == 5
 
 
 def test_nothing_to_roll_back_to(folder: Folder, capsys: Capture) -> None:

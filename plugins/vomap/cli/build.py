@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import time
@@ -11,10 +12,11 @@ from typing import Any
 from vomap import Error
 from vomap.built import BANS, POLICY, POLICY_FILE, BuiltFile, bans_beside, read_policy
 from vomap.built.documents import stage_built, write_built
-from vomap.built.files import read_trusted, replace_file
+from vomap.built.files import discard, read_trusted, replace_file
 from vomap.built.lock import locked
 from vomap.cli.loading import (
     BANS_FOLDER,
+    MAPFILES_FOLDER,
     UsageError,
     add_bans,
     add_json,
@@ -27,7 +29,7 @@ from vomap.cli.loading import (
     warn_of_pools,
 )
 from vomap.cli.progress import shown
-from vomap.mapfile.compose import Composition, Mapfile, compose
+from vomap.mapfile.compose import Composition, Mapfile, compose, read_sources
 from vomap.mapfile.findings import Findings, Place
 from vomap.mapfile.policy_tests import run_tests
 from vomap.mapfile.times import written
@@ -40,10 +42,16 @@ examples:
   vomap build                                       build what is in /etc/vomap for the CE
   vomap build --mapfiles m.d --bans b.d --output p  build elsewhere: writes p and p.bans
   vomap build --rollback                            put the policy before the last one back; bans stay as they are
+  vomap build --automatic                           as units and packages do: what was rolled back stays so until the
+                                                    mapfiles change, or somebody builds
 
 The bans are built first and apart: no error in a mapfile and no failing test holds a ban back."""
 
 _PREVIOUS = ".previous"
+# Beside a policy that was rolled back: the digests of the mapfiles that the one taken back was built from.
+_ROLLED_BACK = ".rolled-back"
+# Whoever changes a source more often during a build is no person: the next change, or the next build, is for him.
+_MOST_ROUNDS = 5
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -54,8 +62,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", default=POLICY_FILE, metavar="FILE", help=f"where to write the policy (default: {POLICY_FILE})"
     )
-    parser.add_argument(
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument(
         "--rollback", action="store_true", help="put the policy before the last one back; twice: as it was"
+    )
+    how.add_argument(
+        "--automatic",
+        action="store_true",
+        help="leave a policy that was rolled back as it is while the mapfiles are the same; bans are built",
     )
     add_json(parser)
 
@@ -73,22 +87,40 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _build(args: argparse.Namespace) -> int:
-    now = time.time()
-    report: dict[str, Any] = {}
-    # Each under its own lock: a ban that is added meanwhile does not wait for a large policy.
-    with locked(bans_beside(args.output)):
-        bans = _build_bans(args, now, report)
-    with locked(args.output):
-        built = _build_policy(args, bans, now, report)
+    """Build until what was read is what is there: what is saved during a build would else wait for the next change."""
+    for _ in range(_MOST_ROUNDS):
+        report: dict[str, Any] = {}
+        read: dict[str, str] = {}
+        done = _build_once(args, report, read)
+        if read == _read_again(args):
+            break
+        _tell(args.json, "a source has changed during the build")
     if args.json:
         print_json(report)
-    return 0 if built and bans is not None else 1
+    return 0 if done else 1
 
 
-def _build_bans(args: argparse.Namespace, now: float, report: dict[str, Any]) -> Bans | None:
+def _build_once(args: argparse.Namespace, report: dict[str, Any], read: dict[str, str]) -> bool:
+    """Build both; the digest of each file that was read for it is added to `read`."""
+    now = time.time()
+    # Each under its own lock: a ban that is added meanwhile does not wait for a large policy.
+    with locked(bans_beside(args.output)):
+        bans = _build_bans(args, now, report, read)
+    with locked(args.output):
+        built = _build_policy(args, bans, now, report, read)
+    return built and bans is not None
+
+
+def _read_again(args: argparse.Namespace) -> dict[str, str]:
+    bans = read_sources(args.bans or [BANS_FOLDER], bans=True)
+    return {**_digests(bans), **_digests(read_sources(args.mapfiles or [MAPFILES_FOLDER]))}
+
+
+def _build_bans(args: argparse.Namespace, now: float, report: dict[str, Any], read: dict[str, str]) -> Bans | None:
     """Build the bans; None if they are refused, and the built bans of before stay."""
     path = bans_beside(args.output)
     files, document, findings = load_bans(args.bans or [BANS_FOLDER])
+    read.update(_digests(files))
     report["bans"] = {"file": path, "findings": [finding.as_json() for finding in findings.in_order]}
     if findings.errors:
         _refuse("bans", findings, args.json)
@@ -99,9 +131,16 @@ def _build_bans(args: argparse.Namespace, now: float, report: dict[str, Any]) ->
     return Bans(document, digest)
 
 
-def _build_policy(args: argparse.Namespace, bans: Bans | None, now: float, report: dict[str, Any]) -> bool:
+def _build_policy(
+    args: argparse.Namespace, bans: Bans | None, now: float, report: dict[str, Any], read: dict[str, str]
+) -> bool:
     findings = Findings()
     mapfiles = read_mapfiles(args, findings)
+    read.update(_digests(mapfiles))
+    if args.automatic and _is_rolled_back_from(args.output, mapfiles):
+        report["policy"] = {"file": args.output, "rolled-back": True}
+        _tell(args.json, "policy: was rolled back, and no mapfile has changed since: it stays; `vomap build` builds it")
+        return True
     with shown("rules read") as progress:
         composition = compose(mapfiles, findings, progress)
     _require_audience(composition, mapfiles, findings)
@@ -111,12 +150,28 @@ def _build_policy(args: argparse.Namespace, bans: Bans | None, now: float, repor
         _refuse("policy", findings, args.json)
         return False
     print_findings([] if args.json else findings.in_order)
+    if not _put_in_force(args, composition, mapfiles, bans or NO_BANS, now=now, part=part):
+        return False
+    discard(args.output + _ROLLED_BACK)
+    return True
+
+
+def _put_in_force(
+    args: argparse.Namespace,
+    composition: Composition,
+    mapfiles: list[Mapfile],
+    bans: Bans,
+    *,
+    now: float,
+    part: dict[str, Any],
+) -> bool:
+    """Write a policy, test it, and put it in place if it passes; `part` is told what became of it."""
     document = composition.document
     staged = stage_built(args.output, POLICY, document, sources=_digests(mapfiles), built=written(now))
     try:
         # What is tested is the very file that callouts will read.
         policy = read_policy(staged.path, just_written=True)
-        results = list(run_tests(composition.cases, policy, mapfiles, bans or NO_BANS, now))
+        results = list(run_tests(composition.cases, policy, mapfiles, bans, now))
         failed = [result for result in results if not result.passed]
         part.update(tests=len(results), failed=[result_json(result) for result in failed])
         for result in results:
@@ -172,12 +227,32 @@ def _rollback(args: argparse.Namespace) -> int:
     path = args.output
     previous = _sound(path + _PREVIOUS)
     before, now = read_trusted(path + _PREVIOUS), read_trusted(path)
+    # First, so that an automatic build after a crash leaves what is being rolled back.
+    replace_file(path + _ROLLED_BACK, _sources_of(path))
     replace_file(path, before)
     replace_file(path + _PREVIOUS, now)
     if args.json:
         print_json({"policy": {"file": path, "digest": previous.digest}})
     _tell(args.json, f"policy: {path} is the one before again ({previous.digest[:12]}); bans are as they were")
     return 0
+
+
+def _sources_of(path: str) -> bytes:
+    """Return the digests of the mapfiles that a policy was built from; none of one that is damaged."""
+    try:
+        return _as_written(BuiltFile(path, POLICY).find("sources"))
+    except Error:
+        return b""
+
+
+def _is_rolled_back_from(path: str, mapfiles: list[Mapfile]) -> bool:
+    """Tell whether the policy of these mapfiles is the one that a person has taken back."""
+    marker = path + _ROLLED_BACK
+    return os.path.lexists(marker) and read_trusted(marker) == _as_written(_digests(mapfiles))
+
+
+def _as_written(digests: dict[str, str]) -> bytes:
+    return json.dumps(digests, sort_keys=True).encode()
 
 
 def _digests(mapfiles: list[Mapfile]) -> dict[str, str]:

@@ -255,7 +255,7 @@ def _build(args: argparse.Namespace) -> bool:
     if _is_fresh(policy, POLICY, mapfiles) and _is_fresh(Path(bans_beside(str(policy))), BANS, bans):
         return True
     words = argparse.Namespace(
-        mapfiles=[str(mapfiles)], bans=[str(bans)], output=str(policy), rollback=False, json=False
+        mapfiles=[str(mapfiles)], bans=[str(bans)], output=str(policy), rollback=False, automatic=False, json=False
     )
     return build.run(words) == 0
 

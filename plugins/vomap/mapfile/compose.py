@@ -19,6 +19,7 @@ from vomap.mapfile.entries import (
     rule_document,
 )
 from vomap.mapfile.findings import Findings, Place, did_you_mean
+from vomap.mapfile.plain import PlainFileError, read_plain
 from vomap.mapfile.reader import Node, Taker, read_yaml
 from vomap.mapfile.schema import check_schema
 from vomap.mapfile.times import point_in_time, seconds
@@ -141,9 +142,11 @@ def _expand(path: Path, *, bans: bool) -> list[Path]:
 
 def _read(path: Path) -> Mapfile:
     try:
-        return Mapfile(str(path), path.read_bytes().decode("utf-8"))
+        return Mapfile(str(path), read_plain(str(path)).decode("utf-8"))
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror}") from None
+    except PlainFileError as error:
+        raise SourceError(str(error)) from None
     except UnicodeDecodeError as error:
         raise SourceError(f"{path}: byte {error.start} is no UTF-8; save the file as UTF-8") from None
 
