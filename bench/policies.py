@@ -15,11 +15,12 @@ BIG_ISSUERS = 200
 SMALL_RULES, SMALL_ISSUERS = 40, 8
 
 # An account that every machine has, so that it is looked up as on a CE: with success.
-ACCOUNT = "nobody"
+ACCOUNT = "daemon"
 _SITE = """\
 mapfile: 1
 site:
   audience: ["ce01.example.org:9619", "https://wlcg.cern.ch/jwt/v1/any"]
+  accounts: {minimum-uid: 1}
 """
 
 

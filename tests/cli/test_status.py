@@ -536,13 +536,13 @@ def test_accounts_of_the_system(htcondor: CeSystem, look: Looked, monkeypatch: M
     _uids(monkeypatch, acct2=uid)
     lines = look(htcondor)
     assert _not_green(lines) == {"accounts": "yellow"}
-    assert lines["accounts"][1].startswith("uid under 1000: acct2 ")
+    assert lines["accounts"][1].startswith("acct2 has uid ")
 
 
 def test_accounts_that_are_both(htcondor: CeSystem, look: Looked, monkeypatch: Monkeypatch) -> None:
     """All that is wrong is told at once."""
     _uids(monkeypatch, acct1=None, acct2=3)
-    assert look(htcondor)["accounts"][1].startswith("do not exist: acct1; uid under 1000: acct2 ")
+    assert look(htcondor)["accounts"][1].startswith("do not exist: acct1; acct2 has uid ")
 
 
 def test_a_name_service_that_fails(htcondor: CeSystem, look: Looked, monkeypatch: Monkeypatch) -> None:

@@ -37,9 +37,9 @@ def confirm(decision: Decision, limits: AccountLimits, look_up: Callable[[str], 
     if uid is None:
         if limits.must_exist:
             return decision.settle(DENIED, f"account: {decision.account} does not exist")
-    elif uid == 0 or uid < limits.minimum_uid:
-        return decision.settle(DENIED, f"account: {decision.account} has uid {uid}, under {limits.minimum_uid}")
-    return decision
+        return decision
+    refusal = limits.uid_refusal(uid)
+    return decision if refusal is None else decision.settle(DENIED, f"account: {decision.account} has {refusal}")
 
 
 def find_uid(account: str) -> int | None:

@@ -25,6 +25,8 @@ DISTRUSTED = "none"
 CLAIM = "claim "
 # How many rules and issuers a process keeps that decides for many tokens; more are read again.
 _KEPT = 20_000
+# Root; and whoever is not known, in 16 bits and in 32: nobody, as whom NFS and user namespaces show strangers, and -1.
+_NEVER_UIDS = (0, 0xFFFE, 0xFFFF, 0xFFFFFFFE, 0xFFFFFFFF)
 
 
 class AccountLimits:
@@ -45,6 +47,12 @@ class AccountLimits:
         if account == "root":
             return "root is never answered"
         return f"the site never answers {account}" if account in self.never else None
+
+    def uid_refusal(self, uid: int) -> str | None:
+        """Return why an account with this uid may not be answered, or None if it may."""
+        if uid < self.minimum_uid:
+            return f"uid {uid}, under {self.minimum_uid}"
+        return f"uid {uid}, which is never answered" if uid in _NEVER_UIDS else None
 
 
 class Site:

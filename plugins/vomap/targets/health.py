@@ -146,18 +146,18 @@ def accounts_line(document: Mapping[str, Any]) -> Line:
         for name in declared.accounts_of(rule)
     }
     limits = site.accounts
-    missing, low = [], []
+    missing, refused = [], []
     try:
         for account in sorted(wanted):
             uid = find_uid(account)
             if uid is None:
                 missing.append(account)
-            elif uid < limits.minimum_uid:
-                low.append(account)
+            elif (refusal := limits.uid_refusal(uid)) is not None:
+                refused.append(f"{account} has {refusal}")
     except NameServiceError as error:
         return Line(RED, "accounts", str(error))
     told = [f"do not exist: {', '.join(missing)}"] if missing and limits.must_exist else []
-    told += [f"uid under {limits.minimum_uid}: {', '.join(low)}"] if low else []
+    told += refused
     if told:
         return Line(YELLOW, "accounts", f"{'; '.join(told)} (tokens for them are denied)")
     return Line(GREEN, "accounts", f"all {len(wanted)} that rules name are there")

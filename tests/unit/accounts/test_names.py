@@ -95,12 +95,19 @@ def _mapped(account: str | None = "alice") -> Decision:
         (0, True, 0, DENIED, "account: alice has uid 0"),
         (0, False, 0, DENIED, "account: alice has uid 0"),
         (1, True, 0, MAPPED, "rule: r"),
+        (65533, True, 1000, MAPPED, "rule: r"),
+        (65534, True, 1000, DENIED, "account: alice has uid 65534, which is never answered"),
+        (65534, False, 0, DENIED, "account: alice has uid 65534, which is never answered"),
+        (65535, True, 1000, DENIED, "account: alice has uid 65535, which is never answered"),
+        (65536, True, 1000, MAPPED, "rule: r"),
+        (4294967294, True, 1000, DENIED, "account: alice has uid 4294967294, which is never answered"),
+        (4294967295, True, 1000, DENIED, "account: alice has uid 4294967295, which is never answered"),
         (None, True, 1000, DENIED, "account: alice does not exist"),
         (None, False, 1000, MAPPED, "rule: r"),
     ],
 )
 def test_limits(uid: int | None, must_exist: bool, minimum: int, outcome: str, told: str) -> None:
-    """An account must exist unless the site says otherwise, its uid is large enough, and never 0."""
+    """An account must exist unless the site says otherwise, its uid is enough, and neither root's nor nobody's."""
     limits = AccountLimits(must_exist=must_exist, minimum_uid=minimum, never=[])
     decision = confirm(_mapped(), limits, lambda _: uid)
     assert decision.outcome == outcome

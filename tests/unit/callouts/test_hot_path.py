@@ -18,15 +18,15 @@ from vomap.built import documents
 PEOPLE, GROUPS, FREE = "https://people.example/", "https://groups.example/", "https://free.example/"
 POLICY = f"""\
 mapfile: 1
-site: {{audience: unchecked}}
+site: {{audience: unchecked, accounts: {{minimum-uid: 1}}}}
 issuers:
   {PEOPLE}: {{vo: One}}
   {GROUPS}: {{vo-from: [group], entitlements: {{namespace: "urn:mace:egi.eu"}}}}
   {FREE}: {{vo-from: [group]}}
 rules:
-  - {{name: person, issuer: {PEOPLE}, subject: jo, account: nobody}}
-  - {{name: paths, issuer: {PEOPLE}, scope: "storage.read:/x", account: nobody}}
-  - {{name: member, vo: two, group: /two, account: nobody}}
+  - {{name: person, issuer: {PEOPLE}, subject: jo, account: daemon}}
+  - {{name: paths, issuer: {PEOPLE}, scope: "storage.read:/x", account: daemon}}
+  - {{name: member, vo: two, group: /two, account: daemon}}
   - {{name: made, issuer: {FREE}, subject: <user>, account: <user>}}
 """
 # Of the interpreter itself; with -S it has next to nothing loaded.

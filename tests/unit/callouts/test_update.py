@@ -19,11 +19,11 @@ from vomap.built.files import replace_file
 
 MAPFILE = """\
 mapfile: 1
-site: {audience: unchecked}
+site: {audience: unchecked, accounts: {minimum-uid: 1}}
 issuers:
   https://i.example/: {vo: V}
 rules:
-  - {name: jo, vo: V, subject: jo, account: nobody}
+  - {name: jo, vo: V, subject: jo, account: daemon}
 """
 TOKEN = {"iss": "https://i.example/", "sub": "jo", "scope": "compute.create"}
 AT_A_TIME, UPDATES = 8, 10
@@ -68,4 +68,4 @@ def test_an_update_refuses_nobody(tmp_path: Path) -> None:
         for asker in askers:
             asker.join()
     assert len(answers) >= UPDATES * AT_A_TIME
-    assert [answer for answer in answers if answer[:2] != (0, b"nobody\n")] == []
+    assert [answer for answer in answers if answer[:2] != (0, b"daemon\n")] == []
