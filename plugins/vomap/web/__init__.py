@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 from dataclasses import dataclass, field
@@ -10,8 +9,9 @@ from pathlib import Path
 
 from vomap import Error
 from vomap.web.cache import Cache
-from vomap.web.download import Answer, FetchError, Limits, download, split_url
+from vomap.web.download import Answer, FetchError, Limits, download
 from vomap.web.hosting import file_behind
+from vomap.web.urls import has_user, is_this_machine, split_url
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
@@ -24,13 +24,21 @@ class UrlError(Error):
 
 @dataclass(frozen=True)
 class Fetched:
-    """What a URL gave: its content, and whether it is what was kept of it before."""
+    """What a URL gave: its content, and whether it is what was kept of it before.
+
+    Of what was not delimited it is not known whether it is whole: its end may have been cut off.
+    """
 
     url: str
     content: bytes
     is_unchanged: bool
     _answer: Answer
     _cache: Cache
+
+    @property
+    def is_delimited(self) -> bool:
+        """Tell whether the answer said where it ends; only what knows that of itself can be taken for whole else."""
+        return self.is_unchanged or self._answer.is_delimited
 
     def keep(self) -> None:
         """Keep the content, and do not ask for it again until it changes. Raises FetchError.
@@ -77,7 +85,7 @@ def check_url(url: str) -> None:
     parts = split_url(url)
     if parts is None:
         raise UrlError(f"{url!a}: is no http or https URL; expected such as https://example.org/topology.tar.gz")
-    if parts.username is not None or parts.password is not None:
+    if has_user(parts):
         raise UrlError(
             f"{parts.hostname}: a URL with a name or a password in it cannot be a source: they would be told"
         )
@@ -89,7 +97,7 @@ def check_url(url: str) -> None:
 def can_be_changed_on_the_way(url: str) -> bool:
     """Tell whether somebody on the way could change what a URL gives: without TLS, except from this very machine."""
     parts = split_url(url)
-    return parts is not None and parts.scheme == "http" and not _is_this_machine(parts.hostname or "")
+    return parts is not None and parts.scheme == "http" and not is_this_machine(parts.hostname or "")
 
 
 def default_cache() -> Path:
@@ -99,10 +107,3 @@ def default_cache() -> Path:
         return (stated if stated.is_absolute() else Path.home() / ".cache") / "vomap"
     except RuntimeError:
         raise FetchError("there is no home folder to keep what is fetched in; name a folder with --cache") from None
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"

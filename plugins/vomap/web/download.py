@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 from vomap import Error, __version__
+from vomap.web.urls import has_user, is_this_machine, split_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
-    from urllib.parse import SplitResult
 
     import requests
     from requests.adapters import HTTPAdapter
@@ -31,7 +31,6 @@ _REDIRECTS = (
     HTTPStatus.TEMPORARY_REDIRECT,
     HTTPStatus.PERMANENT_REDIRECT,
 )
-_PLAIN_URL = re.compile(r"https?://[!-~]{1,2000}", re.ASCII | re.IGNORECASE)
 _HEADER = re.compile(r"[!-~][ -~]{0,1000}", re.ASCII)
 # RFC 9110 section 8.8.2.2: what changed within a minute of the answer may change once more with the same time.
 _SETTLED_SECONDS = 60
@@ -71,10 +70,14 @@ class Validators:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came: the content, or None if it is what it was before."""
+    """What came: the content, or None if it is what it was before; and whether it was said where it ends.
+
+    What ends with the connection may have been cut off by anybody on the way (RFC 9112 section 9.8).
+    """
 
     content: bytes | None
     validators: Validators
+    is_delimited: bool = True
 
 
 def download(url: str, limits: Limits, authorities: Path | None, known: Validators | None) -> Answer:
@@ -104,16 +107,6 @@ def _require_certificates(authorities: Path) -> None:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(authorities)
     except OSError:
         raise FetchError(f"{authorities}: holds no certificates that can be read; name a PEM file with --ca") from None
-
-
-def split_url(url: str) -> SplitResult | None:
-    """Return the parts of an http or https URL in plain ASCII with a host; None for all else."""
-    try:
-        parts = urlsplit(url)
-        is_whole = parts.port != 0 and parts.hostname is not None
-    except ValueError:
-        return None
-    return parts if is_whole and _PLAIN_URL.fullmatch(url) else None
 
 
 class _Exchange(threading.Thread):
@@ -169,7 +162,8 @@ class _Exchange(threading.Thread):
             stream=True,
             timeout=(self._limits.connect, self._limits.pause),
             verify=True if self._authorities is None else str(self._authorities),
-            proxies=get_environ_proxies(url),
+            # What is asked of this very machine is nobody else's business, and another would answer it.
+            proxies={} if _is_asked_here(url) else get_environ_proxies(url),
         )
 
     def _read(self, url: str, response: requests.Response) -> Answer:
@@ -177,7 +171,8 @@ class _Exchange(threading.Thread):
             return Answer(None, self._known)
         if response.status_code != HTTPStatus.OK:
             raise FetchError(f"{url}: {_refusal(response.status_code)}")
-        return Answer(self._body(url, response), _validators(url, response.headers))
+        is_delimited = "Content-Length" in response.headers or bool(getattr(response.raw, "chunked", False))
+        return Answer(self._body(url, response), _validators(url, response.headers), is_delimited)
 
     def _body(self, url: str, response: requests.Response) -> bytes:
         """Read the body as it is sent, without unpacking it: a few bytes could be unpacked to any number."""
@@ -196,6 +191,11 @@ class _Exchange(threading.Thread):
 
     def _too_long(self) -> FetchError:
         return FetchError(f"{self._url}: takes longer than {self._limits.whole:g} seconds; try again later")
+
+
+def _is_asked_here(url: str) -> bool:
+    parts = split_url(url)
+    return parts is not None and is_this_machine(parts.hostname or "")
 
 
 @contextlib.contextmanager
@@ -274,6 +274,8 @@ def _redirected(url: str, location: str | None) -> str:
     old, new = split_url(url), split_url(target)
     if not location or old is None or new is None:
         raise FetchError(f"{url}: redirects to what is no http or https URL; use the URL of the file itself")
+    if has_user(new):
+        raise FetchError(f"{url}: redirects to a URL with a name or a password in it; use the URL of the file itself")
     if old.scheme == "https" and new.scheme != "https":
         raise FetchError(f"{url}: redirects to {target}, without TLS; use an https URL that stays https")
     if old.scheme != "https" and old.hostname != new.hostname:

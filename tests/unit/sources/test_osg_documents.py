@@ -7,7 +7,7 @@ import time
 import pytest
 
 from vomap.sources.osg.documents import Value, read_document
-from vomap.sources.osg.problems import Problem
+from vomap.sources.osg.problems import Problem, SourceError
 
 
 def read(content: str | bytes) -> tuple[Value | None, list[Problem]]:
@@ -74,11 +74,36 @@ def test_all_problems_of_a_file_are_told() -> None:
     assert [(problem.line, problem.key) for problem in problems] == [(3, "b"), (4, "a")]
 
 
-def test_aliases_are_read() -> None:
-    """The topology's contacts use anchors; a value that is repeated by an alias is that value."""
-    document, problems = read("a: &person {x: 1}\nb: *person\n")
+def test_aliases_are_passed_over_where_nothing_is_read() -> None:
+    """The topology's lists of caches use anchors, which is no reason to refuse what else is in the file."""
+    document, problems = read("caches: &all [x]\nmore: *all\nkey: value\n")
     assert document is not None
-    assert document.entries("a mapping", problems)["b"].entries("a mapping", problems)["x"].written() == "1"
+    assert document.entries("a mapping", problems)["key"].text("text", problems) == "value"
+    assert problems == []
+
+
+@pytest.mark.parametrize(
+    ("text", "how"), [("&x {y: 1}", "entries"), ("&x [1]", "members"), ("&x text", "text"), ("&x [*x]", "members")]
+)
+@pytest.mark.parametrize("key", ["a", "b"])
+def test_aliases_are_refused_where_something_is_read(text: str, how: str, key: str) -> None:
+    """A few aliases could make very much of a small file, wherever they stand."""
+    document, problems = read(f"a: {text}\nb: *x\n")
+    assert document is not None
+    assert not getattr(document.entries("a mapping", problems)[key], how)("something", problems)
+    (problem,) = problems
+    assert "got a value that aliases repeat" in str(problem)
+
+
+def test_what_many_problems_come_to_is_bounded() -> None:
+    """Neither do very many fill the log, nor does each bring a very long key along."""
+    _, problems = read("".join(f"k{i}: 1\nk{i}: 2\n" for i in range(1000)))
+    assert len(problems) <= 1001
+    _, problems = read("[" + "{a: 1, a: 2}, " * 1000 + "]")
+    assert len(problems) == 100
+    _, problems = read(f"? {'k' * 300}\n: [1, 2]\n")
+    assert ["is a key of more than 255 characters" in str(each) for each in problems] == [True]
+    assert len(str(SourceError(problems * 1000))) < 20_000
 
 
 def test_a_merge_key_is_refused_where_it_is_read() -> None:
@@ -100,7 +125,8 @@ def test_a_heap_of_aliases_takes_no_time() -> None:
 
 
 def test_a_value_that_holds_itself_comes_to_an_end() -> None:
-    """A list that is its own member can be read, and written down."""
-    document, problems = read("a: &a [*a]\n")
+    """A list that is its own member can be written down, and so can one of lists of lists."""
+    document, problems = read("a: &a [*a]\nb: [*a, *a, *a]\n")
     assert document is not None
-    assert document.entries("a mapping", problems)["a"].written().endswith("...]]]]]")
+    values = document.entries("a mapping", problems)
+    assert [values[key].written() for key in "ab"] == ["...", "[..., ..., ...]"]

@@ -110,3 +110,13 @@ def test_a_large_vo_file_at_a_url(server: WebServer, web: Web) -> None:
     """A VO file has the same limit wherever it comes from."""
     with pytest.raises(SourceError, match=r"A\.yaml: is larger than"):
         generate(server.put("/A.yaml", b"#" * 2_000_000), web=web)
+
+
+def test_a_vo_file_of_an_unknown_length_is_an_error(
+    server: WebServer, web: Web, entry: WriteEntry, packed: bytes
+) -> None:
+    """Half of it may be a VO file, too, with fewer entries; a tarball shows that it is whole."""
+    url = server.put("/A.yaml", entry().encode(), is_delimited=False)
+    with pytest.raises(SourceError, match="does not say how long"):
+        generate(url, web=web)
+    assert generate(server.put("/t.tar.gz", packed, is_delimited=False), web=web).text

@@ -238,3 +238,37 @@ def test_a_chosen_vo_must_be_there(write_topology: WriteTopology, entry: WriteEn
     source = write_topology(Nova=entry(), Plain="{}", Broken="[")
     with pytest.raises(SourceError, match=words):
         generate(str(source), only=["Nova", name], skip_broken=True)
+
+
+def test_a_file_of_very_many_entries_is_refused_as_one(write_topology: WriteTopology) -> None:
+    """No VO has thousands of entries; they are not read one by one, nor told one by one."""
+    entries = "".join(f"  - {{URL: https://a.example.org, Subject: s{i}, DefaultUnixUser: 1}}\n" for i in range(1001))
+    (problem,) = problems_of(write_topology(A=f"Credentials:\n  TokenIssuers:\n{entries}"))
+    assert "has 1001 entries" in problem
+
+
+def test_of_very_many_problems_the_first_are_told(write_topology: WriteTopology) -> None:
+    """Who sends a broken topology fills nobody's log."""
+    text = "Credentials:\n  TokenIssuers:\n" + "  - text\n" * 900
+    problems = problems_of(write_topology(**{f"A{i}": text for i in range(9)}))
+    assert len(problems) == 101
+    assert problems[-1] == "and 800 more"
+
+
+def test_a_topology_is_not_larger_than_one_can_be(write_topology: WriteTopology) -> None:
+    """Files of which each is not too large would keep the reader busy together."""
+    (problem,) = problems_of(write_topology(**{f"A{i}": "#" * 250_000 for i in range(40)}))
+    assert "larger than 8388608 bytes together" in problem
+
+
+def test_aliases_where_nothing_is_read_are_no_problem(write_topology: WriteTopology, entry: WriteEntry) -> None:
+    """Real VO files repeat lists of caches by aliases."""
+    text = entry() + "DataFederations:\n- AllowedCaches: &caches\n  - ONE\n- AllowedCaches: *caches\n"
+    assert len(generate(str(write_topology(A=text))).mapfile.rules) == 1
+
+
+def test_entries_that_aliases_repeat_are_refused(write_topology: WriteTopology) -> None:
+    """A few lines of aliases could stand for billions of entries."""
+    text = "x: &x {URL: https://a.example.org, DefaultUnixUser: a}\nCredentials: {TokenIssuers: [*x]}\n"
+    problem, *_ = problems_of(write_topology(A=text))
+    assert "a value that aliases repeat" in problem

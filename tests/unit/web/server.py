@@ -26,7 +26,7 @@ class Reply:
     """What a path is answered with.
 
     `sent` is the body that goes out if it is not the one that `Content-Length` counts. One that drips is sent byte by
-    byte, with a pause after each; one that is silent is not begun.
+    byte, with a pause after each; one that is silent is not begun; one that is not delimited ends with the connection.
     """
 
     body: bytes = b""
@@ -34,6 +34,7 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     sent: bytes | None = None
     is_chunked: bool = False
+    is_delimited: bool = True
     drips: float | None = None
     drips_headers: bool = False
     is_silent: bool = False
@@ -78,7 +79,7 @@ class WebServer:
             handler.send_header(name, value)
         if reply.is_chunked:
             handler.send_header("Transfer-Encoding", "chunked")
-        elif "Content-Length" not in reply.headers:
+        elif "Content-Length" not in reply.headers and reply.is_delimited:
             handler.send_header("Content-Length", str(len(reply.body)))
         handler.end_headers()
         body = reply.body if reply.sent is None else reply.sent

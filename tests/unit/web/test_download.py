@@ -266,3 +266,34 @@ def test_a_proxy_is_asked(server: WebServer, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     server.put("/b", b"y")
     assert get(f"{server.url}/b").content == b"y"
+
+
+def test_this_machine_is_asked_without_a_proxy(server: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only from this very machine is a file taken without TLS: a proxy elsewhere could answer what it likes."""
+    with serving(host="127.0.0.2") as proxy:
+        for name in ("http_proxy", "https_proxy", "all_proxy"):
+            monkeypatch.setenv(name, proxy.url)
+        server.put("/a", b"x")
+        assert get(f"{server.url}/a").content == b"x"
+        assert get(f"{server.url}/a".replace("127.0.0.1", "localhost")).content == b"x"
+        assert proxy.asked == []
+
+
+@pytest.mark.parametrize(
+    ("other", "expected"), [({}, True), ({"is_chunked": True}, True), ({"is_delimited": False}, False)]
+)
+def test_what_ends_with_the_connection_may_not_be_whole(
+    server: WebServer, other: dict[str, Any], expected: bool
+) -> None:
+    """Without a length and without chunks nobody can tell the end from a connection that was cut."""
+    answer = get(server.put("/a", b"x", **other))
+    assert (answer.content, answer.is_delimited) == (b"x", expected)
+
+
+@pytest.mark.parametrize(
+    "location", ["http://127.0.0.1\\@evil.example/a", "/a\\b", "http://me:pw@127.0.0.1/a", "//@127.0.0.1/a"]
+)
+def test_a_redirect_that_could_be_read_in_two_ways_is_an_error(server: WebServer, location: str) -> None:
+    """A backslash and a user's name make one host look like another."""
+    server.put("/a", status=302, headers={"Location": location})
+    assert "redirects to " in refusal(f"{server.url}/a")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from vomap.sources.osg.rules import Rule
 
@@ -25,40 +25,45 @@ class Case:
 def cases_of_entries(rules: Iterable[Rule]) -> list[Case]:
     """Return a token for each entry."""
     rules = list(rules)
-    return [Case(_token(rule.issuer, rule.subject or _stranger(rules, rule.issuer)), rule, rule.vo) for rule in rules]
+    of_issuer = _by_issuer(rules)
+    return [
+        Case(_token(rule.issuer, rule.subject or _stranger(of_issuer[rule.issuer])), rule, rule.vo) for rule in rules
+    ]
 
 
-def cases_of_strangers(rules: Sequence[Rule]) -> list[Case]:
+def cases_of_strangers(rules: Iterable[Rule]) -> list[Case]:
     """Return an unknown subject for each issuer where every entry names one."""
-    return [Case(_token(issuer, _stranger(rules, issuer))) for issuer in _issuers(rules) if _is_pinned(rules, issuer)]
+    of_issuer = _by_issuer(rules)
+    return [Case(_token(issuer, _stranger(own))) for issuer, own in sorted(of_issuer.items()) if _is_pinned(own)]
 
 
-def cases_of_siblings(rules: Sequence[Rule]) -> list[Case]:
+def cases_of_siblings(rules: Iterable[Rule]) -> list[Case]:
     """Return, for each issuer, its subject at an issuer with a slash more or less, and at one that begins like it."""
-    issuers = _issuers(rules)
+    of_issuer = _by_issuer(rules)
     found = []
-    for issuer in issuers:
-        subject = next(rule.subject for rule in rules if rule.issuer == issuer) or _stranger(rules, issuer)
+    for issuer, own in sorted(of_issuer.items()):
+        subject = own[0].subject or _stranger(own)
         stem, slash = (issuer[:-1], "/") if issuer.endswith("/") else (issuer, "")
         siblings = [stem if slash else f"{stem}/", f"{stem}-sibling{slash}"]
-        found += [Case(_token(sibling, subject)) for sibling in siblings if sibling not in issuers]
+        found += [Case(_token(sibling, subject)) for sibling in siblings if sibling not in of_issuer]
     return found
 
 
-def cases_of_names(rules: Sequence[Rule], issuer: str, names: Mapping[str, str]) -> list[Case]:
+def cases_of_names(rules: Iterable[Rule], issuer: str, names: Mapping[str, str]) -> list[Case]:
     """Return, for each name that an issuer's tokens use, a path with it: whose VO it is, and that it maps nobody.
 
     A name that is not listed is no VO, and leaves the issuer's own out too.
     """
-    rule = next(rule for rule in rules if rule.issuer == issuer)
-    subject = rule.subject or _stranger(rules, issuer)
+    own = _by_issuer(rules)[issuer]
+    rule = own[0]
+    subject = rule.subject or _stranger(own)
     found = [
         Case(_token(issuer, subject, f"{_COMPUTING} storage.read:/{name}"), rule, vo) for name, vo in names.items()
     ]
     found.append(Case(_token(issuer, subject, f"{_COMPUTING} storage.read:/{_unlisted(names)}")))
-    if _is_pinned(rules, issuer):
+    if _is_pinned(own):
         scopes = [f"compute.create storage.create:/{name}/data" for name in names]
-        found += [Case(_token(issuer, _stranger(rules, issuer), scope)) for scope in scopes]
+        found += [Case(_token(issuer, _stranger(own), scope)) for scope in scopes]
     return found
 
 
@@ -66,12 +71,16 @@ def _token(issuer: str, subject: str, scope: str = _COMPUTING) -> dict[str, str]
     return {"iss": issuer, "sub": subject, "aud": "ANY", "scope": scope}
 
 
-def _issuers(rules: Iterable[Rule]) -> list[str]:
-    return sorted({rule.issuer for rule in rules})
+def _by_issuer(rules: Iterable[Rule]) -> dict[str, list[Rule]]:
+    """Return the rules of each issuer, in their order."""
+    found: dict[str, list[Rule]] = {}
+    for rule in rules:
+        found.setdefault(rule.issuer, []).append(rule)
+    return found
 
 
-def _is_pinned(rules: Iterable[Rule], issuer: str) -> bool:
-    return all(rule.subject is not None for rule in rules if rule.issuer == issuer)
+def _is_pinned(rules: Iterable[Rule]) -> bool:
+    return all(rule.subject is not None for rule in rules)
 
 
 def _unlisted(names: Mapping[str, str]) -> str:
@@ -81,9 +90,9 @@ def _unlisted(names: Mapping[str, str]) -> str:
     return name
 
 
-def _stranger(rules: Iterable[Rule], issuer: str) -> str:
-    """Return a subject that no entry of this issuer names."""
-    named = {rule.subject for rule in rules if rule.issuer == issuer}
+def _stranger(rules: Iterable[Rule]) -> str:
+    """Return a subject that none of an issuer's rules names."""
+    named = {rule.subject for rule in rules}
     subject = "anybody"
     while subject in named:
         subject += "-else"

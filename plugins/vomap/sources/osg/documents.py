@@ -15,10 +15,20 @@ _TEXT = "tag:yaml.org,2002:str"
 _PLAIN_TAGS = {_NULL, _TEXT, "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"}
 _MERGE = "<<"
 _DEEPEST_WRITTEN = 5
+# Each problem below a key is told with it.
+_LONGEST_KEY = 255
+_MOST_PROBLEMS = 100
 
 
 class _TextLoader(yaml.SafeLoader):
-    """Resolves nothing but null, so that every other scalar is text."""
+    """Resolves nothing but null, so that every other scalar is text; remembers which nodes stand in several places."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        is_alias = self.check_event(yaml.AliasEvent)
+        node: Any = super().compose_node(parent, index)
+        if is_alias:
+            node.is_aliased = True
+        return node
 
 
 _TextLoader.yaml_implicit_resolvers = {
@@ -54,6 +64,8 @@ class Value:
     @property
     def kind(self) -> str:
         """What is written here, in words."""
+        if _is_aliased(self.node):
+            return "a value that aliases repeat"
         if self.is_null:
             return "nothing"
         if isinstance(self.node, yaml.ScalarNode):
@@ -70,22 +82,25 @@ class Value:
         return self.problem(f"expected {expected}, got {self.kind}{'; ' if advice else ''}{advice}")
 
     def text(self, expected: str, problems: list[Problem]) -> str | None:
-        """Return the text that stands here; None, and a problem, if it is no text."""
-        if self.is_text:
+        """Return the text that stands here; None, and a problem, if it is no text, or repeated by an alias.
+
+        A topology may use aliases, and does; not for what is read here, which a few could make very much of.
+        """
+        if self.is_text and not _is_aliased(self.node):
             return str(self.node.value)
         problems.append(self.unexpected(expected))
         return None
 
     def members(self, expected: str, problems: list[Problem]) -> list[Value]:
         """Return the members of the list that stands here; none, and a problem, if it is no list."""
-        if isinstance(self.node, yaml.SequenceNode):
+        if isinstance(self.node, yaml.SequenceNode) and not _is_aliased(self.node):
             return [Value(self.file, f"{self.key}[{i}]", node) for i, node in enumerate(self.node.value, 1)]
         problems.append(self.unexpected(expected))
         return []
 
     def entries(self, expected: str, problems: list[Problem]) -> dict[str, Value]:
         """Return the values of the mapping that stands here; none, and a problem, if it is no mapping."""
-        if not isinstance(self.node, yaml.MappingNode):
+        if not isinstance(self.node, yaml.MappingNode) or _is_aliased(self.node):
             problems.append(self.unexpected(expected))
             return {}
         found = {}
@@ -133,7 +148,7 @@ def _structure_problems(file: str, root: yaml.Node) -> list[Problem]:
     """Find duplicate keys, keys that are no text, and tags, wherever they are; an aliased node is looked at once."""
     problems: list[Problem] = []
     waiting, seen = [root], {id(root)}
-    while waiting:
+    while waiting and len(problems) < _MOST_PROBLEMS:
         node = waiting.pop()
         if node.tag not in _PLAIN_TAGS:
             problems.append(Value(file, "", node).problem(f"has the tag {quoted(node.tag)}; expected a plain value"))
@@ -154,6 +169,8 @@ def _key_problems(file: str, mapping: yaml.MappingNode) -> list[Problem]:
     for key, _ in mapping.value:
         if not isinstance(key, yaml.ScalarNode) or key.tag != _TEXT:
             problems.append(Value(file, "", key).problem("is a key that is no text: write a name before the colon"))
+        elif len(key.value) > _LONGEST_KEY:
+            problems.append(Value(file, "", key).problem(f"is a key of more than {_LONGEST_KEY} characters"))
         elif key.value in seen:
             problems.append(Value(file, key.value, key).problem("is given twice here: keep one of the two"))
         else:
@@ -161,9 +178,13 @@ def _key_problems(file: str, mapping: yaml.MappingNode) -> list[Problem]:
     return problems
 
 
+def _is_aliased(node: yaml.Node) -> bool:
+    return getattr(node, "is_aliased", False)
+
+
 def _written(node: yaml.Node, depth: int) -> str:
-    """Write a node in YAML's short form; a node that holds itself comes to an end where it is too deep."""
-    if not depth:
+    """Write a node in YAML's short form; what is too deep, or repeated by aliases, is not written out."""
+    if not depth or _is_aliased(node):
         return "..."
     if isinstance(node, yaml.MappingNode):
         pairs = sorted(((str(key.value), value) for key, value in node.value), key=itemgetter(0))

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 FOLDER = "virtual-organizations"
 SNAPSHOT = "SNAPSHOT.yaml"
 SUFFIX = ".yaml"
-# The largest VO file of 2026 has 12 kB. A file of a megabyte is something else, and would keep the YAML reader busy.
-LARGEST_FILE = 1 << 20
+# The largest VO file of 2026 has 12 kB, all together have half a megabyte. What is much larger is something else, and
+# would keep the YAML reader busy for minutes.
+LARGEST_FILE = 1 << 18
+LARGEST_TOPOLOGY = 1 << 23
 MOST_FILES = 10_000
 
 
@@ -72,6 +74,8 @@ def check_contents(source: str, contents: Mapping[str, bytes]) -> None:
     large = [f"{name}: is larger than {LARGEST_FILE} bytes" for name, c in contents.items() if len(c) > LARGEST_FILE]
     if large:
         raise SourceError(large)
+    if sum(map(len, contents.values())) > LARGEST_TOPOLOGY:
+        raise SourceError([f"{source}: its VO files are larger than {LARGEST_TOPOLOGY} bytes together"])
 
 
 def digest(contents: Mapping[str, bytes]) -> str:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _LONGEST_QUOTE = 100
+_MOST_TOLD = 100
 
 
 @dataclass(frozen=True, order=True)
@@ -30,12 +31,13 @@ class Problem:
 
 
 class SourceError(Error):
-    """A source from which no mapfile can be made; holds every problem found."""
+    """A source from which no mapfile can be made; holds every problem found, of very many the first."""
 
     def __init__(self, problems: Sequence[Problem | str]) -> None:
         """Take the problems in the order in which they are to be told."""
         super().__init__(problems)
-        self.problems = tuple(str(problem) for problem in problems)
+        more = [f"and {len(problems) - _MOST_TOLD} more"] if len(problems) > _MOST_TOLD else []
+        self.problems = (*(str(problem) for problem in problems[:_MOST_TOLD]), *more)
 
     def __str__(self) -> str:
         """Write one problem on the line, several as a list."""

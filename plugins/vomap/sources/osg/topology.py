@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 REPORTING_GROUPS = "REPORTING_GROUPS.yaml"
 
 _VO_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", re.ASCII)
+# The largest VO of 2026 has eleven.
+_MOST_ENTRIES = 1000
+# More are told of no file: whoever wrote it knows by then.
+_MOST_PROBLEMS = 100
 _ENTRY_KEYS = ("URL", "Subject", "Description", "DefaultUnixUser")
 
 
@@ -85,7 +89,7 @@ def open_source(source: str, web: Web | None = None) -> Files:
     """
     if is_url(source):
         fetched = (web or Web()).fetch(source)
-        files = read_fetched(source, fetched.content)
+        files = read_fetched(source, fetched.content, is_delimited=fetched.is_delimited)
         fetched.keep()
         return files
     path = Path(source)
@@ -106,7 +110,7 @@ def read_topology(files: Files, problems: list[Problem]) -> Topology:
         found: list[Problem] = []
         vo = _read_vo(file, files.contents[file], found)
         if found:
-            broken[file] = tuple(found)
+            broken[file] = tuple(found[:_MOST_PROBLEMS])
         elif vo.name.lower() in vos:
             problems.append(_clash(vo, vos[vo.name.lower()]))
         else:
@@ -154,6 +158,9 @@ def _read_credentials(value: Value | None, problems: list[Problem]) -> list[tupl
     if issuers is None or issuers.is_null:
         return []
     members = issuers.members("a list of entries with URL and DefaultUnixUser", problems)
+    if len(members) > _MOST_ENTRIES:
+        problems.append(issuers.problem(f"has {len(members)} entries; no VO has more than {_MOST_ENTRIES}"))
+        return []
     entries = [(member, _read_entry(member, problems)) for member in members]
     return [(member, entry) for member, entry in entries if entry is not None]
 
