@@ -8,6 +8,9 @@ from pathlib import Path
 
 from vomap import Error
 
+# What the system's packages have apart from the rest.
+_PACKAGES = {("mapfiles", "osg.yaml"): "vomap-osg-mapfile"}
+
 
 def shipped_file(folder: str, name: str) -> Path:
     """Return the path of a shipped file, such as one of `schemas`, `mapfiles` or `packaging/htcondor`.
@@ -20,7 +23,9 @@ def shipped_file(folder: str, name: str) -> Path:
     for candidate in candidates:
         if candidate.is_file():
             return candidate
-    raise Error(f"{folder}/{name} is not installed with vomap: install vomap again")
+    package = _PACKAGES.get((folder, name))
+    advice = f"install the package {package}" if package else "install vomap again"
+    raise Error(f"{folder}/{name} is not installed with vomap: {advice}")
 
 
 def _installed(folder: str, name: str) -> list[Path]:

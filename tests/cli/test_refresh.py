@@ -292,7 +292,7 @@ def test_the_mapfile_in_force_is_never_worse_than_before(site: Site, capsys: Cap
         table.append((situation.name, code, "installed" if situation.installs else "kept", entries, situation.says))
         if situation.stays:
             site.files = files
-        assert {path.name for path in site.output.parent.iterdir()} <= {"osg.yaml", ".osg.yaml.lock"}
+        assert {path.name for path in site.output.parent.iterdir()} <= {"osg.yaml", "osg.yaml.lock"}
     for row in table:
         print("{:<60} {} {:<9} {:>3} entries  {}".format(*row))
 
@@ -510,7 +510,7 @@ def test_who_can_only_read_the_folder_cannot_hold_the_lock(site: Site, capsys: C
         site.begin()
     finally:
         os.close(folder)
-    lock = site.output.parent / ".osg.yaml.lock"
+    lock = site.output.parent / "osg.yaml.lock"
     assert stat.S_IMODE(lock.stat().st_mode) == 0o600
     assert lock.stat().st_uid == site.output.parent.stat().st_uid
 

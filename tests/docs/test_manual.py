@@ -137,7 +137,7 @@ def test_the_options_of_a_callout_are_those_that_it_takes(callout: str) -> None:
 
 
 def test_files_have_the_modes_that_the_reference_tells(tmp_path: Path) -> None:
-    """After `init`, a ban and another build, just the files of the list are there, with these modes."""
+    """After `init`, a ban, another build and a rollback, just the files of the list are there, with these modes."""
     before = os.umask(0o077)
     try:
         assert _everything(tmp_path) == 0
@@ -161,7 +161,8 @@ def _everything(root: Path) -> int:
     code |= cli.run(["ban", "add", "--jti", "x", "--reason", "a drill", *kept])
     site = mapfiles / "10-site.yaml"
     replace_file(str(site), site.read_bytes().replace(b'["ANY"]', b'["ANY", "another"]'))
-    return code | cli.run(["build", "--mapfiles", str(mapfiles), "--bans", str(bans), "--output", str(policy)])
+    code |= cli.run(["build", "--mapfiles", str(mapfiles), "--bans", str(bans), "--output", str(policy)])
+    return code | cli.run(["build", "--rollback", "--output", str(policy)])
 
 
 def _completed(line: str) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 import tarfile
 from pathlib import Path
 
@@ -59,3 +61,25 @@ def test_the_archive_holds_the_checkout(packages: Packages, tmp_path: Path) -> N
         name for name in listed if name and (CHECKOUT / name).exists()
     }
     assert {(member.uid, member.gid) for member in members} == {(0, 0)}
+
+
+@pytest.mark.parametrize("date", ["unknown", "2026-8-21", "2026-11-22 12"])
+def test_a_mapfile_without_a_date_is_no_package(packages: Packages, tmp_path: Path, date: str) -> None:
+    """The date is the version: whatever else it were, no later package could be told from an earlier one."""
+    said_by("rpm", "--define", f"_topdir {tmp_path}", "-i", _source(packages, RELEASES[0], "vomap-osg-mapfile"))
+    mapfile = tmp_path / "SOURCES" / "osg.yaml"
+    mapfile.write_text(re.sub(r"(?m)^# date: .*$", f"# date: {date}", mapfile.read_text("utf-8")), "utf-8")
+    spec = tmp_path / "SPECS" / "vomap-osg-mapfile.spec"
+    command: list[str | Path] = [
+        "rpmbuild",
+        "--load",
+        MACROS,
+        "--define",
+        f"_topdir {tmp_path}",
+        "--nodeps",
+        "-bb",
+        spec,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "osg.yaml states no date of a topology" in done.stderr

@@ -35,6 +35,12 @@ FILES = (
     KeptFile(f"{BANS_FOLDER}/{NAME}", 0o644, "`vomap ban`", "the bans that `vomap ban` keeps, one a line"),
     KeptFile(POLICY_FILE, 0o644, "`vomap build`", "the built policy, which the callouts read"),
     KeptFile(f"{POLICY_FILE}.previous", 0o644, "`vomap build`", "the policy before, for `vomap build --rollback`"),
+    KeptFile(
+        f"{POLICY_FILE}.rolled-back",
+        0o644,
+        "`vomap build --rollback`",
+        "the digests of the mapfiles that `vomap build --automatic` leaves unbuilt",
+    ),
     KeptFile(f"{POLICY_FILE}.lock", 0o600, "`vomap build`", "the lock of whoever builds the policy; empty"),
     KeptFile(BANS_FILE, 0o644, "`vomap build`, `vomap ban`", "the built bans, which the callouts read"),
     KeptFile(f"{BANS_FILE}.lock", 0o600, "`vomap build`, `vomap ban`", "the lock of whoever builds the bans; empty"),

@@ -21,9 +21,8 @@ def locked(path: str, patience: float | None = None) -> Iterator[None]:
     the other, which only root and the owner of the folder can open: anybody else could hold it for ever.
     Raises FileError if it cannot be had.
     """
-    folder, name = os.path.split(path)
     try:
-        descriptor = _open(folder or ".", f".{name}.lock")
+        descriptor = _open(f"{path}.lock")
     except OSError as error:
         raise FileError(f"{path}: cannot be written: {error.strerror}") from None
     try:
@@ -33,9 +32,8 @@ def locked(path: str, patience: float | None = None) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _open(folder: str, name: str) -> int:
+def _open(path: str) -> int:
     """Open a lock, for reading alone: a watched folder then tells of no change."""
-    path = os.path.join(folder, name)
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
@@ -43,7 +41,7 @@ def _open(folder: str, name: str) -> int:
         return os.open(path, flags)
     if os.geteuid() == 0:
         # Whose folder it is may come later, as a user of its own.
-        owner = os.stat(folder)
+        owner = os.stat(os.path.dirname(path) or ".")
         os.fchown(descriptor, owner.st_uid, owner.st_gid)
     return descriptor
 

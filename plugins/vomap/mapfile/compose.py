@@ -28,6 +28,8 @@ _POLICY_KEYS = ("site", "issuers", "rules", "pools", "tests")
 _SUFFIX = ".yaml"
 # What editors and package managers leave behind.
 _LEFT_BEHIND = ("~", ".rpmnew", ".rpmsave", ".rpmorig")
+# Beside a mapfile that is refreshed in its place.
+_LOCK = f"{_SUFFIX}.lock"
 NOBODYS_SITE: dict[str, Any] = {
     "audience": None,
     "serve": None,
@@ -95,7 +97,9 @@ def unread(paths: Iterable[str]) -> list[str]:
     """Return what lies in folders of mapfiles and is not read, for it is no `*.yaml`."""
     folders = [Path(path) for path in paths if Path(path).is_dir()]
     entries = [entry for folder in folders for entry in sorted(folder.iterdir()) if not entry.name.startswith(".")]
-    return [str(entry) for entry in entries if entry.suffix != _SUFFIX and not entry.name.endswith(_LEFT_BEHIND)]
+    return [
+        str(entry) for entry in entries if entry.suffix != _SUFFIX and not entry.name.endswith((*_LEFT_BEHIND, _LOCK))
+    ]
 
 
 def compose(mapfiles: Sequence[Mapfile], findings: Findings, progress: Progress = _nobody_waits) -> Composition:

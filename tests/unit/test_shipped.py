@@ -1,0 +1,25 @@
+"""What does not lie where it should is told with the package that has it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vomap import Error, shipped
+from vomap.shipped import shipped_file
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "advice"),
+    [("mapfiles", "osg.yaml", "install the package vomap-osg-mapfile"), ("schemas", "x.json", "install vomap again")],
+)
+def test_what_is_missing_has_a_package(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, folder: str, name: str, advice: str
+) -> None:
+    """The packages have the mapfile of the OSG apart: to install vomap again would not bring it."""
+    monkeypatch.setattr(shipped, "__file__", str(tmp_path / "a" / "b" / "shipped.py"))
+    monkeypatch.setattr(shipped, "_installed", lambda *_: [])
+    monkeypatch.setattr("sys.prefix", str(tmp_path))
+    with pytest.raises(Error, match=f"{folder}/{name} is not installed with vomap: {advice}"):
+        shipped_file(folder, name)
