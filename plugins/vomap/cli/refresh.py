@@ -181,7 +181,8 @@ def _tell_changes(generated: Generated | None, verdict: Verdict) -> None:
     for warning in generated.warnings if generated else ():
         print(f"vomap: warning: {warning}", file=sys.stderr)
     for difference in verdict.differences:
-        print(difference)
+        # A log shows it before what follows on standard error.
+        print(difference, flush=True)
 
 
 def _report(args: argparse.Namespace, outcome: str, generated: Generated | None, verdict: Verdict) -> dict[str, object]:
