@@ -33,16 +33,16 @@ def locked(path: str, patience: float | None = None) -> Iterator[None]:
 
 
 def _open(path: str) -> int:
-    """Open a lock, for reading alone: a watched folder then tells of no change."""
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+    # For writing, too: NFS locks nothing else.
+    flags = os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         return os.open(path, flags)
-    if os.geteuid() == 0:
+    owner = os.stat(os.path.dirname(path) or ".").st_uid
+    if os.geteuid() == 0 != owner:
         # Whose folder it is may come later, as a user of its own.
-        owner = os.stat(os.path.dirname(path) or ".")
-        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+        os.fchown(descriptor, owner, -1)
     return descriptor
 
 

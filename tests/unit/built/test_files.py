@@ -15,6 +15,7 @@ import pytest
 from vomap import built
 from vomap.built import FileError
 from vomap.built.files import put_in_place, read_trusted, replace_file, stage
+from vomap.built.lock import locked
 
 ROOT = os.geteuid() == 0
 SOMEBODY = 12345
@@ -279,3 +280,17 @@ def test_a_replaced_file_survives_a_crash(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(os, "rename", renamed)
     replace_file(str(tmp_path / "f"), b"x")
     assert done == ["file", "rename", "folder"]
+
+
+def test_a_lock_is_the_folders_owners(tmp_path: Path) -> None:
+    """Whoever comes first, root or a service's own user, keeps the other's lock from nobody who needs it."""
+    with locked(str(tmp_path / "mine")):
+        assert stat.S_IMODE((tmp_path / "mine.lock").stat().st_mode) == 0o600
+    if os.geteuid() == 0:
+        os.chown(tmp_path, 4711, 4711)
+        with locked(str(tmp_path / "other")):
+            pass
+    assert {path.stat().st_uid for path in tmp_path.glob("other.lock")} <= {4711}
+    os.symlink("/etc/passwd", tmp_path / "link.lock")
+    with pytest.raises(FileError), locked(str(tmp_path / "link")):
+        pass
