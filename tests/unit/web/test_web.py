@@ -91,6 +91,9 @@ def test_what_may_be_a_file_is_asked_for(url: str) -> None:
         "https://example.org/\x1b[2J",
         "https://me:secret@example.org/a",
         "https://me@example.org/a",
+        "https://@example.org/a",
+        "https://example.org\\@evil.example/a",
+        "https://example.org/a\\b",
         f"https://example.org/{'x' * 3000}",
     ],
 )
