@@ -171,13 +171,12 @@ class _Exchange(threading.Thread):
             return Answer(None, self._known)
         if response.status_code != HTTPStatus.OK:
             raise FetchError(f"{url}: {_refusal(response.status_code)}")
-        is_delimited = "Content-Length" in response.headers or bool(getattr(response.raw, "chunked", False))
+        is_delimited = _length(response.headers) is not None or bool(getattr(response.raw, "chunked", False))
         return Answer(self._body(url, response), _validators(url, response.headers), is_delimited)
 
     def _body(self, url: str, response: requests.Response) -> bytes:
         """Read the body as it is sent, without unpacking it: a few bytes could be unpacked to any number."""
-        declared = response.headers.get("Content-Length", "")
-        length = int(declared) if re.fullmatch(r"[0-9]{1,18}", declared) else None
+        length = _length(response.headers)
         content = bytearray()
         while chunk := response.raw.read(_CHUNK, decode_content=False):
             content += chunk
@@ -191,6 +190,12 @@ class _Exchange(threading.Thread):
 
     def _too_long(self) -> FetchError:
         return FetchError(f"{self._url}: takes longer than {self._limits.whole:g} seconds; try again later")
+
+
+def _length(headers: Mapping[str, str]) -> int | None:
+    """Return how many bytes are declared; None if that is not said, or makes no sense."""
+    declared = headers.get("Content-Length", "")
+    return int(declared) if re.fullmatch(r"[0-9]{1,18}", declared) else None
 
 
 def _is_asked_here(url: str) -> bool:

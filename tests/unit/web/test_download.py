@@ -280,7 +280,13 @@ def test_this_machine_is_asked_without_a_proxy(server: WebServer, monkeypatch: p
 
 
 @pytest.mark.parametrize(
-    ("other", "expected"), [({}, True), ({"is_chunked": True}, True), ({"is_delimited": False}, False)]
+    ("other", "expected"),
+    [
+        ({}, True),
+        ({"is_chunked": True}, True),
+        ({"is_delimited": False}, False),
+        ({"headers": {"Content-Length": "?"}}, False),
+    ],
 )
 def test_what_ends_with_the_connection_may_not_be_whole(
     server: WebServer, other: dict[str, Any], expected: bool
