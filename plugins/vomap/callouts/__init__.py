@@ -44,6 +44,8 @@ _TO_SAY_SO = 0.1
 # HTCondor passes tokens of at most 16 kB.
 LONGEST_INPUT = 1 << 20
 _AT_ONCE = 1 << 16
+# Kinds of file systems in mountinfo; `fusectl`, which is everywhere, is none of them.
+_IN_USER_SPACE = (b" - fuse ", b" - fuse.", b" - fuseblk ")
 
 
 class InputError(Error):
@@ -70,6 +72,37 @@ def bound_time(callout: str, seconds: float = SECONDS) -> None:
             posix._exit(3)  # noqa: SLF001 - its name, though it is public
 
     _thread.start_new_thread(watch, ())
+
+
+def answered(callout: str, answer: Callable[[], int]) -> int:
+    """Return the exit code that `answer` returns, or end in exit 3 in time.
+
+    Raises InputError if standard input, output or error is closed, and whatever `answer` raises.
+    """
+    require_descriptors()
+    if may_be_held():
+        from vomap.callouts.aside import answered_aside
+
+        return answered_aside(callout, answer)
+    bound_time(callout)
+    return answer()
+
+
+def may_be_held() -> bool:
+    """Tell whether the kernel might not let go of who waits for a file, when its time is over.
+
+    That is so where any file system is one in user space (FUSE): which of them a path leads to cannot be found out
+    without waiting. Where this cannot be told, it may be so. The kinds are those of proc(5), /proc/PID/mountinfo.
+    """
+    try:
+        descriptor = posix.open("/proc/self/mountinfo", posix.O_RDONLY | posix.O_CLOEXEC)
+    except OSError:
+        return True
+    mounts = b""
+    while piece := posix.read(descriptor, _AT_ONCE):
+        mounts += piece
+    posix.close(descriptor)
+    return any(kind in mounts for kind in _IN_USER_SPACE)
 
 
 def require_descriptors() -> None:

@@ -15,12 +15,11 @@ from vomap.callouts import (
     ARC_MAP,
     DECLINE_CONTINUES,
     OptionError,
-    bound_time,
+    answered,
     built_files,
     decided,
     give,
     read_options,
-    require_descriptors,
 )
 from vomap.claims.environment import read_environment
 from vomap.policy import DENIED, MAPPED
@@ -36,8 +35,10 @@ USER = "vomap"
 
 def main() -> int:
     """Answer ARC and return the exit code. Whatever is raised is an error (exit 3) to whoever calls this."""
-    bound_time("vomap-arc")
-    require_descriptors()
+    return answered("vomap-arc", _answer)
+
+
+def _answer() -> int:
     _become_user(USER)
     verb, words = sys.argv[1:2], sys.argv[2:]
     if verb == ["map"]:

@@ -9,20 +9,21 @@ import sys
 
 from vomap.callouts import (
     HTCONDOR,
-    bound_time,
+    answered,
     built_files,
     decided,
     give,
     read_input,
     read_options,
-    require_descriptors,
 )
 from vomap.claims.payload import read_payload
 
 
 def main() -> int:
     """Answer HTCondor and return the exit code. Whatever is raised is an error (exit 3) to whoever calls this."""
-    bound_time(HTCONDOR)
-    require_descriptors()
+    return answered(HTCONDOR, _answer)
+
+
+def _answer() -> int:
     policy, bans = built_files(read_options(sys.argv[1:], ("--policy", "--bans")))
     return give(HTCONDOR, decided(policy, bans, lambda: read_payload(read_input())))
