@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 from vomap.built import FileError, open_trusted
 
+_STAGED = ".new"
+
 
 def replace_file(path: str, content: bytes, mode: int = 0o644) -> None:
     """Put a file in place with one rename: a reader sees the old or the new content, whatever happens meanwhile.
@@ -22,8 +24,9 @@ def stage(path: str, parts: Iterable[bytes], mode: int = 0o644) -> str:
     Raises FileError, and leaves nothing behind then.
     """
     folder, name = os.path.split(path)
-    staged = os.path.join(folder, f".{name}.{os.getpid()}.new")
+    staged = os.path.join(folder, f".{name}.{os.getpid()}{_STAGED}")
     try:
+        _clear_up(folder or ".", f".{name}.")
         descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
         with os.fdopen(descriptor, "wb") as file:
             file.writelines(parts)
@@ -73,6 +76,28 @@ def read_trusted(path: str) -> bytes:
         raise FileError(f"{path}: {error.strerror}") from None
     finally:
         os.close(descriptor)
+
+
+def _clear_up(folder: str, begin: str) -> None:
+    """Remove what was staged in a folder, under names that begin so, by processes that were killed at it."""
+    for name in os.listdir(folder):
+        if name.startswith(begin) and name.endswith(_STAGED) and _is_over(name[len(begin) : -len(_STAGED)]):
+            discard(os.path.join(folder, name))
+
+
+def _is_over(process: str) -> bool:
+    """Tell whether a process is no more, by its id. One with our own was another one: we have staged nothing yet."""
+    if not process.isdecimal():
+        return False
+    if int(process) == os.getpid():
+        return True
+    try:
+        os.kill(int(process), 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except PermissionError:
+        pass
+    return False
 
 
 def _sync_folder(folder: str) -> None:

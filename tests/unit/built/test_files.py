@@ -7,6 +7,7 @@ import posix
 import resource
 import signal
 import stat
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -119,6 +120,18 @@ def test_an_interrupted_build(folder: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         stage(str(folder / "f"), parts())
     assert _names(folder) == []
+
+
+def test_what_a_killed_build_leaves(folder: Path) -> None:
+    """What killed processes staged is taken away by who stages next; what a living one stages stays."""
+    over = subprocess.Popen(["true"])
+    over.wait()
+    stays = ["..1.new", ".f.1.new", ".f.x.new", ".f.previous.1.new", ".f..new", ".g.999999.new", f"f.{over.pid}.new"]
+    goes = [f".f.{over.pid}.new", f".f.{os.getpid()}.new", f".f.{'9' * 40}.new"]
+    for name in (*stays, *goes):
+        (folder / name).touch()
+    replace_file(str(folder / "f"), b"new")
+    assert _names(folder) == sorted([*stays, "f"])
 
 
 def test_content_in_parts(folder: Path) -> None:
