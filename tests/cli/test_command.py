@@ -64,6 +64,16 @@ def test_a_missing_part(tmp_path: Path) -> None:
     ]
 
 
+def test_a_missing_part_of_the_command_itself(tmp_path: Path) -> None:
+    """So is one without which there is no command at all, by pip's wrapper, which imports it unguarded."""
+    code = "import sys; sys.modules['argparse'] = None; from vomap.cli import main; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "check"], capture_output=True, text=True, check=False, cwd=tmp_path, timeout=60
+    )
+    assert done.returncode == 3
+    assert done.stderr.splitlines() == ["vomap: ModuleNotFoundError: import of argparse halted; None in sys.modules"]
+
+
 def test_a_reader_that_goes_away(tmp_path: Path) -> None:
     """When nobody reads on, there is no traceback."""
     (tmp_path / "m.yaml").write_text(MAPFILE, "utf-8")

@@ -23,6 +23,9 @@ def stage(path: str, parts: Iterable[bytes], mode: int = 0o644) -> str:
 
     Raises FileError, and leaves nothing behind then.
     """
+    if os.path.exists(path) and not os.path.isfile(path):
+        # Root would put a file in the place of /dev/null.
+        raise FileError(f"{path}: cannot be written: it is there, and no regular file")
     folder, name = os.path.split(path)
     staged = os.path.join(folder, f".{name}.{os.getpid()}{_STAGED}")
     try:

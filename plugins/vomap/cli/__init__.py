@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import os
 import sys
-from collections.abc import Sequence
-from importlib import import_module
-from types import ModuleType
 
-from vomap import Error, __version__
-from vomap.cli.exits import FAILED, USAGE, YES
+try:
+    import argparse
+    import contextlib
+    import os
+    from collections.abc import Sequence
+    from importlib import import_module
+    from types import ModuleType
+
+    from vomap import Error, __version__
+    from vomap.cli.exits import FAILED, USAGE, YES
+except Exception as error:  # noqa: BLE001 - pip's wrapper, which imports this, would show a traceback and exit with 1
+    sys.stderr.write(f"vomap: {type(error).__name__}: {error}\n")
+    raise SystemExit(3) from None
 
 VERBS = ("init", "generate", "check", "test", "build", "explain", "ban", "render", "refresh", "status")
 _EXIT_CODES = "exit codes: 0 yes, 1 no, 2 wrong usage, 3 an error"

@@ -134,6 +134,20 @@ def test_what_a_killed_build_leaves(folder: Path) -> None:
     assert _names(folder) == sorted([*stays, "f"])
 
 
+def test_what_is_no_file_is_not_replaced(folder: Path) -> None:
+    """A device, a FIFO or a folder is never replaced, nor a link to one: root could put a file in /dev/null's place."""
+    os.mkfifo(folder / "fifo")
+    (folder / "folder").mkdir()
+    (folder / "null").symlink_to("/dev/null")
+    before = _names(folder)
+    for name in before:
+        with pytest.raises(FileError, match=f"{name}: cannot be written: it is there, and no regular file"):
+            replace_file(str(folder / name), b"")
+    assert _names(folder) == before
+    assert (folder / "fifo").is_fifo()
+    assert (folder / "null").is_symlink()
+
+
 def test_content_in_parts(folder: Path) -> None:
     """A large file comes in parts, which need not be in memory together, and is in force only when it is whole."""
     path = str(folder / "f")
