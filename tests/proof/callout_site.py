@@ -58,7 +58,7 @@ class Answer:
         assert self.code == 3 or (self.code == 1 and words == ARC_AUTHORIZE), told
         assert self.err.count(b"\n") == 1, told
         assert self.err.startswith(words[0].encode()), told
-        assert b"error: " in self.err, told
+        assert b": error" in self.err, told
         assert b"Traceback" not in self.err, told
         assert says in self.err.decode("ascii"), told
 

@@ -237,11 +237,11 @@ def test_kills_at_random_moments(site: Site) -> None:
     print(f"\nVOMAP_SEED={seed}")
     chance, met, most = random.Random(seed), Counter[tuple[str, str]](), 0
     with reading(site):
-        durations = {kind: max(site.run(kind) for _ in range(2)) for kind in KINDS}
+        durations = {kind: max(site.run(kind) for _ in range(3)) for kind in KINDS}
         for _ in range(count(full=500, reduced=30)):
             kind, before = chance.choice(KINDS), site.state()
             process = site.start(kind)
-            was_running = killed(process, chance.uniform(0, durations[kind]))
+            was_running = killed(process, chance.uniform(0, 1.2 * durations[kind]))
             met[kind, site.assert_old_or_new(kind, before) if was_running else "over"] += 1
             most = max(most, len(site.left_behind()))
         assert_mended(site, (*KINDS, "refresh"))
