@@ -20,7 +20,8 @@ MEANINGS: dict[str, dict[str, str]] = {
         "rules": "which token becomes which account",
         "pools": "accounts to be leased",
         "tests": "what must hold of the policy",
-        "bans": "who is kept out",
+        "issued": "when a list of bans was published: `vomap ban fetch` takes none that is older than the one it has",
+        "bans": "who is kept out; a list of nobody is `[]`",
     },
     "site": {
         "audience": "what a token must be meant for; `vomap build` wants it, once, in one of the files",

@@ -14,6 +14,7 @@ from typing import IO, Any
 
 from vomap.built import BANS, CHECKSUM, FORMAT, OFFSET, POLICY, BuiltFile, FileError
 from vomap.built.files import discard, put_in_place, stage
+from vomap.policy.model import DISTRUSTED
 from vomap.policy.pieces import put_together, take_apart
 
 # What every token asks for. Bans lie in the head as a whole, with all that is known of them.
@@ -93,6 +94,25 @@ def read_built(path: str, kind: str) -> Built:
         return Built(document, file.digest, file.built, sources)
     except (KeyError, TypeError, ValueError, AttributeError):
         raise file.damaged() from None
+
+
+def read_issuers(path: str) -> dict[str, Any]:
+    """Return the part of a built policy's document that is not about rules: site, issuers, and VOs that are reserved.
+
+    It is read without the rules, however many there are. Raises FileError or BuiltError.
+    """
+    file = BuiltFile(path, POLICY)
+    urls = file.find("issuers")
+    if urls is None:
+        # Built by a vomap that listed no issuers; the next build does.
+        document = read_built(path, POLICY).document
+        return {key: document[key] for key in ("site", "issuers", "reserved-vos")}
+    declared = {url: file.find(f"issuer\t{url}") for url in urls}
+    return {
+        "site": file.find("site"),
+        "issuers": {url: None if each == DISTRUSTED else each for url, each in declared.items()},
+        "reserved-vos": file.find("reserved-vos") or [],
+    }
 
 
 def document_digest(document: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The bans that `vomap ban` keeps: its own file in the folder of bans and the built bans, changed together."""
+"""A file in the folder of bans and the built bans, changed together; the one that `vomap ban` keeps among them."""
 
 from __future__ import annotations
 
@@ -42,31 +42,87 @@ class Change:
     left: str = ""
 
 
-class KeptBans:
-    """The folder of bans, and where the bans are built. Whoever changes them holds the lock of the built bans."""
+class BanFile:
+    """One file in the folder of bans, and where the bans are built. Whoever changes it holds the lock of the latter."""
 
-    def __init__(self, folder: str, built: str) -> None:
-        """Take the folder of bans and the path of the built bans. Raises NoBan if there is no such folder."""
+    def __init__(self, folder: str, built: str, name: str) -> None:
+        """Take the folder, the path of the built bans, and the file's name. Raises NoBan if there is no such folder."""
         if not Path(folder).is_dir():
             raise NoBan(f"ban: {folder} is no folder")
         self._folder = folder
-        self._path = Path(folder, NAME)
         self._built = built
+        self.path = Path(folder, name)
+
+    def text(self) -> str | None:
+        """Return the text of the file, or None if there is none yet."""
+        return read_sources([str(self.path)])[0].text if self.path.exists() else None
+
+    def put(self, text: str) -> Change:
+        """Give the file this text and put its bans in force, even if somebody else's file of bans is broken.
+
+        Raises NotChanged if the text is no file of bans, FileError if something cannot be written.
+        """
+        try:
+            return self._put_in_place(text, self._composed(text))
+        except MapfileError as error:
+            if any(finding.place.file == str(self.path) for finding in error.findings):
+                raise NotChanged(f"{error}\nnothing was changed") from None
+            return self._put_in_force(text, str(error))
+        except SourceError as error:
+            return self._put_in_force(text, str(error))
+
+    def _files(self) -> list[Mapfile]:
+        return read_sources([self._folder], bans=True)
+
+    def _files_with(self, text: str | None) -> list[Mapfile]:
+        others = [each for each in self._files() if each.path != str(self.path)]
+        own = [] if text is None else [Mapfile(str(self.path), text)]
+        return sorted([*others, *own], key=lambda each: each.path)
+
+    def _composed(self, text: str | None) -> dict[str, Any]:
+        """Return what all files say once this one has this text. Raises MapfileError or SourceError."""
+        document = compose_bans(self._files_with(text), findings := Findings())
+        findings.raise_errors()
+        return document
+
+    def _put_in_place(self, text: str | None, document: dict[str, Any], *, left: str = "") -> Change:
+        digests = {each.path: each.digest for each in self._files_with(text)}
+        if text is None:
+            os.unlink(self.path)
+        else:
+            replace_file(str(self.path), text.encode())
+        return self._build(document, digests, left)
+
+    def _put_in_force(self, text: str, why: str) -> Change:
+        """Put the bans of this file in force in the place of those that it had, though the folder cannot be built."""
+        file = Mapfile(str(self.path), text)
+        own = compose_bans([file], Findings())["bans"]
+        before = read_built(self._built, BANS)
+        replace_file(file.path, text.encode())
+        bare = [_without_place(each) for each in own]
+        others = [each for each in before.document["bans"] if not _is_from(file.path, each)]
+        bans = [*(each for each in others if _without_place(each) not in bare), *own]
+        left = f"{why}\nmend the other file, then run `vomap build`"
+        return self._build({"bans": bans}, {**before.sources, file.path: file.digest}, left)
+
+    def _build(self, document: dict[str, Any], sources: Mapping[str, str], left: str) -> Change:
+        write_built(self._built, BANS, document, sources=sources, built=written(time.time()))
+        return Change(str(self.path), self._built, len(document["bans"]), left)
+
+
+class KeptBans(BanFile):
+    """The file of bans that `vomap ban` keeps, one a line."""
+
+    def __init__(self, folder: str, built: str) -> None:
+        """Take the folder of bans and the path of the built bans. Raises NoBan if there is no such folder."""
+        super().__init__(folder, built, NAME)
 
     def add(self, ban: Mapping[str, Any]) -> Change:
         """Add a ban and put it in force, even if somebody else's file of bans is broken.
 
         Raises NotChanged if the kept file itself cannot be read, FileError if something cannot be written.
         """
-        text = with_ban(self._text(), ban)
-        try:
-            return self._put_in_place(text, self._composed(text))
-        except MapfileError as error:
-            if any(finding.place.file == str(self._path) for finding in error.findings):
-                raise NotChanged(f"{error}\nnothing was changed") from None
-            return self._put_in_force(text, str(error))
-        except SourceError as error:
-            return self._put_in_force(text, str(error))
+        return self.put(with_ban(self.text(), ban))
 
     def lift(self, ban: Mapping[str, Any]) -> Change:
         """Take away the bans whose conditions are just these, of the kept file.
@@ -75,57 +131,18 @@ class KeptBans:
         """
         document = compose_bans(self._files(), findings := Findings())
         findings.raise_errors()
-        wanted = _conditions(read_ban({**ban, "reason": "to be lifted"}))
-        found = [each for each in document["bans"] if _conditions(each) == wanted]
-        own = [each for each in found if each["source"].rpartition(":")[0] == str(self._path)]
+        wanted = conditions_of(read_ban({**ban, "reason": "to be lifted"}))
+        found = [each for each in document["bans"] if conditions_of(each) == wanted]
+        own = [each for each in found if _is_from(str(self.path), each)]
         by_hand = ", ".join(each["source"] for each in found if each not in own)
-        left = f"written by hand, so take it away by hand: {by_hand}" if by_hand else ""
+        left = f"not kept by `vomap ban add`, so take it away where it is written: {by_hand}" if by_hand else ""
         if not own:
             raise NotChanged(left or f"no ban has just these conditions{_wider(wanted, document['bans'])}")
-        text = without_lines(self._text() or "", {int(each["source"].rpartition(":")[2]) for each in own})
+        text = without_lines(self.text() or "", {int(each["source"].rpartition(":")[2]) for each in own})
         composed = self._composed(text)
         if _bare(composed) != _bare({"bans": [each for each in document["bans"] if each not in own]}):
-            raise NotChanged(f"{self._path} was edited by hand, so take the ban away by hand; nothing was changed")
+            raise NotChanged(f"{self.path} was edited by hand, so take the ban away by hand; nothing was changed")
         return self._put_in_place(text, composed, left=left)
-
-    def _text(self) -> str | None:
-        """Return the text of the kept file, or None if there is none yet."""
-        return read_sources([str(self._path)])[0].text if self._path.exists() else None
-
-    def _files(self) -> list[Mapfile]:
-        return read_sources([self._folder], bans=True)
-
-    def _files_with(self, text: str | None) -> list[Mapfile]:
-        others = [each for each in self._files() if each.path != str(self._path)]
-        own = [] if text is None else [Mapfile(str(self._path), text)]
-        return sorted([*others, *own], key=lambda each: each.path)
-
-    def _composed(self, text: str | None) -> dict[str, Any]:
-        """Return what all files say once the kept one has this text. Raises MapfileError or SourceError."""
-        document = compose_bans(self._files_with(text), findings := Findings())
-        findings.raise_errors()
-        return document
-
-    def _put_in_place(self, text: str | None, document: dict[str, Any], *, left: str = "") -> Change:
-        digests = {each.path: each.digest for each in self._files_with(text)}
-        if text is None:
-            os.unlink(self._path)
-        else:
-            replace_file(str(self._path), text.encode())
-        return self._build(document, digests, left)
-
-    def _put_in_force(self, text: str, why: str) -> Change:
-        """Add the ban that `text` ends with to those in force, though the folder cannot be built now."""
-        added = compose_bans([Mapfile(str(self._path), text)], Findings())["bans"][-1]
-        before = read_built(self._built, BANS)
-        replace_file(str(self._path), text.encode())
-        others = [each for each in before.document["bans"] if _without_place(each) != _without_place(added)]
-        left = f"{why}\nmend the other file, then run `vomap build`"
-        return self._build({"bans": [*others, added]}, before.sources, left)
-
-    def _build(self, document: dict[str, Any], sources: Mapping[str, str], left: str) -> Change:
-        write_built(self._built, BANS, document, sources=sources, built=written(time.time()))
-        return Change(str(self._path), self._built, len(document["bans"]), left)
 
 
 def read_ban(ban: Mapping[str, Any]) -> dict[str, Any]:
@@ -137,7 +154,8 @@ def read_ban(ban: Mapping[str, Any]) -> dict[str, Any]:
     return document
 
 
-def _conditions(ban: Mapping[str, Any]) -> dict[str, Any]:
+def conditions_of(ban: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the conditions of a ban's document, without all else."""
     return {key: ban[key] for key in CONDITIONS if key in ban}
 
 
@@ -149,6 +167,11 @@ def _wider(wanted: dict[str, Any], bans: list[dict[str, Any]]) -> str:
 
 def _bare(document: dict[str, Any]) -> list[dict[str, Any]]:
     return [_without_place(ban) for ban in document["bans"]]
+
+
+def _is_from(path: str, ban: Mapping[str, Any]) -> bool:
+    source: str = ban["source"]
+    return source.rpartition(":")[0] == path
 
 
 def _without_place(ban: Mapping[str, Any]) -> dict[str, Any]:

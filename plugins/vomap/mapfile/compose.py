@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,15 @@ class Composition:
     has_audience: bool = False
 
 
+@dataclass(frozen=True)
+class BansFile:
+    """What one file of bans says: its bans, whether it has the key `bans` at all, and when it was published, if so."""
+
+    bans: list[dict[str, Any]]
+    issued: int | None = None
+    has_bans: bool = False
+
+
 def read_sources(paths: Iterable[str], *, bans: bool = False) -> list[Mapfile]:
     """Read mapfiles: a file as it is, a folder's `*.yaml` in the order of their names.
 
@@ -119,15 +128,25 @@ def compose_bans(files: Sequence[Mapfile], findings: Findings) -> dict[str, Any]
     """Compose files of bans to the bans' document; errors go to `findings`."""
     bans: list[dict[str, Any]] = []
     for mapfile in files:
-        root = _read_root(mapfile, findings)
-        if root is None:
-            continue
-        node, _ = root
-        for key in _POLICY_KEYS:
-            if key in node.keys:
-                findings.error(node.keys[key], f"`{key}` is no part of a file of bans; write it to a mapfile")
-        bans += [ban_document(ban, findings) for ban in _mappings(node.member("bans"))]
+        bans += read_bans_file(mapfile, findings).bans
     return {"bans": bans}
+
+
+def read_bans_file(file: Mapfile, findings: Findings) -> BansFile:
+    """Read one file of bans; errors go to `findings`."""
+    root = _read_root(file, findings, may_be_empty=("bans",))
+    if root is None:
+        return BansFile([])
+    node, _ = root
+    for key in _POLICY_KEYS:
+        if key in node.keys:
+            findings.error(node.keys[key], f"`{key}` is no part of a file of bans; write it to a mapfile")
+    issued = node.member("issued")
+    return BansFile(
+        [ban_document(ban, findings) for ban in _mappings(node.member("bans"))],
+        None if issued is None else converted(issued, "issued", point_in_time, findings),
+        has_bans="bans" in node.keys,
+    )
 
 
 def _expand(path: Path, *, bans: bool) -> list[Path]:
@@ -156,9 +175,12 @@ def _read(path: Path) -> Mapfile:
 
 
 def _read_root(
-    mapfile: Mapfile, findings: Findings, take: Mapping[str, Taker] | None = None
+    mapfile: Mapfile,
+    findings: Findings,
+    take: Mapping[str, Taker] | None = None,
+    may_be_empty: Collection[str] = (),
 ) -> tuple[Node, Any] | None:
-    node = read_yaml(mapfile.text, mapfile.path, findings, take)
+    node = read_yaml(mapfile.text, mapfile.path, findings, take, may_be_empty)
     if node is None:
         return None
     if not isinstance(node.value, dict):
@@ -189,6 +211,8 @@ class _Composer:
         """Add one file, later than those before it."""
         if "bans" in root.keys:
             self._findings.error(root.keys["bans"], "bans are no part of a mapfile; write them to a file in bans.d")
+        if "issued" in root.keys:
+            self._findings.error(root.keys["issued"], "`issued` is for lists of bans; leave it out of a mapfile")
         self._add_site(root.member("site"), plain.get("site"))
         self._add_issuers(root.member("issuers"), plain.get("issuers"))
         self._add_pools(root.member("pools"))

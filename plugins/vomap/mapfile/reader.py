@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Union
 
@@ -68,15 +68,22 @@ class Node:
         return node
 
 
-def read_yaml(text: str, file: str, findings: Findings, take: Mapping[str, Taker] | None = None) -> Node | None:
+def read_yaml(
+    text: str,
+    file: str,
+    findings: Findings,
+    take: Mapping[str, Taker] | None = None,
+    may_be_empty: Collection[str] = (),
+) -> Node | None:
     """Read one YAML document; `file` is its name in findings.
 
     `take` maps keys of the document itself to what takes the members of their lists, one by one as they are read, so
     that a long list need not be in memory; such a key then has no value in the node that is returned.
+    `may_be_empty` names keys of the document itself whose lists may be empty; such a key then has no value either.
     Returns None if the text is no YAML at all; other errors leave their value out and reading goes on.
     """
     try:
-        return _Reader(text, file, findings, take or {}).document()
+        return _Reader(text, file, findings, take or {}, may_be_empty).document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
@@ -92,9 +99,12 @@ def read_yaml(text: str, file: str, findings: Findings, take: Mapping[str, Taker
 class _Reader:
     """One pass over the events of a document."""
 
-    def __init__(self, text: str, file: str, findings: Findings, take: Mapping[str, Taker]) -> None:
+    def __init__(
+        self, text: str, file: str, findings: Findings, take: Mapping[str, Taker], may_be_empty: Collection[str]
+    ) -> None:
         self._events: Iterator[Any] = yaml.parse(text, Loader=_LOADER)
         self._file, self._findings, self._take = file, findings, take
+        self._may_be_empty = [f"`{key}`" for key in may_be_empty]
 
     def document(self) -> Node | None:
         next(self._events)  # the stream begins
@@ -175,7 +185,7 @@ class _Reader:
             if node is not None:
                 take(node)
             event = next(self._events)
-        if not seen:
+        if not seen and (depth > 1 or label not in self._may_be_empty):
             self._findings.error(place, f"{label}: an empty list: name something, or leave the key out")
 
     def _mapping(self, place: Place, depth: int, label: str) -> Node | None:

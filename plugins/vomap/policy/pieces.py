@@ -3,6 +3,8 @@
 Keys and values, the parts of a key with a tab between them:
 
     site                          the site's settings
+    issuers                       the issuers of which anything is declared; administrators' tools ask for it, callouts
+                                  never do
     issuer URL                    what is declared of an issuer; "none" of a distrusted one
     owners VO                     the issuers that are declared for a VO (in lower case); "" for a distrusted one
     asked OWNER                   the aspects by which an owner's rules are found; an owner is `issuer<tab>URL`, or
@@ -53,6 +55,7 @@ def take_apart(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for account in named:
         yield f"named\t{account}", True
     yield "site", document["site"]
+    yield "issuers", list(document["issuers"])
     for url, issuer in document["issuers"].items():
         yield f"issuer\t{url}", DISTRUSTED if issuer is None else issuer
     for vo, owners in declared.owners.items():
