@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Mapping
@@ -99,9 +100,9 @@ class BanFile:
         own = compose_bans([file], Findings())["bans"]
         before = read_built(self._built, BANS)
         replace_file(file.path, text.encode())
-        bare = [_without_place(each) for each in own]
         others = [each for each in before.document["bans"] if not _is_from(file.path, each)]
-        bans = [*(each for each in others if _without_place(each) not in bare), *own]
+        # Once each, even if the file was built under another spelling of its path.
+        bans = list({json.dumps(_without_place(each)): each for each in [*others, *own]}.values())
         left = f"{why}\nmend the other file, then run `vomap build`"
         return self._build({"bans": bans}, {**before.sources, file.path: file.digest}, left)
 
