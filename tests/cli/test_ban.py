@@ -143,14 +143,17 @@ def test_list(bans: Bans) -> None:
     bans.hand.write_text(HAND, "utf-8")
     _, out, _ = bans.run("list")
     assert out.splitlines() == [
-        f"{bans.hand}:4: vo mars: no agreement",
+        f"{bans.hand}:4: vo mars (not built: run `vomap build`): no agreement",
         f"{bans.hand}:5: subject old until 2020-12-31T23:59:59Z (expired): it was long ago",
         "2 bans",
     ]
     code, out, _ = bans.run("list", "--json")
     listed = json.loads(out)
     assert code == 0
-    assert [(ban["reason"], ban["holds"]) for ban in listed] == [("no agreement", True), ("it was long ago", False)]
+    assert [(ban["reason"], ban["holds"]) for ban in listed["bans"]] == [
+        ("no agreement", True),
+        ("it was long ago", False),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -348,7 +351,9 @@ EDITED: dict[str, str] = {
 def _others(bans: Bans) -> list[Any]:
     code, out, err = bans.run("list", "--json")
     assert code == 0, err
-    return [{key: ban[key] for key in ban if key != "source"} for ban in json.loads(out) if ban.get("vo") != ["B"]]
+    listed = json.loads(out)["bans"]
+    left_out = ("source", "in-force")
+    return [{key: ban[key] for key in ban if key not in left_out} for ban in listed if ban.get("vo") != ["B"]]
 
 
 @pytest.mark.parametrize("edited", EDITED)
@@ -394,7 +399,8 @@ def test_for_programs(bans: Bans) -> None:
     """`--json` tells what was done, and where."""
     code, out, _ = bans.run("add", "--subject", "s", "--reason", "x", "--json")
     assert code == 0
-    assert json.loads(out) == {"done": "added", "file": str(bans.own), "built": str(bans.built), "bans": 1}
+    answer = json.loads(out)
+    assert {"done": "added", "file": str(bans.own), "built": str(bans.built), "bans": 1}.items() <= answer.items()
     code, out, _ = bans.run("lift", "--subject", "s", "--json")
     assert (code, json.loads(out)["done"], json.loads(out)["bans"]) == (0, "lifted", 0)
 

@@ -3,41 +3,80 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from vomap import Error
-from vomap.built import POLICY, bans_beside
-from vomap.built.documents import read_built
-from vomap.built.kept_bans import Change, KeptBans, read_ban
+from vomap.built import BANS, POLICY, BuiltFile, bans_beside, read_bans, read_policy
+from vomap.built.documents import read_built, read_issuers
+from vomap.built.kept_bans import Change, KeptBans, conditions_of, read_ban
 from vomap.built.lock import locked
+from vomap.claims import Claims
+from vomap.claims.payload import read_payload
+from vomap.cli.ban_fetch import fetch
 from vomap.cli.exits import FAILED, NO, YES
+from vomap.cli.explain import add_token, token_payload
+from vomap.cli.generate import add_web
 from vomap.cli.loading import BANS_FOLDER, UsageError, add_json, add_policy, load_bans, print_json
 from vomap.mapfile.ban_file import NAME
+from vomap.mapfile.compose import NOBODYS_SITE, Mapfile
 from vomap.mapfile.entries import CONDITIONS
-from vomap.mapfile.findings import did_you_mean
 from vomap.mapfile.times import written
-from vomap.policy.model import Ban
+from vomap.policy.model import NO_BANS, Ban, Bans
 from vomap.policy.pieces import Declared
+from vomap.proof.ban_doubts import doubts_of_conditions, doubts_of_tokens
+from vomap.proof.ban_proofs import Proof, Trial, is_banned, outcome
+from vomap.sources.bans import is_published, read_kept
+from vomap.targets.ces import known_ces
+from vomap.targets.remains import Remain, remains
 
-HELP = "add, list and lift bans, and build them at once"
+HELP = "add, list, lift and fetch bans, and build them at once"
+
+_ACTIONS = ("add", "list", "lift", "fetch")
+_ROOT = Path("/")
 
 _EXAMPLES = f"""\
 examples:
   vomap ban add --vo CMS --subject 0d15ea5e-0000-4000-8000-00000000beef --reason 'leaked key (T-123)' --until 2026-12-31
+  vomap ban add --jti e2a3 --reason 'stolen (T-124)' --token - < token
   vomap ban list
   vomap ban lift --vo CMS --subject 0d15ea5e-0000-4000-8000-00000000beef
+  vomap ban fetch https://bans.example.org/grid.yaml
 
-`add` and `lift` edit {NAME} in the folder of bans and build the bans; the policy is not touched. Tokens of an
-issuer that is not declared come to vomap only when the CE is wired anew: `vomap init --replace`, or `vomap render`."""
+`add` and `lift` edit {NAME} in the folder of bans and build the bans; the policy is not touched. `add` makes up a
+token that the ban is about, or takes the one given, and decides as the CE will; it warns of what the ban does not
+cover, and says what goes on and the commands to end that. Tokens of an issuer that is not declared come to vomap only
+when the CE is wired anew: `vomap init --replace`, or `vomap render`.
+
+`fetch` takes a list of bans from https, which says when it was `issued`. None that is older than the one that is there
+takes its place; whatever cannot be fetched or read leaves that in force, and says how old it is. Each ban must name
+subjects, tokens or clients by their whole names, unless --allow-wide is given.
+
+exit codes: 0 done; 1 not done, refused, or still not denied (`add`), still denied (`lift`); 2 usage; 3 an error
+"""
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What is said of a ban besides that it was added or lifted."""
+
+    warnings: list[str] = field(default_factory=list)
+    sentences: list[str] = field(default_factory=list)
+    proof: Proof | None = None
+    remains: list[Remain] = field(default_factory=list)
+    code: int = YES
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.epilog = _EXAMPLES
-    parser.add_argument("action", choices=("add", "list", "lift"), help="what to do")
+    parser.add_argument("action", choices=_ACTIONS, help="what to do")
+    parser.add_argument("url", nargs="?", metavar="URL", help="of `fetch`: where the list is published, by https")
     for key in CONDITIONS:
         if key == "claim":
             parser.add_argument("--claim", action="append", metavar="NAME=PATTERN", help="a claim of the token")
@@ -47,25 +86,30 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--reason", metavar="TEXT", help="why, on one line; `add` needs it, and who is refused does not see it"
     )
     parser.add_argument("--until", metavar="TIME", help="the last day (2026-12-31) or second that the ban holds, UTC")
+    add_token(parser, required=False)
+    parser.add_argument("--name", metavar="NAME", help="of `fetch`: what the list is called (default: the URL's host)")
+    parser.add_argument(
+        "--allow-wide", action="store_true", help="of `fetch`: take bans of whole VOs, issuers or groups, too"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="of `fetch`: change nothing, and say what would be")
+    add_web(parser)
     parser.add_argument("--bans", default=BANS_FOLDER, metavar="FOLDER", help=f"the bans (default: {BANS_FOLDER})")
     add_policy(parser, "the built policy whose bans are built")
     add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Add, list or lift bans."""
+    """Add, list, lift or fetch bans."""
     ban = _conditions(args)
-    if args.action == "list":
+    if args.action in ("list", "fetch"):
         if ban:
-            raise UsageError("ban list: it lists all bans, so it takes no conditions")
-        return _list(args)
+            raise UsageError(f"ban {args.action}: it is about all bans, so it takes no conditions")
+        return _list(args) if args.action == "list" else fetch(args)
+    if args.url is not None:
+        raise UsageError(f"ban {args.action}: {args.url!a} belongs to no option")
     if not ban:
         raise UsageError(f"ban {args.action}: name at least one of {', '.join('--' + key for key in CONDITIONS)}")
-    if args.action == "add":
-        # Before the lock: a large policy takes its time, and others may have bans to add.
-        _complete(args, ban)
-    with locked(bans_beside(args.policy)):
-        return _add(args, ban) if args.action == "add" else _lift(args, ban)
+    return _add(args, ban) if args.action == "add" else _lift(args, ban)
 
 
 def _conditions(args: argparse.Namespace) -> dict[str, Any]:
@@ -99,71 +143,168 @@ def _claims(words: list[str]) -> dict[str, Any]:
     return claims
 
 
-def _complete(args: argparse.Namespace, ban: dict[str, Any]) -> None:
-    """Add what a ban has beside its conditions, and warn of what looks like a mistake."""
+def _add(args: argparse.Namespace, ban: dict[str, Any]) -> int:
     if not args.reason:
         raise UsageError("ban add: say why, with --reason")
     ban["reason"] = _text(args.reason)
     if args.until:
         ban["until"] = _text(args.until)
-    for doubt in _doubts(args, read_ban(ban)):
-        print(f"warning: {doubt}", file=sys.stderr)
+    document = read_ban(ban)
+    given = read_payload(token_payload(args)) if args.claims is not None or args.token is not None else None
+    built = bans_beside(args.policy)
+    with locked(built):
+        before = _bans_before(built)
+        change = KeptBans(args.bans, built).add(ban)
+        after = read_bans(built)
+    told = _told_of_added(args.policy, document, given, before, after)
+    _tell(args, "added", change, told)
+    return FAILED if change.left else told.code
 
 
-def _add(args: argparse.Namespace, ban: dict[str, Any]) -> int:
-    change = KeptBans(args.bans, bans_beside(args.policy)).add(ban)
-    _tell(args, "added", change)
-    return FAILED if change.left else YES
+def _bans_before(built: str) -> Bans:
+    try:
+        return read_bans(built)
+    except Error:
+        # None were in force: a callout refuses everybody then.
+        return NO_BANS
+
+
+def _told_of_added(policy: str, ban: Mapping[str, Any], given: Claims | None, before: Bans, after: Bans) -> _Told:
+    """Try a ban that is in force with a token, and find what it does not cover and what goes on."""
+    now = time.time()
+    try:
+        trial = _trial(policy, now)
+    except (Error, KeyError, TypeError, ValueError) as error:
+        going_on = remains(ban, _NOTHING_DECLARED, _ces(), _ROOT)
+        if not Path(policy).exists():
+            return _Told(sentences=[f"not proved: there is no {policy} yet to try it with"], remains=going_on)
+        return _Told([f"not proved: {error}"], remains=going_on, code=FAILED)
+    warnings = list(doubts_of_conditions(ban, trial.declared, now))
+    going_on = remains(ban, trial.declared, _ces(), _ROOT)
+    found = trial.prove(ban, before, after) if Ban(ban).holds_at(now) else None
+    proof = found[1] if found is not None else None
+    if found is not None:
+        warnings += doubts_of_tokens(ban, trial, after, found[0])
+    if given is not None:
+        proof = Proof(given, trial.decide(given, before), trial.decide(given, after))
+    if proof is None:
+        warnings.append("not proved: no token was found that meets this ban")
+        return _Told(warnings, remains=going_on)
+    token = f"a token of {proof.claims.text('iss')!a} for {proof.claims.text('sub')!a}"
+    if not proof.holds:
+        warnings.append(f"not proved: {token} is {outcome(proof.after)}")
+        return _Told(warnings, proof=proof, remains=going_on, code=NO)
+    sentence = f"proved: {token} is denied now (before: {outcome(proof.before)})"
+    return _Told(warnings, [sentence], proof, going_on)
+
+
+_NOTHING_DECLARED = Declared({"site": NOBODYS_SITE, "issuers": {}})
+
+
+def _trial(policy: str, now: float) -> Trial:
+    """Open a policy to try bans with: of its rules, only those that a token asks for are read."""
+    file = BuiltFile(policy, POLICY)
+    return Trial(read_policy(policy), Declared(read_issuers(policy)), now, file.find)
+
+
+def _ces() -> list[str]:
+    """Return the CEs that are here; all, if there are none: bans may be edited elsewhere."""
+    known = known_ces(_ROOT)
+    return [ce.name for ce in known if ce.is_installed] or [ce.name for ce in known]
 
 
 def _lift(args: argparse.Namespace, ban: dict[str, Any]) -> int:
-    change = KeptBans(args.bans, bans_beside(args.policy)).lift(ban)
-    _tell(args, "lifted", change)
-    return NO if change.left else YES
+    document = read_ban({**ban, "reason": "lifted"})
+    built = bans_beside(args.policy)
+    with locked(built):
+        change = KeptBans(args.bans, built).lift(ban)
+        after = read_bans(built)
+    told = _told_of_lifted(args.policy, document, after)
+    _tell(args, "lifted", change, told)
+    return NO if change.left else told.code
 
 
-def _tell(args: argparse.Namespace, done: str, change: Change) -> None:
+def _told_of_lifted(policy: str, ban: Mapping[str, Any], after: Bans) -> _Told:
+    """Find the bans that still hold for tokens that a lifted one was about."""
+    try:
+        trial = _trial(policy, time.time())
+    except (Error, KeyError, TypeError, ValueError):
+        return _Told()
+    decisions = [trial.decide(claims, after) for _, claims in trial.meeting(ban)]
+    denied = [decision for decision in decisions if is_banned(decision)]
+    which = "all" if len(denied) == len(decisions) else "some"
+    still = dict.fromkeys(f"{each.reason} ({each.source})" for each in denied)
+    return _Told(
+        [f"{which} of these tokens are still denied: {reason}" for reason in still],
+        code=NO if denied and which == "all" else YES,
+    )
+
+
+def _tell(args: argparse.Namespace, done: str, change: Change, told: _Told) -> None:
     if change.left:
         print(change.left, file=sys.stderr)
+    for warning in told.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
     if args.json:
-        print_json({"done": done, "file": change.file, "built": change.built, "bans": change.bans})
-    else:
-        print(f"{done}; bans in force or to come: {change.bans}; {change.file} -> {change.built}")
-
-
-def _doubts(args: argparse.Namespace, ban: dict[str, Any]) -> Iterator[str]:
-    """Yield what makes a ban look as if it banned nobody."""
-    if not Ban(ban).holds_at(time.time()):
-        yield "this ban has expired already"
-    try:
-        issuers = Declared(read_built(args.policy, POLICY).document).issuers
-    except (Error, KeyError, TypeError, ValueError):
+        answer: dict[str, object] = {"done": done, "file": change.file, "built": change.built, "bans": change.bans}
+        answer["warnings"] = told.warnings
+        if done == "added":
+            answer["proof"] = told.proof.as_json() if told.proof is not None else None
+            answer["remains"] = [each.as_json() for each in told.remains]
+        print_json(answer)
         return
-    for issuer in ban.get("issuer", ()):
-        if issuer not in issuers:
-            hint = did_you_mean(issuer, issuers)
-            yield f"no issuer {issuer} is declared{hint}; its tokens come to vomap when the CE is wired anew"
-    vos = {vo for issuer in issuers.values() for vo in issuer.declared_vos()}
-    any_name = any(issuer.names_vos_freely for issuer in issuers.values())
-    for vo in ban.get("vo", ()):
-        hint = did_you_mean(vo.lower(), vos)
-        if vo.lower() not in vos and (hint or not any_name):
-            yield f"no issuer is declared for a VO {vo}{hint}"
+    print(f"{done}; bans in force or to come: {change.bans}; {change.file} -> {change.built}")
+    for sentence in told.sentences:
+        print(sentence)
+    if told.remains:
+        print("what goes on until you end it:")
+    for each in told.remains:
+        print(f"  {each.ce}: {each.what}: {each.until}{f' ({each.caution})' if each.caution else ''}")
+        for command in each.commands:
+            print(f"    {command}")
 
 
 def _list(args: argparse.Namespace) -> int:
-    _, document, findings = load_bans([args.bans])
+    files, document, findings = load_bans([args.bans])
     findings.raise_errors()
     now = time.time()
+    in_force = _in_force(bans_beside(args.policy))
+    bans = [{**ban, "holds": Ban(ban).holds_at(now), "in-force": _bare(ban) in in_force} for ban in document["bans"]]
+    lists = [_list_members(file, now) for file in files if is_published(file.path)]
     if args.json:
-        print_json([{**ban, "holds": Ban(ban).holds_at(now)} for ban in document["bans"]])
-        return 0
-    for ban in document["bans"]:
+        print_json({"bans": bans, "lists": lists})
+        return YES
+    for ban in bans:
         told = ", ".join(f"{key} {_shown(ban[key])}" for key in CONDITIONS if key in ban)
         until = f" until {written(ban['until'])}" if "until" in ban else ""
-        print(f"{ban['source']}: {told}{until}{'' if Ban(ban).holds_at(now) else ' (expired)'}: {ban['reason']}")
-    print(f"{len(document['bans'])} bans")
-    return 0
+        state = " (expired)" if not ban["holds"] else "" if ban["in-force"] else " (not built: run `vomap build`)"
+        print(f"{ban['source']}: {told}{until}{state}: {ban['reason']}")
+    for each in lists:
+        print(f"{each['file']}: {each['told']}")
+    print(f"{len(bans)} bans")
+    return YES
+
+
+def _in_force(built: str) -> set[str]:
+    """Return the bans that were built, without their places; none if they cannot be read."""
+    try:
+        return {_bare(ban) for ban in read_built(built, BANS).document["bans"]}
+    except Error:
+        return set()
+
+
+def _bare(ban: Mapping[str, Any]) -> str:
+    return json.dumps({**conditions_of(ban), "reason": ban["reason"], "until": ban.get("until")})
+
+
+def _list_members(file: Mapfile, now: float) -> dict[str, object]:
+    """Return what is told of a list that was fetched."""
+    try:
+        kept = read_kept(file)
+    except Error as error:
+        return {"file": file.path, "told": str(error)}
+    told = f"{len(kept.bans)} bans of {kept.url}, {kept.age(now)}"
+    return {"file": file.path, "url": kept.url, "issued": written(kept.issued), "told": told}
 
 
 def _shown(value: Any) -> str:

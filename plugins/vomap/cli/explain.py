@@ -37,9 +37,7 @@ exit codes: 0 mapped, 1 declined or denied, 2 wrong usage, 3 an error"""
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.epilog = _EXAMPLES
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--claims", metavar="JSON|-", help="the token's payload; - reads it from standard input")
-    what.add_argument("--token", metavar="JWT|-", help="an encoded token; - reads it from standard input")
+    add_token(parser, required=True)
     add_policy(parser, "the built policy to ask")
     add_mapfiles(parser)
     add_bans(parser)
@@ -48,12 +46,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
+def add_token(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    """Add `--claims` and `--token`."""
+    what = parser.add_mutually_exclusive_group(required=required)
+    what.add_argument("--claims", metavar="JSON|-", help="the token's payload; - reads it from standard input")
+    what.add_argument("--token", metavar="JWT|-", help="an encoded token; - reads it from standard input")
+
+
 def run(args: argparse.Namespace) -> int:
     """Explain one token; 0 if it is mapped, 1 if not, 3 if that cannot be decided."""
     policy, bans = _policy_and_bans(args)
     now = _time(args.at)
     trace: list[str] = []
-    decision, notes = _decide(_payload(args), policy, bans, now, trace)
+    decision, notes = _decide(token_payload(args), policy, bans, now, trace)
     # Without --accounts every account counts as there; a pool is told all the same.
     confirm(decision, policy.site.accounts, None if args.accounts else lambda _: policy.site.accounts.minimum_uid)
     if args.json:
@@ -96,18 +101,19 @@ def _policy_and_bans(args: argparse.Namespace) -> tuple[Policy, Bans]:
     return read_policy(args.policy), read_bans(args.bans[0] if args.bans else bans_beside(args.policy))
 
 
-def _payload(args: argparse.Namespace) -> bytes:
+def token_payload(args: argparse.Namespace) -> bytes:
+    """Return the payload of the token that a command line gives. Raises UsageError."""
     given: str = args.claims if args.claims is not None else args.token
     content = sys.stdin.buffer.read() if given == "-" else given.encode("utf-8", "surrogateescape")
     if args.claims is not None:
         return content
     parts = content.strip().split(b".")
     if len(parts) != len(("header", "payload", "signature")):
-        raise UsageError("explain: --token takes three parts with dots between them")
+        raise UsageError(f"{args.verb}: --token takes three parts with dots between them")
     try:
         return base64.b64decode(parts[1] + b"=" * (-len(parts[1]) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
-        raise UsageError("explain: the token's payload is not base64url") from None
+        raise UsageError(f"{args.verb}: the token's payload is not base64url") from None
 
 
 def _time(given: str | None) -> float:

@@ -1,0 +1,105 @@
+"""`vomap ban fetch`: the bans that somebody publishes, in force unless they are older, broken or too wide."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+from vomap import Error
+from vomap.built import BANS, bans_beside
+from vomap.built.documents import read_built
+from vomap.built.lock import locked
+from vomap.cli.exits import FAILED, YES
+from vomap.cli.loading import UsageError, print_json
+from vomap.mapfile.compose import Mapfile
+from vomap.mapfile.times import written
+from vomap.sources.bans import LIMITS, PublishedBans, PublishedList, check_narrow, check_successor, name_of
+from vomap.web import UrlError, Web
+
+_FETCHED, _UNCHANGED, _DRY, _KEPT = "fetched", "unchanged", "dry-run", "kept"
+
+
+def fetch(args: argparse.Namespace) -> int:
+    """Fetch a list and put it in force. Whatever is wrong with it, the list that is there stays."""
+    if not args.url:
+        raise UsageError("ban fetch: name the URL of the list")
+    host = name_of(args.url)
+    bans = PublishedBans(args.bans, bans_beside(args.policy), args.name or host)
+    now = time.time()
+    try:
+        return _fetch(args, bans, now)
+    except UrlError:
+        raise
+    except Error as error:
+        _tell_kept(args, bans, str(error), now)
+        return error.exit_code
+
+
+def _fetch(args: argparse.Namespace, bans: PublishedBans, now: float) -> int:
+    # Before the lock: a slow server must not keep anybody from banning.
+    fetched = Web(cache=args.cache, authorities=args.ca, limits=LIMITS).fetch(args.url)
+    published = bans.read(args.url, fetched.content)
+    if not args.allow_wide:
+        check_narrow(published)
+    with locked(bans_beside(args.policy)):
+        kept = bans.kept()
+        check_successor(published, kept, now)
+        if args.dry_run:
+            _tell(args, _DRY, published, bans.path, now)
+            return YES
+        is_same = kept is not None and kept.issued == published.issued
+        if kept is not None and is_same and _is_built(args, bans.path, kept):
+            fetched.keep()
+            _tell(args, _UNCHANGED, kept, bans.path, now)
+            return YES
+        change = bans.put(kept if kept is not None and is_same else published)
+    fetched.keep()
+    _tell(args, _FETCHED, published, bans.path, now)
+    if change.left:
+        print(change.left, file=sys.stderr)
+    return FAILED if change.left else YES
+
+
+def _is_built(args: argparse.Namespace, path: str, kept: PublishedList) -> bool:
+    """Tell whether the list that is there is in force: whoever put it there may have been interrupted."""
+    try:
+        sources = read_built(bans_beside(args.policy), BANS).sources
+    except Error:
+        return False
+    return sources.get(path) == Mapfile(path, kept.text).digest
+
+
+def _tell(args: argparse.Namespace, done: str, published: PublishedList, path: str, now: float) -> None:
+    if args.json:
+        print_json({"done": done, "file": path, **_members(published, now)})
+        return
+    told = f"{len(published.bans)} bans, {published.age(now)}"
+    sentences = {
+        _FETCHED: f"fetched: {told}; {path} -> {bans_beside(args.policy)}",
+        _UNCHANGED: f"nothing new: {told}; {path}",
+        _DRY: f"would be fetched: {told}; {path}",
+    }
+    print(sentences[done])
+
+
+def _tell_kept(args: argparse.Namespace, bans: PublishedBans, why: str, now: float) -> None:
+    """Say what went wrong, and how old the list is that stays."""
+    try:
+        kept = bans.kept()
+        stays = f"the list that is there stays: {kept.age(now)}" if kept is not None else "there is no list yet"
+    except Error as error:
+        kept, stays = None, f"the list that is there cannot be read, either: {error}"
+    if args.json:
+        members = _members(kept, now) if kept is not None else {}
+        print_json({"done": _KEPT, "file": bans.path, "error": why, **members})
+    print(f"vomap: {why}; {stays}", file=sys.stderr)
+
+
+def _members(published: PublishedList, now: float) -> dict[str, object]:
+    return {
+        "url": published.url,
+        "issued": written(published.issued),
+        "age-seconds": int(now - published.issued),
+        "bans": len(published.bans),
+    }
