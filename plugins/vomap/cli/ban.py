@@ -104,9 +104,12 @@ def run(args: argparse.Namespace) -> int:
     if args.action in ("list", "fetch"):
         if ban:
             raise UsageError(f"ban {args.action}: it is about all bans, so it takes no conditions")
-        return _list(args) if args.action == "list" else fetch(args)
+    if args.action == "fetch":
+        return fetch(args)
     if args.url is not None:
-        raise UsageError(f"ban {args.action}: {args.url!a} belongs to no option")
+        raise UsageError(f"ban {args.action}: it takes no URL, and nothing else that belongs to no option")
+    if args.action == "list":
+        return _list(args)
     if not ban:
         raise UsageError(f"ban {args.action}: name at least one of {', '.join('--' + key for key in CONDITIONS)}")
     return _add(args, ban) if args.action == "add" else _lift(args, ban)
@@ -257,7 +260,8 @@ def _tell(args: argparse.Namespace, done: str, change: Change, told: _Told) -> N
     for sentence in told.sentences:
         print(sentence)
     if told.remains:
-        print("what goes on until you end it:")
+        anywhere = "" if any(ce.is_installed for ce in known_ces(_ROOT)) else ", on either CE, as none is here"
+        print(f"what goes on until you end it{anywhere}:")
     for each in told.remains:
         print(f"  {each.ce}: {each.what}: {each.until}{f' ({each.caution})' if each.caution else ''}")
         for command in each.commands:

@@ -15,7 +15,7 @@ from vomap.cli.loading import UsageError, print_json
 from vomap.mapfile.compose import Mapfile
 from vomap.mapfile.times import written
 from vomap.sources.bans import LIMITS, PublishedBans, PublishedList, check_narrow, check_successor, name_of
-from vomap.web import UrlError, Web
+from vomap.web import Web, check_url
 
 _FETCHED, _UNCHANGED, _DRY, _KEPT = "fetched", "unchanged", "dry-run", "kept"
 
@@ -24,13 +24,12 @@ def fetch(args: argparse.Namespace) -> int:
     """Fetch a list and put it in force. Whatever is wrong with it, the list that is there stays."""
     if not args.url:
         raise UsageError("ban fetch: name the URL of the list")
+    check_url(args.url)
     host = name_of(args.url)
-    bans = PublishedBans(args.bans, bans_beside(args.policy), args.name or host)
+    bans = PublishedBans(args.bans, bans_beside(args.policy), host if args.name is None else args.name)
     now = time.time()
     try:
         return _fetch(args, bans, now)
-    except UrlError:
-        raise
     except Error as error:
         _tell_kept(args, bans, str(error), now)
         return error.exit_code

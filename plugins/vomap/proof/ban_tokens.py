@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 from vomap.claims import ALL_OF_WRITE, GROUPS_CLAIM
+from vomap.claims.memberships import parse_fqan
 from vomap.policy.model import Issuer
 from vomap.policy.patterns import EVERYTHING_BELOW
 from vomap.policy.pieces import Declared
@@ -58,10 +59,24 @@ def ways_to_name(vo: str, url: str, declared: Declared) -> list[tuple[str, str]]
 
 def _tokens(ban: Mapping[str, Any], declared: Declared, now: float) -> Iterator[Token]:
     turns = max(len(values) for values in [[""], *(ban.get(key, ()) for key in _PATTERNS), *_claims(ban).values()])
-    for url in ban.get("issuer") or [url for url, issuer in declared.issuers.items() if issuer.trusted] or [_NO_ISSUER]:
+    for url in _issuers(ban, declared):
         for names in _namings(ban, url, declared):
             for turn in range(turns):
                 yield _token(ban, (url, declared.issuers.get(url)), names, turn, now)
+
+
+def _issuers(ban: Mapping[str, Any], declared: Declared) -> Sequence[str]:
+    """Return the issuers that a ban names, or those that speak for its groups, or all that are trusted, or another."""
+    trusted = [url for url, issuer in declared.issuers.items() if issuer.trusted]
+    roots = _roots(ban)
+    theirs = [url for url in trusted if any(ways_to_name(root, url, declared) is not None for root in roots)]
+    return ban.get("issuer") or theirs or trusted or [_NO_ISSUER]
+
+
+def _roots(ban: Mapping[str, Any]) -> set[str]:
+    """Return the first parts of a ban's groups, which most issuers call as the VO is called."""
+    groups = [parse_fqan(filled(each)) for key in ("group", "first-group") for each in ban.get(key, ())]
+    return {group.root for group in groups if group is not None}
 
 
 def _namings(ban: Mapping[str, Any], url: str, declared: Declared) -> Iterator[tuple[str, str]]:

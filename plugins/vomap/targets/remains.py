@@ -119,7 +119,9 @@ def _issuers(ban: Mapping[str, Any], declared: Declared) -> tuple[Sequence[str] 
         return named, True
     vos = {vo.lower() for vo in ban["vo"]}
     speakers = sorted(url for vo in vos for url in declared.owners.get(vo, ()) if url)
-    free = [url for url, issuer in declared.issuers.items() if issuer.names_vos_freely]
+    # Nobody may name a VO that another issuer is declared for.
+    is_free = not all(vo in declared.owners for vo in vos)
+    free = [url for url, issuer in declared.issuers.items() if is_free and issuer.names_vos_freely]
     of_these = list(dict.fromkeys(url for url in [*speakers, *free] if named is None or url in named))
     if not of_these:
         return named, False

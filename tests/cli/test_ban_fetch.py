@@ -1,0 +1,343 @@
+"""`vomap ban fetch`: a published list comes into force, gives way to no older one, and outlives every fault."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from unit.web.server import AUTHORITY, WebServer, serving, without_variables
+from vomap.built import read_bans
+from vomap.cli import run
+from vomap.mapfile.times import written
+
+Capture = pytest.CaptureFixture[str]
+NAME = "published-127.0.0.1.yaml"
+DAY = 86400
+
+
+def a_list(*subjects: str, days_ago: float = 1, extra: str = "") -> bytes:
+    """Return a list that bans subjects."""
+    bans = "".join(f"  - {{subject: {subject}, reason: for {subject}}}\n" for subject in subjects)
+    issued = written(time.time() - days_ago * DAY)
+    return f"mapfile: 1\nissued: {issued}\nbans:{' []' if not bans else ''}\n{bans}{extra}".encode()
+
+
+class Fetching:
+    """A folder of bans, a server, and `vomap ban fetch` between them."""
+
+    def __init__(self, folder: Path, server: WebServer, capsys: Capture) -> None:
+        """Start without a ban."""
+        self.bans, self.built, self.cache = folder / "bans.d", folder / "policy.bans", folder / "cache"
+        self.server, self.capsys = server, capsys
+        self.bans.mkdir()
+        self.file = self.bans / NAME
+        self.url = server.url + "/bans.yaml"
+
+    @property
+    def words(self) -> list[str]:
+        """The words of the command that say where everything is."""
+        policy = str(self.built).removesuffix(".bans")
+        return ["--bans", str(self.bans), "--policy", policy, "--cache", str(self.cache), "--ca", str(AUTHORITY)]
+
+    def run(self, *words: str) -> tuple[int, str, str]:
+        """Run `vomap ban` and return its exit code and what it printed."""
+        self.capsys.readouterr()
+        code = run(["ban", *words, *self.words])
+        return (code, *self.capsys.readouterr())
+
+    def fetch(self, content: bytes, *words: str, **other: Any) -> tuple[int, str, str]:
+        """Publish a list and fetch it."""
+        self.server.put("/bans.yaml", content, **other)
+        return self.run("fetch", self.url, *words)
+
+    def reasons(self) -> list[str]:
+        """Return the reasons of the bans that are in force."""
+        return [ban.reason for ban in read_bans(str(self.built)).bans] if self.built.exists() else []
+
+    def state(self) -> list[tuple[str, bytes]]:
+        """Return all bans there are, to the byte."""
+        paths = [*self.bans.iterdir(), *([self.built] if self.built.exists() else [])]
+        return sorted((path.name, path.read_bytes()) for path in paths)
+
+
+@pytest.fixture
+def fetching(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fetching]:
+    """Return an empty folder of bans, and a server."""
+    without_variables(monkeypatch)
+    with serving(tls=True) as server:
+        yield Fetching(tmp_path, server, capsys)
+
+
+def test_a_list_is_fetched_and_in_force(fetching: Fetching) -> None:
+    """It lies in the folder of bans under the name of its host, says where it is from, and is built at once."""
+    code, out, err = fetching.fetch(a_list("eve", "mallory"))
+    assert (code, err) == (0, "")
+    assert out.startswith("fetched: 2 bans, issued ")
+    assert "24 hours ago" in out
+    assert fetching.reasons() == ["for eve", "for mallory"]
+    assert fetching.file.read_bytes().endswith(a_list("eve", "mallory").partition(b"bans:")[2])
+    assert fetching.url in fetching.file.read_text("utf-8").splitlines()[0]
+
+
+def test_own_bans_stay(fetching: Fetching) -> None:
+    """The site's own bans are never touched by a list, and a list not by them."""
+    assert fetching.run("add", "--subject", "own", "--reason", "own")[0] == 0
+    assert fetching.fetch(a_list("eve"))[0] == 0
+    assert fetching.fetch(a_list(days_ago=0))[0] == 0
+    assert fetching.reasons() == ["own"]
+    assert fetching.fetch(a_list("eve", days_ago=-0.0001))[0] == 0
+    code, _, err = fetching.run("lift", "--subject", "eve")
+    assert (code, NAME in err) == (1, True)
+    assert sorted(fetching.reasons()) == ["for eve", "own"]
+
+
+def test_a_newer_list_takes_the_place(fetching: Fetching) -> None:
+    """What it no longer bans is lifted, what it bans besides is banned."""
+    assert fetching.fetch(a_list("eve", "mallory", days_ago=2))[0] == 0
+    assert fetching.fetch(a_list("mallory", "trudy"))[0] == 0
+    assert fetching.reasons() == ["for mallory", "for trudy"]
+
+
+def test_a_list_that_bans_nobody(fetching: Fetching) -> None:
+    """`bans: []` is a list; one without `bans` is none, as a list that was cut off would lift every ban."""
+    assert fetching.fetch(a_list("eve", days_ago=2))[0] == 0
+    code, _, err = fetching.fetch(a_list().partition(b"bans:")[0])
+    assert (code, "`bans: []`" in err) == (3, True)
+    assert fetching.reasons() == ["for eve"]
+    assert fetching.fetch(a_list())[0] == 0
+    assert fetching.reasons() == []
+
+
+def test_the_same_list_again(fetching: Fetching) -> None:
+    """Nothing is written for a list that is there and in force, even if only its remarks have changed."""
+    assert fetching.fetch(a_list("eve"))[0] == 0
+    before = fetching.state()
+    for content in (fetching.server.replies["/bans.yaml"].body, fetching.server.replies["/bans.yaml"].body + b"# x\n"):
+        code, out, _ = fetching.fetch(content)
+        assert (code, out.startswith("nothing new")) == (0, True)
+        assert fetching.state() == before
+
+
+def test_a_list_that_is_not_sent_again(fetching: Fetching) -> None:
+    """What the server says is unchanged is known, and built again if it is not in force."""
+    assert fetching.fetch(a_list("eve"), headers={"ETag": '"1"'})[0] == 0
+    fetching.built.unlink()
+    assert fetching.run("fetch", fetching.url)[0] == 0
+    assert fetching.server.asked[-1][1]["If-None-Match"] == '"1"'
+    assert fetching.reasons() == ["for eve"]
+
+
+STAMP = written(time.time() - DAY)
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "told"),
+    [
+        (a_list("x", days_ago=3), 1, "is older"),
+        (f"mapfile: 1\nissued: {STAMP}\nbans:\n  - {{subject: y, reason: r}}\n".encode(), 1, "the same date"),
+        (a_list("x", days_ago=-1), 1, "yet to come"),
+        (b"mapfile: 1\nbans:\n  - {subject: x, reason: r}\n", 3, "says when it was made"),
+        (b"mapfile: 1\nissued: yesterday\nbans: []\n", 3, "line 2: `issued`"),
+        (b"mapfile: 1\nissued: 2026-02-30T00:00:00Z\nbans: []\n", 3, "there is no such time"),
+        (b"mapfile: 1\nissued: 2026-01-01\nbans: []\n", 3, "`issued`"),
+        (a_list("x", days_ago=0, extra="site: {audience: ANY}\n"), 3, "no part of a file of bans"),
+        (a_list("x", days_ago=0, extra="rules: [{name: r, vo: CMS, account: a}]\n"), 3, "no part of a file of bans"),
+        (a_list("x", days_ago=0, extra="issuers: {https://i/: none}\n"), 3, "no part of a file of bans"),
+        (a_list("x", days_ago=0, extra="tests: []\n"), 3, "no part of a file of bans"),
+        (a_list("x", days_ago=0, extra="more: x\n"), 3, "no such key"),
+        (a_list("x", days_ago=0, extra="  - {reason: r}\n"), 3, "at least one condition"),
+        (a_list("x", days_ago=0, extra="---\nmapfile: 1\n"), 3, "second document"),
+        (a_list("x", days_ago=0).replace(b"subject", b"subjekt"), 3, "subject"),
+        (b"<html>not here</html>", 3, "mapping"),
+        (b"", 3, "empty"),
+        (b"\xff\xfe", 3, "UTF-8"),
+        (a_list("x", days_ago=0) + b"# " + b"x" * (1 << 23), 3, "larger than"),
+        (a_list(*["x"] * 10_001, days_ago=0), 3, "at most 10000"),
+        (a_list(days_ago=0)[:-3] + b"\n  - {vo: CMS, reason: r}\n", 1, "bans a crowd"),
+        (a_list(days_ago=0)[:-3] + b"\n  - {issuer: 'https://i/', reason: r}\n", 1, "bans a crowd"),
+        (a_list(days_ago=0)[:-3] + b"\n  - {subject: '*', reason: r}\n", 1, "bans a crowd"),
+        (a_list(days_ago=0)[:-3] + b"\n  - {subject: ['x', '*@fnal.gov'], reason: r}\n", 1, "bans a crowd"),
+        (a_list(days_ago=0)[:-3] + b"\n  - {group: /cms, reason: r}\n", 1, "bans a crowd"),
+        (a_list(days_ago=0)[:-3] + b"\n  - {scope: compute.create, reason: r}\n", 1, "bans a crowd"),
+    ],
+)
+def test_what_is_refused_leaves_the_list_that_is_there(
+    fetching: Fetching, content: bytes, code: int, told: str
+) -> None:
+    """Every file stays as it was, to the byte; why, and how old the list is that stays, is told."""
+    assert fetching.fetch(f"mapfile: 1\nissued: {STAMP}\nbans:\n  - {{subject: x, reason: r}}\n".encode())[0] == 0
+    before = fetching.state()
+    returned, out, err = fetching.fetch(content)
+    assert (returned, out) == (code, "")
+    assert told in err
+    assert f"the list that is there stays: issued {STAMP}, 24 hours ago" in err
+    assert len(err.splitlines()) == 1
+    assert fetching.state() == before
+
+
+@pytest.mark.parametrize("ban", ["subject: x", "jti: x", "client: x", "vo: CMS, subject: x", "group: /a, jti: x"])
+def test_a_ban_that_names_somebody_is_narrow(fetching: Fetching, ban: str) -> None:
+    """Subjects, tokens and clients by their whole names are taken."""
+    assert fetching.fetch(a_list(days_ago=0)[:-3] + f"\n  - {{{ban}, reason: r}}\n".encode())[0] == 0
+    assert fetching.reasons() == ["r"]
+
+
+def test_wide_bans_by_consent(fetching: Fetching) -> None:
+    """A site that has looked may take bans of whole VOs."""
+    content = a_list("eve")[:-1] + b"\n  - {vo: CMS, reason: wide}\n"
+    assert fetching.fetch(content)[0] == 1
+    assert fetching.reasons() == []
+    assert fetching.fetch(content, "--allow-wide")[0] == 0
+    assert fetching.reasons() == ["for eve", "wide"]
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        ({"status": 500}, "500"),
+        ({"status": 404}, "404"),
+        ({"sent": b"mapfile: 1\n"}, "ended after"),
+        ({"status": 302, "headers": {"Location": "http://127.0.0.1/bans.yaml"}}, "http"),
+    ],
+)
+def test_what_cannot_be_fetched(fetching: Fetching, other: dict[str, Any], told: str) -> None:
+    """The list that is there stays in force, and its age is told; without one, that is told."""
+    code, _, err = fetching.fetch(a_list("eve"), **other)
+    assert (code, told in err, "there is no list yet" in err) == (3, True, True)
+    assert fetching.fetch(a_list("eve"))[0] == 0
+    before = fetching.state()
+    code, _, err = fetching.fetch(a_list("mallory", days_ago=0), **other)
+    assert (code, told in err, "24 hours ago" in err) == (3, True, True)
+    assert fetching.state() == before
+
+
+def test_a_certificate_that_nobody_vouches_for(fetching: Fetching) -> None:
+    """Without the authority's certificate nothing is taken."""
+    fetching.server.put("/bans.yaml", a_list("eve"))
+    code = run(["ban", "fetch", fetching.url, *fetching.words[:-2]])
+    assert code == 3
+    assert fetching.reasons() == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["fetch"],
+        ["fetch", "http://127.0.0.1/bans.yaml"],
+        ["fetch", "ftp://127.0.0.1/bans.yaml"],
+        ["fetch", "/tmp/bans.yaml"],
+        ["fetch", "https://me:secret@127.0.0.1/bans.yaml"],
+        ["fetch", "https://127.0.0.1/bans.yaml", "--name", "../x"],
+        ["fetch", "https://127.0.0.1/bans.yaml", "--name", ".x"],
+        ["fetch", "https://127.0.0.1/bans.yaml", "--name", ""],
+        ["fetch", "https://127.0.0.1/bans.yaml", "--subject", "x"],
+        ["add", "https://127.0.0.1/bans.yaml", "--subject", "x", "--reason", "r"],
+        ["fetch", "http://me:secret@127.0.0.1/bans.yaml"],
+        ["list", "https://127.0.0.1/bans.yaml"],
+    ],
+)
+def test_usage(fetching: Fetching, words: list[str]) -> None:
+    """What cannot be meant is refused before anybody is asked; a password is never told."""
+    code, out, err = fetching.run(*words)
+    assert code == 2
+    assert out == ""
+    assert "secret" not in err
+    assert fetching.state() == []
+
+
+def test_two_lists(fetching: Fetching) -> None:
+    """Two lists of a host have two names; under one name the second does not take the first one's place."""
+    assert fetching.fetch(a_list("eve"))[0] == 0
+    other = fetching.server.put("/other.yaml", a_list("mallory", days_ago=0))
+    code, _, err = fetching.run("fetch", other)
+    assert (code, "choose another --name" in err) == (1, True)
+    assert fetching.run("fetch", other, "--name", "other")[0] == 0
+    assert sorted(fetching.reasons()) == ["for eve", "for mallory"]
+    assert (fetching.bans / "published-other.yaml").exists()
+
+
+def test_a_list_that_was_edited(fetching: Fetching) -> None:
+    """One that cannot be read any more is not written over, as nobody could say whether the new one is newer."""
+    assert fetching.fetch(a_list("eve"))[0] == 0
+    for text in ("nothing\n", fetching.file.read_text("utf-8").replace("issued", "isued")):
+        fetching.file.write_text(text, "utf-8")
+        code, _, err = fetching.fetch(a_list("mallory", days_ago=0))
+        assert code == 3
+        assert NAME in err or "isued" in err
+        assert fetching.file.read_text("utf-8") == text
+        assert fetching.reasons() == ["for eve"]
+
+
+def test_a_broken_file_beside_holds_no_list_back(fetching: Fetching) -> None:
+    """As with `ban add`: the list is in force, and the broken file is told."""
+    assert fetching.fetch(a_list("eve", days_ago=2))[0] == 0
+    (fetching.bans / "hand.yaml").write_text("mapfile: 1\nbans:\n  - {subject: s}\n", "utf-8")
+    code, _, err = fetching.fetch(a_list("mallory"))
+    assert (code, "mend the other file" in err) == (3, True)
+    assert fetching.reasons() == ["for mallory"]
+
+
+def test_dry_run(fetching: Fetching) -> None:
+    """It says what would be, and changes nothing; what would be refused is refused."""
+    code, out, _ = fetching.fetch(a_list("eve"), "--dry-run")
+    assert (code, out.startswith("would be fetched: 1 bans")) == (0, True)
+    assert fetching.state() == []
+    assert fetching.fetch(b"", "--dry-run")[0] == 3
+
+
+def test_for_programs(fetching: Fetching) -> None:
+    """`--json` tells what was done, and how old the list is, also if the new one was not taken."""
+    code, out, _ = fetching.fetch(a_list("eve"), "--json")
+    answer = json.loads(out)
+    assert (code, answer["done"], answer["bans"], answer["url"]) == (0, "fetched", 1, fetching.url)
+    assert DAY <= answer["age-seconds"] < DAY + 120
+    code, out, _ = fetching.fetch(b"", "--json")
+    answer = json.loads(out)
+    assert (code, answer["done"], answer["bans"]) == (3, "kept", 1)
+    assert "empty" in answer["error"]
+    assert json.loads(fetching.fetch(a_list("eve", days_ago=0), "--json", "--dry-run")[1])["done"] == "dry-run"
+
+
+def test_list_tells_how_old_lists_are(fetching: Fetching) -> None:
+    """Each list that was fetched is told with its bans, its source and its age; one that was edited says so."""
+    assert fetching.fetch(a_list("eve", days_ago=3))[0] == 0
+    code, out, _ = fetching.run("list")
+    assert code == 0
+    assert f"{fetching.file}: 1 bans of {fetching.url}, issued " in out
+    assert "3 days ago" in out
+    (listed,) = json.loads(fetching.run("list", "--json")[1])["lists"]
+    assert listed["url"] == fetching.url
+    fetching.file.write_text(fetching.file.read_text("utf-8").partition("\n")[2], "utf-8")
+    assert "was not written by `vomap ban fetch`" in fetching.run("list")[1]
+
+
+def test_killed_at_any_time(fetching: Fetching) -> None:
+    """Whenever the process is killed, the list and the bans in force are the old or the new, each whole."""
+    old, new = a_list("eve", days_ago=2), a_list(*(f"s{number}" for number in range(50)))
+    assert fetching.fetch(old)[0] == 0
+    texts = {fetching.file.read_bytes()}
+    fetching.server.put("/bans.yaml", new)
+    texts.add(fetching.file.read_bytes().partition(b"\n")[0] + b"\n" + new)
+    before = fetching.state()
+    command = [sys.executable, "-m", "vomap.cli", "ban", "fetch", fetching.url, *fetching.words]
+    for delay in range(12):
+        for path, content in before:
+            target = fetching.built if path == fetching.built.name else fetching.bans / path
+            target.write_bytes(content)
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(0.1 + 0.07 * delay)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait(timeout=60)
+        assert fetching.file.read_bytes() in texts
+        assert len(fetching.reasons()) in (1, 50)
+    assert subprocess.run(command, check=False, stdout=subprocess.DEVNULL, timeout=60).returncode == 0
+    assert len(fetching.reasons()) == 50

@@ -1,0 +1,302 @@
+"""`vomap ban add` proves a ban with a token, and warns of what it does not cover; `lift` tells what still holds."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vomap.cli import run
+
+Capture = pytest.CaptureFixture[str]
+SITE = """\
+mapfile: 1
+site: {audience: [ce01.example.org:9619], accounts: {must-exist: no}}
+issuers:
+  https://cms.example.org/: {vo: CMS}
+  https://cms.example.com/: {vo: CMS}
+  https://atlas.example.org/: {vo: ATLAS}
+  https://many.example.org/: {vo-from: [group], entitlements: {namespace: "urn:x-many:y"}}
+  https://paths.example.org/: {vo-from: [scope-path], vos: {nova: Nova, dune: DUNE}}
+  https://old.example.org/: none
+rules:
+  - {name: pilots, vo: CMS, subject: pilot, account: cmspilot}
+  - {name: people, vo: CMS, group: /cms, account: cmsuser}
+  - {name: production, vo: ATLAS, group: /atlas/Role=production, account: atlaspro}
+  - {name: bio, vo: bio.example.org, account: bio}
+  - {name: nova, vo: Nova, account: nova}
+"""
+EVASION = "which its bearer can ask for"
+OTHERS = "has more issuers than this ban names"
+
+
+class Site:
+    """A policy, a folder of bans, and `vomap ban` for them."""
+
+    def __init__(self, folder: Path, capsys: Capture) -> None:
+        """Build the policy."""
+        self.folder, self.capsys = folder, capsys
+        self.bans, self.policy = folder / "bans.d", folder / "policy"
+        self.bans.mkdir()
+        self.build(SITE)
+
+    def build(self, mapfile: str) -> None:
+        """Build another policy."""
+        path = self.folder / "site.yaml"
+        path.write_text(mapfile, "utf-8")
+        words = ["build", "--mapfiles", str(path), "--bans", str(self.bans), "--output", str(self.policy)]
+        assert run(words) == 0, self.capsys.readouterr().err
+
+    def run(self, *words: str) -> tuple[int, str, str]:
+        """Run `vomap ban` and return its exit code and what it printed."""
+        self.capsys.readouterr()
+        code = run(["ban", *words, "--bans", str(self.bans), "--policy", str(self.policy)])
+        return (code, *self.capsys.readouterr())
+
+    def add(self, *words: str) -> dict[str, Any]:
+        """Add a ban and return the answer for programs, with the exit code."""
+        code, out, _ = self.run("add", *words, "--reason", "r", "--json")
+        answer: dict[str, Any] = json.loads(out)
+        return {**answer, "code": code}
+
+
+@pytest.fixture
+def site(tmp_path: Path, capsys: Capture) -> Site:
+    """Return a site without a ban."""
+    return Site(tmp_path, capsys)
+
+
+@pytest.mark.parametrize(
+    ("words", "before"),
+    [
+        (["--vo", "CMS", "--subject", "pilot"], "mapped to cmspilot"),
+        (["--vo", "CMS", "--subject", "p*t"], "declined"),
+        (["--subject", "pilot"], "mapped to cmspilot"),
+        (["--vo", "cms"], "declined"),
+        (["--group", "/cms"], "mapped to cmsuser"),
+        (["--group", "/cms/**"], "mapped to cmsuser"),
+        (["--group", "/atlas/Role=production"], "mapped to atlaspro"),
+        (["--first-group", "/atlas/Role=production", "--group", "/atlas/*"], "mapped to atlaspro"),
+        (["--vo", "bio.example.org"], "mapped to bio"),
+        (["--vo", "Nova", "--subject", "s"], "mapped to nova"),
+        (["--scope", "storage.read:/nova/**"], "mapped to nova"),
+        (["--issuer", "https://cms.example.org/"], "declined"),
+        (["--issuer", "https://undeclared.example.org/"], "declined"),
+        (["--issuer", "https://old.example.org/", "--subject", "s"], "declined"),
+        (["--audience", "other", "--subject", "pilot"], "denied"),
+        (["--client", "c", "--subject", "pilot"], "mapped to cmspilot"),
+        (["--jti", "j", "--jti", "k", "--subject", "pilot"], "mapped to cmspilot"),
+        (["--claim", "e=x*z", "--claim", "f=1", "--subject", "pilot"], "mapped to cmspilot"),
+        (["--claim", "wlcg.groups=/cms/a", "--vo", "CMS"], "declined"),
+        (["--vo", "nobody", "--vo", "CMS", "--subject", "pilot"], "mapped to cmspilot"),
+    ],
+)
+def test_a_ban_is_proved(site: Site, words: list[str], before: str) -> None:
+    """A token that is made of the ban's own conditions is denied by it, and what it was before is told."""
+    answer = site.add(*words)
+    assert answer["code"] == 0
+    assert answer["proof"]["proved"] is True
+    assert answer["proof"]["before"].startswith(before)
+    assert answer["proof"]["after"] == "denied: ban: r"
+
+
+def test_the_proof_is_what_the_callout_answers(site: Site) -> None:
+    """The sentence names the token; a ban that was there before is seen in it."""
+    code, out, err = site.run("add", "--vo", "CMS", "--subject", "pilot", "--reason", "r")
+    assert (code, err) == (0, "")
+    assert "proved: a token of 'https://cms.example.org/' for 'pilot' is denied now (before: mapped to cmspilot)" in out
+    assert site.add("--vo", "CMS", "--subject", "pilot")["proof"]["before"] == "denied: ban: r"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--vo", "ATLAS", "--issuer", "https://cms.example.org/"], "speaks for ATLAS; one of https://atlas.example"),
+        (["--vo", "CMS", "--issuer", "https://many.example.org/"], "speaks for CMS; one of https://cms.example.org/"),
+        (["--vo", "CMS", "--issuer", "https://old.example.org/"], "speaks for CMS"),
+        (["--group", "/cms/.."], "it is no legal group"),
+        (["--first-group", "/cms/./x"], "it is no legal group"),
+        (["--claim", "iss=https://else", "--issuer", "https://cms.example.org/"], "not proved: no token was found"),
+        (["--subject", "s", "--until", "2020-01-01"], "expired"),
+    ],
+)
+def test_a_ban_that_no_token_can_meet(site: Site, words: list[str], told: str) -> None:
+    """It is added all the same, with a warning that says why it bans nobody, and nothing is said to be proved."""
+    answer = site.add(*words)
+    assert answer["code"] == 0
+    assert answer["proof"] is None
+    assert any(told in warning for warning in answer["warnings"])
+    assert "not proved: no token was found that meets this ban" in answer["warnings"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--issuer", "https://cms.example.org/", "--subject", "s"], "ban by --vo cms"),
+        (["--issuer", "https://cms.example.org/", "--vo", "CMS"], "leave --issuer out"),
+        (["--issuer", "https://cms.example.org/", "--issuer", "https://cms.example.com/"], None),
+        (["--issuer", "https://atlas.example.org/"], None),
+        (["--issuer", "https://many.example.org/"], None),
+        (["--vo", "CMS", "--subject", "s"], None),
+    ],
+)
+def test_one_of_several_issuers(site: Site, words: list[str], told: str | None) -> None:
+    """A ban that names one of a VO's issuers says which others there are; one that covers all does not."""
+    found = [warning for warning in site.add(*words)["warnings"] if OTHERS in warning]
+    assert [told in warning and "https://cms.example.com/" in warning for warning in found if told] == [True] * bool(
+        told
+    )
+    assert bool(found) == bool(told)
+
+
+@pytest.mark.parametrize(
+    ("words", "evaded"),
+    [
+        (["--group", "/cms/uscms/**"], "cmsuser"),
+        (["--first-group", "/cms/uscms"], "cmsuser"),
+        (["--group", "/cms/uscms", "--subject", "s"], "cmsuser"),
+        (["--scope", "storage.read:/cms", "--vo", "CMS", "--subject", "pilot"], "cmspilot"),
+        (["--claim", "e=x", "--subject", "pilot"], "cmspilot"),
+        (["--group", "/bio.example.org/a"], "bio"),
+        (["--group", "/atlas/Role=production"], None),
+        (["--vo", "ATLAS", "--group", "/atlas/**"], None),
+        (["--vo", "CMS", "--subject", "pilot"], None),
+        (["--audience", "ce01.example.org:9619", "--subject", "pilot"], None),
+    ],
+)
+def test_a_ban_that_is_evaded_by_asking_for_less(site: Site, words: list[str], evaded: str | None) -> None:
+    """If a token without what was banned would be mapped, that is told, with the account; else nothing is."""
+    found = [warning for warning in site.add(*words)["warnings"] if EVASION in warning]
+    assert bool(found) == bool(evaded)
+    assert all(f"is mapped to {evaded}" in warning for warning in found)
+
+
+def test_another_audience_evades_a_ban(site: Site) -> None:
+    """A site that accepts two audiences is warned of a ban by one of them."""
+    site.build(SITE.replace("[ce01.example.org:9619]", "[ce01.example.org:9619, ANY]"))
+    warnings = site.add("--audience", "ANY", "--subject", "pilot")["warnings"]
+    assert [warning for warning in warnings if EVASION in warning and "cmspilot" in warning]
+
+
+def test_subjects_that_rules_name(site: Site) -> None:
+    """Whoever a rule names may not need the group that is banned: that is told where rules name subjects."""
+    site.build(SITE.replace("  - {name: people, vo: CMS, group: /cms, account: cmsuser}\n", ""))
+    assert any("name subjects" in warning for warning in site.add("--group", "/cms/uscms")["warnings"])
+    assert not any("name subjects" in warning for warning in site.add("--group", "/atlas/x")["warnings"])
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--jti", "j"], "one token"),
+        (["--client", "c"], "one client"),
+        (["--jti", "j", "--subject", "s"], None),
+        (["--client", "c", "--subject", "s"], None),
+        (["--subject", "s"], None),
+    ],
+)
+def test_a_ban_of_a_token_or_a_client_alone(site: Site, words: list[str], told: str | None) -> None:
+    """The bearer comes with another token, so the subject should be banned, too."""
+    found = [warning for warning in site.add(*words)["warnings"] if "ban the subject too" in warning]
+    assert [told in warning for warning in found if told] == [True] * bool(told)
+    assert bool(found) == bool(told)
+
+
+PILOT = {"iss": "https://cms.example.org/", "sub": "pilot", "aud": "ce01.example.org:9619", "scope": "compute.create"}
+
+
+def test_a_token_that_is_given(site: Site) -> None:
+    """The proof is made with it, too; if the ban does not meet it, the ban is in force and the exit code says no."""
+    answer = site.add("--subject", "pilot", "--claims", json.dumps(PILOT))
+    assert (answer["code"], answer["proof"]["before"]) == (0, "mapped to cmspilot")
+    answer = site.add("--subject", "another", "--claims", json.dumps({**PILOT, "sub": "third", "wlcg.groups": "/cms"}))
+    assert (answer["code"], answer["proof"]["proved"]) == (1, False)
+    assert any("not proved" in warning and "mapped to cmsuser" in warning for warning in answer["warnings"])
+    assert "2 bans" in site.run("list")[1]
+
+
+@pytest.mark.parametrize("given", [["--claims", "[]"], ["--claims", "{"], ["--token", "a.b"], ["--token", "a.!.c"]])
+def test_a_token_that_cannot_be_read_adds_no_ban(site: Site, given: list[str]) -> None:
+    """It is read first: who typed it wrongly types all of it again."""
+    code, out, err = site.run("add", "--subject", "pilot", "--reason", "r", *given)
+    assert code in (2, 3)
+    assert (out, err != "") == ("", True)
+    assert "0 bans" in site.run("list")[1]
+
+
+def test_without_a_policy(site: Site) -> None:
+    """A ban is added before there is a policy; one that cannot be read is an error, but holds no ban back."""
+    site.policy.unlink()
+    code, out, _ = site.run("add", "--subject", "pilot", "--reason", "r")
+    assert code == 0
+    assert "not proved: there is no" in out
+    site.policy.write_bytes(b"vomap-policy 2 0 0\n")
+    code, out, err = site.run("add", "--subject", "another", "--reason", "r")
+    assert (code, "not proved" in err) == (3, True)
+    assert "added" in out
+    assert "2 bans" in site.run("list")[1]
+
+
+def test_a_policy_of_before_that_lists_no_issuers(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A policy that was built before issuers were listed is read as a whole, and proves as well."""
+    from vomap.built import BuiltFile
+
+    find = BuiltFile.find
+    monkeypatch.setattr(BuiltFile, "find", lambda self, key: None if key == "issuers" else find(self, key))
+    assert site.add("--vo", "CMS", "--subject", "pilot")["proof"]["before"] == "mapped to cmspilot"
+
+
+def test_lift_tells_what_still_holds(site: Site) -> None:
+    """Another ban that the same token meets is named, with its place; lifting is no success then."""
+    for words in (["--vo", "CMS", "--subject", "pilot"], ["--subject", "p*"]):
+        assert site.add(*words)["code"] == 0
+    code, out, err = site.run("lift", "--vo", "CMS", "--subject", "pilot")
+    assert code == 1
+    assert out.startswith("lifted")
+    assert "all of these tokens are still denied: ban: r" in err
+    assert f"{site.bans}/vomap-ban.yaml:4" in err
+    assert site.run("lift", "--subject", "p*")[::2] == (0, "")
+
+
+def test_lift_with_a_ban_of_some_that_stays(site: Site) -> None:
+    """If only some of the tokens are denied yet, that is told, and the ban was lifted."""
+    for words in (["--subject", "pilot"], ["--vo", "ATLAS"]):
+        assert site.add(*words)["code"] == 0
+    code, _, err = site.run("lift", "--subject", "pilot")
+    assert code == 0
+    assert "some of these tokens are still denied" in err
+
+
+def test_list_tells_what_is_in_force(site: Site) -> None:
+    """A ban that was written by hand and not built says so, until it is."""
+    assert site.add("--subject", "built")["code"] == 0
+    hand = site.bans / "hand.yaml"
+    hand.write_text("mapfile: 1\nbans:\n  - {subject: new, reason: r}\n", "utf-8")
+    assert [line.count("not built") for line in site.run("list")[1].splitlines()] == [1, 0, 0]
+    listed = json.loads(site.run("list", "--json")[1])
+    assert [ban["in-force"] for ban in listed["bans"]] == [False, True]
+    site.build(SITE)
+    assert "not built" not in site.run("list")[1]
+
+
+HOSTILE = ["'; touch INJECTED; '", "$(touch INJECTED)", "`touch INJECTED`", '" || true || "', "a\nb", "--help", "a b"]
+
+
+def _lines(out: str) -> Sequence[str]:
+    return [line[4:] for line in out.splitlines() if line.startswith("    ")]
+
+
+@pytest.mark.parametrize("subject", HOSTILE)
+def test_commands_with_a_hostile_subject(site: Site, subject: str) -> None:
+    """What is printed to be pasted runs nothing but the command itself: the subject is one word of it, or not there."""
+    code, out, _ = site.run("add", "--vo", "CMS", f"--subject={subject}", "--reason", "r")
+    assert code in (0, 2)
+    stubs = "condor_ce_q() { :; }; condor_ce_rm() { :; }; arcctl() { :; }; systemctl() { :; }; "
+    for line in _lines(out):
+        command = line.replace("/usr/libexec/arc/gm-jobs", "true")
+        subprocess.run(["bash", "-euc", stubs + command], check=True, cwd=site.folder, timeout=60)
+    assert not (site.folder / "INJECTED").exists()

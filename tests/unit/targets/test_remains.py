@@ -1,0 +1,146 @@
+"""What a ban leaves as it is on a CE: the jobs that the commands are about are those of the ban, and no others."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vomap.mapfile.compose import NOBODYS_SITE
+from vomap.policy.pieces import Declared
+from vomap.targets.remains import ARC, HTCONDOR, Remain, job_constraint, remains
+
+DECLARED = Declared(
+    {
+        "site": NOBODYS_SITE,
+        "issuers": {
+            "https://a/": {"vo": "CMS"},
+            "https://b/": {"vo": "cms"},
+            "https://c/": {"vo-from": ["group"], "vos": {"dune": "DUNE", "nova": "Nova"}},
+            "https://d/": {"vo": "ATLAS"},
+            "https://e/": None,
+        },
+    }
+)
+FREE = Declared(
+    {"site": NOBODYS_SITE, "issuers": {"https://f/": {"vo-from": ["group"]}, "https://d/": {"vo": "ATLAS"}}}
+)
+
+
+def _jobs(ban: dict[str, Any], ce: str, root: Path = Path("/nowhere")) -> Remain:
+    (jobs,) = [each for each in remains(ban, DECLARED, [ce], root) if each.what.startswith("jobs")]
+    return jobs
+
+
+@pytest.mark.parametrize(
+    ("ban", "expected", "is_whole"),
+    [
+        ({"subject": ["s"]}, 'AuthTokenSubject =?= "s"', True),
+        ({"subject": ["s", "t"]}, '(AuthTokenSubject =?= "s" || AuthTokenSubject =?= "t")', True),
+        ({"issuer": ["https://a/"], "jti": ["j"]}, 'AuthTokenIssuer =?= "https://a/" && AuthTokenId =?= "j"', True),
+        ({"vo": ["ATLAS"], "subject": ["s"]}, 'AuthTokenIssuer =?= "https://d/" && AuthTokenSubject =?= "s"', True),
+        (
+            {"vo": ["CMS"], "subject": ["s"]},
+            '(AuthTokenIssuer =?= "https://a/" || AuthTokenIssuer =?= "https://b/") && AuthTokenSubject =?= "s"',
+            True,
+        ),
+        ({"vo": ["CMS"], "issuer": ["https://b/"]}, 'AuthTokenIssuer =?= "https://b/"', True),
+        ({"vo": ["DUNE"]}, 'AuthTokenIssuer =?= "https://c/"', False),
+        ({"vo": ["unknown"]}, None, False),
+        ({"vo": ["unknown"], "issuer": ["https://a/"]}, 'AuthTokenIssuer =?= "https://a/"', False),
+        ({"group": ["/cms"]}, None, False),
+        ({"client": ["c"], "subject": ["s"]}, 'AuthTokenSubject =?= "s"', False),
+        ({"audience": ["x"]}, None, False),
+        ({"claim": {"e": ["x"]}, "jti": ["j"]}, 'AuthTokenId =?= "j"', False),
+        ({"subject": ["*@fnal.gov"]}, 'regexp("^[^/]+@fnal[.]gov$", AuthTokenSubject)', True),
+        ({"subject": ["a+(b)*"]}, 'regexp("^a[+][(]b[)][^/]+$", AuthTokenSubject)', True),
+        ({"subject": ["[a]*"]}, None, False),
+        ({"subject": ["a^*"]}, None, False),
+        ({"subject": ['a"*']}, None, False),
+        ({"jti": ["a*"]}, 'AuthTokenId =?= "a*"', True),
+        ({"subject": ['x" || true || "']}, 'AuthTokenSubject =?= "x\\" || true || \\""', True),
+        ({"subject": ["a\\b"]}, None, False),
+        ({"subject": ["x\\"]}, None, False),
+        ({"subject": ["ok", "a\\b"]}, None, False),
+        ({"subject": ["é"]}, None, False),
+        ({"subject": ["a\u202eb"]}, None, False),
+    ],
+)
+def test_constraint(ban: dict[str, Any], expected: str | None, is_whole: bool) -> None:
+    """It is never narrower than the ban, says whether it is wider, and holds no text that could be taken otherwise.
+
+    How HTCondor reads these texts was measured with condor_q -jobads of 23.9.6.
+    """
+    assert job_constraint({**ban, "reason": "r", "source": "f:1"}, DECLARED) == (expected, is_whole)
+
+
+def test_an_issuer_that_names_vos_freely() -> None:
+    """It may speak for a VO that nobody declares: its jobs are looked at, and none is removed unseen."""
+    assert job_constraint({"vo": ["ATLAS"]}, FREE) == ('AuthTokenIssuer =?= "https://d/"', True)
+    assert job_constraint({"vo": ["bio"]}, FREE) == ('AuthTokenIssuer =?= "https://f/"', False)
+
+
+def test_what_is_wider_is_only_looked_at() -> None:
+    """Where jobs do not show all that a ban asks for, the command that removes takes jobs that a person has chosen."""
+    whole = _jobs({"vo": ["CMS"], "subject": ["s"]}, HTCONDOR)
+    assert [command.split()[0] for command in whole.commands] == ["condor_ce_q", "condor_ce_rm"]
+    assert whole.commands[1].startswith("condor_ce_rm -constraint ")
+    assert whole.caution == ""
+    wider = _jobs({"vo": ["DUNE"], "subject": ["s"]}, HTCONDOR)
+    assert "-constraint" in wider.commands[0]
+    assert wider.commands[1] == "condor_ce_rm JOB..."
+    assert wider.caution != ""
+
+
+def test_the_constraint_is_one_word() -> None:
+    """The shell hands the constraint over as it is."""
+    ban = {"subject": ['it\'s "x" $(y) `z`; &']}
+    constraint, _ = job_constraint(ban, DECLARED)
+    assert shlex.split(_jobs(ban, HTCONDOR).commands[1]) == ["condor_ce_rm", "-constraint", constraint]
+
+
+def test_jobs_of_arc() -> None:
+    """They belong to issuer and subject together; each owner is a whole word."""
+    jobs = _jobs({"vo": ["CMS"], "subject": ["s t"]}, ARC)
+    assert shlex.split(jobs.commands[1])[3:] == ["--killuser=https://a//s t", "--killuser=https://b//s t"]
+    assert all("arcctl job killall" not in command for command in jobs.commands)
+
+
+@pytest.mark.parametrize(
+    "ban",
+    [
+        {"subject": ["s"]},
+        {"issuer": ["https://a/"]},
+        {"vo": ["DUNE"], "subject": ["s"]},
+        {"vo": ["CMS"], "subject": ["s*"]},
+        {"vo": ["CMS"], "subject": ["é"]},
+        {"vo": ["CMS"], "subject": ["s"], "jti": ["j"]},
+        {"vo": ["CMS"], "subject": ["s"], "group": ["/cms"]},
+    ],
+)
+def test_jobs_of_arc_that_cannot_be_told_by_their_owner(ban: dict[str, Any]) -> None:
+    """Then a person chooses."""
+    assert _jobs(ban, ARC).commands == ("arcctl job list --long", "arcctl job kill JOB...")
+
+
+def test_where_gm_jobs_lies(tmp_path: Path) -> None:
+    """Debian keeps it in another folder than Enterprise Linux."""
+    program = tmp_path / "usr/lib/arc/gm-jobs"
+    program.parent.mkdir(parents=True)
+    ban = {"vo": ["CMS"], "subject": ["s"]}
+    assert _jobs(ban, ARC, tmp_path).commands[1].startswith("/usr/libexec/arc/gm-jobs -c /run/arched-arex.cfg ")
+    program.touch()
+    assert _jobs(ban, ARC, tmp_path).commands[1].startswith("/usr/lib/arc/gm-jobs -c /run/arched-arex.cfg ")
+
+
+def test_each_ce_has_its_own() -> None:
+    """What is told of one CE says nothing of the other."""
+    ban = {"subject": ["s"]}
+    for ce, unit in ((HTCONDOR, "condor-ce"), (ARC, "arc-arex-ws")):
+        told = remains(ban, DECLARED, [ce], Path("/nowhere"))
+        assert {each.ce for each in told} == {ce}
+        assert told[0].commands == (f"systemctl restart {unit}",)
+        assert all(each.until for each in told)
+    assert remains(ban, DECLARED, [], Path("/nowhere")) == []
