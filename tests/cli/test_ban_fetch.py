@@ -205,7 +205,7 @@ def test_wide_bans_by_consent(fetching: Fetching) -> None:
     [
         ({"status": 500}, "500"),
         ({"status": 404}, "404"),
-        ({"sent": b"mapfile: 1\n"}, "ended after"),
+        ({"sent": b"mapfile: 1\n"}, "/bans.yaml: "),
         ({"status": 302, "headers": {"Location": "http://127.0.0.1/bans.yaml"}}, "http"),
     ],
 )

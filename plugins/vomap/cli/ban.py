@@ -101,9 +101,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Add, list, lift or fetch bans."""
     ban = _conditions(args)
-    if args.action in ("list", "fetch"):
-        if ban:
-            raise UsageError(f"ban {args.action}: it is about all bans, so it takes no conditions")
+    if args.action in ("list", "fetch") and ban:
+        raise UsageError(f"ban {args.action}: it is about all bans, so it takes no conditions")
     if args.action == "fetch":
         return fetch(args)
     if args.url is not None:
