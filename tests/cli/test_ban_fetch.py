@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import json
 import os
 import signal
@@ -16,7 +17,8 @@ import pytest
 
 from unit.web.server import AUTHORITY, WebServer, serving, without_variables
 from vomap.built import read_bans
-from vomap.cli import run
+from vomap.cli import ban, make_parser, run
+from vomap.cli.loading import BANS_FOLDER
 from vomap.mapfile.times import written
 
 Capture = pytest.CaptureFixture[str]
@@ -341,3 +343,23 @@ def test_killed_at_any_time(fetching: Fetching) -> None:
         assert len(fetching.reasons()) in (1, 50)
     assert subprocess.run(command, check=False, stdout=subprocess.DEVNULL, timeout=60).returncode == 0
     assert len(fetching.reasons()) == 50
+
+
+def _unit(name: str) -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.read_string((Path(__file__).parents[2] / "packaging" / "systemd" / name).read_text("utf-8"))
+    return parser
+
+
+def test_the_unit_calls_what_there_is() -> None:
+    """Its command line is the command's own; it may write the bans and what is built, and has no privilege."""
+    service = _unit("vomap-bans.service")["Service"]
+    words = [word for word in service["ExecStart"].split() if word != "$OPTIONS"]
+    args = make_parser({"ban": ban}).parse_args(words[1:])
+    assert (args.action, args.url) == ("fetch", "${URL}")
+    assert args.cache == Path("/var/cache") / service["CacheDirectory"]
+    assert service["ReadWritePaths"].split()[0] == BANS_FOLDER == args.bans
+    assert service["CapabilityBoundingSet"] == ""
+    assert (service["ProtectSystem"], service["NoNewPrivileges"]) == ("strict", "yes")
+    assert _unit("vomap-bans.timer")["Timer"]["RandomizedDelaySec"]

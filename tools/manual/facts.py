@@ -33,6 +33,7 @@ FILES = (
     KeptFile(f"{MAPFILES_FOLDER}/10-site.yaml", 0o644, "`vomap init`, the administrator", "the site's own mapfile"),
     KeptFile(f"{BANS_FOLDER}/", 0o755, "`vomap init`, the administrator", "the bans, `*.yaml`"),
     KeptFile(f"{BANS_FOLDER}/{NAME}", 0o644, "`vomap ban`", "the bans that `vomap ban` keeps, one a line"),
+    KeptFile(f"{BANS_FOLDER}/published-NAME.yaml", 0o644, "`vomap ban fetch`", "a published list of bans"),
     KeptFile(POLICY_FILE, 0o644, "`vomap build`", "the built policy, which the callouts read"),
     KeptFile(f"{POLICY_FILE}.previous", 0o644, "`vomap build`", "the policy before, for `vomap build --rollback`"),
     KeptFile(

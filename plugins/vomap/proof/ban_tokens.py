@@ -8,6 +8,7 @@ from typing import Any
 
 from vomap.claims import ALL_OF_WRITE, GROUPS_CLAIM
 from vomap.claims.memberships import parse_fqan
+from vomap.claims.scopes import storage_root
 from vomap.policy.model import Issuer
 from vomap.policy.patterns import EVERYTHING_BELOW
 from vomap.policy.pieces import Declared
@@ -66,7 +67,7 @@ def _tokens(ban: Mapping[str, Any], declared: Declared, now: float) -> Iterator[
 
 
 def _issuers(ban: Mapping[str, Any], declared: Declared) -> Sequence[str]:
-    """Return the issuers that a ban names, or those that speak for its groups, or all that are trusted, or another."""
+    """Return the issuers that a ban names, or those that speak for its groups and paths, or all that are trusted, or another."""
     trusted = [url for url, issuer in declared.issuers.items() if issuer.trusted]
     roots = _roots(ban)
     theirs = [url for url in trusted if any(ways_to_name(root, url, declared) is not None for root in roots)]
@@ -74,23 +75,26 @@ def _issuers(ban: Mapping[str, Any], declared: Declared) -> Sequence[str]:
 
 
 def _roots(ban: Mapping[str, Any]) -> set[str]:
-    """Return the first parts of a ban's groups, which most issuers call as the VO is called."""
+    """Return the first parts of a ban's groups and storage paths, which most issuers call as the VO is called."""
     groups = [parse_fqan(filled(each)) for key in ("group", "first-group") for each in ban.get(key, ())]
-    return {group.root for group in groups if group is not None}
+    paths = [storage_root(filled(each)) for each in ban.get("scope", ())]
+    return {group.root for group in groups if group is not None} | {root for root in paths if root is not None}
 
 
 def _namings(ban: Mapping[str, Any], url: str, declared: Declared) -> Iterator[tuple[str, str]]:
-    """Yield how the token may name a VO of the ban, or any VO if the ban is about none."""
-    if "vo" in ban:
-        for vo in ban["vo"]:
-            ways = ways_to_name(vo, url, declared)
-            if ways is not None:
-                yield from ways or [_UNNAMED]
-        return
-    yield _UNNAMED
+    """Yield how the token may name a VO of the ban, or any VO if the ban is about none.
+
+    A group that is called as the VO is comes with many tokens whose issuer need not name it.
+    """
     issuer = declared.issuers.get(url)
-    for vo in (issuer.vos or {}).values() if issuer is not None else ():
-        yield from ways_to_name(vo, url, declared) or ()
+    only = issuer.vo if issuer is not None else None
+    vos = ban.get("vo") or [only, *(issuer.vos or {}).values()] if issuer is not None else ban.get("vo", [None])
+    for vo in vos:
+        ways = [] if vo is None else ways_to_name(vo, url, declared)
+        if ways is not None:
+            yield from ways or [_UNNAMED]
+            if only is not None:
+                yield "group", only.lower()
 
 
 def _token(
