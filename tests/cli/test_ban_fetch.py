@@ -222,6 +222,15 @@ def test_what_cannot_be_fetched(fetching: Fetching, other: dict[str, Any], told:
     assert fetching.state() == before
 
 
+def test_a_list_that_may_be_cut_off(fetching: Fetching) -> None:
+    """A server must say where its answer ends, by its length or in chunks: TLS alone does not."""
+    code, _, err = fetching.fetch(a_list("eve"), headers={"Content-Length": "-"})
+    assert (code, "may be cut off" in err) == (3, True)
+    assert fetching.reasons() == []
+    assert fetching.fetch(a_list("eve"), is_chunked=True)[0] == 0
+    assert fetching.reasons() == ["for eve"]
+
+
 def test_a_certificate_that_nobody_vouches_for(fetching: Fetching) -> None:
     """Without the authority's certificate nothing is taken."""
     fetching.server.put("/bans.yaml", a_list("eve"))

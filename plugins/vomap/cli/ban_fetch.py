@@ -38,7 +38,7 @@ def fetch(args: argparse.Namespace) -> int:
 def _fetch(args: argparse.Namespace, bans: PublishedBans, now: float) -> int:
     # Before the lock: a slow server must not keep anybody from banning.
     fetched = Web(cache=args.cache, authorities=args.ca, limits=LIMITS).fetch(args.url)
-    published = bans.read(args.url, fetched.content)
+    published = bans.read(fetched)
     if not args.allow_wide:
         check_narrow(published)
     with locked(bans_beside(args.policy)):

@@ -67,7 +67,7 @@ def _tokens(ban: Mapping[str, Any], declared: Declared, now: float) -> Iterator[
 
 
 def _issuers(ban: Mapping[str, Any], declared: Declared) -> Sequence[str]:
-    """Return the issuers that a ban names, or those that speak for its groups and paths, or all that are trusted, or another."""
+    """Return the issuers that a ban names, or those that its groups and paths fit, or all trusted ones, or another."""
     trusted = [url for url, issuer in declared.issuers.items() if issuer.trusted]
     roots = _roots(ban)
     theirs = [url for url in trusted if any(ways_to_name(root, url, declared) is not None for root in roots)]

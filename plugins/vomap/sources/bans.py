@@ -17,7 +17,9 @@ from vomap.mapfile.compose import Mapfile, read_bans_file
 from vomap.mapfile.findings import Findings
 from vomap.mapfile.times import written
 from vomap.policy.checks import SKEW
-from vomap.web.download import Limits, split_url
+from vomap.web import Fetched
+from vomap.web.download import Limits
+from vomap.web.urls import split_url
 
 # Each authentication reads all bans.
 MOST_BANS = 10_000
@@ -85,8 +87,12 @@ class PublishedBans:
         text = self._file.text()
         return None if text is None else read_kept(Mapfile(self.path, text))
 
-    def read(self, url: str, content: bytes) -> PublishedList:
+    def read(self, fetched: Fetched) -> PublishedList:
         """Read what a URL gave as it would lie in the folder. Raises BrokenList."""
+        url, content = fetched.url, fetched.content
+        if not fetched.is_delimited:
+            # Anybody on the way could end the connection early, in spite of TLS, and so lift bans.
+            raise BrokenList(f"{url}: does not say how long it is, so it may be cut off; the server must")
         try:
             text = content.decode("utf-8")
         except UnicodeDecodeError as error:
