@@ -141,37 +141,38 @@ def test_a_list_that_is_not_sent_again(fetching: Fetching) -> None:
 STAMP = written(time.time() - DAY)
 
 
-@pytest.mark.parametrize(
-    ("content", "code", "told"),
-    [
-        (a_list("x", days_ago=3), 1, "is older"),
-        (f"mapfile: 1\nissued: {STAMP}\nbans:\n  - {{subject: y, reason: r}}\n".encode(), 1, "the same date"),
-        (a_list("x", days_ago=-1), 1, "yet to come"),
-        (b"mapfile: 1\nbans:\n  - {subject: x, reason: r}\n", 3, "says when it was made"),
-        (b"mapfile: 1\nissued: yesterday\nbans: []\n", 3, "line 2: `issued`"),
-        (b"mapfile: 1\nissued: 2026-02-30T00:00:00Z\nbans: []\n", 3, "there is no such time"),
-        (b"mapfile: 1\nissued: 2026-01-01\nbans: []\n", 3, "`issued`"),
-        (a_list("x", days_ago=0, extra="site: {audience: ANY}\n"), 3, "no part of a file of bans"),
-        (a_list("x", days_ago=0, extra="rules: [{name: r, vo: CMS, account: a}]\n"), 3, "no part of a file of bans"),
-        (a_list("x", days_ago=0, extra="issuers: {https://i/: none}\n"), 3, "no part of a file of bans"),
-        (a_list("x", days_ago=0, extra="tests: []\n"), 3, "no part of a file of bans"),
-        (a_list("x", days_ago=0, extra="more: x\n"), 3, "no such key"),
-        (a_list("x", days_ago=0, extra="  - {reason: r}\n"), 3, "at least one condition"),
-        (a_list("x", days_ago=0, extra="---\nmapfile: 1\n"), 3, "second document"),
-        (a_list("x", days_ago=0).replace(b"subject", b"subjekt"), 3, "subject"),
-        (b"<html>not here</html>", 3, "mapping"),
-        (b"", 3, "empty"),
-        (b"\xff\xfe", 3, "UTF-8"),
-        (a_list("x", days_ago=0) + b"# " + b"x" * (1 << 23), 3, "larger than"),
-        (a_list(*["x"] * 10_001, days_ago=0), 3, "at most 10000"),
-        (a_list(days_ago=0)[:-3] + b"\n  - {vo: CMS, reason: r}\n", 1, "bans a crowd"),
-        (a_list(days_ago=0)[:-3] + b"\n  - {issuer: 'https://i/', reason: r}\n", 1, "bans a crowd"),
-        (a_list(days_ago=0)[:-3] + b"\n  - {subject: '*', reason: r}\n", 1, "bans a crowd"),
-        (a_list(days_ago=0)[:-3] + b"\n  - {subject: ['x', '*@fnal.gov'], reason: r}\n", 1, "bans a crowd"),
-        (a_list(days_ago=0)[:-3] + b"\n  - {group: /cms, reason: r}\n", 1, "bans a crowd"),
-        (a_list(days_ago=0)[:-3] + b"\n  - {scope: compute.create, reason: r}\n", 1, "bans a crowd"),
-    ],
-)
+REFUSED: list[tuple[bytes, int, str]] = [
+    (a_list("x", days_ago=3), 1, "is older"),
+    (f"mapfile: 1\nissued: {STAMP}\nbans:\n  - {{subject: y, reason: r}}\n".encode(), 1, "the same date"),
+    (a_list("x", days_ago=-1), 1, "yet to come"),
+    (b"mapfile: 1\nbans:\n  - {subject: x, reason: r}\n", 3, "says when it was made"),
+    (b"mapfile: 1\nissued: yesterday\nbans: []\n", 3, "line 2: `issued`"),
+    (b"mapfile: 1\nissued: 2026-02-30T00:00:00Z\nbans: []\n", 3, "there is no such time"),
+    (b"mapfile: 1\nissued: 2026-01-01\nbans: []\n", 3, "`issued`"),
+    (a_list("x", days_ago=0, extra="site: {audience: ANY}\n"), 3, "no part of a file of bans"),
+    (a_list("x", days_ago=0, extra="rules: [{name: r, vo: CMS, account: a}]\n"), 3, "no part of a file of bans"),
+    (a_list("x", days_ago=0, extra="issuers: {https://i/: none}\n"), 3, "no part of a file of bans"),
+    (a_list("x", days_ago=0, extra="tests: []\n"), 3, "no part of a file of bans"),
+    (a_list("x", days_ago=0, extra="more: x\n"), 3, "no such key"),
+    (a_list("x", days_ago=0, extra="  - {reason: r}\n"), 3, "at least one condition"),
+    (a_list("x", days_ago=0, extra="---\nmapfile: 1\n"), 3, "second document"),
+    (a_list("x", days_ago=0).replace(b"subject", b"subjekt"), 3, "subject"),
+    (b"<html>not here</html>", 3, "mapping"),
+    (b"", 3, "empty"),
+    (b"\xff\xfe", 3, "UTF-8"),
+    (a_list("x", days_ago=0) + b"# " + b"x" * (1 << 23), 3, "larger than"),
+    (a_list(*["x"] * 10_001, days_ago=0), 3, "at most 10000"),
+    (a_list(days_ago=0)[:-3] + b"\n  - {vo: CMS, reason: r}\n", 1, "bans a crowd"),
+    (a_list(days_ago=0)[:-3] + b"\n  - {issuer: 'https://i/', reason: r}\n", 1, "bans a crowd"),
+    (a_list(days_ago=0)[:-3] + b"\n  - {subject: '*', reason: r}\n", 1, "bans a crowd"),
+    (a_list(days_ago=0)[:-3] + b"\n  - {subject: ['x', '*@fnal.gov'], reason: r}\n", 1, "bans a crowd"),
+    (a_list(days_ago=0)[:-3] + b"\n  - {group: /cms, reason: r}\n", 1, "bans a crowd"),
+    (a_list(days_ago=0)[:-3] + b"\n  - {scope: compute.create, reason: r}\n", 1, "bans a crowd"),
+]
+
+
+# The contents hold the time, so they are no names of tests.
+@pytest.mark.parametrize(("content", "code", "told"), REFUSED, ids=[str(number) for number in range(len(REFUSED))])
 def test_what_is_refused_leaves_the_list_that_is_there(
     fetching: Fetching, content: bytes, code: int, told: str
 ) -> None:

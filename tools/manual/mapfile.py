@@ -95,8 +95,8 @@ def _resolved(schema: Mapping[str, Any]) -> Mapping[str, Any]:
 _DESCRIPTION = (
     "Mapfiles are YAML files, `*.yaml`, in one folder; they are read in the order of their names and make one policy. "
     "Every scalar is text: `no` is false only where a truth value is meant. Unknown keys, keys that are there twice, "
-    "tags, anchors, aliases, empty values and empty lists (but `bans`) are errors. `vomap check` tells every error of a "
-    "run, each with file, line and column."
+    "tags, anchors, aliases, empty values and empty lists (but `bans`) are errors. `vomap check` tells every error of "
+    "a run, each with file, line and column."
 )
 _PATTERNS = """\
 `subject`, `group`, `first-group`, `scope` and `claim` take patterns: literal text, compared byte for byte. Parts are
