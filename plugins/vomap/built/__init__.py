@@ -162,7 +162,8 @@ def parse_written(content: bytes) -> Any:
     text = content.decode("utf-8")
     try:
         value, end = _scan(text)
-    except (StopIteration, RecursionError):
+    except (StopIteration, RecursionError, SystemError):
+        # SystemError: Python 3.10 and 3.11 find no words for a mistake unless the module `json` is loaded.
         raise ValueError("no JSON value") from None
     if end != len(text):
         raise ValueError("text after the JSON value")

@@ -60,7 +60,8 @@ def parse_json(text: str) -> object:
     scan = _SCAN_SHORT if len(text) <= _SHORT else _SCAN_LONG
     try:
         value, end = scan(text, len(text) - len(text.lstrip(_BLANKS)))
-    except StopIteration:
+    except (StopIteration, SystemError):
+        # Python 3.10 and 3.11 find no words for a mistake unless the module `json` is loaded, and raise SystemError.
         raise ValueError("no JSON value where one is expected") from None
     except RecursionError:
         raise ValueError("nested too deep") from None

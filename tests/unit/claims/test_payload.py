@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
+import vomap
 from vomap.claims import TokenError, jsontext
 from vomap.claims.jsontext import parse_json
 from vomap.claims.payload import read_payload
@@ -81,3 +86,25 @@ def test_without_the_c_scanner(monkeypatch: pytest.MonkeyPatch) -> None:
     for text in ('{"a": 1, "a": 2}', "NaN", "{} x", "", "{"):
         with pytest.raises(ValueError, match=r"."):
             parse_json(text)
+
+
+@pytest.mark.parametrize("text", ["{", '{"a"}', '{"a":}', '{"a":1,}', "[1", '"a', '"\\x"', "[1 2]", "{1:1}"])
+def test_a_mistake_where_the_module_json_is_not_loaded(text: str) -> None:
+    """In a callout it never is; the scanner of Python 3.10 and 3.11 then raises SystemError, and that is no crash."""
+    program = f"""
+import sys
+sys.path.insert(0, {str(Path(vomap.__file__).parents[1])!r})
+from vomap.built import parse_written
+from vomap.claims import TokenError
+from vomap.claims.payload import read_payload
+loaded = "json" in sys.modules
+for read, error in (read_payload, TokenError), (parse_written, ValueError):
+    try:
+        read({text.encode()!r})
+    except error:
+        continue
+    raise SystemExit("it was read")
+raise SystemExit("json was loaded" if loaded else 0)
+"""
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
