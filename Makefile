@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 SOURCES := setup.cfg pyproject.toml $(wildcard plugins/bin/*)
 
-.PHONY: demo test proof e2e bench lint generate manual docs rpm rpm-test clean
+.PHONY: demo test proof fuzz e2e bench lint generate manual docs rpm rpm-test clean
 
 demo: $(VENV)/product
 	PYTHONPATH=tests $(VENV)/bin/python demo/demo.py
@@ -17,6 +17,13 @@ test: $(VENV)/tests
 PROOF := full
 proof: $(VENV)/tests
 	VOMAP_PROOF=$(PROOF) $(VENV)/bin/python -m pytest -q -s tests/proof
+
+# Coverage-guided fuzzing of all that reads what others wrote, SECONDS in all; it goes on where the last run ended.
+# FUZZ_PYTHON must be one that atheris has a wheel for: 3.11 to 3.13.
+SECONDS := 120
+FUZZ_PYTHON ?= $(PYTHON)
+fuzz: build/fuzz/venv/ready
+	PYTHONPATH=tests build/fuzz/venv/bin/python -m fuzz.run --seconds $(SECONDS)
 
 # Real HTCondor and real ARC, and vomap's packages, in chroots that this makes: as root, on Debian, with a network and
 # with all that `rpm` wants.
@@ -76,4 +83,10 @@ $(VENV)/docs: $(VENV)/product docs/requirements.txt
 
 $(VENV)/lint: $(VENV)/tests tests/requirements-lint.txt
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements-lint.txt
+	touch $@
+
+build/fuzz/venv/ready: $(SOURCES) tests/requirements-fuzz.txt
+	$(FUZZ_PYTHON) -m venv build/fuzz/venv
+	build/fuzz/venv/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements-fuzz.txt
+	build/fuzz/venv/bin/python -m pip install --quiet --disable-pip-version-check --editable .
 	touch $@

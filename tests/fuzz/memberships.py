@@ -1,0 +1,68 @@
+"""Groups and entitlements: whatever they hold, what comes out is a legal FQAN that names just this membership.
+
+The data are lines of text, each a value of `wlcg.groups`, `entitlements` and `scope` at once.
+"""
+
+from __future__ import annotations
+
+from vomap.claims import GROUPS_CLAIM, TokenError, read_claims
+from vomap.claims.memberships import (
+    EntitlementForm,
+    Membership,
+    normalise_percent,
+    parse_entitlement,
+    parse_fqan,
+    read_memberships,
+)
+from vomap.claims.scopes import is_safe, storage_root
+
+FORM = EntitlementForm("urn:mace:egi.eu", "aai.egi.eu", in_scope=True)
+WITHOUT_AUTHORITY = EntitlementForm("urn:geant:x", None, in_scope=False)
+
+
+def check(data: bytes) -> None:
+    """Read memberships. Raises AssertionError if the rules above are broken."""
+    values = data.decode("utf-8", "surrogateescape").split("\n")
+    for value in values:
+        _check_value(value)
+    try:
+        claims = read_claims({GROUPS_CLAIM: values, "entitlements": values, "scope": " ".join(values)})
+    except TokenError:
+        return
+    for form in (None, FORM, WITHOUT_AUTHORITY):
+        passed_over: list[str] = []
+        found = read_memberships(claims, form, passed_over)
+        assert len({each.fqan for each in found}) == len(found), "one membership twice"
+        for membership in found:
+            _check_membership(membership)
+        assert all(sentence.isascii() for sentence in passed_over)
+
+
+def _check_value(value: str) -> None:
+    once = normalise_percent(value)
+    assert normalise_percent(once) == once
+    for membership in (parse_fqan(value), *(parse_entitlement(value, form) for form in (FORM, WITHOUT_AUTHORITY))):
+        if membership is not None:
+            _check_membership(membership)
+    asserted = parse_entitlement(value, FORM)
+    if asserted is not None:
+        assert value.partition("#")[1:] in (("", ""), ("#", "aai.egi.eu")), "another authority's word"
+        assert value.lower().startswith("urn:mace:egi.eu:") or "%" in value, "another namespace's word"
+    root = storage_root(value)
+    if root is not None:
+        assert is_safe(value)
+        assert "/" not in root
+        assert root not in ("", ".", "..")
+
+
+def _check_membership(membership: Membership) -> None:
+    again = parse_fqan(membership.fqan)
+    assert again is not None, "no legal FQAN"
+    assert (again.group, again.role, again.root) == (membership.group, membership.role, membership.root)
+    first, *parts = membership.group.split("/")
+    assert first == ""
+    assert parts[0] == membership.root
+    for part in (*parts, *([] if membership.role is None else [membership.role])):
+        assert part not in ("", ".", "..")
+        assert not part.startswith(("Role=", "Capability="))
+        assert not any(sign.isspace() for sign in part)
