@@ -88,6 +88,9 @@ class BuiltFile:
         """Return the head, which begins at `begin`; `first` is the beginning of the file."""
         if words[1:2] == [FORMAT]:
             end = begin + int(words[3])
+            if end > self._size:
+                # As much memory as it says it wants is not there.
+                raise self.damaged()
             content = first[begin:end] if end <= len(first) else self._read(begin, end - begin)
             if words[2:] != [f"{crc32(content):08x}", str(len(content))]:
                 raise self.damaged()

@@ -299,6 +299,16 @@ def test_a_sealed_file_of_nonsense(tmp_path: Path, body: bytes, version: int) ->
         read_bans(_sealed(tmp_path / "bans", b"vomap-bans", body, version))
 
 
+def test_a_head_that_is_longer_than_its_file(tmp_path: Path) -> None:
+    """It is damage, told as such: nobody asks for as much memory as a damaged file says."""
+    path = tmp_path / "policy"
+    for length in (b"3", b"99999999999999", b"9" * 40):
+        path.write_bytes(b"vomap-policy 2 00000000 %b\n{}" % length)
+        path.chmod(0o644)
+        with pytest.raises(BuiltError, match="is damaged"):
+            read_policy(str(path))
+
+
 def test_the_digest_forgets_where_files_lie() -> None:
     """Two CEs with one digest answer alike, wherever their mapfiles lie and whatever lines their rules are on."""
     document = policy_document(SMALL)
