@@ -15,6 +15,7 @@ from pathlib import Path
 from fuzz.targets import CORPUS, TARGETS
 
 WORK = Path("build/fuzz")
+WORDS = Path(__file__).with_name("words.dict")
 LONGEST_INPUT, LONGEST_SECONDS = 4096, 20
 
 
@@ -37,7 +38,7 @@ def _is_clean(target: str, seconds: int) -> bool:
     command = [
         sys.executable, str(Path(__file__).with_name("one.py")), target, str(found), str(CORPUS / target),
         f"-max_total_time={seconds}", f"-max_len={LONGEST_INPUT}", f"-timeout={LONGEST_SECONDS}",
-        f"-artifact_prefix={WORK}/{target}-", "-print_final_stats=1",
+        f"-artifact_prefix={WORK}/{target}-", "-print_final_stats=1", f"-dict={WORDS}",
     ]  # fmt: skip
     environment = {**os.environ, "PYTHONPATH": str(CORPUS.parents[1])}
     with log.open("wb") as output:
