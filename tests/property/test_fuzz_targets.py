@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fuzz.targets import CORPUS, TARGETS, check_of, corpus_of
 from property import strategies  # noqa: F401 - importing it sets how often hypothesis tries
 
 LEAST_FILES = 7
+# How long data take to draw is the machine's affair.
+UNHURRIED = settings(suppress_health_check=[HealthCheck.too_slow])
 FILES = [pytest.param(target, path, id=f"{target}-{path.name}") for target in TARGETS for path in corpus_of(target)]
 
 
@@ -28,6 +30,7 @@ def test_corpus(target: str, path: Path) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
+@UNHURRIED
 @given(data=st.data())
 def test_near_the_corpus(target: str, data: st.DataObject) -> None:
     """So does a file of the corpus with a piece of another one, or of anything, in the place of a piece of it."""
@@ -39,6 +42,7 @@ def test_near_the_corpus(target: str, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
+@UNHURRIED
 @given(content=st.binary())
 def test_any_data(target: str, content: bytes) -> None:
     """And so does any data at all."""
