@@ -12,6 +12,7 @@ from fuzz.targets import CORPUS, TARGETS, check_of, corpus_of
 from property import strategies  # noqa: F401 - importing it sets how often hypothesis tries
 
 LEAST_FILES = 7
+CONTENTS = {target: [path.read_bytes() for path in corpus_of(target)] for target in TARGETS}
 # How long data take to draw is the machine's affair.
 UNHURRIED = settings(suppress_health_check=[HealthCheck.too_slow])
 FILES = [pytest.param(target, path, id=f"{target}-{path.name}") for target in TARGETS for path in corpus_of(target)]
@@ -34,9 +35,8 @@ def test_corpus(target: str, path: Path) -> None:
 @given(data=st.data())
 def test_near_the_corpus(target: str, data: st.DataObject) -> None:
     """So does a file of the corpus with a piece of another one, or of anything, in the place of a piece of it."""
-    contents = [path.read_bytes() for path in corpus_of(target)]
-    content = data.draw(st.sampled_from(contents))
-    other = data.draw(st.sampled_from(contents) | st.binary())
+    content = data.draw(st.sampled_from(CONTENTS[target]))
+    other = data.draw(st.sampled_from(CONTENTS[target]) | st.binary())
     begin, end = _slice(data, content)
     check_of(target)(content[:begin] + other[slice(*_slice(data, other))] + content[end:])
 
