@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import base64
 import binascii
+import json
+import os
 import sys
 import time
 
@@ -17,12 +19,17 @@ from vomap.claims.payload import read_payload
 from vomap.claims.scopes import refused_levels
 from vomap.cli.loading import UsageError, add_bans, add_json, add_mapfiles, add_policy, load, print_json
 from vomap.mapfile.times import point_in_time, written
-from vomap.policy import ERROR, MAPPED, Decision, failed
+from vomap.policy import DECLINED, DENIED, ERROR, MAPPED, Decision, failed
 from vomap.policy.decide import decide
 from vomap.policy.model import Bans, Policy
 from vomap.policy.pieces import policy_of
+from vomap.proof.near_misses import expired_bans, find_near_misses
+from vomap.proof.telling import tell_token
 
 HELP = "explain what becomes of one token, step by step"
+
+# Green, yellow and red, as terminals number them.
+_COLOURS = {MAPPED: 32, DECLINED: 33, DENIED: 31, ERROR: 31}
 
 _EXAMPLES = """\
 examples:
@@ -58,14 +65,18 @@ def run(args: argparse.Namespace) -> int:
     policy, bans = _policy_and_bans(args)
     now = _time(args.at)
     trace: list[str] = []
-    decision, notes = _decide(token_payload(args), policy, bans, now, trace)
+    payload = token_payload(args)
+    decision, notes = _decide(payload, policy, bans, now, trace)
     # Without --accounts every account counts as there; a pool is told all the same.
     confirm(decision, policy.site.accounts, None if args.accounts else lambda _: policy.site.accounts.minimum_uid)
     if args.json:
         members = decision.as_json(ce="none", time=written(now))
-        print_json({**members, "trace": trace, "notes": notes})
+        misses = _near_misses(payload, decision, policy, bans, now)
+        print_json({**members, "trace": trace, "notes": notes, "near-misses": misses})
     else:
         _print(decision, trace, notes)
+        for miss in _near_misses(payload, decision, policy, bans, now):
+            print(f"  {miss}")
     return 0 if decision.outcome == MAPPED else 3 if decision.outcome == ERROR else 1
 
 
@@ -74,8 +85,18 @@ def _decide(payload: bytes, policy: Policy, bans: Bans, now: float, trace: list[
         claims = read_payload(payload)
     except Error as error:
         return failed(str(error)), []
+    trace += tell_token(claims, now)
     decision = decide(policy, bans, claims, now, trace)
     return decision, _notes(decision, claims)
+
+
+def _near_misses(payload: bytes, decision: Decision, policy: Policy, bans: Bans, now: float) -> list[str]:
+    """Return by what one difference the token missed a rule, and the bans that hold no more; none for no token."""
+    if decision.claims is None:
+        return []
+    members = json.loads(payload)
+    misses = find_near_misses(policy, bans, members, decision, now)
+    return [*expired_bans(policy, bans, members, now), *map(str, misses)]
 
 
 def _notes(decision: Decision, claims: Claims) -> list[str]:
@@ -127,9 +148,17 @@ def _print(decision: Decision, trace: list[str], notes: list[str]) -> None:
     # The last step is the outcome itself.
     for step in trace[:-1]:
         print(f"  {step}")
-    print(f"{decision.outcome}{f' to {decision.account}' if decision.account else ''}: {decision.reason}")
+    said = f"{decision.outcome}{f' to {decision.account}' if decision.account else ''}"
+    print(f"{_coloured(said, decision.outcome)}: {decision.reason}")
     for name, value in (("VO", decision.vo), ("rule", decision.rule), ("source", decision.source)):
         if value:
             print(f"  {name}: {value}")
     for note in notes:
         print(f"  {note}")
+
+
+def _coloured(text: str, outcome: str) -> str:
+    """Return a text in the colour of an outcome, if a terminal shows it and nobody minds (no-color.org)."""
+    if not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
+        return text
+    return f"\033[{_COLOURS[outcome]}m{text}\033[0m"

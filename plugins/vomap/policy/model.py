@@ -215,6 +215,10 @@ class Policy:
         self._rules: dict[int, Rule] = {}
         self._pools: list[Pool] | None = None
 
+    def piece(self, key: str) -> Any:
+        """Return a piece of the policy as it is kept (pieces.py), or None if there is none."""
+        return self._find(key)
+
     def issuer(self, url: str) -> Issuer | None:
         """Return what is declared of an issuer, or None if nothing is."""
         issuer = self._issuers.get(url)

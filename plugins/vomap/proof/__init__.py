@@ -1,1 +1,1 @@
-"""What a policy and its bans mean: tokens that are made up to try them with, and what becomes of these."""
+"""What a policy and its bans mean: why a token is not mapped, what a ban hits, what a change would change."""

@@ -1,0 +1,141 @@
+"""Near misses: one difference at a time, proven, and none where there is none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from unit.policy.composed import bans_of, policy_of
+from vomap.claims import read_claims
+from vomap.policy import MAPPED
+from vomap.policy.decide import decide
+from vomap.proof.near_misses import NearMiss, expired_bans, find_near_misses
+
+NOW = 1_795_348_800.0
+ONE, OLD, PLAIN, LISTED = (
+    "https://one.example/",
+    "https://old.example/",
+    "http://plain.example",
+    "https://listed.example/",
+)
+POLICY = f"""\
+mapfile: 1
+site: {{audience: [ANY, "https://wlcg.cern.ch/jwt/v1/any"], maximum-lifetime: 1h}}
+issuers:
+  {ONE}: {{vo: One}}
+  {PLAIN}: {{vo: Plain}}
+  {OLD}: none
+  {LISTED}: {{vo-from: [group], vos: {{a: A}}}}
+rules:
+  - {{name: pilots, vo: One, group: /one/pilots/Role=pilot, account: pilot}}
+  - {{name: deep, vo: One, group: /one/*/deep/**, account: deep}}
+  - {{name: jo, vo: One, subject: jo@one.example, account: jo}}
+  - {{name: data, vo: One, scope: "storage.read:/one/data/**", account: data}}
+  - {{name: node, vo: One, claim: {{node: a.b}}, account: node}}
+  - {{name: plain, vo: Plain, account: plain}}
+  - {{name: a, vo: A, account: a}}
+"""
+GOOD = {"iss": ONE, "sub": "x", "aud": "ANY", "scope": "compute.create"}
+
+
+def _misses(claims: dict[str, Any], bans: str | None = None) -> list[NearMiss]:
+    members = {**GOOD, **claims}
+    policy = policy_of(POLICY)
+    decision = decide(policy, bans_of(bans), read_claims(members), NOW)
+    return find_near_misses(policy, bans_of(bans), members, decision, NOW)
+
+
+@pytest.mark.parametrize(
+    ("claims", "told", "account"),
+    [
+        ({"iss": ONE.rstrip("/"), "sub": "jo@one.example"}, "a slash at the end", "jo"),
+        ({"iss": "https://One.example/", "sub": "jo@one.example"}, "letters have case", "jo"),
+        ({"iss": "one.example/", "sub": "jo@one.example"}, "an issuer is a whole URL", "jo"),
+        ({"iss": f" {ONE}", "sub": "jo@one.example"}, "a blank", "jo"),
+        ({"iss": "http://one.example/", "sub": "jo@one.example"}, "http is not https", "jo"),
+        ({"iss": "https://plain.example"}, "https is not http", "plain"),
+        ({"sub": "jo"}, "what follows the @ is missing", "jo"),
+        ({"sub": "Jo@one.example"}, "letters have case", "jo"),
+        ({"sub": "jo@one-example"}, "a dot", "jo"),
+        ({"sub": "jo@one.example "}, "blanks", "jo"),
+        ({"sub": "jo%40one.example"}, "percent-encoding", "jo"),
+        ({"wlcg.groups": ["/one/pilots"]}, "the role is missing", "pilot"),
+        ({"wlcg.groups": ["/one/pilots/Role=production"]}, "another role", "pilot"),
+        ({"wlcg.groups": ["/one/pilots/Role=Pilot"]}, "the role: letters have case", "pilot"),
+        ({"wlcg.groups": "/one/pilots/eu/Role=pilot,/other"}, "a child is not its parent", "pilot"),
+        ({"wlcg.groups": ["/one/Role=pilot"]}, "a parent is not its child", "pilot"),
+        ({"wlcg.groups": ["/one/x/Deep"]}, "letters have case", "deep"),
+        ({"wlcg.groups": ["one/x/deep"]}, "is no group", "deep"),
+        ({"scope": "compute.create storage.read:/one"}, "a path is not what is below it", "data"),
+        ({"scope": "compute.create storage.read:/one/Data"}, "letters have case", "data"),
+        ({"scope": ["compute.create", "storage.read:/one/data"]}, "'scope' is a list", "data"),
+        ({"node": "a-b"}, "a dot", "node"),
+        ({"nodes": "a.b"}, "'nodes' is not 'node'", "node"),
+        (
+            {"iss": PLAIN, "aud": "https://wlcg.cern.ch/jwt/v1/any/"},
+            "not for 'https://wlcg.cern.ch/jwt/v1/any'",
+            "plain",
+        ),
+        ({"iss": PLAIN, "scope": "openid"}, "no scope such as compute.create", "plain"),
+        ({"iss": PLAIN, "exp": NOW - 100}, "time", "plain"),
+        ({"iss": PLAIN, "iat": NOW - 10, "exp": NOW + 7000}, "lifetime", "plain"),
+        ({"iss": PLAIN, "wlcg.ver": "2.0"}, "version", "plain"),
+        ({"iss": LISTED, "wlcg.groups": ["/A"]}, "'a' is: letters have case", "a"),
+    ],
+)
+def test_a_difference_is_named_and_proven(claims: dict[str, Any], told: str, account: str) -> None:
+    """The hint names the one difference, and the token without it has the account that the hint tells."""
+    found = [miss for miss in _misses(claims) if told in miss.difference]
+    assert found, [str(miss) for miss in _misses(claims)]
+    assert found[0].decision.outcome == MAPPED
+    assert found[0].decision.account == account
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"sub": "somebody-else"},
+        {"iss": "https://unknown.example/"},
+        {"iss": OLD.rstrip("/")},
+        {"iss": OLD},
+        {"sub": "jo@one.example"},
+        {"wlcg.groups": ["/one/x/deep/er"]},
+        {"sub": "jo@one.example", "wlcg.groups": ["/two"]},
+        {"sub": None, "subject": "a\tb"},
+    ],
+    ids=str,
+)
+def test_where_nothing_is_near_nothing_is_told(claims: dict[str, Any]) -> None:
+    """Another thing altogether is no near miss, and neither is a token that got what the first rule gives."""
+    assert [str(miss) for miss in _misses(claims)] == []
+
+
+def test_two_differences_lead_only_to_the_next_stage() -> None:
+    """The first is told with what would be refused after it; nobody is promised an account."""
+    (miss,) = _misses({"iss": ONE.rstrip("/"), "sub": "somebody-else"})
+    assert str(miss).endswith("otherwise it would be declined later: rule: none matches")
+
+
+def test_an_earlier_rule_that_was_missed_is_told() -> None:
+    """A token that is mapped learns of a rule before its own that it missed by its spelling, and of nothing else."""
+    (miss,) = _misses({"sub": "jo@one.example", "wlcg.groups": ["/one/Pilots/Role=pilot"]})
+    assert miss.decision.account == "pilot"
+    assert _misses({"sub": "jo@one.example", "wlcg.groups": ["/one/pilots"]}) == []
+    assert _misses({"wlcg.groups": ["/one/pilots/Role=pilot"], "sub": "jo"}) == []
+
+
+def test_of_a_banned_token_nothing_is_told() -> None:
+    """What would get around a ban is nobody's hint."""
+    assert _misses({"sub": "jo"}, "mapfile: 1\nbans:\n  - {subject: jo, reason: leaked}\n") == []
+
+
+def test_a_ban_that_has_expired_is_told() -> None:
+    """Only of the token that it refused, and not while it holds."""
+    bans = bans_of(
+        "mapfile: 1\nbans:\n  - {subject: jo, reason: leaked, until: 2026-11-01}\n"
+        "  - {subject: jo, reason: holds, until: 2027-11-01}\n  - {subject: other, reason: x, until: 2026-11-01}\n"
+        "  - {subject: jo, reason: for ever}\n"
+    )
+    (told,) = expired_bans(policy_of(POLICY), bans, {**GOOD, "sub": "jo"}, NOW)
+    assert "(leaked) would refuse it, but held only until 2026-11-01T23:59:59Z" in told
