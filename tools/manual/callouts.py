@@ -6,8 +6,7 @@ from tools.manual.facts import callout_exit_codes, trust_of_files
 from tools.manual.model import Code, Page, Paragraph, Section, Terms
 
 from vomap.built import BANS_FILE, POLICY_FILE
-from vomap.callouts import LONGEST_INPUT, SECONDS
-from vomap.callouts.arc import USER
+from vomap.callouts import LONGEST_INPUT, SECONDS, USER
 
 _FILES = {
     "--policy": ("FILE", f"the built policy (default: `{POLICY_FILE}`)"),

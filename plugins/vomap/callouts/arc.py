@@ -9,12 +9,13 @@ from __future__ import annotations
 import posix
 import sys
 
-from vomap.accounts import find_entry
 from vomap.callouts import (
     ARC_AUTHORIZE,
     ARC_MAP,
     DECLINE_CONTINUES,
+    USER,
     OptionError,
+    become_user,
     bound_time,
     built_files,
     decided,
@@ -31,32 +32,18 @@ if TYPE_CHECKING:
 
     from vomap.policy import Decision
 
-USER = "vomap"
-
 
 def main() -> int:
     """Answer ARC and return the exit code. Whatever is raised is an error (exit 3) to whoever calls this."""
     bound_time("vomap-arc")
     require_descriptors()
-    _become_user(USER)
+    become_user(USER)
     verb, words = sys.argv[1:2], sys.argv[2:]
     if verb == ["map"]:
         return _map(words)
     if verb == ["authorize"]:
         return _authorize(words)
     raise OptionError("the first word is `map` or `authorize`")
-
-
-def _become_user(name: str) -> None:
-    """Leave root behind before looking at anything that the token brought; ARC runs plugins as root."""
-    if posix.geteuid() != 0:
-        return
-    user = find_entry(name)
-    if user is None:
-        return
-    posix.setgroups([])
-    posix.setgid(user.pw_gid)
-    posix.setuid(user.pw_uid)
 
 
 def _map(words: Sequence[str]) -> int:
@@ -82,4 +69,4 @@ def _authorize(words: Sequence[str]) -> int:
 
 def _decided(options: dict[str, str]) -> Decision:
     policy, bans = built_files(options)
-    return decided(policy, bans, lambda: read_environment(posix.environ))
+    return decided(policy, bans, lambda _: read_environment(posix.environ))

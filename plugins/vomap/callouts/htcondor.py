@@ -25,4 +25,4 @@ def main() -> int:
     bound_time(HTCONDOR)
     require_descriptors()
     policy, bans = built_files(read_options(sys.argv[1:], ("--policy", "--bans")))
-    return give(HTCONDOR, decided(policy, bans, lambda: read_payload(read_input())))
+    return give(HTCONDOR, decided(policy, bans, lambda _: read_payload(read_input())))
