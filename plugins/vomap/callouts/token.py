@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 
 from vomap.callouts import (
     TOKEN,
@@ -25,16 +24,18 @@ from vomap.callouts import (
     read_options,
     require_descriptors,
 )
-from vomap.claims import Claims
-from vomap.policy.model import Policy
-from vomap.verify import verify
-from vomap.verify.cache import KeyCache
-from vomap.verify.discovery import VARIABLES, discover_token, read_token_file
-from vomap.verify.token import read_token
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from vomap.claims import Claims
+    from vomap.policy import Decision
+    from vomap.policy.model import Policy
+    from vomap.verify.cache import KeyCache
 
 CACHE_FOLDER = "/var/cache/vomap-token"
+_DISCOVERY = ("BEARER_TOKEN", "BEARER_TOKEN_FILE", "XDG_RUNTIME_DIR")
 _PROXIES = ("https_proxy", "all_proxy", "no_proxy")
-_KEPT = {*VARIABLES, *_PROXIES, *(name.upper() for name in _PROXIES)}
+_KEPT = {*_DISCOVERY, *_PROXIES, *(name.upper() for name in _PROXIES)}
 
 
 def main() -> int:
@@ -46,16 +47,28 @@ def main() -> int:
     options = read_options(sys.argv[1:], known, switches=("--discover",))
     raw = _raw_token(options)
     become_user(USER)
+    # Not before the variables are forgotten: OpenSSL reads them as soon as it is loaded.
+    from pathlib import Path
+
+    from vomap.verify.cache import KeyCache
+
     policy, bans = built_files(options)
     authorities = options.get("--ca")
     keys = KeyCache(Path(options.get("--cache", CACHE_FOLDER)), None if authorities is None else Path(authorities))
+    return give(TOKEN, decision_for(raw, policy, bans, keys))
+
+
+def decision_for(raw: bytes, policy_file: str, bans_file: str, keys: KeyCache) -> Decision:
+    """Return the decision for a raw token, which maps nobody unless the token is genuine."""
+    from vomap.verify import verify
+    from vomap.verify.token import read_token
 
     def read_genuine(policy: Policy) -> Claims:
         token = read_token(raw)
         verify(policy, token, keys)
         return token.claims
 
-    return give(TOKEN, decided(policy, bans, read_genuine))
+    return decided(policy_file, bans_file, read_genuine)
 
 
 def _forget_variables() -> None:
@@ -66,6 +79,8 @@ def _forget_variables() -> None:
 
 def _raw_token(options: dict[str, str]) -> bytes:
     """Return the token as it is where the options say, read as the user who starts us; nobody looks at it yet."""
+    from vomap.verify.discovery import discover_token, read_token_file
+
     path = options.get("--token-file")
     if "--discover" not in options:
         return read_input() if path is None else read_token_file(path)

@@ -77,8 +77,11 @@ class KeyCache:
         `issuer` is one that the policy declares. Raises KeysError if there are none that may be used.
         """
         kept = self._read(issuer)
-        if (anew or not kept.is_usable(now) or kept.is_due(now)) and kept.may_ask(now):
-            kept = self._ask(issuer, now, SECONDS if not kept.is_usable(now) else 0)
+        if not kept.is_usable(now):
+            # Another process may be asking at this moment: it has the lock then.
+            kept = self._ask(issuer, now, SECONDS)
+        elif (anew or kept.is_due(now)) and kept.may_ask(now):
+            kept = self._ask(issuer, now, 0)
         if not kept.is_usable(now):
             raise KeysError(kept.failure or "token: another process is fetching the issuer's keys; try again")
         return kept

@@ -10,8 +10,6 @@ from vomap.claims import TokenError
 from vomap.verify.token import LONGEST_TOKEN
 
 _TEMPORARY = "/tmp"  # noqa: S108 - so the specification has it; the file must be ours
-# What of the environment has a say in it.
-VARIABLES = ("BEARER_TOKEN", "BEARER_TOKEN_FILE", "XDG_RUNTIME_DIR")
 
 
 def discover_token(environment: Mapping[str, str], user: int, temporary: str = _TEMPORARY) -> bytes:

@@ -75,11 +75,7 @@ class _Asking:
 
     def _keys_url(self) -> str:
         """Return where the issuer says that its keys are. That may be another host: several large issuers do so."""
-        first, second = metadata_urls(self._issuer)
-        try:
-            url, answer = first, self._get(first)
-        except NoFileError:
-            url, answer = second, self._get(second)
+        url, answer = self._metadata()
         document = _parse(url, answer)
         if document.get("issuer") != self._issuer:
             raise KeysError(f"token: {url}: is of another issuer than {self._issuer!a}")
@@ -87,6 +83,17 @@ class _Asking:
         if not isinstance(keys_url, str) or not _is_secure(keys_url):
             raise KeysError(f"token: {url}: its jwks_uri is no https URL")
         return keys_url
+
+    def _metadata(self) -> tuple[str, Answer]:
+        """Return the metadata and where they lie; if they lie nowhere, the likelier place is what is told of."""
+        first, second = metadata_urls(self._issuer)
+        try:
+            return first, self._get(first)
+        except NoFileError as error:
+            try:
+                return second, self._get(second)
+            except NoFileError:
+                raise error from None
 
     def _get(self, url: str) -> Answer:
         left = max(self._deadline - time.monotonic(), 0.01)
