@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from vomap.verify.cache import KeyCache
 
 CACHE_FOLDER = "/var/cache/vomap-token"
+# Three for keys that another process is fetching, three to fetch keys, and two for all else.
+SECONDS = 8.0
 _DISCOVERY = ("BEARER_TOKEN", "BEARER_TOKEN_FILE", "XDG_RUNTIME_DIR")
 _PROXIES = ("https_proxy", "all_proxy", "no_proxy")
 _KEPT = {*_DISCOVERY, *_PROXIES, *(name.upper() for name in _PROXIES)}
@@ -40,7 +42,7 @@ _KEPT = {*_DISCOVERY, *_PROXIES, *(name.upper() for name in _PROXIES)}
 
 def main() -> int:
     """Answer and return the exit code. Whatever is raised is an error (exit 3) to whoever calls this."""
-    bound_time(TOKEN)
+    bound_time(TOKEN, SECONDS)
     require_descriptors()
     _forget_variables()
     known = ("--policy", "--bans", "--cache", "--ca", "--token-file")

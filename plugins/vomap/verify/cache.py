@@ -25,8 +25,8 @@ from vomap.verify.keys import Key, KeysError, read_key
 from vomap.verify.published import SECONDS, fetch_keys
 
 _HOUR, _DAY = 3600, 86400
-_REFRESH, _SOONEST_REFRESH = 6 * _HOUR, _HOUR
-_EXPIRY, _LATEST_EXPIRY = 2 * _DAY, 4 * _DAY
+REFRESH, SOONEST_REFRESH = 6 * _HOUR, _HOUR
+EXPIRY, LATEST_EXPIRY = 2 * _DAY, 4 * _DAY
 PAUSE = 300
 # What a clock may be set back without making what is kept a thing of the future.
 _SKEW = 60
@@ -51,12 +51,12 @@ class Kept:
 
     def is_usable(self, now: float) -> bool:
         """Tell whether the keys may be used; of a time to come, they may not: the clock was wrong then, or is now."""
-        return _is_within(self.fetched, now, min(max(self.max_age or 0, _EXPIRY), _LATEST_EXPIRY))
+        return _is_within(self.fetched, now, min(max(self.max_age or 0, EXPIRY), LATEST_EXPIRY))
 
     def is_due(self, now: float) -> bool:
         """Tell whether the keys should be fetched again."""
-        stated = _REFRESH if self.max_age is None else self.max_age
-        return not _is_within(self.fetched, now, min(max(stated, _SOONEST_REFRESH), _REFRESH))
+        stated = REFRESH if self.max_age is None else self.max_age
+        return not _is_within(self.fetched, now, min(max(stated, SOONEST_REFRESH), REFRESH))
 
     def may_ask(self, now: float) -> bool:
         """Tell whether the issuer may be asked again."""

@@ -14,7 +14,7 @@ from vomap.claims.jsontext import parse_json
 from vomap.verify.keys import Key, KeysError, read_key
 from vomap.web.download import Answer, Limits, NoFileError, download, split_url
 
-# A callout has four for everything.
+# A service waits for it, with what holds a token.
 SECONDS = 3.0
 _TO_CONNECT = 2.0
 _LARGEST = 1 << 18

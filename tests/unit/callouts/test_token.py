@@ -85,7 +85,7 @@ def test_answers(service: Service, token: dict[str, Any], code: int, printed: by
     assert told in err
 
 
-@pytest.mark.parametrize("raw", [b"", b"x", b"a.b.c", b"\0" * 100, b"x" * (2 << 20)])
+@pytest.mark.parametrize("raw", [b"", b"x", b"a.b.c", b"\0" * 100, b"x" * (2 << 20)], ids=len)
 def test_what_is_no_token(service: Service, raw: bytes) -> None:
     """Whatever comes in, exit 3 comes out if it is no token."""
     process = subprocess.Popen(service.command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
