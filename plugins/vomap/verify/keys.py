@@ -54,7 +54,7 @@ class Key:
             method = get_default_algorithms()[algorithm]
             return bool(method.verify(content, method.from_jwk(self.as_jwk()), signature))
         except Exception as error:
-            why = f"{type(error).__name__}: {error}"
+            why = f"{type(error).__name__}: {str(error)!a}"
             raise KeysError(f"token: the issuer's key {self.kid!a} cannot be used for {algorithm}: {why}") from error
 
     def as_jwk(self) -> dict[str, str]:

@@ -14,6 +14,7 @@ import pytest
 
 from unit.verify.issuer import OPENID, REALM, Issuer, issuing
 from unit.web.server import AUTHORITY
+from vomap.callouts import token
 
 SECONDS = 30
 
@@ -204,3 +205,18 @@ def test_missing_libraries(service: Service, flags: list[str]) -> None:
     code, out, err = service.run(service.issuer.token(), command=[sys.executable, *flags, *service.command()])
     assert (code, out) == (3, b"")
     assert b"ModuleNotFoundError" in err
+
+
+def test_root_is_left_behind_before_the_token_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The raw bytes are read as whoever starts it, who may be the only one to whom they are shown; then it leaves."""
+    happened: list[str] = []
+    monkeypatch.setattr(token, "bound_time", lambda *_: happened.append("time"))
+    monkeypatch.setattr(token, "require_descriptors", lambda: happened.append("descriptors"))
+    monkeypatch.setattr(token, "_forget_variables", lambda: happened.append("variables"))
+    monkeypatch.setattr(token, "read_input", lambda: happened.append("input"))
+    monkeypatch.setattr(token, "become_user", lambda name: happened.append(f"become {name}"))
+    monkeypatch.setattr(token, "decision_for", lambda *_: happened.append("decide"))
+    monkeypatch.setattr(token, "give", lambda *_: 0)
+    monkeypatch.setattr(sys, "argv", ["vomap-token"])
+    assert token.main() == 0
+    assert happened == ["time", "descriptors", "variables", "input", "become vomap", "decide"]
