@@ -53,7 +53,7 @@ def test_what_is_told(issuer: Issuer, capsys: Capture) -> None:
     assert "mapped to nova: rule: everybody" in out
     assert explain(issuer, issuer.token()) == 0
     assert "with its issuer's key 'a', kept\n" in capsys.readouterr().out
-    assert len(list((issuer.folder / "cache" / "vomap" / "keys").glob("*.keys"))) == 1
+    assert len(list((issuer.folder / "cache" / "vomap").glob("*.keys"))) == 1
 
 
 def test_what_is_told_to_programs(issuer: Issuer, capsys: Capture, tmp_path: Path) -> None:

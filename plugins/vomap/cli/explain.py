@@ -54,7 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--verify", action="store_true", help="verify the signature of --token; its issuer may be asked"
     )
     parser.add_argument(
-        "--cache", type=Path, metavar="DIR", help="where issuers' keys are kept (default: ~/.cache/vomap/keys)"
+        "--cache", type=Path, metavar="DIR", help="where issuers' keys are kept (default: ~/.cache/vomap)"
     )
     parser.add_argument(
         "--ca", type=Path, metavar="FILE", help="certificates to trust for https, in place of the system's (PEM)"
@@ -84,12 +84,13 @@ def run(args: argparse.Namespace) -> int:
     told = _Told()
     try:
         claims = _verified(args, given, policy, told) if payload is None else read_payload(payload)
-        decision = decide(policy, bans, claims, now, told.trace)
-        told.notes = _notes(decision, claims)
     except TokenRefused as error:
         decision = Decision(None, policy.digest).settle(DENIED, str(error))
     except Error as error:
         decision = failed(str(error))
+    else:
+        decision = decide(policy, bans, claims, now, told.trace)
+        told.notes = _notes(decision, claims)
     # Without --accounts every account counts as there; a pool is told all the same.
     confirm(decision, policy.site.accounts, None if args.accounts else lambda _: policy.site.accounts.minimum_uid)
     if args.json:
@@ -112,7 +113,7 @@ def _verified(args: argparse.Namespace, raw: bytes, policy: Policy, told: _Told)
     from vomap.web import default_cache
 
     token = read_token(raw)
-    told.verified = verify(policy, token, KeyCache(args.cache or default_cache() / "keys", args.ca))
+    told.verified = verify(policy, token, KeyCache(args.cache or default_cache(), args.ca))
     if told.verified is None:
         told.trace.append("signature: not verified, as the issuer is not trusted")
     else:
