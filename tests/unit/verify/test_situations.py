@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
+from types import MappingProxyType, SimpleNamespace
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -24,8 +23,7 @@ METADATA = REALM + OPENID
 NO_ANSWER = "in time|takes longer|did not answer"
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """A token that is presented so many seconds after the first, and what comes of it.
 
     `does` is what the issuer does just before; `words` must be in the reason, one of those with `|` between them.
@@ -35,7 +33,7 @@ class Step:
     words: str
     requests: int
     at: float = 0
-    token: dict[str, Any] = field(default_factory=dict)
+    token: Mapping[str, Any] = MappingProxyType({})
     does: Callable[[Issuer], object] = lambda issuer: None
 
 
