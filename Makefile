@@ -39,7 +39,7 @@ lint: $(VENV)/lint
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	$(VENV)/bin/mypy --scripts-are-modules plugins/bin/vomap-htcondor plugins/bin/vomap-arc
+	$(VENV)/bin/mypy --scripts-are-modules plugins/bin/vomap-htcondor plugins/bin/vomap-arc plugins/bin/vomap-token
 
 # The mapfile that ships is generated; CI does it again and finds no difference.
 generate: $(VENV)/product

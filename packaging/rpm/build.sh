@@ -56,7 +56,7 @@ environment() {
         "${pip[@]}" 'cython<3'
         "${pip[@]}" --no-build-isolation pyyaml
     fi
-    "${pip[@]}" "pytest==$4" pyyaml jsonschema pyjwt requests
+    "${pip[@]}" "pytest==$4" pyyaml jsonschema pyjwt cryptography requests
     echo "$wanted" >"$1/holds"
 }
 

@@ -46,7 +46,7 @@ def test_every_page_of_the_reference_is_generated() -> None:
 def test_every_verb_has_a_page() -> None:
     """There is a man page for the command, each verb, each callout and the mapfile, and each names itself."""
     verbs = {f"vomap-{verb}.1" for verb in cli.VERBS}
-    assert set(MANUAL) == {"vomap.1", *verbs, "vomap-htcondor.8", "vomap-arc.8", "vomap-mapfile.5"}
+    assert set(MANUAL) == {"vomap.1", *verbs, "vomap-htcondor.8", "vomap-arc.8", "vomap-token.8", "vomap-mapfile.5"}
     for name, text in MANUAL.items():
         page, _, volume = name.rpartition(".")
         assert text.startswith(f'.TH "{page.upper()}" "{volume}"'.replace("-", "\\-"))

@@ -80,17 +80,23 @@ def test_every_program_has_a_page_of_the_manual(packages: Packages, release: str
     """Compressed, and for all to read."""
     lines = [line.split() for line in packages.query(release, "vomap", "--qf", _FIELDS).splitlines()]
     pages = {path.removeprefix(_MANUAL): (mode, owner) for path, mode, owner, *_ in lines if path.startswith(_MANUAL)}
-    assert {"man1/vomap.1.gz", "man8/vomap-arc.8.gz", "man8/vomap-htcondor.8.gz"} <= pages.keys()
+    assert {
+        "man1/vomap.1.gz",
+        "man8/vomap-arc.8.gz",
+        "man8/vomap-htcondor.8.gz",
+        "man8/vomap-token.8.gz",
+    } <= pages.keys()
     assert set(pages.values()) == {("-rw-r--r--", "root:root")}
 
 
 def test_programs_start_isolated(release: str, system: EmptySystem) -> None:
-    """No variable reaches the interpreter; the callouts start without `site`, too, and lie on no PATH."""
+    """No variable reaches the interpreter; what a CE starts does without `site`, too; callouts lie on no PATH."""
     first = {path.name: path.read_text("utf-8").splitlines()[0] for path in system.path("/usr/bin").iterdir()}
     assert first == {"vomap": "#!/usr/bin/python3 -I"}
     callouts = system.path("/usr/libexec/vomap").iterdir()
     first = {path.name: path.read_text("utf-8").splitlines()[0] for path in callouts}
-    assert first == dict.fromkeys(("vomap-arc", "vomap-htcondor"), "#!/usr/bin/python3 -IS")
+    started_by_ces = dict.fromkeys(("vomap-arc", "vomap-htcondor"), "#!/usr/bin/python3 -IS")
+    assert first == {**started_by_ces, "vomap-token": "#!/usr/bin/python3 -I"}
 
 
 def test_what_is_required(packages: Packages, release: str) -> None:

@@ -120,7 +120,10 @@ def _lint(manual: list[Path]) -> int:
 
 
 _COMMANDS = "Each verb as `vomap VERB --help` tells it. Every verb ends with one of these [exit codes](exit-codes.md)."
-_CALLOUTS = "What the CEs call; see [the design](../design.md) for why they are as they are."
+_CALLOUTS = (
+    "What the CEs call, and what services call that hold a raw token; see [the design](../design.md) for why they are "
+    "as they are."
+)
 _MAPFILE = (
     "Generated from [the schema](../../schemas/mapfile-1.schema.json), which also checks mapfiles and serves editors. "
     "What issuers, VOs and memberships are is in [the semantics](../explanation/semantics.md)."

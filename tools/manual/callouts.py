@@ -6,8 +6,12 @@ from tools.manual.facts import callout_exit_codes, trust_of_files
 from tools.manual.model import Code, Page, Paragraph, Section, Terms
 
 from vomap.built import BANS_FILE, POLICY_FILE
-from vomap.callouts import LONGEST_INPUT, SECONDS
-from vomap.callouts.arc import USER
+from vomap.callouts import LONGEST_INPUT, SECONDS, USER
+from vomap.callouts.token import CACHE_FOLDER
+from vomap.callouts.token import SECONDS as TOKEN_SECONDS
+from vomap.verify.cache import EXPIRY, LATEST_EXPIRY, PAUSE, REFRESH, SOONEST_REFRESH
+from vomap.verify.keys import ALGORITHMS
+from vomap.verify.token import LONGEST_TOKEN
 
 _FILES = {
     "--policy": ("FILE", f"the built policy (default: `{POLICY_FILE}`)"),
@@ -25,18 +29,25 @@ OPTIONS = {
         "--vo": ("VO", "only if the token would be mapped for this VO"),
         "--account": ("ACCOUNT", "only if the token would be mapped to this account"),
     },
+    "vomap-token": {
+        **_FILES,
+        "--cache": ("DIR", f"where the keys of issuers are kept (default: `{CACHE_FOLDER}`)"),
+        "--ca": ("FILE", "certificates to trust for https, in place of the system's (PEM)"),
+        "--token-file": ("FILE", "read the token from a file, which only root and the user who asks can write"),
+        "--discover": ("", "find the token as WLCG Bearer Token Discovery has it"),
+    },
 }
 _ANSWER = (
     "Nothing but the account is printed on standard output, and only for a mapped token. The reason is one line on "
     "standard error, which the CE may log. Whatever fails ends in an error, never in a mapping: a policy or bans that "
     "cannot be read or trusted, a name service that fails, a closed standard input, output or error. "
-    f"A callout ends itself after {SECONDS:g} seconds."
+    "A callout ends itself after {seconds:g} seconds."
 )
 
 
 def callout_pages() -> list[Page]:
-    """Return the pages of both callouts."""
-    return [_htcondor(), _arc()]
+    """Return the pages of the callouts."""
+    return [_htcondor(), _arc(), _token()]
 
 
 def _htcondor() -> Page:
@@ -48,7 +59,7 @@ def _htcondor() -> Page:
                     "HTCondor starts it for a token whose signature it has verified, with the token's payload as JSON "
                     f"on standard input, at most {LONGEST_INPUT} bytes. The environment is not read."
                 ),
-                Paragraph(_ANSWER),
+                Paragraph(_ANSWER.format(seconds=SECONDS)),
             ],
         ),
         _options("vomap-htcondor"),
@@ -89,7 +100,7 @@ def _arc() -> Page:
                     "whether the token would be mapped, for an authgroup that allows something. ARC takes any other "
                     'code and a time-out for "no member", so an authgroup with it must never be used to deny.'
                 ),
-                Paragraph(_ANSWER),
+                Paragraph(_ANSWER.format(seconds=SECONDS)),
             ],
         ),
         _options("vomap-arc map"),
@@ -116,9 +127,51 @@ def _arc() -> Page:
     return Page("vomap-arc", 8, "ARC CE's mapping and authgroup plugin", synopsis, sections, also)
 
 
+def _token() -> Page:
+    hours, days = 3600, 86400
+    sections = [
+        Section(
+            "Description",
+            [
+                Paragraph(
+                    "For a service of the site that holds a raw token, a JSON Web Token, and asks as whom its bearer "
+                    "runs: it verifies the signature and then decides as the CEs' callouts do. The token comes on "
+                    f"standard input, at most {LONGEST_TOKEN} bytes, unless an option says where it is. As root it "
+                    f"becomes the user `{USER}`, where there is one, before it looks at the token."
+                ),
+                Paragraph(_ANSWER.format(seconds=TOKEN_SECONDS)),
+                Paragraph(
+                    "Only an issuer that the policy declares is ever asked, for its keys alone, over https: metadata "
+                    "by OpenID Connect Discovery or RFC 8414, and the keys where these say. Redirects are followed "
+                    f"on the same host. Algorithms: {', '.join(ALGORITHMS)}; RSA keys have at least 2048 bits. "
+                    "There is no introspection."
+                ),
+                Paragraph(
+                    f"Keys are kept, and verifying is offline: they are fetched again after {REFRESH // hours} hours, "
+                    f"or sooner if the issuer says so, but not within {SOONEST_REFRESH // hours} hour. While an "
+                    f"issuer cannot be reached they are used for {EXPIRY // days} days, or up to "
+                    f"{LATEST_EXPIRY // days} if it says so. An issuer is asked once in {PAUSE // 60} minutes at the "
+                    "most, whatever tokens come."
+                ),
+                Paragraph(
+                    "Of the environment only `BEARER_TOKEN`, `BEARER_TOKEN_FILE` and `XDG_RUNTIME_DIR` count, with "
+                    "`--discover`, and proxies: `https_proxy`, `all_proxy`, `no_proxy`."
+                ),
+            ],
+        ),
+        _options("vomap-token"),
+        _exit_codes(),
+        _trust(),
+    ]
+    also = ("vomap(1)", "vomap-explain(1)", "vomap-mapfile(5)")
+    summary = "who a raw token's bearer is here, if the token is genuine"
+    return Page("vomap-token", 8, summary, ["vomap-token [OPTIONS] < TOKEN"], sections, also)
+
+
 def _options(callout: str) -> Section:
-    entries = [(f"{name} {value}", text) for name, (value, text) in OPTIONS[callout].items()]
-    title = "Options" if callout == "vomap-htcondor" else f"Options of {callout.split()[1]}"
+    entries = [(f"{name} {value}".rstrip(), text) for name, (value, text) in OPTIONS[callout].items()]
+    _, _, word = callout.partition(" ")
+    title = f"Options of {word}" if word else "Options"
     return Section(title, [Terms(entries)])
 
 

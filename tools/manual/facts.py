@@ -8,6 +8,7 @@ from tools.manual.model import Paragraph, Section, Table, Terms
 
 from vomap.built import BANS_FILE, POLICY_FILE
 from vomap.callouts import ARC_MAP, DECLINE_CONTINUES, EXIT_CODES
+from vomap.callouts.token import CACHE_FOLDER
 from vomap.cli.exits import FAILED, NO, USAGE, YES
 from vomap.cli.loading import BANS_FOLDER, MAPFILES_FOLDER
 from vomap.mapfile.ban_file import NAME
@@ -57,6 +58,7 @@ SHIPPED = (
     ),
     ("PREFIX/share/vomap/schemas/", "the schemas of mapfiles, for editors, and of decisions"),
     ("PREFIX/share/vomap/packaging/", "what `vomap init` puts into a CE's configuration"),
+    (f"{CACHE_FOLDER}/", "where `vomap-token` keeps the keys of issuers; packages make it, 0750, for the user `vomap`"),
     (f"{LIBEXEC}/", "where packages put the callouts; pip puts them into PREFIX/bin"),
 )
 

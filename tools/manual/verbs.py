@@ -44,7 +44,12 @@ def command_page() -> Page:
         Section("Exit codes", [exit_codes()]),
         files_section(),
     ]
-    also = [f"vomap-{verb}(1)" for verb in parsers] + ["vomap-mapfile(5)", "vomap-htcondor(8)", "vomap-arc(8)"]
+    also = [f"vomap-{verb}(1)" for verb in parsers] + [
+        "vomap-mapfile(5)",
+        "vomap-htcondor(8)",
+        "vomap-arc(8)",
+        "vomap-token(8)",
+    ]
     return Page("vomap", 1, "decide which local account a token runs as", ["vomap VERB [OPTIONS]"], sections, also)
 
 
@@ -131,5 +136,5 @@ _DESCRIPTION = (
     "A grid Compute Element is handed a bearer token and must know which local account the work runs as. vomap decides "
     "that, the same way on HTCondor-CE and ARC CE, from mapfiles that can be checked, tested and explained before they "
     "go live. This command writes, checks, tests, builds and explains a policy, and bans; `vomap-htcondor` and "
-    "`vomap-arc` are what the CEs call."
+    "`vomap-arc` are what the CEs call, and `vomap-token` is for what else holds a token."
 )

@@ -13,7 +13,7 @@ import posix
 import time
 
 from vomap import Error
-from vomap.accounts import confirm
+from vomap.accounts import confirm, find_entry
 from vomap.built import POLICY_FILE, bans_beside, read_bans, read_policy
 from vomap.claims import TokenRefused
 from vomap.policy import DECLINED, DENIED, ERROR, MAPPED, Decision, failed
@@ -25,18 +25,23 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from vomap.claims import Claims
+    from vomap.policy.model import Policy
 
 HTCONDOR, ARC_MAP, ARC_AUTHORIZE = "vomap-htcondor", "vomap-arc map", "vomap-arc authorize"
+TOKEN = "vomap-token"  # noqa: S105 - its name
 
 EXIT_CODES = {
     HTCONDOR: {MAPPED: 0, DECLINED: 1, DENIED: 2, ERROR: 3},
     ARC_MAP: {MAPPED: 0, DECLINED: 2, DENIED: 2, ERROR: 3},
     ARC_AUTHORIZE: {MAPPED: 0, DECLINED: 1, DENIED: 1, ERROR: 1},
+    TOKEN: {MAPPED: 0, DECLINED: 1, DENIED: 2, ERROR: 3},
 }
 # `vomap-arc map --decline continue`: rules that follow in ARC's own list may map the token.
 DECLINE_CONTINUES = 1
 # One byte more than the account's name, and ARC finds no such account; HTCondor ends the name at the newline.
-_PRINTED = {HTCONDOR: "%s\n", ARC_MAP: "%s", ARC_AUTHORIZE: ""}
+_PRINTED = {HTCONDOR: "%s\n", ARC_MAP: "%s", ARC_AUTHORIZE: "", TOKEN: "%s\n"}
+# As whom a callout that root starts looks at what a token brought.
+USER = "vomap"
 _LONGEST_REASON = 1000
 # HTCondor waits for 20 s and has no time-out for plugins; nobody waits longer than this for us.
 SECONDS = 4.0
@@ -74,8 +79,8 @@ def bound_time(callout: str, seconds: float = SECONDS) -> None:
     _thread.start_new_thread(watch, ())
 
 
-def answered(callout: str, answer: Callable[[], int]) -> int:
-    """Return the exit code that `answer` returns, or end in exit 3 in time.
+def answered(callout: str, answer: Callable[[], int], seconds: float = SECONDS) -> int:
+    """Return the exit code that `answer` returns, or end in exit 3 after so many seconds.
 
     Raises InputError if standard input, output or error is closed, and whatever `answer` raises.
     """
@@ -83,8 +88,8 @@ def answered(callout: str, answer: Callable[[], int]) -> int:
     if may_be_held():
         from vomap.callouts.aside import answered_aside
 
-        return answered_aside(callout, answer)
-    bound_time(callout)
+        return answered_aside(callout, answer, seconds)
+    bound_time(callout, seconds)
     return answer()
 
 
@@ -103,6 +108,18 @@ def may_be_held() -> bool:
         mounts += piece
     posix.close(descriptor)
     return any(kind in mounts for kind in _IN_USER_SPACE)
+
+
+def become_user(name: str) -> None:
+    """Leave root behind, for a user that is there, before looking at anything that the token brought."""
+    if posix.geteuid() != 0:
+        return
+    user = find_entry(name)
+    if user is None:
+        return
+    posix.setgroups([])
+    posix.setgid(user.pw_gid)
+    posix.setuid(user.pw_uid)
 
 
 def require_descriptors() -> None:
@@ -134,15 +151,18 @@ def read_input() -> bytes:
         pieces.append(piece)
 
 
-def read_options(words: Sequence[str], known: Sequence[str]) -> dict[str, str]:
-    """Return the options, `--name VALUE` or `--name=VALUE`, by their names. Raises OptionError for anything else."""
+def read_options(words: Sequence[str], known: Sequence[str], switches: Sequence[str] = ()) -> dict[str, str]:
+    """Return the options, `--name VALUE` or `--name=VALUE`, by their names; a switch has no value, and is empty.
+
+    Raises OptionError for anything else.
+    """
     found: dict[str, str] = {}
     rest = list(words)
     while rest:
         name, equals, value = rest.pop(0).partition("=")
-        if name not in known:
-            raise OptionError(f"unknown option {name!a}; known are {', '.join(known)}")
-        if not equals:
+        if name not in known and (name not in switches or equals):
+            raise OptionError(f"unknown option {name!a}; known are {', '.join((*known, *switches))}")
+        if not equals and name in known:
             if not rest:
                 raise OptionError(f"{name} needs a value")
             value = rest.pop(0)
@@ -158,11 +178,11 @@ def built_files(options: dict[str, str]) -> tuple[str, str]:
     return policy, options.get("--bans", bans_beside(policy))
 
 
-def decided(policy_file: str, bans_file: str, read_token: Callable[[], Claims]) -> Decision:
+def decided(policy_file: str, bans_file: str, read_token: Callable[[Policy], Claims]) -> Decision:
     """Return the decision for the token that `read_token` reads; what fails becomes an error, never a mapping."""
     try:
         policy, bans = read_policy(policy_file), read_bans(bans_file)
-        decision = decide(policy, bans, read_token(), time.time())
+        decision = decide(policy, bans, read_token(policy), time.time())
         return confirm(decision, policy.site.accounts)
     except TokenRefused as error:
         return Decision(None, None).settle(DENIED, str(error))

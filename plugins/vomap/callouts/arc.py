@@ -9,13 +9,14 @@ from __future__ import annotations
 import posix
 import sys
 
-from vomap.accounts import find_entry
 from vomap.callouts import (
     ARC_AUTHORIZE,
     ARC_MAP,
     DECLINE_CONTINUES,
+    USER,
     OptionError,
     answered,
+    become_user,
     built_files,
     decided,
     give,
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
     from vomap.policy import Decision
 
-USER = "vomap"
-
 
 def main() -> int:
     """Answer ARC and return the exit code. Whatever is raised is an error (exit 3) to whoever calls this."""
@@ -39,25 +38,13 @@ def main() -> int:
 
 
 def _answer() -> int:
-    _become_user(USER)
+    become_user(USER)
     verb, words = sys.argv[1:2], sys.argv[2:]
     if verb == ["map"]:
         return _map(words)
     if verb == ["authorize"]:
         return _authorize(words)
     raise OptionError("the first word is `map` or `authorize`")
-
-
-def _become_user(name: str) -> None:
-    """Leave root behind before looking at anything that the token brought; ARC runs plugins as root."""
-    if posix.geteuid() != 0:
-        return
-    user = find_entry(name)
-    if user is None:
-        return
-    posix.setgroups([])
-    posix.setgid(user.pw_gid)
-    posix.setuid(user.pw_uid)
 
 
 def _map(words: Sequence[str]) -> int:
@@ -83,4 +70,4 @@ def _authorize(words: Sequence[str]) -> int:
 
 def _decided(options: dict[str, str]) -> Decision:
     policy, bans = built_files(options)
-    return decided(policy, bans, lambda: read_environment(posix.environ))
+    return decided(policy, bans, lambda _: read_environment(posix.environ))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import posix
 
-from vomap.callouts import SECONDS, bound_time
+from vomap.callouts import bound_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _LONGER = 0.25
 _AT_ONCE = 1 << 16
 
 
-def answered_aside(callout: str, answer: Callable[[], int]) -> int:
+def answered_aside(callout: str, answer: Callable[[], int], seconds: float) -> int:
     """Return what `answer` returns in a child; in the child itself, too. What it writes is passed on as a whole.
 
     Raises OSError if there can be no child, or if what it answers cannot be passed on.
@@ -33,11 +33,11 @@ def answered_aside(callout: str, answer: Callable[[], int]) -> int:
         posix.dup2(told_by_child, 2)
         for descriptor in (out, out_of_child, told, told_by_child):
             posix.close(descriptor)
-        bound_time(callout)
+        bound_time(callout, seconds)
         return answer()
     posix.close(out_of_child)
     posix.close(told_by_child)
-    bound_time(callout, SECONDS + _LONGER)
+    bound_time(callout, seconds + _LONGER)
     account, reason = _read(out), _read(told)
     _, status = posix.waitpid(child, 0)
     code = posix.waitstatus_to_exitcode(status)

@@ -26,4 +26,4 @@ def main() -> int:
 
 def _answer() -> int:
     policy, bans = built_files(read_options(sys.argv[1:], ("--policy", "--bans")))
-    return give(HTCONDOR, decided(policy, bans, lambda: read_payload(read_input())))
+    return give(HTCONDOR, decided(policy, bans, lambda _: read_payload(read_input())))

@@ -31,16 +31,16 @@ class TokenRefused(Error):
 class Claims:
     """What a token says.
 
-    `texts` holds the claims that are one string, `lists` those that are arrays (their strings only), `several` the
-    names of arrays with more than one member, even if only one of these says something, and `passed_over` one sentence
-    for each value that says nothing because of its type or its characters.
+    `members` are the claims as JSON types, as they came. `texts` holds those that are one string, `lists` those that are
+    arrays (their strings only), `several` the names of arrays with more than one member, even if only one of these
+    says something, and `passed_over` one sentence for each value that says nothing by its type or its characters.
     """
 
-    __slots__ = ("_members", "lists", "passed_over", "several", "texts")
+    __slots__ = ("lists", "members", "passed_over", "several", "texts")
 
     def __init__(self, members: Mapping[str, object]) -> None:
         """Take the token's claims as JSON types; `read_claims` sorts them."""
-        self._members = members
+        self.members = members
         self.texts: dict[str, str] = {}
         self.lists: dict[str, tuple[str, ...]] = {}
         self.several: set[str] = set()
@@ -49,11 +49,11 @@ class Claims:
     @property
     def times(self) -> dict[str, float | None]:
         """The claims `exp`, `iat` and `nbf` in seconds since 1970; None for one that is there, but is no number."""
-        return {name: _seconds(self._members[name]) for name in TIMES if name in self._members}
+        return {name: _seconds(self.members[name]) for name in TIMES if name in self.members}
 
     def shows(self, name: str) -> bool:
         """Tell whether the claim is there at all, of whatever type."""
-        return name in self._members
+        return name in self.members
 
     def text(self, name: str) -> str | None:
         """Return the claim if it is one string; a list says nothing where one string is meant."""

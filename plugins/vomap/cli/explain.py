@@ -5,16 +5,18 @@ from __future__ import annotations
 import argparse
 import base64
 import binascii
-import json
 import os
 import sys
 import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vomap import Error
 from vomap.accounts import confirm
 from vomap.built import POLICY_FILE, bans_beside, read_bans, read_policy
 from vomap.built.documents import document_digest
-from vomap.claims import Claims, read_scopes
+from vomap.claims import Claims, TokenRefused, read_scopes
 from vomap.claims.payload import read_payload
 from vomap.claims.scopes import refused_levels
 from vomap.cli.loading import UsageError, add_bans, add_json, add_mapfiles, add_policy, load, print_json
@@ -26,6 +28,9 @@ from vomap.policy.pieces import policy_of
 from vomap.proof.near_misses import expired_bans, find_near_misses
 from vomap.proof.telling import tell_token
 
+if TYPE_CHECKING:
+    from vomap.verify import Genuine
+
 HELP = "explain what becomes of one token, step by step"
 
 # Green, yellow and red, as terminals number them.
@@ -35,7 +40,8 @@ _EXAMPLES = """\
 examples:
   vomap explain --claims '{"iss": "https://cilogon.org/mu2e", "sub": "mu2epilot@fnal.gov",
                            "aud": "ANY", "scope": "compute.create"}'
-  vomap explain --token - < token                  a token as it is; its signature is not verified here
+  vomap explain --token - < token                  a token as it is; its signature is not verified
+  vomap explain --verify --token - < token         the signature is verified, with the keys that its issuer publishes
   vomap explain --mapfiles new.d --claims - < c    ask mapfiles instead of the built policy
 
 exit codes: 0 mapped, 1 declined or denied, 2 wrong usage, 3 an error"""
@@ -48,6 +54,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_policy(parser, "the built policy to ask")
     add_mapfiles(parser)
     add_bans(parser)
+    parser.add_argument(
+        "--verify", action="store_true", help="verify the signature of --token; its issuer may be asked"
+    )
+    parser.add_argument(
+        "--cache", type=Path, metavar="DIR", help="where issuers' keys are kept (default: ~/.cache/vomap)"
+    )
+    parser.add_argument(
+        "--ca", type=Path, metavar="FILE", help="certificates to trust for https, in place of the system's (PEM)"
+    )
     parser.add_argument("--accounts", action="store_true", help="look the account up on this machine, too")
     parser.add_argument("--at", metavar="TIME", help="decide as of 2026-12-31T12:00:00Z, say (default: now)")
     add_json(parser)
@@ -60,43 +75,71 @@ def add_token(parser: argparse.ArgumentParser, *, required: bool) -> None:
     what.add_argument("--token", metavar="JWT|-", help="an encoded token; - reads it from standard input")
 
 
+@dataclass
+class _Told:
+    """What is told beside the decision: its steps, what a CE makes of it, near misses, and how it was verified."""
+
+    trace: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    near_misses: list[str] = field(default_factory=list)
+    verified: Genuine | None = None
+
+
 def run(args: argparse.Namespace) -> int:
     """Explain one token; 0 if it is mapped, 1 if not, 3 if that cannot be decided."""
+    if args.verify and args.token is None:
+        raise UsageError("explain: --verify wants a token with its signature, --token")
     policy, bans = _policy_and_bans(args)
     now = _time(args.at)
-    trace: list[str] = []
-    payload = token_payload(args)
-    decision, notes = _decide(payload, policy, bans, now, trace)
+    told = _Told()
+    decision = _decide(args, policy, bans, now, told)
     # Without --accounts every account counts as there; a pool is told all the same.
     confirm(decision, policy.site.accounts, None if args.accounts else lambda _: policy.site.accounts.minimum_uid)
     if args.json:
         members = decision.as_json(ce="none", time=written(now))
-        misses = _near_misses(payload, decision, policy, bans, now)
-        print_json({**members, "trace": trace, "notes": notes, "near-misses": misses})
+        verified = {"verified": told.verified and told.verified.as_json()} if args.verify else {}
+        steps = {"trace": told.trace, "notes": told.notes, "near-misses": told.near_misses}
+        print_json({**members, **verified, **steps})
     else:
-        _print(decision, trace, notes)
-        for miss in _near_misses(payload, decision, policy, bans, now):
-            print(f"  {miss}")
+        _print(decision, told)
     return 0 if decision.outcome == MAPPED else 3 if decision.outcome == ERROR else 1
 
 
-def _decide(payload: bytes, policy: Policy, bans: Bans, now: float, trace: list[str]) -> tuple[Decision, list[str]]:
+def _decide(args: argparse.Namespace, policy: Policy, bans: Bans, now: float, told: _Told) -> Decision:
+    """Decide for the token that a command line gives. Raises UsageError if it gives none."""
+    given = _given(args)
+    payload = None if args.verify else _payload(args, given)
     try:
-        claims = read_payload(payload)
+        claims = _verified(args, given, policy, told) if payload is None else read_payload(payload)
+    except TokenRefused as error:
+        return Decision(None, policy.digest).settle(DENIED, str(error))
     except Error as error:
-        return failed(str(error)), []
-    trace += tell_token(claims, now)
-    decision = decide(policy, bans, claims, now, trace)
-    return decision, _notes(decision, claims)
+        return failed(str(error))
+    told.trace += tell_token(claims, now)
+    decision = decide(policy, bans, claims, now, told.trace)
+    told.notes = _notes(decision, claims)
+    told.near_misses = expired_bans(policy, bans, claims, now)
+    told.near_misses += map(str, find_near_misses(policy, bans, claims, decision, now))
+    return decision
 
 
-def _near_misses(payload: bytes, decision: Decision, policy: Policy, bans: Bans, now: float) -> list[str]:
-    """Return by what one difference the token missed a rule, and the bans that hold no more; none for no token."""
-    if decision.claims is None:
-        return []
-    members = json.loads(payload)
-    misses = find_near_misses(policy, bans, members, decision, now)
-    return [*expired_bans(policy, bans, members, now), *map(str, misses)]
+def _verified(args: argparse.Namespace, raw: bytes, policy: Policy, told: _Told) -> Claims:
+    """Return what a token claims whose signature is its issuer's, or whose issuer is not trusted: it is not mapped.
+
+    Raises TokenRefused, or another Error if it cannot be found out.
+    """
+    from vomap.verify import verify
+    from vomap.verify.cache import KeyCache
+    from vomap.verify.token import read_token
+    from vomap.web import default_cache
+
+    token = read_token(raw)
+    told.verified = verify(policy, token, KeyCache(args.cache or default_cache(), args.ca))
+    if told.verified is None:
+        told.trace.append("signature: not verified, as the issuer is not trusted")
+    else:
+        told.trace.append(f"signature: {told.verified}")
+    return token.claims
 
 
 def _notes(decision: Decision, claims: Claims) -> list[str]:
@@ -124,8 +167,15 @@ def _policy_and_bans(args: argparse.Namespace) -> tuple[Policy, Bans]:
 
 def token_payload(args: argparse.Namespace) -> bytes:
     """Return the payload of the token that a command line gives. Raises UsageError."""
+    return _payload(args, _given(args))
+
+
+def _given(args: argparse.Namespace) -> bytes:
     given: str = args.claims if args.claims is not None else args.token
-    content = sys.stdin.buffer.read() if given == "-" else given.encode("utf-8", "surrogateescape")
+    return sys.stdin.buffer.read() if given == "-" else given.encode("utf-8", "surrogateescape")
+
+
+def _payload(args: argparse.Namespace, content: bytes) -> bytes:
     if args.claims is not None:
         return content
     parts = content.strip().split(b".")
@@ -144,17 +194,17 @@ def _time(given: str | None) -> float:
         raise UsageError(f"explain: --at: {given!a} is no time such as 2026-12-31T12:00:00Z") from None
 
 
-def _print(decision: Decision, trace: list[str], notes: list[str]) -> None:
+def _print(decision: Decision, told: _Told) -> None:
     # The last step is the outcome itself.
-    for step in trace[:-1]:
+    for step in told.trace[:-1]:
         print(f"  {step}")
     said = f"{decision.outcome}{f' to {decision.account}' if decision.account else ''}"
     print(f"{_coloured(said, decision.outcome)}: {decision.reason}")
     for name, value in (("VO", decision.vo), ("rule", decision.rule), ("source", decision.source)):
         if value:
             print(f"  {name}: {value}")
-    for note in notes:
-        print(f"  {note}")
+    for line in (*told.notes, *told.near_misses):
+        print(f"  {line}")
 
 
 def _coloured(text: str, outcome: str) -> str:

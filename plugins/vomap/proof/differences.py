@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vomap.claims import GROUPS_CLAIM, read_claims, read_scopes
+from vomap.claims import GROUPS_CLAIM, Claims, read_scopes
 from vomap.claims.memberships import ENTITLEMENT_CLAIMS, Membership, parse_entitlement, parse_fqan, read_memberships
 from vomap.policy.model import Issuer, Policy
 
@@ -27,11 +27,11 @@ class Difference:
 class Token:
     """A token's claims, and what its issuer's declaration makes of them."""
 
-    def __init__(self, policy: Policy, members: Mapping[str, Any]) -> None:
-        """Take the policy that decides and the claims as JSON types. Raises TokenError for what is no token."""
+    def __init__(self, policy: Policy, claims: Claims) -> None:
+        """Take the policy that decides and the claims."""
         self.policy = policy
-        self.members = dict(members)
-        self.claims = read_claims(members)
+        self.members: dict[str, Any] = dict(claims.members)
+        self.claims = claims
         self.url = self.claims.text("iss") or ""
         self.scopes = read_scopes(self.claims)
         self.issuer: Issuer | None = policy.issuer(self.url)

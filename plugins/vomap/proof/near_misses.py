@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from vomap.claims import TokenError, read_claims
+from vomap.claims import Claims, TokenError, read_claims
 from vomap.mapfile.times import written
 from vomap.policy import DENIED, MAPPED, Decision
 from vomap.policy.decide import decide
@@ -37,17 +36,15 @@ class NearMiss:
         return f"{self.difference}; otherwise it would be mapped {to} by {decision.rule} ({decision.source})"
 
 
-def find_near_misses(
-    policy: Policy, bans: Bans, members: Mapping[str, Any], decision: Decision, now: float
-) -> list[NearMiss]:
+def find_near_misses(policy: Policy, bans: Bans, claims: Claims, decision: Decision, now: float) -> list[NearMiss]:
     """Return what would have let a token through, or to an earlier rule, had just one thing been otherwise.
 
-    `members` are the token's claims as JSON types, `decision` is what was decided at `now`.
+    `decision` is what was decided about the claims at `now`.
     """
-    token = Token(policy, members)
+    token = Token(policy, claims)
     found: dict[str, NearMiss] = {}
     for difference in _differences(token, decision, now):
-        other = _without(difference, policy, bans, members, now)
+        other = _without(difference, policy, bans, claims, now)
         if other is not None and _leads_further(other, decision, policy):
             found.setdefault(difference.sentence, NearMiss(difference.sentence, other))
             if len(found) == _MOST:
@@ -55,12 +52,12 @@ def find_near_misses(
     return sorted(found.values(), key=lambda miss: -_stage(miss.decision))
 
 
-def expired_bans(policy: Policy, bans: Bans, members: Mapping[str, Any], now: float) -> list[str]:
+def expired_bans(policy: Policy, bans: Bans, claims: Claims, now: float) -> list[str]:
     """Return a sentence for each ban that would refuse this token, had it not expired."""
     return [
         f"ban: {ban.source} ({ban.reason}) would refuse it, but held only until {written(ban.until)}"
         for ban in bans.bans
-        if ban.until is not None and not ban.holds_at(now) and _refuses(ban, policy, members, ban.until)
+        if ban.until is not None and not ban.holds_at(now) and _refuses(ban, policy, claims, ban.until)
     ]
 
 
@@ -73,15 +70,13 @@ def _differences(token: Token, decision: Decision, now: float) -> Iterator[Diffe
             yield difference
 
 
-def _without(
-    difference: Difference, policy: Policy, bans: Bans, members: Mapping[str, Any], now: float
-) -> Decision | None:
+def _without(difference: Difference, policy: Policy, bans: Bans, claims: Claims, now: float) -> Decision | None:
     """Decide without a difference; None if no such token could be."""
     try:
-        claims = read_claims(members if difference.members is None else difference.members)
+        other = claims if difference.members is None else read_claims(difference.members)
     except TokenError:
         return None
-    return decide(difference.policy or policy, bans, claims, now)
+    return decide(difference.policy or policy, bans, other, now)
 
 
 def _leads_further(other: Decision, decision: Decision, policy: Policy) -> bool:
@@ -107,9 +102,9 @@ def _stage(decision: Decision) -> int:
     return _STAGES.index(word) if word in _STAGES else -1
 
 
-def _refuses(ban: Ban, policy: Policy, members: Mapping[str, Any], then: float) -> bool:
+def _refuses(ban: Ban, policy: Policy, claims: Claims, then: float) -> bool:
     """Tell whether this ban, by itself, refused the token in its last second."""
     alone = Bans({"bans": []}, "")
     alone.bans.append(ban)
-    decision = decide(policy, alone, read_claims(members), then)
+    decision = decide(policy, alone, claims, then)
     return decision.outcome == DENIED and decision.source == ban.source

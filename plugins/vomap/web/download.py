@@ -40,9 +40,13 @@ class FetchError(Error):
     """A file that cannot be had from the web, or not kept; the message says what to do."""
 
 
+class NoFileError(FetchError):
+    """A server that answers, and not with the file."""
+
+
 @dataclass(frozen=True)
 class Limits:
-    """How long the connection, each pause and the whole may last, in seconds; bytes; and how many redirects."""
+    """How long the connection, each pause and the whole may last, in seconds; bytes; redirects, and where they lead."""
 
     connect: float = 10
     pause: float = 30
@@ -50,6 +54,7 @@ class Limits:
     # The tarball of the whole topology of 2026 has 5 MB.
     size: int = 1 << 26
     redirects: int = 5
+    stays_on_host: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,12 +77,14 @@ class Validators:
 class Answer:
     """What came: the content, or None if it is what it was before; and whether it was said where it ends.
 
-    What ends with the connection may have been cut off by anybody on the way (RFC 9112 section 9.8).
+    What ends with the connection may have been cut off by anybody on the way (RFC 9112 section 9.8). `max_age` is for
+    how many seconds it is said to hold.
     """
 
     content: bytes | None
     validators: Validators
     is_delimited: bool = True
+    max_age: int | None = None
 
 
 def download(url: str, limits: Limits, authorities: Path | None, known: Validators | None) -> Answer:
@@ -148,7 +155,10 @@ class _Exchange(threading.Thread):
                 with _told(url), self._ask(adapter, url) as response:
                     if response.status_code not in _REDIRECTS:
                         return self._read(url, response)
-                    url = _redirected(url, response.headers.get("Location"))
+                    target = _redirected(url, response.headers.get("Location"))
+                    if self._limits.stays_on_host and _host(target) != _host(url):
+                        raise FetchError(f"{url}: redirects to another host, {target}; that is not followed")
+                    url = target
         raise FetchError(f"{self._url}: more than {self._limits.redirects} redirects; use the URL of the file itself")
 
     def _ask(self, adapter: HTTPAdapter, url: str) -> requests.Response:
@@ -170,9 +180,10 @@ class _Exchange(threading.Thread):
         if response.status_code == HTTPStatus.NOT_MODIFIED and self._known and self._known.headers(url):
             return Answer(None, self._known)
         if response.status_code != HTTPStatus.OK:
-            raise FetchError(f"{url}: {_refusal(response.status_code)}")
-        is_delimited = _length(response.headers) is not None or bool(getattr(response.raw, "chunked", False))
-        return Answer(self._body(url, response), _validators(url, response.headers), is_delimited)
+            raise NoFileError(f"{url}: {_refusal(response.status_code)}")
+        headers = response.headers
+        is_delimited = _length(headers) is not None or bool(getattr(response.raw, "chunked", False))
+        return Answer(self._body(url, response), _validators(url, headers), is_delimited, _max_age(headers))
 
     def _body(self, url: str, response: requests.Response) -> bytes:
         """Read the body as it is sent, without unpacking it: a few bytes could be unpacked to any number."""
@@ -259,12 +270,25 @@ def _validators(url: str, headers: Mapping[str, str]) -> Validators:
     return Validators(url, etag if _HEADER.fullmatch(etag) else None, modified if is_settled else None)
 
 
+def _max_age(headers: Mapping[str, str]) -> int | None:
+    """Return for how many seconds an answer may be kept (RFC 9111 section 5.2.2), if it says so."""
+    found = re.search(
+        r"(?:^|[\s,])max-age=([0-9]{1,9})(?![0-9])", headers.get("Cache-Control", ""), re.ASCII | re.IGNORECASE
+    )
+    return int(found[1]) if found else None
+
+
 def _is_settled(modified: str, date: str) -> bool:
     try:
         age = parsedate_to_datetime(date) - parsedate_to_datetime(modified)
     except (TypeError, ValueError, IndexError, OverflowError):
         return False
     return age.total_seconds() >= _SETTLED_SECONDS
+
+
+def _host(url: str) -> tuple[str | None, int | None] | None:
+    parts = split_url(url)
+    return None if parts is None else (parts.hostname, parts.port)
 
 
 def _redirected(url: str, location: str | None) -> str:

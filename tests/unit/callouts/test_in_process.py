@@ -16,9 +16,10 @@ from vomap.callouts import (
     ARC_MAP,
     EXIT_CODES,
     HTCONDOR,
+    TOKEN,
     InputError,
     OptionError,
-    arc,
+    become_user,
     built_files,
     give,
     read_input,
@@ -35,6 +36,7 @@ def test_exit_codes() -> None:
         HTCONDOR: {MAPPED: 0, DECLINED: 1, DENIED: 2, ERROR: 3},
         ARC_MAP: {MAPPED: 0, DECLINED: 2, DENIED: 2, ERROR: 3},
         ARC_AUTHORIZE: {MAPPED: 0, DECLINED: 1, DENIED: 1, ERROR: 1},
+        TOKEN: {MAPPED: 0, DECLINED: 1, DENIED: 2, ERROR: 3},
     }
     assert all(set(codes) == set(OUTCOMES) for codes in EXIT_CODES.values())
 
@@ -197,11 +199,11 @@ def test_leaving_root_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     """Root becomes the user vomap, where there is one: groups first, the user last."""
     user = SimpleNamespace(pw_name="vomap", pw_uid=70, pw_gid=71)
     calls = _users(monkeypatch, 0, user)
-    arc._become_user("vomap")
+    become_user("vomap")
     assert calls == [("setgroups", []), ("setgid", 71), ("setuid", 70)]
     for uid, found in ((1000, user), (0, KeyError("vomap"))):
         calls = _users(monkeypatch, uid, found)
-        arc._become_user("vomap")
+        become_user("vomap")
         assert calls == []
 
 
@@ -209,4 +211,4 @@ def test_root_is_not_kept_by_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where it cannot be told whether there is such a user, nothing is decided as root."""
     _users(monkeypatch, 0, OSError(5, "Input/output error"))
     with pytest.raises(NameServiceError, match="Input/output"):
-        arc._become_user("vomap")
+        become_user("vomap")

@@ -43,7 +43,7 @@ def _misses(claims: dict[str, Any], bans: str | None = None) -> list[NearMiss]:
     members = {**GOOD, **claims}
     policy = policy_of(POLICY)
     decision = decide(policy, bans_of(bans), read_claims(members), NOW)
-    return find_near_misses(policy, bans_of(bans), members, decision, NOW)
+    return find_near_misses(policy, bans_of(bans), read_claims(members), decision, NOW)
 
 
 @pytest.mark.parametrize(
@@ -137,5 +137,5 @@ def test_a_ban_that_has_expired_is_told() -> None:
         "  - {subject: jo, reason: holds, until: 2027-11-01}\n  - {subject: other, reason: x, until: 2026-11-01}\n"
         "  - {subject: jo, reason: for ever}\n"
     )
-    (told,) = expired_bans(policy_of(POLICY), bans, {**GOOD, "sub": "jo"}, NOW)
+    (told,) = expired_bans(policy_of(POLICY), bans, read_claims({**GOOD, "sub": "jo"}), NOW)
     assert "(leaked) would refuse it, but held only until 2026-11-01T23:59:59Z" in told

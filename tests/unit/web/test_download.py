@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from unit.web.server import AUTHORITY, WebServer, serving, without_variables
-from vomap.web.download import Answer, FetchError, Limits, Validators, download
+from vomap.web.download import Answer, FetchError, Limits, NoFileError, Validators, download
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
 QUICK = Limits(connect=5, pause=0.3, whole=1, size=1000, redirects=3)
@@ -303,3 +303,45 @@ def test_a_redirect_that_could_be_read_in_two_ways_is_an_error(server: WebServer
     """A backslash and a user's name make one host look like another."""
     server.put("/a", status=302, headers={"Location": location})
     assert "redirects to " in refusal(f"{server.url}/a")
+
+
+def test_redirects_that_must_stay(server: WebServer) -> None:
+    """Where redirects have to stay on the host, another host or port is refused, and another path is not."""
+    server.put("/b", b"x")
+    for location in ("/b", f"{server.url}/b"):
+        server.put("/a", status=302, headers={"Location": location})
+        assert get(f"{server.url}/a", stays_on_host=True).content == b"x"
+    with serving(tls=True) as secure:
+        secure.put("/a", status=302, headers={"Location": "https://localhost/b"})
+        assert "redirects to another host" in refusal(f"{secure.url}/a", ca=AUTHORITY, stays_on_host=True)
+        secure.put("/a", status=302, headers={"Location": "https://127.0.0.1:1/b"})
+        assert "redirects to another host" in refusal(f"{secure.url}/a", ca=AUTHORITY, stays_on_host=True)
+
+
+def test_an_answer_without_the_file_is_told_from_none(server: WebServer) -> None:
+    """Who has another place to look at can tell a server that answers from one that does not."""
+    with pytest.raises(NoFileError):
+        get(f"{server.url}/missing")
+    server.put("/silent", is_silent=True)
+    with pytest.raises(FetchError) as caught:
+        get(f"{server.url}/silent", pause=0.2)
+    assert not isinstance(caught.value, NoFileError)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("max-age=60", 60),
+        ("public, max-age=0, must-revalidate", 0),
+        ("MAX-AGE=5", 5),
+        ("s-maxage=5", None),
+        ("x-max-age=5", None),
+        ("max-age=", None),
+        ("max-age=-5", None),
+        ("max-age=99999999999", None),
+        ("no-store", None),
+    ],
+)
+def test_how_long_an_answer_holds(server: WebServer, header: str, seconds: int | None) -> None:
+    """RFC 9111 section 5.2.2.1; what is no plain number says nothing."""
+    assert get(server.put("/a", b"x", headers={"Cache-Control": header})).max_age == seconds

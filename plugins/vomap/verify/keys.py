@@ -1,0 +1,104 @@
+"""The keys that an issuer publishes (RFC 7517), and what they can have signed (RFC 7518 section 3.1, RFC 8037)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from vomap import Error
+
+_MINIMUM_BITS, _MAXIMUM_BITS = 2048, 8192
+# Each kind of key, and the members that are its public half.
+_MEMBERS = {"RSA": ("n", "e"), "EC": ("crv", "x", "y"), "OKP": ("crv", "x")}
+# Each algorithm, the kind of its keys, and their curves. All have a private and a public half: one with a single secret
+# would let whoever knows the public key sign.
+_KEYS_OF: dict[str, tuple[str, tuple[str, ...]]] = {
+    **{f"{family}{bits}": ("RSA", ()) for family in ("RS", "PS") for bits in (256, 384, 512)},
+    "ES256": ("EC", ("P-256",)),
+    "ES384": ("EC", ("P-384",)),
+    "ES512": ("EC", ("P-521",)),
+    "EdDSA": ("OKP", ("Ed25519", "Ed448")),
+}
+ALGORITHMS = tuple(_KEYS_OF)
+_CURVES = {curve for _, curves in _KEYS_OF.values() for curve in curves}
+
+
+class KeysError(Error):
+    """An issuer's keys that cannot be had, or not used: whether a token is genuine cannot be found out."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """A public key for signatures: its kind, its public members, and what its issuer says of it."""
+
+    kind: str
+    members: Mapping[str, str]
+    kid: str | None
+    algorithm: str | None
+
+    def fits(self, algorithm: str) -> bool:
+        """Tell whether a signature by an algorithm can be this key's."""
+        kind, curves = _KEYS_OF[algorithm]
+        if kind != self.kind or self.algorithm not in (None, algorithm):
+            return False
+        return not curves or self.members["crv"] in curves
+
+    def has_signed(self, algorithm: str, content: bytes, signature: bytes) -> bool:
+        """Tell whether a signature by an algorithm that fits is this key's. Raises KeysError if that cannot be told."""
+        try:
+            # Not jwt.decode, which reads header and claims once more, in its own way.
+            from jwt.algorithms import get_default_algorithms
+
+            method = get_default_algorithms()[algorithm]
+            return bool(method.verify(content, method.from_jwk(self.as_jwk()), signature))
+        except Exception as error:
+            why = f"{type(error).__name__}: {str(error)!a}"
+            raise KeysError(f"token: the issuer's key {self.kid!a} cannot be used for {algorithm}: {why}") from error
+
+    def as_jwk(self) -> dict[str, str]:
+        """Return the key as a JSON Web Key, with its public members alone."""
+        stated = {"kid": self.kid, "alg": self.algorithm}
+        named = {name: value for name, value in stated.items() if value is not None}
+        return {"kty": self.kind, **self.members, **named}
+
+
+def read_key(jwk: object) -> Key | None:
+    """Return a published key; None for one that is not for signatures, or of a kind or a strength that is not used.
+
+    RFC 7517 section 5 wants keys that are not understood to be passed over.
+    """
+    if not isinstance(jwk, dict):
+        return None
+    kind, kid, algorithm = jwk.get("kty"), jwk.get("kid"), jwk.get("alg")
+    if not isinstance(kind, str) or kind not in _MEMBERS or not _is_for_signatures(jwk):
+        return None
+    if not isinstance(kid, (str, type(None))) or not isinstance(algorithm, (str, type(None))):
+        return None
+    members = {name: jwk.get(name) for name in _MEMBERS[kind]}
+    texts = {name: value for name, value in members.items() if isinstance(value, str)}
+    if len(texts) != len(members) or not _is_strong(texts):
+        return None
+    return Key(kind, texts, kid, algorithm)
+
+
+def choose(keys: Iterable[Key], algorithm: str, kid: str | None) -> Key | None:
+    """Return the one key that a token can mean, by its name or without one; None if there is none or no single one."""
+    fitting = [key for key in keys if key.fits(algorithm) and kid in (None, key.kid)]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _is_for_signatures(jwk: Mapping[str, object]) -> bool:
+    operations = jwk.get("key_ops", ["verify"])
+    return jwk.get("use", "sig") == "sig" and isinstance(operations, list) and "verify" in operations
+
+
+def _is_strong(members: Mapping[str, str]) -> bool:
+    if "crv" in members:
+        return members["crv"] in _CURVES
+    try:
+        modulus = base64.urlsafe_b64decode(members["n"] + "=" * (-len(members["n"]) % 4))
+    except (binascii.Error, ValueError):
+        return False
+    return _MINIMUM_BITS <= int.from_bytes(modulus, "big").bit_length() <= _MAXIMUM_BITS

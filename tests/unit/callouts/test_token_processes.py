@@ -1,0 +1,222 @@
+"""`vomap-token` as a service runs it: a process, a raw token, one answer."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from unit.verify.issuer import OPENID, REALM, Issuer, issuing
+from unit.web.server import AUTHORITY
+from vomap.callouts import token
+
+SECONDS = 30
+
+
+def _executable() -> str:
+    path = Path(sys.executable).parent / "vomap-token"
+    assert path.is_file(), f"{path} is missing: install vomap into this interpreter's environment (pip install .)"
+    return str(path)
+
+
+class Service:
+    """A service that asks vomap-token, for tokens of one issuer."""
+
+    def __init__(self, issuer: Issuer) -> None:
+        """Take the issuer, and the site that trusts it."""
+        self.issuer = issuer
+        self.work = issuer.folder / "work"
+        self.work.mkdir()
+
+    def command(self, *more: str) -> list[str]:
+        """Return the command line."""
+        files = ["--policy", self.issuer.policy, "--cache", str(self.issuer.cache), "--ca", str(AUTHORITY)]
+        return [_executable(), *files, *more]
+
+    def run(
+        self, raw: bytes | None, *more: str, command: list[str] | None = None, **variables: str
+    ) -> tuple[int, bytes, bytes]:
+        """Run it to its end, and return its exit code and what it wrote."""
+        done = subprocess.run(
+            command or self.command(*more),
+            input=b"" if raw is None else raw,
+            cwd=self.work,
+            env={"PATH": os.environ.get("PATH", "/usr/bin:/bin"), **variables},
+            capture_output=True,
+            timeout=SECONDS,
+            check=False,
+        )
+        assert list(self.work.iterdir()) == []
+        assert done.stderr.isascii()
+        assert done.stderr.startswith(b"vomap-token: ")
+        assert done.stderr.count(b"\n") == 1
+        return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    """Return a service; the user who runs it is the owner of all files, as who starts as root becomes another one."""
+    with issuing(tmp_path) as issuer:
+        yield Service(issuer)
+
+
+@pytest.mark.parametrize(
+    ("token", "code", "printed", "told"),
+    [
+        ({}, 0, b"nova\n", b"mapped to nova for Nova: rule: everybody"),
+        ({"iss": "https://other.example/"}, 1, b"", b"declined: issuer: "),
+        ({"number": 1}, 2, b"", b"denied: token: the signature is not its issuer's"),
+        ({"header": {"alg": "none"}}, 2, b"", b"denied: token: signed by 'none'"),
+        ({"sub": "banned"}, 2, b"", b"denied for Nova: ban: leaked"),
+        ({"aud": "elsewhere"}, 2, b"", b"denied for Nova: audience: "),
+        ({"iss": "http://insecure.example/"}, 3, b"", b"error: token: the keys of "),
+        ({"iss": "\n"}, 3, b"", b"error: token: a control character"),
+    ],
+)
+def test_answers(service: Service, token: dict[str, Any], code: int, printed: bytes, told: bytes) -> None:
+    """Each outcome has HTCondor's exit code, the account is all that is printed, and one line says why."""
+    returned, out, err = service.run(service.issuer.token(**token))
+    assert (returned, out) == (code, printed), err
+    assert told in err
+
+
+@pytest.mark.parametrize("raw", [b"", b"x", b"a.b.c", b"\0" * 100, b"x" * (2 << 20)], ids=len)
+def test_what_is_no_token(service: Service, raw: bytes) -> None:
+    """Whatever comes in, exit 3 comes out if it is no token."""
+    process = subprocess.Popen(service.command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        out, err = process.communicate(raw, timeout=SECONDS)
+    except BrokenPipeError:  # pragma: no cover - it need not read on once it knows
+        out, err = b"", b"error"
+    assert (process.wait(), out) == (3, b"")
+    assert b"error" in err
+
+
+def test_where_the_token_is(service: Service, tmp_path: Path) -> None:
+    """On standard input, in a file, or where discovery finds it; what the environment says counts for that alone."""
+    good = service.issuer.token()
+    path = tmp_path / "token"
+    path.write_bytes(good + b"\n")
+    path.chmod(0o600)
+    assert service.run(None, "--token-file", str(path))[:2] == (0, b"nova\n")
+    assert service.run(None, "--discover", BEARER_TOKEN=good.decode())[:2] == (0, b"nova\n")
+    assert service.run(None, "--discover", BEARER_TOKEN_FILE=str(path))[:2] == (0, b"nova\n")
+    path.rename(tmp_path / f"bt_u{os.geteuid()}")
+    assert service.run(None, "--discover", XDG_RUNTIME_DIR=str(tmp_path))[:2] == (0, b"nova\n")
+    assert service.run(None, "--discover", BEARER_TOKEN="", XDG_RUNTIME_DIR=str(tmp_path))[:2] == (3, b"")
+    assert service.run(None, BEARER_TOKEN=good.decode())[0] == 3
+    assert service.run(b"x", "--token-file", "/nowhere/token")[0] == 3
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--unknown"],
+        ["--discover=yes"],
+        ["--discover", "--discover"],
+        ["--discover", "--token-file", "x"],
+        ["--cache"],
+        ["x"],
+        ["--verify", "no"],
+        ["--help"],
+    ],
+)
+def test_other_words(service: Service, words: list[str]) -> None:
+    """Words that it does not know are an error, not a guess."""
+    assert service.run(service.issuer.token(), *words)[:2] == (3, b"")
+    assert service.issuer.server.asked == []
+
+
+def test_an_issuer_that_hangs(service: Service) -> None:
+    """It has said why, and ended, well before anybody gives up on it; the next token is not kept waiting."""
+    service.issuer.server.put(REALM + OPENID, is_silent=True)
+    code, out, err = service.run(service.issuer.token())
+    assert (code, out) == (3, b"")
+    assert b"error: " in err
+    service.issuer.server.asked.clear()
+    assert service.run(service.issuer.token())[0] == 3
+    assert service.issuer.server.asked == []
+
+
+def test_a_network_that_hangs(service: Service) -> None:
+    """A server that takes the connection and says nothing, not even in TLS."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        service.issuer.metadata(jwks_uri=f"https://127.0.0.1:{silent.getsockname()[1]}/keys")
+        assert service.run(service.issuer.token())[:2] == (3, b"")
+
+
+def test_once_it_is_offline(service: Service) -> None:
+    """With keys that are kept, nobody is asked: validation is offline."""
+    assert service.run(service.issuer.token())[0] == 0
+    asked = len(service.issuer.server.asked)
+    assert service.run(service.issuer.token(), https_proxy="http://127.0.0.1:1")[0] == 0
+    assert len(service.issuer.server.asked) == asked
+
+
+@pytest.mark.parametrize("name", ["OPENSSL_CONF", "SSLKEYLOGFILE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "NETRC"])
+def test_variables_have_no_say(service: Service, name: str, tmp_path: Path) -> None:
+    """A variable can have libraries loaded, secrets written, or other authorities trusted, elsewhere; not here."""
+    named = tmp_path / "named"
+    if name == "OPENSSL_CONF":
+        named.write_text(
+            f"openssl_conf = a\n[a]\nproviders = b\n[b]\nevil = c\n[c]\nmodule = {tmp_path}/evil.so\nactivate = 1\n"
+        )
+    elif name.startswith(("REQUESTS", "SSL_")):
+        named.write_bytes(AUTHORITY.read_bytes())
+    command = service.command()
+    if name.startswith(("REQUESTS", "SSL_")):
+        command = command[: command.index("--ca")]
+        code, _, err = service.run(service.issuer.token(), command=command, **{name: str(named)})
+        assert (code, b"certificate is not trusted" in err) == (3, True)
+    else:
+        variables: Any = {name: str(named)}
+        assert service.run(service.issuer.token(), **variables)[:2] == (0, b"nova\n")
+        assert named.exists() == (name == "OPENSSL_CONF")
+
+
+def test_a_proxy_is_the_way_out(service: Service) -> None:
+    """Proxies count: many sites have no other way. One that is not there gives no keys."""
+    code, out, err = service.run(service.issuer.token(), https_proxy="http://127.0.0.1:1")
+    assert (code, out) == (3, b"")
+    assert b"the proxies" in err
+    assert service.issuer.server.asked == []
+
+
+@pytest.mark.parametrize("redirection", [">&-", "<&-", "2>&-", ">/dev/full"])
+def test_descriptors(service: Service, redirection: str) -> None:
+    """With a closed descriptor nothing is answered, and an account that cannot be printed is none."""
+    command = ["/bin/sh", "-c", f'exec "$@" {redirection}', "sh", *service.command()]
+    done = subprocess.run(command, input=service.issuer.token(), capture_output=True, timeout=SECONDS, check=False)
+    assert (done.returncode, done.stdout) == (3, b"")
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("flags", [["-I", "-S"], ["-I", "-S", "-O"]])
+def test_missing_libraries(service: Service, flags: list[str]) -> None:
+    """An interpreter that does not find vomap, or PyJWT, ends in exit 3, not in Python's exit 1."""
+    code, out, err = service.run(service.issuer.token(), command=[sys.executable, *flags, *service.command()])
+    assert (code, out) == (3, b"")
+    assert b"ModuleNotFoundError" in err
+
+
+def test_root_is_left_behind_before_the_token_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The raw bytes are read as whoever starts it, who may be the only one to whom they are shown; then it leaves."""
+    happened: list[str] = []
+    monkeypatch.setattr(token, "bound_time", lambda *_: happened.append("time"))
+    monkeypatch.setattr(token, "require_descriptors", lambda: happened.append("descriptors"))
+    monkeypatch.setattr(token, "_forget_variables", lambda: happened.append("variables"))
+    monkeypatch.setattr(token, "read_input", lambda: happened.append("input"))
+    monkeypatch.setattr(token, "become_user", lambda name: happened.append(f"become {name}"))
+    monkeypatch.setattr(token, "decision_for", lambda *_: happened.append("decide"))
+    monkeypatch.setattr(token, "give", lambda *_: 0)
+    monkeypatch.setattr(sys, "argv", ["vomap-token"])
+    assert token.main() == 0
+    assert happened == ["time", "descriptors", "variables", "input", "become vomap", "decide"]
