@@ -31,8 +31,8 @@ class TokenRefused(Error):
 class Claims:
     """What a token says.
 
-    `members` are the claims as JSON types, as they came. `texts` holds those that are one string, `lists` those that are
-    arrays (their strings only), `several` the names of arrays with more than one member, even if only one of these
+    `members` are the claims as JSON types, as they came. `texts` holds those that are one string, `lists` those that
+    are arrays (their strings only), `several` the names of arrays with more than one member, even if only one of these
     says something, and `passed_over` one sentence for each value that says nothing by its type or its characters.
     """
 
