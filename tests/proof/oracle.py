@@ -1,0 +1,657 @@
+"""A second, slow, plain implementation of docs/design.md, sections 2 to 4, to hold the engine against.
+
+It is written from the design and imports nothing of vomap. It reads mapfiles and bans as plain YAML and takes them for
+correct, and it reads the token as HTCondor's payload. There are no indexes and nothing is remembered from token to
+token. ARC's environment is out of its scope, and so is whether an account exists: of accounts it judges the name.
+
+Where the design is silent, a comment says "The design is silent" and what was found out, and where.
+"""
+
+from __future__ import annotations
+
+import calendar
+import json
+import math
+import re
+import time
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import yaml
+
+SKEW = 60
+COMPUTING = {
+    "compute.read", "compute.create", "compute.modify", "compute.cancel", "condor:/READ", "condor:/WRITE",
+}  # fmt: skip
+VO_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+WORD = VO_NAME  # section 3, Patterns: what a capture captures is the same word
+ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}")
+UNRESERVED = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
+
+
+class Answer(NamedTuple):
+    """What is decided of a token: the outcome, what it maps to, and why."""
+
+    outcome: str
+    account: str | None
+    pool: str | None
+    vo: str | None
+    rule: str | None
+    because: str
+
+
+class Refused(Exception):
+    """The token cannot be read."""
+
+
+class Membership(NamedTuple):
+    """A group as its parts, `("cms", "pilots")`, and the role in it, if any."""
+
+    group: tuple[str, ...]
+    role: str | None
+
+
+@dataclass
+class Policy:
+    """A site's mapfiles put together, and its bans, as plain YAML."""
+
+    site: dict[str, Any] = field(default_factory=dict)
+    issuers: dict[str, Any] = field(default_factory=dict)
+    distrusted: dict[str, list[Any]] = field(default_factory=dict)
+    rules: list[dict[str, Any]] = field(default_factory=list)
+    pools: dict[str, Any] = field(default_factory=dict)
+    bans: list[dict[str, Any]] = field(default_factory=list)
+    named: list[set[str]] = field(default_factory=list)
+    named_elsewhere: set[str] = field(default_factory=set)
+
+
+# What is written, read.
+
+
+def read(mapfiles: list[str], bans: list[str]) -> Policy:
+    """Put the texts of mapfiles together, in their order, and those of bans files (section 3)."""
+    policy = Policy()
+    for text in mapfiles:
+        mapfile = yaml.load(text, Loader=yaml.BaseLoader)  # BaseLoader: every scalar is text
+        policy.site.update(mapfile.get("site", {}))  # each key is in one file
+        for issuer, declared in mapfile.get("issuers", {}).items():
+            if issuer not in policy.issuers:
+                policy.issuers[issuer] = declared  # the earliest declaration holds as a whole
+            elif policy.issuers[issuer] == "none" and declared != "none":
+                policy.distrusted.setdefault(issuer, []).append(declared)
+        policy.rules += mapfile.get("rules", [])
+        policy.pools.update(mapfile.get("pools", {}))
+    for text in bans:
+        policy.bans += yaml.load(text, Loader=yaml.BaseLoader).get("bans", [])
+    policy.named = [accounts_named(policy, rule) for rule in policy.rules]
+    for old, new in policy.site.get("rename", {}).items():
+        policy.named_elsewhere |= {old, new}
+    for pool in policy.pools.values():
+        for account in listed(pool["accounts"]):
+            policy.named_elsewhere |= set(expanded(account))
+    return policy
+
+
+def listed(value: Any) -> list[Any]:
+    """Return a list of one for a single value; within a key a list means any of them."""
+    return value if isinstance(value, list) else [value]
+
+
+def expanded(account: str) -> list[str]:
+    """Return the accounts of a range such as ex{001..200}."""
+    found = re.fullmatch(r"(.*)\{([0-9]+)\.\.([0-9]+)\}(.*)", account)
+    if found is None:
+        return [account]
+    before, first, last, after = found.groups()
+    return [f"{before}{number:0{len(first)}}{after}" for number in range(int(first), int(last) + 1)]
+
+
+def seconds(duration: str) -> int:
+    """Return a duration such as 6h in seconds."""
+    return int(duration[:-1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[duration[-1]]
+
+
+def is_over(until: str, now: float) -> bool:
+    """Tell whether a ban's `until`, which is inclusive and in UTC, is past."""
+    if "T" in until:
+        return now > calendar.timegm(time.strptime(until, "%Y-%m-%dT%H:%M:%SZ"))
+    return now >= calendar.timegm(time.strptime(until, "%Y-%m-%d")) + 86400  # through the day's last second
+
+
+def accounts_named(policy: Policy, rule: dict[str, Any]) -> set[str]:
+    """Return the accounts that a rule names: as it stands, or by `<vo>` of the VOs that the policy spells out."""
+    account = rule.get("account", "<none>")
+    if "<" not in account.replace("<vo>", ""):
+        if "<vo>" not in account:
+            return {account}
+        if "vo" in rule:
+            vos = listed(rule["vo"])
+        else:
+            vos = [vo for issuer in listed(rule["issuer"]) for vo in declared_vos(policy.issuers.get(issuer))]
+        return {account.replace("<vo>", vo.lower()) for vo in vos}
+    return set()
+
+
+def declared_vos(declared: Any) -> list[str]:
+    """Return the VOs that an issuer's declaration names."""
+    if not isinstance(declared, dict):
+        return []
+    vos = declared.get("vos", [])
+    names = list(vos.values()) if isinstance(vos, dict) else list(vos)
+    return names + [declared[key] for key in ("vo", "default-vo") if key in declared]
+
+
+# What the token says (section 2).
+
+
+def claims_of(payload: bytes) -> dict[str, Any]:
+    """Read HTCondor's payload: one JSON object without duplicate keys."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len({name for name, _ in pairs}) != len(pairs):
+            raise Refused("duplicate keys")
+        return dict(pairs)
+
+    def no_constant(name: str) -> None:
+        raise Refused(f"{name} is no JSON")
+
+    def whole_number(text: str) -> float:
+        # The design is silent on very long numbers; tests/cases (payload-number-of-5000-digits) lets them be.
+        return int(text) if len(text) < 4000 else math.inf
+
+    try:
+        claims = json.loads(
+            payload.decode("utf-8"), object_pairs_hook=once, parse_constant=no_constant, parse_int=whole_number
+        )
+    except (ValueError, RecursionError) as error:
+        raise Refused(str(error)) from None
+    if not isinstance(claims, dict):
+        raise Refused("no object")
+    for name in ("iss", "sub"):
+        if isinstance(claims.get(name), str) and not says_something(claims[name]):
+            raise Refused(f"a control character in {name}")
+    return claims
+
+
+def says_something(value: Any) -> bool:
+    """Tell whether a value is text without a control character or half a character."""
+    # The design is silent on which characters are control characters: taken are Unicode's, C0, DEL and C1; and on
+    # half a character (a lone surrogate), for which tests/cases has the answer.
+    return isinstance(value, str) and not any(
+        character < " " or "\x7f" <= character <= "\x9f" or "\ud800" <= character <= "\udfff" for character in value
+    )
+
+
+def text(claims: dict[str, Any], name: str) -> str | None:
+    """Return a claim that is to be one text."""
+    return claims[name] if says_something(claims.get(name)) else None
+
+
+def texts(claims: dict[str, Any], name: str) -> list[str]:
+    """Return the values of a claim that is to be a text or a list of them."""
+    return [value for value in listed(claims.get(name)) if says_something(value)]
+
+
+def scope_words(claims: dict[str, Any]) -> list[str]:
+    """Return the words of `scope`, separated by blanks."""
+    return [word for word in (text(claims, "scope") or "").split(" ") if word]
+
+
+def is_component(part: str) -> bool:
+    """Tell whether a part of a group, or a role, may be one."""
+    # The design is silent on which characters are blanks: any white space of Unicode's is taken.
+    if part in ("", ".", "..") or part.startswith(("Role=", "Capability=")) or "/" in part:
+        return False
+    return says_something(part) and not any(character.isspace() for character in part)
+
+
+def fqan(value: str) -> Membership | None:
+    """Read a VOMS FQAN: /cms/pilots, /cms/Role=pilot."""
+    if value.endswith("/"):
+        value = value[:-1]
+    # The design is silent on where these are dropped; tests/cases (groups-capability-null-before-role): at the end.
+    if value.endswith("/Capability=NULL"):
+        value = value[: -len("/Capability=NULL")]
+    if value.endswith("/Role=NULL"):
+        value = value[: -len("/Role=NULL")]
+    nothing, *parts = value.split("/")
+    role = parts.pop()[len("Role=") :] if parts and parts[-1].startswith("Role=") else None
+    if nothing or not parts or not all(map(is_component, parts)) or not (role is None or is_component(role)):
+        return None
+    return Membership(tuple(parts), role)
+
+
+def normalised(urn: str) -> str:
+    """Put percent-encoding in one form: hex in upper case, unreserved characters decoded."""
+
+    def one(found: re.Match[str]) -> str:
+        character = chr(int(found[1], 16))
+        return character if character in UNRESERVED else found[0].upper()
+
+    return re.sub("%([0-9A-Fa-f]{2})", one, urn)
+
+
+def without_case(value: str) -> str:
+    """Return a text in lower case, ASCII's letters alone: bytes are compared."""
+    return "".join(character.lower() if character.isascii() else character for character in value)
+
+
+def entitlement(value: str, declared: dict[str, Any]) -> Membership | None:
+    """Read an AARC entitlement of the declared namespace and authority."""
+    # The design is silent on percent-encoding in namespace and authority: taken as for the rest.
+    urn, hash_sign, authority = normalised(value).partition("#")
+    if hash_sign and authority != declared.get("authority"):
+        return None
+    prefix = normalised(declared["namespace"]) + ":"
+    if without_case(urn[: len(prefix)]) != without_case(prefix):
+        return None
+    # The design is silent on the case of `group` and `role=`: taken as written.
+    word, *parts = urn[len(prefix) :].split(":")
+    if word != "group":
+        return None
+    role = parts.pop()[len("role=") :] if parts and parts[-1].startswith("role=") else None
+    if not parts or not all(map(is_component, parts)) or not (role is None or is_component(role)):
+        return None
+    if any(part.startswith("role=") for part in parts):
+        return None  # a role comes last
+    return Membership(tuple(parts), None if role == "NULL" else role)
+
+
+def memberships(claims: dict[str, Any], declared: Any) -> list[Membership]:
+    """Return the memberships that the token says, in their order."""
+    found: list[Membership | None] = []
+    for value in texts(claims, "wlcg.groups"):
+        # The design is silent on what is trimmed: blanks.
+        found += [fqan(part.strip(" ")) for part in value.split(",")]
+    form = declared.get("entitlements") if isinstance(declared, dict) else None
+    if form:
+        for name in ("entitlements", "eduperson_entitlement"):
+            found += [entitlement(value, form) for value in texts(claims, name)]
+        if form.get("in-scope") == "yes":
+            # The design is silent on their place in the order: last, in the order of the scope.
+            for word in scope_words(claims):
+                name, _, value = word.partition(":")
+                if name in ("entitlements", "eduperson_entitlement"):
+                    found.append(entitlement(value, form))
+    return [membership for membership in found if membership]
+
+
+def path_of(word: str) -> str | None:
+    """Return the path of a scope, `/nova/data` of `storage.read:/nova/data`."""
+    _, _, path = word.partition(":")
+    return path if path.startswith("/") else None
+
+
+def is_storage(word: str) -> bool:
+    """Tell whether a scope is one of storage: storage.*, read and write, with a path."""
+    operation, _, _ = word.partition(":")
+    return path_of(word) is not None and (
+        operation in ("read", "write") or (operation.startswith("storage.") and operation != "storage.")
+    )
+
+
+def misleads(word: str) -> bool:
+    """Tell whether a scope's path holds `.` or `..`, or a storage path an empty part, percent-encoded, too."""
+    path = path_of(word)
+    if path is None:
+        return False
+    decoded = re.sub("%([0-9A-Fa-f]{2})", lambda found: chr(int(found[1], 16)), path)
+    parts = decoded.split("/")[1:]
+    if "." in parts or ".." in parts:
+        return True
+    return is_storage(word) and "" in parts[:-1]  # one slash at the end is no empty part
+
+
+# Patterns (section 3).
+
+
+def part_fits(pattern: str, part: str, captured: dict[str, str]) -> bool:
+    """Tell whether one part fits: literal text, `*` for one or more characters, `<name>` for one word."""
+    capture = re.search("<([^<>]*)>", pattern)
+    before, wildcard, after = pattern.partition(capture[0] if capture else "*")
+    if not wildcard:
+        return part == pattern
+    if len(part) <= len(before) + len(after) or not part.startswith(before) or not part.endswith(after):
+        return False
+    middle = part[len(before) : len(part) - len(after)]
+    if capture:
+        captured[capture[1]] = middle
+        return WORD.fullmatch(middle) is not None
+    return True
+
+
+def parts_fit(patterns: list[str], parts: list[str], captured: dict[str, str]) -> bool:
+    """Tell whether parts fit those of a pattern; `**` at the end is the thing itself and all below it."""
+    if len(patterns) > 1 and patterns[-1] == "**":
+        patterns = patterns[:-1]
+        parts = parts[: len(patterns)]
+    return len(patterns) == len(parts) and all(
+        part_fits(pattern, part, captured) for pattern, part in zip(patterns, parts)
+    )
+
+
+def fits(pattern: str, value: str, captured: dict[str, str]) -> bool:
+    """Tell whether a text fits a pattern, part by part."""
+    return parts_fit(pattern.split("/"), value.split("/"), captured)
+
+
+def group_fits(pattern: str, membership: Membership) -> bool:
+    """Tell whether a membership fits; without `Role=` any role does. Group and role are matched apart."""
+    parts = pattern.split("/")
+    if parts[-1].startswith("Role="):
+        if membership.role is None or not part_fits(parts.pop()[len("Role=") :], membership.role, {}):
+            return False
+    return parts_fit(parts, ["", *membership.group], {})
+
+
+# The VO (section 3).
+
+
+class Speaker:
+    """Whom an issuer may speak for, and which VOs a token of it names."""
+
+    def __init__(self, policy: Policy, claims: dict[str, Any]) -> None:
+        self.policy = policy
+        self.claims = claims
+        self.issuer = text(claims, "iss")
+        self.declared = policy.issuers.get(self.issuer) if self.issuer is not None else None
+        self.several = isinstance(self.declared, dict) and "vo-from" in self.declared
+        self.memberships = memberships(claims, self.declared)
+        self.scopes = scope_words(claims)
+
+    def vo_of(self, name: str) -> str | None:
+        """Return the VO that a name in the token means, if the issuer may name it."""
+        assert isinstance(self.declared, dict)
+        vos = self.declared.get("vos")
+        if isinstance(vos, dict):
+            return vos.get(name)
+        if vos is not None:
+            return name if name in vos else None
+        if not VO_NAME.fullmatch(name):
+            return None
+        others = [declared for issuer, declared in self.policy.issuers.items() if issuer != self.issuer]
+        for hidden in self.policy.distrusted.values():
+            others += hidden
+        taken = [without_case(vo) for declared in others for vo in declared_vos(declared)]
+        return None if without_case(name) in taken else name
+
+    def group_names(self) -> list[str]:
+        """Return what the groups begin with."""
+        return [membership.group[0] for membership in self.memberships]
+
+    def path_names(self) -> list[str]:
+        """Return what the storage paths begin with; `/` names nothing."""
+        storage = [word for word in self.scopes if is_storage(word) and not misleads(word)]
+        names = [str(path_of(word)).split("/")[1] for word in storage]
+        return [name for name in names if name]
+
+    def sources(self) -> list[list[str]]:
+        """Return the names in the token, for each source of `vo-from`."""
+        assert isinstance(self.declared, dict)
+        return [self.group_names() if source == "group" else self.path_names() for source in self.declared["vo-from"]]
+
+    def candidates(self) -> tuple[list[str], bool]:
+        """Return the VO candidates, served or not, and whether the token names any VO, listed or not."""
+        if not isinstance(self.declared, dict):
+            return [], False
+        if "vo" in self.declared:
+            return [self.declared["vo"]], True
+        sources = self.sources()
+        named = any(sources)
+        for names in sources:
+            vos = [self.vo_of(name) for name in names]
+            if any(vos):
+                return unlike([vo for vo in vos if vo]), True
+        if not named and "default-vo" in self.declared:
+            return [self.declared["default-vo"]], False
+        return [], named
+
+    def everything_named(self) -> list[str]:
+        """Return all VOs that the token names, candidates or not, for bans."""
+        candidates, _ = self.candidates()
+        if not self.several:
+            return candidates
+        # The design says that bans see everything that the token says. It is silent on whether a storage path names a
+        # VO to them where `vo-from` does not look at paths: it is taken to.
+        return candidates + [vo for vo in map(self.vo_of, self.group_names() + self.path_names()) if vo]
+
+
+def unlike(vos: list[str]) -> list[str]:
+    """Return each VO once, as it is written first; names compare without case."""
+    kept: list[str] = []
+    for vo in vos:
+        if not same(vo, kept):
+            kept.append(vo)
+    return kept
+
+
+def same(vo: str, others: list[str]) -> bool:
+    """Tell whether a VO is among others, without case."""
+    return without_case(vo) in [without_case(other) for other in others]
+
+
+# What a rule or a ban sees, and its conditions.
+
+
+class Sight(NamedTuple):
+    """The memberships and the scopes that a rule or a ban may look at."""
+
+    memberships: list[Membership]
+    scopes: list[str]
+
+
+def sight_of_rules(speaker: Speaker, vo: str | None, hidden: Any) -> Sight:
+    """Return what a rule sees: with a VO of its own, only what is that VO's."""
+    scopes = [word for word in speaker.scopes if not misleads(word)]
+    if not speaker.several:
+        return Sight(speaker.memberships, scopes)
+    assert isinstance(speaker.declared, dict)
+
+    def seen(name: str) -> bool:
+        meant = speaker.vo_of(name) if name else None
+        if vo is not None:
+            return meant is not None and same(meant, [vo])
+        if meant is None:
+            # A name outside `vos` is no VO, just a group. Without `vos` it is not the issuer's to name.
+            return not name or "vos" in speaker.declared
+        return not hidden(meant)
+
+    return Sight(
+        [membership for membership in speaker.memberships if seen(membership.group[0])],
+        [word for word in scopes if not is_storage(word) or seen(str(path_of(word)).split("/")[1])],
+    )
+
+
+def conditions_hold(
+    conditions: dict[str, Any], speaker: Speaker, sight: Sight, captured: dict[str, str]
+) -> bool:
+    """Tell whether all conditions but `vo` hold."""
+    claims = speaker.claims
+    subject = text(claims, "sub")
+    if "issuer" in conditions and speaker.issuer not in listed(conditions["issuer"]):
+        return False
+    if "subject" in conditions:
+        if subject is None or not any(fits(pattern, subject, captured) for pattern in listed(conditions["subject"])):
+            return False
+    if "group" in conditions:
+        wanted = listed(conditions["group"])
+        if not any(group_fits(pattern, membership) for pattern in wanted for membership in sight.memberships):
+            return False
+    if "first-group" in conditions:
+        wanted = listed(conditions["first-group"])
+        if not any(group_fits(pattern, membership) for pattern in wanted for membership in sight.memberships[:1]):
+            return False
+    if "scope" in conditions:
+        wanted = listed(conditions["scope"])
+        if not any(fits(pattern, word, {}) for pattern in wanted for word in sight.scopes):
+            return False
+    for name, patterns in conditions.get("claim", {}).items():
+        if not claim_holds(claims.get(name), listed(patterns), captured):
+            return False
+    if "audience" in conditions:
+        if not any(audience in listed(conditions["audience"]) for audience in texts(claims, "aud")):
+            return False
+    if "jti" in conditions and text(claims, "jti") not in listed(conditions["jti"]):
+        return False
+    if "client" in conditions:
+        clients = [text(claims, "client_id"), text(claims, "azp")]
+        if not any(client in listed(conditions["client"]) for client in clients):
+            return False
+    return True
+
+
+def claim_holds(value: Any, patterns: list[str], captured: dict[str, str]) -> bool:
+    """Tell whether any value of a claim fits; a capture wants a claim that has one value."""
+    values = listed(value)
+    if "<" in patterns[0] and len(values) != 1:
+        return False
+    return any(says_something(one) and fits(pattern, one, captured) for pattern in patterns for one in values)
+
+
+# The decision (section 4).
+
+
+def decide(policy: Policy, payload: bytes, now: float) -> Answer:
+    """Decide about a token."""
+    try:
+        claims = claims_of(payload)
+    except Refused:
+        return Answer("error", None, None, None, None, "token")
+    speaker = Speaker(policy, claims)
+
+    # 1. The candidates.
+    candidates, named = speaker.candidates()
+
+    # 2. Bans.
+    bans = [ban for ban in policy.bans if "until" not in ban or not is_over(ban["until"], now)]
+    banned = [vo for ban in bans if set(ban) <= {"vo", "reason", "until"} for vo in listed(ban["vo"])]
+
+    def is_hidden(vo: str) -> bool:
+        return same(vo, banned) or ("serve" in policy.site and not same(vo, listed(policy.site["serve"])))
+
+    left = [vo for vo in candidates if not is_hidden(vo)]
+    only = left[0] if len(left) == 1 else None
+    if any(same(vo, banned) for vo in candidates) and not left:
+        return Answer("denied", None, None, None, None, "ban")
+    for ban in bans:
+        if set(ban) <= {"vo", "reason", "until"}:
+            continue
+        if "vo" in ban and not any(same(vo, speaker.everything_named()) for vo in listed(ban["vo"])):
+            continue
+        if conditions_hold(ban, speaker, Sight(speaker.memberships, speaker.scopes), {}):
+            return Answer("denied", None, None, only, None, "ban")
+
+    # 3. Not ours.
+    if not isinstance(speaker.declared, dict):
+        return Answer("declined", None, None, None, None, "issuer")
+    # The design's words leave out a `default-vo` that is not served: it leaves the candidates, and nothing is left.
+    if not left and (named or "default-vo" in speaker.declared or "serve" in policy.site):
+        return Answer("declined", None, None, None, None, "vo")
+
+    # 4. The checks.
+    failed = failed_check(policy.site, speaker, now)
+    if failed:
+        return Answer("denied", None, None, only, None, failed)
+
+    # 5. The first rule that matches.
+    for index, rule in enumerate(policy.rules):
+        matched, vo, account = rule_matches(policy, index, speaker, left, is_hidden)
+        if not matched:
+            continue
+        if "deny" in rule:
+            return Answer("denied", None, None, vo, rule["name"], "rule")
+        if "pool" in rule:
+            return Answer("mapped", None, rule["pool"], vo, rule["name"], "rule")
+        assert account is not None
+        account = policy.site.get("rename", {}).get(account, account)
+        if not may_be_answered(account, policy.site):
+            return Answer("denied", None, None, vo, rule["name"], "account")
+        return Answer("mapped", account, None, vo, rule["name"], "rule")
+    return Answer("declined", None, None, only, None, "rule")
+
+
+def failed_check(site: dict[str, Any], speaker: Speaker, now: float) -> str | None:
+    """Return the first check of the site that the token fails."""
+    claims, declared = speaker.claims, speaker.declared
+    assert isinstance(declared, dict)
+    if not text(claims, "sub"):
+        return "subject"
+    times = {name: claims[name] for name in ("exp", "nbf", "iat") if name in claims}
+    if not all(is_time(value) for value in times.values()):
+        return "time"
+    if "exp" in times and now >= times["exp"] + SKEW:
+        return "time"
+    if any(now < times[name] - SKEW for name in ("nbf", "iat") if name in times):
+        return "time"
+    audience = declared.get("audience", site["audience"])
+    if audience != "unchecked":
+        own = texts(claims, "aud")
+        if not own and declared.get("without-audience") != "accept":
+            return "audience"
+        if own and not any(one in listed(audience) for one in own):
+            return "audience"
+    if declared.get("without-compute") != "accept" and not any(word in COMPUTING for word in speaker.scopes):
+        return "computing"
+    if "maximum-lifetime" in site and "exp" in times and "iat" in times:
+        if times["exp"] - times["iat"] > seconds(site["maximum-lifetime"]):
+            return "lifetime"
+    version = text(claims, "wlcg.ver")
+    if version is not None and not re.fullmatch(r"1\.[0-9]+", version):
+        return "version"
+    return None
+
+
+def is_time(value: Any) -> bool:
+    """Tell whether a claim is a number; a truth value is none, nor is what is beyond all numbers."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and not math.isinf(value)
+
+
+def rule_matches(
+    policy: Policy, index: int, speaker: Speaker, candidates: list[str], is_hidden: Any
+) -> tuple[bool, str | None, str | None]:
+    """Return whether a rule matches, with which VO, and the account that it gives, if it gives one."""
+    rule = policy.rules[index]
+    only = candidates[0] if len(candidates) == 1 else None
+    if "vo" in rule:  # of several, the first in the rule's list that fits
+        tries = [vo for wanted in listed(rule["vo"]) for vo in candidates if same(vo, [wanted])]
+    else:
+        tries = [only] if only is not None else [""]
+    for vo in tries:
+        captured: dict[str, str] = {}
+        sight = sight_of_rules(speaker, vo if "vo" in rule else None, is_hidden)
+        if not conditions_hold(rule, speaker, sight, captured):
+            continue
+        account = rule.get("account")
+        if account is not None:
+            account = account_given(policy, index, speaker, vo, captured)
+            if account is None:
+                continue
+        return True, vo or None, account
+    return False, None, None
+
+
+def account_given(
+    policy: Policy, index: int, speaker: Speaker, vo: str, captured: dict[str, str]
+) -> str | None:
+    """Return the account that a rule gives; none if it cannot be made, or is another's that the token leads to."""
+    rule = policy.rules[index]
+    account = str(rule["account"])
+    if "<vo>" in account and not vo:
+        return None
+    assert isinstance(speaker.declared, dict)
+    # The VO is the token's own word where neither the rule nor the issuer's declaration spells it out.
+    own_word = "<vo>" in account and "vo" not in rule and not same(vo, declared_vos(speaker.declared))
+    given = account.replace("<vo>", vo.lower())
+    for name, word in captured.items():
+        given = given.replace(f"<{name}>", word)
+    if captured or own_word:
+        others = [named for other, named in enumerate(policy.named) if other != index]
+        if given in policy.named_elsewhere or any(given in named for named in others):
+            return None
+    return given
+
+
+def may_be_answered(account: str, site: dict[str, Any]) -> bool:
+    """Tell whether an account's name may be answered."""
+    never = listed(site.get("accounts", {}).get("never", []))
+    return bool(ACCOUNT.fullmatch(account)) and not account.isdigit() and account != "root" and account not in never
