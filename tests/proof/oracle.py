@@ -14,7 +14,7 @@ import json
 import math
 import re
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import yaml
@@ -540,6 +540,13 @@ def decide(policy: Policy, payload: bytes, now: float) -> Answer:
             continue
         if conditions_hold(ban, speaker, Sight(speaker.memberships, speaker.scopes), {}):
             return Answer("denied", None, None, only, None, "ban")
+
+    if banned:
+        # What would be refused without the ban is refused with it. The design is silent on which refusal is told: the
+        # one without bans, as of a token that no ban is about.
+        without = decide(replace(policy, bans=[]), payload, now)
+        if without.outcome != "mapped":
+            return without
 
     # 3. Not ours.
     if not isinstance(speaker.declared, dict):
