@@ -227,7 +227,7 @@ class _Deciding:
         account = rule.account.expand(captured)
         if account is None:
             return self._pass_over(rule, "<vo> is not known, as the token speaks for no VO or for several")
-        if rule.account.captures and self._made_by_token(rule, rule.account.captures):
+        if rule.account.captures and self._made_by_token(rule, captured, rule.account.captures):
             if self.policy.names(account):
                 return self._pass_over(rule, f"{account!a} is named elsewhere, so no capture may give it")
         else:
@@ -240,11 +240,12 @@ class _Deciding:
         self._settle(MAPPED, f"rule: {rule.name}")
         return True
 
-    def _made_by_token(self, rule: Rule, captures: tuple[str, ...]) -> bool:
-        """Tell whether a part of the account is the token's own word."""
+    def _made_by_token(self, rule: Rule, captured: dict[str, str], captures: tuple[str, ...]) -> bool:
+        """Tell whether a part of the account is the token's own word; a default VO is the policy's."""
         if set(captures) - {"vo"}:
             return True
-        return rule.conditions.vo is None and self._declared().names_vos_freely
+        issuer = self._declared()
+        return rule.conditions.vo is None and issuer.names_vos_freely and captured["vo"] not in issuer.declared_vos()
 
     def _pass_over(self, rule: Rule, why: str) -> bool:
         self.decision.rule = self.decision.source = self.decision.vo = None

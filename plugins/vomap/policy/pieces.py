@@ -120,7 +120,7 @@ class Declared:
         if "vo" in rule:
             return [vo.lower() for vo in rule["vo"]]
         asked = [self.issuers[url] for url in rule.get("issuer", self.issuers) if url in self.issuers]
-        return {vo for issuer in asked if not issuer.names_vos_freely for vo in issuer.declared_vos()}
+        return {vo for issuer in asked for vo in issuer.declared_vos()}
 
 
 def _owners(rule: Mapping[str, Any]) -> list[str]:
