@@ -24,7 +24,9 @@ if __name__ == "__main__":
 from proof import oracle
 from proof.tokens import Described, Token, described, tokens
 
+FULL, REDUCED = 5_000_000, 60_000
 CHUNK = 1_000
+ENOUGH = 3  # differences of a chunk
 
 
 @dataclass
@@ -65,7 +67,10 @@ class Engine:
         except TokenError as error:
             decision = failed(str(error))
         else:
-            decision = decide(self.policy, self.bans, claims, now)
+            try:
+                decision = decide(self.policy, self.bans, claims, now)
+            except Exception as error:  # noqa: BLE001 - a crash is an answer, and always a wrong one
+                decision = failed(f"crash {error!r}")
         word, _, reason = decision.reason.partition(": ")
         answer = oracle.Answer(
             decision.outcome, decision.account, decision.pool, decision.vo, decision.rule, word.partition(":")[0]
@@ -120,9 +125,11 @@ def compare(seed: int) -> Report:
             report.reached[name, "bans", reason] += 1
         elif answer.rule is not None:
             report.reached[name, "rules", answer.rule] += 1
-        if answer != expected and len(report.differences) < 3:
+        report.tokens += 1
+        if answer != expected:
             report.differences.append(_told(seed, policy, token, engine, opinion))
-    report.tokens = CHUNK
+            if len(report.differences) == ENOUGH:
+                break
     return report
 
 

@@ -73,7 +73,7 @@ def _described(path: Path) -> Described:
     policy.banned = yaml.load(content["bans"], Loader=yaml.BaseLoader)["bans"]
     named = [rule["account"].replace("<vo>", "nova") for rule in policy.rules if "account" in rule]
     policy.accounts = [account for account in named if "<" not in account]
-    policy.accounts += [*policy.site.get("rename", {}), *policy.site.get("rename", {}).values(), "ex001", "c2"]
+    policy.accounts += [*policy.site.get("rename", {}), *policy.site.get("rename", {}).values(), "ex001", "ex020", "ex021", "c3"]
     return policy
 
 
@@ -203,7 +203,7 @@ def _filled(patterns: Any, name: str, policy: Described, chance: Random) -> str:
 def _path_filled(pattern: str, name: str, policy: Described, chance: Random) -> str:
     """Return a scope or a group that fits a pattern: a star in its first part is mostly the VO's name."""
     pattern = re.sub(r"storage\.\*", lambda _: "storage." + chance.choice(("read", "create", "modify")), pattern)
-    pattern = pattern.replace("/**", chance.choice(("", "/x", "/x/y", "/")))
+    pattern = pattern.replace("/**", chance.choice(("", "", "/x", "/x/y", "/", "2")))
     if chance.random() < 0.9:
         pattern = re.sub(r"(^|:)/\*", lambda found: f"{found[1]}/{name}", pattern)
     if pattern.endswith(":"):
