@@ -207,11 +207,9 @@ def is_component(part: str) -> bool:
 
 def fqan(value: str) -> Membership | None:
     """Read a VOMS FQAN: /cms/pilots, /cms/Role=pilot."""
-    if value.endswith("/"):
-        value = value[:-1]
+    value = value.removesuffix("/")
     # The design is silent on where these are dropped; tests/cases (groups-capability-null-before-role): at the end.
-    if value.endswith("/Capability=NULL"):
-        value = value[: -len("/Capability=NULL")]
+    value = value.removesuffix("/Capability=NULL")
     nothing, *parts = value.split("/")
     role = parts.pop()[len("Role=") :] if parts and parts[-1].startswith("Role=") else None
     # The design is silent on two roles, of which one is NULL (/cms/Role=pilot/Role=NULL): found out from the engine,
@@ -346,7 +344,8 @@ def group_fits(pattern: str, membership: Membership) -> bool:
     """Tell whether a membership fits; without `Role=` any role does. Group and role are matched apart."""
     parts = pattern.split("/")
     if parts[-1].startswith("Role="):
-        if membership.role is None or not part_fits(parts.pop()[len("Role=") :], membership.role, {}):
+        wanted = parts.pop()[len("Role=") :]
+        if membership.role is None or not part_fits(wanted, membership.role, {}):
             return False
     return parts_fit(parts, ["", *membership.group], {})
 
@@ -468,7 +467,7 @@ def sight_of_rules(speaker: Speaker, vo: str | None, hidden: Any) -> Sight:
             return meant is not None and same(meant, [vo])
         if meant is None:
             # A name outside `vos` is no VO, just a group. Without `vos` it is not the issuer's to name.
-            return "vos" in speaker.declared
+            return "vos" in (speaker.declared or {})
         return not hidden(meant)
 
     return Sight(
@@ -477,7 +476,7 @@ def sight_of_rules(speaker: Speaker, vo: str | None, hidden: Any) -> Sight:
     )
 
 
-def conditions_hold(
+def conditions_hold(  # noqa: C901, PLR0912 - one condition after the other, as the design has them
     conditions: dict[str, Any], speaker: Speaker, sight: Sight, captured: dict[str, str]
 ) -> bool:
     """Tell whether all conditions but `vo` hold."""
@@ -526,7 +525,9 @@ def claim_holds(value: Any, patterns: list[str], captured: dict[str, str]) -> bo
 # The decision (section 4).
 
 
-def decide(policy: Policy, payload: bytes, now: float) -> Answer:
+def decide(  # noqa: C901, PLR0912 - the steps of the design, one after the other
+    policy: Policy, payload: bytes, now: float
+) -> Answer:
     """Decide about a token."""
     try:
         claims = claims_of(payload)
@@ -592,7 +593,9 @@ def decide(policy: Policy, payload: bytes, now: float) -> Answer:
     return Answer("declined", None, None, only, None, "rule")
 
 
-def failed_check(site: dict[str, Any], speaker: Speaker, now: float) -> str | None:
+def failed_check(  # noqa: C901 - one check after the other
+    site: dict[str, Any], speaker: Speaker, now: float
+) -> str | None:
     """Return the first check of the site that the token fails."""
     claims, declared = speaker.claims, speaker.declared
     assert isinstance(declared, dict)
@@ -654,9 +657,7 @@ def rule_matches(
     return False, None, None
 
 
-def account_given(
-    policy: Policy, index: int, speaker: Speaker, vo: str, captured: dict[str, str]
-) -> str | None:
+def account_given(policy: Policy, index: int, speaker: Speaker, vo: str, captured: dict[str, str]) -> str | None:
     """Return the account that a rule gives; none if it cannot be made, or is another's that the token leads to."""
     rule = policy.rules[index]
     account = str(rule["account"])

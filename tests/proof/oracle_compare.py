@@ -1,7 +1,8 @@
 """Tokens through vomap's engine and through the oracle, side by side.
 
-As a command (`python oracle_compare.py COUNT`, with vomap on PYTHONPATH) it compares so many tokens, says the first
-difference on stdout and ends with 1 if there is one; test_seeded_bugs.py runs it so against copies of the engine.
+As a command (`python oracle_compare.py COUNT`, with vomap on PYTHONPATH) it compares so many tokens, says where that
+vomap is and the first difference on stdout, and ends with 1 if there is one; test_seeded_bugs.py runs it so against
+copies of the engine.
 """
 
 from __future__ import annotations
@@ -110,7 +111,7 @@ def second_opinion(name: str) -> oracle.Policy:
 
 
 def compare(seed: int) -> Report:
-    """Compare a chunk of tokens: the seed says of which policy, made how, and by which way the engine has the policy."""
+    """Compare a chunk of tokens: the seed says for which policy, made how, and by which way the engine has it."""
     names = sorted(described())
     name = names[seed % len(names)]
     policy = described()[name]
@@ -199,6 +200,9 @@ def compare_all(count: int, processes: int | None = None, *, until_different: bo
 
 
 if __name__ == "__main__":
+    import vomap
+
     FOUND = compare_all(int(sys.argv[1]), 1, until_different=True)
-    print("\n".join(FOUND.differences[:1]) or f"no difference in {FOUND.tokens} tokens")
+    TOLD = FOUND.differences[0] if FOUND.differences else f"no difference in {FOUND.tokens} tokens"
+    print(f"{Path(vomap.__file__).parent}: {TOLD}")
     raise SystemExit(1 if FOUND.differences else 0)

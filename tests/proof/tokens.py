@@ -9,7 +9,6 @@ from __future__ import annotations
 import calendar
 import json
 import re
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -24,10 +23,43 @@ SHIPPED = Path(__file__).parents[2] / "mapfiles"
 NOON = calendar.timegm((2026, 11, 22, 12, 0, 0))
 # The ends of bans in the policies, to the second, and a second later.
 TIMES = (NOON - 3600, NOON, NOON, NOON, NOON + 1, NOON + 43199, NOON + 43200)
-WORDS = ("alice", "bob", "x", "a.b", "root", "0815", "-x", "x_1", "prod", "r1", "y", "Z", "j\u00f6rg", "a@b", "condor")
+WORDS = (
+    "alice",
+    "bob",
+    "x",
+    "a.b",
+    "root",
+    "0815",
+    "-x",
+    "x_1",
+    "prod",
+    "r1",
+    "y",
+    "Z",
+    "j\u00f6rg",
+    "a@b",
+    "condor",
+    "",
+)
 COMPUTE = ("compute.create", "compute.read", "compute.modify", "compute.cancel", "condor:/READ", "condor:/WRITE")
-OTHER_SCOPES = ("openid", "profile", "offline_access", "storage.read:/", "wlcg.groups:/cms", "wlcg.capabilityset:/dunepro")
-OTHER_GROUPS = ("/cms", "/CMS/Role=pilot", "/staff/x", "/-x", "/vo.idle.example", "/\u212aek", "/vo.example.org/sub", "/one")
+OTHER_SCOPES = (
+    "openid",
+    "profile",
+    "offline_access",
+    "storage.read:/",
+    "wlcg.groups:/cms",
+    "wlcg.capabilityset:/dunepro",
+)
+OTHER_GROUPS = (
+    "/cms",
+    "/CMS/Role=pilot",
+    "/staff/x",
+    "/-x",
+    "/vo.idle.example",
+    "/\u212aek",
+    "/vo.example.org/sub",
+    "/one",
+)
 
 
 class Token(NamedTuple):
@@ -73,7 +105,14 @@ def _described(path: Path) -> Described:
     policy.banned = yaml.load(content["bans"], Loader=yaml.BaseLoader)["bans"]
     named = [rule["account"].replace("<vo>", "nova") for rule in policy.rules if "account" in rule]
     policy.accounts = [account for account in named if "<" not in account]
-    policy.accounts += [*policy.site.get("rename", {}), *policy.site.get("rename", {}).values(), "ex001", "ex020", "ex021", "c3"]
+    policy.accounts += [
+        *policy.site.get("rename", {}),
+        *policy.site.get("rename", {}).values(),
+        "ex001",
+        "ex020",
+        "ex021",
+        "c3",
+    ]
     return policy
 
 
@@ -107,7 +146,9 @@ def listed(value: Any) -> list[Any]:
 # What a rule or a ban asks for.
 
 
-def _aimed(policy: Described, wanted: dict[str, Any], chance: Random, now: int) -> dict[str, Any]:
+def _aimed(  # noqa: C901 - one claim after the other
+    policy: Described, wanted: dict[str, Any], chance: Random, now: int
+) -> dict[str, Any]:
     """Return a token's claims that mostly meet what a rule or a ban asks for."""
     vos = listed(wanted["vo"]) if "vo" in wanted else []
     vo = chance.choice(vos) if vos else None
@@ -118,11 +159,19 @@ def _aimed(policy: Described, wanted: dict[str, Any], chance: Random, now: int) 
     name = _name_in_tokens(declared, vo, chance)
     claims: dict[str, Any] = {"iss": issuer}
     claims["sub"] = _filled(wanted.get("subject", "*"), name, policy, chance)
-    groups = [_group(pattern, name, policy, chance) for key in ("first-group", "group") for pattern in _one(wanted, key, chance)]
+    groups = [
+        _group(pattern, name, policy, chance)
+        for key in ("first-group", "group")
+        for pattern in _one(wanted, key, chance)
+    ]
     scopes = [_path_filled(pattern, name, policy, chance) for pattern in _one(wanted, "scope", chance)]
     if "vo-from" in declared and not (declared.get("default-vo") == vo and chance.random() < 0.6):
         if "scope-path" in declared["vo-from"] and chance.random() < 0.5:
-            scopes.append(chance.choice(("storage.read", "storage.poll", "read", "write")) + f":/{name}" + chance.choice(("", "/x")))
+            scopes.append(
+                chance.choice(("storage.read", "storage.poll", "read", "write"))
+                + f":/{name}"
+                + chance.choice(("", "/x"))
+            )
         elif not groups or chance.random() < 0.3:
             groups.append(f"/{name}")
     if chance.random() < 0.25:
@@ -172,7 +221,7 @@ def _name_in_tokens(declared: dict[str, Any], vo: str | None, chance: Random) ->
     vos = declared.get("vos")
     if isinstance(vos, dict):
         names = [name for name, meant in vos.items() if vo is None or meant.lower() == vo.lower()]
-        return chance.choice(names or list(vos))
+        return str(chance.choice(names or list(vos)))
     if vos and (vo is None or vo not in vos):
         return str(chance.choice(vos))
     if vo is None:
@@ -223,11 +272,15 @@ def _any_name(policy: Described, chance: Random) -> str:
     declared = chance.choice(list(policy.issuers.values()))
     if isinstance(declared, dict):
         vos = declared.get("vos", [])
-        names = [*vos, *([declared["vo"]] if "vo" in declared else []), *([declared["default-vo"]] if "default-vo" in declared else [])]
+        names = [
+            *vos,
+            *([declared["vo"]] if "vo" in declared else []),
+            *([declared["default-vo"]] if "default-vo" in declared else []),
+        ]
         if names:
             return str(chance.choice(names))
     banned = [vo for ban in policy.banned if "vo" in ban for vo in listed(ban["vo"])]
-    return chance.choice([*banned, "vo.gone.example", "vo.idle.example", "Gone", "idle"])
+    return str(chance.choice([*banned, "vo.gone.example", "vo.idle.example", "Gone", "idle"]))
 
 
 def _any_group(policy: Described, chance: Random) -> str:
@@ -258,13 +311,19 @@ def _put_groups(claims: dict[str, Any], groups: list[str], declared: dict[str, A
         if form.get("in-scope") != "yes" and chance.random() < 0.8:
             place = "entitlements"
         else:
-            entitlements = [f"{chance.choice(('entitlements', 'eduperson_entitlement'))}:{each}" for each in entitlements]
+            entitlements = [
+                f"{chance.choice(('entitlements', 'eduperson_entitlement'))}:{each}" for each in entitlements
+            ]
     claims[place] = entitlements
 
 
 def _entitlement(group: str, form: dict[str, str], chance: Random) -> str:
     """Write an FQAN as an entitlement."""
-    text = form["namespace"] + ":group:" + group.strip("/").replace("/Capability=NULL", "").replace("/Role=", "/role=").replace("/", ":")
+    text = (
+        form["namespace"]
+        + ":group:"
+        + group.strip("/").replace("/Capability=NULL", "").replace("/Role=", "/role=").replace("/", ":")
+    )
     if "authority" in form and chance.random() < 0.6:
         text += "#" + form["authority"]
     return text
@@ -288,7 +347,9 @@ def _drop(claims: dict[str, Any], policy: Described, chance: Random, now: int) -
 def _wrong_type(claims: dict[str, Any], policy: Described, chance: Random, now: int) -> None:
     name = chance.choice(list(claims))
     value = claims[name]
-    claims[name] = chance.choice((None, 7, True, 1.5, {"x": value}, [value], [value, 7], [7, value], [value, "z"], [[value]], [], ""))
+    claims[name] = chance.choice(
+        (None, 7, True, 1.5, {"x": value}, [value], [value, 7], [7, value], [value, "z"], [[value]], [], "")
+    )
 
 
 def _control(claims: dict[str, Any], policy: Described, chance: Random, now: int) -> None:
@@ -318,8 +379,10 @@ def _subject(claims: dict[str, Any], policy: Described, chance: Random, now: int
     if isinstance(subject, str):
         account = chance.choice(policy.accounts)
         claims["sub"] = chance.choice(
-            (subject.upper(), subject + ".example", "x" + subject, subject + "/x", f"{account}@fnal.gov", "", "a" * 33 + subject,
-             f"{account}@lab.example.org", subject.replace("@", "@@"), f"-{subject}", subject[:-1], f"{'b' * 32}@fnal.gov",
+            (subject.upper(), subject + ".example", "x" + subject, subject + "/x", f"{account}@fnal.gov", "",
+             "a" * 33 + subject,
+             f"{account}@lab.example.org", subject.replace("@", "@@"), f"-{subject}", subject[:-1],
+             f"{'b' * 32}@fnal.gov",
              chance.choice(("until-a-day", "until-a-time", "until-long-ago")))
         )  # fmt: skip
 
@@ -327,7 +390,8 @@ def _subject(claims: dict[str, Any], policy: Described, chance: Random, now: int
 def _aud(claims: dict[str, Any], policy: Described, chance: Random, now: int) -> None:
     audience = listed(policy.site["audience"])[0]
     claims["aud"] = chance.choice(
-        ("https://elsewhere.example", [], "", 9619, [9619], [9619, audience], [audience + "\n"], audience + "/", audience.upper(),
+        ("https://elsewhere.example", [], "", 9619, [9619], [9619, audience], [audience + "\n"], audience + "/",
+         audience.upper(),
          [audience.lower(), "any"], audience, "A1", ["ANYLAB"], "othergrid", ["ANY"], "ANY ", {"x": audience})
     )  # fmt: skip
 
@@ -338,8 +402,10 @@ def _scopes(claims: dict[str, Any], policy: Described, chance: Random, now: int)
     without = [word for word in words if word not in COMPUTE]
     claims["scope"] = chance.choice(
         (" ".join(without), " ".join(without), " ".join([*without, "compute.create:/x", "condor:/READ/"]),
-         " ".join([*without, "Compute.read", "CONDOR:/READ"]), "  ".join(["", *words, ""]), ",".join(words), "\t".join(words),
-         words, "\u00a0".join(words), " ".join([*words, "compute.read"]), " ".join([*without, "compute.stage", "compute."]))
+         " ".join([*without, "Compute.read", "CONDOR:/READ"]), "  ".join(["", *words, ""]), ",".join(words),
+         "\t".join(words),
+         words, "\u00a0".join(words), " ".join([*words, "compute.read"]),
+         " ".join([*without, "compute.stage", "compute."]))
     )  # fmt: skip
 
 
@@ -353,12 +419,18 @@ def _path(claims: dict[str, Any], policy: Described, chance: Random, now: int) -
     number = chance.choice(at)
     operation, _, path = words[number].partition(":")
     middle = path.rfind("/")
-    inserted = chance.choice(("/..", "/.", "/", "/%2e%2e", "/.%2E", "/%2e", "/...", "/%2f", "/..%2f", "/%252e%252e", "/x", "/%2F..%2F"))
+    inserted = chance.choice(
+        ("/..", "/.", "/", "/%2e%2e", "/.%2E", "/%2e", "/...", "/%2f", "/..%2f", "/%252e%252e", "/x", "/%2F..%2F")
+    )
     words[number] = chance.choice(
-        (f"{operation}:{path[:middle]}{inserted}{path[middle:]}", f"{operation}:{path}{inserted}", f"{operation}:{inserted}{path}",
-         f"{operation}:{path}/", f"{operation}:{path.upper()}", f"{operation}:{path[1:]}", f"{operation}x:{path}", f"storage:{path}",
-         f"storage.stage:{path}", f"read:{path}", f"write:{path}", f"storage.:{path}", operation, f"{operation}:", f"{operation}:{path}2",
-         f"{operation}:%2F{path[1:]}", f"{operation}::{path}", f"{operation}:x{path}", f"storage.read:/..{path}", f"{operation}:{path}%")
+        (f"{operation}:{path[:middle]}{inserted}{path[middle:]}", f"{operation}:{path}{inserted}",
+         f"{operation}:{inserted}{path}",
+         f"{operation}:{path}/", f"{operation}:{path.upper()}", f"{operation}:{path[1:]}", f"{operation}x:{path}",
+         f"storage:{path}",
+         f"storage.stage:{path}", f"read:{path}", f"write:{path}", f"storage.:{path}", operation, f"{operation}:",
+         f"{operation}:{path}2",
+         f"{operation}:%2F{path[1:]}", f"{operation}::{path}", f"{operation}:x{path}", f"storage.read:/..{path}",
+         f"{operation}:{path}%")
     )  # fmt: skip
     claims["scope"] = " ".join(words)
 
@@ -366,23 +438,36 @@ def _path(claims: dict[str, Any], policy: Described, chance: Random, now: int) -
 def _groups(claims: dict[str, Any], policy: Described, chance: Random, now: int) -> None:
     """Change a group of `wlcg.groups`, or the whole list."""
     value = claims.get("wlcg.groups", [_any_group(policy, chance)])
-    groups = value.split(",") if isinstance(value, str) else [each for each in listed(value) if isinstance(each, str)] or ["/x"]
+    groups = (
+        value.split(",")
+        if isinstance(value, str)
+        else [each for each in listed(value) if isinstance(each, str)] or ["/x"]
+    )
     at = chance.randrange(len(groups))
     group = groups[at]
-    role = chance.choice(("pilot", "Pilot", "", "NULL", "null", "a/b", "..", "x y", "production", "Role=pilot", "\u00f6"))
+    role = chance.choice(
+        ("pilot", "Pilot", "", "NULL", "null", "a/b", "..", "x y", "production", "Role=pilot", "\u00f6")
+    )
     groups[at] = chance.choice(
-        (group + "/", group + "//", f"{group}/Role={role}", f"{group}/Role={role}/Capability=NULL", f"{group}/Capability=NULL",
-         f"{group}/Capability=x", f"{group}/Role={role}/x", f"{group}/Role={role}/", group[1:], group.upper(), group + "2", group + "/sub",
-         group.rpartition("/")[0], f"/{group}", group.replace("/", "//", 1), f"{group}/..", f"{group}/./x", f" {group} ", f"{group} x",
-         f"{group},{_any_group(policy, chance)}", f"\u00a0{group}", f"{group}/role=pilot", f"{group}/Role=NULL/Role=pilot", "", "/",
-         f"{group}/Role=pilot/Role=NULL", f"{group}/Capability=NULL/Capability=NULL", f"{group}/Role=NULL/Role=NULL", f"/Role={role}")
+        (group + "/", group + "//", f"{group}/Role={role}", f"{group}/Role={role}/Capability=NULL",
+         f"{group}/Capability=NULL",
+         f"{group}/Capability=x", f"{group}/Role={role}/x", f"{group}/Role={role}/", group[1:], group.upper(),
+         group + "2", group + "/sub",
+         group.rpartition("/")[0], f"/{group}", group.replace("/", "//", 1), f"{group}/..", f"{group}/./x",
+         f" {group} ", f"{group} x",
+         f"{group},{_any_group(policy, chance)}", f"\u00a0{group}", f"{group}/role=pilot",
+         f"{group}/Role=NULL/Role=pilot", "", "/",
+         f"{group}/Role=pilot/Role=NULL", f"{group}/Capability=NULL/Capability=NULL", f"{group}/Role=NULL/Role=NULL",
+         f"/Role={role}")
     )  # fmt: skip
     draw = chance.random()
     if draw < 0.2:
         chance.shuffle(groups)
     claims["wlcg.groups"] = groups
     if draw > 0.8:
-        claims["wlcg.groups"] = chance.choice((",".join(groups), " , ".join(groups), [7, *groups, None], groups * 2, ",".join(["", *groups])))
+        claims["wlcg.groups"] = chance.choice(
+            (",".join(groups), " , ".join(groups), [7, *groups, None], groups * 2, ",".join(["", *groups]))
+        )
 
 
 def _entitlements(claims: dict[str, Any], policy: Described, chance: Random, now: int) -> None:
@@ -390,7 +475,11 @@ def _entitlements(claims: dict[str, Any], policy: Described, chance: Random, now
     name = chance.choice(("entitlements", "eduperson_entitlement"))
     value = claims.get(name) or claims.get("entitlements") or claims.get("eduperson_entitlement")
     if not isinstance(value, list) or not value or not isinstance(value[0], str):
-        forms = [each["entitlements"] for each in policy.issuers.values() if isinstance(each, dict) and "entitlements" in each]
+        forms = [
+            each["entitlements"]
+            for each in policy.issuers.values()
+            if isinstance(each, dict) and "entitlements" in each
+        ]
         form = chance.choice([*forms, {"namespace": "urn:mace:egi.eu", "authority": "aai.egi.eu"}])
         value = [_entitlement(_any_group(policy, chance), form, chance)]
     at = chance.randrange(len(value))
@@ -398,13 +487,20 @@ def _entitlements(claims: dict[str, Any], policy: Described, chance: Random, now
     place = chance.randrange(len(urn))
     encoded = f"{urn[:place]}%{ord(urn[place]) & 255:{chance.choice(('02x', '02X'))}}{urn[place + 1 :]}"
     changed = chance.choice(
-        (encoded, encoded, encoded, urn.upper(), urn[:20].upper() + urn[20:], urn.replace(":group:", ":Group:"), urn.replace(":group:", ":res:"),
-         f"{urn}:role=pilot", f"{urn}:role=NULL", f"{urn}:role=", f"{urn}:role=a:b", f"{urn}:role=a:role=b", f"{urn}:Role=pilot",
-         f"{urn}:%52ole=pilot", f"{urn}:%72ole=pilot", f"{urn}:role%3Dpilot", f"{urn}:", f"{urn}::x", f"{urn}:..", f"{urn}:%2e%2E", f"{urn}:a/b",
-         f"{urn}:a%2Fb", f"{urn}:a b", f"{urn}:%zz", f"{urn}:x%", f"{urn}:Capability=NULL", urn.replace(":group:", ":sub:group:"), "x" + urn,
-         f"{urn}:M%c3%a4r", f"{urn}:role=p%69lot", f"{urn}:ROLE=pilot", f"{urn}:role=x y", f"{urn}:role=Role=x", f"{urn}:role=role=x", urn + "?=x")
+        (encoded, encoded, encoded, urn.upper(), urn[:20].upper() + urn[20:], urn.replace(":group:", ":Group:"),
+         urn.replace(":group:", ":res:"),
+         f"{urn}:role=pilot", f"{urn}:role=NULL", f"{urn}:role=", f"{urn}:role=a:b", f"{urn}:role=a:role=b",
+         f"{urn}:Role=pilot",
+         f"{urn}:%52ole=pilot", f"{urn}:%72ole=pilot", f"{urn}:role%3Dpilot", f"{urn}:", f"{urn}::x", f"{urn}:..",
+         f"{urn}:%2e%2E", f"{urn}:a/b",
+         f"{urn}:a%2Fb", f"{urn}:a b", f"{urn}:%zz", f"{urn}:x%", f"{urn}:Capability=NULL",
+         urn.replace(":group:", ":sub:group:"), "x" + urn,
+         f"{urn}:M%c3%a4r", f"{urn}:role=p%69lot", f"{urn}:ROLE=pilot", f"{urn}:role=x y", f"{urn}:role=Role=x",
+         f"{urn}:role=role=x", urn + "?=x")
     )  # fmt: skip
-    authority = chance.choice((authority, authority, authority, "", "#", "other.example", authority.upper(), authority + "#x", "aai.egi.eu"))
+    authority = chance.choice(
+        (authority, authority, authority, "", "#", "other.example", authority.upper(), authority + "#x", "aai.egi.eu")
+    )
     value = [*value]
     value[at] = changed + (f"#{authority}".replace("##", "#") if authority else "")
     claims[name] = value if chance.random() < 0.8 else value[0]
@@ -412,7 +508,20 @@ def _entitlements(claims: dict[str, Any], policy: Described, chance: Random, now
 
 def _times(claims: dict[str, Any], policy: Described, chance: Random, now: int) -> None:
     edge = now + chance.choice((-61, -60, -59, 59, 60, 61, -60.5, 60.5, -1, 0, 3600, 3601, 21600, 21601, 43200, 43201))
-    odd = (str(now + 60), None, True, [now], 1e300, -1, 2**53, 2**53 - 1, -(2**53), {}, "", float(now + 60))
+    odd: tuple[Any, ...] = (
+        str(now + 60),
+        None,
+        True,
+        [now],
+        1e300,
+        -1,
+        2**53,
+        2**53 - 1,
+        -(2**53),
+        {},
+        "",
+        float(now + 60),
+    )
     claims[chance.choice(("exp", "nbf", "iat"))] = edge if chance.random() < 0.7 else chance.choice(odd)
     if chance.random() < 0.4:
         claims["iat"] = now
@@ -420,7 +529,9 @@ def _times(claims: dict[str, Any], policy: Described, chance: Random, now: int) 
 
 
 def _version(claims: dict[str, Any], policy: Described, chance: Random, now: int) -> None:
-    claims["wlcg.ver"] = chance.choice(("2.0", "1", "10.0", "0.9", "", "1.x", "1.0.0", "WLCG:1.0", 2.0, ["2.0"], None, "1.\u0661", "1.0 ", "2.0\n"))
+    claims["wlcg.ver"] = chance.choice(
+        ("2.0", "1", "10.0", "0.9", "", "1.x", "1.0.0", "WLCG:1.0", 2.0, ["2.0"], None, "1.\u0661", "1.0 ", "2.0\n")
+    )
 
 
 def _claim(claims: dict[str, Any], policy: Described, chance: Random, now: int) -> None:
@@ -428,7 +539,9 @@ def _claim(claims: dict[str, Any], policy: Described, chance: Random, now: int) 
     asked = [each for rule in (*policy.rules, *policy.banned) for each in rule.get("claim", {}).items()]
     name, patterns = chance.choice(asked) if asked else ("uid", "x")
     one = _filled(patterns, "x", policy, chance)
-    claims[name] = chance.choice((one, [one], [one, "x"], ["x", one], [one, 7], [one, "x\0"], 7, one + "x", one.upper(), [], [None]))
+    claims[name] = chance.choice(
+        (one, [one], [one, "x"], ["x", one], [one, 7], [one, "x\0"], 7, one + "x", one.upper(), [], [None])
+    )
 
 
 def _identifier(claims: dict[str, Any], policy: Described, chance: Random, now: int) -> None:
@@ -450,12 +563,23 @@ def _more(claims: dict[str, Any], policy: Described, chance: Random, now: int) -
 
 def _unlike(claims: dict[str, Any], policy: Described, chance: Random, now: int) -> None:
     """Write a VO's name otherwise: another case, or what no VO is called."""
-    name = chance.choice((_any_name(policy, chance).upper(), _any_name(policy, chance).lower(), "-x", "x y", "V\u00d6", "\u212aek", "a%2fb"))
+    name = chance.choice(
+        (
+            _any_name(policy, chance).upper(),
+            _any_name(policy, chance).lower(),
+            "-x",
+            "x y",
+            "V\u00d6",
+            "\u212aek",
+            "a%2fb",
+        )
+    )
     claims["wlcg.groups"] = [f"/{name}", f"/{name}/Role=pilot"]
 
 
 _TWISTS = (
-    _drop, _wrong_type, _control, _issuer, _subject, _aud, _scopes, _path, _path, _groups, _groups, _entitlements, _times,
+    _drop, _wrong_type, _control, _issuer, _subject, _aud, _scopes, _path, _path, _groups, _groups, _entitlements,
+    _times,
     _version, _claim, _identifier, _more, _more, _unlike,
 )  # fmt: skip
 
@@ -476,15 +600,42 @@ def _unreadable(claims: dict[str, Any], chance: Random) -> bytes:
         at = chance.randrange(len(text))
         text = text[:at] + chance.choice(("", "\n", "\0", ",", "}", '"', "\\", "x")) + text[at + 1 :]
     elif draw == 3:
-        claims[chance.choice(("iss", "sub"))] += chance.choice(("\0", "\n", "\r", "\x1f", "\x7f", "\x80", "\x9f", "\ud800", "\udfff"))
+        claims[chance.choice(("iss", "sub"))] += chance.choice(
+            ("\0", "\n", "\r", "\x1f", "\x7f", "\x80", "\x9f", "\ud800", "\udfff")
+        )
         text = json.dumps(claims)
     elif draw == 4:
         claims["sub"] = chance.choice(("\0", "\ud800")) + claims["sub"]
         text = json.dumps(claims)
     elif draw == 5:
-        text = chance.choice((f"[{text}]", json.dumps(text), "", "null", "42", text + "{}", text + "x", "\ufeff" + text, text[:-1] + ",}"))
+        text = chance.choice(
+            (
+                f"[{text}]",
+                json.dumps(text),
+                "",
+                "null",
+                "42",
+                text + "{}",
+                text + "x",
+                "\ufeff" + text,
+                text[:-1] + ",}",
+            )
+        )
     elif draw == 6:
-        text = text[:-1] + ', "x": ' + chance.choice(("NaN", "Infinity", "-Infinity", "01", "+1", ".5", "1e999", "'x'", "True", "-", "1E5")) + "}"
+        text = (
+            text[:-1]
+            + ', "x": '
+            + chance.choice(("NaN", "Infinity", "-Infinity", "01", "+1", ".5", "1e999", "'x'", "True", "-", "1E5"))
+            + "}"
+        )
     else:
-        return text.encode()[:-2] + chance.choice((b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xc0\x80", b"\xc3\xa4")) + text.encode()[-2:]
-    return chance.choice(("", "", " \r\n\t")).encode() + text.encode("utf-8", "surrogatepass") + chance.choice(("", "", "\n", "\x0b", "\u00a0")).encode()
+        return (
+            text.encode()[:-2]
+            + chance.choice((b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xc0\x80", b"\xc3\xa4"))
+            + text.encode()[-2:]
+        )
+    return (
+        chance.choice(("", "", " \r\n\t")).encode()
+        + text.encode("utf-8", "surrogatepass")
+        + chance.choice(("", "", "\n", "\x0b", "\u00a0")).encode()
+    )
