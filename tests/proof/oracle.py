@@ -485,7 +485,8 @@ def conditions_hold(  # noqa: C901, PLR0912 - one condition after the other, as 
     if "issuer" in conditions and speaker.issuer not in listed(conditions["issuer"]):
         return False
     if "subject" in conditions:
-        if subject is None or not any(fits(pattern, subject, captured) for pattern in listed(conditions["subject"])):
+        wanted = listed(conditions["subject"])
+        if subject is None or not any(fits(pattern, subject, captured) for pattern in wanted):
             return False
     if "group" in conditions:
         wanted = listed(conditions["group"])
@@ -503,7 +504,8 @@ def conditions_hold(  # noqa: C901, PLR0912 - one condition after the other, as 
         if not claim_holds(claims.get(name), listed(patterns), captured):
             return False
     if "audience" in conditions:
-        if not any(audience in listed(conditions["audience"]) for audience in texts(claims, "aud")):
+        wanted = listed(conditions["audience"])
+        if not any(audience in wanted for audience in texts(claims, "aud")):
             return False
     if "jti" in conditions and text(claims, "jti") not in listed(conditions["jti"]):
         return False
@@ -618,7 +620,8 @@ def failed_check(  # noqa: C901 - one check after the other
     if declared.get("without-compute") != "accept" and not any(word in COMPUTING for word in speaker.scopes):
         return "computing"
     if "maximum-lifetime" in site and "exp" in times and "iat" in times:
-        if times["exp"] - times["iat"] > seconds(site["maximum-lifetime"]):
+        longest = seconds(site["maximum-lifetime"])
+        if times["exp"] - times["iat"] > longest:
             return "lifetime"
     version = text(claims, "wlcg.ver")
     if version is not None and not re.fullmatch(r"1\.[0-9]+", version):

@@ -71,7 +71,8 @@ def test_the_oracle_imports_nothing_of_vomap() -> None:
         tree = ast.parse((HERE / f"{module}.py").read_text("utf-8"))
         names = [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
         names += [str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-        assert set(names) <= {*sys.stdlib_module_names, "yaml"} if sys.version_info >= (3, 10) else "vomap" not in names
+        assert "yaml" in names
+        assert "vomap" not in {name.partition(".")[0] for name in names}
     loaded = "import sys, proof.oracle, proof.tokens; print([name for name in sys.modules if name.startswith('vomap')])"
     run = subprocess.run(
         [sys.executable, "-c", loaded], cwd=HERE.parent, env={"PYTHONPATH": "."}, capture_output=True, check=True
