@@ -108,7 +108,9 @@ BUGS = {
     "a default VO taken for the token's own word": [
         Edit("policy/decide.py", ' and captured["vo"] not in issuer.declared_vos()', "")
     ],
-    "a pool without its last account": [Edit("policy/pools.py", "first <= number <= last", "first <= number < last")],
+    "a capture gives a pool's account": [
+        Edit("policy/model.py", " or any(pool.holds(account) for pool in self._pools)", "")
+    ],
     "an account of 33 characters": [Edit("policy/patterns.py", "LONGEST_ACCOUNT = 32", "LONGEST_ACCOUNT = 33")],
     "an unserved VO's groups seen by rules without vo": [
         Edit("policy/decide.py", "(self._serves(name) if vo is None else name == vo)", "(vo is None or name == vo)")
