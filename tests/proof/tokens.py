@@ -40,6 +40,8 @@ WORDS = (
     "a@b",
     "condor",
     "",
+    "w" * 32,
+    "w" * 33,
 )
 COMPUTE = ("compute.create", "compute.read", "compute.modify", "compute.cancel", "condor:/READ", "condor:/WRITE")
 OTHER_SCOPES = (
@@ -103,17 +105,30 @@ def _described(path: Path) -> Described:
         policy.issuers = {**mapfile.get("issuers", {}), **policy.issuers}
         policy.rules += mapfile.get("rules", [])
     policy.banned = yaml.load(content["bans"], Loader=yaml.BaseLoader)["bans"]
-    named = [rule["account"].replace("<vo>", "nova") for rule in policy.rules if "account" in rule]
-    policy.accounts = [account for account in named if "<" not in account]
-    policy.accounts += [
-        *policy.site.get("rename", {}),
-        *policy.site.get("rename", {}).values(),
-        "ex001",
-        "ex020",
-        "ex021",
-        "c3",
-    ]
+    policy.accounts = sorted(_accounts(policy))
     return policy
+
+
+def _accounts(policy: Described) -> set[str]:
+    """Return accounts that a capture must not give: of rules, also by `<vo>`, of renames, and at the ends of pools."""
+    found = {"ex001", "ex020", "ex021", "c3"}
+    for old, new in policy.site.get("rename", {}).items():
+        found |= {old, new}
+    for rule in policy.rules:
+        account = rule.get("account", "<none>")
+        issuers = [policy.issuers.get(issuer) for issuer in listed(rule.get("issuer", []))]
+        vos = [*listed(rule.get("vo", [])), *(vo for declared in issuers for vo in _declared_vos(declared))]
+        found |= {account.replace("<vo>", vo.lower()) for vo in [*vos[:4], *vos[-1:]] or ["x"]}
+    return {account for account in found if "<" not in account}
+
+
+def _declared_vos(declared: Any) -> list[str]:
+    """Return the VOs that an issuer's declaration names, the default last."""
+    if not isinstance(declared, dict):
+        return []
+    vos = declared.get("vos", [])
+    names = list(vos.values()) if isinstance(vos, dict) else list(vos)
+    return names + [declared[key] for key in ("vo", "default-vo") if key in declared]
 
 
 def tokens(policy: Described, seed: int, count: int) -> Iterator[Token]:
@@ -209,9 +224,7 @@ def _issuer_of(policy: Described, vo: str | None, chance: Random) -> str:
 def _may_speak(declared: Any, vo: str) -> bool:
     if not isinstance(declared, dict):
         return False
-    vos = declared.get("vos", [])
-    vos = list(vos.values()) if isinstance(vos, dict) else vos
-    if vo in [name.lower() for name in (*vos, declared.get("vo", ""), declared.get("default-vo", ""))]:
+    if vo in [name.lower() for name in _declared_vos(declared)]:
         return True
     return "vo-from" in declared and "vos" not in declared
 
@@ -238,13 +251,13 @@ def _filled(patterns: Any, name: str, policy: Described, chance: Random) -> str:
 
     def word(found: re.Match[str]) -> str:
         draw = chance.random()
-        if draw < 0.4:
+        if draw < 0.3:
             return chance.choice(("alice", "bob", "user1", "r1"))
-        if draw < 0.6:
+        if draw < (0.5 if found[0] == "*" else 0.7):
             account = chance.choice(policy.accounts)
             # What makes, with the text around it in the rules, the account of another.
-            return account[chance.choice((0, 0, 1, 2)) :] or account
-        return name if draw < 0.7 else chance.choice(WORDS)
+            return account[chance.choice((0, 0, 0, 1, 2)) :] or account
+        return name if draw < 0.8 else chance.choice(WORDS)
 
     return re.sub(r"\*|<[^<>]*>", word, chance.choice(listed(patterns)).replace("/**", ""))
 
