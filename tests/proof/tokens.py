@@ -337,6 +337,8 @@ def _entitlement(group: str, form: dict[str, str], chance: Random) -> str:
         + ":group:"
         + group.strip("/").replace("/Capability=NULL", "").replace("/Role=", "/role=").replace("/", ":")
     )
+    if chance.random() < 0.5:
+        text = re.sub("%..", lambda found: found[0].lower(), text)
     if "authority" in form and chance.random() < 0.6:
         text += "#" + form["authority"]
     return text
