@@ -200,7 +200,10 @@ def _aimed(  # noqa: C901 - one claim after the other
     chance.shuffle(scopes)
     claims["scope"] = " ".join(claims.pop("in scope", []) + scopes)
     for claim, patterns in wanted.get("claim", {}).items():
-        claims[claim] = _filled(patterns, name, policy, chance)
+        value = _filled(patterns, name, policy, chance)
+        claims[claim] = (
+            value if chance.random() < 0.8 else chance.choice(([value], [value, 7], [value, "\0"], ["z", value]))
+        )
     claims["aud"] = _audience(policy, declared, wanted, chance)
     for key, claim in (("jti", "jti"), ("client", chance.choice(("client_id", "azp")))):
         if key in wanted:
@@ -339,8 +342,8 @@ def _entitlement(group: str, form: dict[str, str], chance: Random) -> str:
     )
     if chance.random() < 0.5:
         text = re.sub("%..", lambda found: found[0].lower(), text)
-    if "authority" in form and chance.random() < 0.6:
-        text += "#" + form["authority"]
+    if chance.random() < (0.6 if "authority" in form else 0.2):
+        text += "#" + form.get("authority", "aai.example.org")
     return text
 
 
