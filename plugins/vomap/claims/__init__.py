@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 _LATEST = 1 << 53
 GROUPS_CLAIM = "wlcg.groups"
 TIMES = ("exp", "iat", "nbf")
+# What decisions look at beside issuer, subject, audience and the token's id; rules may name more.
+DECISIVE = (*TIMES, "wlcg.ver", "scope", GROUPS_CLAIM, "entitlements", "eduperson_entitlement", "client_id", "azp")
 # What lets a token do something with jobs: WLCG profile v1.3 section 2.2.1 and SciTokens claims 2.0; the first three
 # together are what the last one is.
 ALL_OF_WRITE = frozenset({"compute.create", "compute.modify", "compute.cancel"})

@@ -18,7 +18,20 @@ except Exception as error:  # noqa: BLE001 - pip's wrapper, which imports this, 
     sys.stderr.write(f"vomap: {type(error).__name__}: {error}\n")
     raise SystemExit(3) from None
 
-VERBS = ("init", "generate", "check", "test", "build", "explain", "ban", "render", "refresh", "status")
+VERBS = (
+    "init",
+    "generate",
+    "check",
+    "test",
+    "build",
+    "explain",
+    "replay",
+    "journal",
+    "ban",
+    "render",
+    "refresh",
+    "status",
+)
 _EXIT_CODES = "exit codes: 0 yes, 1 no, 2 wrong usage, 3 an error"
 
 

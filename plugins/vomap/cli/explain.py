@@ -14,17 +14,14 @@ from typing import TYPE_CHECKING
 
 from vomap import Error
 from vomap.accounts import confirm
-from vomap.built import POLICY_FILE, bans_beside, read_bans, read_policy
-from vomap.built.documents import document_digest
 from vomap.claims import Claims, TokenRefused, read_scopes
 from vomap.claims.payload import read_payload
 from vomap.claims.scopes import refused_levels
-from vomap.cli.loading import UsageError, add_bans, add_json, add_mapfiles, add_policy, load, print_json
+from vomap.cli.loading import UsageError, add_bans, add_json, add_mapfiles, add_policy, asked_policy, print_json
 from vomap.mapfile.times import point_in_time, written
 from vomap.policy import DECLINED, DENIED, ERROR, MAPPED, Decision, failed
 from vomap.policy.decide import decide
 from vomap.policy.model import Bans, Policy
-from vomap.policy.pieces import policy_of
 from vomap.proof.near_misses import expired_bans, find_near_misses
 from vomap.proof.telling import tell_token
 
@@ -89,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
     """Explain one token; 0 if it is mapped, 1 if not, 3 if that cannot be decided."""
     if args.verify and args.token is None:
         raise UsageError("explain: --verify wants a token with its signature, --token")
-    policy, bans = _policy_and_bans(args)
+    policy, bans = asked_policy(args, "explain")
     now = _time(args.at)
     told = _Told()
     decision = _decide(args, policy, bans, now, told)
@@ -150,19 +147,6 @@ def _notes(decision: Decision, claims: Claims) -> list[str]:
         f"mapped, but HTCondor will refuse {level}: the scopes do not grant it"
         for level in refused_levels(claims, read_scopes(claims))
     ]
-
-
-def _policy_and_bans(args: argparse.Namespace) -> tuple[Policy, Bans]:
-    if args.mapfiles:
-        if args.policy != POLICY_FILE:
-            raise UsageError("explain: --policy or --mapfiles, not both")
-        sources = load(args)
-        sources.findings.raise_errors()
-        document = sources.composition.document
-        return policy_of(document, document_digest(document)), sources.bans
-    if args.bans and len(args.bans) > 1:
-        raise UsageError("explain: without --mapfiles, --bans names one file of built bans")
-    return read_policy(args.policy), read_bans(args.bans[0] if args.bans else bans_beside(args.policy))
 
 
 def token_payload(args: argparse.Namespace) -> bytes:

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vomap import Error
-from vomap.built import POLICY_FILE
+from vomap.built import POLICY_FILE, bans_beside, read_bans, read_policy
 from vomap.built.documents import document_digest
 from vomap.cli.progress import shown
 from vomap.mapfile.compose import Composition, Mapfile, compose, compose_bans, read_sources, unread
 from vomap.mapfile.findings import Finding, Findings, Place
 from vomap.mapfile.policy_tests import Result
-from vomap.policy.model import Bans
+from vomap.policy.model import Bans, Policy
+from vomap.policy.pieces import policy_of
 
 MAPFILES_FOLDER = "/etc/vomap/mapfiles.d"
 BANS_FOLDER = "/etc/vomap/bans.d"
@@ -100,6 +101,23 @@ def load(args: argparse.Namespace) -> Sources:
     sources = Sources(mapfiles, composition, findings)
     sources.ban_files, sources.ban_document, sources.ban_findings = load_bans(ban_paths or [])
     return sources
+
+
+def asked_policy(args: argparse.Namespace, verb: str) -> tuple[Policy, Bans]:
+    """Return the policy and the bans to ask: those of `--mapfiles`, or else the built ones.
+
+    Raises UsageError for words that do not go together, and MapfileError or BuiltFileError for what cannot be read.
+    """
+    if args.mapfiles:
+        if args.policy != POLICY_FILE:
+            raise UsageError(f"{verb}: --policy or --mapfiles, not both")
+        sources = load(args)
+        sources.findings.raise_errors()
+        document = sources.composition.document
+        return policy_of(document, document_digest(document)), sources.bans
+    if args.bans and len(args.bans) > 1:
+        raise UsageError(f"{verb}: without --mapfiles, --bans names one file of built bans")
+    return read_policy(args.policy), read_bans(args.bans[0] if args.bans else bans_beside(args.policy))
 
 
 def read_mapfiles(args: argparse.Namespace, findings: Findings) -> list[Mapfile]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vomap import Error
+from vomap.claims import DECISIVE
 from vomap.mapfile.entries import (
     audience_document,
     ban_document,
@@ -223,6 +224,7 @@ class _Composer:
             if node.value not in self._pool_names:
                 hint = did_you_mean(str(node.value), self._pool_names)
                 self._findings.error(node.place, f"`pool`: there is no pool {node.value!a}{hint}")
+        self._keep_claims()
         document = {
             "site": {**NOBODYS_SITE, **self._site},
             "issuers": self._issuers,
@@ -249,11 +251,23 @@ class _Composer:
         if key == "rename":
             for _, _, account in _members(node):
                 refuse_root("rename", account, self._findings)
+        if key == "journal" and "claims" in plain:
+            kept = node.member("claims")
+            names = [item.value for item in kept.items()] if kept else []
+            return {**plain, "claims": [] if names == ["none"] else names}
         if key == "accounts" and isinstance(plain, dict):
             never = node.member("never")
             names = [item.value for item in never.items()] if never else []
             return {**NOBODYS_SITE["accounts"], **plain, "never": names}
         return [item.value for item in node.items()] if key == "serve" else plain
+
+    def _keep_claims(self) -> None:
+        """Let the journal keep what rules look at, if the site does not say what it keeps."""
+        named = {name for rule in self._rules for name in rule.get("claim", ())}
+        more = sorted(named.difference(DECISIVE))
+        journal = self._site.get("journal", {})
+        if "claims" not in journal and more:
+            self._site["journal"] = {**journal, "claims": [*DECISIVE, *more]}
 
     def _add_issuers(self, node: Node | None, plain: Any) -> None:
         """Add what is declared of issuers; the earliest declaration of each holds as a whole."""

@@ -58,7 +58,7 @@ class AccountLimits:
 class Site:
     """What the site demands of every token and every account."""
 
-    __slots__ = ("accounts", "audience", "maximum_lifetime", "rename", "serve")
+    __slots__ = ("accounts", "audience", "journal", "maximum_lifetime", "rename", "serve")
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         """Take the document of `site`; `audience` None is unchecked, `serve` None is everybody."""
@@ -70,6 +70,7 @@ class Site:
             must_exist=accounts["must-exist"], minimum_uid=accounts["minimum-uid"], never=accounts["never"]
         )
         self.maximum_lifetime: int | None = document["maximum-lifetime"]
+        self.journal: Mapping[str, Any] | None = document.get("journal")
 
 
 class Naming:

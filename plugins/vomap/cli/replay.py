@@ -1,0 +1,139 @@
+"""`vomap replay`: decide the tokens of a decision log again, and tell what would be another answer."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from vomap import Error
+from vomap.cli.exits import NO, YES
+from vomap.cli.loading import add_bans, add_json, add_mapfiles, add_policy, asked_policy, print_json
+from vomap.cli.progress import shown
+from vomap.journal.pseudonyms import NoPseudonym, read_key, subject_behind
+from vomap.journal.records import Record, Unread, read_log
+from vomap.proof.replay import Replay, Replayer, Resolve
+
+HELP = "decide the tokens of a decision log again: what would be another answer"
+
+_EXAMPLES = """\
+examples:
+  vomap replay /var/log/vomap/decisions.log --mapfiles new.d     what these mapfiles would change
+  journalctl -o json -t vomap-htcondor | vomap replay - --mapfiles new.d
+  vomap replay decisions.log.1.gz decisions.log                  the built policy, against what it answered before
+  condor_ce_history -af:t AuthTokenId Owner > owners
+  vomap replay decisions.log --against owners                    against what another plugin mapped to
+
+Each token is decided as of the time of its record; accounts are not looked up.
+exit codes: 0 nothing would change, 1 something would, 2 wrong usage, 3 an error, or a log with broken lines"""
+
+
+class TableError(Error):
+    """A table of accounts that cannot be read."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.epilog = _EXAMPLES
+    parser.add_argument("logs", nargs="+", metavar="LOG", help="decision logs, packed by gzip or not; - reads one")
+    add_policy(parser, "the built policy to ask")
+    add_mapfiles(parser)
+    add_bans(parser)
+    parser.add_argument(
+        "--against", metavar="TABLE", help="lines of a token's jti, a tab, and the account that another plugin gave it"
+    )
+    parser.add_argument("--key", metavar="FILE", help="the key of the pseudonyms in the log")
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Replay; 0 if each answer is the same, 1 if not, 3 if a log has broken lines."""
+    policy, bans = asked_policy(args, "replay")
+    instead = None if args.against is None else _table(args.against)
+    replayer = Replayer(policy, bans, resolve=_resolver(args.key), instead=instead)
+    broken: list[str] = []
+    with shown("decisions made again") as progress:
+        for number, (log, found) in enumerate(_read(args.logs), start=1):
+            if isinstance(found, Unread):
+                broken.append(f"{log}:{found.line}: {found.why}")
+            else:
+                replayer.add(found)
+            progress(number)
+    for line in broken:
+        print(f"vomap: {line}", file=sys.stderr)
+    result = replayer.result
+    if args.json:
+        print_json(_as_json(result, broken))
+    else:
+        _print(result)
+    return 3 if broken else NO if result.changes else YES
+
+
+def _read(logs: list[str]) -> Iterator[tuple[str, Record | Unread]]:
+    for log in logs:
+        for found in read_log(log):
+            yield log, found
+
+
+def _resolver(key_file: str | None) -> Resolve | None:
+    if key_file is None:
+        return None
+    key = read_key(key_file)
+
+    def resolve(issuer: str, pseudonym: str) -> str | None:
+        try:
+            return subject_behind(key, issuer, pseudonym)
+        except NoPseudonym:
+            return None
+
+    return resolve
+
+
+def _table(path: str) -> Mapping[str, str]:
+    """Read the accounts that others gave, by `jti`. Raises TableError."""
+    try:
+        lines = Path(path).read_text("utf-8", "replace").splitlines()
+    except OSError as error:
+        raise TableError(f"{path}: {error.strerror}") from None
+    table: dict[str, str] = {}
+    for number, line in enumerate(lines, start=1):
+        words = line.split("\t")
+        if len(words) != len(("jti", "account")) or not all(words):
+            raise TableError(f"{path}:{number}: expected a token's jti, a tab, and an account")
+        jti, account = words
+        if table.setdefault(jti, account) != account:
+            raise TableError(f"{path}:{number}: the token {jti} has the account {table[jti]} already")
+    return table
+
+
+def _print(result: Replay) -> None:
+    print(f"decided again: {result.same + result.changed:,}; the same: {result.same:,}; changed: {result.changed:,}")
+    for why, number in result.left_out.most_common():
+        print(f"not decided again: {number:,}: {why}")
+    for change, number in result.changes.most_common():
+        members = result.first[change].members
+        print(f"{number:>9,}  {change.vo}: {change.before} -> {change.after}")
+        print(f"           first at {members['time']}: {members['issuer']} {members['subject']}")
+    for title, counts in result.counted().items():
+        print(f"by {title}: " + ", ".join(f"{name} {number:,}" for name, number in counts.most_common()))
+
+
+def _as_json(result: Replay, broken: list[str]) -> dict[str, object]:
+    return {
+        "same": result.same,
+        "changed": result.changed,
+        "left-out": dict(result.left_out),
+        "broken": broken,
+        "by": {title: dict(counts) for title, counts in result.counted().items()},
+        "changes": [
+            {
+                "count": number,
+                "vo": change.vo,
+                "before": change.before._asdict(),
+                "after": change.after._asdict(),
+                "first": result.first[change].members,
+            }
+            for change, number in result.changes.most_common()
+        ],
+    }

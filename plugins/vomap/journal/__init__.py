@@ -1,0 +1,179 @@
+"""The decision log, as callouts write it: one line of JSON for each decision (schemas/decision-1.schema.json).
+
+Whoever asks for an answer waits for it: this imports next to nothing, and never waits for whoever reads the log.
+"""
+
+from __future__ import annotations
+
+import posix
+import time
+from _json import encode_basestring_ascii as _quoted
+
+from vomap import Error
+from vomap.claims import DECISIVE, TIMES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from vomap.claims import Claims
+    from vomap.policy import Decision
+
+SYSLOG, NOWHERE = "syslog", "none"
+PSEUDONYM = "pseudonym"
+KEY_FILE = "/etc/vomap/journal.key"
+# Of the journal's socket. A log daemon cuts what is longer: rsyslog's own limit is 8 kB.
+_SOCKET = "/dev/log"
+_LONGEST_MESSAGE = 8000
+_LONGEST_LINE = 1 << 18
+# Facility authpriv, level info (RFC 5424 section 6.2.1).
+_PRIORITY = 10 * 8 + 6
+_GROUP_WRITES = 0o660
+# stat(2): what kind of file it is.
+_KIND, _REGULAR = 0o170000, 0o100000
+
+
+class JournalError(Error):
+    """A decision that cannot be logged."""
+
+
+class Journal:
+    """Where decisions are logged, how their subjects are told, and which claims are kept for a replay."""
+
+    __slots__ = ("claims", "pseudonyms", "to")
+
+    def __init__(self, document: Mapping[str, Any] | None) -> None:
+        """Take the document of the site's `journal`; None is one that the site says nothing of."""
+        said = document or {}
+        self.to: str = said.get("to", SYSLOG)
+        self.pseudonyms: bool = said.get("subject") == PSEUDONYM
+        self.claims: Sequence[str] = said.get("claims", DECISIVE)
+
+    def write(self, decision: Decision, *, callout: str, ce: str, observed: bool = False) -> None:
+        """Log a decision, as of now. Raises JournalError or OSError if that fails."""
+        if self.to == NOWHERE:
+            return
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        members = {**decision.as_json(ce=ce, time=now), "callout": callout}
+        if observed:
+            members["observed"] = True
+        if self.pseudonyms:
+            self._hide_subject(members)
+        kept = kept_claims(decision.claims, self.claims) if decision.claims is not None else None
+        is_syslog = self.to == SYSLOG
+        limit = _LONGEST_MESSAGE if is_syslog else _LONGEST_LINE
+        line = as_line({**members, "claims": kept})
+        if len(line) > limit:
+            line = as_line(_shortened(members))
+        if is_syslog:
+            _send(line, callout)
+        else:
+            _append(self.to, line)
+
+    def _hide_subject(self, members: dict[str, Any]) -> None:
+        """Put a pseudonym in the subject's place; without a key the subject is left out, and never told."""
+        issuer, subject = members["issuer"], members["subject"]
+        members["subject"] = None
+        if subject is not None:
+            from vomap.journal.pseudonyms import pseudonym, read_key
+
+            members["pseudonym"] = pseudonym(read_key(KEY_FILE), issuer or "", subject)
+
+
+def kept_claims(claims: Claims, names: Sequence[str]) -> dict[str, Any]:
+    """Return the claims of these names as they count in a decision: what says nothing is null.
+
+    A list keeps its length, for two members of which one says nothing are two.
+    """
+    kept: dict[str, Any] = {}
+    for name in names:
+        if name in TIMES and claims.shows(name):
+            kept[name] = claims.times[name]
+        elif name in claims.texts:
+            kept[name] = claims.texts[name]
+        elif name in claims.lists or name in claims.several:
+            values: list[str | None] = list(claims.lists.get(name, ()))
+            missing = (2 if name in claims.several else 1) - len(values)
+            kept[name] = values + [None] * missing
+    return kept
+
+
+def as_line(members: Mapping[str, Any]) -> str:
+    """Write members as one line of JSON in ASCII, the newline with it."""
+    return _json(members) + "\n"
+
+
+def _json(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, str):
+        return _quoted(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_quoted(name)}: {_json(member)}" for name, member in value.items()) + "}"
+    return "[" + ", ".join(map(_json, value)) + "]"
+
+
+def _shortened(members: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a record of a very long token says: no claims, and no text that is longer than it need be."""
+    longest = 500
+    short = {name: value[:longest] if isinstance(value, str) else value for name, value in members.items()}
+    return {**short, "audience": [], "claims": None, "cut": True}
+
+
+def _send(line: str, callout: str) -> None:
+    """Send one message to the log daemon, as syslog(3) does, or fail at once."""
+    from _socket import AF_UNIX, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, socket
+
+    name = callout.partition(" ")[0]
+    stamp = time.strftime("%b %e %H:%M:%S")
+    message = f"<{_PRIORITY}>{stamp} {name}[{posix.getpid()}]: {line[:-1]}".encode("ascii")
+    daemon = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC)
+    try:
+        daemon.connect(_SOCKET)
+        daemon.send(message)
+    except OSError as error:
+        raise JournalError(f"{_SOCKET}: {error.strerror}") from None
+    finally:
+        daemon.close()
+
+
+def _append(path: str, line: str) -> None:
+    """Append one line by one write, so that lines of many processes never mix; the file is the group's, too.
+
+    Opened anew for each line, so that whoever rotates logs need tell nobody.
+    """
+    flags = posix.O_WRONLY | posix.O_APPEND | posix.O_CLOEXEC | posix.O_NOFOLLOW | posix.O_NONBLOCK
+    content = line.encode("ascii")
+    try:
+        descriptor = _open(path, flags)
+        try:
+            if posix.fstat(descriptor).st_mode & _KIND != _REGULAR:
+                raise JournalError(f"{path}: is no regular file")
+            written = posix.write(descriptor, content)
+            if written != len(content):
+                # The next line must not continue this one.
+                posix.write(descriptor, b"\n")
+                raise JournalError(f"{path}: took only {written} of {len(content)} bytes")
+        finally:
+            posix.close(descriptor)
+    except OSError as error:
+        raise JournalError(f"{path}: {error.strerror}") from None
+
+
+def _open(path: str, flags: int) -> int:
+    """Open the file; create it, if there is none, for all who log, whatever this process's own mask."""
+    try:
+        return posix.open(path, flags)
+    except FileNotFoundError:
+        pass
+    try:
+        descriptor = posix.open(path, flags | posix.O_CREAT | posix.O_EXCL, _GROUP_WRITES)
+    except FileExistsError:
+        return posix.open(path, flags)
+    posix.fchmod(descriptor, _GROUP_WRITES)
+    return descriptor

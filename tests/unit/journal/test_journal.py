@@ -1,0 +1,255 @@
+"""What callouts log: whole lines of JSON, as the schema has them, wherever the site wants them."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+import vomap.journal as log
+from vomap.claims import read_claims
+from vomap.journal import Journal, JournalError, kept_claims
+from vomap.journal.pseudonyms import KeyFileError, subject_behind
+from vomap.policy import MAPPED, Decision
+from vomap.shipped import shipped_file
+
+TOKEN: dict[str, Any] = {
+    "iss": "https://one.example/",
+    "sub": "jo",
+    "aud": ["ANY", "ce"],
+    "scope": "compute.read",
+    "exp": 1.5,
+    "wlcg.groups": ["/a", 7],
+    "secret": "not kept",
+}
+SCHEMA = json.loads(shipped_file("schemas", "decision-1.schema.json").read_text("utf-8"))
+
+
+def _decision(token: dict[str, Any] | None = None) -> Decision:
+    decision = Decision(read_claims(TOKEN if token is None else token), "digest")
+    decision.account = "jo"
+    return decision.settle(MAPPED, "rule: r")
+
+
+def _written(path: Path, document: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    """Log a decision to a file, and return the record, which the schema accepts."""
+    journal = Journal({"to": str(path), **(document or {})})
+    journal.write(_decision(more.pop("token", None)), callout="vomap-htcondor", ce="htcondor", **more)
+    (line,) = path.read_text("ascii").splitlines()
+    record: dict[str, Any] = json.loads(line)
+    jsonschema.Draft7Validator(SCHEMA).validate(record)
+    return record
+
+
+def test_a_record_is_a_decision(tmp_path: Path) -> None:
+    """A record has what a decision has, the callout, and the claims that decisions look at, no others."""
+    record = _written(tmp_path / "log")
+    assert (record["outcome"], record["account"], record["subject"], record["ce"]) == ("mapped", "jo", "jo", "htcondor")
+    assert record["callout"] == "vomap-htcondor"
+    assert record["claims"] == {"scope": "compute.read", "exp": 1.5, "wlcg.groups": ["/a", None]}
+    assert "observed" not in record
+
+
+def test_a_site_says_which_claims_are_kept(tmp_path: Path) -> None:
+    """Only the claims that the site names are kept; none, if it wants so."""
+    assert _written(tmp_path / "log", {"claims": ["secret", "absent"]})["claims"] == {"secret": "not kept"}
+    assert _written(tmp_path / "none", {"claims": []})["claims"] == {}
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        ("x", "x"),
+        (["x"], ["x"]),
+        (["x", "y"], ["x", "y"]),
+        (["x", 1], ["x", None]),
+        ([1, 2], [None, None]),
+        ([1], []),
+        (1, None),
+        ({"a": 1}, None),
+    ],
+)
+def test_a_kept_claim_counts_as_the_claim_did(value: object, kept: object) -> None:
+    """Read again, a kept claim gives what the claim gave: texts, lists, and whether it had several members."""
+    claims = read_claims({"extra": value})
+    assert kept_claims(claims, ["extra"]).get("extra") == (kept or None)
+    again = read_claims(kept_claims(claims, ["extra"]))
+    assert (again.texts, again.lists, again.several) == (claims.texts, claims.lists, claims.several)
+
+
+def test_a_time_that_is_no_number_is_kept_as_null() -> None:
+    """A wrong type stays wrong: it is refused again."""
+    assert kept_claims(read_claims({"exp": "soon"}), ["exp"])["exp"] is None
+
+
+def test_nobody_writes_lines_of_his_own(tmp_path: Path) -> None:
+    """Line ends, quotes and escapes of terminals in a claim stay in the record's text."""
+    hostile = 'a"\n{"outcome": "mapped"}\x1b[2J\u2028'
+    record = _written(tmp_path / "log", {"claims": ["azp"]}, token={**TOKEN, "azp": hostile, "jti": "\ud800"})
+    assert record["subject"] == "jo"
+    assert "\x1b" not in (tmp_path / "log").read_text("ascii")
+
+
+def test_a_record_that_is_too_long_keeps_no_claims(tmp_path: Path) -> None:
+    """A token of any size leaves a whole line that says that it was cut."""
+    token = {**TOKEN, "sub": "s" * 300_000, "wlcg.groups": ["/g" * 100_000]}
+    record = _written(tmp_path / "log", token=token)
+    assert record["claims"] is None
+    assert record["cut"] is True
+    assert len(record["subject"]) == 500
+
+
+def test_observed_decisions_say_so(tmp_path: Path) -> None:
+    """Who reads the log must not take what was only observed for an answer."""
+    assert _written(tmp_path / "log", observed=True)["observed"] is True
+
+
+def test_no_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A site that wants no log has none."""
+    monkeypatch.setattr(log, "_SOCKET", str(tmp_path / "nobody"))
+    Journal({"to": "none"}).write(_decision(), callout="vomap-arc map", ce="arc")
+
+
+@pytest.fixture
+def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """A log daemon's socket."""
+    path = str(tmp_path / "log.socket")
+    monkeypatch.setattr(log, "_SOCKET", path)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(path)
+        yield listening
+
+
+def test_syslog_is_where_decisions_go(daemon: socket.socket) -> None:
+    """Unless the site says otherwise: one message of authpriv.info, under the callout's name and process."""
+    Journal(None).write(_decision(), callout="vomap-arc map", ce="arc")
+    message = daemon.recv(1 << 16).decode("ascii")
+    head, _, body = message.partition(": ")
+    assert head.startswith("<86>")
+    assert head.endswith(f" vomap-arc[{os.getpid()}]")
+    assert json.loads(body)["account"] == "jo"
+
+
+def test_a_message_is_never_longer_than_daemons_take(daemon: socket.socket) -> None:
+    """A long token's record loses its claims, not its end."""
+    token = {**TOKEN, "scope": "s" * 9000}
+    Journal(None).write(_decision(token), callout="vomap-htcondor", ce="htcondor")
+    message = daemon.recv(1 << 20)
+    assert len(message) < 8192
+    assert json.loads(message.partition(b": ")[2])["cut"] is True
+
+
+def test_a_daemon_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing waits, and the error names the socket."""
+    monkeypatch.setattr(log, "_SOCKET", str(tmp_path / "nobody"))
+    with pytest.raises(JournalError, match="nobody"):
+        Journal(None).write(_decision(), callout="vomap-htcondor", ce="htcondor")
+
+
+@pytest.mark.usefixtures("daemon")
+def test_a_daemon_that_does_not_read_stops_nobody() -> None:
+    """When its queue is full, a record is lost, and that is told at once."""
+    with pytest.raises(JournalError, match="unavailable"):
+        _log_many()
+
+
+def _log_many() -> None:
+    for _ in range(5000):
+        Journal(None).write(_decision(), callout="vomap-htcondor", ce="htcondor")
+
+
+def test_a_file_is_for_all_who_log(tmp_path: Path) -> None:
+    """Whoever creates it, the group may write to it."""
+    previous = os.umask(0o077)
+    try:
+        _written(tmp_path / "log")
+    finally:
+        os.umask(previous)
+    assert (tmp_path / "log").stat().st_mode & 0o777 == 0o660
+
+
+@pytest.mark.parametrize("kind", ["link", "fifo", "folder", "missing folder"])
+def test_what_is_no_file_is_not_written_to(tmp_path: Path, kind: str) -> None:
+    """A link could lead anywhere, and a FIFO would wait for a reader."""
+    path = tmp_path / "log"
+    if kind == "link":
+        path.symlink_to(tmp_path / "elsewhere")
+    elif kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path = tmp_path / "absent" / "log"
+    with pytest.raises(JournalError, match="log: "):
+        Journal({"to": str(path)}).write(_decision(), callout="vomap-htcondor", ce="htcondor")
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_device_is_not_written_to() -> None:
+    """Nor is anything else that is no regular file."""
+    with pytest.raises(JournalError, match="no regular file"):
+        Journal({"to": "/dev/full"}).write(_decision(), callout="vomap-htcondor", ce="htcondor")
+
+
+def test_a_half_written_line_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next record begins on a line of its own, whatever became of this one."""
+    path = tmp_path / "log"
+    write = os.write
+    monkeypatch.setattr("posix.write", lambda descriptor, content: write(descriptor, content[:10]))
+    with pytest.raises(JournalError, match="10 of"):
+        Journal({"to": str(path)}).write(_decision(), callout="vomap-htcondor", ce="htcondor")
+    assert path.read_bytes().endswith(b"\n")
+
+
+def test_many_threads_write_whole_lines(tmp_path: Path) -> None:
+    """Lines never mix, and the file is created once."""
+    journal = Journal({"to": str(tmp_path / "log")})
+    writers = [
+        threading.Thread(target=journal.write, args=(_decision(),), kwargs={"callout": "c", "ce": "arc"})
+        for _ in range(40)
+    ]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert [json.loads(line)["account"] for line in (tmp_path / "log").read_text().splitlines()] == ["jo"] * 40
+
+
+def test_a_pseudonym_stands_for_the_subject(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only who has the key learns the subject, and it is nowhere else in the record."""
+    key = tmp_path / "key"
+    key.write_bytes(bytes(range(32)))
+    monkeypatch.setattr(log, "KEY_FILE", str(key))
+    record = _written(tmp_path / "log", {"subject": "pseudonym"}, token={**TOKEN, "sub": "jo.doe@example.org"})
+    assert record["subject"] is None
+    assert "jo.doe" not in (tmp_path / "log").read_text()
+    assert subject_behind(key.read_bytes(), TOKEN["iss"], record["pseudonym"]) == "jo.doe@example.org"
+
+
+def test_without_its_key_no_subject_is_logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key that cannot be read is an error; the subject is not told in its place."""
+    monkeypatch.setattr(log, "KEY_FILE", str(tmp_path / "nokey"))
+    with pytest.raises(KeyFileError, match="nokey"):
+        _written(tmp_path / "log", {"subject": "pseudonym"})
+    assert not (tmp_path / "log").exists()
+
+
+def test_a_token_without_subject_has_no_pseudonym(tmp_path: Path) -> None:
+    """There is nothing to hide, so no key is asked for."""
+    assert "pseudonym" not in _written(tmp_path / "log", {"subject": "pseudonym"}, token={"iss": "https://i/"})
+
+
+def test_a_decision_without_claims_is_logged(tmp_path: Path) -> None:
+    """A token that could not be read leaves a record, too."""
+    journal = Journal({"to": str(tmp_path / "log"), "subject": "pseudonym"})
+    journal.write(Decision(None, None).settle("error", "token: broken"), callout="vomap-htcondor", ce="htcondor")
+    record = json.loads((tmp_path / "log").read_text())
+    assert record["claims"] is None
+    jsonschema.Draft7Validator(SCHEMA).validate(record)

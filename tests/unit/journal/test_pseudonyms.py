@@ -1,0 +1,65 @@
+"""Pseudonyms: the same for the same subject, of no use without the key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import property.strategies as _  # noqa: F401 - its settings
+from vomap.journal.pseudonyms import KeyFileError, NoPseudonym, pseudonym, read_key, subject_behind
+
+KEY, OTHER = b"k" * 32, b"o" * 32
+
+
+@given(st.text(), st.text())
+def test_the_key_resolves_a_pseudonym(issuer: str, subject: str) -> None:
+    """Whatever the subject, the key and the issuer give it back."""
+    assert subject_behind(KEY, issuer, pseudonym(KEY, issuer, subject)) == subject
+
+
+def test_a_subject_has_one_pseudonym() -> None:
+    """What one subject does can be followed through a log; another issuer's is somebody else."""
+    one = pseudonym(KEY, "https://a/", "jo")
+    assert one == pseudonym(KEY, "https://a/", "jo")
+    assert one != pseudonym(KEY, "https://b/", "jo")
+    assert one != pseudonym(OTHER, "https://a/", "jo")
+
+
+def test_equal_beginnings_do_not_show() -> None:
+    """Two subjects that begin alike have pseudonyms that do not."""
+    one, other = pseudonym(KEY, "i", "jo.doe@example.org"), pseudonym(KEY, "i", "jo.dot@example.org")
+    assert one[1:5] != other[1:5]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "~", "~AAAA", "jo", "~!!", "~" + "A" * 30, pseudonym(OTHER, "i", "jo"), pseudonym(KEY, "another", "jo")],
+)
+def test_what_is_none_of_this_key_is_refused(text: str) -> None:
+    """No text but a pseudonym of this key and issuer gives a subject."""
+    with pytest.raises(NoPseudonym):
+        subject_behind(KEY, "i", text)
+
+
+def test_a_changed_pseudonym_is_refused() -> None:
+    """Every other character gives none, or the very same bytes."""
+    whole = pseudonym(KEY, "i", "jo.doe")
+    for place in range(1, len(whole)):
+        changed = whole[:place] + ("A" if whole[place] != "A" else "B") + whole[place + 1 :]
+        with pytest.raises(NoPseudonym):
+            subject_behind(KEY, "i", changed)
+
+
+def test_a_key_has_32_bytes_at_the_least(tmp_path: Path) -> None:
+    """A short key, an empty one and none at all are errors."""
+    path = tmp_path / "key"
+    with pytest.raises(KeyFileError):
+        read_key(str(path))
+    path.write_bytes(b"x" * 31)
+    with pytest.raises(KeyFileError, match="32 bytes"):
+        read_key(str(path))
+    path.write_bytes(b"x" * 32)
+    assert read_key(str(path)) == b"x" * 32

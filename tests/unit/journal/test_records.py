@@ -1,0 +1,127 @@
+"""Logs read again: whatever wrote them, whole records and broken ones are told apart."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vomap.journal import as_line
+from vomap.journal.records import LogError, Record, Unread, read_log
+
+MEMBERS: dict[str, Any] = {
+    "time": "2026-11-22T12:00:00Z",
+    "ce": "htcondor",
+    "callout": "vomap-htcondor",
+    "outcome": "mapped",
+    "account": "jo",
+    "vo": "One",
+    "rule": "r",
+    "source": "a.yaml:1",
+    "reason": "rule: r",
+    "issuer": "https://one/",
+    "subject": "jo",
+    "client": None,
+    "jti": "j",
+    "audience": ["ANY"],
+    "unchecked": [],
+    "policy": "d",
+    "claims": {"scope": "compute.read"},
+}
+LINE = as_line(MEMBERS)
+
+
+def _read(path: Path) -> list[Record | Unread]:
+    return list(read_log(str(path)))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        LINE,
+        f"Nov 22 12:00:00 ce01 vomap-htcondor[77]: {LINE}",
+        json.dumps({"MESSAGE": LINE.rstrip(), "PRIORITY": "6"}) + "\n",
+        LINE.rstrip("\n"),
+    ],
+    ids=["own file", "syslog", "journalctl -o json", "without line end"],
+)
+def test_a_record_is_read_from_whatever_kept_it(tmp_path: Path, line: str) -> None:
+    """A log daemon's words before the record do not matter."""
+    path = tmp_path / "log"
+    path.write_text(line)
+    assert _read(path) == [Record(1, MEMBERS)]
+
+
+def test_a_packed_log_is_read(tmp_path: Path) -> None:
+    """What logrotate packed is told by its first bytes, not by its name."""
+    path = tmp_path / "log"
+    path.write_bytes(gzip.compress(LINE.encode() * 3))
+    assert [each.line for each in _read(path)] == [1, 2, 3]
+
+
+def test_standard_input_is_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`-` is what another program prints."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(LINE.encode())))
+    assert list(read_log("-")) == [Record(1, MEMBERS)]
+
+
+@pytest.mark.parametrize("line", ["", "\n", "a word\n", "{}\n", '{"a": 1}\n', "sshd[1]: {not json\n", "[1, {}]\n"])
+def test_lines_of_others_are_passed_over(tmp_path: Path, line: str) -> None:
+    """A log daemon's file holds more than decisions."""
+    path = tmp_path / "log"
+    path.write_text(line + LINE)
+    assert [type(each) for each in _read(path)] == [Record]
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (LINE[: len(LINE) // 2], "no whole JSON object"),
+        (as_line({**MEMBERS, "time": None}), "`time`"),
+        (as_line({**MEMBERS, "time": "yesterday"}), "`time`"),
+        (as_line({**MEMBERS, "outcome": "perhaps"}), "`outcome`"),
+        (as_line({**MEMBERS, "subject": 7}), "`subject`"),
+        (as_line({name: value for name, value in MEMBERS.items() if name != "issuer"}), "`issuer`"),
+        (as_line({**MEMBERS, "audience": "ANY"}), "`audience`"),
+        (as_line({**MEMBERS, "audience": [1]}), "`audience`"),
+        (as_line({**MEMBERS, "claims": "none"}), "`claims`"),
+        (as_line({**MEMBERS, "pseudonym": 1}), "`pseudonym`"),
+    ],
+)
+def test_a_broken_record_is_told(tmp_path: Path, line: str, why: str) -> None:
+    """What ought to be a record and is none is never passed over in silence."""
+    path = tmp_path / "log"
+    path.write_text(f"{line.rstrip()}\n{LINE}")
+    broken, whole = _read(path)
+    assert isinstance(broken, Unread)
+    assert broken.line == 1
+    assert why in broken.why
+    assert whole == Record(2, MEMBERS)
+
+
+def test_a_log_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    """No file, a folder, and a packed file that was cut: nobody takes them for an empty log."""
+    cut = tmp_path / "cut"
+    cut.write_bytes(gzip.compress(LINE.encode() * 100)[:-20])
+    for path in (tmp_path / "absent", tmp_path, cut):
+        with pytest.raises(LogError, match=path.name):
+            _read(path)
+
+
+def test_a_record_gives_its_claims() -> None:
+    """The members and the kept claims are the token again."""
+    claims = Record(1, MEMBERS).claims()
+    assert claims is not None
+    assert claims.texts == {"iss": "https://one/", "sub": "jo", "jti": "j", "scope": "compute.read"}
+    assert claims.lists == {"aud": ("ANY",)}
+
+
+@pytest.mark.parametrize("members", [{"claims": None}, {"issuer": "a\nb"}])
+def test_a_record_without_claims_gives_none(members: dict[str, Any]) -> None:
+    """What was not kept, or is no token's, cannot be decided again."""
+    assert Record(1, {**MEMBERS, **members}).claims() is None
