@@ -1,0 +1,142 @@
+"""A log decided again: what changes is told, and what cannot be decided is never counted as the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import vomap.proof.replay as proof
+from unit.policy.composed import bans_of, policy_of
+from vomap.journal.pseudonyms import pseudonym
+from vomap.journal.records import Record
+from vomap.proof.replay import Replay, Replayer
+
+ONE = "https://one.example/"
+POLICY = f"""\
+mapfile: 1
+site: {{audience: ANY}}
+issuers:
+  {ONE}: {{vo: One}}
+rules:
+  - {{name: jo, vo: One, subject: jo, account: jo}}
+  - {{name: others, vo: One, account: one}}
+"""
+KEY = b"k" * 32
+
+
+def _record(**members: Any) -> Record:
+    whole: dict[str, Any] = {
+        "time": "2026-11-22T12:00:00Z",
+        "ce": "htcondor",
+        "callout": "vomap-htcondor",
+        "outcome": "mapped",
+        "account": "jo",
+        "vo": "One",
+        "rule": "jo",
+        "source": "0.yaml:6",
+        "reason": "rule: jo",
+        "issuer": ONE,
+        "subject": "jo",
+        "client": None,
+        "jti": "j-1",
+        "audience": ["ANY"],
+        "unchecked": [],
+        "policy": "d",
+        "claims": {"scope": "compute.read"},
+    }
+    return Record(1, {**whole, **members})
+
+
+def _replay(record: Record, policy: str = POLICY, **more: Any) -> Replay:
+    replayer = Replayer(policy_of(policy), bans_of(more.pop("bans", None)), **more)
+    replayer.add(record)
+    return replayer.result
+
+
+def test_the_same_policy_gives_the_same_answer() -> None:
+    """Nothing changed, so nothing is told."""
+    result = _replay(_record())
+    assert (result.same, result.changed, dict(result.left_out)) == (1, 0, {})
+    assert result.counted() == {}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("account: jo}", "account: jane}", "mapped to jane (rule: jo)"),
+        ("subject: jo, ", "subject: jane, ", "mapped to one (rule: others)"),
+        ("audience: ANY", "audience: CE", "denied (audience: the token is for 'ANY', not for this site)"),
+        (f"{ONE}: {{vo: One}}", f"{ONE}: none", "declined (issuer: 'https://one.example/' is distrusted)"),
+    ],
+)
+def test_another_answer_is_a_change(old: str, new: str, told: str) -> None:
+    """Another account, and another outcome, are told with what decided before and now."""
+    result = _replay(_record(), POLICY.replace(old, new))
+    (change,) = result.changes
+    assert str(change.before) == "mapped to jo (rule: jo)"
+    assert str(change.after) == told
+    assert result.first[change].members["jti"] == "j-1"
+    assert result.counted()["VO"] == {"One": 1}
+
+
+def test_another_rule_with_the_same_account_is_no_change() -> None:
+    """Who becomes whom is what counts; a rule may have another name."""
+    assert _replay(_record(rule="before", reason="rule: before")).same == 1
+
+
+def test_changes_are_counted_by_account_and_rule() -> None:
+    """Each account and rule that a change touches is counted, before and after."""
+    counted = _replay(_record(account="was", rule="old", reason="rule: old")).counted()
+    assert counted == {"VO": {"One": 1}, "account": {"was": 1, "jo": 1}, "rule": {"old": 1, "jo": 1}}
+
+
+def test_a_ban_is_a_change() -> None:
+    """What the bans of today would have done to the tokens of yesterday is told, too."""
+    result = _replay(_record(), bans="mapfile: 1\nbans:\n  - {subject: jo, reason: leaked}\n")
+    (change,) = result.changes
+    assert str(change.after) == "denied (ban: leaked)"
+
+
+def test_a_token_is_decided_as_of_its_time() -> None:
+    """A token that has expired since had not when it came."""
+    assert _replay(_record(claims={"scope": "compute.read", "exp": 1795352400})).same == 1
+
+
+def test_an_account_that_was_refused_is_refused_again() -> None:
+    """Accounts are not looked up, so a token whose account did not exist is the same if its account is."""
+    members = {"outcome": "denied", "account": None, "reason": "account: jo does not exist"}
+    assert _replay(_record(**members)).same == 1
+    assert _replay(_record(**members), POLICY.replace("account: jo}", "account: jane}")).changed == 1
+
+
+@pytest.mark.parametrize(
+    ("members", "why"),
+    [
+        ({"outcome": "error", "reason": "account: the name service fails"}, proof.AN_ERROR),
+        ({"claims": None}, proof.NO_CLAIMS),
+        ({"subject": None, "pseudonym": "~x"}, proof.NO_SUBJECT),
+        ({"callout": "vomap-arc authorize"}, proof.AN_AUTHORIZATION),
+    ],
+)
+def test_what_cannot_be_decided_again_is_told(members: dict[str, Any], why: str) -> None:
+    """It is neither the same nor changed; the reason is."""
+    result = _replay(_record(**members))
+    assert (result.same, result.changed, dict(result.left_out)) == (0, 0, {why: 1})
+
+
+def test_a_pseudonym_is_resolved_by_its_key() -> None:
+    """Who has the key replays by subject."""
+    members = {"subject": None, "pseudonym": pseudonym(KEY, ONE, "jo")}
+    assert _replay(_record(**members), resolve=lambda issuer, _: "jo" if issuer == ONE else None).same == 1
+    assert dict(_replay(_record(**members), resolve=lambda *_: None).left_out) == {proof.NO_SUBJECT: 1}
+
+
+def test_another_plugin_is_compared_with() -> None:
+    """Its accounts take the place of the log's answers, token by token; a token that it did not see is left out."""
+    observed = _record(outcome="mapped", account="jo", observed=True)
+    assert _replay(observed, instead={"j-1": "jo"}).same == 1
+    (change,) = _replay(observed, instead={"j-1": "other"}).changes
+    assert (str(change.before), str(change.after)) == ("mapped to other (by another plugin)", "mapped to jo (rule: jo)")
+    assert dict(_replay(observed, instead={"j-2": "jo"}).left_out) == {proof.UNKNOWN: 1}
+    assert dict(_replay(_record(jti=None), instead={"j-2": "jo"}).left_out) == {proof.UNKNOWN: 1}
