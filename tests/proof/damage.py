@@ -109,7 +109,7 @@ class Bench:
     def answer(self, number: int) -> Answer:
         """Return what a callout answers for a token. Raises nothing, unless a callout would crash."""
         policy, bans = str(self._paths[POLICY]), str(self._paths[BANS])
-        decision = decided(policy, bans, lambda _: read_payload(self._payloads[number]))
+        decision = decided(policy, bans, lambda _: read_payload(self._payloads[number])).decision
         fields = ("outcome", "account", "pool", "vo", "rule", "source", "reason", "policy")
         return (*(getattr(decision, name) for name in fields), *decision.unchecked)
 

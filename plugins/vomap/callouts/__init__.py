@@ -16,13 +16,14 @@ from vomap import Error
 from vomap.accounts import confirm, find_entry
 from vomap.built import POLICY_FILE, bans_beside, read_bans, read_policy
 from vomap.claims import TokenRefused
+from vomap.journal import Journal
 from vomap.policy import DECLINED, DENIED, ERROR, MAPPED, Decision, failed
 from vomap.policy.decide import decide
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from typing import NoReturn
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any, NoReturn
 
     from vomap.claims import Claims
     from vomap.policy.model import Policy
@@ -30,12 +31,17 @@ if TYPE_CHECKING:
 HTCONDOR, ARC_MAP, ARC_AUTHORIZE = "vomap-htcondor", "vomap-arc map", "vomap-arc authorize"
 TOKEN = "vomap-token"  # noqa: S105 - its name
 
+# Which of a decision's CEs each is for, as in its schema.
+_CES = {HTCONDOR: "htcondor", ARC_MAP: "arc", ARC_AUTHORIZE: "arc", TOKEN: "token"}
+
 EXIT_CODES = {
     HTCONDOR: {MAPPED: 0, DECLINED: 1, DENIED: 2, ERROR: 3},
     ARC_MAP: {MAPPED: 0, DECLINED: 2, DENIED: 2, ERROR: 3},
     ARC_AUTHORIZE: {MAPPED: 0, DECLINED: 1, DENIED: 1, ERROR: 1},
     TOKEN: {MAPPED: 0, DECLINED: 1, DENIED: 2, ERROR: 3},
 }
+# Of whatever went wrong.
+FAILED = 3
 # `vomap-arc map --decline continue`: rules that follow in ARC's own list may map the token.
 DECLINE_CONTINUES = 1
 # One byte more than the account's name, and ARC finds no such account; HTCondor ends the name at the newline.
@@ -46,6 +52,7 @@ _LONGEST_REASON = 1000
 # HTCondor waits for 20 s and has no time-out for plugins; nobody waits longer than this for us.
 SECONDS = 4.0
 _TO_SAY_SO = 0.1
+_TO_LOG = 0.5
 # HTCondor passes tokens of at most 16 kB.
 LONGEST_INPUT = 1 << 20
 _AT_ONCE = 1 << 16
@@ -61,8 +68,8 @@ class OptionError(Error):
     """A callout was configured with words that it does not know."""
 
 
-def bound_time(callout: str, seconds: float = SECONDS) -> None:
-    """End the process with exit 3 after so many seconds, whatever it is waiting for then.
+def bound_time(callout: str, seconds: float = SECONDS, *, failed: int = FAILED) -> None:
+    """End the process with exit 3, or another code, after so many seconds, whatever it is waiting for then.
 
     A thread, not a signal: a system call that is restarted would swallow the signal.
     """
@@ -74,13 +81,13 @@ def bound_time(callout: str, seconds: float = SECONDS) -> None:
             _thread.start_new_thread(say, (callout, f"error: no answer after {seconds:g} s"))
             time.sleep(_TO_SAY_SO)
         finally:
-            posix._exit(3)  # noqa: SLF001 - its name, though it is public
+            posix._exit(failed)  # noqa: SLF001 - its name, though it is public
 
     _thread.start_new_thread(watch, ())
 
 
-def answered(callout: str, answer: Callable[[], int], seconds: float = SECONDS) -> int:
-    """Return the exit code that `answer` returns, or end in exit 3 after so many seconds.
+def answered(callout: str, answer: Callable[[], int], seconds: float = SECONDS, *, failed: int = FAILED) -> int:
+    """Return the exit code that `answer` returns, or end in exit 3, or another code, after so many seconds.
 
     Raises InputError if standard input, output or error is closed, and whatever `answer` raises.
     """
@@ -88,8 +95,8 @@ def answered(callout: str, answer: Callable[[], int], seconds: float = SECONDS) 
     if may_be_held():
         from vomap.callouts.aside import answered_aside
 
-        return answered_aside(callout, answer, seconds)
-    bound_time(callout, seconds)
+        return answered_aside(callout, answer, seconds, failed)
+    bound_time(callout, seconds, failed=failed)
     return answer()
 
 
@@ -178,29 +185,74 @@ def built_files(options: dict[str, str]) -> tuple[str, str]:
     return policy, options.get("--bans", bans_beside(policy))
 
 
-def decided(policy_file: str, bans_file: str, read_token: Callable[[Policy], Claims]) -> Decision:
+class Answer:
+    """A decision, and where the site wants it logged: the document of its `journal`, None if it does not say."""
+
+    __slots__ = ("decision", "journal")
+
+    def __init__(self, decision: Decision, journal: Mapping[str, Any] | None = None) -> None:
+        self.decision = decision
+        self.journal = journal
+
+
+def decided(policy_file: str, bans_file: str, read_token: Callable[[Policy], Claims]) -> Answer:
     """Return the decision for the token that `read_token` reads; what fails becomes an error, never a mapping."""
+    journal = None
     try:
         policy, bans = read_policy(policy_file), read_bans(bans_file)
+        journal = policy.site.journal
         decision = decide(policy, bans, read_token(policy), time.time())
-        return confirm(decision, policy.site.accounts)
+        return Answer(confirm(decision, policy.site.accounts), journal)
     except TokenRefused as error:
-        return Decision(None, None).settle(DENIED, str(error))
+        return Answer(Decision(None, None).settle(DENIED, str(error)), journal)
     except Error as error:
-        return failed(str(error))
+        return Answer(failed(str(error)), journal)
 
 
-def give(callout: str, decision: Decision, *, decline: int | None = None) -> int:
-    """Print the answer to a CE and return the exit code; `decline` is the code of a declined token if it is another.
+def give(callout: str, answer: Answer, *, decline: int | None = None, observe: bool = False) -> int:
+    """Print the answer to a CE, log it, say why, and return the exit code.
 
-    Raises OSError if the account cannot be printed whole.
+    `decline` is the code of a declined token if it is another. With `observe` the CE is told nothing but to ask on.
     """
-    if decision.outcome == MAPPED and decision.account is not None and _PRINTED[callout]:
-        _print(_PRINTED[callout] % decision.account)
-    say(callout, _sentence(decision))
-    if decision.outcome == DECLINED and decline is not None:
+    decision = answer.decision
+    if decision.outcome == MAPPED and decision.account is not None and _PRINTED[callout] and not observe:
+        try:
+            _print(_PRINTED[callout] % decision.account)
+        except OSError as error:
+            decision.settle(ERROR, f"output: {error.strerror or error}")
+    trouble = _logged(callout, answer, observe)
+    say(callout, f"{'observed: ' if observe else ''}{_sentence(decision)}{trouble}")
+    outcome = DECLINED if observe else decision.outcome
+    if outcome == DECLINED and decline is not None:
         return decline
-    return EXIT_CODES[callout][decision.outcome]
+    return EXIT_CODES[callout][outcome]
+
+
+def _logged(callout: str, answer: Answer, observed: bool) -> str:
+    """Log a decision and return what went wrong, to be said: it changes no answer.
+
+    A file may lie where nobody answers: it is not waited for longer than `_TO_LOG`.
+    """
+    trouble = ["; not logged: the journal does not answer"]
+    done = _thread.allocate_lock()
+    done.acquire()
+
+    def log() -> None:
+        try:
+            journal.write(answer.decision, callout=callout, ce=_CES[callout], observed=observed)
+            trouble[0] = ""
+        except Exception as error:  # noqa: BLE001 - whatever it is, the answer stands
+            trouble[0] = f"; not logged: {error}"
+        finally:
+            done.release()
+
+    journal = Journal(answer.journal)
+    if journal.may_wait:
+        _thread.start_new_thread(log, ())
+        done.acquire(timeout=_TO_LOG)
+    else:
+        log()
+    return trouble[0]
 
 
 def say(callout: str, sentence: str) -> None:

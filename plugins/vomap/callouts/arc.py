@@ -29,7 +29,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from vomap.policy import Decision
+    from vomap.callouts import Answer
 
 
 def main() -> int:
@@ -58,16 +58,17 @@ def _map(words: Sequence[str]) -> int:
 def _authorize(words: Sequence[str]) -> int:
     """Answer whether this token would be mapped so; nothing is printed and no account is leased."""
     options = read_options(words, ("--policy", "--bans", "--vo", "--account"))
-    decision = _decided(options)
+    answer = _decided(options)
+    decision = answer.decision
     vo, account = options.get("--vo"), options.get("--account")
     if decision.outcome == MAPPED:
         if vo is not None and (decision.vo or "").lower() != vo.lower():
             decision.settle(DENIED, f"vo: the token is not for {vo}")
         elif account is not None and decision.account != account:
             decision.settle(DENIED, f"account: the token is not for {account}")
-    return give(ARC_AUTHORIZE, decision)
+    return give(ARC_AUTHORIZE, answer)
 
 
-def _decided(options: dict[str, str]) -> Decision:
+def _decided(options: dict[str, str]) -> Answer:
     policy, bans = built_files(options)
     return decided(policy, bans, lambda _: read_environment(posix.environ))

@@ -21,7 +21,7 @@ _LONGER = 0.25
 _AT_ONCE = 1 << 16
 
 
-def answered_aside(callout: str, answer: Callable[[], int], seconds: float) -> int:
+def answered_aside(callout: str, answer: Callable[[], int], seconds: float, failed: int) -> int:
     """Return what `answer` returns in a child; in the child itself, too. What it writes is passed on as a whole.
 
     Raises OSError if there can be no child, or if what it answers cannot be passed on.
@@ -33,11 +33,11 @@ def answered_aside(callout: str, answer: Callable[[], int], seconds: float) -> i
         posix.dup2(told_by_child, 2)
         for descriptor in (out, out_of_child, told, told_by_child):
             posix.close(descriptor)
-        bound_time(callout, seconds)
+        bound_time(callout, seconds, failed=failed)
         return answer()
     posix.close(out_of_child)
     posix.close(told_by_child)
-    bound_time(callout, seconds + _LONGER)
+    bound_time(callout, seconds + _LONGER, failed=failed)
     account, reason = _read(out), _read(told)
     _, status = posix.waitpid(child, 0)
     code = posix.waitstatus_to_exitcode(status)

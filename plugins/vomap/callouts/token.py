@@ -14,6 +14,7 @@ import sys
 from vomap.callouts import (
     TOKEN,
     USER,
+    Answer,
     OptionError,
     answered,
     become_user,
@@ -27,7 +28,6 @@ from vomap.callouts import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vomap.claims import Claims
-    from vomap.policy import Decision
     from vomap.policy.model import Policy
     from vomap.verify.cache import KeyCache
 
@@ -58,11 +58,11 @@ def _answer() -> int:
     policy, bans = built_files(options)
     authorities = options.get("--ca")
     keys = KeyCache(Path(options.get("--cache", CACHE_FOLDER)), None if authorities is None else Path(authorities))
-    return give(TOKEN, decision_for(raw, policy, bans, keys))
+    return give(TOKEN, answer_for(raw, policy, bans, keys))
 
 
-def decision_for(raw: bytes, policy_file: str, bans_file: str, keys: KeyCache) -> Decision:
-    """Return the decision for a raw token, which maps nobody unless the token is genuine."""
+def answer_for(raw: bytes, policy_file: str, bans_file: str, keys: KeyCache) -> Answer:
+    """Return the answer for a raw token, which maps nobody unless the token is genuine."""
     from vomap.verify import verify
     from vomap.verify.token import read_token
 

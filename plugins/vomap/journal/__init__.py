@@ -38,15 +38,24 @@ class JournalError(Error):
     """A decision that cannot be logged."""
 
 
-class Journal:
-    """Where decisions are logged, how their subjects are told, and which claims are kept for a replay."""
+class _NoDaemon(JournalError):
+    """There is no log daemon on this machine."""
 
-    __slots__ = ("claims", "pseudonyms", "to")
+
+class Journal:
+    """Where decisions are logged, how their subjects are told, and which claims are kept for a replay.
+
+    `may_wait` tells whether writing may have to wait for somebody else.
+    """
+
+    __slots__ = ("_is_said", "claims", "may_wait", "pseudonyms", "to")
 
     def __init__(self, document: Mapping[str, Any] | None) -> None:
         """Take the document of the site's `journal`; None is one that the site says nothing of."""
         said = document or {}
+        self._is_said = "to" in said
         self.to: str = said.get("to", SYSLOG)
+        self.may_wait = self.to not in (SYSLOG, NOWHERE)
         self.pseudonyms: bool = said.get("subject") == PSEUDONYM
         self.claims: Sequence[str] = said.get("claims", DECISIVE)
 
@@ -66,10 +75,15 @@ class Journal:
         line = as_line({**members, "claims": kept})
         if len(line) > limit:
             line = as_line(_shortened(members))
-        if is_syslog:
-            _send(line, callout)
-        else:
+        if not is_syslog:
             _append(self.to, line)
+            return
+        try:
+            _send(line, callout)
+        except _NoDaemon:
+            # In many containers there is none, and the site has not asked for it.
+            if self._is_said:
+                raise
 
     def _hide_subject(self, members: dict[str, Any]) -> None:
         """Put a pseudonym in the subject's place; without a key the subject is left out, and never told."""
@@ -136,6 +150,8 @@ def _send(line: str, callout: str) -> None:
     try:
         daemon.connect(_SOCKET)
         daemon.send(message)
+    except FileNotFoundError as error:
+        raise _NoDaemon(f"{_SOCKET}: {error.strerror}") from None
     except OSError as error:
         raise JournalError(f"{_SOCKET}: {error.strerror}") from None
     finally:

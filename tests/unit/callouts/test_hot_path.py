@@ -30,13 +30,14 @@ rules:
   - {{name: made, issuer: {FREE}, subject: <user>, account: <user>}}
 """
 # Of the interpreter itself; with -S it has next to nothing loaded.
-INTERPRETER = {"__future__", "_json", "_thread", "binascii", "gc", "posix", "pwd", "time"}
+INTERPRETER = {"__future__", "_json", "_socket", "_thread", "binascii", "gc", "posix", "pwd", "time"}
 ALWAYS = {
     "vomap",
     "vomap.accounts",
     "vomap.built",
     "vomap.callouts",
     "vomap.claims",
+    "vomap.journal",
     "vomap.policy",
     "vomap.policy.checks",
     "vomap.policy.decide",

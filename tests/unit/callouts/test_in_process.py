@@ -17,6 +17,7 @@ from vomap.callouts import (
     EXIT_CODES,
     HTCONDOR,
     TOKEN,
+    Answer,
     InputError,
     OptionError,
     become_user,
@@ -28,6 +29,8 @@ from vomap.callouts import (
     say,
 )
 from vomap.policy import DECLINED, DENIED, ERROR, MAPPED, OUTCOMES, Decision
+
+UNLOGGED = {"to": "none"}
 
 
 def test_exit_codes() -> None:
@@ -70,10 +73,10 @@ def test_built_files() -> None:
     assert built_files({"--policy": "/p", "--bans": "/b"}) == ("/p", "/b")
 
 
-def _decision(outcome: str = MAPPED) -> Decision:
+def _answer(outcome: str = MAPPED) -> Answer:
     decision = Decision(None, None).settle(outcome, "rule: r")
     decision.account, decision.vo, decision.source = "alice" if outcome == MAPPED else None, "Nova", "f:1"
-    return decision
+    return Answer(decision, UNLOGGED)
 
 
 def _written(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, bytes]]:
@@ -92,7 +95,7 @@ def _written(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, bytes]]:
 def test_what_is_printed(monkeypatch: pytest.MonkeyPatch, callout: str, printed: bytes | None) -> None:
     """The account, as each CE wants it, and nothing else."""
     written = _written(monkeypatch)
-    assert give(callout, _decision()) == 0
+    assert give(callout, _answer()) == 0
     assert [content for descriptor, content in written if descriptor == 1] == ([printed] if printed else [])
     assert written[-1] == (2, f"{callout}: mapped to alice for Nova: rule: r (f:1)\n".encode())
 
@@ -101,17 +104,17 @@ def test_what_is_printed(monkeypatch: pytest.MonkeyPatch, callout: str, printed:
 def test_a_refusal_prints_nothing(monkeypatch: pytest.MonkeyPatch, outcome: str) -> None:
     """Only a mapping is printed, and only a declined token may get another code."""
     written = _written(monkeypatch)
-    assert give(HTCONDOR, _decision(outcome), decline=7) == (
-        7 if outcome == DECLINED else EXIT_CODES[HTCONDOR][outcome]
-    )
+    assert give(HTCONDOR, _answer(outcome), decline=7) == (7 if outcome == DECLINED else EXIT_CODES[HTCONDOR][outcome])
     assert [descriptor for descriptor, _ in written] == [2]
 
 
 def test_an_account_that_is_written_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half a name may be another account's."""
+    """Half a name may be another account's, so it is an error, and logged as one."""
     monkeypatch.setattr(callout, "posix", SimpleNamespace(write=lambda _, content: len(content) - 1))
-    with pytest.raises(OSError, match="only a part"):
-        give(HTCONDOR, _decision())
+    answer = _answer()
+    assert give(HTCONDOR, answer) == 3
+    assert (answer.decision.outcome, answer.decision.account) == (ERROR, None)
+    assert "only a part" in answer.decision.reason
 
 
 @pytest.mark.parametrize("sentence", ["a\nb", "a\x1b[2Jb", "é", "\u2028", "\ud800", "x" * 5000, ""])
@@ -133,7 +136,7 @@ def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(callout, "posix", SimpleNamespace(write=write))
     say(HTCONDOR, "why")
-    assert give(HTCONDOR, Decision(None, None).settle(DENIED, "ban: x")) == 2
+    assert give(HTCONDOR, Answer(Decision(None, None).settle(DENIED, "ban: x"), UNLOGGED)) == 2
 
 
 def test_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from unit.verify.issuer import KINDS, Issuer, assemble, base64url, issuing, jwk, kind_for, private_key, sign
 from unit.web.server import AUTHORITY, without_variables
-from vomap.callouts.token import decision_for
+from vomap.callouts.token import answer_for
 from vomap.policy import DECLINED, DENIED, ERROR, MAPPED
 from vomap.verify.cache import KeyCache
 from vomap.verify.keys import ALGORITHMS
@@ -36,7 +36,7 @@ def issuer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Issuer]:
 
 def answer(issuer: Issuer, raw: bytes) -> tuple[str, str]:
     """Return outcome and reason."""
-    decision = decision_for(raw, issuer.policy, f"{issuer.policy}.bans", KeyCache(issuer.cache, AUTHORITY))
+    decision = answer_for(raw, issuer.policy, f"{issuer.policy}.bans", KeyCache(issuer.cache, AUTHORITY)).decision
     assert decision.reason.isprintable()
     assert (decision.account is not None) == (decision.outcome == MAPPED)
     return decision.outcome, decision.reason
