@@ -25,6 +25,7 @@ VERBS = (
     "test",
     "build",
     "explain",
+    "diff",
     "replay",
     "journal",
     "ban",

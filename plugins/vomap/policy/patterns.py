@@ -64,6 +64,14 @@ class Pattern:
             literal.append(part)
         return ("/".join(literal), False) if literal else None
 
+    @property
+    def shape(self) -> tuple[tuple[str | tuple[str, str, str], ...], bool]:
+        """The parts, and whether anything below fits as well.
+
+        A part is literal text, or what stands before and after `*` or `<name>`, and that name.
+        """
+        return (tuple(self.text.split("/")), False) if self._literal else (self._parts, self._below)
+
     def match(self, value: str, captured: dict[str, str] | None = None) -> bool:
         """Tell whether the value fits, and put what `<name>` stands for into `captured`."""
         if self._literal:

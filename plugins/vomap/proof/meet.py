@@ -1,0 +1,147 @@
+"""Patterns held against each other: texts that fit two of them, and whether one takes all that another takes."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Union
+
+from vomap.policy.patterns import Pattern
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+# As in Pattern.shape; None is a part below `/**`, which may be anything.
+Part = Union[str, tuple[str, str, str], None]
+ROLE = "/Role="
+
+
+@lru_cache(maxsize=50_000)
+def compiled(text: str) -> Pattern:
+    """Return the pattern of any condition but a group; a text of a mapfile that was checked is one."""
+    return Pattern(text, below=True, capture=True)
+
+
+def meet(first: str, second: str, word: str) -> list[str]:
+    """Return texts that fit two patterns, the shortest first; none if there is no such text.
+
+    `word` is what `*` or `<name>` is to stand for, where that is free.
+    """
+    parts, below = compiled(first).shape
+    others, others_below = compiled(second).shape
+    if (len(parts) < len(others) and not below) or (len(others) < len(parts) and not others_below):
+        return []
+    chosen = [_meet_part(part, other, word) for part, other in zip_longest(parts, others)]
+    if None in chosen:
+        return []
+    text = "/".join(part for part in chosen if part is not None)
+    return [text, f"{text}/{word}", f"{text}/{word}/{word}"] if below and others_below else [text]
+
+
+def examples(pattern: str, word: str) -> list[str]:
+    """Return texts that fit a pattern, the shortest first; none if `word` cannot stand where it captures."""
+    return meet(pattern, pattern, word)
+
+
+def meet_groups(first: str, second: str, word: str) -> list[str]:
+    """Return memberships, as FQANs, that fit two patterns of groups, with and without a role if neither names one."""
+    (group, role), (other_group, other_role) = split_role(first), split_role(second)
+    groups = meet(group, other_group, word)
+    if role is None and other_role is None:
+        return [*groups, *(f"{each}{ROLE}{word}" for each in groups[:1])]
+    roles = meet(role or other_role or "", other_role or role or "", word)
+    return [f"{each}{ROLE}{role}" for each in groups for role in roles]
+
+
+def group_examples(pattern: str, word: str) -> list[str]:
+    """Return memberships, as FQANs, that fit a pattern of groups."""
+    return meet_groups(pattern, pattern, word)
+
+
+def covers(wide: str, narrow: str) -> bool:
+    """Tell whether all that fits one pattern is known to fit another."""
+    if wide == narrow:
+        return True
+    parts, below = compiled(wide).shape
+    others, others_below = compiled(narrow).shape
+    if len(others) < len(parts) or (not below and (others_below or len(others) > len(parts))):
+        return False
+    return all(_covers_part(part, other) for part, other in zip(parts, others))
+
+
+def group_covers(wide: str, narrow: str) -> bool:
+    """Tell whether all memberships that fit one pattern of groups are known to fit another."""
+    (group, role), (narrow_group, narrow_role) = split_role(wide), split_role(narrow)
+    if role is not None and (narrow_role is None or not covers(role, narrow_role)):
+        return False
+    return covers(group, narrow_group)
+
+
+def split_role(pattern: str) -> tuple[str, str | None]:
+    """Return the pattern of the group, and that of the role if there is one."""
+    group, mark, role = pattern.rpartition(ROLE)
+    return (group, role) if mark else (pattern, None)
+
+
+def fresh_word(texts: Iterable[str]) -> str:
+    """Return a word that nothing in these patterns singles out, so that it stands for anybody."""
+    said = set(texts)
+    befores, afters, literals = {""}, {""}, set()
+    for text in said:
+        for part in compiled(text).shape[0]:
+            if isinstance(part, str):
+                literals.add(part)
+            else:
+                befores.add(part[0])
+                afters.add(part[1])
+    # A pattern that spells out more than another might begin with the word, or end with it.
+    beginnings = {before[at:] for before in befores for at in range(len(before))}
+    ends = {after[: at + 1] for after in afters for at in range(len(after))}
+    for word in _words():
+        begins = any(word[: at + 1] in beginnings for at in range(len(word)))
+        singled_out = begins or any(word[at:] in ends for at in range(len(word)))
+        if not singled_out and word not in literals:
+            return word
+    return "someone"
+
+
+def _words() -> Iterator[str]:
+    yield from ("someone", "anybody", "visitor", "newcomer", "guest", "x")
+    letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_"
+    for first in letters:
+        for last in f"{letters}0123456789":
+            yield f"{first}0{last}"
+
+
+def _meet_part(one: Part, other: Part, word: str) -> str | None:
+    """Return a text that fits two parts, or None; parts of a pattern's `/**` leave the choice to the other's."""
+    if one is None or other is None:
+        chosen = other if one is None else one
+        return _meet_part(chosen, chosen, word) if chosen is not None else None
+    if isinstance(one, str):
+        return one if _fits(other, one) else None
+    if isinstance(other, str):
+        return other if _fits(one, other) else None
+    before, after = max(one[0], other[0], key=len), max(one[1], other[1], key=len)
+    # What fits begins with the longer beginning and ends with the longer end, and these may share characters.
+    shared = (before + after[at:] for at in range(1, len(after) + 1) if before.endswith(after[:at]))
+    for text in (before + word + after, *shared):
+        if _fits(one, text) and _fits(other, text):
+            return text
+    return None
+
+
+def _fits(part: Part, text: str) -> bool:
+    if part is None or isinstance(part, str):
+        return part is None or part == text
+    before, after, name = part
+    return compiled(f"{before}<{name}>{after}" if name else f"{before}*{after}").match(text)
+
+
+def _covers_part(wide: Part, narrow: Part) -> bool:
+    if narrow is None or isinstance(narrow, str) or wide is None or isinstance(wide, str):
+        return isinstance(narrow, str) and _fits(wide, narrow)
+    if wide[2]:
+        # A capture takes words alone.
+        return bool(narrow[2]) and wide[:2] == narrow[:2]
+    return narrow[0].startswith(wide[0]) and narrow[1].endswith(wide[1])
