@@ -76,6 +76,8 @@ class Clause:
         if other.vo != self.vo and any(key in GROUPS or key == "scope" for key, _ in self.asked):
             # A rule without a VO sees more of the groups and paths, and another first group.
             return False
+        if "first-group" in theirs:
+            theirs.setdefault("group", theirs["first-group"])
         return all(key in theirs and _all_covered(key, values, theirs[key]) for key, values in self.asked)
 
     def overlaps(self, other: Clause) -> bool:
@@ -176,8 +178,9 @@ class Reading:
             vos = sorted(each for each in issuer.declared_vos() if self.standings.serves(each))
             return "by VO", tuple((each, self._named_outcome(each, account.replace("<vo>", each))) for each in vos)
         kept = self.made_accounts(account)
-        never = self.standings.site.accounts.never
-        return "made", vo, account, kept, never & kept, tuple(sorted(self.pools.items()))
+        # Of an account that a rule names it does not matter whether it is answered: no capture gives it.
+        never = (kept & self.standings.site.accounts.never) - self.named
+        return "made", vo, account, kept & self.named, never, tuple(sorted(self.pools.items()))
 
     def _named_outcome(self, vo: str | None, account: str) -> Outcome:
         site = self.standings.site

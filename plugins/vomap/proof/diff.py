@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 MOST_OVERLAPS = 30_000
 # How many tokens of an issuer are tried in variations, where something is declared otherwise of it.
 _BASES = 20
+_OF_A_CLAUSE = 3
 _CAPTURE = re.compile("<c[0-9]+>")
 
 
@@ -68,7 +69,7 @@ class _Comparing:
     def __init__(self, old: Reading, new: Reading, now: float, progress: Callable[[int], None]) -> None:
         self.old, self.new = old, new
         self.judges = Judge(old, now), Judge(new, now)
-        self.witnesses = Witnesses(old, new)
+        self.witnesses = Witnesses(old, new, now)
         self.progress = progress
         self.asked = 0
         self.lines = Lines(old, new)
@@ -106,7 +107,7 @@ class _Comparing:
         explained |= self._compare_overlaps(url, comparison)
         for side, alone in ((self.old, comparison.only_old), (self.new, comparison.only_new)):
             for clause in alone:
-                if id(clause) not in explained:
+                if id(clause) not in explained and not comparison.is_told_by_another(clause):
                     self._doubt(f"rule {_rule(side, clause)} differs, and no token was found for which it matters")
 
     def _try_clauses(self, comparison: Comparison, bases: list[Token]) -> set[int]:
@@ -119,7 +120,7 @@ class _Comparing:
                     continue
                 found = list(self._tokens_of(side, clause, thorough=id(clause) in changed))
                 mapped = [each.token for _, each in found if MAPPED in (each.old.outcome, each.new.outcome)]
-                bases += [token for token in mapped if token not in bases][: _BASES - len(bases)]
+                bases += mapped[:_OF_A_CLAUSE]
                 if self._tell_clause(side, clause, found):
                     explained.add(id(clause))
         return explained
@@ -180,12 +181,15 @@ class _Comparing:
         return any(told)
 
     def _compare_standings(self, url: str, old: Standing, new: Standing, bases: list[Token]) -> None:
-        """Try tokens for each thing that is declared otherwise of an issuer."""
+        """Try tokens for each thing that is declared otherwise of an issuer: variations of some that are mapped."""
+        in_order = sorted([self.witnesses.plain(url), *bases], key=simplicity)
+        with_groups = [token for token in in_order if "wlcg.groups" in token]
+        chosen = [*in_order[:_BASES], *with_groups[:_BASES]]
         for name in dict.fromkeys([*old, *new]):
             if old.get(name) == new.get(name) and (name in old) == (name in new):
                 continue
-            tokens = self.witnesses.of_field(url, name, bases or [self.witnesses.plain(url)])
-            told = [self.lines.tell_token(f"issuer {url}, {name}", self._judge(token)) for token in tokens]
+            tokens = self.witnesses.of_field(url, name, chosen)
+            told = [self.lines.tell_field(f"issuer {url}, {name}", self._judge(token)) for token in tokens]
             if not any(told):
                 self._doubt(f"issuer {url} has another `{name}`, and no token was found for which it matters")
 
@@ -234,12 +238,20 @@ class _Comparing:
     def _find_shadowed(self) -> None:
         """Tell the rules that decide for nobody any more, for others before them do."""
         for clauses in self.new.clauses.values():
-            for clause in clauses:
+            first = {clause.conditions: clause for clause in reversed(clauses)}
+            for clause in first.values():
                 shown = self.reached_old.get((clause.url, *clause.conditions))
-                if clause.number in self.reached or shown is None or shown.new.rule is None:
-                    continue
-                who = f"{_rule(self.new, clause)}, by {shown.new.place}"
-                self.lines.tell(SHADOWED, clause.number, who, shown)
+                if shown is not None and shown.new.rule is not None and not self._reaches(clause):
+                    who = f"{_rule(self.new, clause)}, by {shown.new.place}"
+                    self.lines.tell(SHADOWED, clause.number, who, shown)
+
+    def _reaches(self, clause: Clause) -> bool:
+        """Tell whether any token reaches the rule of a clause in the new policy."""
+        for _, token in self.witnesses.of_changed_clause(clause):
+            if clause.number in self.reached:
+                break
+            self._judge(token)
+        return clause.number in self.reached
 
     def _judge(self, token: Token) -> Judged:
         judged = Judged(token, *(judge.judge(token) for judge in self.judges))
@@ -256,7 +268,8 @@ class _Comparing:
         said = {f"issuer {url}": None}
         for vo, asked in conditions:
             if vo is not None:
-                said[f"VO {self.new.standings.spelled(vo)}"] = None
+                side = self.new if vo in self.new.standings.known_vos else self.old
+                said[f"VO {side.standings.spelled(vo)}"] = None
             for key, values in asked:
                 said[f"{key} {' or '.join(_CAPTURE.sub('*', value) for value in values)}"] = None
         return ", ".join(said)

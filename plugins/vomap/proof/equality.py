@@ -12,7 +12,7 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Hashable, Iterable, Iterator, Sequence
 
     from vomap.proof.clauses import Clause
 
@@ -60,6 +60,14 @@ class Listed:
             if at not in self._gone:
                 yield at, self.clauses[at]
 
+    def interfering(self, clause: Clause, end: int) -> set[Hashable]:
+        """Return the meanings of the clauses before a place that may be met together with one and do something else."""
+        return {
+            other.meaning
+            for at, other in self.near(clause)
+            if at < end and not (other.is_certain and other.outcome == clause.outcome) and other.overlaps(clause)
+        }
+
     def drop_idle(self, clause: Clause, budget: Budget) -> bool:
         """Take a clause out if it changes nothing, and tell whether it did."""
         here = self.place[clause.meaning]
@@ -95,6 +103,18 @@ class Comparison:
     def is_proven(self) -> bool:
         """Whether both lists decide alike, whatever the token."""
         return not (self.only_old or self.only_new or self.swapped)
+
+    def is_told_by_another(self, clause: Clause) -> bool:
+        """Tell whether a clause of one list alone would change nothing in the other, whatever the others there do.
+
+        That is so if the other list has a clause that covers it and does the same, and has before that one just what
+        the clause's own list has before the clause, as far as it would interfere.
+        """
+        here, there = (self.old, self.new) if clause.meaning in self.old.place else (self.new, self.old)
+        for at, other in there.near(clause):
+            if other.is_certain and other.outcome == clause.outcome and other.covers(clause):
+                return there.interfering(clause, at) == here.interfering(clause, here.place[clause.meaning])
+        return False
 
     def _swapped(self, budget: Budget) -> Iterator[tuple[Clause, Clause]]:
         """Yield pairs of clauses that stand in another order in the new list, and for which that may matter."""

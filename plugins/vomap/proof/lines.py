@@ -98,6 +98,13 @@ class Lines:
             self._add(key, kind, who, judged)
         return kind is not None
 
+    def tell_field(self, who: str, judged: Judged) -> bool:
+        """Add a token for which it matters what is declared of its issuer; all that it does is one line of a kind."""
+        kind = judged.kind
+        if kind is not None and self._key(kind, judged) not in self._told:
+            self._add((kind, who), kind, who, judged)
+        return kind is not None
+
     def tell_overlap(self, who: str, judged: Judged, changed: tuple[int | None, int | None]) -> bool:
         """Add a token of an overlap; what a changed rule does to all that it overlaps is one line.
 

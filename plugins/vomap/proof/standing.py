@@ -95,15 +95,16 @@ class Standings:
         }
         if issuer.vos is None:
             others = frozenset(vo for vo in self.owners if not self.may_name(url, vo))
-            return {**said, "serve": serve, "VOs of other issuers": others if serve is None else others & serve}
+            # It is all one why a VO is not the token's to name.
+            return {**said, "VOs of other issuers": others} if serve is None else {**said, "serve": serve - others}
         vos = issuer.declared_vos()
-        served = frozenset(vo for vo in vos if self.serves(vo))
+        not_served = frozenset(vo for vo in vos if not self.serves(vo))
         # A token that names no VO is declined by a site that says whom it serves.
         also_nobody = serve is None and issuer.default_vo is None
         return {
             **said,
             "vos": frozenset((name, vo.lower()) for name, vo in issuer.vos.items()),
-            "serve": (served, also_nobody),
+            "serve": (not_served, also_nobody),
         }
 
 

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 COMPUTE = "compute.create"
 _MOST_WAYS = 60
 _MOST_ACCOUNTS = 100
-_DAY = 86_400
 # A character that no capture takes.
 _NO_WORD = "~"
 
@@ -32,9 +31,10 @@ _NO_WORD = "~"
 class Witnesses:
     """Makes tokens for the clauses of two policies."""
 
-    def __init__(self, old: Reading, new: Reading) -> None:
-        """Take both policies."""
+    def __init__(self, old: Reading, new: Reading, now: float) -> None:
+        """Take both policies, and the time at which tokens that show any begin."""
         self._readings = (old, new)
+        self._now = int(now)
         self.word = word_for(old, new)
 
     def plain(self, url: str) -> Token:
@@ -91,6 +91,10 @@ class Witnesses:
                 yield from self._as_entitlements(base)
         if field in ("vo", "vo-from", "vos", "default-vo", "serve", "VOs of other issuers"):
             yield from self._namings(url)
+            for base in bases:
+                yield base
+                for way in self.ways(url, None):
+                    yield from (_also_naming(base, way) if way else ())
 
     def ways(self, url: str, vo: str | None) -> list[Way | None]:
         """Return how a token of an issuer may name a VO, the simplest first; None is not to name any."""
@@ -132,8 +136,7 @@ class Witnesses:
     def _lifetimes(self, base: Token) -> Iterator[Token]:
         limits = {reading.standings.site.maximum_lifetime for reading in self._readings} - {None}
         for limit in sorted(limit for limit in limits if limit is not None):
-            # Of any time, so that it has not ended and has begun: the judge is told when it is.
-            yield {**base, "iat": 0, "exp": limit + 1}
+            yield {**base, "iat": self._now, "exp": self._now + limit + 1}
 
     def _as_entitlements(self, token: Token) -> Iterator[Token]:
         """Yield the same token with its groups written as entitlements, where the policies read these otherwise."""
@@ -255,6 +258,18 @@ class Witnesses:
 def simplicity(token: Mapping[str, Any]) -> tuple[int, int]:
     """Return what sorts simple tokens first."""
     return len(token), sum(len(str(value)) for value in token.values())
+
+
+def _also_naming(token: Token, way: Way) -> Iterator[Token]:
+    """Yield a token that names a VO besides, before and after what it has of the kind."""
+    source, name = way
+    if source != "group":
+        yield {**token, "scope": f"{token['scope']} storage.read:/{name}"}
+        return
+    groups = token.get("wlcg.groups", [])
+    yield {**token, "wlcg.groups": [*groups, f"/{name}"]}
+    if groups:
+        yield {**token, "wlcg.groups": [f"/{name}", *groups]}
 
 
 def _vary(choices: Mapping[str, list[tuple[str, ...]]]) -> list[Draft]:
