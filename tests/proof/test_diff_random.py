@@ -43,37 +43,57 @@ def composed(mapfile: dict[str, Any]) -> dict[str, Any]:
 def edited(draw: DrawFn, mapfile: dict[str, Any]) -> dict[str, Any]:
     """Draw another mapfile that differs in little, or in nothing that counts."""
     new = deepcopy(mapfile)
-    listed = new["rules"]
     for _ in range(draw(st.integers(1, 2))):
-        at = draw(st.integers(0, len(listed) - 1))
-        edit = draw(st.sampled_from(("move", "drop", "add", "copy", "split", "value", "site", "issuer", "none")))
-        if edit == "move":
-            listed.insert(draw(st.integers(0, len(listed) - 1)), listed.pop(at))
-        elif edit == "drop" and len(listed) > 1:
-            del listed[at]
-        elif edit == "add":
-            listed.insert(at, draw(rules(f"n{draw(st.integers(0, 10**6))}")))
-        elif edit == "copy":
-            listed.insert(draw(st.integers(0, len(listed))), {**listed[at], "name": f"n{draw(st.integers(0, 10**6))}"})
-        elif edit == "split":
-            lists = [key for key, value in listed[at].items() if isinstance(value, list) and len(value) > 1]
-            if lists:
-                key = draw(st.sampled_from(lists))
-                first, *rest = listed[at][key]
-                later = {**listed[at], key: rest, "name": f"n{draw(st.integers(0, 10**6))}"}
-                listed[at : at + 1] = [{**listed[at], key: [first]}, later]
-        elif edit == "value":
-            other = draw(rules("other"))
-            listed[at] = {**other, "name": listed[at]["name"]}
-        elif edit == "site":
-            new["site"] = draw(mapfiles())["site"]
-        elif edit == "issuer":
-            url = draw(st.sampled_from(sorted(new["issuers"])))
-            new["issuers"] = {name: value for name, value in new["issuers"].items() if name != url}
-    # A name may have been drawn twice.
-    for number, rule in enumerate(listed):
+        draw(st.sampled_from((_moved, _dropped, _added, _copied, _split, _replaced, _another_site, _issuer_dropped)))(
+            draw, new
+        )
+    for number, rule in enumerate(new["rules"]):
+        # A name may have come twice.
         rule["name"] = f"r{number}"
     return new
+
+
+def _place(draw: DrawFn, new: dict[str, Any]) -> int:
+    return draw(st.integers(0, len(new["rules"]) - 1))
+
+
+def _moved(draw: DrawFn, new: dict[str, Any]) -> None:
+    new["rules"].insert(_place(draw, new), new["rules"].pop(_place(draw, new)))
+
+
+def _dropped(draw: DrawFn, new: dict[str, Any]) -> None:
+    if len(new["rules"]) > 1:
+        del new["rules"][_place(draw, new)]
+
+
+def _added(draw: DrawFn, new: dict[str, Any]) -> None:
+    new["rules"].insert(_place(draw, new), draw(rules("new")))
+
+
+def _copied(draw: DrawFn, new: dict[str, Any]) -> None:
+    new["rules"].insert(_place(draw, new), dict(new["rules"][_place(draw, new)]))
+
+
+def _split(draw: DrawFn, new: dict[str, Any]) -> None:
+    at = _place(draw, new)
+    whole = new["rules"][at]
+    lists = [key for key, value in whole.items() if isinstance(value, list) and len(value) > 1]
+    if lists:
+        key = draw(st.sampled_from(lists))
+        new["rules"][at : at + 1] = [{**whole, key: whole[key][:1]}, {**whole, key: whole[key][1:]}]
+
+
+def _replaced(draw: DrawFn, new: dict[str, Any]) -> None:
+    new["rules"][_place(draw, new)] = draw(rules("other"))
+
+
+def _another_site(draw: DrawFn, new: dict[str, Any]) -> None:
+    new["site"] = draw(mapfiles())["site"]
+
+
+def _issuer_dropped(draw: DrawFn, new: dict[str, Any]) -> None:
+    url = draw(st.sampled_from(sorted(new["issuers"])))
+    new["issuers"] = {name: value for name, value in new["issuers"].items() if name != url}
 
 
 def results(policy: Policy, token: dict[str, Any]) -> tuple[Any, ...]:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     Standing = dict[str, object]
 
 # How many overlaps of two clauses are looked at for each issuer.
-MOST_OVERLAPS = 30_000
+MOST_OVERLAPS = 150_000
 # How many tokens of an issuer are tried in variations, where something is declared otherwise of it.
 _BASES = 20
 _OF_A_CLAUSE = 3

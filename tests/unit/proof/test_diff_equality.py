@@ -1,0 +1,90 @@
+"""Lists of clauses: what is proven to be the same, and what is not."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import pytest
+
+from vomap.proof.clauses import DENIED, Clause
+from vomap.proof.equality import Budget, Comparison, _longest_rise
+
+
+def _clause(account: str, group: str = "", subject: str = "", vo: str | None = "v") -> Clause:
+    asked = [("subject", (subject,))] if subject else []
+    asked += [("group", (group,))] if group else []
+    outcome = DENIED if account == "deny" else ("made", vo, account) if "<" in account else ("account", vo, account)
+    return Clause("https://i/", vo, tuple(asked), outcome, 0)
+
+
+ALICE, BOB = _clause("a", subject="alice"), _clause("b", subject="bob")
+GROUP, BELOW = _clause("g", "/v/x"), _clause("g", "/v/x/**")
+ANYBODY, OTHERS = _clause("a"), _clause("z")
+MADE = _clause("<c1>", subject="<c1>")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ([ALICE, BOB], [BOB, ALICE]),
+        ([GROUP, BELOW], [BELOW]),
+        ([GROUP, BELOW], [BELOW, GROUP]),
+        ([ALICE, ANYBODY], [ANYBODY]),
+        ([ANYBODY, BOB], [ANYBODY]),
+        ([ALICE, ALICE], [ALICE]),
+        ([ALICE, BOB, ANYBODY], [BOB, ANYBODY]),
+        ([MADE, MADE], [MADE]),
+    ],
+)
+def test_proven(old: list[Clause], new: list[Clause]) -> None:
+    """Clauses that exclude each other may change places, and what changes nothing may go."""
+    assert Comparison(old, new).is_proven
+    assert Comparison(new, old).is_proven
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ([ALICE], [BOB]),
+        ([ALICE, GROUP], [GROUP, ALICE]),
+        ([ALICE, BOB, OTHERS], [ALICE, OTHERS]),
+        # Who is in the group and is called alice is in the way.
+        ([ALICE, GROUP, ANYBODY], [GROUP, ANYBODY]),
+        # A capture that gives a named account is passed over, so that the next clause decides.
+        ([MADE, ALICE], [MADE]),
+        ([ALICE, MADE], [MADE, ALICE]),
+        ([_clause("a", vo=None)], [_clause("a")]),
+        ([ANYBODY], []),
+    ],
+)
+def test_not_proven(old: list[Clause], new: list[Clause]) -> None:
+    """What may make a difference is found in both directions."""
+    assert not Comparison(old, new).is_proven
+    assert not Comparison(new, old).is_proven
+
+
+def test_what_changed_places() -> None:
+    """Of two that may be met together and do not do the same, the pair is named, once."""
+    comparison = Comparison([ALICE, BOB, GROUP], [GROUP, ALICE, BOB])
+    assert [{first, second} for first, second in comparison.swapped] == [{ALICE, GROUP}, {BOB, GROUP}]
+
+
+def test_a_spent_budget_proves_nothing() -> None:
+    """Pairs that are not looked at count as pairs that differ."""
+    budget = Budget(1)
+    assert budget.take()
+    assert budget.is_spent
+    assert not budget.take()
+
+
+def test_the_longest_rise() -> None:
+    """What is kept rises, and no longer choice does."""
+    for numbers in permutations(range(6)):
+        kept = [number for number, stays in zip(numbers, _longest_rise(numbers)) if stays]
+        assert kept == sorted(kept)
+        longest = max(
+            sum(1 for at in range(6) if mask >> at & 1)
+            for mask in range(1, 64)
+            if (chosen := [numbers[at] for at in range(6) if mask >> at & 1]) == sorted(chosen)
+        )
+        assert len(kept) == longest
