@@ -20,7 +20,7 @@ from vomap.policy.pieces import policy_of
 from vomap.proof.diff import compare
 
 _MOST = settings(
-    max_examples=count(full=5_000, reduced=150),
+    max_examples=count(full=1_000, reduced=60),
     deadline=None,
     database=None,
     print_blob=True,
