@@ -142,7 +142,7 @@ def test_what_is_not_proven_is_told(tmp_path: Path, capsys: Capture, *, decides:
     """
     scopes = ["compute.read", "compute.create", "compute.modify", "compute.cancel", "condor:/READ", "condor:/WRITE"]
     if decides:
-        scopes.pop()
+        scopes.pop(0)
     rules = [f"  - {{name: r{at}, vo: V, scope: '{scope}', account: acct{at}}}\n" for at, scope in enumerate(scopes)]
     old, new = tmp_path / "old.yaml", tmp_path / "new.yaml"
     head = OLD.partition("rules:")[0] + "rules:\n"

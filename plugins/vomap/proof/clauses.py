@@ -130,6 +130,11 @@ class Reading:
             self._could_be_made[template] = frozenset(found)
         return self._could_be_made[template]
 
+    def status(self, account: str) -> tuple[bool, ...]:
+        """Return all that matters of an account that a capture might give."""
+        never = self.standings.site.accounts.never
+        return account in self.named, account in never, account in self._ends_of_pools()
+
     def _ends_of_pools(self) -> set[str]:
         """Return the accounts at the ends of the ranges of pools, and the next ones outside."""
         found: set[str] = set()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from vomap.policy import MAPPED
 from vomap.proof.clauses import Reading
 from vomap.proof.equality import Budget, Comparison
-from vomap.proof.judging import Judge
+from vomap.proof.judging import REFUSED_OTHERWISE, Judge
 from vomap.proof.lines import (
     ISSUER_ADDED,
     ISSUER_DROPPED,
@@ -142,10 +142,15 @@ class _Comparing:
 
     def _tell_clause(self, side: Reading, clause: Clause, found: list[tuple[Asked, Judged]]) -> bool:
         """Tell what changes for those who meet a clause, all or some of them, and whether anything does."""
-        about = [each for _, each in found if each.kind or self._is_reached(side, clause, each)]
-        some = "" if all(each.kind for each in about) else "some of "
+        # What fails a check before any rule says nothing about this one.
+        about = [
+            (asked, each)
+            for asked, each in found
+            if self._is_reached(side, clause, each) or each.kind not in (None, REFUSED_OTHERWISE)
+        ]
+        some = "" if all(each.kind for _, each in about) else "some of "
         differs = False
-        for asked, each in found:
+        for asked, each in about:
             who = self._who(clause.url, (clause.vo, asked))
             told = self.lines.tell_token(some + who if asked is clause.asked else who, each)
             differs = told or differs
@@ -182,7 +187,8 @@ class _Comparing:
 
     def _compare_standings(self, url: str, old: Standing, new: Standing, bases: list[Token]) -> None:
         """Try tokens for each thing that is declared otherwise of an issuer: variations of some that are mapped."""
-        in_order = sorted([self.witnesses.plain(url), *bases], key=simplicity)
+        naming = [self.witnesses.naming(url, way) for way in self.witnesses.ways(url, None)[:_OF_A_CLAUSE]]
+        in_order = sorted([*naming, *bases], key=simplicity)
         with_groups = [token for token in in_order if "wlcg.groups" in token]
         chosen = [*in_order[:_BASES], *with_groups[:_BASES]]
         for name in dict.fromkeys([*old, *new]):

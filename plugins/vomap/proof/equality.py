@@ -43,8 +43,10 @@ class Listed:
 
     def __init__(self, clauses: Iterable[Clause]) -> None:
         """Take the clauses; of two with one meaning the first alone counts."""
-        first = {clause.meaning: clause for clause in reversed(list(clauses))}
-        self.clauses = list(reversed(list(first.values())))
+        first: dict[Hashable, Clause] = {}
+        for clause in clauses:
+            first.setdefault(clause.meaning, clause)
+        self.clauses = list(first.values())
         self.place = {clause.meaning: at for at, clause in enumerate(self.clauses)}
         self._of_subject: dict[str | None, list[int]] = {}
         self._gone: set[int] = set()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import islice, product
 from typing import TYPE_CHECKING, Any
 
 from vomap.claims.memberships import parse_fqan
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     Way = tuple[str, str]
 
 COMPUTE = "compute.create"
+_OTHER_COMPUTE = "condor:/WRITE"
 _MOST_WAYS = 60
+_MOST_AUDIENCES = 4
+_OF_EACH_VO = 4
 _MOST_ACCOUNTS = 100
 # A character that no capture takes.
 _NO_WORD = "~"
@@ -62,6 +65,8 @@ class Witnesses:
                 for way in self.ways(clause.url, clause.vo):
                     token = self._token(clause.url, draft, way)
                     yield asked, token
+                    for varied in self._as_good(clause, token):
+                        yield asked, varied
                     for written in self._as_entitlements(token):
                         yield asked, written
 
@@ -75,8 +80,11 @@ class Witnesses:
                     if len(vos) > 1:
                         yield from self._of_two_vos(clause.url, draft, vos)
                         continue
-                    for way in self.ways(clause.url, vos[0] if vos else None)[:_MOST_WAYS]:
+                    for way in self.ways(clause.url, vos[0] if vos else None):
                         yield self._token(clause.url, draft, way)
+                    if vos and None in (clause.vo, other.vo):
+                        # What one rule knows to be of its VO is for the other of one of several.
+                        yield from self._of_two_vos(clause.url, draft, (vos[0], None))
 
     def of_field(self, url: str, field: str, bases: Sequence[Token]) -> Iterator[Token]:
         """Yield tokens for which it may matter that something is declared otherwise of an issuer."""
@@ -97,8 +105,11 @@ class Witnesses:
                     yield from (_also_naming(base, way) if way else ())
 
     def ways(self, url: str, vo: str | None) -> list[Way | None]:
-        """Return how a token of an issuer may name a VO, the simplest first; None is not to name any."""
-        found: dict[Way | None, None] = {None: None}
+        """Return how a token of an issuer may name a VO, the simplest first; None is not to name any.
+
+        After the VO itself comes something below it, for a rule may be about just the VO's own group.
+        """
+        found: dict[Way, None] = {}
         for reading in self._readings:
             issuer = reading.standings.issuers.get(url)
             for source in issuer.sources if issuer else ():
@@ -106,12 +117,30 @@ class Witnesses:
                     found[source, name] = None
                 if issuer is not None and issuer.names_vos_freely and vo is None:
                     found[source, self.word] = None
-        return list(found)[:_MOST_WAYS]
+        if vo is None:
+            # What one policy alone knows, or knows otherwise, comes first.
+            otherwise = self._names_that_change(url)
+            found = dict.fromkeys(sorted(found, key=lambda way: way[1] not in otherwise))
+        below = [(source, f"{name}/{self.word}") for source, name in found]
+        return [None, *list(found)[:_MOST_WAYS], *below[:_MOST_WAYS]]
 
-    def _of_two_vos(self, url: str, draft: Draft, vos: Sequence[str]) -> Iterator[Token]:
-        first, second = (self.ways(url, vo) for vo in vos)
-        for way, other in product(first[:4], second[:4]):
+    def _names_that_change(self, url: str) -> set[str]:
+        names = [set(reading.standings.names(url, None)) for reading in self._readings]
+        meant = [getattr(reading.standings.issuers.get(url), "vos", None) or {} for reading in self._readings]
+        changed = {name for name, _ in set(meant[0].items()) ^ set(meant[1].items())}
+        return changed | (names[0] ^ names[1])
+
+    def _of_two_vos(self, url: str, draft: Draft, vos: Sequence[str | None]) -> Iterator[Token]:
+        """Yield tokens that name two VOs, the second perhaps any."""
+        first, second = (self.ways(url, vo)[:_OF_EACH_VO] for vo in vos)
+        for way, other in product(first, second):
             yield self._token(url, draft, way, other)
+
+    def _as_good(self, clause: Clause, token: Token) -> Iterator[Token]:
+        """Yield a token with another scope for jobs, or for another audience: rules about these may take the first."""
+        yield {**token, "scope": token["scope"].replace(COMPUTE, _OTHER_COMPUTE)}
+        if clause.values("audience") is None:
+            yield from islice(self._other_audiences(clause.url, token), _MOST_AUDIENCES)
 
     def _namings(self, url: str) -> Iterator[Token]:
         """Yield tokens that name any VO in any place, or two in two places, with and without a scope for jobs."""
@@ -129,9 +158,9 @@ class Witnesses:
         of_either = [self._accepted(reading, url) for reading in self._readings]
         audiences = {audience for accepted in of_either for audience in accepted or ()}
         without = {key: value for key, value in base.items() if key != "aud"}
-        for audience in (*sorted(audiences), f"https://{self.word}.example"):
-            yield {**without, "aud": audience}
         yield without
+        for audience in (f"https://{self.word}.example", *sorted(audiences)):
+            yield {**without, "aud": audience}
 
     def _lifetimes(self, base: Token) -> Iterator[Token]:
         limits = {reading.standings.site.maximum_lifetime for reading in self._readings} - {None}
@@ -161,8 +190,10 @@ class Witnesses:
         before, mark, after = clause.outcome[2].partition("<c1>")
         if not mark or "<" in before + after:
             return
-        named, also = (reading.made_accounts(clause.outcome[2]) for reading in self._readings)
-        for account in [*sorted(named ^ also)[:most], *sorted(named & also)[:1]]:
+        old, new = self._readings
+        accounts = sorted(old.made_accounts(clause.outcome[2]) | new.made_accounts(clause.outcome[2]))
+        changed = [account for account in accounts if old.status(account) != new.status(account)]
+        for account in [*changed[:most], *[account for account in accounts if account not in changed][:1]]:
             word = account[len(before) : len(account) - len(after)]
             yield tuple((key, tuple(text.replace("<c1>", word) for text in values)) for key, values in clause.asked)
 
@@ -170,9 +201,11 @@ class Witnesses:
         return _vary({key: self._examples(clause, key, values, word or self.word) for key, values in asked})
 
     def _odd_drafts(self, clause: Clause, asked: Asked) -> Iterator[Draft]:
-        """Yield what `*` takes and a capture does not, and a group that is not the first."""
+        """Yield what `*` takes and a capture does not, a subject that `*` does not take, a group that is not first."""
         yield from self._drafts(clause, asked, _NO_WORD + self.word)
         for draft in self._drafts(clause, asked)[:1]:
+            if "subject" not in draft:
+                yield {**draft, "subject": (f"{self.word}/{self.word}",)}
             if "group" in draft and "first-group" not in draft:
                 root = draft["group"][0].split("/")[1]
                 yield {**draft, "first-group": (f"/{root}/{self.word}",)}
@@ -190,12 +223,13 @@ class Witnesses:
         return [(text,) for text in dict.fromkeys(texts)]
 
     def _groups(self, clause: Clause, pattern: str, word: str) -> list[str]:
-        """Return memberships that fit a pattern, of the VO that a rule is for if the pattern leaves it open."""
-        if clause.vo is None or split_role(pattern)[0].split("/")[1:2] not in (["*"], ["**"]):
-            return _legal(group_examples(pattern, word))
+        """Return memberships that fit a pattern; of the VO that a rule is for, if the pattern leaves it open."""
+        anything = _legal(group_examples(pattern, word))
+        if not split_role(pattern)[0].startswith("/*"):
+            return anything
         names = {name: None for reading in self._readings for name in reading.standings.names(clause.url, clause.vo)}
-        found = [group for name in names for group in meet_groups(pattern, f"/{name}/**", word)]
-        return _legal(found or group_examples(pattern, word))
+        named = [group for name in list(names)[:_OF_EACH_VO] for group in meet_groups(pattern, f"/{name}/**", word)]
+        return [*_legal(named), *anything]
 
     def _common(self, clause: Clause, asked: Asked, other: Clause, others: Asked) -> dict[str, list[tuple[str, ...]]]:
         """Return of each condition of two clauses what a token may have to meet both; nothing, if it cannot."""
@@ -255,9 +289,9 @@ class Witnesses:
         return None if issuer is None else issuer.audience
 
 
-def simplicity(token: Mapping[str, Any]) -> tuple[int, int]:
+def simplicity(token: Mapping[str, Any]) -> tuple[int, bool, int]:
     """Return what sorts simple tokens first."""
-    return len(token), sum(len(str(value)) for value in token.values())
+    return len(token), _OTHER_COMPUTE in token["scope"], sum(len(str(value)) for value in token.values())
 
 
 def _also_naming(token: Token, way: Way) -> Iterator[Token]:

@@ -55,6 +55,8 @@ def test_proven(old: list[Clause], new: list[Clause]) -> None:
         ([ALICE, MADE], [MADE, ALICE]),
         ([_clause("a", vo=None)], [_clause("a")]),
         ([ANYBODY], []),
+        # Of a clause that stands twice the first one decides.
+        ([ALICE, GROUP], [GROUP, ALICE, GROUP]),
     ],
 )
 def test_not_proven(old: list[Clause], new: list[Clause]) -> None:
