@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from vomap import cli
+from vomap.built import bans_beside
 from vomap.built.files import replace_file
+from vomap.built.kept_bans import BanFile
 from vomap.callouts import EXIT_CODES
 from vomap.mapfile.schema import mapfile_schema
 
@@ -88,7 +90,9 @@ def _examples() -> list[str]:
     """Return the command of every example of the help texts that stands on one line, without what is said of it."""
     blocks = re.findall(r"### Examples\n\n```text\n(.*?)```", REFERENCE["commands.md"], re.DOTALL)
     return [
-        line[: _column(block)].split(" < ")[0].strip() if line[_column(block) - 1 : _column(block)] == " " else line
+        re.split(" [<>|] ", line[: _column(block)] if line[_column(block) - 1 : _column(block)] == " " else line)[
+            0
+        ].strip()
         for block in blocks
         for line in block.splitlines()
         if line.startswith("vomap ") and line.count("'") % 2 == 0
@@ -119,7 +123,7 @@ def test_every_key_of_a_mapfile_has_a_meaning() -> None:
     assert set(MEANINGS) == set(parts)
     for name, part in parts.items():
         assert {path for path, _, _ in keys_of(name, part)} == set(MEANINGS[name]), name
-    assert {key for key, _, _ in PARTS} == set(schema["properties"]) - {"mapfile"}
+    assert {key for key, _, _ in PARTS} == set(schema["properties"]) - {"mapfile", "issued"}
 
 
 @pytest.mark.parametrize("callout", EXIT_CODES)
@@ -159,6 +163,8 @@ def _everything(root: Path) -> int:
     code = cli.run(words)
     kept = ["--bans", str(bans), "--policy", str(policy)]
     code |= cli.run(["ban", "add", "--jti", "x", "--reason", "a drill", *kept])
+    published = "mapfile: 1\nissued: 2026-11-22T12:00:00Z\nbans: []\n"
+    BanFile(str(bans), bans_beside(str(policy)), "published-NAME.yaml").put(published)
     site = mapfiles / "10-site.yaml"
     replace_file(str(site), site.read_bytes().replace(b'["ANY"]', b'["ANY", "another"]'))
     code |= cli.run(["build", "--mapfiles", str(mapfiles), "--bans", str(bans), "--output", str(policy)])
@@ -199,7 +205,7 @@ def test_bash_completes(line: str, offered: set[str]) -> None:
 def test_a_synopsis_has_what_must_be_there_without_brackets() -> None:
     """An argument that is needed stands bare, an option in brackets."""
     pages = {page.name: " ".join(" ".join(page.synopsis).split()) for page in verb_pages()}
-    assert pages["vomap ban"].startswith("vomap ban add|list|lift [--issuer ISSUER]")
+    assert pages["vomap ban"].startswith("vomap ban add|list|lift|fetch URL [--issuer ISSUER]")
     assert pages["vomap build"].startswith("vomap build [--mapfiles PATH...]")
 
 

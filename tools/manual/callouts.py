@@ -19,7 +19,10 @@ _FILES = {
 }
 # Each callout's options by name: the name of the value, and what it means.
 OPTIONS = {
-    "vomap-htcondor": _FILES,
+    "vomap-htcondor": {
+        **_FILES,
+        "--observe": ("", "decide and log, but always end with 1, so that the next plugin answers"),
+    },
     "vomap-arc map": {
         **_FILES,
         "--decline": ("continue", "end with 1 for a declined token, so that mapping rules that follow may map it"),

@@ -32,6 +32,10 @@ MEANINGS: dict[str, dict[str, str]] = {
         "accounts: minimum-uid": "the least uid; left out: 1000",
         "accounts: never": "accounts that are never answered",
         "maximum-lifetime": "the longest time from `iat` to `exp`, where the CE shows it",
+        "journal": "where each decision is logged, and how much of its token",
+        "journal: to": "left out: the log daemon, if there is one",
+        "journal: subject": "`pseudonym` needs the key /etc/vomap/journal.key",
+        "journal: claims": "left out: those that decisions look at, and those that rules name",
     },
     "issuer": {
         "vo": "the one VO that it speaks for",

@@ -18,6 +18,7 @@ examples:
                                                                              which pseudonym to look for
 
 Both need the key of the pseudonyms, {KEY_FILE}.
+
 exit codes: 0 told, 1 it is no pseudonym of this key and issuer, 2 wrong usage, 3 an error"""
 
 

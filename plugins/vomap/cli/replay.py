@@ -26,6 +26,7 @@ examples:
   vomap replay decisions.log --against owners                    against what another plugin mapped to
 
 Each token is decided as of the time of its record; accounts are not looked up.
+
 exit codes: 0 nothing would change, 1 something would, 2 wrong usage, 3 an error, or a log with broken lines"""
 
 
