@@ -16,7 +16,7 @@ test: $(VENV)/tests
 # The long proofs, in full, with what they found printed; PROOF=reduced tries each less often, as CI does. As root.
 PROOF := full
 proof: $(VENV)/tests
-	VOMAP_PROOF=$(PROOF) $(VENV)/bin/python -m pytest -q -s tests/proof
+	VOMAP_PROOF=$(PROOF) $(VENV)/bin/python -m pytest -q $(if $(filter full,$(PROOF)),-s,-n 2 --durations=12) tests/proof
 
 # Coverage-guided fuzzing of all that reads what others wrote, SECONDS in all; it goes on where the last run ended.
 # FUZZ_PYTHON must be one that atheris has a wheel for: 3.11 to 3.13.

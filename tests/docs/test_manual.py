@@ -90,13 +90,16 @@ def _examples() -> list[str]:
     """Return the command of every example of the help texts that stands on one line, without what is said of it."""
     blocks = re.findall(r"### Examples\n\n```text\n(.*?)```", REFERENCE["commands.md"], re.DOTALL)
     return [
-        re.split(" [<>|] ", line[: _column(block)] if line[_column(block) - 1 : _column(block)] == " " else line)[
-            0
-        ].strip()
+        _command(line, _column(block))
         for block in blocks
         for line in block.splitlines()
         if line.startswith("vomap ") and line.count("'") % 2 == 0
     ]
+
+
+def _command(line: str, column: int) -> str:
+    """Return the command of an example, without what is said of it from a column on, and without redirections."""
+    return re.split(" [<>|] ", line[:column] if line[column - 1 : column] == " " else line)[0].strip()
 
 
 def _column(block: str) -> int:
