@@ -38,6 +38,7 @@ bench: $(VENV)/tests $(if $(findstring --ces,$(BENCH)),rpm)
 lint: $(VENV)/lint
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/bandit -q -c pyproject.toml -r plugins/vomap $(wildcard plugins/bin/*)
 	$(VENV)/bin/mypy
 	$(VENV)/bin/mypy --scripts-are-modules plugins/bin/vomap-htcondor plugins/bin/vomap-arc plugins/bin/vomap-token
 

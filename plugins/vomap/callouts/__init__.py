@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from vomap.policy.model import Policy
 
 HTCONDOR, ARC_MAP, ARC_AUTHORIZE = "vomap-htcondor", "vomap-arc map", "vomap-arc authorize"
-TOKEN = "vomap-token"  # noqa: S105 - its name
+TOKEN = "vomap-token"  # noqa: S105 - its name  # nosec B105
 
 # Which of a decision's CEs each is for, as in its schema.
 _CES = {HTCONDOR: "htcondor", ARC_MAP: "arc", ARC_AUTHORIZE: "arc", TOKEN: "token"}

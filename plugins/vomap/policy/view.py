@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 # An aspect is a condition's key, `claim NAME` among them; `2/group` is that of patterns with two literal parts before
 # the first other one, such as `/cms/**`.
-EVERY_TOKEN = "*"  # noqa: S105 - no secret, but the aspect of what must be tried with every token
+EVERY_TOKEN = "*"  # noqa: S105 - the aspect of what is tried with every token  # nosec B105
 
 
 class View:

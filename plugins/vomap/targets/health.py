@@ -111,7 +111,7 @@ def callout_line(ce: Ce, policy_file: str, bans_file: str, callouts: Path) -> Li
     try:
         # With the user's groups, too: root's would open what the CE cannot.
         entry = None if as_user is None else pwd.getpwnam(as_user)
-        done = subprocess.run(  # noqa: S603 - the path is the administrator's
+        done = subprocess.run(  # noqa: S603 - the path is the administrator's  # nosec B603
             command,
             input=json.dumps({"iss": _PROBE_ISSUER}),
             capture_output=True,

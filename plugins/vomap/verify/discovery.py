@@ -9,7 +9,7 @@ from vomap.built import FileError, open_trusted
 from vomap.claims import TokenError
 from vomap.verify.token import LONGEST_TOKEN
 
-_TEMPORARY = "/tmp"  # noqa: S108 - so the specification has it; the file must be ours
+_TEMPORARY = "/tmp"  # noqa: S108 - the specification's; the file must be ours  # nosec B108
 
 
 def discover_token(environment: Mapping[str, str], user: int, temporary: str = _TEMPORARY) -> bytes:

@@ -90,7 +90,7 @@ def _git(folder: Path, *arguments: str) -> str | None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     command = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-C", str(folder), *arguments]
     try:
-        done = subprocess.run(  # noqa: S603 - a fixed command, no shell
+        done = subprocess.run(  # noqa: S603 - a fixed command, no shell  # nosec B603
             command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=_GIT_SECONDS, check=True
         )
         return done.stdout.decode("utf-8").rstrip("\n")
