@@ -27,7 +27,8 @@ def stage(path: str, parts: Iterable[bytes], mode: int = 0o644) -> str:
         # Root would put a file in the place of /dev/null.
         raise FileError(f"{path}: cannot be written: it is there, and no regular file")
     folder, name = os.path.split(path)
-    staged = os.path.join(folder, f".{name}.{os.getpid()}{_STAGED}")
+    # Where several machines share a folder, a process's id alone would not do.
+    staged = os.path.join(folder, f".{name}.{os.getpid()}.{os.urandom(4).hex()}{_STAGED}")
     try:
         _clear_up(folder or ".", f".{name}.")
         descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
@@ -84,16 +85,14 @@ def read_trusted(path: str) -> bytes:
 def _clear_up(folder: str, begin: str) -> None:
     """Remove what was staged in a folder, under names that begin so, by processes that were killed at it."""
     for name in os.listdir(folder):
-        if name.startswith(begin) and name.endswith(_STAGED) and _is_over(name[len(begin) : -len(_STAGED)]):
+        if name.startswith(begin) and name.endswith(_STAGED) and _is_over(name[len(begin) :].partition(".")[0]):
             discard(os.path.join(folder, name))
 
 
 def _is_over(process: str) -> bool:
-    """Tell whether a process is no more, by its id. One with our own was another one: we have staged nothing yet."""
+    """Tell whether a process is no more, by its id."""
     if not process.isdecimal():
         return False
-    if int(process) == os.getpid():
-        return True
     try:
         os.kill(int(process), 0)
     except (ProcessLookupError, OverflowError):

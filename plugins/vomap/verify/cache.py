@@ -137,7 +137,7 @@ class KeyCache:
         """Yield whether we have an issuer's lock; it is waited for so many seconds."""
         try:
             self._folder.mkdir(mode=_OURS_ALONE, parents=True, exist_ok=True)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            flags = os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
             descriptor = os.open(f"{self._path(issuer)}.lock", flags, 0o600)
         except OSError as error:
             raise self._unusable(FileError(f"{self._folder}: {error.strerror}")) from None

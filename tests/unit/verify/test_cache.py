@@ -246,3 +246,11 @@ def test_who_is_ended_while_it_asks_has_asked(issuer: Issuer, monkeypatch: pytes
         find(issuer, NOW + 299)
     assert issuer.server.asked == []
     assert find(issuer, NOW + 300).is_new
+
+
+def test_a_fifo_in_the_locks_place_holds_nobody(tmp_path: Path) -> None:
+    """Whoever can write the folder could leave a FIFO there, which nobody opens for reading."""
+    cache = KeyCache(tmp_path, None)
+    os.mkfifo(f"{cache._path('https://issuer.invalid/')}.lock")
+    with cache._lock("https://issuer.invalid/", 0) as has_locked:
+        assert has_locked
