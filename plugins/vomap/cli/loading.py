@@ -132,8 +132,8 @@ def warn_of_pools(composition: Composition, findings: Findings) -> None:
     """Warn of rules with a pool, which the callouts of this version cannot answer."""
     for rule in composition.document["rules"]:
         if "pool" in rule:
-            file, _, line = rule["source"].rpartition(":")
-            findings.warn(Place(file, int(line), 1), "this version leases no accounts of pools: the CE gets an error")
+            place = Place.of_source(rule["source"])
+            findings.warn(place, "this version leases no accounts of pools: the CE gets an error")
 
 
 def load_bans(paths: Sequence[str]) -> tuple[list[Mapfile], dict[str, Any], Findings]:

@@ -78,11 +78,16 @@ class Case:
 
 @dataclass
 class Composition:
-    """What mapfiles say together: the policy's document, the tests, and whether the site names its audiences."""
+    """What mapfiles say together: the policy's document, the tests, and whether the site names its audiences.
+
+    The places are those of the declarations of issuers that hold, and of the accounts that the site renames.
+    """
 
     document: dict[str, Any]
     cases: list[Case] = field(default_factory=list)
     has_audience: bool = False
+    issuer_places: dict[str, Place] = field(default_factory=dict)
+    rename_places: dict[str, Place] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -200,6 +205,7 @@ class _Composer:
         self._site_places: dict[str, Place] = {}
         self._issuers: dict[str, dict[str, Any] | None] = {}
         self._issuer_places: dict[str, Place] = {}
+        self._rename_places: dict[str, Place] = {}
         self._reserved: set[str] = set()
         self._rules: list[dict[str, Any]] = []
         self._pools: dict[str, dict[str, Any]] = {}
@@ -232,7 +238,8 @@ class _Composer:
             "rules": self._rules,
             "pools": self._pools,
         }
-        return Composition(document, self._cases, has_audience="audience" in self._site)
+        has_audience = "audience" in self._site
+        return Composition(document, self._cases, has_audience, self._issuer_places, self._rename_places)
 
     def _add_site(self, node: Node | None, plain: Any) -> None:
         for key, place, value in _members(node):
@@ -249,7 +256,8 @@ class _Composer:
         if key == "maximum-lifetime":
             return seconds(plain)
         if key == "rename":
-            for _, _, account in _members(node):
+            for renamed, place, account in _members(node):
+                self._rename_places[renamed] = place
                 refuse_root("rename", account, self._findings)
         if key == "journal" and "claims" in plain:
             kept = node.member("claims")

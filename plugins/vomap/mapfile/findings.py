@@ -23,23 +23,31 @@ class Place:
         """Write the place as compilers do."""
         return f"{self.file}:{self.line}:{self.column}"
 
+    @classmethod
+    def of_source(cls, source: str) -> Place:
+        """Return where a rule or a ban begins whose document has this `source`, a file and a line."""
+        file, _, line = source.rpartition(":")
+        return cls(file, int(line), 1)
+
 
 @dataclass(frozen=True)
 class Finding:
-    """One error or warning."""
+    """One error or warning; `code` is the linter's word for what it warns of (proof/lint.py)."""
 
     place: Place
     message: str
     severity: str = ERROR
+    code: str | None = None
 
     def __str__(self) -> str:
         """Write the finding on one line."""
         mark = "" if self.severity == ERROR else f"{self.severity}: "
-        return f"{self.place}: {mark}{self.message}"
+        code = "" if self.code is None else f" [{self.code}]"
+        return f"{self.place}: {mark}{self.message}{code}"
 
     def as_json(self) -> dict[str, object]:
         """Return the finding's members."""
-        return {**asdict(self.place), "severity": self.severity, "message": self.message}
+        return {**asdict(self.place), "severity": self.severity, "code": self.code, "message": self.message}
 
 
 class Findings:
@@ -53,9 +61,9 @@ class Findings:
         """Add an error."""
         self.all.append(Finding(place, message))
 
-    def warn(self, place: Place, message: str) -> None:
-        """Add a warning."""
-        self.all.append(Finding(place, message, WARNING))
+    def warn(self, place: Place, message: str, code: str | None = None) -> None:
+        """Add a warning, with the linter's code if it is the linter's."""
+        self.all.append(Finding(place, message, WARNING, code))
 
     @property
     def in_order(self) -> list[Finding]:
