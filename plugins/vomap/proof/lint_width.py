@@ -50,21 +50,26 @@ def groups_without_scope(matter: Matter) -> Iterator[Finding]:
     """
     for rule in matter.rules:
         groups = [group for group in rule.get("group", ()) if _is_role(group)]
-        asks_more = any(key in rule for key in ("subject", "first-group", "scope", "claim", "deny"))
-        if not groups or asks_more:
+        asks_more = any(key in rule for key in ("first-group", "scope", "claim", "deny"))
+        if not groups or asks_more or _is_for_one(rule):
             continue
         urls = rule["issuer"] if "issuer" in rule else _speakers(matter, rule)
         issuers = {url: matter.standings.issuers.get(url) for url in urls}
         listing = [url for url, issuer in issuers.items() if issuer is not None and "scope-path" in issuer.sources]
         if listing:
-            message = (
-                f"rule {rule['name']} takes being in {groups[0]} for acting so, but tokens of {listing[0]} list all"
-            )
-            yield warning(GROUP_WITHOUT_SCOPE, rule, f"{message} groups of their bearer: ask for a `scope` as well")
+            message = f"rule {rule['name']} asks for {groups[0]} alone, but tokens of {listing[0]} list all groups of"
+            why = "their bearer, whatever they are for: ask for a `scope` as well"
+            yield warning(GROUP_WITHOUT_SCOPE, rule, f"{message} {why}")
 
 
 def _speakers(matter: Matter, rule: Rule) -> list[str]:
     return [url for vo in rule["vo"] for url in matter.standings.speakers(vo.lower())]
+
+
+def _is_for_one(rule: Rule) -> bool:
+    """Tell whether a rule names its subjects, or gives everybody an account of their own."""
+    personal = set(AccountName(rule.get("account", "")).captures) - {"vo"}
+    return bool(personal) or ("subject" in rule and not any("*" in subject for subject in rule["subject"]))
 
 
 def _is_role(pattern: str) -> bool:
