@@ -5,38 +5,104 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from pathlib import Path
 
+from vomap.cli.exits import NO, YES
+from vomap.cli.junit import junit
 from vomap.cli.loading import add_sources, load, print_json, result_json
-from vomap.mapfile.policy_tests import run_tests
+from vomap.mapfile.policy_tests import Result, run_tests
+from vomap.policy import MAPPED
 from vomap.policy.pieces import policy_of
+from vomap.proof.coverage import Coverage, rule_coverage
 
 HELP = "run the tests that the mapfiles hold"
 
 _EXAMPLES = """\
 examples:
   vomap test                                       test what is in /etc/vomap
-  vomap test --mapfiles 10-site.yaml osg.yaml      test these files, in this order"""
+  vomap test --mapfiles 10-site.yaml osg.yaml      test these files, in this order
+  vomap test --coverage                            tell the rules that no test reaches
+  vomap test --fail-under 100 --junit report.xml   in a pipeline: each rule has its test
+
+exit codes: 0 all tests passed, 1 one failed, or there are none, or fewer rules are reached than --fail-under says,
+            2 wrong usage, 3 an error"""
+_HUNDRED = 100
+# Of a longer explanation, the first steps are told and the last.
+_MOST_STEPS = 40
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.epilog = _EXAMPLES
     add_sources(parser)
+    parser.add_argument("--coverage", action="store_true", help="tell which rules no test reaches")
+    parser.add_argument(
+        "--fail-under", type=_percentage, metavar="N", help="end with 1 if fewer than N %% of the rules are reached"
+    )
+    parser.add_argument("--junit", metavar="FILE", help="write the results as JUnit does, for CI systems")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the tests; 1 if one fails, or if there are none."""
+    """Run the tests; 1 if one fails, if there are none, or if they reach too few rules."""
     sources = load(args)
     sources.findings.raise_errors()
     composition, bans = sources.composition, sources.bans
     policy = policy_of(composition.document)
     results = list(run_tests(composition.cases, policy, sources.mapfiles, bans, time.time()))
+    coverage = rule_coverage(composition.document["rules"], results)
     failed = sum(not result.passed for result in results)
+    too_few = args.fail_under is not None and coverage.reached * _HUNDRED < args.fail_under * coverage.rules
+    steps = [result.explain() if result.differences else [] for result in results]
+    explained = [_explained(*each) if each[0].differences else "" for each in zip(results, steps)]
+    if args.junit:
+        Path(args.junit).write_bytes(junit(results, explained))
     if args.json:
-        print_json({"tests": len(results), "failed": failed, "results": [result_json(each) for each in results]})
+        told = [{**result_json(each), "steps": its_steps} for each, its_steps in zip(results, steps)]
+        print_json({"tests": len(results), "failed": failed, "coverage": coverage.as_json(), "results": told})
     else:
-        for result in results:
-            if result.differences:
-                print(result, file=sys.stderr)
+        for text in filter(None, explained):
+            print(text, file=sys.stderr)
         print(f"{len(results)} tests: {failed or 'none'} failed" if results else "there are no tests in these mapfiles")
-    return 1 if failed or not results else 0
+        if args.coverage or args.fail_under is not None:
+            _print_coverage(coverage, args.fail_under if too_few else None)
+    return NO if failed or too_few or not results else YES
+
+
+def _explained(result: Result, steps: list[str]) -> str:
+    """Say on which test it is that something differs, what was expected, what came, and by which steps."""
+    expected = ", ".join(f"{field} {value}" for field, value in result.case.expect.items())
+    if "outcome" not in result.case.expect:
+        expected = f"mapped, {expected}"
+    lines = [str(result), f"  expected: {expected}", f"  got: {_got(result)}", "  by these steps:"]
+    if len(steps) > _MOST_STEPS:
+        half = _MOST_STEPS // 2
+        steps = [*steps[:half], f"({len(steps) - 2 * half} more)", *steps[-half:]]
+    return "\n".join([*lines, *(f"    {step}" for step in steps)])
+
+
+def _got(result: Result) -> str:
+    decision = result.decision
+    fields = ("account", "pool", "rule", "vo")
+    said = [f"{field} {value}" for field in fields if (value := getattr(decision, field)) is not None]
+    got = ", ".join([decision.outcome, *said])
+    if decision.rule is not None:
+        got += f" ({decision.source})"
+    return got if decision.outcome == MAPPED else f"{got}: {decision.reason}"
+
+
+def _print_coverage(coverage: Coverage, wanted: float | None) -> None:
+    for rule in coverage.not_reached:
+        print(f"no test reaches rule {rule['name']} ({rule['source']})")
+    less = "" if wanted is None else f", less than {wanted:g} %"
+    print(f"{coverage.reached} of {coverage.rules} rules are reached by a test: {coverage.percent:g} %{less}")
+
+
+def _percentage(text: str) -> float:
+    """Read a number from 0 to 100. Raises ArgumentTypeError for anything else."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if 0 <= number <= _HUNDRED:
+        return number
+    raise argparse.ArgumentTypeError(f"{text!a} is no number from 0 to {_HUNDRED}")

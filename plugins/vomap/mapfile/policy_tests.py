@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from vomap.claims import TokenError, read_claims
@@ -20,11 +21,15 @@ _FIELDS = ("outcome", "account", "pool", "rule", "vo")
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one test; `differences` is empty if all was as expected."""
+    """What became of one test; `differences` is empty if all was as expected.
+
+    `explain` decides once more, and returns every step that the decision took.
+    """
 
     case: Case
     decision: Decision
     differences: tuple[str, ...]
+    explain: Callable[[], list[str]]
     banned: bool = False
 
     @property
@@ -59,7 +64,7 @@ def run_tests(
         result = _judge(case, policy, NO_BANS, at)
         if result.passed:
             under_bans = _judge(case, policy, bans, at)
-            result = Result(case, under_bans.decision, under_bans.differences, banned=bool(under_bans.differences))
+            result = replace(under_bans, banned=bool(under_bans.differences))
         yield result
 
 
@@ -77,15 +82,21 @@ def _judge(case: Case, policy: Policy, bans: Bans, at: float) -> Result:
     )
     if "outcome" not in case.expect and decision.outcome != MAPPED:
         differences = (f"expected mapped, got {decision.outcome}", *differences)
-    return Result(case, decision, differences)
+    return Result(case, decision, differences, partial(_steps, case.token, policy, bans, at))
+
+
+def _steps(token: dict[str, Any], policy: Policy, bans: Bans, at: float) -> list[str]:
+    trace: list[str] = []
+    decision = _decide(token, policy, bans, at, trace)
+    return trace or [decision.reason]
 
 
 def _same(field: str, expected: str, got: str | None) -> bool:
     return got is not None and (expected.lower() == got.lower() if field == "vo" else expected == got)
 
 
-def _decide(token: dict[str, Any], policy: Policy, bans: Bans, at: float) -> Decision:
+def _decide(token: dict[str, Any], policy: Policy, bans: Bans, at: float, trace: list[str] | None = None) -> Decision:
     try:
-        return decide(policy, bans, read_claims(token), at)
+        return decide(policy, bans, read_claims(token), at, trace)
     except TokenError as error:
         return failed(str(error))

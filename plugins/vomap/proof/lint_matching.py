@@ -70,16 +70,13 @@ class _Names:
         return found
 
     def served(self, rule: Rule) -> list[Finding]:
-        """Warn of a rule of whose VOs the site serves none."""
-        vos = rule["vo"] if "vo" in rule else self._vos_of_issuers(rule)
-        if not vos or any(self._matter.standings.serves(vo.lower()) for vo in vos):
+        """Warn of a rule of whose VOs, or of whose issuers' VOs, the site serves none."""
+        if "vo" in rule:
+            served = any(self._matter.standings.serves(vo.lower()) for vo in rule["vo"])
+            why = f"the site does not serve {' or '.join(rule['vo'])}"
+        else:
+            served = any(self._matter.served_of(url) != set() for url in rule["issuer"])
+            why = f"the site serves no VO that {' or '.join(rule['issuer'])} may speak for"
+        if served:
             return []
-        why = f"the site does not serve {' or '.join(vos)}; add it to `serve`, or delete the rule"
-        return [warning(UNSERVED_VO, rule, f"rule {rule['name']}: {why}")]
-
-    def _vos_of_issuers(self, rule: Rule) -> list[str]:
-        """Return all VOs that a rule's issuers may speak for; none if one of them names VOs freely."""
-        issuers = [self._all.issuers[url] for url in rule["issuer"]]
-        if any(issuer.names_vos_freely for issuer in issuers):
-            return []
-        return sorted(self._all.spelled(vo) for vo in {vo for issuer in issuers for vo in issuer.declared_vos()})
+        return [warning(UNSERVED_VO, rule, f"rule {rule['name']}: {why}; add it to `serve`, or delete the rule")]

@@ -81,6 +81,13 @@ class Matter:
         """What the site trusts, as if it served everybody."""
         return Standings({**self.document, "site": {**self.document["site"], "serve": None}})
 
+    def served_of(self, url: str) -> set[str] | None:
+        """Return the VOs, in lower case, that come here from a trusted issuer; None if it may be any VO whatever."""
+        issuer, serve = self.standings.issuers[url], self.standings.site.serve
+        if not issuer.names_vos_freely:
+            return {vo for vo in issuer.declared_vos() if self.standings.serves(vo)}
+        return None if serve is None else {vo for vo in serve if self.standings.may_name(url, vo)}
+
 
 def warning(code: str, where: Place | Rule, message: str) -> Finding:
     """Return a warning about a place, or about a rule or ban by its document."""

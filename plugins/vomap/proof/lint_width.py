@@ -33,13 +33,10 @@ def issuers_alone(matter: Matter) -> Iterator[Finding]:
 
 
 def _speaks_for_many(matter: Matter, url: str) -> bool:
-    """Tell whether several VOs come here from an issuer."""
-    issuer, serve = matter.standings.issuers.get(url), matter.standings.site.serve
-    if issuer is None or not issuer.sources:
+    if url not in matter.standings.issuers:
         return False
-    if issuer.names_vos_freely:
-        return serve is None or sum(matter.standings.may_name(url, vo) for vo in serve) > 1
-    return sum(map(matter.standings.serves, issuer.declared_vos())) > 1
+    vos = matter.served_of(url)
+    return vos is None or len(vos) > 1
 
 
 def groups_without_scope(matter: Matter) -> Iterator[Finding]:

@@ -1,0 +1,40 @@
+"""Which rules the tests of a policy reach."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from vomap.mapfile.policy_tests import Result
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How many rules there are, and the documents of those that decide no test."""
+
+    rules: int
+    not_reached: list[Mapping[str, Any]]
+
+    @property
+    def reached(self) -> int:
+        """How many rules decide a test."""
+        return self.rules - len(self.not_reached)
+
+    @property
+    def percent(self) -> float:
+        """How many of a hundred rules decide a test, rounded down to a tenth; all, if there are no rules."""
+        return self.reached * 1000 // self.rules / 10 if self.rules else 100.0
+
+    def as_json(self) -> dict[str, object]:
+        """Return the coverage for a program."""
+        missed = [{"rule": rule["name"], "source": rule["source"]} for rule in self.not_reached]
+        return {"rules": self.rules, "reached": self.reached, "percent": self.percent, "not-reached": missed}
+
+
+def rule_coverage(rules: Sequence[Mapping[str, Any]], results: Iterable[Result]) -> Coverage:
+    """Return which of a policy's rules, given as documents, decide one of its tests, passed or not."""
+    deciding = {(result.decision.rule, result.decision.source) for result in results}
+    return Coverage(len(rules), [rule for rule in rules if (rule["name"], rule["source"]) not in deciding])
