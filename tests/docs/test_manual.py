@@ -18,6 +18,7 @@ from vomap.built.files import replace_file
 from vomap.built.kept_bans import BanFile
 from vomap.callouts import EXIT_CODES
 from vomap.mapfile.schema import mapfile_schema
+from vomap.proof.lint import CODES
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -26,6 +27,7 @@ from tools.manual.__main__ import man_pages, reference  # noqa: E402 - the manua
 from tools.manual.callouts import OPTIONS  # noqa: E402
 from tools.manual.completions import bash_completions, zsh_completions  # noqa: E402
 from tools.manual.facts import FILES  # noqa: E402
+from tools.manual.lint import MEANINGS as LINT  # noqa: E402
 from tools.manual.mapfile import PARTS, keys_of  # noqa: E402
 from tools.manual.meanings import MEANINGS  # noqa: E402
 from tools.manual.verbs import actions_of, command_parser, verb_pages, verb_parsers  # noqa: E402
@@ -52,6 +54,18 @@ def test_every_verb_has_a_page() -> None:
     for name, text in MANUAL.items():
         page, _, volume = name.rpartition(".")
         assert text.startswith(f'.TH "{page.upper()}" "{volume}"'.replace("-", "\\-"))
+
+
+def test_every_lint_code_is_told() -> None:
+    """The page of the linter tells each code and no other, with the very example that the tests run."""
+    assert set(LINT) == CODES
+    for code in CODES:
+        folder = ROOT / "tests" / "lint" / code
+        section = REFERENCE["lint.md"].partition(f"\n## {code}\n")[2].partition("\n## ")[0]
+        for kind in ("bad", "good"):
+            bans = folder / f"{kind}-bans.yaml"
+            example = bans if bans.exists() else folder / f"{kind}.yaml"
+            assert example.read_text("utf-8") in section
 
 
 @pytest.mark.parametrize("verb", cli.VERBS)

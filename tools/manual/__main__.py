@@ -11,6 +11,7 @@ from pathlib import Path
 from tools.manual.callouts import callout_pages
 from tools.manual.completions import bash_completions, zsh_completions
 from tools.manual.facts import SHIPPED, callout_exit_codes, exit_codes, files_table, trust_of_files
+from tools.manual.lint import INTRODUCTION, lint_sections
 from tools.manual.mapfile import mapfile_page
 from tools.manual.markdown import document, page_part, section_part
 from tools.manual.model import Page, Paragraph, Section, Terms
@@ -50,6 +51,9 @@ def reference() -> dict[str, str]:
         "commands.md": document("The command vomap", _COMMANDS, verbs),
         "callouts.md": document("The callouts", _CALLOUTS, callouts),
         "mapfile.md": document("The mapfile", _MAPFILE, [section_part(each, 2) for each in mapfile.sections]),
+        "lint.md": document(
+            "What the linter warns of", INTRODUCTION, [section_part(each, 2) for each in lint_sections()]
+        ),
         "exit-codes.md": document("Exit codes", _EXIT_CODES, [section_part(each, 2) for each in _exit_sections()]),
         "files.md": document("Files and their modes", _FILES, [section_part(each, 2) for each in _file_sections()]),
     }
