@@ -406,6 +406,7 @@ _TOKEN = "iss: https://one/, sub: x, aud: ANY, scope: compute.read"
         ([f"token: {{{_TOKEN}}}, expect: declined"], []),
         (["token: {iss: https://unknown/, sub: x}, expect: declined"], []),
         (["token: {sub: x}, expect: declined"], [5]),
+        (["token: {iss: [https://one/], sub: x}, expect: declined"], [5]),
         ([f"token: {{{_TOKEN}}}, expect: declined"] * 2, [6]),
         ([f"token: {{{_TOKEN}}}, expect: declined, alone: {alone}" for alone in ("yes", "no")], []),
         ([f"token: {{{_TOKEN}}}, expect: declined, at: {at}" for at in ("2026-01-01", "2027-01-01")], []),
