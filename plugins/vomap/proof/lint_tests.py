@@ -9,6 +9,7 @@ from vomap.proof.lint_matter import warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
     from vomap.mapfile.compose import Case
     from vomap.mapfile.findings import Finding, Place
     from vomap.proof.lint_matter import Matter
