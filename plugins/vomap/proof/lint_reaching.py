@@ -5,12 +5,12 @@ from __future__ import annotations
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
-from vomap.claims import COMPUTING
 from vomap.proof.clauses import GROUPS, Clause
 from vomap.proof.judging import Judge
+from vomap.proof.lint_around import Around, asked_by
 from vomap.proof.lint_matter import told, warning
 from vomap.proof.meet import meet, meet_groups
-from vomap.proof.witnesses import COMPUTE, Witnesses
+from vomap.proof.witnesses import Witnesses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 UNREACHABLE_RULE, IMPOSSIBLE_RULE = "unreachable-rule", "impossible-rule"
 # A rule with more tokens than these to try, or whose issuer has more VOs, is not doubted.
-_MOST_TOKENS = 1_000
+_MOST_TOKENS = 5_000
 _MOST_VOS = 50
 # How many tokens are tried in all beyond the first few of each rule.
 _MOST_IN_ALL = 500_000
@@ -35,7 +35,7 @@ def rules_for_nobody(matter: Matter) -> Iterator[Finding]:
     """Warn of rules whose tokens are all taken by earlier rules, and of those that no token meets.
 
     A rule is doubted only if all tokens that were made for it were decided without it, and these are of every kind
-    that can be told apart by its own conditions and by the audiences and scopes that earlier rules ask for. Those of a
+    that can be told apart by its own conditions and by those of the rules that took them. The rules of a
     distributed mapfile are tried as its tests are, by its own rules and without the site's settings.
     """
     if matter.is_whole:
@@ -59,12 +59,13 @@ class _Reaching:
         self._matter = matter
         self._judge = Judge(matter.reading, matter.now)
         self._witnesses = Witnesses(matter.reading, matter.reading, matter.now)
+        self._around = Around(matter, self._witnesses)
         self._reached: set[int | None] = set()
         self._left = _MOST_IN_ALL
 
     def doubts(self, number: int, clauses: Sequence[Clause]) -> Iterator[Finding]:
         results: list[Result] = []
-        tokens = chain(self._tokens(clauses), self._around(number, clauses, results))
+        tokens = chain(self._tokens(clauses), self._varied(number, clauses, results))
         for token in islice(tokens, _MOST_TOKENS + 1):
             if number in self._reached or self._left <= 0:
                 return
@@ -94,16 +95,17 @@ class _Reaching:
             if asked != clause.asked:
                 yield from self._of_clause(Clause(clause.url, clause.vo, asked, clause.outcome, clause.number))
 
-    def _around(self, number: int, clauses: Sequence[Clause], results: Sequence[Result]) -> Iterator[Token]:
-        """Yield tokens that go around earlier rules which ask for an audience or a scope."""
-        takers = [self._matter.rules[taker] for taker in _takers(number, results)]
-        for clause in clauses:
-            for token in chain(self._of_clause(clause), self._of_vos(clause)):
-                if any("audience" in taker for taker in takers):
-                    yield from self._witnesses.of_field(clause.url, "audience", [token])
-                if any("scope" in taker for taker in takers):
-                    for scope in sorted(COMPUTING):
-                        yield {**token, "scope": token["scope"].replace(COMPUTE, scope, 1)}
+    def _varied(self, number: int, clauses: Sequence[Clause], results: Sequence[Result]) -> Iterator[Token]:
+        """Yield tokens that go around the earlier rules which took the others, until no rule asks for more."""
+        asked: set[str] = set()
+        while True:
+            takers = _takers(number, results)
+            more = asked.union(*(asked_by(self._matter.rules[taker]) for taker in takers))
+            if more == asked:
+                return
+            asked = more
+            for token in list(self._tokens(clauses)):
+                yield from self._around.vary(token, asked)
 
     def _has_many(self, clauses: Sequence[Clause]) -> bool:
         return any(clause.vo is None and len(self._witnesses.ways(clause.url, None)) > _MOST_VOS for clause in clauses)

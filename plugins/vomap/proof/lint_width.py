@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from vomap.claims.memberships import parse_fqan
 from vomap.policy.patterns import EVERYTHING_BELOW, AccountName
-from vomap.proof.ban_tokens import filled
 from vomap.proof.lint_matter import warning
-from vomap.proof.meet import split_role
+from vomap.proof.meet import group_examples, split_role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
     from vomap.proof.lint_matter import Matter, Rule
 
 ISSUER_ALONE, GROUP_WITHOUT_SCOPE, ILLEGAL_GROUP = "issuer-alone", "group-without-scope", "illegal-group"
+# What `*` may stand for in any legal group.
+_WORD = "x"
 _OF_THE_BEARER = ("vo", "subject", "group", "first-group", "scope", "claim")
 
 
@@ -82,7 +83,7 @@ def illegal_groups(matter: Matter) -> Iterator[Finding]:
             name = each.get("name", f"({each.get('reason')})")
             for key in ("group", "first-group"):
                 for pattern in each.get(key, ()):
-                    if parse_fqan(filled(pattern)) is None:
+                    if not any(map(parse_fqan, group_examples(pattern, _WORD))):
                         message = f"{kind} {name}: {pattern} is no legal group, so no token has it"
                         yield warning(ILLEGAL_GROUP, each, message)
 

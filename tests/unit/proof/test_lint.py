@@ -27,6 +27,8 @@ issuers:
     vos: {a: A, b: B}
 """
 ONE = "issuers: {https://one/: {vo: One}, https://two/: {vo: Two}}\n"
+GROUPED = "issuers: {https://groups/: {vo-from: [group], vos: {c: C}}}\n"
+FREE = "issuers: {https://free/: {vo-from: [group], default-vo: C}, https://d/: {vo-from: [group], vos: [D, E]}}\n"
 DISTRIBUTED = """\
 mapfile: 1
 issuers: {https://one/: {vo: One}, https://two/: {vo: Two}}
@@ -183,6 +185,19 @@ def _rules(*rules: str) -> str:
         ),
         # A rule that refuses takes, too.
         (ONE + _rules("vo: One, deny: never", "vo: One, subject: a, account: y"), "unreachable"),
+        # Each of these takes the simplest tokens of the next, and not all.
+        (ONE + _rules("vo: One, subject: <u>, account: x<u>", "vo: One, account: y"), []),
+        (ONE + _rules('vo: One, subject: "*", account: x', "vo: One, account: y"), []),
+        (ONE + _rules('vo: One, audience: ANY, subject: "*", account: x', "vo: One, account: y"), []),
+        (GROUPED + _rules("vo: C, group: /c, account: x", "vo: C, account: y"), []),
+        (GROUPED + _rules("vo: C, first-group: /c, account: x", "vo: C, group: /c, account: y"), []),
+        (GROUPED + _rules('vo: C, group: "/**", account: x', "vo: C, account: y"), "unreachable"),
+        (MANY + _rules("vo: A, scope: storage.read:/a, group: /a, account: x", "vo: A, account: y"), []),
+        (
+            FREE + _rules("issuer: https://free/, account: x<vo>", "issuer: https://free/, account: y<vo>"),
+            "unreachable",
+        ),
+        (FREE + _rules("issuer: https://free/, account: x<vo>", "issuer: https://free/, vo: C, account: y"), []),
         # Patterns that leave the VO open.
         (MANY + _rules('vo: [A, B], scope: "storage.create:/*/data", account: <vo>x'), []),
         (MANY + _rules('issuer: https://many/, scope: "storage.create:/*/data", account: <vo>x'), []),
