@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -448,3 +449,37 @@ def test_with_many_rules_or_bans_some_codes_are_left_out(monkeypatch: pytest.Mon
     linted = lint(matter)
     assert linted.left_out == ["idle-ban", "impossible-rule", "shared-account", "unreachable-rule"]
     assert [each.code for each in linted.warnings] == ["system-account"]
+
+
+# What the documentation shows
+
+
+_BLOCK = re.compile(r"^```yaml\n(mapfile: 1\n.*?)^```", re.MULTILINE | re.DOTALL)
+_PAGES = {
+    str(page.relative_to(ROOT)): _BLOCK.findall(page.read_text("utf-8"))
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    if page.name != "lint.md"
+}
+# Both pages show how such a mistake is told.
+_IN_DOCS: dict[str, set[str]] = {
+    "docs/howto/check-and-test.md": {"idle-rename", "unreachable-rule"},
+    "docs/howto/new-mapfile.md": {"unreachable-rule"},
+}
+
+
+def test_the_documentation_has_mapfiles() -> None:
+    """A scan that finds nothing proves nothing."""
+    assert sum(map(len, _PAGES.values())) >= 8
+
+
+@pytest.mark.parametrize("page", [page for page, blocks in _PAGES.items() if blocks])
+def test_what_the_documentation_shows_has_no_warning(page: str) -> None:
+    """Each mapfile and each file of bans that a page shows, by itself; what fires is what the page is about."""
+    found: list[Finding] = []
+    for number, shown in enumerate(_PAGES[page]):
+        # One page shows an error, and how to correct it.
+        text = shown.replace("expect: cmspilot\n", "expect: {account: cmspilot}\n")
+        file = Mapfile(f"{page}-{number}.yaml", text)
+        is_bans = "\nbans:" in text
+        found += warnings([] if is_bans else [file], [file] if is_bans else [])
+    assert {each.code for each in found} == _IN_DOCS.get(page, set()), [str(each) for each in found]
