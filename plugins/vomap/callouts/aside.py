@@ -48,7 +48,7 @@ def answered_aside(callout: str, answer: Callable[[], int], seconds: float, fail
     except OSError:
         # A CE that does not listen changes nothing.
         pass
-    return code if code >= 0 else 3
+    return code if code >= 0 else failed
 
 
 def _read(descriptor: int) -> bytes:

@@ -16,7 +16,6 @@ from vomap.callouts import (
     give,
     read_input,
     read_options,
-    say,
 )
 from vomap.claims.payload import read_payload
 from vomap.policy import DECLINED
@@ -28,16 +27,11 @@ OBSERVE = "--observe"
 def main() -> int:
     """Answer HTCondor and return the exit code. Whatever is raised is an error (exit 3) to whoever calls this.
 
-    With `--observe` vomap has no say yet: whatever happens, the next plugin is asked.
+    With `--observe` vomap has no say yet: whatever happens is exit 1, and the next plugin is asked.
     """
     if OBSERVE not in sys.argv[1:]:
         return answered(HTCONDOR, _answer)
-    ask_on = EXIT_CODES[HTCONDOR][DECLINED]
-    try:
-        return answered(HTCONDOR, _answer, failed=ask_on)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it must not refuse what another plugin maps
-        say(HTCONDOR, f"observed: error: {error}")
-        return ask_on
+    return answered(HTCONDOR, _answer, failed=EXIT_CODES[HTCONDOR][DECLINED])
 
 
 def _answer() -> int:

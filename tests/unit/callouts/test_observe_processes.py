@@ -1,0 +1,189 @@
+"""`vomap-htcondor --observe` as HTCondor runs it: it decides, logs, and whatever happens the next plugin is asked."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ces import htcondor_payload
+from unit.callouts.test_processes import HTCONDOR, POLICY, SECONDS, SPOILERS, TOKEN, Site
+from unit.policy.composed import policy_document
+from vomap import built as store
+from vomap.built import documents
+
+OBSERVE = "--observe"
+DECLINED = 1
+
+
+class LoggingSite(Site):
+    """A site that logs to a file."""
+
+    def __init__(self, folder: Path) -> None:
+        """Build both files again, the policy with a journal."""
+        super().__init__(folder)
+        self.log = folder / "decisions.log"
+        policy = POLICY.replace("site: {", f"site: {{journal: {{to: {self.log}}}, ")
+        documents.write_built(str(self.policy), store.POLICY, policy_document(policy), sources={}, built="now")
+
+    def logged(self) -> list[dict[str, Any]]:
+        """Return the records of the log."""
+        return [json.loads(line) for line in self.log.read_text().splitlines()] if self.log.exists() else []
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> LoggingSite:
+    """Return a site with a good policy and good bans that logs to a file."""
+    return LoggingSite(tmp_path)
+
+
+def _assert_declined(answer: tuple[int, bytes, bytes]) -> None:
+    """The next plugin is asked: exit 1, no account, and at most one line that says why."""
+    returned, out, err = answer
+    assert (returned, out) == (DECLINED, b""), err
+    assert err.count(b"\n") <= 1
+    assert b"Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("token", "code", "told"),
+    [
+        ({}, 0, "mapped to vomap-jo for Nova: rule: user"),
+        ({"sub": "s"}, 1, "declined for Nova: rule: none matches"),
+        ({"iss": "https://who.example"}, 1, "declined: issuer: "),
+        ({"sub": "bad"}, 2, "denied for Nova: rule: bad people"),
+        ({"sub": "banned@x"}, 2, "denied for Nova: ban: leaked"),
+        ({"aud": "elsewhere"}, 2, "denied for Nova: audience: "),
+        ({"sub": "root\x01@x"}, 3, "error: token: a control character"),
+    ],
+)
+def test_every_outcome_is_logged_and_declined(site: LoggingSite, token: dict[str, Any], code: int, told: str) -> None:
+    """What vomap would answer is in the log and on standard error, marked; without `--observe` it is answered."""
+    token = {**TOKEN, "jti": "j-1", **token}
+    answer = site.run(HTCONDOR, token, OBSERVE)
+    _assert_declined(answer)
+    assert answer[2].startswith(f"vomap-htcondor: observed: {told}".encode())
+    assert site.run(HTCONDOR, token)[0] == code
+    observed, answered = site.logged()
+    outcome = told.partition(":")[0].split()[0]
+    assert observed["observed"] is True
+    assert "observed" not in answered
+    assert observed["outcome"] == outcome
+    assert observed["account"] == ("vomap-jo" if outcome == "mapped" else None)
+    assert observed["jti"] == (None if outcome == "error" else "j-1")
+    members = ("outcome", "account", "vo", "rule", "reason", "jti", "claims")
+    assert [observed[name] for name in members] == [answered[name] for name in members]
+
+
+@pytest.mark.parametrize("which", ["policy", "bans"])
+@pytest.mark.parametrize("spoiler", SPOILERS)
+def test_spoiled_files(site: LoggingSite, which: str, spoiler: str) -> None:
+    """A policy or bans that cannot be read and trusted stop vomap, and not the CE."""
+    SPOILERS[spoiler](getattr(site, which))
+    answer = site.run(HTCONDOR, TOKEN, OBSERVE)
+    _assert_declined(answer)
+    assert b"observed: error: " in answer[2]
+
+
+@pytest.mark.parametrize("flags", [["-I", "-S"], ["-I", "-S", "-O"]])
+def test_a_missing_module(site: LoggingSite, flags: list[str]) -> None:
+    """An interpreter that does not find vomap is a failure like any other."""
+    answer = site.run(HTCONDOR, TOKEN, command=[sys.executable, *flags, *site.command(HTCONDOR, OBSERVE)])
+    _assert_declined(answer)
+    assert b"ModuleNotFoundError" in answer[2]
+
+
+@pytest.mark.parametrize(
+    "content", ["raise SystemExit(0)", "raise SystemExit(3)", "(", "1/0", "raise KeyboardInterrupt"]
+)
+def test_a_crash(site: LoggingSite, content: str) -> None:
+    """Whatever happens while vomap is imported, the next plugin is asked."""
+    package = site.work / "vomap"
+    package.mkdir()
+    (package / "__init__.py").write_text(content)
+    start = f"import sys; sys.path.insert(0, {str(site.work)!r}); sys.argv = sys.argv[1:]; "
+    start += "exec(compile(open(sys.argv[0]).read(), sys.argv[0], 'exec'))"
+    command = [sys.executable, "-I", "-S", "-B", "-c", start, *site.command(HTCONDOR, OBSERVE)]
+    _assert_declined(site.run(HTCONDOR, TOKEN, command=command))
+
+
+@pytest.mark.parametrize("redirection", [">&-", "<&-", "2>&-", "<&- >&- 2>&-", ">/dev/full", "2>/dev/full"])
+def test_descriptors(site: LoggingSite, redirection: str) -> None:
+    """A closed or full descriptor is a failure of vomap's, and not of the CE's."""
+    command = ["/bin/sh", "-c", f'exec "$@" {redirection}', "sh", *site.command(HTCONDOR, OBSERVE)]
+    _assert_declined(site.run(HTCONDOR, TOKEN, command=command))
+
+
+@pytest.mark.parametrize("words", [["--unknown", OBSERVE], [OBSERVE, "--policy"], [OBSERVE, OBSERVE]])
+def test_other_words(site: LoggingSite, words: list[str]) -> None:
+    """Words beside `--observe` that vomap does not know are told, and refuse nobody."""
+    answer = site.run(HTCONDOR, TOKEN, *words)
+    _assert_declined(answer)
+    assert b"error: " in answer[2]
+
+
+@pytest.mark.parametrize("payload", [b"", b"\0", b"null", b'{"iss": "a", "iss": "b"}', b" " * (2 << 20)])
+def test_payloads_that_no_token_has(site: LoggingSite, payload: bytes) -> None:
+    """What is no token is an error, which is observed."""
+    with site.start(site.command(HTCONDOR, OBSERVE), HTCONDOR, TOKEN) as process:
+        try:
+            out, err = process.communicate(payload, timeout=SECONDS)
+        except BrokenPipeError:  # pragma: no cover - it need not read on once it knows
+            out, err = process.stdout.read(), process.stderr.read()
+    _assert_declined((process.returncode, out, err))
+
+
+def test_a_hang(site: LoggingSite) -> None:
+    """A callout that waits for ever ends itself in time for the next plugin: a payload that never ends, a full pipe."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writing, b"x" * 4096)
+    os.set_blocking(writing, True)
+    try:
+        command = site.command(HTCONDOR, OBSERVE)
+        begun = time.monotonic()
+        with (
+            site.start(command, HTCONDOR, TOKEN) as endless,
+            site.start(command, HTCONDOR, TOKEN, stderr=writing) as deaf,
+        ):
+            endless.stdin.write(b'{"iss": ')
+            endless.stdin.flush()
+            deaf.stdin.write(htcondor_payload(TOKEN))
+            deaf.stdin.close()
+            for process in (endless, deaf):
+                assert process.wait(SECONDS) == DECLINED
+                assert process.stdout.read() == b""
+            assert b"no answer after" in endless.stderr.read()
+        # HTCondor's client gives up after 20 s, and the next plugin wants some of that.
+        assert time.monotonic() - begun < 15
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def test_a_log_that_does_not_answer(site: LoggingSite) -> None:
+    """A journal that cannot be written is told, and the token is declined all the same."""
+    os.mkfifo(site.log)
+    answer = site.run(HTCONDOR, TOKEN, OBSERVE)
+    _assert_declined(answer)
+    assert b"observed: mapped to vomap-jo" in answer[2]
+    assert b"not logged: " in answer[2]
+
+
+def test_a_child_that_is_killed(site: LoggingSite) -> None:
+    """Where a child answers, for the sake of file systems in user space, its death is a failure like any other."""
+    program = (
+        "import os, signal, sys; from vomap.callouts.aside import answered_aside; "
+        "sys.exit(answered_aside('vomap-htcondor', lambda: os.kill(os.getpid(), signal.SIGKILL), 5, failed=%d))"
+    )
+    for failed in (DECLINED, 3):
+        answer = site.run(HTCONDOR, TOKEN, command=[sys.executable, "-c", program % failed])
+        assert answer[:2] == (failed, b"")
