@@ -30,6 +30,10 @@ Each token is decided as of the time of its record; accounts are not looked up.
 exit codes: 0 nothing would change, 1 something would, 2 wrong usage, 3 an error, or a log with broken lines"""
 
 
+# What HTCondor prints for what a job does not have: it came without a token, or with one that has no `jti`.
+_NO_JTI = "undefined"
+
+
 class TableError(Error):
     """A table of accounts that cannot be read."""
 
@@ -103,6 +107,8 @@ def _table(path: str) -> Mapping[str, str]:
         if len(words) != len(("jti", "account")) or not all(words):
             raise TableError(f"{path}:{number}: expected a token's jti, a tab, and an account")
         jti, account = words
+        if jti == _NO_JTI:
+            continue
         if table.setdefault(jti, account) != account:
             raise TableError(f"{path}:{number}: the token {jti} has the account {table[jti]} already")
     return table

@@ -24,6 +24,7 @@ from vomap.targets.health import (
     fragment_lines,
     freshness_line,
     issuer_lines,
+    observe_lines,
 )
 from vomap.targets.wiring import LIBEXEC, issuers_to_ask_for
 
@@ -86,6 +87,7 @@ def _lines(args: argparse.Namespace) -> Iterator[Line]:
     for ce in installed:
         yield from fragment_lines(ce, policy, bans, args.callouts)
         yield from bypass_lines(ce, policy, bans)
+        yield from observe_lines(ce)
         yield callout_line(ce, policy_file, bans_file, args.callouts or LIBEXEC)
     if args.issuers:
         yield from issuer_lines(issuers_to_ask_for(policy.document, {"bans": []}))

@@ -20,7 +20,7 @@ from vomap.policy.model import Site
 from vomap.policy.pieces import Declared
 from vomap.targets.arc import FRAGMENT_FILE
 from vomap.targets.ces import DEFAULTS_FILE, ArcCe, Ce, HtcondorCe
-from vomap.targets.htcondor import MAP_FILE, SETTINGS_FILE
+from vomap.targets.htcondor import COMMAND, MAP_FILE, PLUGIN, SETTINGS_FILE
 from vomap.targets.wiring import issuers_to_ask_for
 
 GREEN, YELLOW, RED = "green", "yellow", "red"
@@ -30,6 +30,9 @@ _DECLINED = {"vomap-htcondor": 1, "vomap-arc": 2}
 _CALLOUT_SECONDS = 10
 _ISSUER_SECONDS = 10
 _DEEPEST_INCLUDE = 8
+_OBSERVE = "--observe"
+# A line of a map file that has vomap asked first, and then perhaps others.
+_ASKS_VOMAP = re.compile(rf"(SCITOKENS\s+/(?:\\.|[^\\/])*/\w*\s+PLUGIN:{PLUGIN})((?:,\w+)*)")
 _OURS = re.compile(r"map_with_plugin=vomap \d+ /\S*/vomap-arc map( |$)")
 
 
@@ -74,22 +77,38 @@ def fragment_lines(ce: Ce, policy: Built, bans: Built, callouts: Path | None) ->
     except Error as error:
         yield Line(RED, "wiring", str(error))
         return
+    observing = isinstance(ce, HtcondorCe) and _observing_file(ce) is not None
     for path, fragment in fragments.items():
         found = ce.at(path)
-        if not found.is_file():
+        if not found.is_file() and observing and path.endswith(SETTINGS_FILE):
+            yield Line(
+                YELLOW, path, "missing, as it may be while vomap only observes; run `vomap init` before it answers"
+            )
+        elif not found.is_file():
             yield Line(RED, path, "missing; run `vomap init`")
-        elif _settings(_text(found)) != _settings(fragment.text):
+        elif _without_others(_settings(_text(found))) != _settings(fragment.text):
             yield Line(RED, path, f"not what the policy needs; run `vomap render {ce.name}`, or `vomap init --replace`")
         else:
             yield Line(GREEN, path, "as the policy needs it")
+
+
+def observe_lines(ce: Ce) -> Iterator[Line]:
+    """Tell if vomap only observes, and which plugins are asked then; yield nothing if it answers."""
+    if not isinstance(ce, HtcondorCe) or (file := _observing_file(ce)) is None:
+        return
+    asked = _asked_next(ce)
+    told = f"vomap only logs what it would answer ({file})"
+    if asked:
+        yield Line(YELLOW, "observing", f"{told}; who is mapped is for {', '.join(asked)} to say")
+    else:
+        yield Line(RED, "observing", f"{told}, and nobody is asked then; run `vomap render htcondor --then PLUGIN`")
 
 
 def bypass_lines(ce: Ce, policy: Built, bans: Built) -> Iterator[Line]:
     """Look for other ways that tokens of a declared issuer are mapped before vomap is asked."""
     issuers = issuers_to_ask_for(policy.document, bans.document)
     if isinstance(ce, HtcondorCe):
-        keys = frozenset(line.partition("=")[0].strip().upper() for line in _own_settings(ce))
-        ways = [*_earlier_map_lines(ce, issuers), *_overriding_settings(ce, keys)]
+        ways = [*_earlier_map_lines(ce, issuers), *_overriding_settings(ce)]
         if _never_includes(ce):
             ways.append(f"{ce.at(ce.MAPFILE)}: without `@include {ce.MAPFILES[0]}/`")
     else:
@@ -217,6 +236,8 @@ def _earlier_map_lines(ce: HtcondorCe, issuers: Sequence[str]) -> Iterator[str]:
     """Yield the places of lines that are read before vomap's own and may match tokens of one of the issuers."""
     for place, line in _lines_before_ours(ce):
         method, rest = [*line.split(None, 1), "", ""][:2]
+        if _ASKS_VOMAP.fullmatch(line.strip()):
+            continue
         if method.strip('"').upper() == "SCITOKENS" and any(_may_match(rest, issuer) for issuer in issuers):
             yield place
 
@@ -266,19 +287,44 @@ def _files_in(path: Path) -> list[Path]:
     return [entry for entry in entries if entry.is_file()]
 
 
-def _own_settings(ce: HtcondorCe) -> list[str]:
-    files = (ce.at(f"{ce.SETTINGS}/{name}") for name in (DEFAULTS_FILE, SETTINGS_FILE))
-    return [line for file in files if file.is_file() for line in _settings(_text(file))]
-
-
-def _overriding_settings(ce: HtcondorCe, keys: frozenset[str]) -> Iterator[str]:
-    """Yield the settings, read after vomap's, that change one of its own, and those that name another map file."""
-    for file in _files_in(ce.at(ce.SETTINGS)):
+def _set_in(files: Iterable[Path]) -> Iterator[tuple[Path, str, str]]:
+    """Yield each setting of HTCondor's: its file, its name in capitals, and its value."""
+    for file in files:
         for line in _settings(_text(file)):
             key, _, value = (word.strip() for word in line.partition("="))
-            other_map = key.upper() == "CERTIFICATE_MAPFILE" and value != ce.MAPFILE
-            if other_map or (key.upper() in keys and file.name > SETTINGS_FILE):
-                yield f"{file}: {key}"
+            yield file, key.upper(), value
+
+
+def _overriding_settings(ce: HtcondorCe) -> Iterator[str]:
+    """Yield the settings, read after vomap's, that change one of its own, and those that name another map file."""
+    folder = ce.at(ce.SETTINGS)
+    ours = [file for name in (DEFAULTS_FILE, SETTINGS_FILE) if (file := folder / name).is_file()]
+    own = {key: (file, value) for file, key, value in _set_in(ours)}
+    for file, key, value in _set_in(_files_in(folder)):
+        other_map = key == "CERTIFICATE_MAPFILE" and value != ce.MAPFILE
+        own_file, own_value = own.get(key, (file, value))
+        only_observes = key == COMMAND and value == f"{own_value} {_OBSERVE}"
+        if other_map or (file > own_file and file not in ours and not only_observes):
+            yield f"{file}: {key}"
+
+
+def _observing_file(ce: HtcondorCe) -> Path | None:
+    """Return the file whose setting makes vomap only observe; None if vomap answers."""
+    found = {key: (file, value) for file, key, value in _set_in(_files_in(ce.at(ce.SETTINGS)))}
+    file, value = found.get(COMMAND, (None, ""))
+    return file if _OBSERVE in value.split() else None
+
+
+def _asked_next(ce: HtcondorCe) -> list[str]:
+    """Return the names of the plugins that the site's map files have asked after vomap."""
+    lines = (line for file in _files_in(ce.at(ce.MAPFILES[0])) for line in _settings(_text(file)))
+    asked = (match[2].split(",")[1:] for line in lines if (match := _ASKS_VOMAP.fullmatch(line)))
+    return sorted({name for names in asked for name in names})
+
+
+def _without_others(lines: Iterable[str]) -> list[str]:
+    """Return lines of a map file without the plugins that are asked after vomap; other lines as they are."""
+    return [match[1] if (match := _ASKS_VOMAP.fullmatch(line)) else line for line in lines]
 
 
 def _may_match(rest: str, issuer: str) -> bool:

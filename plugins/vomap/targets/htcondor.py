@@ -23,6 +23,7 @@ MAP_FILE = "05-vomap.conf"
 # After 50-vomap.conf, which ships: the later setting holds.
 SETTINGS_FILE = "55-vomap-policy.conf"
 PLUGIN = "VOMAP"
+COMMAND = f"SEC_SCITOKENS_PLUGIN_{PLUGIN}_COMMAND"
 
 # What needs no backslash in a regular expression between slashes.
 _PLAIN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789:_-"
@@ -64,7 +65,7 @@ def _settings(document: Mapping[str, Any], callout: str | None) -> str:
             raise WiringError(f"render htcondor: {text!a} cannot stand in a list of HTCondor's settings: , $ and \\")
     lines = [heading("htcondor", "into config.d, beside 50-vomap.conf, which ships with vomap")]
     if callout is not None:
-        lines.append(f"SEC_SCITOKENS_PLUGIN_{PLUGIN}_COMMAND = {callout_path(callout)}\n")
+        lines.append(f"{COMMAND} = {callout_path(callout)}\n")
     lines += [
         "# HTCondor's own check of the audience; vomap checks it again, and alone for the issuers below.\n",
         f"SCITOKENS_SERVER_AUDIENCE = {', '.join(accepted)}\n",
