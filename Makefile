@@ -29,7 +29,7 @@ fuzz: build/fuzz/venv/ready
 # with all that `rpm` wants.
 e2e: $(VENV)/tests rpm
 	$(VENV)/bin/python -m pytest -q tests/e2e/test_htcondor.py tests/e2e/test_arc.py tests/e2e/test_both.py \
-	    tests/docs/test_tutorial_chroot.py
+	    tests/e2e/test_observe.py tests/docs/test_tutorial_chroot.py
 
 # Everything that is said about speed, measured; BENCH=--ces adds real CEs, as `e2e` has them. It wants GNU time.
 bench: $(VENV)/tests $(if $(findstring --ces,$(BENCH)),rpm)

@@ -636,3 +636,71 @@ def test_issuers_that_publish_keys(htcondor: CeSystem, look: Looked, monkeypatch
     assert _not_green(lines) == {}
     assert [what for what in lines if what.startswith("https:")] == [ONE, TWO]
     assert len(asked) == 4
+
+
+# observing
+
+
+OBSERVE_FILE = "/etc/condor-ce/config.d/60-vomap-observe.conf"
+LINE = r"SCITOKENS /^https:\/\/one\.example\/,/ PLUGIN:VOMAP"
+
+
+def _observed(system: CeSystem, then: str = ",OTHER") -> CeSystem:
+    """Have vomap only observe, and another plugin asked after it."""
+    own = system.read(SETTINGS_FILE).partition("_COMMAND = ")[2].partition("\n")[0]
+    system.write(OBSERVE_FILE, f"SEC_SCITOKENS_PLUGIN_VOMAP_COMMAND = {own} --observe\n")
+    system.write(MAP_FILE, system.read(MAP_FILE).replace("PLUGIN:VOMAP", f"PLUGIN:VOMAP{then}"))
+    return system
+
+
+def test_another_plugin_after_vomap(htcondor: CeSystem, look: Looked) -> None:
+    """A wiring that has others asked about what vomap declines is what the policy needs; any other is not."""
+    as_wired = htcondor.read(MAP_FILE)
+    for then in (",EGI", ",EGI,OTHER_2"):
+        htcondor.write(MAP_FILE, as_wired.replace("PLUGIN:VOMAP", f"PLUGIN:VOMAP{then}"))
+        assert _not_green(look(htcondor)) == {}
+    for before in ("PLUGIN:EGI,VOMAP", "PLUGIN:EGI", "PLUGIN:VOMAPS,EGI", "plugin:VOMAP,EGI"):
+        htcondor.write(MAP_FILE, as_wired.replace("PLUGIN:VOMAP", before))
+        assert _not_green(look(htcondor)) == {MAP_FILE: "red"}
+
+
+def test_vomap_only_observes(htcondor: CeSystem, look: Looked) -> None:
+    """That is told, with the file that says so and the plugins that map; nothing is red for it."""
+    lines = look(_observed(htcondor))
+    assert _not_green(lines) == {"observing": "yellow"}
+    assert OBSERVE_FILE in lines["observing"][1]
+    assert lines["observing"][1].endswith("; who is mapped is for OTHER to say")
+
+
+def test_the_policys_settings_may_wait_while_vomap_observes(htcondor: CeSystem, look: Looked) -> None:
+    """They have HTCondor refuse by audience; without them an answering vomap is not wired."""
+    _observed(htcondor).at(SETTINGS_FILE).unlink()
+    htcondor.write(OBSERVE_FILE, "SEC_SCITOKENS_PLUGIN_VOMAP_COMMAND = /usr/libexec/vomap/vomap-htcondor --observe\n")
+    assert _not_green(look(htcondor)) == {SETTINGS_FILE: "yellow", "observing": "yellow"}
+    htcondor.at(OBSERVE_FILE).unlink()
+    assert _not_green(look(htcondor)) == {SETTINGS_FILE: "red"}
+
+
+def test_vomap_observes_and_nobody_answers(htcondor: CeSystem, look: Looked) -> None:
+    """Everybody is refused then."""
+    lines = look(_observed(htcondor, then=""))
+    assert _not_green(lines) == {"observing": "red"}
+    assert "--then" in lines["observing"][1]
+
+
+@pytest.mark.parametrize("command", ["/bin/echo --observe", "/bin/echo root", "{own} --observe --policy /x"])
+def test_another_command_than_vomaps(htcondor: CeSystem, look: Looked, command: str) -> None:
+    """`--observe` is all that a later file may add; what else stands there is told as a way past vomap."""
+    own = htcondor.read(SETTINGS_FILE).partition("_COMMAND = ")[2].partition("\n")[0]
+    htcondor.write(OBSERVE_FILE, f"SEC_SCITOKENS_PLUGIN_VOMAP_COMMAND = {command.format(own=own)}\n")
+    assert _not_green(look(htcondor))["past vomap"] == "red"
+
+
+def test_a_line_that_has_vomap_asked_first(htcondor: CeSystem, look: Looked) -> None:
+    """A line of the site's own for one account, before vomap's file, is no way past vomap if it asks vomap first."""
+    early = "/etc/condor-ce/mapfiles.d/04-observe.conf"
+    htcondor.write(early, f"{LINE},ACCT1\n")
+    assert _not_green(look(htcondor)) == {}
+    for line in (f"{LINE.replace('VOMAP', 'ACCT1,VOMAP')}", f"{LINE.replace(' PLUGIN', ' acct1 PLUGIN')},ACCT1"):
+        htcondor.write(early, f"{line}\n")
+        assert _not_green(look(htcondor)) == {"past vomap": "red"}

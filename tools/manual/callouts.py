@@ -21,7 +21,7 @@ _FILES = {
 OPTIONS = {
     "vomap-htcondor": {
         **_FILES,
-        "--observe": ("", "decide and log, but always end with 1, so that the next plugin answers"),
+        "--observe": ("", "decide and log, print nothing, and end with 1, whatever happens: the next plugin answers"),
     },
     "vomap-arc map": {
         **_FILES,

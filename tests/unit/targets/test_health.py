@@ -130,6 +130,7 @@ def test_another_file_that_the_map_file_includes(tmp_path: Path) -> None:
         ("99-local.conf", "sec_scitokens_plugin_vomap_command = /bin/true", RED),
         ("01-local.conf", "SEC_SCITOKENS_PLUGIN_VOMAP_COMMAND = /bin/true", GREEN),
         ("99-local.conf", "DENY_READ =", RED),
+        ("51-local.conf", "DENY_READ =", RED),
         ("99-local.conf", "ALLOW_WRITE = *", GREEN),
     ],
 )
