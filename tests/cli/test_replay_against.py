@@ -1,0 +1,89 @@
+"""`vomap replay --against`: what vomap observed, beside whom another plugin mapped, as HTCondor's history has it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vomap.cli import run
+
+ISSUER = "https://one.example/"
+RULES = f"""\
+mapfile: 1
+site: {{audience: ANY}}
+issuers:
+  {ISSUER}: {{vo: One}}
+rules:
+  - {{name: people, vo: One, subject: <user>@x, account: <user>}}
+"""
+Capture = pytest.CaptureFixture[str]
+
+
+def _record(jti: str | None, subject: str) -> dict[str, Any]:
+    members: dict[str, Any] = {"outcome": "mapped", "account": subject.partition("@")[0], "vo": "One", "rule": "people"}
+    members.update(time="2026-11-22T12:00:00Z", ce="htcondor", callout="vomap-htcondor", observed=True, policy="d")
+    members.update(source="0.yaml:6", reason="rule: people", issuer=ISSUER, subject=subject, client=None, jti=jti)
+    return {**members, "audience": ["ANY"], "unchecked": [], "claims": {"aud": "ANY", "scope": "compute.read"}}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder with rules, and a log of three tokens, one of them without an id."""
+    (tmp_path / "rules.yaml").write_text(RULES)
+    records = [_record("j-1", "jo@x"), _record("j-2", "jane@x"), _record("j-2", "jane@x"), _record(None, "no@x")]
+    (tmp_path / "log").write_text("".join(f"{json.dumps(record)}\n" for record in records))
+    return tmp_path
+
+
+def _replay(folder: Path, table: str, *more: str) -> int:
+    (folder / "owners").write_text(table)
+    words = [str(folder / "log"), "--mapfiles", str(folder / "rules.yaml"), "--against", str(folder / "owners")]
+    return run(["replay", *words, *more])
+
+
+def test_both_agree(folder: Path, capsys: Capture) -> None:
+    """Exit 0, and what the table says nothing of is counted; a token may have brought many jobs."""
+    assert _replay(folder, "j-1\tjo\nj-2\tjane\nj-2\tjane\n", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["same"], told["changed"]) == (3, 0)
+    assert told["left-out"] == {"nothing is said of its token there": 1}
+
+
+def test_they_differ(folder: Path, capsys: Capture) -> None:
+    """Exit 1, with both answers, and how often."""
+    assert _replay(folder, "j-1\tjo\nj-2\tother\n") == 1
+    told = capsys.readouterr().out
+    assert "2  One: mapped to other (by another plugin) -> mapped to jane (rule: people)\n" in told
+    assert "mapped to jo" not in told
+
+
+def test_jobs_without_a_token(folder: Path, capsys: Capture) -> None:
+    """HTCondor prints `undefined` for the id of a token that a job does not have: many owners have such jobs."""
+    assert _replay(folder, "undefined\tlocal1\nj-1\tjo\nundefined\tlocal2\n", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["same"] == 1
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ("j-1 jo\n", "owners:1: expected a token's jti, a tab, and an account"),
+        ("j-1\tjo\nj-2\t\n", "owners:2: expected"),
+        ("j-1\tjo\tmore\n", "owners:1: expected"),
+        ("\tjo\n", "owners:1: expected"),
+        ("j-1\tjo\nj-1\tjane\n", "owners:2: the token j-1 has the account jo already"),
+    ],
+)
+def test_a_table_that_cannot_be_read(folder: Path, capsys: Capture, table: str, told: str) -> None:
+    """A line that is none is an error with its place, and never no difference."""
+    assert _replay(folder, table) == 3
+    assert told in capsys.readouterr().err
+
+
+def test_no_table(folder: Path, capsys: Capture) -> None:
+    """Nor is a table that is not there."""
+    words = ["replay", str(folder / "log"), "--mapfiles", str(folder / "rules.yaml"), "--against", str(folder / "no")]
+    assert run(words) == 3
+    assert "no: No such file" in capsys.readouterr().err
