@@ -256,6 +256,25 @@ def test_an_unreadable_file_holds_no_ban_back(bans: Bans, name: str) -> None:
     assert built[-1].source.startswith(str(bans.own))
 
 
+@pytest.mark.parametrize("name", ["README", "hand.yaml"])
+@pytest.mark.parametrize(
+    "mistake",
+    ['  - {"subject": "t, "reason": "r"}\n', "  - {subjekt: t, reason: r}\n", "  - {reason: everybody}\n", "rules: []\n"],
+)
+def test_a_mistake_in_the_kept_file_lifts_nothing(bans: Bans, name: str, mistake: str) -> None:
+    """What is wrong in the kept file itself is told and stops `add`, whatever is wrong beside it; all bans stay."""
+    assert bans.run("add", "--subject", "s", "--reason", "kept")[0] == 0
+    bans.own.write_text(bans.own.read_text("utf-8") + mistake, "utf-8")
+    (bans.folder / name).write_text("what is this\n", "utf-8")
+    before = bans.state()
+    code, out, err = bans.run("add", "--subject", "u", "--reason", "new")
+    assert (code, out) == (1, "")
+    assert f"{bans.own}:" in err
+    assert "nothing was changed" in err
+    assert bans.state() == before
+    assert bans.reasons() == ["kept"]
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

@@ -63,14 +63,19 @@ class BanFile:
 
         Raises NotChanged if the text is no file of bans, FileError if something cannot be written.
         """
+        own = self._own(text)
         try:
-            return self._put_in_place(text, self._composed(text))
-        except MapfileError as error:
-            if any(finding.place.file == str(self.path) for finding in error.findings):
-                raise NotChanged(f"{error}\nnothing was changed") from None
-            return self._put_in_force(text, str(error))
-        except SourceError as error:
-            return self._put_in_force(text, str(error))
+            document = self._composed(text)
+        except (MapfileError, SourceError) as error:
+            return self._put_in_force(text, own, str(error))
+        return self._put_in_place(text, document)
+
+    def _own(self, text: str) -> list[dict[str, Any]]:
+        """Return the bans of this file once it has this text. Raises NotChanged if any of it is wrong."""
+        bans: list[dict[str, Any]] = compose_bans([Mapfile(str(self.path), text)], findings := Findings())["bans"]
+        if findings.errors:
+            raise NotChanged(f"{MapfileError(findings.errors)}\nnothing was changed")
+        return bans
 
     def _files(self) -> list[Mapfile]:
         return read_sources([self._folder], bans=True)
@@ -94,10 +99,9 @@ class BanFile:
             replace_file(str(self.path), text.encode())
         return self._build(document, digests, left)
 
-    def _put_in_force(self, text: str, why: str) -> Change:
+    def _put_in_force(self, text: str, own: list[dict[str, Any]], why: str) -> Change:
         """Put the bans of this file in force in the place of those that it had, though the folder cannot be built."""
         file = Mapfile(str(self.path), text)
-        own = compose_bans([file], Findings())["bans"]
         before = read_built(self._built, BANS)
         replace_file(file.path, text.encode())
         others = [each for each in before.document["bans"] if not _is_from(file.path, each)]
