@@ -191,6 +191,8 @@ class Ban:
     def __init__(self, document: Mapping[str, Any]) -> None:
         """Take a ban's document."""
         self.conditions = Conditions(document)
+        if self.conditions.vo is None and not self.conditions.asked:
+            raise ValueError("a ban without a condition bans everybody")
         self.only_vos = (self.conditions.vo or ()) if not self.conditions.asked else ()
         self.reason: str = document["reason"]
         self.until: int | None = document.get("until")

@@ -70,6 +70,17 @@ def test_bans_are_read_as_they_were_written(tmp_path: Path) -> None:
     assert read_bans(path).bans == []
 
 
+def test_built_bans_with_one_for_everybody(tmp_path: Path) -> None:
+    """A ban without a condition was never built from a file of bans, so the file is damaged."""
+    path = str(tmp_path / "bans")
+    documents.write_built(
+        path, store.BANS, {"bans": [{"source": "x:1", "reason": "r"}]}, sources={}, built="2026-11-22T12:00:00Z"
+    )
+    Path(path).chmod(0o644)
+    with pytest.raises(BuiltError, match="damaged"):
+        read_bans(path)
+
+
 def test_the_other_kind(built: Path, tmp_path: Path) -> None:
     """A policy is no bans, and bans are no policy."""
     bans = tmp_path / "bans"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from unit.policy.composed import policy_of
-from vomap.policy.model import Conditions
+from vomap.policy.model import Ban, Conditions
 
 ISSUERS = """\
 mapfile: 1
@@ -79,3 +79,10 @@ def test_a_condition_that_is_not_known() -> None:
     """A condition of a later version would make a rule wider than it was meant: it is damage, not passed over."""
     with pytest.raises(ValueError, match="not-before"):
         Conditions({"name": "r", "source": "m:1", "vo": ["V"], "not-before": ["2030"]})
+
+
+@pytest.mark.parametrize("conditions", [{}, {"claim": {}}])
+def test_a_ban_without_a_condition(conditions: dict[str, object]) -> None:
+    """It would ban everybody, which nobody can have written: it is damage."""
+    with pytest.raises(ValueError, match="everybody"):
+        Ban({"source": "x:1", "reason": "r", **conditions})
