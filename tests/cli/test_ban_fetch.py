@@ -298,6 +298,34 @@ def test_a_broken_file_beside_holds_no_list_back(fetching: Fetching) -> None:
     assert fetching.reasons() == ["for mallory"]
 
 
+@pytest.mark.parametrize("broken", ["README", "zz.yaml"])
+def test_a_list_takes_no_other_ban_along(fetching: Fetching, broken: str) -> None:
+    """A ban that stands in another file, too, stays in force when a list drops it, while the folder cannot be built."""
+    own = fetching.bans / "site.yaml"
+    own.write_text("mapfile: 1\nbans:\n  - {subject: eve, reason: for eve}\n", "utf-8")
+    assert fetching.fetch(a_list("eve", days_ago=4))[0] == 0
+    other = fetching.server.put("/other.yaml", a_list("eve", days_ago=4))
+    assert fetching.run("fetch", other, "--name", "other")[0] == 0
+    (fetching.bans / broken).write_text("mapfile: 1\nbans: [\n", "utf-8")
+    assert fetching.fetch(a_list("eve", "mallory", days_ago=3))[0] == 3
+    assert fetching.fetch(a_list(days_ago=2))[0] == 3
+    assert fetching.fetch(a_list("eve", days_ago=1))[0] == 3
+    fetching.server.put("/other.yaml", a_list(days_ago=1))
+    assert fetching.run("fetch", other, "--name", "other")[0] == 3
+    sources = [ban.source for ban in read_bans(str(fetching.built)).bans]
+    assert sources == [f"{own}:3", f"{fetching.file}:5"]
+
+
+def test_a_list_by_another_way_to_its_folder(fetching: Fetching, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes the place of the list that was built by another spelling of its path."""
+    assert fetching.fetch(a_list("eve", days_ago=2))[0] == 0
+    (fetching.bans / "README").write_text("", "utf-8")
+    monkeypatch.chdir(fetching.bans.parent)
+    fetching.bans = Path("bans.d")
+    assert fetching.fetch(a_list("mallory"))[0] == 3
+    assert fetching.reasons() == ["for mallory"]
+
+
 def test_dry_run(fetching: Fetching) -> None:
     """It says what would be, and changes nothing; what would be refused is refused."""
     code, out, _ = fetching.fetch(a_list("eve"), "--dry-run")

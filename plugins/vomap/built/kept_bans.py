@@ -105,10 +105,10 @@ class BanFile:
         before = read_built(self._built, BANS)
         replace_file(file.path, text.encode())
         others = [each for each in before.document["bans"] if not _is_from(file.path, each)]
-        # Once each, even if the file was built under another spelling of its path.
-        bans = list({json.dumps(_without_place(each)): each for each in [*others, *own]}.values())
+        # Once each, but an equal ban of another file is that file's own: it stays whatever becomes of this one's.
+        once = {json.dumps(_without_place(each)): each for each in own}.values()
         left = f"{why}\nmend the other file, then run `vomap build`"
-        return self._build({"bans": bans}, {**before.sources, file.path: file.digest}, left)
+        return self._build({"bans": [*others, *once]}, {**before.sources, file.path: file.digest}, left)
 
     def _build(self, document: dict[str, Any], sources: Mapping[str, str], left: str) -> Change:
         write_built(self._built, BANS, document, sources=sources, built=written(time.time()))
@@ -176,7 +176,7 @@ def _bare(document: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _is_from(path: str, ban: Mapping[str, Any]) -> bool:
     source: str = ban["source"]
-    return source.rpartition(":")[0] == path
+    return os.path.abspath(source.rpartition(":")[0]) == os.path.abspath(path)
 
 
 def _without_place(ban: Mapping[str, Any]) -> dict[str, Any]:
