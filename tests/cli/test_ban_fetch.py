@@ -160,8 +160,12 @@ REFUSED: list[tuple[bytes, int, str]] = [
     (b"<html>not here</html>", 3, "mapping"),
     (b"", 3, "empty"),
     (b"\xff\xfe", 3, "UTF-8"),
-    (a_list("x", days_ago=0) + b"# " + b"x" * (1 << 23), 3, "larger than"),
-    (a_list(*["x"] * 10_001, days_ago=0), 3, "at most 10000"),
+    (a_list("x", days_ago=0) + b"# " + b"x" * (1 << 20), 3, "larger than"),
+    (a_list(*["x"] * 10_001, days_ago=0), 3, "10001 values"),
+    (a_list(days_ago=0)[:-3] + b"\n  - {subject: x, jti: [" + b"y, " * 10_000 + b"], reason: r}\n", 3, "10001 values"),
+    (a_list(days_ago=0)[:-3] + b"\n  - {subject: x, group: [" + b"/a*/b, " * 3_334 + b"], reason: r}\n", 3, "values"),
+    (a_list(days_ago=0)[:-3] + b"\n  - {jti: x, claim: {a: [" + b"y, " * 9_999 + b"], b: y}, reason: r}\n", 3, "values"),
+    (a_list("x" * 1001, days_ago=0), 3, "line 4: a value of 1001 characters"),
     (a_list(days_ago=0)[:-3] + b"\n  - {vo: CMS, reason: r}\n", 1, "bans a crowd"),
     (a_list(days_ago=0)[:-3] + b"\n  - {issuer: 'https://i/', reason: r}\n", 1, "bans a crowd"),
     (a_list(days_ago=0)[:-3] + b"\n  - {subject: '*', reason: r}\n", 1, "bans a crowd"),
@@ -191,6 +195,15 @@ def test_what_is_refused_leaves_the_list_that_is_there(
 def test_a_ban_that_names_somebody_is_narrow(fetching: Fetching, ban: str) -> None:
     """Subjects, tokens and clients by their whole names are taken."""
     assert fetching.fetch(a_list(days_ago=0)[:-3] + f"\n  - {{{ban}, reason: r}}\n".encode())[0] == 0
+    assert fetching.reasons() == ["r"]
+
+
+def test_a_list_of_the_most_values(fetching: Fetching) -> None:
+    """As many as are told are taken, each part of a pattern counted, and values as long as is told."""
+    values = b"z" * 1000 + b", " + b"y, " * 6_998
+    ban = b"\n  - {subject: x, jti: [" + values + b"], group: ['/a/*/b'," + b"/a*/b, " * 998 + b"/c, /d], reason: r}\n"
+    code, _, err = fetching.fetch(a_list(days_ago=0)[:-3] + ban)
+    assert (code, err) == (0, "")
     assert fetching.reasons() == ["r"]
 
 
