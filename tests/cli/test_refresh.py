@@ -574,6 +574,19 @@ def test_the_units_may_do_no_more_than_they_need(name: str) -> None:
     assert service["NoNewPrivileges"] == "yes"
     assert service["CapabilityBoundingSet"] == ""
     assert service["MemoryMax"]
-    assert "ProcSubset" not in service, "OpenSSL looks into /proc/sys/crypto to know whether it must keep to FIPS 140"
     assert ("User" in service) is (name == "vomap-refresh.service")
     assert unit("vomap-refresh.timer")["Timer"]["RandomizedDelaySec"]
+
+
+FETCHING = [path.name for path in sorted(UNITS.glob("*.service")) if "network-online.target" in path.read_text()]
+
+
+def test_the_units_that_fetch() -> None:
+    """They are found by what they wait for."""
+    assert FETCHING == ["vomap-bans.service", "vomap-refresh.service"]
+
+
+@pytest.mark.parametrize("name", FETCHING)
+def test_units_that_fetch_see_whether_fips_is_demanded(name: str) -> None:
+    """OpenSSL looks into /proc/sys/crypto to know whether it must keep to FIPS 140; `ProcSubset=pid` would hide it."""
+    assert "ProcSubset" not in unit(name)["Service"]
