@@ -90,6 +90,19 @@ def test_a_list_is_fetched_and_in_force(fetching: Fetching) -> None:
     assert fetching.url in fetching.file.read_text("utf-8").splitlines()[0]
 
 
+@pytest.mark.parametrize("place", range(4))
+def test_the_url_stands_anywhere(fetching: Fetching, place: int) -> None:
+    """The URL may stand before the options, between them, and after them."""
+    fetching.server.put("/bans.yaml", a_list("eve"))
+    words = ["--name", "x", "--dry-run", "--allow-wide"]
+    at = [0, 2, 3, 4][place]
+    code, out, err = fetching.run("fetch", *words[:at], fetching.url, *words[at:])
+    assert (code, out.startswith("would be fetched: 1 bans"), err) == (0, True, "")
+    assert run(["ban", *fetching.words, "fetch", fetching.url]) == 0
+    assert run(["ban", "fetch", *fetching.words, fetching.url]) == 0
+    assert fetching.reasons() == ["for eve"]
+
+
 def test_own_bans_stay(fetching: Fetching) -> None:
     """The site's own bans are never touched by a list, and a list not by them."""
     assert fetching.run("add", "--subject", "own", "--reason", "own")[0] == 0

@@ -76,9 +76,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.epilog = _EXAMPLES
     parser.add_argument("action", choices=_ACTIONS, help="what to do")
-    parser.add_argument(
-        "url", nargs="?", metavar="URL", help="of `fetch`: where the list is published, by https; before any option"
-    )
+    url = parser.add_argument("url", metavar="[URL]", help="of `fetch`: where the list is published, by https")
+    # With `nargs="?"`, Python before 3.12 takes it for left out once an option stands before it.
+    url.required = False
     for key in CONDITIONS:
         if key == "claim":
             parser.add_argument("--claim", action="append", metavar="NAME=PATTERN", help="a claim of the token")
