@@ -259,7 +259,12 @@ def test_an_unreadable_file_holds_no_ban_back(bans: Bans, name: str) -> None:
 @pytest.mark.parametrize("name", ["README", "hand.yaml"])
 @pytest.mark.parametrize(
     "mistake",
-    ['  - {"subject": "t, "reason": "r"}\n', "  - {subjekt: t, reason: r}\n", "  - {reason: everybody}\n", "rules: []\n"],
+    [
+        '  - {"subject": "t, "reason": "r"}\n',
+        "  - {subjekt: t, reason: r}\n",
+        "  - {reason: everybody}\n",
+        "rules: []\n",
+    ],
 )
 def test_a_mistake_in_the_kept_file_lifts_nothing(bans: Bans, name: str, mistake: str) -> None:
     """What is wrong in the kept file itself is told and stops `add`, whatever is wrong beside it; all bans stay."""

@@ -179,11 +179,13 @@ def _check_cheap(bans: list[dict[str, Any]], url: str) -> None:
     for ban in bans:
         for value in _values(ban):
             if len(value) > LONGEST_VALUE:
-                raise BrokenList(f"{url}: line {_line(ban)}: a value of {len(value)} characters; at most {LONGEST_VALUE}")
+                raise BrokenList(
+                    f"{url}: line {_line(ban)}: a value of {len(value)} characters; at most {LONGEST_VALUE}"
+                )
             count += 1 + (value.count("/") if "*" in value else 0)
     if count > MOST_VALUES:
         raise BrokenList(
-            f"{url}: its conditions have {count} values, each part of a pattern counted; at most {MOST_VALUES} are taken"
+            f"{url}: its conditions have {count} values, with each part of a pattern; at most {MOST_VALUES} are taken"
         )
 
 
