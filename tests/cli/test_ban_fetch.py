@@ -177,7 +177,11 @@ REFUSED: list[tuple[bytes, int, str]] = [
     (a_list(*["x"] * 10_001, days_ago=0), 3, "10001 values"),
     (a_list(days_ago=0)[:-3] + b"\n  - {subject: x, jti: [" + b"y, " * 10_000 + b"], reason: r}\n", 3, "10001 values"),
     (a_list(days_ago=0)[:-3] + b"\n  - {subject: x, group: [" + b"/a*/b, " * 3_334 + b"], reason: r}\n", 3, "values"),
-    (a_list(days_ago=0)[:-3] + b"\n  - {jti: x, claim: {a: [" + b"y, " * 9_999 + b"], b: y}, reason: r}\n", 3, "values"),
+    (
+        a_list(days_ago=0)[:-3] + b"\n  - {jti: x, claim: {a: [" + b"y, " * 9_999 + b"], b: y}, reason: r}\n",
+        3,
+        "values",
+    ),
     (a_list("x" * 1001, days_ago=0), 3, "line 4: a value of 1001 characters"),
     (a_list(days_ago=0)[:-3] + b"\n  - {vo: CMS, reason: r}\n", 1, "bans a crowd"),
     (a_list(days_ago=0)[:-3] + b"\n  - {issuer: 'https://i/', reason: r}\n", 1, "bans a crowd"),
@@ -384,6 +388,35 @@ def test_list_tells_how_old_lists_are(fetching: Fetching) -> None:
     assert listed["url"] == fetching.url
     fetching.file.write_text(fetching.file.read_text("utf-8").partition("\n")[2], "utf-8")
     assert "was not written by `vomap ban fetch`" in fetching.run("list")[1]
+
+
+@pytest.mark.parametrize("mark", ["\u202e", "\u200b", "\u2066", "\u0430"])
+def test_texts_of_a_list_do_not_rule_the_terminal(fetching: Fetching, mark: str) -> None:
+    """What a publisher writes is shown in plain characters, wherever it is told; as JSON it is whole."""
+    published = a_list(days_ago=0)[:-3] + f"\n  - {{subject: e{mark}ve, reason: r{mark}r}}\n".encode()
+    code, out, err = fetching.fetch(published.replace(b"reason", f"rea{mark}son".encode()))
+    assert code == 3
+    assert (out + err).isascii()
+    assert fetching.fetch(published)[0] == 0
+    assert fetching.reasons() == [f"r{mark}r"]
+    escaped = ascii(mark)[1:-1]
+    _, out, _ = fetching.run("list")
+    assert f"subject e{escaped}ve: r{escaped}r" in out
+    (ban,) = json.loads(fetching.run("list", "--json")[1])["bans"]
+    assert (ban["subject"], ban["reason"]) == ([f"e{mark}ve"], f"r{mark}r")
+    mapfile = fetching.bans.parent / "m.yaml"
+    mapfile.write_text(
+        "mapfile: 1\nsite: {audience: unchecked}\nissuers:\n  https://i/: {vo: V}\n"
+        "rules:\n  - {name: a, vo: V, account: a}\n"
+        f"tests:\n  - token: {{iss: https://i/, sub: e{mark}ve, scope: compute.create}}\n    expect: {{account: a}}\n",
+        "utf-8",
+    )
+    claims = json.dumps({"iss": "https://i/", "sub": f"e{mark}ve", "scope": "compute.create"})
+    for words in (["explain", "--claims", claims], ["test"]):
+        run([*words, "--mapfiles", str(mapfile), "--bans", str(fetching.bans)])
+        out, err = fetching.capsys.readouterr()
+        assert f"r{escaped}r" in out + err
+        assert (out + err).isascii()
 
 
 def test_killed_at_any_time(fetching: Fetching) -> None:

@@ -22,7 +22,7 @@ from vomap.cli.ban_fetch import fetch
 from vomap.cli.exits import FAILED, NO, YES
 from vomap.cli.explain import add_token, token_payload
 from vomap.cli.generate import add_web
-from vomap.cli.loading import BANS_FOLDER, UsageError, add_json, add_policy, load_bans, print_json
+from vomap.cli.loading import BANS_FOLDER, UsageError, add_json, add_policy, load_bans, plain, print_json
 from vomap.mapfile.ban_file import NAME
 from vomap.mapfile.compose import NOBODYS_SITE, Mapfile
 from vomap.mapfile.entries import CONDITIONS
@@ -246,9 +246,9 @@ def _told_of_lifted(policy: str, ban: Mapping[str, Any], after: Bans) -> _Told:
 
 def _tell(args: argparse.Namespace, done: str, change: Change, told: _Told) -> None:
     if change.left:
-        print(change.left, file=sys.stderr)
+        print(plain(change.left), file=sys.stderr)
     for warning in told.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        print(plain(f"warning: {warning}"), file=sys.stderr)
     if args.json:
         answer: dict[str, object] = {"done": done, "file": change.file, "built": change.built, "bans": change.bans}
         answer["warnings"] = told.warnings
@@ -259,7 +259,7 @@ def _tell(args: argparse.Namespace, done: str, change: Change, told: _Told) -> N
         return
     print(f"{done}; bans in force or to come: {change.bans}; {change.file} -> {change.built}")
     for sentence in told.sentences:
-        print(sentence)
+        print(plain(sentence))
     if told.remains:
         anywhere = "" if any(ce.is_installed for ce in known_ces(_ROOT)) else ", on either CE, as none is here"
         print(f"what goes on until you end it{anywhere}:")
@@ -283,9 +283,9 @@ def _list(args: argparse.Namespace) -> int:
         told = ", ".join(f"{key} {_shown(ban[key])}" for key in CONDITIONS if key in ban)
         until = f" until {written(ban['until'])}" if "until" in ban else ""
         state = " (expired)" if not ban["holds"] else "" if ban["in-force"] else " (not built: run `vomap build`)"
-        print(f"{ban['source']}: {told}{until}{state}: {ban['reason']}")
+        print(plain(f"{ban['source']}: {told}{until}{state}: {ban['reason']}"))
     for each in lists:
-        print(f"{each['file']}: {each['told']}")
+        print(plain(f"{each['file']}: {each['told']}"))
     print(f"{len(bans)} bans")
     return YES
 

@@ -11,7 +11,7 @@ from vomap.built import BANS, bans_beside
 from vomap.built.documents import read_built
 from vomap.built.lock import locked
 from vomap.cli.exits import FAILED, YES
-from vomap.cli.loading import UsageError, print_json
+from vomap.cli.loading import UsageError, plain, print_json
 from vomap.mapfile.compose import Mapfile
 from vomap.mapfile.times import written
 from vomap.sources.bans import LIMITS, PublishedBans, PublishedList, check_narrow, check_successor, name_of
@@ -56,7 +56,7 @@ def _fetch(args: argparse.Namespace, bans: PublishedBans, now: float) -> int:
     fetched.keep()
     _tell(args, _FETCHED, published, bans.path, now)
     if change.left:
-        print(change.left, file=sys.stderr)
+        print(plain(change.left), file=sys.stderr)
     return FAILED if change.left else YES
 
 
@@ -79,7 +79,7 @@ def _tell(args: argparse.Namespace, done: str, published: PublishedList, path: s
         _UNCHANGED: f"nothing new: {told}; {path}",
         _DRY: f"would be fetched: {told}; {path}",
     }
-    print(sentences[done])
+    print(plain(sentences[done]))
 
 
 def _tell_kept(args: argparse.Namespace, bans: PublishedBans, why: str, now: float) -> None:
@@ -92,7 +92,7 @@ def _tell_kept(args: argparse.Namespace, bans: PublishedBans, why: str, now: flo
     if args.json:
         members = _members(kept, now) if kept is not None else {}
         print_json({"done": _KEPT, "file": bans.path, "error": why, **members})
-    print(f"vomap: {why}; {stays}", file=sys.stderr)
+    print(plain(f"vomap: {why}; {stays}"), file=sys.stderr)
 
 
 def _members(published: PublishedList, now: float) -> dict[str, object]:

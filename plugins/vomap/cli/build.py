@@ -23,6 +23,7 @@ from vomap.cli.loading import (
     add_mapfiles,
     load_bans,
     print_findings,
+    plain,
     print_json,
     read_mapfiles,
     result_json,
@@ -176,7 +177,7 @@ def _put_in_force(
         part.update(tests=len(results), failed=[result_json(result) for result in failed])
         for result in results:
             if result.differences and not args.json:
-                print(result, file=sys.stderr)
+                print(plain(str(result)), file=sys.stderr)
         if failed:
             _tell(args.json, f"policy: refused, {len(failed)} of {len(results)} tests failed; the last built one stays")
             return False

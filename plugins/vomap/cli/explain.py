@@ -17,7 +17,7 @@ from vomap.accounts import confirm
 from vomap.claims import Claims, TokenRefused, read_scopes
 from vomap.claims.payload import read_payload
 from vomap.claims.scopes import refused_levels
-from vomap.cli.loading import UsageError, add_bans, add_json, add_mapfiles, add_policy, asked_policy, print_json
+from vomap.cli.loading import UsageError, add_bans, add_json, add_mapfiles, add_policy, asked_policy, plain, print_json
 from vomap.mapfile.times import point_in_time, written
 from vomap.policy import DECLINED, DENIED, ERROR, MAPPED, Decision, failed
 from vomap.policy.decide import decide
@@ -181,14 +181,14 @@ def _time(given: str | None) -> float:
 def _print(decision: Decision, told: _Told) -> None:
     # The last step is the outcome itself.
     for step in told.trace[:-1]:
-        print(f"  {step}")
+        print(plain(f"  {step}"))
     said = f"{decision.outcome}{f' to {decision.account}' if decision.account else ''}"
-    print(f"{_coloured(said, decision.outcome)}: {decision.reason}")
+    print(f"{_coloured(said, decision.outcome)}: {plain(decision.reason)}")
     for name, value in (("VO", decision.vo), ("rule", decision.rule), ("source", decision.source)):
         if value:
-            print(f"  {name}: {value}")
+            print(plain(f"  {name}: {value}"))
     for line in (*told.notes, *told.near_misses):
-        print(f"  {line}")
+        print(plain(f"  {line}"))
 
 
 def _coloured(text: str, outcome: str) -> str:

@@ -143,10 +143,22 @@ def load_bans(paths: Sequence[str]) -> tuple[list[Mapfile], dict[str, Any], Find
     return files, compose_bans(files, findings), findings
 
 
+def plain(text: str) -> str:
+    """Return a text as a terminal may see it, each line in plain characters, as a callout says its reason.
+
+    Who publishes bans writes their texts, and could turn the letters around or show others than there are.
+    """
+    return "\n".join(ascii(line)[1:-1] if not _is_plain(line) else line for line in text.split("\n"))
+
+
+def _is_plain(line: str) -> bool:
+    return line.isascii() and line.isprintable()
+
+
 def print_findings(findings: Sequence[Finding]) -> None:
     """Tell findings on standard error."""
     for finding in findings:
-        print(finding, file=sys.stderr)
+        print(plain(str(finding)), file=sys.stderr)
 
 
 def print_json(answer: object) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vomap import Error
 from vomap.cli.exits import NO, YES
-from vomap.cli.loading import add_bans, add_json, add_mapfiles, add_policy, asked_policy, print_json
+from vomap.cli.loading import add_bans, add_json, add_mapfiles, add_policy, asked_policy, plain, print_json
 from vomap.cli.progress import shown
 from vomap.journal.pseudonyms import NoPseudonym, read_key, subject_behind
 from vomap.journal.records import Record, Unread, read_log
@@ -120,8 +120,8 @@ def _print(result: Replay) -> None:
         print(f"not decided again: {number:,}: {why}")
     for change, number in result.changes.most_common():
         members = result.first[change].members
-        print(f"{number:>9,}  {change.vo}: {change.before} -> {change.after}")
-        print(f"           first at {members['time']}: {members['issuer']} {members['subject']}")
+        print(plain(f"{number:>9,}  {change.vo}: {change.before} -> {change.after}"))
+        print(plain(f"           first at {members['time']}: {members['issuer']} {members['subject']}"))
     for title, counts in result.counted().items():
         print(f"by {title}: " + ", ".join(f"{name} {number:,}" for name, number in counts.most_common()))
 
