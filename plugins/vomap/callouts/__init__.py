@@ -16,7 +16,7 @@ from vomap import Error
 from vomap.accounts import confirm, find_entry
 from vomap.built import POLICY_FILE, bans_beside, read_bans, read_policy
 from vomap.claims import TokenRefused
-from vomap.journal import Journal
+from vomap.journal import Incomplete, Journal
 from vomap.policy import DECLINED, DENIED, ERROR, MAPPED, Decision, failed
 from vomap.policy.decide import decide
 
@@ -186,13 +186,23 @@ def built_files(options: dict[str, str]) -> tuple[str, str]:
 
 
 class Answer:
-    """A decision, and where the site wants it logged: the document of its `journal`, None if it does not say."""
+    """A decision, and how the site wants it logged.
 
-    __slots__ = ("decision", "journal")
+    `journal` is the document of the site's, None if it does not say; `now` the second for which the decision was made,
+    which a replay asks for again; `asked` the names of the claims that bans look at.
+    """
 
-    def __init__(self, decision: Decision, journal: Mapping[str, Any] | None = None) -> None:
-        self.decision = decision
-        self.journal = journal
+    __slots__ = ("asked", "decision", "journal", "now")
+
+    def __init__(
+        self,
+        decision: Decision,
+        journal: Mapping[str, Any] | None = None,
+        now: int | None = None,
+        asked: Sequence[str] = (),
+    ) -> None:
+        self.decision, self.journal, self.asked = decision, journal, asked
+        self.now = int(time.time()) if now is None else now
 
 
 def decided(policy_file: str, bans_file: str, read_token: Callable[[Policy], Claims]) -> Answer:
@@ -201,8 +211,11 @@ def decided(policy_file: str, bans_file: str, read_token: Callable[[Policy], Cla
     try:
         policy, bans = read_policy(policy_file), read_bans(bans_file)
         journal = policy.site.journal
-        decision = decide(policy, bans, read_token(policy), time.time())
-        return Answer(confirm(decision, policy.site.accounts), journal)
+        claims = read_token(policy)
+        now = int(time.time())
+        decision = decide(policy, bans, claims, now)
+        asked = [name for ban in bans.bans for name in ban.conditions.claims()]
+        return Answer(confirm(decision, policy.site.accounts), journal, now, asked)
     except TokenRefused as error:
         return Answer(Decision(None, None).settle(DENIED, str(error)), journal)
     except Error as error:
@@ -221,7 +234,7 @@ def give(callout: str, answer: Answer, *, decline: int | None = None, observe: b
         except OSError as error:
             decision.settle(ERROR, f"output: {error.strerror or error}")
     trouble = _logged(callout, answer, observe)
-    say(callout, f"{'observed: ' if observe else ''}{_sentence(decision)}{trouble}")
+    say(callout, f"{'observed: ' if observe else ''}{_sentence(decision)}", trouble)
     outcome = DECLINED if observe else decision.outcome
     if outcome == DECLINED and decline is not None:
         return decline
@@ -239,29 +252,49 @@ def _logged(callout: str, answer: Answer, observed: bool) -> str:
 
     def log() -> None:
         try:
-            journal.write(answer.decision, callout=callout, ce=_CES[callout], observed=observed)
+            journal.write(
+                answer.decision,
+                callout=callout,
+                ce=_CES[callout],
+                now=answer.now,
+                asked=answer.asked,
+                observed=observed,
+            )
             trouble[0] = ""
+        except Incomplete as error:
+            trouble[0] = f"; logged without its subject: {error}"
         except Exception as error:  # noqa: BLE001 - whatever it is, the answer stands
             trouble[0] = f"; not logged: {error}"
         finally:
             done.release()
 
     journal = Journal(answer.journal)
-    if journal.may_wait:
-        _thread.start_new_thread(log, ())
-        done.acquire(timeout=_TO_LOG)
-    else:
+    if not journal.may_wait:
         log()
+        return trouble[0]
+    try:
+        _thread.start_new_thread(log, ())
+    except RuntimeError as error:
+        return f"; not logged: {error}"
+    done.acquire(timeout=_TO_LOG)
     return trouble[0]
 
 
-def say(callout: str, sentence: str) -> None:
-    """Say why on standard error, on one line of plain characters; a CE that does not listen changes nothing."""
-    line = ascii(sentence)[1:-1] if not (sentence.isascii() and sentence.isprintable()) else sentence
+def say(callout: str, sentence: str, more: str = "") -> None:
+    """Say why on standard error, on one line of plain characters; a CE that does not listen changes nothing.
+
+    A sentence that is too long loses its end, for a token may have made it so; `more` is said in any case.
+    """
+    end = _plain(more)[:_LONGEST_REASON]
+    line = _plain(sentence)[: _LONGEST_REASON - len(end)] + end
     try:
-        posix.write(2, f"{callout}: {line[:_LONGEST_REASON]}\n".encode("ascii"))
+        posix.write(2, f"{callout}: {line}\n".encode("ascii"))
     except OSError:
         pass
+
+
+def _plain(text: str) -> str:
+    return text if text.isascii() and text.isprintable() else ascii(text)[1:-1]
 
 
 def _print(text: str) -> None:

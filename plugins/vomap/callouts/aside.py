@@ -3,7 +3,8 @@
 A file system in user space (FUSE) whose server takes a request and never answers it holds whoever asked, and not even
 SIGKILL ends that process (request_wait_answer in the kernel's fs/fuse/dev.c). A CE waits for the callout; so the
 callout must not be the one that asks. The child may stay until the file system is gone: it holds nothing of the CE's
-but standard input, and what it says then, nobody hears.
+but standard input, and what it says then, nobody hears. Nor need it end for its answer to count: the decision log may
+be what holds it.
 """
 
 from __future__ import annotations
@@ -24,23 +25,30 @@ _AT_ONCE = 1 << 16
 def answered_aside(callout: str, answer: Callable[[], int], seconds: float, failed: int) -> int:
     """Return what `answer` returns in a child; in the child itself, too. What it writes is passed on as a whole.
 
+    The child tells its exit code when all is written; one that fails ends without, and its own code counts.
+
     Raises OSError if there can be no child, or if what it answers cannot be passed on.
     """
-    (out, out_of_child), (told, told_by_child) = posix.pipe(), posix.pipe()
+    (out, out_of_child), (told, told_by_child), (done, done_by_child) = posix.pipe(), posix.pipe(), posix.pipe()
     child = posix.fork()
     if child == 0:
         posix.dup2(out_of_child, 1)
         posix.dup2(told_by_child, 2)
-        for descriptor in (out, out_of_child, told, told_by_child):
+        for descriptor in (out, out_of_child, told, told_by_child, done):
             posix.close(descriptor)
         bound_time(callout, seconds, failed=failed)
-        return answer()
-    posix.close(out_of_child)
-    posix.close(told_by_child)
+        code = answer()
+        posix.write(done_by_child, bytes((code,)))
+        return code
+    for descriptor in (out_of_child, told_by_child, done_by_child):
+        posix.close(descriptor)
     bound_time(callout, seconds + _LONGER, failed=failed)
-    account, reason = _read(out), _read(told)
-    _, status = posix.waitpid(child, 0)
-    code = posix.waitstatus_to_exitcode(status)
+    told_code = posix.read(done, 1)
+    if told_code:
+        code, account, reason = told_code[0], _read_now(out), _read_now(told)
+    else:
+        account, reason = _read(out), _read(told)
+        code = posix.waitstatus_to_exitcode(posix.waitpid(child, 0)[1])
     if account and posix.write(1, account) != len(account):
         raise OSError("standard output took only a part of the account's name")
     try:
@@ -49,6 +57,15 @@ def answered_aside(callout: str, answer: Callable[[], int], seconds: float, fail
         # A CE that does not listen changes nothing.
         pass
     return code if code >= 0 else failed
+
+
+def _read_now(descriptor: int) -> bytes:
+    """Return what has been written, which is less than a pipe holds, without waiting for the end."""
+    posix.set_blocking(descriptor, False)
+    try:
+        return posix.read(descriptor, _AT_ONCE)
+    except BlockingIOError:
+        return b""
 
 
 def _read(descriptor: int) -> bytes:

@@ -20,7 +20,7 @@ HELP = "decide the tokens of a decision log again: what would be another answer"
 _EXAMPLES = """\
 examples:
   vomap replay /var/log/vomap/decisions.log --mapfiles new.d     what these mapfiles would change
-  journalctl -o json -t vomap-htcondor | vomap replay - --mapfiles new.d
+  journalctl --all -o json -t vomap-htcondor | vomap replay - --mapfiles new.d
   vomap replay decisions.log.1.gz decisions.log                  the built policy, against what it answered before
   condor_ce_history -af:t AuthTokenId Owner > owners
   vomap replay decisions.log --against owners                    against what another plugin mapped to
@@ -98,7 +98,8 @@ def _resolver(key_file: str | None) -> Resolve | None:
 def _table(path: str) -> Mapping[str, str]:
     """Read the accounts that others gave, by `jti`. Raises TableError."""
     try:
-        lines = Path(path).read_text("utf-8", "replace").splitlines()
+        # The lines of str.splitlines() are more than these.
+        lines = Path(path).read_text("utf-8", "replace").removesuffix("\n").split("\n")
     except OSError as error:
         raise TableError(f"{path}: {error.strerror}") from None
     table: dict[str, str] = {}
@@ -123,7 +124,7 @@ def _print(result: Replay) -> None:
         print(plain(f"{number:>9,}  {change.vo}: {change.before} -> {change.after}"))
         print(plain(f"           first at {members['time']}: {members['issuer']} {members['subject']}"))
     for title, counts in result.counted().items():
-        print(f"by {title}: " + ", ".join(f"{name} {number:,}" for name, number in counts.most_common()))
+        print(f"by {title}: " + ", ".join(f"{plain(name)} {number:,}" for name, number in counts.most_common()))
 
 
 def _as_json(result: Replay, broken: list[str]) -> dict[str, object]:

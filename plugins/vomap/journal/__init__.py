@@ -38,6 +38,10 @@ class JournalError(Error):
     """A decision that cannot be logged."""
 
 
+class Incomplete(JournalError):
+    """A decision that was logged without its subject, as it can not be hidden."""
+
+
 class _NoDaemon(JournalError):
     """There is no log daemon on this machine."""
 
@@ -55,21 +59,44 @@ class Journal:
         said = document or {}
         self._is_said = "to" in said
         self.to: str = said.get("to", SYSLOG)
-        self.may_wait = self.to not in (SYSLOG, NOWHERE)
         self.pseudonyms: bool = said.get("subject") == PSEUDONYM
+        # The key of the pseudonyms is a file, too.
+        self.may_wait = self.to != NOWHERE and (self.to != SYSLOG or self.pseudonyms)
         self.claims: Sequence[str] = said.get("claims", DECISIVE)
 
-    def write(self, decision: Decision, *, callout: str, ce: str, observed: bool = False) -> None:
-        """Log a decision, as of now. Raises JournalError or OSError if that fails."""
+    def write(
+        self,
+        decision: Decision,
+        *,
+        callout: str,
+        ce: str,
+        now: int,
+        asked: Sequence[str] = (),
+        observed: bool = False,
+    ) -> None:
+        """Log a decision that was made for the second `now`; `asked` are the claims that bans look at.
+
+        Raises Incomplete if the subject had to be left out, and JournalError or OSError if nothing was logged.
+        """
         if self.to == NOWHERE:
             return
-        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        members = {**decision.as_json(ce=ce, time=now), "callout": callout}
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
+        members = {**decision.as_json(ce=ce, time=stamp), "callout": callout}
         if observed:
             members["observed"] = True
-        if self.pseudonyms:
-            self._hide_subject(members)
-        kept = kept_claims(decision.claims, self.claims) if decision.claims is not None else None
+        trouble = _hide_subject(members) if self.pseudonyms else None
+        kept = kept_claims(decision.claims, self._names(asked)) if decision.claims is not None else None
+        self._send_or_append(members, kept, callout)
+        if trouble is not None:
+            raise Incomplete(trouble)
+
+    def _names(self, asked: Sequence[str]) -> Sequence[str]:
+        """Return the claims to keep: those that bans look at, too, unless the site keeps less than decisions need."""
+        names = [*self.claims, *asked] if asked and set(DECISIVE).issubset(self.claims) else self.claims
+        # A claim of the subject's name would tell what the pseudonym hides; a record has it as a member anyway.
+        return [name for name in names if name != "sub"]
+
+    def _send_or_append(self, members: dict[str, Any], kept: dict[str, Any] | None, callout: str) -> None:
         is_syslog = self.to == SYSLOG
         limit = _LONGEST_MESSAGE if is_syslog else _LONGEST_LINE
         line = as_line({**members, "claims": kept})
@@ -85,14 +112,21 @@ class Journal:
             if self._is_said:
                 raise
 
-    def _hide_subject(self, members: dict[str, Any]) -> None:
-        """Put a pseudonym in the subject's place; without a key the subject is left out, and never told."""
-        issuer, subject = members["issuer"], members["subject"]
-        members["subject"] = None
-        if subject is not None:
-            from vomap.journal.pseudonyms import pseudonym, read_key
 
-            members["pseudonym"] = pseudonym(read_key(KEY_FILE), issuer or "", subject)
+def _hide_subject(members: dict[str, Any]) -> str | None:
+    """Put a pseudonym in the subject's place; without a key the subject is left out, and why is returned."""
+    issuer, subject = members["issuer"], members["subject"]
+    members["subject"] = None
+    if subject is None:
+        return None
+    members["pseudonym"] = None
+    from vomap.journal.pseudonyms import pseudonym, read_key
+
+    try:
+        members["pseudonym"] = pseudonym(read_key(KEY_FILE), issuer or "", subject)
+    except Error as error:
+        return str(error)
+    return None
 
 
 def kept_claims(claims: Claims, names: Sequence[str]) -> dict[str, Any]:
@@ -134,9 +168,14 @@ def _json(value: Any) -> str:
 
 def _shortened(members: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a record of a very long token says: no claims, and no text that is longer than it need be."""
-    longest = 500
-    short = {name: value[:longest] if isinstance(value, str) else value for name, value in members.items()}
+    short = {name: _cut(value) if isinstance(value, str) else value for name, value in members.items()}
     return {**short, "audience": [], "claims": None, "cut": True}
+
+
+def _cut(text: str) -> str:
+    """Return the beginning of a text that takes at most 500 bytes of a line: a character may take twelve."""
+    short = text[:500]
+    return short if len(_quoted(short)) <= len('""') + 500 else text[:40]
 
 
 def _send(line: str, callout: str) -> None:
@@ -187,9 +226,11 @@ def _open(path: str, flags: int) -> int:
         return posix.open(path, flags)
     except FileNotFoundError:
         pass
+    # Not changed afterwards: whoever of the group came in between could not write.
+    mask = posix.umask(0o777 & ~_GROUP_WRITES)
     try:
-        descriptor = posix.open(path, flags | posix.O_CREAT | posix.O_EXCL, _GROUP_WRITES)
+        return posix.open(path, flags | posix.O_CREAT | posix.O_EXCL, _GROUP_WRITES)
     except FileExistsError:
         return posix.open(path, flags)
-    posix.fchmod(descriptor, _GROUP_WRITES)
-    return descriptor
+    finally:
+        posix.umask(mask)

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import IO, Any
 
 from vomap import Error
 from vomap.claims import Claims, TokenError, read_claims
-from vomap.mapfile.times import point_in_time
 from vomap.policy import OUTCOMES
 
 _GZIP = b"\x1f\x8b"
 _LONGEST_LINE = 1 << 20
-# What HTCondor and systemd call the message of a log entry in JSON.
-_MESSAGE = "MESSAGE"
+# What systemd calls the message of a log entry in JSON, and who wrote it (systemd.journal-fields(7)).
+_MESSAGE, _IDENTIFIER = "MESSAGE", "SYSLOG_IDENTIFIER"
+_CALLOUTS = ("vomap-htcondor", "vomap-arc", "vomap-token")
+# The head of a line of a log daemon: a time in one word or three, a host, and the program. What another program says,
+# a user's name, say, must not pass for a decision.
+_HEAD = re.compile(rb"(?:<\d+>)?(?:[^\s\[\]]*[^\s\[\]:] +){2,4}vomap-(?:htcondor|arc|token)\[\d+\]: ")
+# How a record begins. Within one, quotes are escaped, so it is nowhere else.
+_BEGIN = b'{"time": '
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", re.ASCII)
 
 
 class LogError(Error):
@@ -31,6 +39,11 @@ class Record:
 
     line: int
     members: dict[str, Any]
+
+    @property
+    def time(self) -> int:
+        """The second that the token was decided for."""
+        return _seconds(self.members["time"])
 
     def claims(self) -> Claims | None:
         """Return the token's claims as far as they were kept; None if they were not."""
@@ -58,17 +71,18 @@ class Unread:
 def read_log(path: str) -> Iterator[Record | Unread]:
     """Yield the decisions of a log, and the lines that are broken; lines of others are passed over.
 
-    `path` is a file of lines, packed by gzip or not, as vomap or a log daemon writes it, or as `journalctl -o json`
-    prints it; `-` is standard input. Raises LogError.
+    `path` is a file of lines, packed by gzip or not, as vomap or a log daemon writes it, or as
+    `journalctl --all -o json` prints it; `-` is standard input. Raises LogError.
     """
     try:
         with _opened(path) as file:
-            number = 0
+            number, is_begin = 0, True
             while content := file.readline(_LONGEST_LINE):
-                number += 1
-                found = _read_line(number, content)
-                if found is not None:
-                    yield found
+                # What is longer is no line of ours, whatever its later pieces look like.
+                if is_begin:
+                    number += 1
+                    yield from _read_line(number, content)
+                is_begin = content.endswith(b"\n")
     except (OSError, EOFError) as error:
         raise LogError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
 
@@ -88,26 +102,59 @@ def _opened(path: str) -> Iterator[IO[bytes]]:
             yield file
 
 
-def _read_line(number: int, content: bytes) -> Record | Unread | None:
+def _read_line(number: int, content: bytes) -> Iterator[Record | Unread]:
     begin = content.find(b"{")
-    if begin < 0:
-        return None
+    if begin < 0 or (begin and not _HEAD.fullmatch(content, 0, begin)):
+        return
     try:
         members = json.loads(content[begin:])
     except (ValueError, RecursionError):
-        return Unread(number, "is no whole JSON object") if b'"outcome"' in content else None
-    message = members.get(_MESSAGE)
-    if isinstance(message, str):
-        return _read_line(number, message.encode("utf-8", "surrogatepass"))
+        if _BEGIN in content or b'"outcome"' in content:
+            yield Unread(number, "is no whole JSON object")
+        # Another record may follow what a full disk cut short.
+        begin = content.find(_BEGIN, begin + 1)
+        if begin > 0:
+            yield from _read_line(number, content[begin:])
+        return
+    if _MESSAGE not in members:
+        yield from _read_members(number, members)
+    elif members.get(_IDENTIFIER) in _CALLOUTS:
+        yield from _read_message(number, members[_MESSAGE])
+
+
+def _read_message(number: int, message: object) -> Iterator[Record | Unread]:
+    """Read what a log daemon has as a callout's message; whatever the callout says there is a record."""
+    try:
+        members = json.loads(message) if isinstance(message, str) else None
+    except (ValueError, RecursionError):
+        members = None
+    if isinstance(members, dict):
+        yield from _read_members(number, members)
+    else:
+        yield Unread(number, "has no whole message; `journalctl` leaves long ones out without --all")
+
+
+def _read_members(number: int, members: dict[str, Any]) -> Iterator[Record | Unread]:
     if "outcome" not in members:
-        return None
-    wrong = [name for name, is_right in _MEMBERS.items() if not is_right(members.get(name, ()))]
-    return Unread(number, f"`{wrong[0]}` is not as in the decision's schema") if wrong else Record(number, members)
+        return
+    for name, is_right in _MEMBERS.items():
+        if not is_right(members.get(name, ())):
+            yield Unread(number, f"`{name}` is not as in the decision's schema")
+            return
+    yield Record(number, members)
+
+
+def _seconds(time: str) -> int:
+    """Return a record's time in seconds since 1970. Raises ValueError for what is no time."""
+    # The general way to read times takes longer than a decision.
+    return int(datetime.fromisoformat(f"{time[:-1]}+00:00").timestamp())
 
 
 def _is_time(value: object) -> bool:
+    if not isinstance(value, str) or not _TIME.fullmatch(value):
+        return False
     try:
-        point_in_time(value if isinstance(value, str) else "")
+        _seconds(value)
     except ValueError:
         return False
     return True
@@ -133,5 +180,6 @@ _MEMBERS: dict[str, Callable[[object], bool]] = {
     **dict.fromkeys(("account", "vo", "rule", "issuer", "subject", "jti"), _is_text_or_null),
     "audience": _is_list_of_texts,
     "claims": lambda value: value is None or isinstance(value, dict),
-    "pseudonym": lambda value: value == () or isinstance(value, str),
+    # Null if there was no key to make one.
+    "pseudonym": lambda value: value == () or _is_text_or_null(value),
 }

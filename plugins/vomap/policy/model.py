@@ -164,6 +164,10 @@ class Conditions:
             asked.append(("claim", (name, _patterns(texts, capture))))
         self.asked = tuple(asked)
 
+    def claims(self) -> list[str]:
+        """Return the names of the claims that it asks for by name."""
+        return [wanted[0] for key, wanted in self.asked if key == "claim"]
+
 
 class Rule:
     """One rule: conditions, and an account, a pool or a refusal."""

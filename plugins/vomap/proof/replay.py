@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from vomap.claims import Claims
 from vomap.journal.records import Record
-from vomap.mapfile.times import point_in_time
 from vomap.policy import DENIED, ERROR, MAPPED, Decision
 from vomap.policy.decide import decide
 from vomap.policy.model import Bans, Policy
@@ -18,7 +17,7 @@ from vomap.policy.model import Bans, Policy
 AN_ERROR, NO_CLAIMS, NO_SUBJECT, AN_AUTHORIZATION, UNKNOWN = (
     "an error was answered, for a reason that is not the policy's",
     "its claims were not kept",
-    "its subject is a pseudonym, and its key was not given",
+    "its subject is hidden, and its key was not given, or there was none",
     "it was asked whether, not to whom, the token is mapped",
     "nothing is said of its token there",
 )
@@ -107,7 +106,7 @@ class Replayer:
         if isinstance(claims, str):
             self.result.left_out[claims] += 1
             return
-        decision = decide(self._policy, self._bans, claims, point_in_time(record.members["time"]))
+        decision = decide(self._policy, self._bans, claims, record.time)
         before = self._before(record)
         self.result.add(record, before, _after(decision, record, before), decision.vo or record.members["vo"] or "none")
 
@@ -127,9 +126,9 @@ class Replayer:
     def _subject_found(self, record: Record) -> bool:
         """Put the subject in its pseudonym's place, if the key is its own."""
         members = record.members
-        if self._resolve is None:
+        if self._resolve is None or members["pseudonym"] is None:
             return False
-        members["subject"] = self._resolve(members["issuer"] or "", str(members["pseudonym"]))
+        members["subject"] = self._resolve(members["issuer"] or "", members["pseudonym"])
         return members["subject"] is not None
 
     def _before(self, record: Record) -> Answer:

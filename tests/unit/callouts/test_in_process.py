@@ -215,3 +215,26 @@ def test_root_is_not_kept_by_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     _users(monkeypatch, 0, OSError(5, "Input/output error"))
     with pytest.raises(NameServiceError, match="Input/output"):
         become_user("vomap")
+
+
+def test_what_a_token_makes_long_hides_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    """A long reason is cut, and that the decision was not logged is said none the less."""
+    decision = Decision(None, None).settle(DENIED, "audience: " + "x" * 5000)
+    give(HTCONDOR, Answer(decision, {"to": "/nowhere/log"}))
+    told = capfd.readouterr().err
+    assert told.endswith("; not logged: /nowhere/log: No such file or directory\n")
+    assert len(told) < 1100
+
+
+def test_no_thread_to_log_with(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    """Where no process or thread more is allowed, the answer stands, and its code; the account has been printed."""
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("vomap.callouts._thread.start_new_thread", refuse)
+    answer = _answer()
+    answer.journal = {"to": "/nowhere/log"}
+    assert give(HTCONDOR, answer) == 0
+    out, err = capfd.readouterr()
+    assert (out, "not logged: can't start" in err) == ("alice\n", True)

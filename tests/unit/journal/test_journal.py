@@ -14,9 +14,9 @@ import jsonschema
 import pytest
 
 import vomap.journal as log
-from vomap.claims import read_claims
-from vomap.journal import Journal, JournalError, kept_claims
-from vomap.journal.pseudonyms import KeyFileError, subject_behind
+from vomap.claims import DECISIVE, read_claims
+from vomap.journal import Incomplete, Journal, JournalError, kept_claims
+from vomap.journal.pseudonyms import subject_behind
 from vomap.policy import MAPPED, Decision
 from vomap.shipped import shipped_file
 
@@ -29,6 +29,7 @@ TOKEN: dict[str, Any] = {
     "wlcg.groups": ["/a", 7],
     "secret": "not kept",
 }
+NOW = 1795348800  # 2026-11-22T12:00:00Z
 SCHEMA = json.loads(shipped_file("schemas", "decision-1.schema.json").read_text("utf-8"))
 
 
@@ -41,7 +42,7 @@ def _decision(token: dict[str, Any] | None = None) -> Decision:
 def _written(path: Path, document: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
     """Log a decision to a file, and return the record, which the schema accepts."""
     journal = Journal({"to": str(path), **(document or {})})
-    journal.write(_decision(more.pop("token", None)), callout="vomap-htcondor", ce="htcondor", **more)
+    journal.write(_decision(more.pop("token", None)), callout="vomap-htcondor", ce="htcondor", now=NOW, **more)
     (line,) = path.read_text("ascii").splitlines()
     record: dict[str, Any] = json.loads(line)
     jsonschema.Draft7Validator(SCHEMA).validate(record)
@@ -52,7 +53,7 @@ def test_a_record_is_a_decision(tmp_path: Path) -> None:
     """A record has what a decision has, the callout, and the claims that decisions look at, no others."""
     record = _written(tmp_path / "log")
     assert (record["outcome"], record["account"], record["subject"], record["ce"]) == ("mapped", "jo", "jo", "htcondor")
-    assert record["callout"] == "vomap-htcondor"
+    assert (record["callout"], record["time"]) == ("vomap-htcondor", "2026-11-22T12:00:00Z")
     assert record["claims"] == {"scope": "compute.read", "exp": 1.5, "wlcg.groups": ["/a", None]}
     assert "observed" not in record
 
@@ -114,7 +115,7 @@ def test_observed_decisions_say_so(tmp_path: Path) -> None:
 def test_no_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A site that wants no log has none."""
     monkeypatch.setattr(log, "_SOCKET", str(tmp_path / "nobody"))
-    Journal({"to": "none"}).write(_decision(), callout="vomap-arc map", ce="arc")
+    Journal({"to": "none"}).write(_decision(), callout="vomap-arc map", ce="arc", now=NOW)
 
 
 @pytest.fixture
@@ -129,7 +130,7 @@ def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.s
 
 def test_syslog_is_where_decisions_go(daemon: socket.socket) -> None:
     """Unless the site says otherwise: one message of authpriv.info, under the callout's name and process."""
-    Journal(None).write(_decision(), callout="vomap-arc map", ce="arc")
+    Journal(None).write(_decision(), callout="vomap-arc map", ce="arc", now=NOW)
     message = daemon.recv(1 << 16).decode("ascii")
     head, _, body = message.partition(": ")
     assert head.startswith("<86>")
@@ -140,21 +141,36 @@ def test_syslog_is_where_decisions_go(daemon: socket.socket) -> None:
 def test_a_message_is_never_longer_than_daemons_take(daemon: socket.socket) -> None:
     """A long token's record loses its claims, not its end."""
     token = {**TOKEN, "scope": "s" * 9000}
-    Journal(None).write(_decision(token), callout="vomap-htcondor", ce="htcondor")
+    Journal(None).write(_decision(token), callout="vomap-htcondor", ce="htcondor", now=NOW)
     message = daemon.recv(1 << 20)
     assert len(message) < 8192
     assert json.loads(message.partition(b": ")[2])["cut"] is True
+
+
+@pytest.mark.parametrize("character", ["\u20ac", "\U0001d4b3", '"', "\\"])
+def test_what_takes_many_bytes_is_cut_shorter(daemon: socket.socket, character: str) -> None:
+    """A character may take twelve bytes of a line; a message of nothing but such is whole, too."""
+    long = character * 3000
+    token = {**TOKEN, "iss": long, "sub": long, "jti": long, "client_id": long}
+    decision = _decision(token).settle(MAPPED, f"issuer: {long!a}")
+    Journal(None).write(decision, callout="vomap-htcondor", ce="htcondor", now=NOW)
+    message = daemon.recv(1 << 20)
+    assert len(message) < 8192
+    record = json.loads(message.partition(b": ")[2])
+    assert record["cut"] is True
+    assert len(record["subject"]) >= 40
+    assert long.startswith(record["subject"])
 
 
 def test_a_daemon_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing waits, and the error names the socket, if the site has asked for it; many containers have none."""
     monkeypatch.setattr(log, "_SOCKET", str(tmp_path / "nobody"))
     with pytest.raises(JournalError, match="nobody"):
-        Journal({"to": "syslog"}).write(_decision(), callout="vomap-htcondor", ce="htcondor")
-    Journal({"subject": "plain"}).write(_decision(), callout="vomap-htcondor", ce="htcondor")
+        Journal({"to": "syslog"}).write(_decision(), callout="vomap-htcondor", ce="htcondor", now=NOW)
+    Journal({"subject": "plain"}).write(_decision(), callout="vomap-htcondor", ce="htcondor", now=NOW)
     (tmp_path / "nobody").write_text("")
     with pytest.raises(JournalError, match="nobody"):
-        Journal(None).write(_decision(), callout="vomap-htcondor", ce="htcondor")
+        Journal(None).write(_decision(), callout="vomap-htcondor", ce="htcondor", now=NOW)
 
 
 @pytest.mark.usefixtures("daemon")
@@ -166,7 +182,7 @@ def test_a_daemon_that_does_not_read_stops_nobody() -> None:
 
 def _log_many() -> None:
     for _ in range(5000):
-        Journal(None).write(_decision(), callout="vomap-htcondor", ce="htcondor")
+        Journal(None).write(_decision(), callout="vomap-htcondor", ce="htcondor", now=NOW)
 
 
 def test_a_file_is_for_all_who_log(tmp_path: Path) -> None:
@@ -192,14 +208,14 @@ def test_what_is_no_file_is_not_written_to(tmp_path: Path, kind: str) -> None:
     else:
         path = tmp_path / "absent" / "log"
     with pytest.raises(JournalError, match="log: "):
-        Journal({"to": str(path)}).write(_decision(), callout="vomap-htcondor", ce="htcondor")
+        Journal({"to": str(path)}).write(_decision(), callout="vomap-htcondor", ce="htcondor", now=NOW)
     assert not (tmp_path / "elsewhere").exists()
 
 
 def test_a_device_is_not_written_to() -> None:
     """Nor is anything else that is no regular file."""
     with pytest.raises(JournalError, match="no regular file"):
-        Journal({"to": "/dev/full"}).write(_decision(), callout="vomap-htcondor", ce="htcondor")
+        Journal({"to": "/dev/full"}).write(_decision(), callout="vomap-htcondor", ce="htcondor", now=NOW)
 
 
 def test_a_half_written_line_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,15 +224,17 @@ def test_a_half_written_line_is_ended(tmp_path: Path, monkeypatch: pytest.Monkey
     write = os.write
     monkeypatch.setattr("posix.write", lambda descriptor, content: write(descriptor, content[:10]))
     with pytest.raises(JournalError, match="10 of"):
-        Journal({"to": str(path)}).write(_decision(), callout="vomap-htcondor", ce="htcondor")
+        Journal({"to": str(path)}).write(_decision(), callout="vomap-htcondor", ce="htcondor", now=NOW)
     assert path.read_bytes().endswith(b"\n")
 
 
 def test_many_threads_write_whole_lines(tmp_path: Path) -> None:
-    """Lines never mix, and the file is created once."""
+    """Lines never mix. Many processes, and who creates the file: tests/proof/test_journal.py."""
     journal = Journal({"to": str(tmp_path / "log")})
+    # The mask of the process, which whoever creates it sets for that moment, is one for all threads.
+    (tmp_path / "log").touch()
     writers = [
-        threading.Thread(target=journal.write, args=(_decision(),), kwargs={"callout": "c", "ce": "arc"})
+        threading.Thread(target=journal.write, args=(_decision(),), kwargs={"callout": "c", "ce": "arc", "now": NOW})
         for _ in range(40)
     ]
     for writer in writers:
@@ -237,12 +255,50 @@ def test_a_pseudonym_stands_for_the_subject(tmp_path: Path, monkeypatch: pytest.
     assert subject_behind(key.read_bytes(), TOKEN["iss"], record["pseudonym"]) == "jo.doe@example.org"
 
 
-def test_without_its_key_no_subject_is_logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key that cannot be read is an error; the subject is not told in its place."""
-    monkeypatch.setattr(log, "KEY_FILE", str(tmp_path / "nokey"))
-    with pytest.raises(KeyFileError, match="nokey"):
-        _written(tmp_path / "log", {"subject": "pseudonym"})
-    assert not (tmp_path / "log").exists()
+@pytest.mark.parametrize("key", [None, b"short"])
+def test_without_its_key_no_subject_is_logged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: bytes | None
+) -> None:
+    """The decision is logged, and that there was a subject, but not which; the error is told."""
+    path = tmp_path / "nokey"
+    monkeypatch.setattr(log, "KEY_FILE", str(path))
+    if key is not None:
+        path.write_bytes(key)
+    journal = Journal({"to": str(tmp_path / "log"), "subject": "pseudonym"})
+    with pytest.raises(Incomplete, match="nokey"):
+        journal.write(_decision(), callout="vomap-htcondor", ce="htcondor", now=NOW)
+    record = json.loads((tmp_path / "log").read_text("ascii"))
+    jsonschema.Draft7Validator(SCHEMA).validate(record)
+    assert (record["subject"], record["pseudonym"], record["account"]) == (None, None, "jo")
+
+
+def test_no_kept_claim_tells_what_a_pseudonym_hides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A site that keeps the claim `sub` has it as the record's member, hidden or not."""
+    key = tmp_path / "key"
+    key.write_bytes(bytes(range(32)))
+    monkeypatch.setattr(log, "KEY_FILE", str(key))
+    record = _written(tmp_path / "log", {"subject": "pseudonym", "claims": ["sub", "scope"]})
+    assert record["claims"] == {"scope": "compute.read"}
+
+
+def test_a_hung_key_is_waited_for_no_longer_than_a_hung_log() -> None:
+    """With pseudonyms even the log daemon's way reads a file; without one, and where nothing is logged, none."""
+    assert Journal({"subject": "pseudonym"}).may_wait
+    assert Journal({"to": "/x"}).may_wait
+    assert not Journal(None).may_wait
+    assert not Journal({"to": "none", "subject": "pseudonym"}).may_wait
+
+
+def test_what_bans_look_at_is_kept(tmp_path: Path) -> None:
+    """Else a replay would not see why a token was denied; a site that keeps less than decisions need wants less."""
+    token = {**TOKEN, "email": "jo@example.org"}
+    assert "email" not in _written(tmp_path / "plain", token=token)["claims"]
+    assert _written(tmp_path / "asked", token=token, asked=["email"])["claims"]["email"] == "jo@example.org"
+    own = {"claims": [*DECISIVE, "secret"]}
+    assert {"email", "secret"} <= set(_written(tmp_path / "own", own, token=token, asked=["email"])["claims"])
+    assert _written(tmp_path / "less", {"claims": ["scope"]}, token=token, asked=["email"])["claims"] == {
+        "scope": "compute.read"
+    }
 
 
 def test_a_token_without_subject_has_no_pseudonym(tmp_path: Path) -> None:
@@ -253,7 +309,9 @@ def test_a_token_without_subject_has_no_pseudonym(tmp_path: Path) -> None:
 def test_a_decision_without_claims_is_logged(tmp_path: Path) -> None:
     """A token that could not be read leaves a record, too."""
     journal = Journal({"to": str(tmp_path / "log"), "subject": "pseudonym"})
-    journal.write(Decision(None, None).settle("error", "token: broken"), callout="vomap-htcondor", ce="htcondor")
+    journal.write(
+        Decision(None, None).settle("error", "token: broken"), callout="vomap-htcondor", ce="htcondor", now=NOW
+    )
     record = json.loads((tmp_path / "log").read_text())
     assert record["claims"] is None
     jsonschema.Draft7Validator(SCHEMA).validate(record)

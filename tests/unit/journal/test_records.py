@@ -45,10 +45,12 @@ def _read(path: Path) -> list[Record | Unread]:
     [
         LINE,
         f"Nov 22 12:00:00 ce01 vomap-htcondor[77]: {LINE}",
-        json.dumps({"MESSAGE": LINE.rstrip(), "PRIORITY": "6"}) + "\n",
+        f"2026-11-22T12:00:00.123456+01:00 ce01 vomap-arc[77]: {LINE}",
+        f"<86>Nov  2 12:00:00 ce01 vomap-token[77]: {LINE}",
+        json.dumps({"MESSAGE": LINE.rstrip(), "PRIORITY": "6", "SYSLOG_IDENTIFIER": "vomap-arc"}) + "\n",
         LINE.rstrip("\n"),
     ],
-    ids=["own file", "syslog", "journalctl -o json", "without line end"],
+    ids=["own file", "syslog", "syslog, RFC 3339", "syslog, priority", "journalctl -o json", "without line end"],
 )
 def test_a_record_is_read_from_whatever_kept_it(tmp_path: Path, line: str) -> None:
     """A log daemon's words before the record do not matter."""
@@ -79,11 +81,58 @@ def test_lines_of_others_are_passed_over(tmp_path: Path, line: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "line",
+    [
+        f"Nov 22 12:00:00 ce01 sshd[7]: Invalid user {LINE}",
+        f"2026-11-22T12:00:00+01:00 ce01 sshd[7]: vomap-htcondor[1]: {LINE}",
+        f"2026-11-22T12:00:00+01:00 ce01 su: vomap-htcondor[1]: {LINE}",
+        f"Nov 22 12:00:00 ce01 vomap-htcondor[7]: denied: audience: the token is for {LINE}",
+        f"Nov 22 12:00:00 ce01 vomap-htcondorx[7]: {LINE}",
+        json.dumps({"MESSAGE": LINE.rstrip(), "SYSLOG_IDENTIFIER": "sshd"}) + "\n",
+        json.dumps({"MESSAGE": LINE.rstrip()}) + "\n",
+        "x" * (1 << 20) + LINE,
+    ],
+)
+def test_what_another_program_says_is_no_decision(tmp_path: Path, line: str) -> None:
+    """A user's name that sshd logs, say, must not pass for a decision of ours."""
+    path = tmp_path / "log"
+    path.write_text(line + LINE)
+    assert _read(path)[-1:] == [Record(len(path.read_text().splitlines()), MEMBERS)]
+    assert len(_read(path)) == 1
+
+
+def test_a_record_after_half_of_one_is_read(tmp_path: Path) -> None:
+    """On a full disk a line may end without its end: that is told, and the next record is not lost with it."""
+    path = tmp_path / "log"
+    path.write_text(LINE[:100] + LINE)
+    broken, whole = _read(path)
+    assert isinstance(broken, Unread)
+    assert whole == Record(1, MEMBERS)
+
+
+@pytest.mark.parametrize("message", [None, LINE[:100], [123, 34], "[1]"])
+def test_a_message_that_journalctl_left_out_is_told(tmp_path: Path, message: object) -> None:
+    """It prints null for what is longer than 4 kB, unless --all is given: no decision is passed over in silence."""
+    path = tmp_path / "log"
+    path.write_text(json.dumps({"MESSAGE": message, "SYSLOG_IDENTIFIER": "vomap-htcondor"}) + "\n")
+    (broken,) = _read(path)
+    assert isinstance(broken, Unread)
+    assert "--all" in broken.why
+
+
+def test_a_record_knows_its_time() -> None:
+    """In seconds since 1970."""
+    assert Record(1, {**MEMBERS, "time": "2026-11-22T12:00:00Z"}).time == 1795348800
+
+
+@pytest.mark.parametrize(
     ("line", "why"),
     [
         (LINE[: len(LINE) // 2], "no whole JSON object"),
         (as_line({**MEMBERS, "time": None}), "`time`"),
         (as_line({**MEMBERS, "time": "yesterday"}), "`time`"),
+        (as_line({**MEMBERS, "time": "2026-13-01T00:00:00Z"}), "`time`"),
+        (as_line({**MEMBERS, "time": "2026-1-1T0:0:0Z"}), "`time`"),
         (as_line({**MEMBERS, "outcome": "perhaps"}), "`outcome`"),
         (as_line({**MEMBERS, "subject": 7}), "`subject`"),
         (as_line({name: value for name, value in MEMBERS.items() if name != "issuer"}), "`issuer`"),

@@ -116,6 +116,7 @@ def test_an_account_that_was_refused_is_refused_again() -> None:
         ({"outcome": "error", "reason": "account: the name service fails"}, proof.AN_ERROR),
         ({"claims": None}, proof.NO_CLAIMS),
         ({"subject": None, "pseudonym": "~x"}, proof.NO_SUBJECT),
+        ({"subject": None, "pseudonym": None}, proof.NO_SUBJECT),
         ({"callout": "vomap-arc authorize"}, proof.AN_AUTHORIZATION),
     ],
 )
