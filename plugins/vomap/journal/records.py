@@ -107,7 +107,7 @@ def _read_line(number: int, content: bytes) -> Iterator[Record | Unread]:
     if begin < 0 or (begin and not _HEAD.fullmatch(content, 0, begin)):
         return
     try:
-        members = json.loads(content[begin:])
+        members = json.loads(content[begin:].decode("utf-8"))
     except (ValueError, RecursionError):
         if _BEGIN in content or b'"outcome"' in content:
             yield Unread(number, "is no whole JSON object")
