@@ -19,12 +19,12 @@ from vomap.built import documents
 HTCONDOR, ARC_MAP, ARC_AUTHORIZE = ("vomap-htcondor",), ("vomap-arc", "map"), ("vomap-arc", "authorize")
 CALLOUTS = (HTCONDOR, ARC_MAP, ARC_AUTHORIZE)
 ISSUER = "https://i.example/"
-# An account that every machine has.
-ACCOUNT = "nobody"
+# An account that every machine has; its uid is lower than those of users.
+ACCOUNT = "daemon"
 TOKEN: dict[str, Any] = {"iss": ISSUER, "sub": "known", "aud": "ANY", "scope": "compute.read"}
 POLICY = f"""\
 mapfile: 1
-site: {{audience: [ANY]}}
+site: {{audience: [ANY], accounts: {{minimum-uid: 1}}}}
 issuers:
   {ISSUER}: {{vo: Nova}}
 rules:

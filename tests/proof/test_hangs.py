@@ -17,7 +17,18 @@ from pathlib import Path
 import pytest
 
 from ces import htcondor_payload
-from proof.callout_site import ACCOUNT, ARC_MAP, CALLOUTS, HTCONDOR, TOKEN, Answer, CalloutSite, compiled
+from proof.callout_site import (
+    ACCOUNT,
+    ARC_AUTHORIZE,
+    ARC_MAP,
+    CALLOUTS,
+    HTCONDOR,
+    POLICY,
+    TOKEN,
+    Answer,
+    CalloutSite,
+    compiled,
+)
 from proof.stalled_fuse import STALLS
 
 SECONDS = 5.0
@@ -155,3 +166,27 @@ def test_answers_beside_a_stalled_file_system(site: CalloutSite, tmp_path: Path)
             site.run(words).assert_error(words, "No such file")
     assert [(a.code, a.out, a.err) for a in aside] == [(a.code, a.out, a.err) for a in plain]
     assert {a.code for a in plain} == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize("stall", STALLS)
+def test_a_log_on_a_stalled_file_system(stall: str, tmp_path: Path) -> None:
+    """The log lies on a FUSE file system whose server does not answer: the answer stands, and that is told.
+
+    Who answers may not end before that file system does; the CE need not wait for that.
+    """
+    log = tmp_path / "fuse" / "file"
+    site = CalloutSite(tmp_path / "site", POLICY.replace("[ANY], ", f"[ANY], journal: {{to: {log}}}, "))
+    tokens = {"known": (0, 0, 0), "unknown": (2, 2, 1), "banned": (2, 2, 1), "other": (1, 2, 1)}
+    asked = [(words, subject, codes[at]) for at, words in enumerate(CALLOUTS) for subject, codes in tokens.items()]
+    with mounted(tmp_path / "fuse", 1, stall), ThreadPoolExecutor() as pool:
+        answers = list(pool.map(lambda each: site.run(each[0], {**TOKEN, "sub": each[1]}), asked))
+    # Nothing is read; of what is written, the server does not know.
+    says = f"{log}: Function not implemented" if stall == "read" else "the journal does not answer"
+    for (words, subject, code), answer in zip(asked, answers):
+        told = answer.err.decode("ascii")
+        print(f"log on FUSE, stalled: {stall:<12} exit {answer.code} after {answer.seconds:.2f} s: {told}", end="")
+        account = ACCOUNT.encode() if subject == "known" and words != ARC_AUTHORIZE else b""
+        assert (answer.code, answer.account) == (code, account)
+        assert told.endswith(f"; not logged: {says}\n")
+        assert told.count("\n") == 1
+        assert answer.seconds < SECONDS
