@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from vomap.cli import run
+from vomap.journal import as_line
 
 Capture = pytest.CaptureFixture[str]
 SITE = """\
@@ -300,3 +301,72 @@ def test_commands_with_a_hostile_subject(site: Site, subject: str) -> None:
         command = line.replace("/usr/libexec/arc/gm-jobs", "true")
         subprocess.run(["bash", "-euc", stubs + command], check=True, cwd=site.folder, timeout=60)
     assert not (site.folder / "INJECTED").exists()
+
+
+def _logged(site: Site, *records: dict[str, Any]) -> str:
+    """Write a log and return its path."""
+    whole = {
+        "time": "2026-11-22T12:00:00Z",
+        "ce": "htcondor",
+        "outcome": "mapped",
+        "account": "cmspilot",
+        "vo": "CMS",
+        "rule": "pilots",
+        "source": "site.yaml:11",
+        "reason": "rule: pilots",
+        "issuer": "https://cms.example.org/",
+        "subject": "pilot",
+        "client": None,
+        "jti": None,
+        "audience": ["ce01.example.org:9619"],
+        "unchecked": [],
+        "policy": "d",
+        "callout": "vomap-htcondor",
+        "claims": {"scope": "compute.create"},
+    }
+    path = site.folder / "decisions.log"
+    path.write_text("".join(as_line({**whole, **record}) for record in records), "ascii")
+    return str(path)
+
+
+def test_whom_a_ban_would_have_kept_out(site: Site) -> None:
+    """The log's decisions that the ban would have denied are told by identity, with the last time and account."""
+    other = {"subject": "x\x1b[2J", "time": "2026-11-22T13:00:00Z", "outcome": "declined", "account": None}
+    log = _logged(
+        site, {}, {}, {"issuer": "https://atlas.example.org/"}, {"subject": "y\u202e"}, {"claims": None}, other
+    )
+    code, out, _ = site.run("add", "--vo", "CMS", "--reason", "r", "--log", log)
+    assert code == 0
+    assert "in the logs: 3 decisions about 2 identities would have been denied\n" in out
+    assert "  2026-11-22T12:00:00Z: https://cms.example.org/ pilot: mapped to cmspilot; decisions: 2\n" in out
+    assert "  2026-11-22T12:00:00Z: https://cms.example.org/ y\\u202e: mapped to cmspilot; decisions: 1\n" in out
+    assert "  not known of 2: its claims were not kept\n" in out
+    assert "\x1b" not in out
+    answer = site.add("--subject", "pilot", "--log", log)
+    assert answer["log"]["decisions"] == 3
+    assert [each["account"] for each in answer["log"]["identities"]] == ["cmspilot", "cmspilot"]
+
+
+def test_long_lists_of_identities_are_for_programs(site: Site) -> None:
+    """A person reads the latest; `--json` has all."""
+    log = _logged(site, *({"subject": f"s{number}"} for number in range(25)))
+    _, out, _ = site.run("add", "--vo", "CMS", "--reason", "r", "--log", log)
+    assert out.count("mapped to cmspilot") == 20
+    assert "  and 5 more; --json tells all\n" in out
+    assert len(site.add("--vo", "cms", "--subject", "s*", "--log", log)["log"]["identities"]) == 25
+
+
+def test_a_log_that_cannot_be_read_holds_no_ban(site: Site) -> None:
+    """The ban is in force first; what is not known is a warning, as are broken lines."""
+    code, out, err = site.run("add", "--vo", "CMS", "--reason", "r", "--log", str(site.folder / "absent"))
+    assert (code, "added" in out) == (0, True)
+    assert "warning: whom it would have kept out is not known: " in err
+    broken = site.folder / "broken"
+    broken.write_text('{"time": "2026\n')
+    _, _, err = site.run("add", "--subject", "x", "--reason", "r", "--log", str(broken))
+    assert "warning: 1 lines of the logs are broken, and not counted\n" in err
+
+
+def test_only_add_reads_logs(site: Site) -> None:
+    """Any other verb with a log is a mistake."""
+    assert site.run("list", "--log", "x")[0] == 2

@@ -7,7 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,9 @@ from vomap.cli.exits import FAILED, NO, YES
 from vomap.cli.explain import add_token, token_payload
 from vomap.cli.generate import add_web
 from vomap.cli.loading import BANS_FOLDER, UsageError, add_json, add_policy, load_bans, plain, print_json
+from vomap.cli.logs import read_logs, resolver
+from vomap.cli.progress import shown
+from vomap.journal.records import Unread
 from vomap.mapfile.ban_file import NAME
 from vomap.mapfile.compose import NOBODYS_SITE, Mapfile
 from vomap.mapfile.entries import CONDITIONS
@@ -30,6 +33,7 @@ from vomap.mapfile.times import written
 from vomap.policy.model import NO_BANS, Ban, Bans
 from vomap.policy.pieces import Declared
 from vomap.proof.ban_doubts import doubts_of_conditions, doubts_of_tokens
+from vomap.proof.ban_hits import BanHits, Hits
 from vomap.proof.ban_proofs import Proof, Trial, is_banned, outcome
 from vomap.sources.bans import is_published, read_kept
 from vomap.targets.ces import known_ces
@@ -37,6 +41,8 @@ from vomap.targets.remains import Remain, remains
 
 HELP = "add, list, lift and fetch bans, and build them at once"
 
+# Who reads more than these reads none; programs get all.
+_MOST_IDENTITIES = 20
 _ACTIONS = ("add", "list", "lift", "fetch")
 _ROOT = Path("/")
 
@@ -44,6 +50,7 @@ _EXAMPLES = f"""\
 examples:
   vomap ban add --vo CMS --subject 0d15ea5e-0000-4000-8000-00000000beef --reason 'leaked key (T-123)' --until 2026-12-31
   vomap ban add --jti e2a3 --reason 'stolen (T-124)' --token - < token
+  vomap ban add --vo CMS --reason 'T-125' --log /var/log/vomap/decisions.log     and whom that would have kept out
   vomap ban list
   vomap ban lift --vo CMS --subject 0d15ea5e-0000-4000-8000-00000000beef
   vomap ban fetch https://bans.example.org/grid.yaml
@@ -51,7 +58,8 @@ examples:
 `add` and `lift` edit {NAME} in the folder of bans and build the bans; the policy is not touched. `add` makes up a
 token that the ban is about, or takes the one given, and decides as the CE will; it warns of what the ban does not
 cover, and says what goes on and the commands to end that. Tokens of an issuer that is not declared come to vomap only
-when the CE is wired anew: `vomap init --replace`, or `vomap render`.
+when the CE is wired anew: `vomap init --replace`, or `vomap render`. With --log it tells which decisions of a
+decision log the ban would have denied, and whose they were.
 
 `fetch` takes a list of bans from https, which says when it was `issued`. None that is older than the one that is there
 takes its place; whatever cannot be fetched or read leaves that in force, and says how old it is. Each ban must name
@@ -70,6 +78,7 @@ class _Told:
     proof: Proof | None = None
     remains: list[Remain] = field(default_factory=list)
     code: int = YES
+    hits: Hits | None = None
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -89,6 +98,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--until", metavar="TIME", help="the last day (2026-12-31) or second that the ban holds, UTC")
     add_token(parser, required=False)
+    parser.add_argument(
+        "--log", nargs="+", metavar="LOG", help="of `add`: decision logs, to tell whom the ban would have kept out"
+    )
+    parser.add_argument("--key", metavar="FILE", help="the key of the pseudonyms in the logs")
     parser.add_argument("--name", metavar="NAME", help="of `fetch`: what the list is called (default: the URL's host)")
     parser.add_argument(
         "--allow-wide", action="store_true", help="of `fetch`: take bans of whole VOs, issuers or groups, too"
@@ -103,6 +116,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Add, list, lift or fetch bans."""
     ban = _conditions(args)
+    if args.log and args.action != "add":
+        raise UsageError(f"ban {args.action}: --log is for `add`")
     if args.action in ("list", "fetch") and ban:
         raise UsageError(f"ban {args.action}: it is about all bans, so it takes no conditions")
     if args.action == "fetch":
@@ -161,6 +176,8 @@ def _add(args: argparse.Namespace, ban: dict[str, Any]) -> int:
         change = KeptBans(args.bans, built).add(ban)
         after = read_bans(built)
     told = _told_of_added(args.policy, document, given, before, after)
+    if args.log:
+        told = _with_hits(told, args, document)
     _tell(args, "added", change, told)
     return FAILED if change.left else told.code
 
@@ -200,6 +217,24 @@ def _told_of_added(policy: str, ban: Mapping[str, Any], given: Claims | None, be
         return _Told(warnings, proof=proof, remains=going_on, code=NO)
     sentence = f"proved: {token} is denied now (before: {outcome(proof.before)})"
     return _Told(warnings, [sentence], proof, going_on)
+
+
+def _with_hits(told: _Told, args: argparse.Namespace, ban: Mapping[str, Any]) -> _Told:
+    """Tell whom the ban would have kept out; that this cannot be told changes nothing of the ban, and is a warning."""
+    broken = 0
+    try:
+        hits = BanHits(ban, read_policy(args.policy), resolver(args.key))
+        with shown("decisions tried") as progress:
+            for number, (_, found) in enumerate(read_logs(args.log), start=1):
+                if isinstance(found, Unread):
+                    broken += 1
+                else:
+                    hits.add(found)
+                progress(number)
+    except Error as error:
+        return replace(told, warnings=[*told.warnings, f"whom it would have kept out is not known: {error}"])
+    warnings = [f"{broken} lines of the logs are broken, and not counted"] if broken else []
+    return replace(told, warnings=[*told.warnings, *warnings], hits=hits.result)
 
 
 _NOTHING_DECLARED = Declared({"site": NOBODYS_SITE, "issuers": {}})
@@ -250,16 +285,13 @@ def _tell(args: argparse.Namespace, done: str, change: Change, told: _Told) -> N
     for warning in told.warnings:
         print(plain(f"warning: {warning}"), file=sys.stderr)
     if args.json:
-        answer: dict[str, object] = {"done": done, "file": change.file, "built": change.built, "bans": change.bans}
-        answer["warnings"] = told.warnings
-        if done == "added":
-            answer["proof"] = told.proof.as_json() if told.proof is not None else None
-            answer["remains"] = [each.as_json() for each in told.remains]
-        print_json(answer)
+        print_json(_as_json(done, change, told))
         return
     print(f"{done}; bans in force or to come: {change.bans}; {change.file} -> {change.built}")
     for sentence in told.sentences:
         print(plain(sentence))
+    if told.hits is not None:
+        _print_hits(told.hits)
     if told.remains:
         anywhere = "" if any(ce.is_installed for ce in known_ces(_ROOT)) else ", on either CE, as none is here"
         print(f"what goes on until you end it{anywhere}:")
@@ -267,6 +299,29 @@ def _tell(args: argparse.Namespace, done: str, change: Change, told: _Told) -> N
         print(f"  {each.ce}: {each.what}: {each.until}{f' ({each.caution})' if each.caution else ''}")
         for command in each.commands:
             print(f"    {command}")
+
+
+def _as_json(done: str, change: Change, told: _Told) -> dict[str, object]:
+    answer: dict[str, object] = {"done": done, "file": change.file, "built": change.built, "bans": change.bans}
+    answer["warnings"] = told.warnings
+    if done == "added":
+        answer["proof"] = told.proof.as_json() if told.proof is not None else None
+        answer["remains"] = [each.as_json() for each in told.remains]
+    if told.hits is not None:
+        answer["log"] = told.hits.as_json()
+    return answer
+
+
+def _print_hits(hits: Hits) -> None:
+    print(f"in the logs: {hits.decisions:,} decisions about {len(hits.identities):,} identities would have been denied")
+    for who, seen in hits.latest_first()[:_MOST_IDENTITIES]:
+        named = plain(f"{who.issuer} {who.pseudonym or who.subject}")
+        account = f"mapped to {plain(seen.account)}" if seen.account is not None else "never mapped"
+        print(f"  {seen.last}: {named}: {account}; decisions: {seen.decisions:,}")
+    if len(hits.identities) > _MOST_IDENTITIES:
+        print(f"  and {len(hits.identities) - _MOST_IDENTITIES:,} more; --json tells all")
+    for why, number in hits.unknown.most_common():
+        print(f"  not known of {number:,}: {why}")
 
 
 def _list(args: argparse.Namespace) -> int:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from vomap import Error
 from vomap.cli.exits import NO, YES
 from vomap.cli.loading import add_bans, add_json, add_mapfiles, add_policy, asked_policy, plain, print_json
+from vomap.cli.logs import read_logs, resolver
 from vomap.cli.progress import shown
-from vomap.journal.pseudonyms import NoPseudonym, read_key, subject_behind
-from vomap.journal.records import Record, Unread, read_log
-from vomap.proof.replay import Replay, Replayer, Resolve
+from vomap.journal.records import Unread
+from vomap.proof.replay import Replay, Replayer
 
 HELP = "decide the tokens of a decision log again: what would be another answer"
 
@@ -56,10 +56,10 @@ def run(args: argparse.Namespace) -> int:
     """Replay; 0 if each answer is the same, 1 if not, 3 if a log has broken lines."""
     policy, bans = asked_policy(args, "replay")
     instead = None if args.against is None else _table(args.against)
-    replayer = Replayer(policy, bans, resolve=_resolver(args.key), instead=instead)
+    replayer = Replayer(policy, bans, resolve=resolver(args.key), instead=instead)
     broken: list[str] = []
     with shown("decisions made again") as progress:
-        for number, (log, found) in enumerate(_read(args.logs), start=1):
+        for number, (log, found) in enumerate(read_logs(args.logs), start=1):
             if isinstance(found, Unread):
                 broken.append(f"{log}:{found.line}: {found.why}")
             else:
@@ -73,26 +73,6 @@ def run(args: argparse.Namespace) -> int:
     else:
         _print(result)
     return 3 if broken else NO if result.changes else YES
-
-
-def _read(logs: list[str]) -> Iterator[tuple[str, Record | Unread]]:
-    for log in logs:
-        for found in read_log(log):
-            yield log, found
-
-
-def _resolver(key_file: str | None) -> Resolve | None:
-    if key_file is None:
-        return None
-    key = read_key(key_file)
-
-    def resolve(issuer: str, pseudonym: str) -> str | None:
-        try:
-            return subject_behind(key, issuer, pseudonym)
-        except NoPseudonym:
-            return None
-
-    return resolve
 
 
 def _table(path: str) -> Mapping[str, str]:

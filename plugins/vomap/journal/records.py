@@ -29,6 +29,10 @@ _BEGIN = b'{"time": '
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", re.ASCII)
 
 
+# Returns the subject behind an issuer's pseudonym, or None.
+Resolve = Callable[[str, str], "str | None"]
+
+
 class LogError(Error):
     """A log that cannot be read."""
 
@@ -44,6 +48,14 @@ class Record:
     def time(self) -> int:
         """The second that the token was decided for."""
         return _seconds(self.members["time"])
+
+    def show_subject(self, resolve: Resolve | None) -> bool:
+        """Put the subject in its pseudonym's place; False if its key is another, or not there."""
+        pseudonym = self.members["pseudonym"]
+        if resolve is None or pseudonym is None:
+            return False
+        self.members["subject"] = resolve(self.members["issuer"] or "", pseudonym)
+        return self.members["subject"] is not None
 
     def claims(self) -> Claims | None:
         """Return the token's claims as far as they were kept; None if they were not."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from vomap.claims import Claims
-from vomap.journal.records import Record
+from vomap.journal.records import Record, Resolve
 from vomap.policy import DENIED, ERROR, MAPPED, Decision
 from vomap.policy.decide import decide
 from vomap.policy.model import Bans, Policy
@@ -22,9 +22,6 @@ AN_ERROR, NO_CLAIMS, NO_SUBJECT, AN_AUTHORIZATION, UNKNOWN = (
     "nothing is said of its token there",
 )
 _AUTHORIZE = "vomap-arc authorize"
-
-# Returns the subject behind an issuer's pseudonym, or None.
-Resolve = Callable[[str, str], "str | None"]
 
 
 class Answer(NamedTuple):
@@ -119,17 +116,9 @@ class Replayer:
             return AN_ERROR
         if self._instead is not None and members["jti"] not in self._instead:
             return UNKNOWN
-        if "pseudonym" in members and not self._subject_found(record):
+        if "pseudonym" in members and not record.show_subject(self._resolve):
             return NO_SUBJECT
         return record.claims() or NO_CLAIMS
-
-    def _subject_found(self, record: Record) -> bool:
-        """Put the subject in its pseudonym's place, if the key is its own."""
-        members = record.members
-        if self._resolve is None or members["pseudonym"] is None:
-            return False
-        members["subject"] = self._resolve(members["issuer"] or "", members["pseudonym"])
-        return members["subject"] is not None
 
     def _before(self, record: Record) -> Answer:
         members = record.members

@@ -1,0 +1,30 @@
+"""What verbs have in common that read the decision log: its files, the key of its pseudonyms, and what is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from vomap.journal.pseudonyms import NoPseudonym, read_key, subject_behind
+from vomap.journal.records import Record, Resolve, Unread, read_log
+
+
+def read_logs(logs: Iterable[str]) -> Iterator[tuple[str, Record | Unread]]:
+    """Yield what is found in logs, with the name of each. Raises LogError."""
+    for log in logs:
+        for found in read_log(log):
+            yield log, found
+
+
+def resolver(key_file: str | None) -> Resolve | None:
+    """Return what finds the subject behind a pseudonym by a key; None without a key. Raises KeyFileError."""
+    if key_file is None:
+        return None
+    key = read_key(key_file)
+
+    def resolve(issuer: str, pseudonym: str) -> str | None:
+        try:
+            return subject_behind(key, issuer, pseudonym)
+        except NoPseudonym:
+            return None
+
+    return resolve

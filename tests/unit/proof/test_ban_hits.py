@@ -1,0 +1,141 @@
+"""Whom a ban would have kept out: decided by the engine, and what cannot be known is never counted as nobody."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from unit.policy.composed import bans_document, policy_of
+from vomap.journal.pseudonyms import pseudonym
+from vomap.journal.records import Record
+from vomap.proof.ban_hits import CLAIM_NOT_KEPT, BanHits, Hits, Identity, Seen
+from vomap.proof.replay import NO_CLAIMS, NO_SUBJECT
+
+ONE, MANY = "https://one.example/", "https://many.example/"
+POLICY = f"""\
+mapfile: 1
+site: {{audience: ANY}}
+issuers:
+  {ONE}: {{vo: One}}
+  {MANY}: {{vo-from: [group]}}
+rules:
+  - {{name: jo, vo: One, account: jo}}
+"""
+TIME = "2026-11-22T12:00:00Z"
+KEY = b"k" * 32
+HIDDEN = pseudonym(KEY, ONE, "jo")
+
+
+def _record(**members: Any) -> Record:
+    whole = {
+        "time": TIME,
+        "outcome": "mapped",
+        "account": "jo",
+        "vo": "One",
+        "rule": "jo",
+        "reason": "rule: jo",
+        "issuer": ONE,
+        "subject": "jo",
+        "jti": "j-1",
+        "audience": ["ANY"],
+        "claims": {"scope": "compute.read", "client_id": "c"},
+    }
+    return Record(1, {**whole, **members})
+
+
+def _hits(ban: str, *records: Record, **more: Any) -> Hits:
+    (document,) = bans_document(f"mapfile: 1\nbans:\n  - {{{ban}, reason: r}}\n")["bans"]
+    hits = BanHits(document, policy_of(POLICY), **more)
+    for record in records:
+        hits.add(record)
+    return hits.result
+
+
+@pytest.mark.parametrize(
+    ("ban", "is_hit"),
+    [
+        ("subject: jo", True),
+        ("subject: j*", True),
+        ("subject: jane", False),
+        ("vo: one", True),
+        ("vo: two", False),
+        ("vo: One, subject: jo", True),
+        (f"issuer: {ONE}", True),
+        (f"issuer: {MANY}", False),
+        ("jti: j-1", True),
+        ("client: c", True),
+        ("audience: ANY", True),
+        ("scope: compute.read", True),
+        ("group: /one/**", False),
+        ("subject: jo, until: 2099-01-01", True),
+        ("subject: jo, until: 2020-01-01", False),
+    ],
+)
+def test_the_engine_says_who_is_hit(ban: str, is_hit: bool) -> None:
+    """By whatever condition, and never after the ban's end."""
+    hits = _hits(ban, _record())
+    assert hits.decisions == is_hit
+    assert set(hits.identities) == ({Identity(ONE, "jo", None)} if is_hit else set())
+    assert not hits.unknown
+
+
+def test_identities_have_their_last_time_and_account() -> None:
+    """Each (issuer, subject) is one, whatever it was answered, and logs come in any order."""
+    hits = _hits(
+        "subject: [jo, jane]",
+        _record(time="2026-11-22T12:00:02Z", account="late"),
+        _record(time="2026-11-22T12:00:03Z", account=None, outcome="denied", reason="time: x"),
+        _record(time="2026-11-22T12:00:01Z", account="early"),
+        _record(time="2026-11-22T12:00:04Z", issuer=MANY, outcome="declined", account=None),
+        _record(subject="jane", account=None, outcome="error", reason="pool: x"),
+        _record(subject="other"),
+    )
+    assert hits.decisions == 5
+    assert hits.latest_first() == [
+        (Identity(MANY, "jo", None), Seen(1, "2026-11-22T12:00:04Z", None)),
+        (Identity(ONE, "jo", None), Seen(3, "2026-11-22T12:00:03Z", "late")),
+        (Identity(ONE, "jane", None), Seen(1, TIME, None)),
+    ]
+
+
+def test_what_is_hidden_is_unknown() -> None:
+    """A pseudonym without its key may be whom the ban names, if all else that it asks for is so; else it is not."""
+    hidden = _record(subject=None, pseudonym=HIDDEN)
+    assert dict(_hits("subject: jo", hidden).unknown) == {NO_SUBJECT: 1}
+    assert dict(_hits("vo: One, subject: jo", hidden).unknown) == {NO_SUBJECT: 1}
+    assert not _hits("vo: Two, subject: jo", hidden).unknown
+    assert dict(_hits("subject: jo", _record(subject=None, pseudonym=None)).unknown) == {NO_SUBJECT: 1}
+
+
+def test_a_ban_that_asks_for_no_subject_needs_no_key() -> None:
+    """Then the pseudonym is the identity."""
+    hits = _hits("vo: One", _record(subject=None, pseudonym=HIDDEN))
+    assert set(hits.identities) == {Identity(ONE, None, HIDDEN)}
+    assert not hits.unknown
+
+
+def test_with_its_key_a_pseudonym_is_a_subject() -> None:
+    """Who has the key learns who it was."""
+    hits = _hits("subject: jo", _record(subject=None, pseudonym=HIDDEN), resolve=lambda *_: "jo")
+    assert set(hits.identities) == {Identity(ONE, "jo", None)}
+
+
+def test_what_was_not_kept_is_unknown() -> None:
+    """No claims at all, and a claim that logs keep only where something asks for it."""
+    assert dict(_hits("subject: jo", _record(claims=None)).unknown) == {NO_CLAIMS: 1}
+    assert dict(_hits("claim: {email: x}", _record()).unknown) == {CLAIM_NOT_KEPT: 1}
+    assert not _hits("claim: {email: x}, vo: Two", _record()).unknown
+    assert not _hits("claim: {client_id: d}", _record()).unknown
+    assert _hits("claim: {email: x}", _record(claims={"email": "x"})).decisions == 1
+
+
+def test_for_programs() -> None:
+    """All of it as JSON's types."""
+    assert _hits("subject: jo", _record(), _record(claims=None)).as_json() == {
+        "decisions": 1,
+        "identities": [
+            {"issuer": ONE, "subject": "jo", "pseudonym": None, "decisions": 1, "last": TIME, "account": "jo"}
+        ],
+        "unknown": {NO_CLAIMS: 1},
+    }
