@@ -11,6 +11,7 @@ from vomap.callouts import ARC_MAP, DECLINE_CONTINUES, EXIT_CODES
 from vomap.callouts.token import CACHE_FOLDER
 from vomap.cli.exits import FAILED, NO, USAGE, YES
 from vomap.cli.loading import BANS_FOLDER, MAPFILES_FOLDER
+from vomap.journal import KEY_FILE
 from vomap.mapfile.ban_file import NAME
 from vomap.policy import OUTCOMES
 from vomap.targets.arc import FRAGMENT_FILE
@@ -58,6 +59,8 @@ SHIPPED = (
     ),
     ("PREFIX/share/vomap/schemas/", "the schemas of mapfiles, for editors, and of decisions"),
     ("PREFIX/share/vomap/packaging/", "what `vomap init` puts into a CE's configuration"),
+    ("/var/log/vomap/", "the decision log, where the site has it in a file; packages make it, 2770, for `vomap`"),
+    (KEY_FILE, "the key of the log's pseudonyms, 0640 root:vomap; the administrator makes it"),
     (f"{CACHE_FOLDER}/", "where `vomap-token` keeps the keys of issuers; packages make it, 0750, for the user `vomap`"),
     (f"{LIBEXEC}/", "where packages put the callouts; pip puts them into PREFIX/bin"),
 )
