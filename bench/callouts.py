@@ -138,7 +138,7 @@ def _process_table(times: dict[Case, Samples], settings: Settings, layouts: Layo
 A callout from its start to its end, policy of OSG, EGI and Fermilab, a token of CMS pilots. Measured,
 {settings.rounds} rounds; each round starts every process of this table and of the next two once, in a shuffled order.
 Median and interquartile range (IQR); the ratio is that of the medians to the bare interpreter's. All are started by an
-ordinary user.
+ordinary user. Each answer logs its decision to a file, as do those of the tables below.
 
 - bare interpreter: `python3 -I -c pass` in a fresh virtual environment of the same interpreter. Its .pth files:
   {startup}.

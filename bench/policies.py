@@ -21,14 +21,27 @@ mapfile: 1
 site:
   audience: ["ce01.example.org:9619", "https://wlcg.cern.ch/jwt/v1/any"]
   accounts: {minimum-uid: 1}
+  journal: {to: %s}
 """
+LOG = "decisions.log"
 
 
 def write_site(path: Path, renamed: Iterable[str]) -> Path:
-    """Write the mapfile of a site that takes every CE's audience and gives ACCOUNT for some others; return its path."""
+    """Write the mapfile of a site that takes every CE's audience and gives ACCOUNT for some others; return its path.
+
+    Its callouts log every decision to LOG, beside it.
+    """
     names = ", ".join(f"{account}: {ACCOUNT}" for account in renamed)
-    path.write_text(_SITE + (f"  rename: {{{names}}}\n" if names else ""), "utf-8")
+    path.write_text(_site(path.parent) + (f"  rename: {{{names}}}\n" if names else ""), "utf-8")
     return path
+
+
+def _site(folder: Path) -> str:
+    log = folder / LOG
+    # Whoever is measured writes to it.
+    log.touch()
+    log.chmod(0o666)
+    return _SITE % log
 
 
 def measured_numbers(rules: int) -> tuple[int, int]:
@@ -39,7 +52,7 @@ def measured_numbers(rules: int) -> tuple[int, int]:
 def write_big(path: Path, rules: int, issuers: int) -> Path:
     """Write a mapfile with so many rules of so many issuers, half by subject and half by group; return its path."""
     with path.open("w", encoding="utf-8") as file:
-        file.write(_SITE)
+        file.write(_site(path.parent))
         file.write("  rename:\n")
         file.writelines(f"    {account_of(number)}: {ACCOUNT}\n" for number in measured_numbers(rules))
         file.write("issuers:\n")

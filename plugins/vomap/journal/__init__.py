@@ -229,8 +229,7 @@ def _open(path: str, flags: int) -> int:
     # Not changed afterwards: whoever of the group came in between could not write.
     mask = posix.umask(0o777 & ~_GROUP_WRITES)
     try:
-        return posix.open(path, flags | posix.O_CREAT | posix.O_EXCL, _GROUP_WRITES)
-    except FileExistsError:
-        return posix.open(path, flags)
+        # Not only if there is still none: it may come and go, while logs are rotated.
+        return posix.open(path, flags | posix.O_CREAT, _GROUP_WRITES)
     finally:
         posix.umask(mask)

@@ -195,6 +195,21 @@ def test_a_file_is_for_all_who_log(tmp_path: Path) -> None:
     assert (tmp_path / "log").stat().st_mode & 0o777 == 0o660
 
 
+def test_a_file_that_comes_and_goes_is_created(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While logs are rotated another may create it after we saw none, and it may be renamed before we open that."""
+    real = os.open
+
+    def rotated(path: str, flags: int, mode: int = 0o777) -> int:
+        if not flags & os.O_CREAT:
+            raise FileNotFoundError(2, "No such file or directory", path)
+        if flags & os.O_EXCL:
+            raise FileExistsError(17, "File exists", path)
+        return real(path, flags, mode)
+
+    monkeypatch.setattr("vomap.journal.posix.open", rotated)
+    assert _written(tmp_path / "log")["account"] == "jo"
+
+
 @pytest.mark.parametrize("kind", ["link", "fifo", "folder", "missing folder"])
 def test_what_is_no_file_is_not_written_to(tmp_path: Path, kind: str) -> None:
     """A link could lead anywhere, and a FIFO would wait for a reader."""
