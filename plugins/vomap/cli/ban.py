@@ -50,7 +50,7 @@ _EXAMPLES = f"""\
 examples:
   vomap ban add --vo CMS --subject 0d15ea5e-0000-4000-8000-00000000beef --reason 'leaked key (T-123)' --until 2026-12-31
   vomap ban add --jti e2a3 --reason 'stolen (T-124)' --token - < token
-  vomap ban add --vo CMS --reason 'T-125' --log /var/log/vomap/decisions.log     and whom that would have kept out
+  vomap ban add --vo CMS --reason 'T-125' --log /var/log/vomap/decisions.log
   vomap ban list
   vomap ban lift --vo CMS --subject 0d15ea5e-0000-4000-8000-00000000beef
   vomap ban fetch https://bans.example.org/grid.yaml
