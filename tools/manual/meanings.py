@@ -34,7 +34,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "journal": "where decisions are logged, and how much of a token: a mapping",
         "journal: to": "`syslog`, unless it says otherwise, `none`, or the path of a file",
         "journal: subject": "`plain`, unless it says otherwise, or `pseudonym`: encrypted by the key in a file",
-        "journal: claims": "the claims that are kept; unless it says otherwise, those that decisions look at; or `none`",
+        "journal: claims": "the claims that are kept, those that decisions look at unless it says otherwise, or `none`",
         "maximum-lifetime": "the longest time from `iat` to `exp`, where the CE shows it",
         "journal": "where each decision is logged, and how much of its token",
         "journal: to": "left out: the log daemon, if there is one",
