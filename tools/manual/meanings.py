@@ -36,10 +36,6 @@ MEANINGS: dict[str, dict[str, str]] = {
         "journal: subject": "`plain`, unless it says otherwise, or `pseudonym`: encrypted by the key in a file",
         "journal: claims": "the claims that are kept, those that decisions look at unless it says otherwise, or `none`",
         "maximum-lifetime": "the longest time from `iat` to `exp`, where the CE shows it",
-        "journal": "where each decision is logged, and how much of its token",
-        "journal: to": "left out: the log daemon, if there is one",
-        "journal: subject": "`pseudonym` needs the key /etc/vomap/journal.key",
-        "journal: claims": "left out: those that decisions look at, and those that rules name",
     },
     "issuer": {
         "vo": "the one VO that it speaks for",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vomap.cli.exits import NO, YES
 from vomap.cli.junit import junit
-from vomap.cli.loading import add_sources, load, print_json, result_json
+from vomap.cli.loading import add_sources, load, plain, print_json, result_json
 from vomap.mapfile.policy_tests import Result, run_tests
 from vomap.policy import MAPPED
 from vomap.policy.pieces import policy_of
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         print_json({"tests": len(results), "failed": failed, "coverage": coverage.as_json(), "results": told})
     else:
         for text in filter(None, explained):
-            print(text, file=sys.stderr)
+            print(plain(text), file=sys.stderr)
         print(f"{len(results)} tests: {failed or 'none'} failed" if results else "there are no tests in these mapfiles")
         if args.coverage or args.fail_under is not None:
             _print_coverage(coverage, args.fail_under if too_few else None)
