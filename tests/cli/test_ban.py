@@ -96,7 +96,7 @@ def test_every_condition(bans: Bans, condition: list[str]) -> None:
     code, out, _ = bans.run("list")
     assert code == 0
     assert f"{bans.own}:4: " in out
-    assert out.endswith(": é: #1\n1 bans\n")
+    assert out.endswith(": \\xe9: #1\n1 bans\n")
     assert bans.run("lift", *condition)[0] == 0
     assert bans.reasons() == []
     assert not bans.own.exists()

@@ -222,7 +222,7 @@ def test_bash_completes(line: str, offered: set[str]) -> None:
 def test_a_synopsis_has_what_must_be_there_without_brackets() -> None:
     """An argument that is needed stands bare, an option in brackets."""
     pages = {page.name: " ".join(" ".join(page.synopsis).split()) for page in verb_pages()}
-    assert pages["vomap ban"].startswith("vomap ban add|list|lift|fetch URL [--issuer ISSUER]")
+    assert pages["vomap ban"].startswith("vomap ban add|list|lift|fetch [URL] [--issuer ISSUER]")
     assert pages["vomap build"].startswith("vomap build [--mapfiles PATH...]")
 
 
