@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from vomap.claims import DECISIVE, Claims
 from vomap.journal.records import Record, Resolve
+from vomap.mapfile.entries import CONDITIONS
 from vomap.policy.decide import decide
 from vomap.policy.model import Bans, Policy
 from vomap.proof.ban_proofs import is_banned
@@ -97,9 +98,12 @@ class BanHits:
         elif self._asks_for_others and self._denies(self._without_claims, claims, record.time):
             self.result.unknown[CLAIM_NOT_KEPT] += 1
 
-    def _denies(self, ban: Bans, claims: Claims, then: int) -> bool:
-        return is_banned(decide(self._policy, ban, claims, then))
+    def _denies(self, ban: Bans | None, claims: Claims, then: int) -> bool:
+        """Tell whether a ban by itself denies; what asks for nothing, None, would deny everybody."""
+        return ban is None or is_banned(decide(self._policy, ban, claims, then))
 
 
-def _alone(ban: Mapping[str, Any], *less: str) -> Bans:
-    return Bans({"bans": [{key: value for key, value in ban.items() if key not in less}]}, "")
+def _alone(ban: Mapping[str, Any], *less: str) -> Bans | None:
+    """Return a ban without some of its conditions, None if none is left."""
+    left = {key: value for key, value in ban.items() if key not in less}
+    return Bans({"bans": [left]}, "") if any(left.get(key) for key in CONDITIONS) else None
