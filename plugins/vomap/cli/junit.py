@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
-from xml.etree import ElementTree as ET  # nosec B405 - it writes, and parses nothing
+from xml.etree import ElementTree as ET  # it parses nothing  # nosec B405
 
 if TYPE_CHECKING:
     from vomap.mapfile.policy_tests import Result
