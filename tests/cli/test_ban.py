@@ -283,7 +283,6 @@ def test_a_mistake_in_the_kept_file_lifts_nothing(bans: Bans, name: str, mistake
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--subject", "s", "--until", "2020-01-01"], "expired"),
         (["--vo", "CSM"], "did you mean `cms`"),
         (["--issuer", "https://cms.example.org"], "did you mean `https://cms.example.org/`"),
     ],
@@ -444,3 +443,12 @@ def test_a_ban_that_cannot_be_built(bans: Bans) -> None:
     assert code == 3
     assert out == ""
     assert str(bans.built) in err
+
+
+def test_a_ban_that_is_over_is_not_added(bans: Bans) -> None:
+    """It would keep nobody out, and look as if it did."""
+    before = bans.state()
+    code, out, err = bans.run("add", "--subject", "s", "--until", "2020-01-01", "--reason", "x")
+    assert (code, out) == (1, "")
+    assert "2020-01-01, which is over; nothing was changed" in err
+    assert bans.state() == before

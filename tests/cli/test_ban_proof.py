@@ -122,7 +122,6 @@ def test_the_proof_is_what_the_callout_answers(site: Site) -> None:
         (["--group", "/cms/.."], "it is no legal group"),
         (["--first-group", "/cms/./x"], "it is no legal group"),
         (["--claim", "iss=https://else", "--issuer", "https://cms.example.org/"], "not proved: no token was found"),
-        (["--subject", "s", "--until", "2020-01-01"], "expired"),
     ],
 )
 def test_a_ban_that_no_token_can_meet(site: Site, words: list[str], told: str) -> None:

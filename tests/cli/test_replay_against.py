@@ -87,3 +87,11 @@ def test_no_table(folder: Path, capsys: Capture) -> None:
     words = ["replay", str(folder / "log"), "--mapfiles", str(folder / "rules.yaml"), "--against", str(folder / "no")]
     assert run(words) == 3
     assert "no: No such file" in capsys.readouterr().err
+
+
+def test_a_file_that_is_no_log_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing was decided again, so nobody may read "nothing would change" out of it."""
+    site = tmp_path / "site.yaml"
+    site.write_text("mapfile: 1\nsite: {audience: ANY}\n", "utf-8")
+    assert run(["replay", str(site), "--mapfiles", str(site)]) == 3
+    assert "no decision of these logs could be made again" in capsys.readouterr().err

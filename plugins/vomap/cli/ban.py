@@ -14,7 +14,7 @@ from typing import Any
 from vomap import Error
 from vomap.built import BANS, POLICY, BuiltFile, bans_beside, read_bans, read_policy
 from vomap.built.documents import read_built, read_issuers
-from vomap.built.kept_bans import Change, KeptBans, conditions_of, read_ban
+from vomap.built.kept_bans import Change, KeptBans, NotChanged, conditions_of, read_ban
 from vomap.built.lock import locked
 from vomap.claims import Claims
 from vomap.claims.payload import read_payload
@@ -169,6 +169,8 @@ def _add(args: argparse.Namespace, ban: dict[str, Any]) -> int:
     if args.until:
         ban["until"] = _text(args.until)
     document = read_ban(ban)
+    if not Ban(document).holds_at(time.time()):
+        raise NotChanged(f"ban add: it would hold until {args.until}, which is over; nothing was changed")
     given = read_payload(token_payload(args)) if args.claims is not None or args.token is not None else None
     built = bans_beside(args.policy)
     with locked(built):
@@ -200,9 +202,9 @@ def _told_of_added(policy: str, ban: Mapping[str, Any], given: Claims | None, be
         if not Path(policy).exists():
             return _Told(sentences=[f"not proved: there is no {policy} yet to try it with"], remains=going_on)
         return _Told([f"not proved: {error}"], remains=going_on, code=FAILED)
-    warnings = list(doubts_of_conditions(ban, trial.declared, now))
+    warnings = list(doubts_of_conditions(ban, trial.declared))
     going_on = remains(ban, trial.declared, _ces(), _ROOT)
-    found = trial.prove(ban, before, after) if Ban(ban).holds_at(now) else None
+    found = trial.prove(ban, before, after)
     proof = found[1] if found is not None else None
     if found is not None:
         warnings += doubts_of_tokens(ban, trial, after, found[0])

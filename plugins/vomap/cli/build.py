@@ -200,7 +200,7 @@ def _require_audience(composition: Composition, mapfiles: list[Mapfile], finding
     if not composition.has_audience and not findings.errors:
         findings.error(
             Place(mapfiles[0].path, 1, 1),
-            "no mapfile has `site: {audience: …}`; name the CE's audiences or `unchecked`",
+            "no mapfile has `site: {audience: ...}`; name the CE's audiences or `unchecked`",
         )
 
 

@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         raise Error("there is no mapfile (*.yaml) to check")
     if not sources.composition.has_audience:
         place = Place(sources.mapfiles[0].path, 1, 1)
-        sources.findings.warn(place, "no `site: {audience: …}` in these mapfiles: they can be checked, but not built")
+        sources.findings.warn(place, "no `site: {audience: ...}` in these mapfiles: they can be checked, but not built")
     warn_of_pools(sources.composition, sources.findings)
     left_out = _lint(sources)
     findings = sources.all_findings

@@ -82,5 +82,5 @@ def _documents(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]
     sources.findings.raise_errors()
     sources.ban_findings.raise_errors()
     if not sources.composition.has_audience:
-        raise UsageError("render: no mapfile has `site: {audience: …}`; `vomap build` would refuse this policy")
+        raise UsageError("render: no mapfile has `site: {audience: ...}`; `vomap build` would refuse this policy")
     return sources.composition.document, sources.ban_document

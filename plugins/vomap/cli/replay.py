@@ -27,7 +27,8 @@ examples:
 
 Each token is decided as of the time of its record; accounts are not looked up.
 
-exit codes: 0 nothing would change, 1 something would, 2 wrong usage, 3 an error, or a log with broken lines"""
+exit codes: 0 nothing would change, 1 something would, 2 wrong usage, 3 an error, a log with
+broken lines, or none whose decisions can be made again"""
 
 
 # What HTCondor prints for what a job does not have: it came without a token, or with one that has no `jti`.
@@ -65,9 +66,14 @@ def run(args: argparse.Namespace) -> int:
             else:
                 replayer.add(found)
             progress(number)
+    result = replayer.result
+    if not result.same + result.changed:
+        # Another file by mistake, or a key that is missing, must not look like a policy that changes nothing.
+        broken.append("no decision of these logs could be made again, so nothing is known of what would change")
+    if result.changes and args.mapfiles and not args.bans:
+        print("vomap: no bans were asked: with --mapfiles, name them with --bans", file=sys.stderr)
     for line in broken:
         print(f"vomap: {line}", file=sys.stderr)
-    result = replayer.result
     if args.json:
         print_json(_as_json(result, broken))
     else:

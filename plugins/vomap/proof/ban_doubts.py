@@ -9,7 +9,7 @@ from vomap.claims import read_claims
 from vomap.claims.memberships import parse_fqan
 from vomap.mapfile.findings import did_you_mean
 from vomap.policy import MAPPED
-from vomap.policy.model import Ban, Bans
+from vomap.policy.model import Bans
 from vomap.policy.pieces import Declared
 from vomap.proof.ban_proofs import Trial, is_banned, outcome, without
 from vomap.proof.ban_tokens import Token, filled, ways_to_name
@@ -18,10 +18,8 @@ from vomap.proof.ban_tokens import Token, filled, ways_to_name
 _ASKED_FOR = ("group", "first-group", "scope", "claim", "audience")
 
 
-def doubts_of_conditions(ban: Mapping[str, Any], declared: Declared, now: float) -> Iterator[str]:
+def doubts_of_conditions(ban: Mapping[str, Any], declared: Declared) -> Iterator[str]:
     """Yield what can be said of a ban's document and the issuers of a policy alone."""
-    if not Ban(ban).holds_at(now):
-        yield "this ban has expired already"
     for issuer in ban.get("issuer", ()):
         if issuer not in declared.issuers:
             hint = did_you_mean(issuer, declared.issuers)

@@ -34,6 +34,6 @@ def idle_bans(matter: Matter) -> Iterator[Finding]:
     trial = Trial(policy_of(matter.document), matter.declared, matter.now, matter.pieces.get)
     for ban in matter.bans:
         if Ban(ban).holds_at(matter.now) and next(trial.meeting(ban), None) is None:
-            doubts = list(doubts_of_conditions(ban, matter.declared, matter.now))
+            doubts = list(doubts_of_conditions(ban, matter.declared))
             why = doubts[0] if doubts else "its conditions exclude each other, or no issuer speaks so"
             yield warning(IDLE_BAN, ban, f"no token was found that this ban ({ban['reason']}) keeps out: {why}")

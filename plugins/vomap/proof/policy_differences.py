@@ -19,6 +19,7 @@ def policy_differences(token: Token, decision: Decision) -> Iterator[Difference]
     yield from _entitlements(token)
     if decision.reason.startswith("vo:"):
         yield from _vos(token)
+    if decision.reason.startswith("vo: the site does not serve"):
         yield from _served(token)
     yield from _checks(token, decision)
 
