@@ -39,7 +39,8 @@ WORDS = [pytest.param(words, id="-".join(words)) for words in CALLOUTS]
 def site(tmp_path: Path) -> CalloutSite:
     """Return a site whose callouts answer."""
     site = CalloutSite(tmp_path / "site")
-    assert site.run(HTCONDOR).account == ACCOUNT.encode()
+    told = site.run(HTCONDOR)
+    assert told.account == ACCOUNT.encode(), told
     return site
 
 
