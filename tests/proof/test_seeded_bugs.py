@@ -69,8 +69,15 @@ BUGS = {
     "what is refused without a ban, allowed with it": [
         Edit("policy/decide.py", "        return self._refused_anyway()", "        return None")
     ],
-    "the skew the other way": [Edit("policy/checks.py", "now >= seconds + SKEW", "now >= seconds - SKEW")],
-    "a skew of a second less": [Edit("policy/checks.py", "now < seconds - SKEW", "now <= seconds - SKEW")],
+    "the skew the other way": [
+        Edit("policy/checks.py", "now >= seconds + SKEW", "now >= seconds - SKEW"),
+        Edit("policy/checks.py", "now - SKEW < expires", "now + SKEW < expires"),
+    ],
+    "a skew of a second less": [
+        Edit("policy/checks.py", "now < seconds - SKEW", "now <= seconds - SKEW"),
+        Edit("policy/checks.py", "issued <= now + SKEW", "issued < now + SKEW"),
+        Edit("policy/checks.py", "begins <= now + SKEW", "begins < now + SKEW"),
+    ],
     "a lifetime of exactly the maximum refused": [
         Edit("policy/checks.py", "lifetime > site.maximum_lifetime", "lifetime >= site.maximum_lifetime")
     ],

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 # The last second that a float still tells from the next one.
-_LATEST = 1 << 53
+LATEST = 1 << 53
 GROUPS_CLAIM = "wlcg.groups"
 TIMES = ("exp", "iat", "nbf")
 # What decisions look at beside issuer, subject, audience and the token's id; rules may name more.
@@ -134,7 +134,7 @@ def _seconds(value: object) -> float | None:
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         return None
     # JSON has 1e999 and numbers of a thousand digits; neither is a time.
-    return value if -_LATEST < value < _LATEST else None
+    return value if -LATEST < value < LATEST else None
 
 
 def _kind(value: object) -> str:
