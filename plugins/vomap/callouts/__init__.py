@@ -23,7 +23,7 @@ from vomap.policy.decide import decide
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from typing import Any, NoReturn
+    from typing import Any
 
     from vomap.claims import Claims
     from vomap.policy.model import Policy
@@ -68,25 +68,50 @@ class OptionError(Error):
     """A callout was configured with words that it does not know."""
 
 
-def bound_time(callout: str, seconds: float = SECONDS, *, failed: int = FAILED) -> None:
-    """End the process with exit 3, or another code, after so many seconds, whatever it is waiting for then.
+class TimeLimit:
+    """Ends the process when its time is over, with exit 3 or another code, whatever it is waiting for then.
 
-    A thread, not a signal: a system call that is restarted would swallow the signal.
+    A thread does, not a signal: a system call that is restarted would swallow the signal.
     """
 
-    def watch() -> NoReturn:
-        time.sleep(seconds)
+    def __init__(
+        self,
+        callout: str,
+        seconds: float = SECONDS,
+        *,
+        failed: int = FAILED,
+        leave: Callable[[int], object] = posix._exit,  # noqa: SLF001 - its name, though it is public
+    ) -> None:
+        """Take how many seconds there are, the exit code for when they are over, and what ends the process with it."""
+        self._callout, self._leave = callout, leave
+        self._end = time.monotonic() + seconds
+        self._told: tuple[int, str, str] = (failed, f"error: no answer after {seconds:g} s", "")
+
+    def start(self) -> TimeLimit:
+        """Begin to watch, and return this limit. Raises RuntimeError if there can be no thread."""
+        _thread.start_new_thread(self._watch, ())
+        return self
+
+    def only_log(self, code: int, sentence: str) -> None:
+        """Take what was answered: it stands, and only to log it is left, for which there is little time."""
+        self._told = (code, sentence, "; not logged: the journal does not answer")
+        self._end = min(self._end, time.monotonic() + _TO_LOG)
+
+    def _watch(self) -> None:
+        while (left := self._end - time.monotonic()) > 0:
+            time.sleep(min(left, _TO_LOG))
+        code, sentence, more = self._told
         try:
             # Whoever reads standard error may be what hangs.
-            _thread.start_new_thread(say, (callout, f"error: no answer after {seconds:g} s"))
+            _thread.start_new_thread(say, (self._callout, sentence, more))
             time.sleep(_TO_SAY_SO)
         finally:
-            posix._exit(failed)  # noqa: SLF001 - its name, though it is public
-
-    _thread.start_new_thread(watch, ())
+            self._leave(code)
 
 
-def answered(callout: str, answer: Callable[[], int], seconds: float = SECONDS, *, failed: int = FAILED) -> int:
+def answered(
+    callout: str, answer: Callable[[TimeLimit], int], seconds: float = SECONDS, *, failed: int = FAILED
+) -> int:
     """Return the exit code that `answer` returns, or end in exit 3, or another code, after so many seconds.
 
     Raises InputError if standard input, output or error is closed, and whatever `answer` raises.
@@ -96,8 +121,7 @@ def answered(callout: str, answer: Callable[[], int], seconds: float = SECONDS, 
         from vomap.callouts.aside import answered_aside
 
         return answered_aside(callout, answer, seconds, failed)
-    bound_time(callout, seconds, failed=failed)
-    return answer()
+    return answer(TimeLimit(callout, seconds, failed=failed).start())
 
 
 def may_be_held() -> bool:
@@ -222,7 +246,7 @@ def decided(policy_file: str, bans_file: str, read_token: Callable[[Policy], Cla
         return Answer(failed(str(error)), journal)
 
 
-def give(callout: str, answer: Answer, *, decline: int | None = None, observe: bool = False) -> int:
+def give(callout: str, answer: Answer, limit: TimeLimit, *, decline: int | None = None, observe: bool = False) -> int:
     """Print the answer to a CE, log it, say why, and return the exit code.
 
     `decline` is the code of a declined token if it is another. With `observe` the CE is told nothing but to ask on.
@@ -233,51 +257,31 @@ def give(callout: str, answer: Answer, *, decline: int | None = None, observe: b
             _print(_PRINTED[callout] % decision.account)
         except OSError as error:
             decision.settle(ERROR, f"output: {error.strerror or error}")
-    trouble = _logged(callout, answer, observe)
-    say(callout, f"{'observed: ' if observe else ''}{_sentence(decision)}", trouble)
     outcome = DECLINED if observe else decision.outcome
-    if outcome == DECLINED and decline is not None:
-        return decline
-    return EXIT_CODES[callout][outcome]
+    code = decline if outcome == DECLINED and decline is not None else EXIT_CODES[callout][outcome]
+    sentence = f"{'observed: ' if observe else ''}{_sentence(decision)}"
+    # A file of the log may lie where nobody answers.
+    limit.only_log(code, sentence)
+    say(callout, sentence, _logged(callout, answer, observe))
+    return code
 
 
 def _logged(callout: str, answer: Answer, observed: bool) -> str:
-    """Log a decision and return what went wrong, to be said: it changes no answer.
-
-    A file may lie where nobody answers: it is not waited for longer than `_TO_LOG`.
-    """
-    trouble = ["; not logged: the journal does not answer"]
-    done = _thread.allocate_lock()
-    done.acquire()
-
-    def log() -> None:
-        try:
-            journal.write(
-                answer.decision,
-                callout=callout,
-                ce=_CES[callout],
-                now=answer.now,
-                asked=answer.asked,
-                observed=observed,
-            )
-            trouble[0] = ""
-        except Incomplete as error:
-            trouble[0] = f"; logged without its subject: {error}"
-        except Exception as error:  # noqa: BLE001 - whatever it is, the answer stands
-            trouble[0] = f"; not logged: {error}"
-        finally:
-            done.release()
-
-    journal = Journal(answer.journal)
-    if not journal.may_wait:
-        log()
-        return trouble[0]
+    """Log a decision and return what went wrong, to be said: it changes no answer."""
     try:
-        _thread.start_new_thread(log, ())
-    except RuntimeError as error:
+        Journal(answer.journal).write(
+            answer.decision,
+            callout=callout,
+            ce=_CES[callout],
+            now=answer.now,
+            asked=answer.asked,
+            observed=observed,
+        )
+    except Incomplete as error:
+        return f"; logged without its subject: {error}"
+    except Exception as error:  # noqa: BLE001 - whatever it is, the answer stands
         return f"; not logged: {error}"
-    done.acquire(timeout=_TO_LOG)
-    return trouble[0]
+    return ""
 
 
 def say(callout: str, sentence: str, more: str = "") -> None:

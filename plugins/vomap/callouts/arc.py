@@ -29,7 +29,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from vomap.callouts import Answer
+    from vomap.callouts import Answer, TimeLimit
 
 
 def main() -> int:
@@ -37,25 +37,25 @@ def main() -> int:
     return answered("vomap-arc", _answer)
 
 
-def _answer() -> int:
+def _answer(limit: TimeLimit) -> int:
     become_user(USER)
     verb, words = sys.argv[1:2], sys.argv[2:]
     if verb == ["map"]:
-        return _map(words)
+        return _map(words, limit)
     if verb == ["authorize"]:
-        return _authorize(words)
+        return _authorize(words, limit)
     raise OptionError("the first word is `map` or `authorize`")
 
 
-def _map(words: Sequence[str]) -> int:
+def _map(words: Sequence[str], limit: TimeLimit) -> int:
     options = read_options(words, ("--policy", "--bans", "--decline"))
     decline = options.get("--decline")
     if decline not in (None, "continue"):
         raise OptionError("--decline takes `continue`, or is left out")
-    return give(ARC_MAP, _decided(options), decline=DECLINE_CONTINUES if decline else None)
+    return give(ARC_MAP, _decided(options), limit, decline=DECLINE_CONTINUES if decline else None)
 
 
-def _authorize(words: Sequence[str]) -> int:
+def _authorize(words: Sequence[str], limit: TimeLimit) -> int:
     """Answer whether this token would be mapped so; nothing is printed and no account is leased."""
     options = read_options(words, ("--policy", "--bans", "--vo", "--account"))
     answer = _decided(options)
@@ -66,7 +66,7 @@ def _authorize(words: Sequence[str]) -> int:
             decision.settle(DENIED, f"vo: the token is not for {vo}")
         elif account is not None and decision.account != account:
             decision.settle(DENIED, f"account: the token is not for {account}")
-    return give(ARC_AUTHORIZE, answer)
+    return give(ARC_AUTHORIZE, answer, limit)
 
 
 def _decided(options: dict[str, str]) -> Answer:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import posix
 
-from vomap.callouts import bound_time
+from vomap.callouts import TimeLimit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _LONGER = 0.25
 _AT_ONCE = 1 << 16
 
 
-def answered_aside(callout: str, answer: Callable[[], int], seconds: float, failed: int) -> int:
+def answered_aside(callout: str, answer: Callable[[TimeLimit], int], seconds: float, failed: int) -> int:
     """Return what `answer` returns in a child; in the child itself, too. What it writes is passed on as a whole.
 
     The child tells its exit code when all is written; one that fails ends without, and its own code counts.
@@ -36,13 +36,21 @@ def answered_aside(callout: str, answer: Callable[[], int], seconds: float, fail
         posix.dup2(told_by_child, 2)
         for descriptor in (out, out_of_child, told, told_by_child, done):
             posix.close(descriptor)
-        bound_time(callout, seconds, failed=failed)
-        code = answer()
-        posix.write(done_by_child, bytes((code,)))
-        return code
+
+        def tell(code: int) -> int:
+            posix.write(done_by_child, bytes((code,)))
+            return code
+
+        def leave(code: int) -> None:
+            try:
+                tell(code)
+            finally:
+                posix._exit(code)  # noqa: SLF001 - its name, though it is public
+
+        return tell(answer(TimeLimit(callout, seconds, failed=failed, leave=leave).start()))
     for descriptor in (out_of_child, told_by_child, done_by_child):
         posix.close(descriptor)
-    bound_time(callout, seconds + _LONGER, failed=failed)
+    TimeLimit(callout, seconds + _LONGER, failed=failed).start()
     told_code = posix.read(done, 1)
     if told_code:
         code, account, reason = told_code[0], _read_now(out), _read_now(told)

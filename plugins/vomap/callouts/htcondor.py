@@ -20,6 +20,10 @@ from vomap.callouts import (
 from vomap.claims.payload import read_payload
 from vomap.policy import DECLINED
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from vomap.callouts import TimeLimit
+
 # Decide and log, and let the next plugin answer.
 OBSERVE = "--observe"
 
@@ -34,8 +38,8 @@ def main() -> int:
     return answered(HTCONDOR, _answer, failed=EXIT_CODES[HTCONDOR][DECLINED])
 
 
-def _answer() -> int:
+def _answer(limit: TimeLimit) -> int:
     options = read_options(sys.argv[1:], ("--policy", "--bans"), switches=(OBSERVE,))
     policy, bans = built_files(options)
     answer = decided(policy, bans, lambda _: read_payload(read_input()))
-    return give(HTCONDOR, answer, observe=OBSERVE in options)
+    return give(HTCONDOR, answer, limit, observe=OBSERVE in options)

@@ -27,6 +27,7 @@ from vomap.callouts import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from vomap.callouts import TimeLimit
     from vomap.claims import Claims
     from vomap.policy.model import Policy
     from vomap.verify.cache import KeyCache
@@ -44,7 +45,7 @@ def main() -> int:
     return answered(TOKEN, _answer, SECONDS)
 
 
-def _answer() -> int:
+def _answer(limit: TimeLimit) -> int:
     _forget_variables()
     known = ("--policy", "--bans", "--cache", "--ca", "--token-file")
     options = read_options(sys.argv[1:], known, switches=("--discover",))
@@ -58,7 +59,7 @@ def _answer() -> int:
     policy, bans = built_files(options)
     authorities = options.get("--ca")
     keys = KeyCache(Path(options.get("--cache", CACHE_FOLDER)), None if authorities is None else Path(authorities))
-    return give(TOKEN, answer_for(raw, policy, bans, keys))
+    return give(TOKEN, answer_for(raw, policy, bans, keys), limit)
 
 
 def answer_for(raw: bytes, policy_file: str, bans_file: str, keys: KeyCache) -> Answer:

@@ -47,12 +47,9 @@ class _NoDaemon(JournalError):
 
 
 class Journal:
-    """Where decisions are logged, how their subjects are told, and which claims are kept for a replay.
+    """Where decisions are logged, how their subjects are told, and which claims are kept for a replay."""
 
-    `may_wait` tells whether writing may have to wait for somebody else.
-    """
-
-    __slots__ = ("_is_said", "claims", "may_wait", "pseudonyms", "to")
+    __slots__ = ("_is_said", "claims", "pseudonyms", "to")
 
     def __init__(self, document: Mapping[str, Any] | None) -> None:
         """Take the document of the site's `journal`; None is one that the site says nothing of."""
@@ -60,8 +57,6 @@ class Journal:
         self._is_said = "to" in said
         self.to: str = said.get("to", SYSLOG)
         self.pseudonyms: bool = said.get("subject") == PSEUDONYM
-        # The key of the pseudonyms is a file, too.
-        self.may_wait = self.to != NOWHERE and (self.to != SYSLOG or self.pseudonyms)
         self.claims: Sequence[str] = said.get("claims", DECISIVE)
 
     def write(

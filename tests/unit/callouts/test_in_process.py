@@ -20,6 +20,7 @@ from vomap.callouts import (
     Answer,
     InputError,
     OptionError,
+    TimeLimit,
     become_user,
     built_files,
     give,
@@ -95,7 +96,7 @@ def _written(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, bytes]]:
 def test_what_is_printed(monkeypatch: pytest.MonkeyPatch, callout: str, printed: bytes | None) -> None:
     """The account, as each CE wants it, and nothing else."""
     written = _written(monkeypatch)
-    assert give(callout, _answer()) == 0
+    assert give(callout, _answer(), TimeLimit(callout)) == 0
     assert [content for descriptor, content in written if descriptor == 1] == ([printed] if printed else [])
     assert written[-1] == (2, f"{callout}: mapped to alice for Nova: rule: r (f:1)\n".encode())
 
@@ -104,7 +105,9 @@ def test_what_is_printed(monkeypatch: pytest.MonkeyPatch, callout: str, printed:
 def test_a_refusal_prints_nothing(monkeypatch: pytest.MonkeyPatch, outcome: str) -> None:
     """Only a mapping is printed, and only a declined token may get another code."""
     written = _written(monkeypatch)
-    assert give(HTCONDOR, _answer(outcome), decline=7) == (7 if outcome == DECLINED else EXIT_CODES[HTCONDOR][outcome])
+    assert give(HTCONDOR, _answer(outcome), TimeLimit(HTCONDOR), decline=7) == (
+        7 if outcome == DECLINED else EXIT_CODES[HTCONDOR][outcome]
+    )
     assert [descriptor for descriptor, _ in written] == [2]
 
 
@@ -112,7 +115,7 @@ def test_an_account_that_is_written_in_part(monkeypatch: pytest.MonkeyPatch) -> 
     """Half a name may be another account's, so it is an error, and logged as one."""
     monkeypatch.setattr(callout, "posix", SimpleNamespace(write=lambda _, content: len(content) - 1))
     answer = _answer()
-    assert give(HTCONDOR, answer) == 3
+    assert give(HTCONDOR, answer, TimeLimit(HTCONDOR)) == 3
     assert (answer.decision.outcome, answer.decision.account) == (ERROR, None)
     assert "only a part" in answer.decision.reason
 
@@ -136,7 +139,7 @@ def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(callout, "posix", SimpleNamespace(write=write))
     say(HTCONDOR, "why")
-    assert give(HTCONDOR, Answer(Decision(None, None).settle(DENIED, "ban: x"), UNLOGGED)) == 2
+    assert give(HTCONDOR, Answer(Decision(None, None).settle(DENIED, "ban: x"), UNLOGGED), TimeLimit(HTCONDOR)) == 2
 
 
 def test_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,21 +223,7 @@ def test_root_is_not_kept_by_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_a_token_makes_long_hides_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     """A long reason is cut, and that the decision was not logged is said none the less."""
     decision = Decision(None, None).settle(DENIED, "audience: " + "x" * 5000)
-    give(HTCONDOR, Answer(decision, {"to": "/nowhere/log"}))
+    give(HTCONDOR, Answer(decision, {"to": "/nowhere/log"}), TimeLimit(HTCONDOR))
     told = capfd.readouterr().err
     assert told.endswith("; not logged: /nowhere/log: No such file or directory\n")
     assert len(told) < 1100
-
-
-def test_no_thread_to_log_with(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    """Where no process or thread more is allowed, the answer stands, and its code; the account has been printed."""
-
-    def refuse(*_: object) -> None:
-        raise RuntimeError("can't start new thread")
-
-    monkeypatch.setattr("vomap.callouts._thread.start_new_thread", refuse)
-    answer = _answer()
-    answer.journal = {"to": "/nowhere/log"}
-    assert give(HTCONDOR, answer) == 0
-    out, err = capfd.readouterr()
-    assert (out, "not logged: can't start" in err) == ("alice\n", True)

@@ -193,13 +193,14 @@ def test_nobody_listens_to_the_trouble(site: Site) -> None:
         os.close(writing)
 
 
+@pytest.mark.parametrize("subject", ANSWERS)
 @pytest.mark.parametrize("journal", ["{subject: pseudonym}", "{to: syslog, subject: pseudonym}", None])
-def test_a_key_that_never_comes(site: Site, journal: str | None) -> None:
+def test_a_key_that_never_comes(site: Site, journal: str | None, subject: str) -> None:
     """A FIFO in the key's place holds the record, not the answer, whichever way decisions are logged."""
     site.key.unlink()
     os.mkfifo(site.key)
     journal = journal or f"{{to: {site.log}, subject: pseudonym}}"
-    assert site.ask(journal=journal).endswith("; not logged: the journal does not answer\n")
+    assert site.ask(subject, journal=journal).endswith("; not logged: the journal does not answer\n")
     assert not site.log.exists()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import time
 from contextlib import suppress
@@ -182,8 +183,21 @@ def test_a_child_that_is_killed(site: LoggingSite) -> None:
     """Where a child answers, for the sake of file systems in user space, its death is a failure like any other."""
     program = (
         "import os, signal, sys; from vomap.callouts.aside import answered_aside; "
-        "sys.exit(answered_aside('vomap-htcondor', lambda: os.kill(os.getpid(), signal.SIGKILL), 5, failed=%d))"
+        "sys.exit(answered_aside('vomap-htcondor', lambda _: os.kill(os.getpid(), signal.SIGKILL), 5, failed=%d))"
     )
     for failed in (DECLINED, 3):
         answer = site.run(HTCONDOR, TOKEN, command=[sys.executable, "-c", program % failed])
         assert answer[:2] == (failed, b"")
+
+
+@pytest.mark.parametrize("code", [0, 2])
+def test_a_child_that_is_held_by_the_log(code: int) -> None:
+    """What the child has answered stands, its exit code, too, though it never comes back from logging it."""
+    program = (
+        "import os, sys, time; from vomap.callouts.aside import answered_aside; "
+        f"answer = lambda limit: (os.write(1, b'jo'), limit.only_log({code}, 'told'), time.sleep(600)); "
+        "sys.exit(answered_aside('vomap-htcondor', answer, 4, 3))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False, timeout=SECONDS)
+    said = b"vomap-htcondor: told; not logged: the journal does not answer\n"
+    assert (done.returncode, done.stdout, done.stderr) == (code, b"jo", said)

@@ -14,7 +14,7 @@ import pytest
 
 from unit.verify.issuer import OPENID, REALM, Issuer, issuing, site_for
 from unit.web.server import AUTHORITY
-from vomap.callouts import token
+from vomap.callouts import TimeLimit, token
 
 SECONDS = 30
 
@@ -216,9 +216,9 @@ def test_root_is_left_behind_before_the_token_is_looked_at(monkeypatch: pytest.M
     """The raw bytes are read as whoever starts it, who may be the only one to whom they are shown; then it leaves."""
     happened: list[str] = []
 
-    def answered(_: str, answer: Callable[[], int], seconds: float) -> int:
+    def answered(callout: str, answer: Callable[[TimeLimit], int], seconds: float) -> int:
         happened.append(f"{seconds:g} s")
-        return answer()
+        return answer(TimeLimit(callout, seconds))
 
     monkeypatch.setattr(token, "answered", answered)
     monkeypatch.setattr(token, "_forget_variables", lambda: happened.append("variables"))
