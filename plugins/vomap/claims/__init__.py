@@ -118,6 +118,11 @@ def _add_text(claims: Claims, name: str, value: str) -> None:
 def _add_list(claims: Claims, name: str, members: list[object]) -> None:
     if len(members) > 1:
         claims.several.add(name)
+    strings = [member for member in members if isinstance(member, str)]
+    if strings and len(strings) == len(members) and "".join(strings).isprintable():
+        # As most lists are; at one glance.
+        claims.lists[name] = tuple(strings)
+        return
     strings = []
     for member in members:
         if not isinstance(member, str):

@@ -11,12 +11,14 @@ from vomap.claims import Claims, TokenError, TokenRefused, read_claims
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 _TOKEN, _FIRST = b"BEARER_TOKEN_", b"BEARER_TOKEN_0_"
 _CLAIM = b"CLAIM_"
 # A control character: such a value says nothing, but it is there.
-_SAYS_NOTHING = b"\x00"
+_SAYS_NOTHING = b"\x01"
+# No variable can hold it.
+_BETWEEN = b"\x00"
 _STANDARD = (b"iss", b"sub", b"aud", b"scope", b"wlcg.groups")
 
 
@@ -26,54 +28,47 @@ def read_environment(environ: Mapping[bytes, bytes]) -> Claims:
     Raises TokenError if there is more than one token, or if the variables can be read in two ways, and TokenRefused
     if the job would belong to a certificate that came with the token.
     """
-    variables = _token_variables(environ)
-    values = _indexed_claims(variables)
+    names = _BETWEEN.join([b"", *environ, b""])
+    _refuse_another_token(names)
+    values = {name: _indexed(environ, _CLAIM + name) for name in _claims(names)}
     _refuse_two_spellings(values)
     members: dict[str, object] = {}
     for name, raw in values.items():
         if name not in _STANDARD:
-            _put(members, name, [_SAYS_NOTHING if _may_be_a_name(value) else value for value in raw])
-    _put(members, b"iss", _one(variables, b"ISSUER", values.get(b"iss")))
-    _put(members, b"sub", _one(variables, b"SUBJECT", values.get(b"sub")))
-    _put(members, b"aud", _several(variables, b"AUDIENCE", values.get(b"aud")))
-    _put(members, b"wlcg.groups", _several(variables, b"GROUP", values.get(b"wlcg.groups")))
-    _put(members, b"scope", _scope(variables, values.get(b"scope")))
+            _put(members, name, _without_names(raw))
+    _put(members, b"iss", _one(environ, b"ISSUER", values.get(b"iss")))
+    _put(members, b"sub", _one(environ, b"SUBJECT", values.get(b"sub")))
+    _put(members, b"aud", _several(environ, b"AUDIENCE", values.get(b"aud")))
+    _put(members, b"wlcg.groups", _several(environ, b"GROUP", values.get(b"wlcg.groups")))
+    _put(members, b"scope", _scope(environ, values.get(b"scope")))
     _refuse_certificate(environ.get(b"X509_SUBJECT_NAME"), members)
     return read_claims(members)
 
 
-def _token_variables(environ: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
-    """Return the variables of token 0, without their prefix."""
-    found = {}
-    begin = len(_FIRST)
-    for variable, value in environ.items():
-        if variable[:begin] == _FIRST:
-            found[variable[begin:]] = value
-        elif variable.startswith(_TOKEN):
-            index = variable[len(_TOKEN) :].partition(b"_")[0]
-            if index.isdigit() and index != b"0":
-                raise TokenError("token: more than one token was presented")
-    return found
+def _refuse_another_token(names: bytes) -> None:
+    # One look is enough where there is but one.
+    if names.count(_BETWEEN + _TOKEN) == names.count(_BETWEEN + _FIRST):
+        return
+    for rest in names.split(_BETWEEN + _TOKEN)[1:]:
+        index = rest.partition(_BETWEEN)[0].partition(b"_")[0]
+        if index.isdigit() and index != b"0":
+            raise TokenError("token: more than one token was presented")
 
 
-def _indexed_claims(variables: Mapping[bytes, bytes]) -> dict[bytes, list[bytes]]:
-    names = {}
-    for field in variables:
-        if field[-2:] == b"_0" and field.startswith(_CLAIM):
-            name = field[len(_CLAIM) : -2]
-            if name:
-                names[name] = _indexed(variables, _CLAIM + name)
-    return names
+def _claims(names: bytes) -> Iterator[bytes]:
+    """Yield the name of each claim that has a first value."""
+    begin = _FIRST + _CLAIM
+    for piece in names.split(b"_0" + _BETWEEN)[:-1]:
+        variable = piece.rpartition(_BETWEEN)[2]
+        if variable.startswith(begin) and variable != begin:
+            yield variable[len(begin) :]
 
 
-def _indexed(variables: Mapping[bytes, bytes], field: bytes) -> list[bytes]:
+def _indexed(environ: Mapping[bytes, bytes], field: bytes) -> list[bytes]:
     """Return the values FIELD_0, FIELD_1, ...: a gap in the numbers ends the list."""
-    values = []
-    value = variables.get(field + b"_0")
-    while value is not None:
-        values.append(value)
-        value = variables.get(b"%b_%d" % (field, len(values)))
-    return values
+    variable = (_FIRST + field.replace(b"%", b"%%") + b"_%d").__mod__
+    found = map(environ.get, map(variable, range(len(environ) + 1)))
+    return list(iter(found.__next__, None))
 
 
 def _refuse_two_spellings(values: Mapping[bytes, list[bytes]]) -> None:
@@ -84,6 +79,14 @@ def _refuse_two_spellings(values: Mapping[bytes, list[bytes]]) -> None:
         if folded in seen or (folded in _STANDARD and name != folded):
             raise TokenError(f"token: the claim {_shown(folded)} is there in another spelling")
         seen[folded] = name
+
+
+def _without_names(values: list[bytes]) -> list[bytes]:
+    """Return the values, of which none says anything that may be the rest of a claim's name."""
+    before_equals = {text[-1:] for text in _BETWEEN.join(values).split(b"=")[:-1]}
+    if not any(map(bytes.isdigit, before_equals)):
+        return values
+    return [_SAYS_NOTHING if _may_be_a_name(value) else value for value in values]
 
 
 def _may_be_a_name(value: bytes) -> bool:
@@ -99,9 +102,9 @@ def _may_be_a_name(value: bytes) -> bool:
     return False
 
 
-def _one(variables: Mapping[bytes, bytes], field: bytes, claim: list[bytes] | None) -> list[bytes]:
+def _one(environ: Mapping[bytes, bytes], field: bytes, claim: list[bytes] | None) -> list[bytes]:
     """Return the value of a claim that may have one only; ARC shows the first string of an array there."""
-    shown = variables.get(field, b"")
+    shown = environ.get(_FIRST + field, b"")
     if claim is None:
         return [shown] if shown else []
     if claim != [shown]:
@@ -109,8 +112,8 @@ def _one(variables: Mapping[bytes, bytes], field: bytes, claim: list[bytes] | No
     return claim
 
 
-def _several(variables: Mapping[bytes, bytes], field: bytes, claim: list[bytes] | None) -> list[bytes]:
-    shown = _indexed(variables, field)
+def _several(environ: Mapping[bytes, bytes], field: bytes, claim: list[bytes] | None) -> list[bytes]:
+    shown = _indexed(environ, field)
     if claim is None:
         return shown
     if [value for value in claim if value] != [value for value in shown if value]:
@@ -118,8 +121,8 @@ def _several(variables: Mapping[bytes, bytes], field: bytes, claim: list[bytes] 
     return claim
 
 
-def _scope(variables: Mapping[bytes, bytes], claim: list[bytes] | None) -> list[bytes]:
-    words = _indexed(variables, b"SCOPE")
+def _scope(environ: Mapping[bytes, bytes], claim: list[bytes] | None) -> list[bytes]:
+    words = _indexed(environ, b"SCOPE")
     if claim is None:
         return [b" ".join(words)] if words else []
     if len(claim) == 1 and [word for word in claim[0].split(b" ") if word] != words:
@@ -130,8 +133,8 @@ def _scope(variables: Mapping[bytes, bytes], claim: list[bytes] | None) -> list[
 def _put(members: dict[str, object], name: bytes, raw: list[bytes]) -> None:
     """Add a claim: ARC shows a string and an array with one member alike, so one value is a string."""
     # A byte that is no UTF-8 becomes half a surrogate pair, which counts as a control character from here on.
-    values = [value.decode("utf-8", "surrogateescape") for value in raw]
-    if values:
+    if raw:
+        values = _BETWEEN.join(raw).decode("utf-8", "surrogateescape").split(_BETWEEN.decode())
         members[name.decode("utf-8", "surrogateescape")] = values if len(values) > 1 else values[0]
 
 

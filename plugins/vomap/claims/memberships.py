@@ -9,6 +9,8 @@ from vomap.claims import GROUPS_CLAIM
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from vomap.claims import Claims
 
 ENTITLEMENT_CLAIMS = ("entitlements", "eduperson_entitlement")
@@ -57,12 +59,16 @@ def read_memberships(claims: Claims, form: EntitlementForm | None, passed_over: 
     nothing. What is no membership is told in `passed_over`.
     """
     found: dict[tuple[str, str | None], Membership] = {}
-    for value in claims.values(GROUPS_CLAIM):
-        for item in value.split(","):
-            _keep(found, parse_fqan(item.strip(" ")), item, passed_over)
+    values = claims.values(GROUPS_CLAIM)
+    # A group has no comma; what looks like one that has is several.
+    groups = ",".join(values).split(",") if values else []
+    if groups and _are_plain(groups):
+        found = {(group, None): Membership(group, None) for group in groups}
+    else:
+        _keep(found, groups, [parse_fqan(group.strip(" ")) for group in groups], passed_over)
     if form is not None:
-        for value in _entitlements(claims, form):
-            _keep(found, parse_entitlement(value, form), value, passed_over)
+        entitlements = _entitlements(claims, form)
+        _keep(found, entitlements, [parse_entitlement(value, form) for value in entitlements], passed_over)
     return list(found.values())
 
 
@@ -91,7 +97,8 @@ def parse_entitlement(value: str, form: EntitlementForm) -> Membership | None:
     name, mark, authority = value.partition("#")
     if mark and authority != form.authority:
         return None
-    name = normalise_percent(name)
+    if "%" in name:
+        name = normalise_percent(name)
     length = len(form.prefix)
     if not name.startswith(form.prefix) and not _begins_without_case(name, form.prefix):
         return None
@@ -111,8 +118,6 @@ def normalise_percent(text: str) -> str:
 
     A `%` that begins no encoding stays what it is.
     """
-    if "%" not in text:
-        return text
     head, *rest = text.split("%")
     done = [head]
     for piece in rest:
@@ -128,7 +133,7 @@ def normalise_percent(text: str) -> str:
 def _entitlements(claims: Claims, form: EntitlementForm) -> list[str]:
     values = [value for name in ENTITLEMENT_CLAIMS for value in claims.values(name)]
     if form.in_scope:
-        for word in (claims.text("scope") or "").split(" "):
+        for word in claims.texts.get("scope", "").split(" "):
             name, _, value = word.partition(":")
             if name in ENTITLEMENT_CLAIMS and value:
                 values.append(value)
@@ -157,11 +162,17 @@ def _is_plain(group: str) -> bool:
         "=" not in group
         and "//" not in group
         and "/." not in group
-        and group[-1] != "/"
+        and group[-1:] != "/"
         and ":" not in group
         and " " not in group
         and group.isprintable()
     )
+
+
+def _are_plain(groups: list[str]) -> bool:
+    """Tell whether all these texts are groups, and name no role; at one glance."""
+    text = ",".join(groups)
+    return _is_plain(text) and "/," not in text and f",{text}".count(",/") == len(groups)
 
 
 def _is_component(part: str) -> bool:
@@ -175,9 +186,13 @@ def _is_component(part: str) -> bool:
 
 
 def _keep(
-    found: dict[tuple[str, str | None], Membership], membership: Membership | None, text: str, passed_over: list[str]
+    found: dict[tuple[str, str | None], Membership],
+    texts: Iterable[str],
+    memberships: Iterable[Membership | None],
+    passed_over: list[str],
 ) -> None:
-    if membership is None:
-        passed_over.append(f"{text!a} is no membership")
-    else:
-        found.setdefault((membership.group, membership.role), membership)
+    for text, membership in zip(texts, memberships):
+        if membership is None:
+            passed_over.append(f"{text!a} is no membership")
+        else:
+            found.setdefault((membership.group, membership.role), membership)

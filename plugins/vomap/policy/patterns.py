@@ -141,9 +141,9 @@ class GroupPattern:
 
     def match(self, membership: Membership) -> bool:
         """Tell whether a membership fits."""
-        if self._role is not None and (membership.role is None or not self._role.match(membership.role)):
+        if not self._group.match(membership.group):
             return False
-        return self._group.match(membership.group)
+        return self._role is None or (membership.role is not None and self._role.match(membership.role))
 
 
 class AccountName:

@@ -42,7 +42,9 @@ class View:
         """Return the part whose groups and storage paths begin with a name that is seen, and all other scopes."""
         roots = {membership.root for membership in self.memberships}
         seen = {root for root in roots if is_seen(root)}
-        memberships = [membership for membership in self.memberships if membership.root in seen]
+        memberships = self.memberships
+        if len(seen) < len(roots):
+            memberships = [membership for membership in memberships if membership.root in seen]
         if "/" not in self.claims.texts.get("scope", ""):
             return View(self.claims, memberships, self.scopes)
         # Few tokens have a path in a scope.
@@ -62,7 +64,7 @@ def anchors_for(aspect: str) -> Callable[[View], Iterable[str]]:
     if aspect[0].isdigit():
         count, _, key = aspect.partition("/")
         parts, values = int(count), anchors_for(key)
-        return lambda view: {_beginning(value, parts): None for value in values(view)}
+        return lambda view: {"/".join(value.split("/", parts)[:parts]): None for value in values(view)}
     if aspect in _VALUES:
         return _VALUES[aspect]
     name = aspect.partition(" ")[2]
@@ -91,16 +93,6 @@ def unmet(conditions: Conditions, view: View, captured: dict[str, str]) -> str |
         if not _HOLDS[key](wanted, view, captured):
             return key if key != "claim" else f"claim {wanted[0]}"
     return None
-
-
-def _beginning(value: str, parts: int) -> str:
-    """Return the first parts of a value; the whole, if it has no more."""
-    at = -1
-    for _ in range(parts):
-        at = value.find("/", at + 1)
-        if at < 0:
-            return value
-    return value[:at]
 
 
 def _any_match(patterns: Sequence[Pattern], values: Iterable[str], captured: dict[str, str]) -> bool:
