@@ -33,11 +33,13 @@ BANS_FILE = "/var/lib/vomap/bans"
 POLICY, BANS = "vomap-policy", "vomap-bans"
 FORMAT = "2"
 OFFSET, CHECKSUM = 8, 4
-# The head of a policy without very much in `site` is in the first read.
-_FIRST_READ = 4096
+# The whole of most policies, and the head of nearly all, is in the first read.
+_FIRST_READ = 1 << 16
 _KEPT_BUCKETS = 10_000
 _OTHERS_MAY_WRITE = 0o022
 _STICKY = 0o1000
+# What a document raises that is none which was ever written, though its checksum is right.
+NOT_AS_WRITTEN = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 _FILE_TYPE, _REGULAR, _LINK = 0o170000, 0o100000, 0o120000
 
 
@@ -71,27 +73,28 @@ class BuiltFile:
         self.path = path
         self._buckets: dict[int, dict[str, Any]] = {}
         self._descriptor, self._size = _open(path) if just_written else open_trusted(path)
-        first = self._read(0, _FIRST_READ)
-        line = first.partition(b"\n")[0]
+        self._first = b""
+        self._first = self._read(0, _FIRST_READ)
+        line = self._first.partition(b"\n")[0]
         words = line.decode("ascii", "replace").split(" ")
         if words[0] != kind:
             raise BuiltError(f"{path}: is not a {kind} file; run `vomap build`")
         try:
-            head = self._head(words, len(line) + 1, first)
+            head = self._head(words, len(line) + 1)
             self.digest: str = head["digest"]
             self.built: str = head["built"]
             self._pieces: dict[str, Any] = head["pieces"]
-        except (KeyError, TypeError, ValueError, IndexError):
+        except NOT_AS_WRITTEN:
             raise self.damaged() from None
 
-    def _head(self, words: list[str], begin: int, first: bytes) -> dict[str, Any]:
-        """Return the head, which begins at `begin`; `first` is the beginning of the file."""
+    def _head(self, words: list[str], begin: int) -> dict[str, Any]:
+        """Return the head, which begins at `begin`."""
         if words[1:2] == [FORMAT]:
             end = begin + int(words[3])
             if end > self._size:
                 # As much memory as it says it wants is not there.
                 raise self.damaged()
-            content = first[begin:end] if end <= len(first) else self._read(begin, end - begin)
+            content = self._read(begin, end - begin)
             if words[2:] != [f"{crc32(content):08x}", str(len(content))]:
                 raise self.damaged()
             head: dict[str, Any] = parse_written(content)
@@ -154,6 +157,8 @@ class BuiltFile:
         return bucket
 
     def _read(self, offset: int, length: int) -> bytes:
+        if offset >= 0 and offset + length <= len(self._first):
+            return self._first[offset : offset + length]
         try:
             return posix.pread(self._descriptor, length, offset)
         except (OSError, OverflowError):
@@ -197,7 +202,7 @@ def read_policy(path: str, *, just_written: bool = False) -> Policy:
     file = BuiltFile(path, POLICY, just_written=just_written)
     try:
         return Policy(file.find, file.digest)
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except NOT_AS_WRITTEN:
         raise file.damaged() from None
 
 
@@ -206,7 +211,7 @@ def read_bans(path: str) -> Bans:
     file = BuiltFile(path, BANS)
     try:
         return Bans({"bans": file.find("bans")}, file.digest)
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except NOT_AS_WRITTEN:
         raise file.damaged() from None
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from typing import IO, Any
 
-from vomap.built import BANS, CHECKSUM, FORMAT, OFFSET, POLICY, BuiltFile, FileError
+from vomap.built import BANS, CHECKSUM, FORMAT, NOT_AS_WRITTEN, OFFSET, POLICY, BuiltFile, FileError
 from vomap.built.files import discard, put_in_place, stage
 from vomap.policy.model import DISTRUSTED
 from vomap.policy.pieces import put_together, take_apart
@@ -92,7 +92,7 @@ def read_built(path: str, kind: str) -> Built:
         sources = pieces.pop(_SOURCES)
         document = put_together(pieces) if kind == POLICY else pieces
         return Built(document, file.digest, file.built, sources)
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except NOT_AS_WRITTEN:
         raise file.damaged() from None
 
 

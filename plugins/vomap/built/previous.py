@@ -15,8 +15,8 @@ FORMAT = "1"
 def read_previous(words: Sequence[str], body: bytes) -> dict[str, Any]:
     """Return the head of a file of the format before, with all its pieces in it.
 
-    `words` are those of the file's first line, `body` is what follows the line. Raises ValueError, KeyError or
-    TypeError for one that is damaged.
+    `words` are those of the file's first line, `body` is what follows the line. Raises one of
+    NOT_AS_WRITTEN for one that is damaged.
     """
     kind = words[0]
     if list(words) != [kind, FORMAT, f"{crc32(body):08x}", str(len(body))]:

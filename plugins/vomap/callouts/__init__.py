@@ -112,16 +112,20 @@ class TimeLimit:
 def answered(
     callout: str, answer: Callable[[TimeLimit], int], seconds: float = SECONDS, *, failed: int = FAILED
 ) -> int:
-    """Return the exit code that `answer` returns, or end in exit 3, or another code, after so many seconds.
+    """Return the exit code that `answer` returns, or exit 3, or another code, if it fails.
 
-    Raises InputError if standard input, output or error is closed, and whatever `answer` raises.
+    After so many seconds the process ends with the code of a failure. Raises what is no failure of vomap's own words.
     """
-    require_descriptors()
-    if may_be_held():
-        from vomap.callouts.aside import answered_aside
+    try:
+        require_descriptors()
+        if may_be_held():
+            from vomap.callouts.aside import answered_aside
 
-        return answered_aside(callout, answer, seconds, failed)
-    return answer(TimeLimit(callout, seconds, failed=failed).start())
+            return answered_aside(callout, answer, seconds, failed)
+        return answer(TimeLimit(callout, seconds, failed=failed).start())
+    except Error as error:
+        say(callout, f"error: {error}")
+        return failed
 
 
 def may_be_held() -> bool:

@@ -240,7 +240,7 @@ def test_the_format_before_without_reserved_vos(tmp_path: Path) -> None:
 def test_a_policy_that_is_large(tmp_path: Path) -> None:
     """A head of more than one read, more buckets than are kept, and a document that comes back as it was."""
     document = policy_document(SMALL)
-    document["site"]["serve"] = [f"V{number}" for number in range(1000)]
+    document["site"]["serve"] = [f"V{number}" for number in range(10_000)]
     rule = document["rules"][0]
     document["rules"] = [{**rule, "name": f"r{at}", "subject": [f"s{at}"], "account": f"a{at}"} for at in range(12_000)]
     path = str(tmp_path / "policy")
@@ -254,13 +254,18 @@ def test_a_policy_that_is_large(tmp_path: Path) -> None:
     assert decide(read_policy(path), NO_BANS, read_claims(token), 0).account == "a11999"
 
 
-def test_a_disk_that_fails(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A policy that cannot be read any more is damage, not a policy without this rule."""
+def test_a_disk_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A policy that is too large for one read and cannot be read any more is damage, not one without this rule."""
 
     def fail(*_: object) -> bytes:
         raise OSError(5, "Input/output error")
 
-    policy = read_policy(str(built))
+    document = policy_document(SMALL)
+    rule = document["rules"][0]
+    document["rules"] = [{**rule, "name": f"r{at}", "subject": [f"s{at}"]} for at in range(2000)]
+    path = str(tmp_path / "policy")
+    documents.write_built(path, store.POLICY, document, sources={}, built="now")
+    policy = read_policy(path)
     monkeypatch.setattr(posix, "pread", fail)
     with pytest.raises(BuiltError, match="damaged"):
         _answers(policy)
