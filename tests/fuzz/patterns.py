@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from vomap.claims.memberships import parse_fqan
-from vomap.policy.patterns import AccountName, GroupPattern, Pattern, PatternError, is_account, is_word
+from vomap.policy.matching import AccountName, GroupPattern, Pattern, PatternError, is_account, is_word
 
 _WORD = "[A-Za-z0-9_][A-Za-z0-9_.-]*"
 _HOLE = re.compile(r"\*|<([a-z][a-z0-9_-]*)>", re.ASCII)

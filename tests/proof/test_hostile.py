@@ -25,8 +25,8 @@ from vomap.claims.environment import read_environment
 from vomap.claims.payload import read_payload
 from vomap.policy import DENIED, MAPPED, Decision, failed
 from vomap.policy.decide import decide
+from vomap.policy.matching import is_account
 from vomap.policy.model import Bans
-from vomap.policy.patterns import is_account
 from vomap.policy.pieces import policy_of
 
 PROCESSES = 2

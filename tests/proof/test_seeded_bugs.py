@@ -31,7 +31,7 @@ class Edit(NamedTuple):
 BUGS = {
     "a group's prefix without the slash": [
         Edit(
-            "policy/patterns.py",
+            "policy/matching.py",
             '        parts = value.split("/")\n        if len(parts) <',
             '        if self._below and "*" not in self.text[:-3]:\n'
             "            return value.startswith(self.text[:-3])\n"
@@ -39,18 +39,18 @@ BUGS = {
         )
     ],
     "a star for nothing": [
-        Edit("policy/patterns.py", "len(text) <= len(before) + len(after)", "len(text) < len(before) + len(after)")
+        Edit("policy/matching.py", "len(text) <= len(before) + len(after)", "len(text) < len(before) + len(after)")
     ],
     "a role ignored": [
-        Edit("policy/view.py", "(role is None or membership.role == role) and pattern", "pattern"),
+        Edit("policy/matching.py", "(role is None or membership.role == role) and pattern", "pattern"),
         Edit(
-            "policy/patterns.py", "(membership.role is None or not self._role.match(membership.role))", "not membership"
+            "policy/matching.py", "(membership.role is None or not self._role.match(membership.role))", "not membership"
         ),
     ],
-    "first-group is any group": [Edit("policy/view.py", "view.memberships[:1]", "view.memberships")],
+    "first-group is any group": [Edit("policy/matching.py", "view.memberships[:1]", "view.memberships")],
     "any of the conditions for all": [
         Edit(
-            "policy/view.py",
+            "policy/matching.py",
             "        if not _HOLDS[key](wanted, view, captured):\n"
             '            return key if key != "claim" else f"claim {wanted[0]}"\n    return None',
             "        if _HOLDS[key](wanted, view, captured):\n            return None\n"
@@ -59,7 +59,7 @@ BUGS = {
     ],
     "azp only without client_id": [
         Edit(
-            "policy/view.py",
+            "policy/matching.py",
             'view.claims.texts.get("client_id") in wanted or view.claims.texts.get("azp") in wanted',
             'view.claims.texts.get("client_id", view.claims.texts.get("azp")) in wanted',
         )
@@ -70,20 +70,20 @@ BUGS = {
         Edit("policy/decide.py", "        return self._refused_anyway()", "        return None")
     ],
     "the skew the other way": [
-        Edit("policy/checks.py", "now >= seconds + SKEW", "now >= seconds - SKEW"),
-        Edit("policy/checks.py", "now - SKEW < expires", "now + SKEW < expires"),
+        Edit("policy/decide.py", "now >= seconds + SKEW", "now >= seconds - SKEW"),
+        Edit("policy/decide.py", "now - SKEW < expires", "now + SKEW < expires"),
     ],
     "a skew of a second less": [
-        Edit("policy/checks.py", "now < seconds - SKEW", "now <= seconds - SKEW"),
-        Edit("policy/checks.py", "issued <= now + SKEW", "issued < now + SKEW"),
-        Edit("policy/checks.py", "begins <= now + SKEW", "begins < now + SKEW"),
+        Edit("policy/decide.py", "now < seconds - SKEW", "now <= seconds - SKEW"),
+        Edit("policy/decide.py", "issued <= now + SKEW", "issued < now + SKEW"),
+        Edit("policy/decide.py", "begins <= now + SKEW", "begins < now + SKEW"),
     ],
     "a lifetime of exactly the maximum refused": [
-        Edit("policy/checks.py", "lifetime > site.maximum_lifetime", "lifetime >= site.maximum_lifetime")
+        Edit("policy/decide.py", "lifetime > site.maximum_lifetime", "lifetime >= site.maximum_lifetime")
     ],
-    "major 10 is major 1": [Edit("policy/checks.py", 'major == "1"', 'major[:1] == "1"')],
+    "major 10 is major 1": [Edit("policy/decide.py", 'major == "1"', 'major[:1] == "1"')],
     "no audience is as good as the site's": [
-        Edit("policy/checks.py", "None if issuer.accept_without_audience else", "None if issuer else")
+        Edit("policy/decide.py", "None if issuer.accept_without_audience else", "None if issuer else")
     ],
     "an issuer's audience added to the site's": [
         Edit(
@@ -119,7 +119,7 @@ BUGS = {
     "a capture gives a pool's account": [
         Edit("policy/model.py", " or any(pool.holds(account) for pool in self._pools)", "")
     ],
-    "an account of 33 characters": [Edit("policy/patterns.py", "LONGEST_ACCOUNT = 32", "LONGEST_ACCOUNT = 33")],
+    "an account of 33 characters": [Edit("policy/matching.py", "LONGEST_ACCOUNT = 32", "LONGEST_ACCOUNT = 33")],
     "an unserved VO's groups seen by rules without vo": [
         Edit("policy/decide.py", "(self._serves(name) if vo is None else name == vo)", "(vo is None or name == vo)")
     ],

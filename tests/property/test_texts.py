@@ -15,8 +15,7 @@ from vomap.claims import is_clean, read_claims
 from vomap.claims.jsontext import parse_json
 from vomap.claims.memberships import EntitlementForm, normalise_percent, parse_entitlement, parse_fqan
 from vomap.claims.scopes import is_safe, storage_root
-from vomap.policy.patterns import GroupPattern, Pattern, is_account, is_word
-from vomap.policy.view import View
+from vomap.policy.matching import GroupPattern, Pattern, View, is_account, is_word
 
 CORPUS = (
     '""', '"a"', "0", "-0", "-1", "1.5", "1e5", "1E-5", "1e999", "-1e999", "true", "false", "null", "[]", "{}", " [ ] ",

@@ -56,8 +56,8 @@ _TO_LOG = 0.5
 # HTCondor passes tokens of at most 16 kB.
 LONGEST_INPUT = 1 << 20
 _AT_ONCE = 1 << 16
-# Kinds of file systems in mountinfo; `fusectl`, which is everywhere, is none of them.
-_IN_USER_SPACE = (b" - fuse ", b" - fuse.", b" - fuseblk ")
+# The third field of a line, of which the second has no blanks; `fusectl`, which is everywhere, is none of them.
+_IN_USER_SPACE = (b" fuse ", b" fuse.", b" fuseblk ")
 
 
 class InputError(Error):
@@ -132,17 +132,17 @@ def may_be_held() -> bool:
     """Tell whether the kernel might not let go of who waits for a file, when its time is over.
 
     That is so where any file system is one in user space (FUSE): which of them a path leads to cannot be found out
-    without waiting. Where this cannot be told, it may be so. The kinds are those of proc(5), /proc/PID/mountinfo.
+    without waiting. Where this cannot be told, it may be so. The lines are those of proc(5), /proc/PID/mounts.
     """
     try:
-        descriptor = posix.open("/proc/self/mountinfo", posix.O_RDONLY | posix.O_CLOEXEC)
+        descriptor = posix.open("/proc/self/mounts", posix.O_RDONLY | posix.O_CLOEXEC)
     except OSError:
         return True
     mounts = b""
     while piece := posix.read(descriptor, _AT_ONCE):
         mounts += piece
     posix.close(descriptor)
-    return any(kind in mounts for kind in _IN_USER_SPACE)
+    return b" fuse" in mounts and any(kind in mounts for kind in _IN_USER_SPACE)
 
 
 def become_user(name: str) -> None:

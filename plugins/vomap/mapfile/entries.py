@@ -7,7 +7,7 @@ from typing import Any
 from vomap.mapfile.findings import Findings
 from vomap.mapfile.reader import Node
 from vomap.mapfile.times import last_second, seconds
-from vomap.policy.patterns import LEGAL_ACCOUNT, AccountName, GroupPattern, Pattern, PatternError, is_account
+from vomap.policy.matching import LEGAL_ACCOUNT, AccountName, GroupPattern, Pattern, PatternError, is_account
 from vomap.policy.pools import Pool
 
 _LITERAL = ("issuer", "vo", "audience", "jti", "client")

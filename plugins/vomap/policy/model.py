@@ -5,8 +5,7 @@ The documents are checked before they get here (mapfile/); a document that does 
 
 from __future__ import annotations
 
-from vomap.policy.patterns import AccountName, GroupPattern, Pattern, is_account, is_word
-from vomap.policy.view import anchors_for
+from vomap.policy.matching import AccountName, GroupPattern, Pattern, anchors_for, is_account, is_word
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,8 +13,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from vomap.claims.memberships import EntitlementForm
+    from vomap.policy.matching import View
     from vomap.policy.pools import Pool
-    from vomap.policy.view import View
 
     # Where a key begins that rules are found by, and what tells how it ends for a token.
     _Place = tuple[str, Callable[[View], Iterable[str]]]

@@ -24,9 +24,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from vomap.policy.matching import EVERY_TOKEN, AccountName, GroupPattern, Pattern
 from vomap.policy.model import CLAIM, DISTRUSTED, Issuer, Policy, Site, with_list
-from vomap.policy.patterns import AccountName, GroupPattern, Pattern
-from vomap.policy.view import EVERY_TOKEN
 
 
 def policy_of(document: Mapping[str, Any], digest: str = "") -> Policy:

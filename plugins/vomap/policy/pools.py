@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vomap.policy.patterns import LEGAL_ACCOUNT, is_account
+from vomap.policy.matching import LEGAL_ACCOUNT, is_account
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import Any
 from vomap.claims import ALL_OF_WRITE, GROUPS_CLAIM
 from vomap.claims.memberships import parse_fqan
 from vomap.claims.scopes import storage_root
+from vomap.policy.matching import EVERYTHING_BELOW
 from vomap.policy.model import Issuer
-from vomap.policy.patterns import EVERYTHING_BELOW
 from vomap.policy.pieces import Declared
 
 Token = dict[str, Any]

@@ -10,7 +10,7 @@ from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from vomap.policy.patterns import AccountName
+from vomap.policy.matching import AccountName
 from vomap.policy.pieces import take_apart
 from vomap.policy.pools import Pool
 from vomap.proof.meet import covers, fresh_word, group_covers, meet, meet_groups

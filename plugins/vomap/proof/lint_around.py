@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vomap.claims import COMPUTING, GROUPS_CLAIM
-from vomap.policy.patterns import AccountName
+from vomap.policy.matching import AccountName
 from vomap.proof.witnesses import COMPUTE
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vomap.claims.memberships import parse_fqan
-from vomap.policy.patterns import EVERYTHING_BELOW, AccountName
+from vomap.policy.matching import EVERYTHING_BELOW, AccountName
 from vomap.proof.lint_matter import warning
 from vomap.proof.meet import group_examples, split_role
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Union
 
-from vomap.policy.patterns import Pattern
+from vomap.policy.matching import Pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -10,7 +10,7 @@ from vomap.claims import GROUPS_CLAIM
 from vomap.claims.memberships import ENTITLEMENT_CLAIMS, Membership, parse_fqan
 from vomap.mapfile.findings import nearest
 from vomap.policy import Decision
-from vomap.policy.patterns import EVERYTHING_BELOW, GroupPattern
+from vomap.policy.matching import EVERYTHING_BELOW, GroupPattern
 from vomap.proof.differences import Difference, Token
 
 # What clients and issuers call claims that decisions read under another name.

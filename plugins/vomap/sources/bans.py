@@ -16,7 +16,7 @@ from vomap.built.kept_bans import BanFile, Change, conditions_of
 from vomap.mapfile.compose import Mapfile, read_bans_file
 from vomap.mapfile.findings import Findings
 from vomap.mapfile.times import written
-from vomap.policy.checks import SKEW
+from vomap.policy.decide import SKEW
 from vomap.web import Fetched
 from vomap.web.download import Limits
 from vomap.web.urls import split_url

@@ -39,11 +39,9 @@ ALWAYS = {
     "vomap.claims",
     "vomap.journal",
     "vomap.policy",
-    "vomap.policy.checks",
     "vomap.policy.decide",
     "vomap.policy.model",
-    "vomap.policy.patterns",
-    "vomap.policy.view",
+    "vomap.policy.matching",
 }
 OF_CALLOUT = {
     "htcondor": {"vomap.callouts.htcondor", "vomap.claims.jsontext", "vomap.claims.payload"},

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from vomap.policy.matching import is_account
 from vomap.policy.model import AccountLimits
-from vomap.policy.patterns import is_account
 from vomap.policy.pools import Pool
 
 LIMITS = AccountLimits(must_exist=True, minimum_uid=1000, never=["condor"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vomap.claims.memberships import Membership
-from vomap.policy.patterns import AccountName, GroupPattern, Pattern, PatternError, is_word
+from vomap.policy.matching import AccountName, GroupPattern, Pattern, PatternError, is_word
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,9 @@ from vomap.claims import read_claims, read_scopes
 from vomap.claims.memberships import read_memberships
 from vomap.policy import model, pieces
 from vomap.policy.decide import decide
+from vomap.policy.matching import GroupPattern, Pattern, View
 from vomap.policy.model import NO_BANS, Policy
-from vomap.policy.patterns import GroupPattern, Pattern
 from vomap.policy.pieces import take_apart
-from vomap.policy.view import View
 
 ONE, FREE = "https://one.example/", "https://free.example/"
 HEAD = f"""\

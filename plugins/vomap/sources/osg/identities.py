@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from vomap.policy.patterns import is_account
+from vomap.policy.matching import is_account
 
 if TYPE_CHECKING:
     from vomap.sources.osg.documents import Value

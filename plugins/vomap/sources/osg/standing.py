@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from vomap.policy.patterns import AccountName
+from vomap.policy.matching import AccountName
 from vomap.policy.pieces import Declared
 from vomap.policy.pools import Pool
 from vomap.sources.osg.alarms import Alarm
