@@ -44,7 +44,7 @@ BUGS = {
     "a role ignored": [
         Edit("policy/matching.py", "(role is None or membership.role == role) and pattern", "pattern"),
         Edit(
-            "policy/matching.py", "(membership.role is None or not self._role.match(membership.role))", "not membership"
+            "policy/matching.py", "(membership.role is not None and self._role.match(membership.role))", "bool(membership)"
         ),
     ],
     "first-group is any group": [Edit("policy/matching.py", "view.memberships[:1]", "view.memberships")],
@@ -138,6 +138,12 @@ BUGS = {
     ],
     "percent-encoding in small letters not decoded": [
         Edit("claims/memberships.py", 'frozenset("0123456789ABCDEFabcdef")', 'frozenset("0123456789ABCDEF")')
+    ],
+    "groups of which one ends with a slash taken as they stand": [
+        Edit("claims/memberships.py", '_is_plain(text) and "/," not in text', "_is_plain(text)")
+    ],
+    "groups of which one begins without a slash taken as they stand": [
+        Edit("claims/memberships.py", ' and f",{text}".count(",/") == len(groups)', ' and text[:1] == "/"')
     ],
     "an authority that nobody declared": [
         Edit(
