@@ -44,7 +44,9 @@ BUGS = {
     "a role ignored": [
         Edit("policy/matching.py", "(role is None or membership.role == role) and pattern", "pattern"),
         Edit(
-            "policy/matching.py", "(membership.role is not None and self._role.match(membership.role))", "bool(membership)"
+            "policy/matching.py",
+            "(membership.role is not None and self._role.match(membership.role))",
+            "bool(membership)",
         ),
     ],
     "first-group is any group": [Edit("policy/matching.py", "view.memberships[:1]", "view.memberships")],

@@ -21,6 +21,8 @@ COMPUTING = ALL_OF_WRITE | {"compute.read", "condor:/READ", "condor:/WRITE"}
 # Claims that identify: a control character in them is no accident, and what follows it may be hidden from a log.
 IDENTIFYING = ("iss", "sub")
 
+_PRINTABLE = bytes(range(0x20, 0x7F))
+
 
 class TokenError(Error):
     """The token cannot be read, or can be read in two ways: nobody may guess what it says."""
@@ -106,6 +108,11 @@ def is_clean(text: str) -> bool:
     )
 
 
+def _is_printable_ascii(text: str) -> bool:
+    # Of long texts this takes a third of the time of str.isprintable().
+    return text.isascii() and not text.encode().translate(None, _PRINTABLE)
+
+
 def _add_text(claims: Claims, name: str, value: str) -> None:
     if is_clean(value):
         claims.texts[name] = value
@@ -119,7 +126,7 @@ def _add_list(claims: Claims, name: str, members: list[object]) -> None:
     if len(members) > 1:
         claims.several.add(name)
     strings = [member for member in members if isinstance(member, str)]
-    if strings and len(strings) == len(members) and "".join(strings).isprintable():
+    if strings and len(strings) == len(members) and _is_printable_ascii("".join(strings)):
         # As most lists are; at one glance.
         claims.lists[name] = tuple(strings)
         return

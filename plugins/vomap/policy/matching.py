@@ -21,6 +21,8 @@ LEGAL_ACCOUNT = "letters, digits, `_`, `.`, `-`, at most 32, not digits alone"
 _CAPTURE_NAME = "abcdefghijklmnopqrstuvwxyz0123456789_-"
 EVERYTHING_BELOW = "/**"
 _ROLE = "/Role="
+# What is before a group's first slash, and its root.
+_PARTS_OF_ROOT = 2
 # An aspect is a condition's key, `claim NAME` among them; `2/group` is that of patterns with two literal parts before
 # the first other one, such as `/cms/**`.
 EVERY_TOKEN = "*"  # noqa: S105 - the aspect of what is tried with every token  # nosec B105
@@ -267,11 +269,18 @@ def anchors_for(aspect: str) -> Callable[[View], Iterable[str]]:
     if aspect[0].isdigit():
         count, _, key = aspect.partition("/")
         parts, values = int(count), anchors_for(key)
+        if values is _groups and parts <= _PARTS_OF_ROOT:
+            values = _roots
         return lambda view: {"/".join(value.split("/", parts)[:parts]): None for value in values(view)}
     if aspect in _VALUES:
         return _VALUES[aspect]
     name = aspect.partition(" ")[2]
     return lambda view: view.claims.values(name)
+
+
+def _roots(view: View) -> Iterable[str]:
+    # Of thousands of groups the first parts are few.
+    return [f"/{root}" for root in {membership.root for membership in view.memberships}]
 
 
 def _groups(view: View) -> Iterable[str]:
