@@ -137,13 +137,23 @@ def test_the_same_ban_in_both(bans: Bans) -> None:
     assert bans.reasons() == ["no agreement", "it was long ago"]
 
 
+def test_the_same_ban_twice(bans: Bans) -> None:
+    """It may end later than the first, so it is added; but whoever adds it is told of the first."""
+    assert "banned already" not in bans.run("add", "--subject", "s", "--reason", "T-1")[2]
+    code, _, err = bans.run("add", "--subject", "s", "--reason", "T-2")
+    assert code == 0
+    assert "warning: the same is banned already: T-1 (" in err
+    assert bans.reasons() == ["T-1", "T-2"]
+    assert "banned already" not in bans.run("add", "--subject", "S", "--reason", "another")[2]
+
+
 def test_list(bans: Bans) -> None:
     """Each ban with its place, its conditions, its end and its reason; what is over says so."""
     assert bans.run("list") == (0, "0 bans\n", "")
     bans.hand.write_text(HAND, "utf-8")
     _, out, _ = bans.run("list")
     assert out.splitlines() == [
-        f"{bans.hand}:4: vo mars (not built: run `vomap build`): no agreement",
+        f"{bans.hand}:4: vo mars (not built into {bans.built}: run `vomap build`): no agreement",
         f"{bans.hand}:5: subject old until 2020-12-31T23:59:59Z (expired): it was long ago",
         "2 bans",
     ]

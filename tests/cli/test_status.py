@@ -457,6 +457,43 @@ def test_a_callout_that_ends_otherwise(
     assert (colour, told.partition(": ")[2]) == ("red", f"exit {code}: its own words")
 
 
+def test_a_callout_that_cannot_log(either: CeSystem, look: Looked, tmp_path: Path) -> None:
+    """The answer stands, but nobody will know of it: that wants a look, and why is told."""
+    either.write(SITE_FILE, either.read(SITE_FILE) + f"  journal: {{to: {tmp_path}/nowhere/decisions.log}}\n")
+    assert either.build() == 0
+    lines = look(either)
+    what = "vomap-htcondor" if "vomap-htcondor" in lines else "vomap-arc"
+    colour, told = lines[what]
+    assert colour == "yellow"
+    assert told.endswith(f"is not logged: {tmp_path}/nowhere/decisions.log: No such file or directory")
+
+
+@pytest.mark.parametrize(
+    ("mode", "size", "line"),
+    [
+        (0o640, 32, ("green", "is there")),
+        (0o600, 32, ("green", "is there")),
+        (0o644, 32, ("red", "anybody can tell whose a pseudonym is")),
+        (0o660, 32, ("red", "others than root can change it")),
+        (0o640, 31, ("red", "a key has 32 bytes at the least")),
+        (None, 0, ("red", "No such file or directory")),
+    ],
+)
+def test_the_key_of_pseudonyms(
+    htcondor: CeSystem, look: Looked, mode: int | None, size: int, line: tuple[str, str]
+) -> None:
+    """Where subjects are logged as pseudonyms the key must be there, and for the callouts alone."""
+    assert "journal key" not in look(htcondor)
+    htcondor.write(SITE_FILE, htcondor.read(SITE_FILE) + "  journal: {to: none, subject: pseudonym}\n")
+    assert htcondor.build() == 0
+    if mode is not None:
+        key = htcondor.at("/etc/vomap/journal.key")
+        key.write_bytes(bytes(size))
+        key.chmod(mode)
+    colour, told = look(htcondor)["journal key"]
+    assert (colour, line[1] in told) == (line[0], True), told
+
+
 def test_a_callout_of_the_other_ce(either: CeSystem, look: Looked, scripts: Callable[[str], Path]) -> None:
     """Declined is exit 1 for HTCondor and 2 for ARC; what is `declined` for the one lets others map for the other."""
     wrong = 2 if either.at(MAP_FILE).exists() else 1
@@ -493,11 +530,11 @@ def test_a_callout_that_prints_no_text(either: CeSystem, look: Looked, scripts: 
 
 def test_what_a_callout_is_given(either: CeSystem, look: Looked, scripts: Callable[[str], Path]) -> None:
     """The files that were named, and a token of an issuer that cannot exist, as each CE shows one."""
-    folder = scripts('#!/bin/sh\nread -r line\necho "$* $BEARER_TOKEN_0_ISSUER $line" >&2\nexit 9\n')
+    folder = scripts('#!/bin/sh\nread -r line\necho "$* $BEARER_TOKEN_0_ISSUER $BEARER_TOKEN_0_SUBJECT $line" >&2\nexit 9\n')
     _, told = _alone(look, either, folder)
-    words = f"--policy {either.policy} --bans {either.bans} https://vomap.invalid/ "
+    words = f"--policy {either.policy} --bans {either.bans} https://vomap.invalid/ vomap-status "
     assert told.partition("exit 9: ")[2].startswith(words if either.at(MAP_FILE).exists() else f"map {words}")
-    assert told.endswith('{"iss": "https://vomap.invalid/"}')
+    assert told.endswith('{"iss": "https://vomap.invalid/", "sub": "vomap-status"}')
 
 
 def test_settings_that_lead_to_another_callout(htcondor: CeSystem, look: Looked) -> None:

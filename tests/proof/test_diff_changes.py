@@ -30,9 +30,9 @@ from vomap.policy import MAPPED
 from vomap.policy.decide import decide
 from vomap.policy.model import NO_BANS, Policy
 from vomap.policy.pieces import policy_of
+from vomap.proof.clauses.judging import Result
 from vomap.proof.diff import compare
-from vomap.proof.judging import Result
-from vomap.proof.lines import Line
+from vomap.proof.diff.lines import Line
 
 NOW = 1_800_000_000
 HERE = Path(__file__).parent

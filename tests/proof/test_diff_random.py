@@ -30,7 +30,7 @@ from vomap.policy.decide import decide
 from vomap.policy.model import NO_BANS, Policy
 from vomap.policy.pieces import policy_of
 from vomap.proof.diff import Difference, compare
-from vomap.proof.lines import SHADOWED
+from vomap.proof.diff.lines import SHADOWED
 
 Document = dict[str, Any]
 TOKENS = 100

@@ -67,8 +67,9 @@ MEANINGS = {
         "nothing better, and the code is silent.",
     ),
     "illegal-group": Meaning(
-        "A group in a rule or ban is no legal FQAN: a part is `.` or `..`, or begins with `Role=` where none may be.",
-        "Such a group in a token is passed over, so the rule or ban never sees one.",
+        "A group in a rule or ban is no legal FQAN: a part is `.` or `..`, or begins with `Role=` where none may be, "
+        "or has an equals sign, such as `role=pilot`.",
+        "Such a group in a token is passed over, or is none that a VO has, so the rule or ban never sees one.",
         "Write the group as the VO does: `/vo/subgroup/Role=name`.",
     ),
     "similar-issuers": Meaning(

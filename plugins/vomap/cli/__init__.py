@@ -14,6 +14,7 @@ try:
 
     from vomap import Error, __version__
     from vomap.cli.exits import FAILED, USAGE, YES
+    from vomap.cli.terminal import plain
 except Exception as error:  # noqa: BLE001 - pip's wrapper, which imports this, would show a traceback and exit with 1
     sys.stderr.write(f"vomap: {type(error).__name__}: {error}\n")
     raise SystemExit(3) from None
@@ -74,7 +75,7 @@ def run(words: Sequence[str]) -> int:
 def _fail(message: str, code: int = FAILED) -> int:
     """Tell what went wrong, if there is anybody to tell, and return the exit code."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
-        sys.stderr.write(f"vomap: {message}\n".encode("utf-8", "backslashreplace").decode())
+        sys.stderr.write(f"vomap: {plain(message)}\n")
     return code
 
 

@@ -22,9 +22,10 @@ from vomap.cli.ban_fetch import fetch
 from vomap.cli.exits import FAILED, NO, YES
 from vomap.cli.explain import add_token, token_payload
 from vomap.cli.generate import add_web
-from vomap.cli.loading import BANS_FOLDER, UsageError, add_json, add_policy, load_bans, plain, print_json
+from vomap.cli.loading import BANS_FOLDER, UsageError, add_json, add_policy, load_bans, print_json
 from vomap.cli.logs import read_logs, resolver
 from vomap.cli.progress import shown
+from vomap.cli.terminal import plain
 from vomap.journal.records import Unread
 from vomap.mapfile.ban_file import NAME
 from vomap.mapfile.compose import NOBODYS_SITE, Mapfile
@@ -32,9 +33,9 @@ from vomap.mapfile.entries import CONDITIONS
 from vomap.mapfile.times import written
 from vomap.policy.model import NO_BANS, Ban, Bans
 from vomap.policy.pieces import Declared
-from vomap.proof.ban_doubts import doubts_of_conditions, doubts_of_tokens
-from vomap.proof.ban_hits import BanHits, Hits
-from vomap.proof.ban_proofs import Proof, Trial, is_banned, outcome
+from vomap.proof.bans.doubts import doubts_of_conditions, doubts_of_tokens
+from vomap.proof.bans.hits import BanHits, Hits
+from vomap.proof.bans.proofs import Proof, Trial, is_banned, outcome
 from vomap.sources.bans import is_published, read_kept
 from vomap.targets.ces import known_ces
 from vomap.targets.remains import Remain, remains
@@ -175,9 +176,12 @@ def _add(args: argparse.Namespace, ban: dict[str, Any]) -> int:
     built = bans_beside(args.policy)
     with locked(built):
         before = _bans_before(built)
+        already = [each for each in _built_bans(built) if conditions_of(each) == conditions_of(document)]
         change = KeptBans(args.bans, built).add(ban)
         after = read_bans(built)
     told = _told_of_added(args.policy, document, given, before, after)
+    same = [f"the same is banned already: {each['reason']} ({each['source']})" for each in already]
+    told = replace(told, warnings=[*same, *told.warnings])
     if args.log:
         told = _with_hits(told, args, document)
     _tell(args, "added", change, told)
@@ -330,7 +334,8 @@ def _list(args: argparse.Namespace) -> int:
     files, document, findings = load_bans([args.bans])
     findings.raise_errors()
     now = time.time()
-    in_force = _in_force(bans_beside(args.policy))
+    built = bans_beside(args.policy)
+    in_force = {_bare(ban) for ban in _built_bans(built)}
     bans = [{**ban, "holds": Ban(ban).holds_at(now), "in-force": _bare(ban) in in_force} for ban in document["bans"]]
     lists = [_list_members(file, now) for file in files if is_published(file.path)]
     if args.json:
@@ -339,7 +344,8 @@ def _list(args: argparse.Namespace) -> int:
     for ban in bans:
         told = ", ".join(f"{key} {_shown(ban[key])}" for key in CONDITIONS if key in ban)
         until = f" until {written(ban['until'])}" if "until" in ban else ""
-        state = " (expired)" if not ban["holds"] else "" if ban["in-force"] else " (not built: run `vomap build`)"
+        unbuilt = "" if ban["in-force"] else f" (not built into {built}: run `vomap build`)"
+        state = unbuilt if ban["holds"] else " (expired)"
         print(plain(f"{ban['source']}: {told}{until}{state}: {ban['reason']}"))
     for each in lists:
         print(plain(f"{each['file']}: {each['told']}"))
@@ -347,12 +353,13 @@ def _list(args: argparse.Namespace) -> int:
     return YES
 
 
-def _in_force(built: str) -> set[str]:
-    """Return the bans that were built, without their places; none if they cannot be read."""
+def _built_bans(built: str) -> list[dict[str, Any]]:
+    """Return the documents of the bans that were built; none if they cannot be read."""
     try:
-        return {_bare(ban) for ban in read_built(built, BANS).document["bans"]}
+        bans: list[dict[str, Any]] = read_built(built, BANS).document["bans"]
     except Error:
-        return set()
+        return []
+    return bans
 
 
 def _bare(ban: Mapping[str, Any]) -> str:

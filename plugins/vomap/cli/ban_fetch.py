@@ -11,7 +11,8 @@ from vomap.built import BANS, bans_beside
 from vomap.built.documents import read_built
 from vomap.built.lock import locked
 from vomap.cli.exits import FAILED, YES
-from vomap.cli.loading import UsageError, plain, print_json
+from vomap.cli.loading import UsageError, print_json
+from vomap.cli.terminal import plain
 from vomap.mapfile.compose import Mapfile
 from vomap.mapfile.times import written
 from vomap.sources.bans import LIMITS, PublishedBans, PublishedList, check_narrow, check_successor, name_of

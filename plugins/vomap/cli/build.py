@@ -22,7 +22,6 @@ from vomap.cli.loading import (
     add_json,
     add_mapfiles,
     load_bans,
-    plain,
     print_findings,
     print_json,
     read_mapfiles,
@@ -30,6 +29,7 @@ from vomap.cli.loading import (
     warn_of_pools,
 )
 from vomap.cli.progress import shown
+from vomap.cli.terminal import plain
 from vomap.mapfile.compose import Composition, Mapfile, compose, read_sources
 from vomap.mapfile.findings import Findings, Place
 from vomap.mapfile.policy_tests import run_tests

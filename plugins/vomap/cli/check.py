@@ -11,7 +11,7 @@ from vomap.cli.loading import Sources, add_sources, load, print_findings, print_
 from vomap.cli.progress import shown
 from vomap.mapfile.findings import ERROR, Place
 from vomap.proof.lint import lint
-from vomap.proof.lint_matter import Matter
+from vomap.proof.lint.matter import Matter
 
 HELP = "check mapfiles and bans, and change nothing"
 

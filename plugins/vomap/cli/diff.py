@@ -13,10 +13,11 @@ from vomap.built.documents import read_built
 from vomap.cli.exits import NO, YES
 from vomap.cli.loading import add_json, print_json
 from vomap.cli.progress import shown
+from vomap.cli.terminal import plain
 from vomap.mapfile.compose import SourceError, compose, read_sources
 from vomap.mapfile.findings import Findings
 from vomap.proof.diff import Difference, compare
-from vomap.proof.lines import Line
+from vomap.proof.diff.lines import Line
 
 HELP = "tell whose account a new policy changes, and who gains or loses access"
 
@@ -81,7 +82,7 @@ def _print(difference: Difference) -> None:
     for line in difference.lines:
         _print_line(line)
     for why in difference.unproven:
-        print(f"not proven equal: {why}")
+        print(plain(f"not proven equal: {why}"))
     if difference.is_none:
         print("no change: both are proven to decide alike, whatever the token")
     elif not any(difference.lines):
@@ -91,14 +92,14 @@ def _print(difference: Difference) -> None:
 def _print_line(line: Line) -> None:
     """Print a line, for whom it is, what becomes of them, and a token."""
     who = _some(list(line.who))
-    print(f"{line.kind}: {who[0]}")
+    print(plain(f"{line.kind}: {who[0]}"))
     for each in who[1:]:
-        print(f"    and {each}")
+        print(plain(f"    and {each}"))
     for when, results in (("old", line.old), ("new", line.new)):
         told = [f"{result}, by rule {result.place}" if result.place else str(result) for result in results.values()]
         for each in _some(told):
-            print(f"  {when}: {each}")
-    print(f"  token: {json.dumps(line.token, ensure_ascii=False)}")
+            print(plain(f"  {when}: {each}"))
+    print(f"  token: {json.dumps(line.token)}")
 
 
 def _some(texts: list[str]) -> list[str]:

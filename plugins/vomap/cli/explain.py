@@ -17,7 +17,8 @@ from vomap.accounts import confirm
 from vomap.claims import Claims, TokenRefused, read_scopes
 from vomap.claims.payload import read_payload
 from vomap.claims.scopes import refused_levels
-from vomap.cli.loading import UsageError, add_bans, add_json, add_mapfiles, add_policy, asked_policy, plain, print_json
+from vomap.cli.loading import UsageError, add_bans, add_json, add_mapfiles, add_policy, asked_policy, print_json
+from vomap.cli.terminal import plain
 from vomap.mapfile.times import point_in_time, written
 from vomap.policy import DECLINED, DENIED, ERROR, MAPPED, Decision, failed
 from vomap.policy.decide import decide

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from vomap.built.files import replace_file
 from vomap.cli.loading import add_json, print_json
+from vomap.cli.terminal import plain
 from vomap.sources.osg.compare import compare, read_meaning
 from vomap.sources.osg.generate import DEFAULT_MULTI_VO, generate
 from vomap.web import Web, can_be_changed_on_the_way
@@ -84,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     if can_be_changed_on_the_way(args.source):
         print(f"vomap: warning: {args.source}: anybody on the way can change it; use https", file=sys.stderr)
     for warning in generated.warnings:
-        print(f"vomap: warning: {warning}", file=sys.stderr)
+        print(plain(f"vomap: warning: {warning}"), file=sys.stderr)
     if args.check is not None:
         return _check(args.check, generated, as_json=args.json)
     if args.output is not None:
@@ -106,7 +107,7 @@ def _check(path: str, generated: Generated, *, as_json: bool) -> int:
         print_json({"same": not differences, "differences": [difference.as_json() for difference in differences]})
     else:
         for difference in differences:
-            print(difference)
+            print(plain(str(difference)))
     return 1 if differences else 0
 
 

@@ -13,6 +13,7 @@ from vomap import Error
 from vomap.built import POLICY_FILE, bans_beside, read_bans, read_policy
 from vomap.built.documents import document_digest
 from vomap.cli.progress import shown
+from vomap.cli.terminal import plain
 from vomap.mapfile.compose import Composition, Mapfile, compose, compose_bans, read_sources, unread
 from vomap.mapfile.findings import Finding, Findings, Place
 from vomap.mapfile.policy_tests import Result
@@ -141,18 +142,6 @@ def load_bans(paths: Sequence[str]) -> tuple[list[Mapfile], dict[str, Any], Find
     findings = Findings()
     files = read_sources(paths, bans=True)
     return files, compose_bans(files, findings), findings
-
-
-def plain(text: str) -> str:
-    """Return a text as a terminal may see it, each line in plain characters, as a callout says its reason.
-
-    Who publishes bans writes their texts, and could turn the letters around or show others than there are.
-    """
-    return "\n".join(ascii(line)[1:-1] if not _is_plain(line) else line for line in text.split("\n"))
-
-
-def _is_plain(line: str) -> bool:
-    return line.isascii() and line.isprintable()
 
 
 def print_findings(findings: Sequence[Finding]) -> None:

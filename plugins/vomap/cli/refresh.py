@@ -15,6 +15,7 @@ from vomap.built.lock import locked
 from vomap.cli.exits import NO, YES
 from vomap.cli.generate import add_web, web_of
 from vomap.cli.loading import MAPFILES_FOLDER, UsageError, add_json, add_mapfiles, print_json
+from vomap.cli.terminal import plain
 from vomap.mapfile.compose import Mapfile
 from vomap.sources.osg.alarms import Alarm, Limit, Limits, read_limit
 from vomap.sources.osg.generate import DEFAULT_MULTI_VO, generate_from
@@ -122,7 +123,7 @@ def _refuse(args: argparse.Namespace, generated: Generated | None, verdict: Verd
         return NO
     _tell_changes(generated, verdict)
     for alarm in (*verdict.faults, *verdict.alarms):
-        print(f"vomap: look at this: {alarm.text}", file=sys.stderr)
+        print(plain(f"vomap: look at this: {alarm.text}"), file=sys.stderr)
     print(f"{args.output}: refused; the mapfile in force stays as it is")
     if not verdict.faults:
         print(f"to install it after a look: {shlex.join(_acceptance(args, verdict.digest))}")
@@ -179,10 +180,10 @@ def _tell(args: argparse.Namespace, generated: Generated, verdict: Verdict) -> N
 
 def _tell_changes(generated: Generated | None, verdict: Verdict) -> None:
     for warning in generated.warnings if generated else ():
-        print(f"vomap: warning: {warning}", file=sys.stderr)
+        print(plain(f"vomap: warning: {warning}"), file=sys.stderr)
     for difference in verdict.differences:
         # A log shows it before what follows on standard error.
-        print(difference, flush=True)
+        print(plain(str(difference)), flush=True)
 
 
 def _report(args: argparse.Namespace, outcome: str, generated: Generated | None, verdict: Verdict) -> dict[str, object]:

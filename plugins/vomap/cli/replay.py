@@ -9,9 +9,10 @@ from pathlib import Path
 
 from vomap import Error
 from vomap.cli.exits import NO, YES
-from vomap.cli.loading import add_bans, add_json, add_mapfiles, add_policy, asked_policy, plain, print_json
+from vomap.cli.loading import add_bans, add_json, add_mapfiles, add_policy, asked_policy, print_json
 from vomap.cli.logs import read_logs, resolver
 from vomap.cli.progress import shown
+from vomap.cli.terminal import plain
 from vomap.journal.records import Unread
 from vomap.proof.replay import Replay, Replayer
 
@@ -73,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     if result.changes and args.mapfiles and not args.bans:
         print("vomap: no bans were asked: with --mapfiles, name them with --bans", file=sys.stderr)
     for line in broken:
-        print(f"vomap: {line}", file=sys.stderr)
+        print(plain(f"vomap: {line}"), file=sys.stderr)
     if args.json:
         print_json(_as_json(result, broken))
     else:
@@ -104,7 +105,7 @@ def _table(path: str) -> Mapping[str, str]:
 def _print(result: Replay) -> None:
     print(f"decided again: {result.same + result.changed:,}; the same: {result.same:,}; changed: {result.changed:,}")
     for why, number in result.left_out.most_common():
-        print(f"not decided again: {number:,}: {why}")
+        print(plain(f"not decided again: {number:,}: {why}"))
     for change, number in result.changes.most_common():
         members = result.first[change].members
         print(plain(f"{number:>9,}  {change.vo}: {change.before} -> {change.after}"))

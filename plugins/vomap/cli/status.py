@@ -11,6 +11,7 @@ from vomap import Error
 from vomap.built import BANS, POLICY, POLICY_FILE, bans_beside
 from vomap.built.documents import Built
 from vomap.cli.loading import BANS_FOLDER, MAPFILES_FOLDER, add_bans, add_json, add_mapfiles, print_json
+from vomap.cli.terminal import plain
 from vomap.targets.ces import known_ces
 from vomap.targets.health import (
     GREEN,
@@ -24,6 +25,7 @@ from vomap.targets.health import (
     fragment_lines,
     freshness_line,
     issuer_lines,
+    key_line,
     observe_lines,
 )
 from vomap.targets.wiring import LIBEXEC, issuers_to_ask_for
@@ -58,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json([line.as_json() for line in lines])
     for line in lines if not args.json else ():
-        print(f"{_shown(line.colour)}  {line.what}: {line.told}")
+        print(f"{_shown(line.colour)}  {plain(f'{line.what}: {line.told}')}")
     return 1 if any(line.colour == RED for line in lines) else 0
 
 
@@ -81,6 +83,9 @@ def _lines(args: argparse.Namespace) -> Iterator[Line]:
     if policy is None or bans is None:
         return
     yield _accounts(policy)
+    key = key_line(args.root, policy.document)
+    if key is not None:
+        yield key
     installed = [ce for ce in known_ces(args.root) if ce.is_installed]
     if not installed:
         yield Line(RED, "CE", "neither HTCondor-CE nor ARC is installed here")

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from vomap.cli.exits import NO, YES
 from vomap.cli.junit import junit
-from vomap.cli.loading import add_sources, load, plain, print_json, result_json
+from vomap.cli.loading import add_sources, load, print_json, result_json
+from vomap.cli.terminal import plain
 from vomap.mapfile.policy_tests import Result, run_tests
 from vomap.policy import MAPPED
 from vomap.policy.pieces import policy_of
@@ -92,7 +93,7 @@ def _got(result: Result) -> str:
 
 def _print_coverage(coverage: Coverage, wanted: float | None) -> None:
     for rule in coverage.not_reached:
-        print(f"no test reaches rule {rule['name']} ({rule['source']})")
+        print(plain(f"no test reaches rule {rule['name']} ({rule['source']})"))
     less = "" if wanted is None else f", less than {wanted:g} %"
     print(f"{coverage.reached} of {coverage.rules} rules are reached by a test: {coverage.percent:g} %{less}")
 

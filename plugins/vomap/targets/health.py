@@ -6,6 +6,7 @@ import json
 import os
 import pwd
 import re
+import stat
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -15,6 +16,8 @@ from typing import Any
 from vomap import Error
 from vomap.accounts import NameServiceError, find_uid
 from vomap.built.documents import Built, read_built
+from vomap.journal import KEY_FILE, PSEUDONYM
+from vomap.journal.pseudonyms import KeyFileError, read_key
 from vomap.mapfile.compose import read_sources
 from vomap.policy.model import Site
 from vomap.policy.pieces import Declared
@@ -25,7 +28,7 @@ from vomap.targets.wiring import issuers_to_ask_for
 
 GREEN, YELLOW, RED = "green", "yellow", "red"
 # A token that no policy knows: a callout that can answer at all declines it.
-_PROBE_ISSUER = "https://vomap.invalid/"
+_PROBE_ISSUER, _PROBE_SUBJECT = "https://vomap.invalid/", "vomap-status"
 _DECLINED = {"vomap-htcondor": 1, "vomap-arc": 2}
 _CALLOUT_SECONDS = 10
 _ISSUER_SECONDS = 10
@@ -132,7 +135,7 @@ def callout_line(ce: Ce, policy_file: str, bans_file: str, callouts: Path) -> Li
         entry = None if as_user is None else pwd.getpwnam(as_user)
         done = subprocess.run(  # noqa: S603 - the path is the administrator's  # nosec B603
             command,
-            input=json.dumps({"iss": _PROBE_ISSUER}),
+            input=json.dumps({"iss": _PROBE_ISSUER, "sub": _PROBE_SUBJECT}),
             capture_output=True,
             encoding="utf-8",
             errors="replace",
@@ -141,7 +144,7 @@ def callout_line(ce: Ce, policy_file: str, bans_file: str, callouts: Path) -> Li
             user=None if entry is None else entry.pw_uid,
             group=None if entry is None else entry.pw_gid,
             extra_groups=None if entry is None else os.getgrouplist(entry.pw_name, entry.pw_gid),
-            env={"BEARER_TOKEN_0_ISSUER": _PROBE_ISSUER},
+            env={"BEARER_TOKEN_0_ISSUER": _PROBE_ISSUER, "BEARER_TOKEN_0_SUBJECT": _PROBE_SUBJECT},
             cwd="/",
         )
     except KeyError:
@@ -150,6 +153,10 @@ def callout_line(ce: Ce, policy_file: str, bans_file: str, callouts: Path) -> Li
         return Line(RED, name, f"cannot be run as {as_user or 'you'}: {error}")
     if done.returncode != _DECLINED[name] or done.stdout:
         return Line(RED, name, f"as {as_user or 'you'}: exit {done.returncode}: {done.stderr.strip()}")
+    _, mark, trouble = done.stderr.strip().partition("; ")
+    if mark:
+        # The answer stands, whatever becomes of the decision log.
+        return Line(YELLOW, name, f"answers as {as_user or 'you'}, but what it decides is {trouble}")
     if as_user is None:
         return Line(YELLOW, name, f"answers, but was run as you; as root this is tried as {ce.user}")
     return Line(GREEN, name, f"answers as {as_user}")
@@ -192,6 +199,22 @@ def _may_be_served(site: Site, declared: Declared, rule: Mapping[str, Any]) -> b
     if any(issuer.names_vos_freely for issuer in issuers):
         return True
     return not site.serve.isdisjoint(vo for issuer in issuers for vo in issuer.declared_vos())
+
+
+def key_line(root: Path, document: Mapping[str, Any]) -> Line | None:
+    """Look whether the key of the log's pseudonyms is there for the callouts alone; None if a policy needs none."""
+    if (document["site"].get("journal") or {}).get("subject") != PSEUDONYM:
+        return None
+    path = root / KEY_FILE.lstrip("/")
+    try:
+        read_key(str(path))
+        mode = path.stat().st_mode
+    except (KeyFileError, OSError) as error:
+        return Line(RED, "journal key", f"{error} (decisions are logged without their subjects)")
+    if mode & (stat.S_IWGRP | stat.S_IRWXO):
+        told = "anybody can tell whose a pseudonym is" if mode & stat.S_IROTH else "others than root can change it"
+        return Line(RED, "journal key", f"{path}: {told}; chmod 0640, root:vomap")
+    return Line(GREEN, "journal key", f"{path} is there, and not for everybody")
 
 
 def issuer_lines(issuers: Iterable[str]) -> Iterator[Line]:

@@ -9,7 +9,7 @@ import pytest
 from unit.policy.composed import bans_document, policy_of
 from vomap.journal.pseudonyms import pseudonym
 from vomap.journal.records import Record
-from vomap.proof.ban_hits import CLAIM_NOT_KEPT, BanHits, Hits, Identity, Seen
+from vomap.proof.bans.hits import CLAIM_NOT_KEPT, BanHits, Hits, Identity, Seen
 from vomap.proof.replay import NO_CLAIMS, NO_SUBJECT
 
 ONE, MANY = "https://one.example/", "https://many.example/"

@@ -7,7 +7,7 @@ from itertools import permutations
 import pytest
 
 from vomap.proof.clauses import DENIED, Clause
-from vomap.proof.equality import Budget, Comparison, _longest_rise
+from vomap.proof.diff.equality import Budget, Comparison, _longest_rise
 
 
 def _clause(account: str, group: str = "", subject: str = "", vo: str | None = "v") -> Clause:

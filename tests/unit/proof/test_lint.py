@@ -14,7 +14,7 @@ from vomap.mapfile.compose import Mapfile, compose, compose_bans, read_sources
 from vomap.mapfile.findings import Finding, Findings
 from vomap.proof import lint as linter
 from vomap.proof.lint import CODES, lint
-from vomap.proof.lint_matter import Matter
+from vomap.proof.lint.matter import Matter
 
 ROOT = Path(__file__).parents[3]
 EXAMPLES = ROOT / "tests" / "lint"
@@ -403,6 +403,9 @@ def test_renames_of_what_vo_stands_for() -> None:
         ("issuer: https://one/, vo: Two, reason: r", ["idle-ban"]),
         ("vo: Three, until: 2020-01-01, reason: r", ["expired-ban"]),
         ("group: /a/./b, reason: r", ["idle-ban", "illegal-group"]),
+        ("group: /one/role=pilot, reason: r", ["illegal-group"]),
+        ("group: /one/ROLE=pilot/Role=x, reason: r", ["illegal-group"]),
+        ("group: /one/Role=pilot, reason: r", []),
         ('subject: "*@x", reason: r', []),
     ],
 )

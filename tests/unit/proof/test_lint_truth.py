@@ -16,7 +16,7 @@ from vomap.policy.decide import decide
 from vomap.policy.model import NO_BANS, Policy
 from vomap.policy.pieces import policy_of
 from vomap.proof.lint import lint
-from vomap.proof.lint_matter import Matter
+from vomap.proof.lint.matter import Matter
 
 _DECIDES_NOTHING = {"unreachable-rule", "impossible-rule", "unserved-vo"}
 

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from vomap.policy import MAPPED
 from vomap.proof.clauses import Reading
-from vomap.proof.equality import Budget, Comparison
-from vomap.proof.judging import REFUSED_OTHERWISE, Judge
-from vomap.proof.lines import (
+from vomap.proof.clauses.judging import REFUSED_OTHERWISE, Judge
+from vomap.proof.clauses.witnesses import Witnesses, simplicity
+from vomap.proof.diff.equality import Budget, Comparison
+from vomap.proof.diff.lines import (
     ISSUER_ADDED,
     ISSUER_DROPPED,
     SHADOWED,
@@ -25,7 +26,6 @@ from vomap.proof.lines import (
     Line,
     Lines,
 )
-from vomap.proof.witnesses import Witnesses, simplicity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

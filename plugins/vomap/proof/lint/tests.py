@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from vomap.proof.lint_matter import warning
+from vomap.proof.lint.matter import warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vomap.mapfile.compose import Case
     from vomap.mapfile.findings import Finding, Place
-    from vomap.proof.lint_matter import Matter
+    from vomap.proof.lint.matter import Matter
 
 IDLE_TEST = "idle-test"
 

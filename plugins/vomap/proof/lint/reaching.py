@@ -6,19 +6,19 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from vomap.proof.clauses import GROUPS, Clause
-from vomap.proof.judging import Judge
-from vomap.proof.lint_around import Around, asked_by
-from vomap.proof.lint_matter import told, warning
-from vomap.proof.meet import meet, meet_groups
-from vomap.proof.witnesses import Witnesses
+from vomap.proof.clauses.judging import Judge
+from vomap.proof.clauses.meet import meet, meet_groups
+from vomap.proof.clauses.witnesses import Witnesses
+from vomap.proof.lint.around import Around, asked_by
+from vomap.proof.lint.matter import told, warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from vomap.mapfile.findings import Finding
-    from vomap.proof.judging import Result
-    from vomap.proof.lint_matter import Matter
-    from vomap.proof.witnesses import Token
+    from vomap.proof.clauses.judging import Result
+    from vomap.proof.clauses.witnesses import Token
+    from vomap.proof.lint.matter import Matter
 
 UNREACHABLE_RULE, IMPOSSIBLE_RULE = "unreachable-rule", "impossible-rule"
 # A rule with more tokens than these to try, or whose issuer has more VOs, is not doubted.

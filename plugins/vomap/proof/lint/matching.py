@@ -6,13 +6,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from vomap.mapfile.findings import did_you_mean
-from vomap.proof.lint_matter import warning
+from vomap.proof.lint.matter import warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vomap.mapfile.findings import Finding
-    from vomap.proof.lint_matter import Matter, Rule
+    from vomap.proof.lint.matter import Matter, Rule
 
 UNDECLARED_ISSUER, UNKNOWN_VO, UNSERVED_VO = "undeclared-issuer", "unknown-vo", "unserved-vo"
 

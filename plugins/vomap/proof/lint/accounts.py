@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vomap.mapfile.findings import did_you_mean
-from vomap.proof.lint_matter import told, warning
+from vomap.proof.lint.matter import told, warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vomap.mapfile.findings import Finding
-    from vomap.proof.lint_matter import Matter, Rule
+    from vomap.proof.lint.matter import Matter, Rule
 
 SHARED_ACCOUNT, SYSTEM_ACCOUNT, IDLE_RENAME = "shared-account", "system-account", "idle-rename"
 # Of Enterprise Linux and Debian, and of the services of a CE and the machines around it.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from vomap.claims.memberships import parse_fqan
 from vomap.policy.candidates import SOURCES
 from vomap.proof.clauses import GROUPS, met, word_for
-from vomap.proof.meet import examples, group_examples, meet_groups, split_role
+from vomap.proof.clauses.meet import examples, group_examples, meet_groups, split_role
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

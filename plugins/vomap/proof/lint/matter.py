@@ -9,7 +9,7 @@ from vomap.mapfile.compose import NOBODYS_SITE, Composition
 from vomap.mapfile.findings import WARNING, Finding, Place
 from vomap.policy.pieces import Declared, take_apart
 from vomap.proof.clauses import Reading
-from vomap.proof.standing import Standings
+from vomap.proof.clauses.standing import Standings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,7 +11,7 @@ from vomap.claims.memberships import ENTITLEMENT_CLAIMS, Membership, parse_fqan
 from vomap.mapfile.findings import nearest
 from vomap.policy import Decision
 from vomap.policy.matching import EVERYTHING_BELOW, GroupPattern
-from vomap.proof.differences import Difference, Token
+from vomap.proof.near_misses.differences import Difference, Token
 
 # What clients and issuers call claims that decisions read under another name.
 _OTHER_NAMES = {

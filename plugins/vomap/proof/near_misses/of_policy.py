@@ -9,7 +9,7 @@ from vomap.claims.memberships import ENTITLEMENT_CLAIMS
 from vomap.policy import Decision
 from vomap.policy.candidates import named_in
 from vomap.policy.model import Policy
-from vomap.proof.differences import Difference, Token
+from vomap.proof.near_misses.differences import Difference, Token
 
 
 def policy_differences(token: Token, decision: Decision) -> Iterator[Difference]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from vomap.proof.judging import (
+from vomap.proof.clauses.judging import (
     ACCOUNT_CHANGES,
     GAINS,
     LOSES,
@@ -14,7 +14,7 @@ from vomap.proof.judging import (
     Result,
     kind_of_change,
 )
-from vomap.proof.witnesses import simplicity
+from vomap.proof.clauses.witnesses import simplicity
 
 if TYPE_CHECKING:
     from collections.abc import Hashable

@@ -12,7 +12,7 @@ from vomap.policy import DENIED, MAPPED, Decision
 from vomap.policy.decide import decide
 from vomap.policy.model import Bans, Policy
 from vomap.policy.pieces import Declared
-from vomap.proof.ban_tokens import COMPUTING, Token, tokens_for
+from vomap.proof.bans.tokens import COMPUTING, Token, tokens_for
 
 _BY_A_BAN = "ban: "
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from vomap.mapfile.times import written
 from vomap.policy.model import Ban
 from vomap.policy.pieces import policy_of
-from vomap.proof.ban_doubts import doubts_of_conditions
-from vomap.proof.ban_proofs import Trial
-from vomap.proof.lint_matter import warning
+from vomap.proof.bans.doubts import doubts_of_conditions
+from vomap.proof.bans.proofs import Trial
+from vomap.proof.lint.matter import warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vomap.mapfile.findings import Finding
-    from vomap.proof.lint_matter import Matter
+    from vomap.proof.lint.matter import Matter
 
 IDLE_BAN, EXPIRED_BAN = "idle-ban", "expired-ban"
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vomap.proof.lint_matter import warning
+from vomap.proof.lint.matter import warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vomap.mapfile.findings import Finding
-    from vomap.proof.lint_matter import Matter
+    from vomap.proof.lint.matter import Matter
 
 SIMILAR_ISSUERS, HTTP_ISSUER = "similar-issuers", "http-issuer"
 _HTTPS = "https://"

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from vomap.claims import COMPUTING, GROUPS_CLAIM
 from vomap.policy.matching import AccountName
-from vomap.proof.witnesses import COMPUTE
+from vomap.proof.clauses.witnesses import COMPUTE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vomap.proof.lint_matter import Matter, Rule
-    from vomap.proof.witnesses import Token, Witnesses
+    from vomap.proof.clauses.witnesses import Token, Witnesses
+    from vomap.proof.lint.matter import Matter, Rule
 
 # A rule whose account has <vo> asks for a token of one VO, though it does not say so.
 _ONE_VO = "<vo>"

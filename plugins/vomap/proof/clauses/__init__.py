@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from vomap.policy.matching import AccountName
 from vomap.policy.pieces import take_apart
 from vomap.policy.pools import Pool
-from vomap.proof.meet import covers, fresh_word, group_covers, meet, meet_groups
-from vomap.proof.standing import Standings
+from vomap.proof.clauses.meet import covers, fresh_word, group_covers, meet, meet_groups
+from vomap.proof.clauses.standing import Standings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -11,8 +11,8 @@ from vomap.mapfile.findings import did_you_mean
 from vomap.policy import MAPPED
 from vomap.policy.model import Bans
 from vomap.policy.pieces import Declared
-from vomap.proof.ban_proofs import Trial, is_banned, outcome, without
-from vomap.proof.ban_tokens import Token, filled, ways_to_name
+from vomap.proof.bans.proofs import Trial, is_banned, outcome, without
+from vomap.proof.bans.tokens import Token, filled, ways_to_name
 
 # What the bearer chooses when asking for a token, and what he gets another of.
 _ASKED_FOR = ("group", "first-group", "scope", "claim", "audience")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from vomap.proof.lint_accounts import (
+from vomap.proof.lint.accounts import (
     IDLE_RENAME,
     SHARED_ACCOUNT,
     SYSTEM_ACCOUNT,
@@ -18,12 +18,12 @@ from vomap.proof.lint_accounts import (
     shared_accounts,
     system_accounts,
 )
-from vomap.proof.lint_bans import EXPIRED_BAN, IDLE_BAN, expired_bans, idle_bans
-from vomap.proof.lint_issuers import HTTP_ISSUER, SIMILAR_ISSUERS, http_issuers, similar_issuers
-from vomap.proof.lint_matching import UNDECLARED_ISSUER, UNKNOWN_VO, UNSERVED_VO, rules_about_nobody
-from vomap.proof.lint_reaching import IMPOSSIBLE_RULE, UNREACHABLE_RULE, rules_for_nobody
-from vomap.proof.lint_tests import IDLE_TEST, idle_tests
-from vomap.proof.lint_width import (
+from vomap.proof.lint.bans import EXPIRED_BAN, IDLE_BAN, expired_bans, idle_bans
+from vomap.proof.lint.issuers import HTTP_ISSUER, SIMILAR_ISSUERS, http_issuers, similar_issuers
+from vomap.proof.lint.matching import UNDECLARED_ISSUER, UNKNOWN_VO, UNSERVED_VO, rules_about_nobody
+from vomap.proof.lint.reaching import IMPOSSIBLE_RULE, UNREACHABLE_RULE, rules_for_nobody
+from vomap.proof.lint.tests import IDLE_TEST, idle_tests
+from vomap.proof.lint.width import (
     GROUP_WITHOUT_SCOPE,
     ILLEGAL_GROUP,
     ISSUER_ALONE,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from vomap.mapfile.findings import Finding
-    from vomap.proof.lint_matter import Matter
+    from vomap.proof.lint.matter import Matter
 
     Check = Callable[[Matter], Iterator[Finding]]
 

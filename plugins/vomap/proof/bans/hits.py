@@ -12,7 +12,7 @@ from vomap.journal.records import Record, Resolve
 from vomap.mapfile.entries import CONDITIONS
 from vomap.policy.decide import decide
 from vomap.policy.model import Bans, Policy
-from vomap.proof.ban_proofs import is_banned
+from vomap.proof.bans.proofs import is_banned
 from vomap.proof.replay import NO_CLAIMS, NO_SUBJECT
 
 CLAIM_NOT_KEPT = "a claim that the ban asks for is not kept"

@@ -10,9 +10,9 @@ from vomap.mapfile.times import written
 from vomap.policy import DENIED, MAPPED, Decision
 from vomap.policy.decide import decide
 from vomap.policy.model import Ban, Bans, Policy
-from vomap.proof.differences import Difference, Token
-from vomap.proof.policy_differences import policy_differences
-from vomap.proof.token_differences import token_differences
+from vomap.proof.near_misses.differences import Difference, Token
+from vomap.proof.near_misses.of_policy import policy_differences
+from vomap.proof.near_misses.of_token import token_differences
 
 # Who reads more than these reads none.
 _MOST = 8

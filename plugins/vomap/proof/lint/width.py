@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from vomap.claims.memberships import parse_fqan
 from vomap.policy.matching import EVERYTHING_BELOW, AccountName
-from vomap.proof.lint_matter import warning
-from vomap.proof.meet import group_examples, split_role
+from vomap.proof.clauses.meet import group_examples, split_role
+from vomap.proof.lint.matter import warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vomap.mapfile.findings import Finding
-    from vomap.proof.lint_matter import Matter, Rule
+    from vomap.proof.lint.matter import Matter, Rule
 
 ISSUER_ALONE, GROUP_WITHOUT_SCOPE, ILLEGAL_GROUP = "issuer-alone", "group-without-scope", "illegal-group"
 # What `*` may stand for in any legal group.
@@ -83,9 +83,18 @@ def illegal_groups(matter: Matter) -> Iterator[Finding]:
             name = each.get("name", f"({each.get('reason')})")
             for key in ("group", "first-group"):
                 for pattern in each.get(key, ()):
-                    if not any(map(parse_fqan, group_examples(pattern, _WORD))):
-                        message = f"{kind} {name}: {pattern} is no legal group, so no token has it"
-                        yield warning(ILLEGAL_GROUP, each, message)
+                    why = _no_group(pattern)
+                    if why is not None:
+                        yield warning(ILLEGAL_GROUP, each, f"{kind} {name}: {pattern} {why}")
+
+
+def _no_group(pattern: str) -> str | None:
+    """Return why no token has a group or role that fits a pattern; no group's name in VOMS holds an equals sign."""
+    if not any(map(parse_fqan, group_examples(pattern, _WORD))):
+        return "is no legal group, so no token has it"
+    if "=" in split_role(pattern)[0]:
+        return "is no legal group: a role is written `/Role=NAME`, at the end, and in just these letters"
+    return None
 
 
 def _names_vo(rule: Rule) -> bool:
