@@ -530,7 +530,8 @@ def test_a_callout_that_prints_no_text(either: CeSystem, look: Looked, scripts: 
 
 def test_what_a_callout_is_given(either: CeSystem, look: Looked, scripts: Callable[[str], Path]) -> None:
     """The files that were named, and a token of an issuer that cannot exist, as each CE shows one."""
-    folder = scripts('#!/bin/sh\nread -r line\necho "$* $BEARER_TOKEN_0_ISSUER $BEARER_TOKEN_0_SUBJECT $line" >&2\nexit 9\n')
+    shown = "$* $BEARER_TOKEN_0_ISSUER $BEARER_TOKEN_0_SUBJECT $line"
+    folder = scripts(f'#!/bin/sh\nread -r line\necho "{shown}" >&2\nexit 9\n')
     _, told = _alone(look, either, folder)
     words = f"--policy {either.policy} --bans {either.bans} https://vomap.invalid/ vomap-status "
     assert told.partition("exit 9: ")[2].startswith(words if either.at(MAP_FILE).exists() else f"map {words}")

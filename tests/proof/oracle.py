@@ -15,6 +15,7 @@ import math
 import re
 import time
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 from typing import Any, NamedTuple
 
 import yaml
@@ -559,12 +560,16 @@ def decide(  # noqa: C901, PLR0912 - the steps of the design, one after the othe
         if conditions_hold(ban, speaker, Sight(speaker.memberships, speaker.scopes), {}):
             return Answer("denied", None, None, only, None, "ban")
 
-    if banned:
-        # What would be refused without the ban is refused with it. The design is silent on which refusal is told: the
-        # one without bans, as of a token that no ban is about.
-        without = decide(replace(policy, bans=[]), payload, now)
-        if without.outcome != "mapped":
-            return without
+    # What would be refused with fewer of the VOs banned that the token names is refused with all of them.
+    about = sorted({without_case(vo) for vo in banned if same(vo, speaker.everything_named())})
+    if len(about) > 4:
+        return Answer("denied", None, None, only, None, "ban")
+    for number in range(len(about)):
+        for fewer in combinations(about, number):
+            alone = [{"vo": list(fewer), "reason": "some of them"}] if fewer else []
+            without = decide(replace(policy, bans=alone), payload, now)
+            if without.outcome != "mapped":
+                return without
 
     # 3. Not ours.
     if not isinstance(speaker.declared, dict):

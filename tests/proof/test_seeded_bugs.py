@@ -69,7 +69,10 @@ BUGS = {
     "the last rule that matches": [Edit("policy/model.py", "in sorted(found)", "in sorted(found, reverse=True)")],
     "a ban until, exclusive": [Edit("policy/model.py", "int(now) <= self.until", "int(now) < self.until")],
     "what is refused without a ban, allowed with it": [
-        Edit("policy/decide.py", "        return self._refused_anyway()", "        return None")
+        Edit("policy/decide.py", "return self._refused_anyway(sorted(self.banned & mentioned))", "return None")
+    ],
+    "what is refused with one VO banned, allowed with two": [
+        Edit("policy/decide.py", "for size in range(len(banned)):", "for size in range(1):")
     ],
     "the skew the other way": [
         Edit("policy/decide.py", "now >= seconds + SKEW", "now >= seconds - SKEW"),

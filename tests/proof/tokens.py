@@ -280,7 +280,7 @@ def _group(pattern: str, name: str, policy: Described, chance: Random) -> str:
     group = _path_filled(pattern, name, policy, chance)
     if "/Role=" not in group and chance.random() < 0.15:
         group += chance.choice(("/Role=pilot", "/Role=member", "/Role=NULL", "/Role=NULL/Capability=NULL"))
-    return group
+    return group + "/" if chance.random() < 0.05 else group
 
 
 def _any_name(policy: Described, chance: Random) -> str:

@@ -10,6 +10,7 @@ from vomap.policy.model import NO_BANS, NOTHING_NAMED
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from vomap.claims import Claims
     from vomap.claims.memberships import Membership
@@ -30,6 +31,8 @@ def decide(policy: Policy, bans: Bans, claims: Claims, now: float, trace: list[s
 
 
 _NONE: frozenset[str] = frozenset()
+# Of a token that names more VOs that are banned it is not found out what fewer bans would leave.
+_MOST_BANNED = 4
 
 
 class _Deciding:
@@ -51,11 +54,23 @@ class _Deciding:
         "whole",
     )
 
-    def __init__(self, policy: Policy, bans: Bans, claims: Claims, now: float, trace: list[str] | None) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        bans: Bans,
+        claims: Claims,
+        now: float,
+        trace: list[str] | None,
+        *,
+        banned: AbstractSet[str] | None = None,
+    ) -> None:
+        """Take what decides; `banned` are the VOs that are banned, if they are not those of the bans."""
         self.policy, self.claims, self.now, self.trace = policy, claims, now, trace
         self.decision = Decision(claims, policy.digest)
         self.bans = [ban for ban in bans.bans if ban.holds_at(now)] if bans.bans else bans.bans
-        self.banned = {vo for ban in self.bans for vo in ban.only_vos} if self.bans else _NONE
+        self.banned = banned or _NONE
+        if self.bans:
+            self.banned = {vo for ban in self.bans for vo in ban.only_vos}
         self.url = claims.text("iss") or ""
         declared = policy.issuer(self.url)
         self.issuer = declared if declared is not None and declared.trusted else None
@@ -101,7 +116,7 @@ class _Deciding:
                 self._tell(f"ban {ban.source}: the token does not speak for {', '.join(taken)} any more")
                 if not self.served:
                     return self._deny_for(ban)
-        return self._refused_anyway()
+        return self._refused_anyway(sorted(self.banned & mentioned))
 
     def _mentioned(self) -> set[str]:
         """Return every VO that the token names, in lower case, those that it speaks for among them."""
@@ -122,13 +137,28 @@ class _Deciding:
         self.decision.source = ban.source
         return self._settle(DENIED, f"ban: {ban.reason}")
 
-    def _refused_anyway(self) -> Decision | None:
-        """Return the refusal that holds without any ban: to have one VO less must not open a door that was closed."""
-        steps: list[str] | None = None if self.trace is None else ["what follows holds without the ban, too"]
-        decision = decide(self.policy, NO_BANS, self.claims, self.now, steps)
-        if decision.outcome == MAPPED:
-            return None
-        if self.trace is not None and steps is not None:
+    def _refused_anyway(self, banned: list[str]) -> Decision | None:
+        """Return the refusal that holds with fewer VOs banned: to have one less must not open a door that was closed.
+
+        Whatever some of the banned VOs that the token names leave refused, all of them do.
+        """
+        from itertools import combinations
+
+        if len(banned) > _MOST_BANNED:
+            return self._deny_for(next(ban for ban in self.bans if not set(banned).isdisjoint(ban.only_vos)))
+        for size in range(len(banned)):
+            for fewer in combinations(banned, size):
+                decision = self._with_fewer(fewer)
+                if decision.outcome != MAPPED:
+                    return decision
+        return None
+
+    def _with_fewer(self, banned: Sequence[str]) -> Decision:
+        """Return the decision with just these VOs banned; a refusal is told."""
+        steps: list[str] | None = None if self.trace is None else []
+        decision = _Deciding(self.policy, NO_BANS, self.claims, self.now, steps, banned=set(banned)).decide()
+        if self.trace is not None and steps is not None and decision.outcome != MAPPED:
+            self.trace.append(f"what follows holds with {', '.join(banned) or 'no VO'} banned, too")
             self.trace += steps
         return decision
 
