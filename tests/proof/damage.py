@@ -114,13 +114,17 @@ class Bench:
         return (*(getattr(decision, name) for name in fields), *decision.unchecked)
 
     def _traced(self, number: int) -> Answer:
-        """Answer, and write down which bytes and which pieces that takes."""
+        """Answer, and write down which bytes and which pieces that takes.
+
+        Of what is read at first, whatever it is good for, that is the line; what else is looked at is read again.
+        """
         read, find = BuiltFile._read, BuiltFile.find
 
         def reading(file: BuiltFile, offset: int, length: int) -> bytes:
             content = read(file, offset, length)
             readers = self.readers[Path(file.path).name]
-            for at in range(offset, offset + len(content)):
+            taken = len(content) if file._first else content.find(b"\n") + 1
+            for at in range(offset, offset + taken):
                 readers[at].add(number)
             return content
 
