@@ -145,6 +145,12 @@ def test_the_same_ban_twice(bans: Bans) -> None:
     assert "warning: the same is banned already: T-1 (" in err
     assert bans.reasons() == ["T-1", "T-2"]
     assert "banned already" not in bans.run("add", "--subject", "S", "--reason", "another")[2]
+    bans.hand.write_text("mapfile: 1\nbans: [{vo: Mars, reason: old, until: 2020-01-01}, {vo: Moon, reason: T-3}]\n")
+    assert "banned already" not in bans.run("add", "--vo", "mars", "--reason", "new")[2]
+    bans.run("add", "--vo", "Mars", "--subject", "s", "--reason", "T-4", "--until", "2099-12-31")
+    err = bans.run("add", "--vo", "mARS", "--subject", "s", "--reason", "T-5")[2]
+    assert "the same is banned already until 2099-12-31T23:59:59Z: T-4 (" in err
+    assert "banned already" in bans.run("add", "--vo", "moon", "--reason", "T-6")[2]
 
 
 def test_list(bans: Bans) -> None:

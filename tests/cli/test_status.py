@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import json
 import os
 import pwd
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -468,11 +470,18 @@ def test_a_callout_that_cannot_log(either: CeSystem, look: Looked, tmp_path: Pat
     assert told.endswith(f"is not logged: {tmp_path}/nowhere/decisions.log: No such file or directory")
 
 
+def _write_journal(system: CeSystem, journal: str) -> None:
+    """Let the site log so, and build."""
+    site = system.read(SITE_FILE).partition("  journal:")[0]
+    system.write(SITE_FILE, f"{site}  journal: {{{journal}}}\n")
+    assert system.build() == 0
+
+
 @pytest.mark.parametrize(
     ("mode", "size", "line"),
     [
         (0o640, 32, ("green", "is there")),
-        (0o600, 32, ("green", "is there")),
+        (0o600, 32, ("red", "the callouts cannot read it")),
         (0o644, 32, ("red", "anybody can tell whose a pseudonym is")),
         (0o660, 32, ("red", "others than root can change it")),
         (0o640, 31, ("red", "a key has 32 bytes at the least")),
@@ -484,14 +493,40 @@ def test_the_key_of_pseudonyms(
 ) -> None:
     """Where subjects are logged as pseudonyms the key must be there, and for the callouts alone."""
     assert "journal key" not in look(htcondor)
-    htcondor.write(SITE_FILE, htcondor.read(SITE_FILE) + "  journal: {to: none, subject: pseudonym}\n")
-    assert htcondor.build() == 0
+    _write_journal(htcondor, f"to: {htcondor.root}/log, subject: pseudonym")
     if mode is not None:
         key = htcondor.at("/etc/vomap/journal.key")
         key.write_bytes(bytes(size))
         key.chmod(mode)
     colour, told = look(htcondor)["journal key"]
     assert (colour, line[1] in told) == (line[0], True), told
+
+
+def test_a_key_of_another_group_or_owner(htcondor: CeSystem, look: Looked, monkeypatch: Monkeypatch) -> None:
+    """What is not root's can be changed, and what is of another group than the callouts' they cannot read."""
+    _write_journal(htcondor, f"to: {htcondor.root}/log, subject: pseudonym")
+    key = htcondor.at("/etc/vomap/journal.key")
+    key.write_bytes(bytes(32))
+    key.chmod(0o640)
+    ours = key.stat().st_gid
+    for group, colour in ((ours, "green"), (ours + 1, "red")):
+        monkeypatch.setattr(grp, "getgrnam", lambda _, group=group: SimpleNamespace(gr_gid=group))
+        assert look(htcondor)["journal key"][0] == colour
+    monkeypatch.undo()
+    monkeypatch.setattr(os, "geteuid", lambda: 4_000_000)
+    assert health._wrong_with_key(os.stat_result((0o100640, 0, 0, 1, 4_000_001, 0, 32, 0, 0, 0))) is not None
+
+
+def test_a_key_that_only_root_can_look_at(htcondor: CeSystem, look: Looked, monkeypatch: Monkeypatch) -> None:
+    """To others it is nothing to be alarmed of; and where nothing is logged, none is looked for."""
+    for journal in ("to: none, subject: pseudonym", f"to: {htcondor.root}/log"):
+        _write_journal(htcondor, journal)
+        assert "journal key" not in look(htcondor)
+    _write_journal(htcondor, f"to: {htcondor.root}/log, subject: pseudonym")
+    htcondor.at("/etc/vomap/journal.key").write_bytes(bytes(32))
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    colour, told = look(htcondor)["journal key"]
+    assert (colour, "as root it can" in told) == ("yellow", True)
 
 
 def test_a_callout_of_the_other_ce(either: CeSystem, look: Looked, scripts: Callable[[str], Path]) -> None:
@@ -530,12 +565,12 @@ def test_a_callout_that_prints_no_text(either: CeSystem, look: Looked, scripts: 
 
 def test_what_a_callout_is_given(either: CeSystem, look: Looked, scripts: Callable[[str], Path]) -> None:
     """The files that were named, and a token of an issuer that cannot exist, as each CE shows one."""
-    shown = "$* $BEARER_TOKEN_0_ISSUER $BEARER_TOKEN_0_SUBJECT $line"
+    shown = "$* $BEARER_TOKEN_0_ISSUER $line"
     folder = scripts(f'#!/bin/sh\nread -r line\necho "{shown}" >&2\nexit 9\n')
     _, told = _alone(look, either, folder)
-    words = f"--policy {either.policy} --bans {either.bans} https://vomap.invalid/ vomap-status "
+    words = f"--policy {either.policy} --bans {either.bans} https://vomap.invalid/ "
     assert told.partition("exit 9: ")[2].startswith(words if either.at(MAP_FILE).exists() else f"map {words}")
-    assert told.endswith('{"iss": "https://vomap.invalid/", "sub": "vomap-status"}')
+    assert told.endswith('{"iss": "https://vomap.invalid/"}')
 
 
 def test_settings_that_lead_to_another_callout(htcondor: CeSystem, look: Looked) -> None:

@@ -14,7 +14,7 @@ import json
 import math
 import re
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -528,7 +528,7 @@ def claim_holds(value: Any, patterns: list[str], captured: dict[str, str]) -> bo
 # The decision (section 4).
 
 
-def decide(  # noqa: C901, PLR0912 - the steps of the design, one after the other
+def decide(  # noqa: C901 - the steps of the design, one after the other
     policy: Policy, payload: bytes, now: float
 ) -> Answer:
     """Decide about a token."""
@@ -539,7 +539,7 @@ def decide(  # noqa: C901, PLR0912 - the steps of the design, one after the othe
     speaker = Speaker(policy, claims)
 
     # 1. The candidates.
-    candidates, named = speaker.candidates()
+    candidates, _ = speaker.candidates()
 
     # 2. Bans.
     bans = [ban for ban in policy.bans if "until" not in ban or not is_over(ban["until"], now)]
@@ -560,16 +560,33 @@ def decide(  # noqa: C901, PLR0912 - the steps of the design, one after the othe
         if conditions_hold(ban, speaker, Sight(speaker.memberships, speaker.scopes), {}):
             return Answer("denied", None, None, only, None, "ban")
 
-    # What would be refused with fewer of the VOs banned that the token names is refused with all of them.
+    # What fewer of the VOs banned that the token names leave denied is denied with all of them; what they leave
+    # declined is declined, unless it is denied with all of them.
     about = sorted({without_case(vo) for vo in banned if same(vo, speaker.everything_named())})
     if len(about) > 4:
         return Answer("denied", None, None, only, None, "ban")
+    refused = []
     for number in range(len(about)):
         for fewer in combinations(about, number):
-            alone = [{"vo": list(fewer), "reason": "some of them"}] if fewer else []
-            without = decide(replace(policy, bans=alone), payload, now)
+            without = decide_unbanned(policy, speaker, now, list(fewer))
             if without.outcome != "mapped":
-                return without
+                refused.append(without)
+    denied = [each for each in refused if each.outcome == "denied"]
+    answer = decide_unbanned(policy, speaker, now, banned)
+    if denied:
+        return denied[0]
+    return refused[0] if refused and answer.outcome != "denied" else answer
+
+
+def decide_unbanned(policy: Policy, speaker: Speaker, now: float, banned: list[str]) -> Answer:
+    """Decide about a token that no ban denies, of which these VOs are taken away."""
+    candidates, named = speaker.candidates()
+
+    def is_hidden(vo: str) -> bool:
+        return same(vo, banned) or ("serve" in policy.site and not same(vo, listed(policy.site["serve"])))
+
+    left = [vo for vo in candidates if not is_hidden(vo)]
+    only = left[0] if len(left) == 1 else None
 
     # 3. Not ours.
     if not isinstance(speaker.declared, dict):

@@ -72,7 +72,10 @@ BUGS = {
         Edit("policy/decide.py", "return self._refused_anyway(sorted(self.banned & mentioned))", "return None")
     ],
     "what is refused with one VO banned, allowed with two": [
-        Edit("policy/decide.py", "for size in range(len(banned)):", "for size in range(1):")
+        Edit("policy/decide.py", "for size in range(len(banned)) for", "for size in range(1) for")
+    ],
+    "what is denied with one VO banned, declined with two": [
+        Edit("policy/decide.py", "told = [*denied, *refused][0]", "told = refused[0]")
     ],
     "the skew the other way": [
         Edit("policy/decide.py", "now >= seconds + SKEW", "now >= seconds - SKEW"),

@@ -68,8 +68,9 @@ MEANINGS = {
     ),
     "illegal-group": Meaning(
         "A group in a rule or ban is no legal FQAN: a part is `.` or `..`, or begins with `Role=` where none may be, "
-        "or has an equals sign, such as `role=pilot`.",
-        "Such a group in a token is passed over, or is none that a VO has, so the rule or ban never sees one.",
+        "or with `role=` in other letters.",
+        "Such a group in a token is passed over, or is a group of that very name and no role, so the rule or ban never "
+        "sees the role.",
         "Write the group as the VO does: `/vo/subgroup/Role=name`.",
     ),
     "similar-issuers": Meaning(

@@ -52,7 +52,7 @@ _LONGEST_REASON = 1000
 # HTCondor waits for 20 s and has no time-out for plugins; nobody waits longer than this for us.
 SECONDS = 4.0
 _TO_SAY_SO = 0.1
-_TO_LOG = 0.5
+TO_LOG = 0.5
 # HTCondor passes tokens of at most 16 kB.
 LONGEST_INPUT = 1 << 20
 _AT_ONCE = 1 << 16
@@ -92,14 +92,15 @@ class TimeLimit:
         _thread.start_new_thread(self._watch, ())
         return self
 
-    def only_log(self, code: int, sentence: str) -> None:
-        """Take what was answered: it stands, and only to log it is left, for which there is little time."""
-        self._told = (code, sentence, "; not logged: the journal does not answer")
-        self._end = min(self._end, time.monotonic() + _TO_LOG)
+    def stand(self, code: int, sentence: str, more: str, seconds: float | None = None) -> None:
+        """Take what was answered: it stands now, whatever happens, and this is said; perhaps after fewer seconds."""
+        self._told = (code, sentence, more)
+        if seconds is not None:
+            self._end = time.monotonic() + seconds
 
     def _watch(self) -> None:
         while (left := self._end - time.monotonic()) > 0:
-            time.sleep(min(left, _TO_LOG))
+            time.sleep(min(left, TO_LOG))
         code, sentence, more = self._told
         try:
             # Whoever reads standard error may be what hangs.
@@ -264,16 +265,17 @@ def give(callout: str, answer: Answer, limit: TimeLimit, *, decline: int | None 
     outcome = DECLINED if observe else decision.outcome
     code = decline if outcome == DECLINED and decline is not None else EXIT_CODES[callout][outcome]
     sentence = f"{'observed: ' if observe else ''}{_sentence(decision)}"
-    # A file of the log may lie where nobody answers.
-    limit.only_log(code, sentence)
-    say(callout, sentence, _logged(callout, answer, observe))
+    journal = Journal(answer.journal)
+    # A file may lie where nobody answers.
+    limit.stand(code, sentence, "; not logged: the journal does not answer", TO_LOG if journal.may_wait else None)
+    say(callout, sentence, _logged(journal, callout, answer, observe))
     return code
 
 
-def _logged(callout: str, answer: Answer, observed: bool) -> str:
+def _logged(journal: Journal, callout: str, answer: Answer, observed: bool) -> str:
     """Log a decision and return what went wrong, to be said: it changes no answer."""
     try:
-        Journal(answer.journal).write(
+        journal.write(
             answer.decision,
             callout=callout,
             ce=_CES[callout],

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import posix
 
-from vomap.callouts import TimeLimit
+from vomap.callouts import TO_LOG, TimeLimit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# The child's own bound comes first, so that it is told what the child has to say.
-_LONGER = 0.25
+# The child's own bound comes first, its log's, too, so that it is told what the child has to say.
+_LONGER = TO_LOG + 0.25
 _AT_ONCE = 1 << 16
 
 
@@ -50,7 +50,7 @@ def answered_aside(callout: str, answer: Callable[[TimeLimit], int], seconds: fl
         return tell(answer(TimeLimit(callout, seconds, failed=failed, leave=leave).start()))
     for descriptor in (out_of_child, told_by_child, done_by_child):
         posix.close(descriptor)
-    TimeLimit(callout, seconds + _LONGER, failed=failed).start()
+    limit = TimeLimit(callout, seconds + _LONGER, failed=failed).start()
     told_code = posix.read(done, 1)
     if told_code:
         code, account, reason = told_code[0], _read_now(out), _read_now(told)
@@ -59,12 +59,14 @@ def answered_aside(callout: str, answer: Callable[[TimeLimit], int], seconds: fl
         code = posix.waitstatus_to_exitcode(posix.waitpid(child, 0)[1])
     if account and posix.write(1, account) != len(account):
         raise OSError("standard output took only a part of the account's name")
+    code = code if code >= 0 else failed
+    limit.stand(code, "answered", "; nobody reads why")
     try:
         posix.write(2, reason)
     except OSError:
         # A CE that does not listen changes nothing.
         pass
-    return code if code >= 0 else failed
+    return code
 
 
 def _read_now(descriptor: int) -> bytes:

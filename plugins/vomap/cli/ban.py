@@ -176,11 +176,11 @@ def _add(args: argparse.Namespace, ban: dict[str, Any]) -> int:
     built = bans_beside(args.policy)
     with locked(built):
         before = _bans_before(built)
-        already = [each for each in _built_bans(built) if conditions_of(each) == conditions_of(document)]
+        already = [each for each in _built_bans(built) if _is_same(each, document)]
         change = KeptBans(args.bans, built).add(ban)
         after = read_bans(built)
     told = _told_of_added(args.policy, document, given, before, after)
-    same = [f"the same is banned already: {each['reason']} ({each['source']})" for each in already]
+    same = [f"the same is banned already{_until(each)}: {each['reason']} ({each['source']})" for each in already]
     told = replace(told, warnings=[*same, *told.warnings])
     if args.log:
         told = _with_hits(told, args, document)
@@ -343,10 +343,9 @@ def _list(args: argparse.Namespace) -> int:
         return YES
     for ban in bans:
         told = ", ".join(f"{key} {_shown(ban[key])}" for key in CONDITIONS if key in ban)
-        until = f" until {written(ban['until'])}" if "until" in ban else ""
         unbuilt = "" if ban["in-force"] else f" (not built into {built}: run `vomap build`)"
         state = unbuilt if ban["holds"] else " (expired)"
-        print(plain(f"{ban['source']}: {told}{until}{state}: {ban['reason']}"))
+        print(plain(f"{ban['source']}: {told}{_until(ban)}{state}: {ban['reason']}"))
     for each in lists:
         print(plain(f"{each['file']}: {each['told']}"))
     print(f"{len(bans)} bans")
@@ -360,6 +359,16 @@ def _built_bans(built: str) -> list[dict[str, Any]]:
     except Error:
         return []
     return bans
+
+
+def _is_same(built: Mapping[str, Any], added: Mapping[str, Any]) -> bool:
+    """Tell whether a ban holds now that has the conditions of another; VOs compare without case."""
+    one, other = ({**conditions_of(ban), "vo": [vo.lower() for vo in ban.get("vo", ())]} for ban in (built, added))
+    return one == other and Ban(built).holds_at(time.time())
+
+
+def _until(ban: Mapping[str, Any]) -> str:
+    return f" until {written(ban['until'])}" if "until" in ban else ""
 
 
 def _bare(ban: Mapping[str, Any]) -> str:

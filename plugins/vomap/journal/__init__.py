@@ -15,7 +15,7 @@ from vomap.claims import DECISIVE, TIMES
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Any
+    from typing import Any, NoReturn
 
     from vomap.claims import Claims
     from vomap.policy import Decision
@@ -33,8 +33,13 @@ _GROUP_WRITES = 0o660
 # stat(2): what kind of file it is.
 _KIND, _REGULAR = 0o170000, 0o100000
 
+
+def _refuse(value: object) -> NoReturn:
+    raise TypeError(f"{type(value).__name__} is no JSON")
+
+
 # What json.dumps() writes, by its encoder in C, without what the import of `json` costs.
-_encode: Any = make_encoder(None, repr, encode_basestring_ascii, None, ": ", ", ", False, False, False)
+_encode: Any = make_encoder(None, _refuse, encode_basestring_ascii, None, ": ", ", ", False, False, False)
 
 
 class JournalError(Error):
@@ -50,9 +55,12 @@ class _NoDaemon(JournalError):
 
 
 class Journal:
-    """Where decisions are logged, how their subjects are told, and which claims are kept for a replay."""
+    """Where decisions are logged, how their subjects are told, and which claims are kept for a replay.
 
-    __slots__ = ("_is_said", "claims", "pseudonyms", "to")
+    `may_wait` tells whether writing may have to wait for somebody else.
+    """
+
+    __slots__ = ("_is_said", "claims", "may_wait", "pseudonyms", "to")
 
     def __init__(self, document: Mapping[str, Any] | None) -> None:
         """Take the document of the site's `journal`; None is one that the site says nothing of."""
@@ -60,6 +68,8 @@ class Journal:
         self._is_said = "to" in said
         self.to: str = said.get("to", SYSLOG)
         self.pseudonyms: bool = said.get("subject") == PSEUDONYM
+        # The key of the pseudonyms is a file, too.
+        self.may_wait = self.to != NOWHERE and (self.to != SYSLOG or self.pseudonyms)
         self.claims: Sequence[str] = said.get("claims", DECISIVE)
 
     def write(

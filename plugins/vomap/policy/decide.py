@@ -5,12 +5,11 @@ from __future__ import annotations
 from vomap.claims import GROUPS_CLAIM, LATEST, may_compute, read_scopes
 from vomap.policy import DECLINED, DENIED, MAPPED, Decision
 from vomap.policy.matching import View, unmet
-from vomap.policy.model import NO_BANS, NOTHING_NAMED
+from vomap.policy.model import NOTHING_NAMED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from collections.abc import Set as AbstractSet
 
     from vomap.claims import Claims
     from vomap.claims.memberships import Membership
@@ -54,23 +53,11 @@ class _Deciding:
         "whole",
     )
 
-    def __init__(
-        self,
-        policy: Policy,
-        bans: Bans,
-        claims: Claims,
-        now: float,
-        trace: list[str] | None,
-        *,
-        banned: AbstractSet[str] | None = None,
-    ) -> None:
-        """Take what decides; `banned` are the VOs that are banned, if they are not those of the bans."""
+    def __init__(self, policy: Policy, bans: Bans, claims: Claims, now: float, trace: list[str] | None) -> None:
         self.policy, self.claims, self.now, self.trace = policy, claims, now, trace
         self.decision = Decision(claims, policy.digest)
         self.bans = [ban for ban in bans.bans if ban.holds_at(now)] if bans.bans else bans.bans
-        self.banned = banned or _NONE
-        if self.bans:
-            self.banned = {vo for ban in self.bans for vo in ban.only_vos}
+        self.banned = {vo for ban in self.bans for vo in ban.only_vos} if self.bans else _NONE
         self.url = claims.text("iss") or ""
         declared = policy.issuer(self.url)
         self.issuer = declared if declared is not None and declared.trusted else None
@@ -83,9 +70,7 @@ class _Deciding:
         self.naming = NOTHING_NAMED
         if self.issuer is not None:
             self.naming = self.issuer.only or _naming(policy, self.url, self.issuer, memberships, scopes)
-        self.served = self.naming.candidates
-        if self.banned or policy.site.serve is not None:
-            self.served = {vo: name for vo, name in self.served.items() if vo not in self.banned and self._serves(vo)}
+        self.served = self._find_served()
         if trace is not None:
             trace += claims.passed_over
             trace += no_memberships
@@ -94,7 +79,17 @@ class _Deciding:
             trace.append(f"VOs that the token speaks for: {named or 'none'}")
 
     def decide(self) -> Decision:
-        return self._banned() or self._not_ours() or self._failed_check() or self._ruled()
+        return self._banned() or self._unbanned()
+
+    def _unbanned(self) -> Decision:
+        return self._not_ours() or self._failed_check() or self._ruled()
+
+    def _find_served(self) -> dict[str, str]:
+        """Return the candidates that the site serves and has not banned."""
+        candidates = self.naming.candidates
+        if not self.banned and self.policy.site.serve is None:
+            return candidates
+        return {vo: name for vo, name in candidates.items() if vo not in self.banned and self._serves(vo)}
 
     def _serves(self, vo: str) -> bool:
         serve = self.policy.site.serve
@@ -140,27 +135,37 @@ class _Deciding:
     def _refused_anyway(self, banned: list[str]) -> Decision | None:
         """Return the refusal that holds with fewer VOs banned: to have one less must not open a door that was closed.
 
-        Whatever some of the banned VOs that the token names leave refused, all of them do.
+        What some of the banned VOs that the token names leave denied, all of them leave denied; and so it is with what
+        some leave declined, unless all of them leave it denied.
         """
         from itertools import combinations
 
         if len(banned) > _MOST_BANNED:
             return self._deny_for(next(ban for ban in self.bans if not set(banned).isdisjoint(ban.only_vos)))
-        for size in range(len(banned)):
-            for fewer in combinations(banned, size):
-                decision = self._with_fewer(fewer)
-                if decision.outcome != MAPPED:
-                    return decision
-        return None
+        others = [self._with_only(fewer) for size in range(len(banned)) for fewer in combinations(banned, size)]
+        refused = [other for other in others if other.decision.outcome != MAPPED]
+        if not refused:
+            return None
+        denied = [other for other in refused if other.decision.outcome == DENIED]
+        if not denied and self._unbanned().outcome == DENIED:
+            return self.decision
+        told = [*denied, *refused][0]
+        if self.trace is not None and told.trace is not None:
+            self.trace.append(f"what follows holds with {', '.join(sorted(told.banned)) or 'no VO'} banned, too")
+            self.trace += told.trace
+        return told.decision
 
-    def _with_fewer(self, banned: Sequence[str]) -> Decision:
-        """Return the decision with just these VOs banned; a refusal is told."""
-        steps: list[str] | None = None if self.trace is None else []
-        decision = _Deciding(self.policy, NO_BANS, self.claims, self.now, steps, banned=set(banned)).decide()
-        if self.trace is not None and steps is not None and decision.outcome != MAPPED:
-            self.trace.append(f"what follows holds with {', '.join(banned) or 'no VO'} banned, too")
-            self.trace += steps
-        return decision
+    def _with_only(self, banned: Iterable[str]) -> _Deciding:
+        """Return the decision about this token, once made, with just these VOs banned."""
+        other = object.__new__(_Deciding)
+        for name in self.__slots__:
+            setattr(other, name, getattr(self, name))
+        other.bans, other.banned, other.parts = [], frozenset(banned), {}
+        other.trace = None if self.trace is None else []
+        other.decision = Decision(self.claims, self.policy.digest)
+        other.served = other._find_served()
+        other._unbanned()
+        return other
 
     def _not_ours(self) -> Decision | None:
         """Step 3. What the site does not serve is not ours to refuse: another plugin may know it."""

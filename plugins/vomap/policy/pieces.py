@@ -10,7 +10,7 @@ Keys and values, the parts of a key with a tab between them:
     asked OWNER                   the aspects by which an owner's rules are found; an owner is `issuer<tab>URL`, or
                                   `vo<tab>VO` for rules that name no issuer
     OWNER ASPECT ANCHOR           the rules found so, as numbers, or as [number, value] where the rule's document leaves
-                                  the list out that the value is of; aspects and anchors: view.py, anchors_for
+                                  the list out that the value is of; aspects and anchors: matching.py, anchors_for
     rule NUMBER                   a rule's document; if it is found by a list of several values, `listed` is its key
     list NUMBER                   that list
     named ACCOUNT                 is there if rules or renames name the account

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import json
 import os
 import pwd
@@ -16,7 +17,7 @@ from typing import Any
 from vomap import Error
 from vomap.accounts import NameServiceError, find_uid
 from vomap.built.documents import Built, read_built
-from vomap.journal import KEY_FILE, PSEUDONYM
+from vomap.journal import KEY_FILE, NOWHERE, Journal
 from vomap.journal.pseudonyms import KeyFileError, read_key
 from vomap.mapfile.compose import read_sources
 from vomap.policy.model import Site
@@ -28,7 +29,9 @@ from vomap.targets.wiring import issuers_to_ask_for
 
 GREEN, YELLOW, RED = "green", "yellow", "red"
 # A token that no policy knows: a callout that can answer at all declines it.
-_PROBE_ISSUER, _PROBE_SUBJECT = "https://vomap.invalid/", "vomap-status"
+_PROBE_ISSUER = "https://vomap.invalid/"
+# As whom the callouts read what is theirs alone; packages make it.
+_GROUP = "vomap"
 _DECLINED = {"vomap-htcondor": 1, "vomap-arc": 2}
 _CALLOUT_SECONDS = 10
 _ISSUER_SECONDS = 10
@@ -135,7 +138,7 @@ def callout_line(ce: Ce, policy_file: str, bans_file: str, callouts: Path) -> Li
         entry = None if as_user is None else pwd.getpwnam(as_user)
         done = subprocess.run(  # noqa: S603 - the path is the administrator's  # nosec B603
             command,
-            input=json.dumps({"iss": _PROBE_ISSUER, "sub": _PROBE_SUBJECT}),
+            input=json.dumps({"iss": _PROBE_ISSUER}),
             capture_output=True,
             encoding="utf-8",
             errors="replace",
@@ -144,7 +147,7 @@ def callout_line(ce: Ce, policy_file: str, bans_file: str, callouts: Path) -> Li
             user=None if entry is None else entry.pw_uid,
             group=None if entry is None else entry.pw_gid,
             extra_groups=None if entry is None else os.getgrouplist(entry.pw_name, entry.pw_gid),
-            env={"BEARER_TOKEN_0_ISSUER": _PROBE_ISSUER, "BEARER_TOKEN_0_SUBJECT": _PROBE_SUBJECT},
+            env={"BEARER_TOKEN_0_ISSUER": _PROBE_ISSUER},
             cwd="/",
         )
     except KeyError:
@@ -202,19 +205,38 @@ def _may_be_served(site: Site, declared: Declared, rule: Mapping[str, Any]) -> b
 
 
 def key_line(root: Path, document: Mapping[str, Any]) -> Line | None:
-    """Look whether the key of the log's pseudonyms is there for the callouts alone; None if a policy needs none."""
-    if (document["site"].get("journal") or {}).get("subject") != PSEUDONYM:
+    """Look whether the key of the log's pseudonyms is there for root and the callouts; None if none is needed."""
+    journal = Journal(document["site"].get("journal"))
+    if journal.to == NOWHERE or not journal.pseudonyms:
         return None
     path = root / KEY_FILE.lstrip("/")
     try:
+        status = path.stat()
+        if not os.access(path, os.R_OK):
+            raise PermissionError  # noqa: TRY301 - told like the folder's own
         read_key(str(path))
-        mode = path.stat().st_mode
+    except PermissionError:
+        return Line(YELLOW, "journal key", f"{path}: cannot be looked at as you; as root it can")
     except (KeyFileError, OSError) as error:
         return Line(RED, "journal key", f"{error} (decisions are logged without their subjects)")
-    if mode & (stat.S_IWGRP | stat.S_IRWXO):
-        told = "anybody can tell whose a pseudonym is" if mode & stat.S_IROTH else "others than root can change it"
-        return Line(RED, "journal key", f"{path}: {told}; chmod 0640, root:vomap")
-    return Line(GREEN, "journal key", f"{path} is there, and not for everybody")
+    wrong = _wrong_with_key(status)
+    if wrong is None:
+        return Line(GREEN, "journal key", f"{path} is there, for root and the callouts alone")
+    return Line(RED, "journal key", f"{path}: {wrong}; it must be 0640, root:{_GROUP}")
+
+
+def _wrong_with_key(status: os.stat_result) -> str | None:
+    """Return what is wrong with the owner, the group or the modes of a key, or None."""
+    if status.st_uid not in (0, os.geteuid()) or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return "others than root can change it"
+    if status.st_mode & stat.S_IROTH:
+        return "anybody can tell whose a pseudonym is"
+    try:
+        is_theirs = status.st_gid == grp.getgrnam(_GROUP).gr_gid
+    except KeyError:
+        # Nothing is installed here that could have made the group.
+        is_theirs = True
+    return None if is_theirs and status.st_mode & stat.S_IRGRP else "the callouts cannot read it"
 
 
 def issuer_lines(issuers: Iterable[str]) -> Iterator[Line]:

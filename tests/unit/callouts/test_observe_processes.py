@@ -195,9 +195,33 @@ def test_a_child_that_is_held_by_the_log(code: int) -> None:
     """What the child has answered stands, its exit code, too, though it never comes back from logging it."""
     program = (
         "import os, sys, time; from vomap.callouts.aside import answered_aside; "
-        f"answer = lambda limit: (os.write(1, b'jo'), limit.only_log({code}, 'told'), time.sleep(600)); "
+        f"answered = lambda limit: (os.write(1, b'jo'), limit.stand({code}, 'told', '; not logged', 0.5)); "
+        "answer = lambda limit: (answered(limit), time.sleep(600)); "
         "sys.exit(answered_aside('vomap-htcondor', answer, 4, 3))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False, timeout=SECONDS)
-    said = b"vomap-htcondor: told; not logged: the journal does not answer\n"
+    said = b"vomap-htcondor: told; not logged\n"
     assert (done.returncode, done.stdout, done.stderr) == (code, b"jo", said)
+
+
+def test_nobody_reads_what_a_child_says() -> None:
+    """Where standard error is full and nobody reads it, what the child has answered stands none the less."""
+    program = (
+        "import os, sys; from vomap.callouts.aside import answered_aside; "
+        "answer = lambda limit: (os.write(1, b'jo'), os.write(2, b'why'), 0)[2]; "
+        "sys.exit(answered_aside('vomap-htcondor', answer, 1, 3))"
+    )
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writing, bytes(1 << 12))
+    os.set_blocking(writing, True)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=writing, check=False, timeout=SECONDS
+        )
+    finally:
+        os.close(reading)
+        os.close(writing)
+    assert (done.returncode, done.stdout) == (0, b"jo")

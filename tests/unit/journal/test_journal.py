@@ -296,6 +296,22 @@ def test_no_kept_claim_tells_what_a_pseudonym_hides(tmp_path: Path, monkeypatch:
     assert record["claims"] == {"scope": "compute.read"}
 
 
+def test_a_hung_key_is_waited_for_no_longer_than_a_hung_log() -> None:
+    """With pseudonyms even the log daemon's way reads a file; without one, and where nothing is logged, none."""
+    assert Journal({"subject": "pseudonym"}).may_wait
+    assert Journal({"to": "/x"}).may_wait
+    assert not Journal(None).may_wait
+    assert not Journal({"to": "none", "subject": "pseudonym"}).may_wait
+
+
+def test_what_is_no_json_is_not_logged() -> None:
+    """A record is JSON, or an error that is told."""
+    with pytest.raises(TypeError, match="object is no JSON"):
+        log.as_line({"x": object()})
+    with pytest.raises(ValueError, match="JSON"):
+        log.as_line({"x": float("inf")})
+
+
 def test_what_bans_look_at_is_kept(tmp_path: Path) -> None:
     """Else a replay would not see why a token was denied; a site that keeps less than decisions need wants less."""
     token = {**TOKEN, "email": "jo@example.org"}

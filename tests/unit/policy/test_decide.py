@@ -346,3 +346,39 @@ def test_a_token_of_very_many_banned_vos_is_denied() -> None:
     assert _with_banned("ABCDE", "B", "C", "D", "E") == "x-a"
     assert _with_banned("ABCDE", "B", "C", "D", "E", "F") == "x-a"
     assert _with_banned("ABCDEF", "B", "C", "D", "E", "F") == "ban: r"
+
+
+DENY_ONE = """\
+mapfile: 1
+site: {audience: unchecked}
+issuers:
+  https://many/: {vo-from: [group], vos: [A, B, C, D, E, F]}
+rules:
+  - {name: a-first, issuer: https://many/, first-group: /A, account: a}
+  - {name: no-tests, issuer: https://many/, first-group: /C/test, deny: no tests}
+  - {name: both, issuer: https://many/, group: /D, first-group: /E, account: e}
+  - {name: no-e, issuer: https://many/, group: /E, deny: nobody of e}
+"""
+
+
+@pytest.mark.parametrize(
+    ("groups", "banned", "outcome"),
+    [
+        (["/A", "/B", "/C/test"], "", MAPPED),
+        (["/A", "/B", "/C/test"], "A", DECLINED),
+        (["/A", "/B", "/C/test"], "AB", DENIED),
+        (["/E", "/D", "/F"], "", MAPPED),
+        (["/E", "/D", "/F"], "D", DENIED),
+        (["/E", "/D", "/F"], "DE", DENIED),
+        (["/E", "/D", "/F"], "E", DECLINED),
+    ],
+)
+def test_no_ban_weakens_a_refusal(groups: list[str], banned: str, outcome: str) -> None:
+    """What the site's own rule denies stays denied, however many VOs more are banned: the next plugin is not asked."""
+    for order in (banned, banned[::-1]):
+        bans = bans_of("mapfile: 1\nbans: [" + ", ".join(f"{{vo: {vo}, reason: r}}" for vo in order) + "]\n")
+        claims = read_claims({**GOOD, "iss": "https://many/", "wlcg.groups": groups})
+        assert decide(policy_of(DENY_ONE), bans, claims, NOW).outcome == outcome
+        trace: list[str] = []
+        assert decide(policy_of(DENY_ONE), bans, claims, NOW, trace).outcome == outcome
+        assert trace[-1].startswith(outcome)

@@ -406,6 +406,7 @@ def test_renames_of_what_vo_stands_for() -> None:
         ("group: /one/role=pilot, reason: r", ["illegal-group"]),
         ("group: /one/ROLE=pilot/Role=x, reason: r", ["illegal-group"]),
         ("group: /one/Role=pilot, reason: r", []),
+        ("group: /one/unit=it, reason: r", []),
         ('subject: "*@x", reason: r', []),
     ],
 )

@@ -172,7 +172,7 @@ def test_the_callout_runs_with_no_more_rights_than_the_ce_has(tmp_path: Path, mo
     assert how["user"] in (me.pw_name, me.pw_uid)
     assert how["group"] in (me.pw_gid, pwd.getpwuid(os.getuid()).pw_gid)
     assert list(how["extra_groups"]) == os.getgrouplist(me.pw_name, me.pw_gid)
-    assert set(how["env"]) == {"BEARER_TOKEN_0_ISSUER", "BEARER_TOKEN_0_SUBJECT"}
+    assert set(how["env"]) == {"BEARER_TOKEN_0_ISSUER"}
 
 
 def test_a_ce_without_its_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ _MOST_VOS = 50
 # How many tokens are tried in all beyond the first few of each rule.
 _MOST_IN_ALL = 500_000
 _TOLD = 3
-# Such tokens come to no rule at all, which is said otherwise (lint_matching.py).
+# Such tokens come to no rule at all, which is said otherwise (lint/matching.py).
 _NOT_SERVED = "vo: "
 
 

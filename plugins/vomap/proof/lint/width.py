@@ -89,11 +89,11 @@ def illegal_groups(matter: Matter) -> Iterator[Finding]:
 
 
 def _no_group(pattern: str) -> str | None:
-    """Return why no token has a group or role that fits a pattern; no group's name in VOMS holds an equals sign."""
+    """Return why no token has a group or role that fits a pattern, or none that is meant."""
     if not any(map(parse_fqan, group_examples(pattern, _WORD))):
         return "is no legal group, so no token has it"
-    if "=" in split_role(pattern)[0]:
-        return "is no legal group: a role is written `/Role=NAME`, at the end, and in just these letters"
+    if any(part.lower().startswith(("role=", "capability=")) for part in split_role(pattern)[0].split("/")):
+        return "names no role: a role is written `/Role=NAME`, at the end, and in just these letters"
     return None
 
 
