@@ -44,7 +44,7 @@ class Bans:
 
     def reasons(self) -> list[str]:
         """Return the reasons of the bans that are built."""
-        return [ban.reason for ban in read_bans(str(self.built)).bans]
+        return [ban.reason for ban in read_bans(str(self.built)).all()]
 
     def state(self) -> list[tuple[str, bytes]]:
         """Return all there is, to the byte."""
@@ -66,7 +66,7 @@ def test_add(bans: Bans) -> None:
     assert (code, err) == (0, "")
     assert "added; bans in force or to come: 1" in out
     assert bans.reasons() == ["leaked (T-1)"]
-    (ban,) = read_bans(str(bans.built)).bans
+    (ban,) = list(read_bans(str(bans.built)).all())
     assert ban.conditions.vo == ("cms",)
     assert bans.own.read_text("utf-8").count("\n  - ") == 1
 
@@ -249,7 +249,7 @@ def test_a_broken_file_holds_no_ban_back(bans: Bans) -> None:
     assert "added; bans in force" in out
     assert "mend the other file" in err
     assert f"{bans.hand}:3:5: " in err
-    assert [ban.reason for ban in read_bans(str(bans.built)).bans] == ["kept", "new"]
+    assert [ban.reason for ban in read_bans(str(bans.built)).all()] == ["kept", "new"]
     assert '"t"' in bans.own.read_text("utf-8")
 
 
@@ -267,7 +267,7 @@ def test_an_unreadable_file_holds_no_ban_back(bans: Bans, name: str) -> None:
         assert (code, name in err) == (3, True)
         assert "added; bans in force" in out
         assert "mend the other file" in err
-    built = read_bans(str(bans.built)).bans
+    built = list(read_bans(str(bans.built)).all())
     assert [ban.reason for ban in built] == ["kept", "new"]
     assert built[-1].source.startswith(str(bans.own))
 
@@ -320,7 +320,7 @@ def test_bans_added_at_once_are_all_there(bans: Bans) -> None:
     command += ["--policy", str(bans.built).removesuffix(".bans"), "--subject"]
     running = [subprocess.Popen([*command, f"s{number}"], stdout=subprocess.DEVNULL) for number in range(8)]
     assert [process.wait(timeout=120) for process in running] == [0] * 8
-    assert len(read_bans(str(bans.built)).bans) == len(running)
+    assert len(list(read_bans(str(bans.built)).all())) == len(running)
     assert len(bans.reasons()) == len(running)
 
 
@@ -336,7 +336,7 @@ def test_a_build_waits_for_a_ban(bans: Bans) -> None:
             building.wait(timeout=3)
         (bans.folder / "new.yaml").write_text("mapfile: 1\nbans:\n  - {subject: s, reason: new}\n", "utf-8")
     assert building.wait(timeout=120) == 0
-    assert [ban.reason for ban in read_bans(str(bans.built)).bans] == ["new"]
+    assert [ban.reason for ban in read_bans(str(bans.built)).all()] == ["new"]
 
 
 @pytest.mark.parametrize("name", ["more.yml", "MORE.YAML", "more.yaml.disabled", "folder"])

@@ -63,7 +63,7 @@ class Fetching:
 
     def reasons(self) -> list[str]:
         """Return the reasons of the bans that are in force."""
-        return [ban.reason for ban in read_bans(str(self.built)).bans] if self.built.exists() else []
+        return [ban.reason for ban in read_bans(str(self.built)).all()] if self.built.exists() else []
 
     def state(self) -> list[tuple[str, bytes]]:
         """Return all bans there are, to the byte."""
@@ -342,7 +342,7 @@ def test_a_list_takes_no_other_ban_along(fetching: Fetching, broken: str) -> Non
     assert fetching.fetch(a_list("eve", days_ago=1))[0] == 3
     fetching.server.put("/other.yaml", a_list(days_ago=1))
     assert fetching.run("fetch", other, "--name", "other")[0] == 3
-    sources = [ban.source for ban in read_bans(str(fetching.built)).bans]
+    sources = [ban.source for ban in read_bans(str(fetching.built)).all()]
     assert sources == [f"{own}:3", f"{fetching.file}:5"]
 
 

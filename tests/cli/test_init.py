@@ -94,7 +94,7 @@ def test_from_nothing(tmp_path: Path, capsys: Capture, kind: dict[str, bool]) ->
     assert policy.site.serve == frozenset({"cms", "glow"})
     assert (policy.site.accounts.minimum_uid, set(policy.site.accounts.never)) == (500, {"condor"})
     assert len(read_built(str(system.policy), POLICY).document["issuers"]) == 24
-    assert read_bans(str(system.bans)).bans == []
+    assert list(read_bans(str(system.bans)).all()) == []
     assert Path(os.readlink(system.at(OSG_LINK))) == shipped_file("mapfiles", "osg.yaml")
     assert system.at(EGI_COPY).read_bytes() == shipped_file("mapfiles", "egi.yaml").read_bytes()
     assert all(system.at(path).stat().st_mode & 0o777 == 0o644 for path in {*wiring, SITE_FILE})
@@ -155,7 +155,7 @@ def test_what_the_site_has_already_counts(tmp_path: Path) -> None:
     before = system.state()
     assert system.init(*FLAGS) == 0
     assert _new(before, system) >= {SITE_FILE, MAP_FILE, ARC_FILE}
-    assert [ban.reason for ban in read_bans(str(system.bans)).bans] == ["x"]
+    assert [ban.reason for ban in read_bans(str(system.bans)).all()] == ["x"]
     for path, dot in ((MAP_FILE, r"\."), (ARC_FILE, ".")):
         text = system.read(path).replace(r"\/", "/")
         assert [text.count(name.replace(".", dot)) for name in ("one.example/", "bad.example/", "gone.example/")] == [
@@ -267,7 +267,7 @@ def test_again_builds_what_has_changed(htcondor: CeSystem) -> None:
     htcondor.made()
     htcondor.ban({"subject": "x", "reason": "new"})
     assert htcondor.init("--yes") == 0
-    assert [ban.reason for ban in read_bans(str(htcondor.bans)).bans] == ["new"]
+    assert [ban.reason for ban in read_bans(str(htcondor.bans)).all()] == ["new"]
 
 
 # what exists
@@ -517,7 +517,7 @@ def test_a_policy_that_is_refused_wires_nothing(tmp_path: Path, capsys: Capture)
     assert "test failed" in capsys.readouterr().err
     assert {path: system.state()[str(system.at(path))] for path in wired} == before
     assert system.policy.read_bytes() == policy
-    assert [ban.reason for ban in read_bans(str(system.bans)).bans] == ["new"]
+    assert [ban.reason for ban in read_bans(str(system.bans)).all()] == ["new"]
 
 
 def test_a_first_policy_that_is_refused_wires_nothing(htcondor: CeSystem) -> None:

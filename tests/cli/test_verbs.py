@@ -252,7 +252,7 @@ def test_build(folder: Folder, capsys: Capture) -> None:
     assert f"bans: 1 from 1 files -> {folder.built_bans}" in printed.out
     assert "policy: 2 rules, 1 issuers, 2 tests passed" in printed.out
     assert [rule.name for rule in read_policy(str(folder.policy)).rules()] == ["one", "two"]
-    assert [ban.reason for ban in read_bans(str(folder.built_bans)).bans] == ["leaked"]
+    assert [ban.reason for ban in read_bans(str(folder.built_bans)).all()] == ["leaked"]
 
 
 def test_build_for_programs(folder: Folder, capsys: Capture) -> None:
@@ -272,7 +272,7 @@ def _assert_policy_stays(folder: Folder, capsys: Capture, *words: str, code: int
     assert folder.build(*words) == code
     printed = capsys.readouterr()
     assert folder.policy.read_bytes() == old
-    assert [ban.reason for ban in read_bans(str(folder.built_bans)).bans] == ["new"]
+    assert [ban.reason for ban in read_bans(str(folder.built_bans)).all()] == ["new"]
     return printed.err + printed.out
 
 
@@ -403,7 +403,7 @@ def test_a_rollback_outlasts_automatic_builds(folder: Folder, capsys: Capture) -
     assert folder.build("--automatic") == 0
     assert folder.policy.read_bytes() == first
     assert "was rolled back" in capsys.readouterr().out
-    assert len(read_bans(str(folder.built_bans)).bans) == 1, "bans are always built"
+    assert len(list(read_bans(str(folder.built_bans)).all())) == 1, "bans are always built"
     assert folder.build("--automatic", "--json") == 0
     assert _json(capsys)["policy"]["rolled-back"] is True
 
@@ -453,7 +453,7 @@ def test_what_is_saved_during_a_build_is_built(
     monkeypatch.setattr("vomap.cli.build.run_tests", somebody_saves)
     assert folder.build() == 0
     assert "a source has changed during the build" in capsys.readouterr().out
-    assert len(read_bans(str(folder.built_bans)).bans) == (what == "ban")
+    assert len(list(read_bans(str(folder.built_bans)).all())) == (what == "ban")
     assert read_policy(str(folder.policy)).names("acct2") == (what == "mapfile")
 
 

@@ -6,18 +6,29 @@ The data are lines of text, each a value of `wlcg.groups`, `entitlements` and `s
 from __future__ import annotations
 
 import re
+from itertools import product
 
 from vomap.claims import GROUPS_CLAIM, TokenError, read_claims
 from vomap.claims.memberships import (
     EntitlementForm,
+    GroupForm,
     Membership,
     normalise_percent,
     parse_entitlement,
     parse_fqan,
+    read_every_membership,
     read_memberships,
 )
 from vomap.claims.scopes import is_safe, storage_root
 
+OTHER_CLAIM = "groups"
+GROUP_FORMS = (
+    None,
+    GroupForm(),
+    GroupForm(comma_separated=True),
+    GroupForm(OTHER_CLAIM),
+    GroupForm(OTHER_CLAIM, comma_separated=True),
+)
 FORM = EntitlementForm("urn:mace:egi.eu", "aai.egi.eu", in_scope=True)
 # Decoding is done once: beside such a sign, what only then looks like an encoding is text.
 MALFORMED = re.compile("%(?![0-9A-Fa-f]{2})")
@@ -30,16 +41,20 @@ def check(data: bytes) -> None:
     for value in values:
         _check_value(value)
     try:
-        claims = read_claims({GROUPS_CLAIM: values, "entitlements": values, "scope": " ".join(values)})
+        claims = read_claims(
+            {GROUPS_CLAIM: values, OTHER_CLAIM: values, "entitlements": values, "scope": " ".join(values)}
+        )
     except TokenError:
         return
-    for form in (None, FORM, WITHOUT_AUTHORITY):
+    for groups, form in product(GROUP_FORMS, (None, FORM, WITHOUT_AUTHORITY)):
         passed_over: list[str] = []
-        found = read_memberships(claims, form, passed_over)
+        found = read_memberships(claims, groups, form, passed_over)
         assert len({each.fqan for each in found}) == len(found), "one membership twice"
         for membership in found:
             _check_membership(membership)
         assert all(sentence.isascii() for sentence in passed_over)
+        every = {each.fqan for each in read_every_membership(claims, groups, form)}
+        assert every.issuperset(each.fqan for each in found), "a membership is hidden from bans"
 
 
 def _check_value(value: str) -> None:

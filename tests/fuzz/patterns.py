@@ -7,8 +7,18 @@ from __future__ import annotations
 
 import re
 
+from vomap.claims import read_claims
 from vomap.claims.memberships import parse_fqan
-from vomap.policy.matching import AccountName, GroupPattern, Pattern, PatternError, is_account, is_word
+from vomap.policy.matching import (
+    AccountName,
+    GroupPattern,
+    Pattern,
+    PatternError,
+    View,
+    anchors_for,
+    is_account,
+    is_word,
+)
 
 _WORD = "[A-Za-z0-9_][A-Za-z0-9_.-]*"
 _HOLE = re.compile(r"\*|<([a-z][a-z0-9_-]*)>", re.ASCII)
@@ -43,9 +53,10 @@ def _check_pattern(text: str, value: str, *, below: bool) -> None:
     assert list(captured.values()) == list(expected.groups())
     assert all(is_word(word) for word in captured.values())
     assert tuple(captured) == pattern.captures
-    if pattern.anchor is not None:
-        begin, whole = pattern.anchor
-        assert value == begin or (not whole and value.startswith(begin + "/")), "it is not found by its anchor"
+    aspect, anchor = pattern.found_by("claim x")
+    claims = read_claims({"x": value})
+    if claims.text("x") is not None:
+        assert anchor in anchors_for(aspect)(View(claims, [], [])), "it is not found by its anchor"
 
 
 def _check_group(text: str, value: str) -> None:

@@ -86,8 +86,7 @@ def engines(name: str) -> tuple[Engine, Engine]:
     from vomap.built.documents import write_built
     from vomap.mapfile.compose import Mapfile, compose, compose_bans
     from vomap.mapfile.findings import Findings
-    from vomap.policy.model import Bans
-    from vomap.policy.pieces import policy_of
+    from vomap.policy.pieces import bans_of, policy_of
 
     policy, findings = described()[name], Findings()
     mapfiles = [Mapfile(f"{name}-{at}.yaml", text) for at, text in enumerate(policy.mapfiles)]
@@ -100,7 +99,7 @@ def engines(name: str) -> tuple[Engine, Engine]:
         write_built(files[0], POLICY, document, sources={}, built="now")
         write_built(files[1], BANS, bans, sources={}, built="now")
         built = Engine(read_policy(files[0]), read_bans(files[1]))
-    return Engine(policy_of(document, "digest"), Bans(bans, "digest")), built
+    return Engine(policy_of(document, "digest"), bans_of(bans, "digest")), built
 
 
 @cache

@@ -26,8 +26,7 @@ from vomap.claims.payload import read_payload
 from vomap.policy import DENIED, MAPPED, Decision, failed
 from vomap.policy.decide import decide
 from vomap.policy.matching import is_account
-from vomap.policy.model import Bans
-from vomap.policy.pieces import policy_of
+from vomap.policy.pieces import bans_of, policy_of
 
 PROCESSES = 2
 # What hangs is what is found so; a loaded machine is not.
@@ -64,7 +63,7 @@ class Site:
     def __init__(self, folder: Path) -> None:
         """Build."""
         self._policy_file, _ = build(folder)
-        self._policy, self._bans = policy_of(composed().document), Bans(bans_document(), "")
+        self._policy, self._bans = policy_of(composed().document), bans_of(bans_document())
 
     def run(self, given: Input) -> Answer:
         """Return what a callout says, as a process."""

@@ -134,7 +134,7 @@ def rules(
             ({"vo": "A"}, {"vo": "B"}, {"vo": ["B", "A"]}, {"issuer": MANY})
         )
         also: SearchStrategy[dict[str, Any]] = st.sampled_from(
-            ({}, {}, {"group": "/a/**"}, {"first-group": "/b/**"}, {"subject": "*"})
+            ({}, {}, {"group": "/a/**"}, {"group": "/b/**"}, {"subject": "*"})
         )
         rule = {"name": name, **draw(about), **draw(also)}
     outcome = draw(st.sampled_from(("account", "account", "vo", "user", "pool", "deny")))

@@ -220,7 +220,7 @@ def test_build_then_read(
     assert (policy.digest, read.digest) == digests
     for token in several:
         claims = _claims(token)
-        expected = decide(pieces.policy_of(document, digests[0]), Bans(banned, digests[1]), claims, NOW)
+        expected = decide(pieces.policy_of(document, digests[0]), pieces.bans_of(banned, digests[1]), claims, NOW)
         event(expected.outcome)
         assert _summary(decide(policy, read, claims, NOW)) == _summary(expected)
 

@@ -22,7 +22,7 @@ from vomap.mapfile.times import point_in_time
 from vomap.policy import DENIED, Decision, failed
 from vomap.policy.decide import decide
 from vomap.policy.model import Bans, Policy
-from vomap.policy.pieces import policy_of
+from vomap.policy.pieces import bans_of, policy_of
 
 FOLDER = Path(__file__).parents[1] / "cases"
 SCHEMA = json.loads((FOLDER.parent / "cases.schema.json").read_text("utf-8"))
@@ -49,7 +49,7 @@ def _policy(file: str) -> tuple[Policy, Bans]:
     document = compose([Mapfile("policy", FILES[file]["policy"])], findings).document
     bans = compose_bans([Mapfile("bans", FILES[file]["bans"])], findings) if "bans" in FILES[file] else {"bans": []}
     findings.raise_errors()
-    return policy_of(document, "digest"), Bans(bans, "digest")
+    return policy_of(document, "digest"), bans_of(bans, "digest")
 
 
 def _claims(case: dict[str, Any], ce: str) -> Claims:

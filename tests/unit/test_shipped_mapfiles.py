@@ -14,13 +14,12 @@ from vomap.mapfile.findings import Findings
 from vomap.mapfile.policy_tests import run_tests
 from vomap.policy import Decision
 from vomap.policy.decide import decide
-from vomap.policy.model import Bans
+from vomap.policy.model import NO_BANS
 from vomap.policy.pieces import policy_of
 
 FOLDER = Path(__file__).parents[2] / "mapfiles"
 SHIPPED = {path.stem: read_sources([str(path)])[0] for path in sorted(FOLDER.glob("*.yaml"))}
 LEAST_TESTS, LEAST_REFUSALS = 10, 5
-NO_BANS = Bans({"bans": []}, "")
 FERMILAB = "https://cilogon.org/fermilab"
 EGI = "https://aai.egi.eu/auth/realms/egi"
 
@@ -189,9 +188,9 @@ def test_the_development_service_of_egi_stays_distrusted() -> None:
 
 
 def test_egi_does_not_speak_for_cms() -> None:
-    """Beside osg.yaml, which declares the issuers of CMS, a group `cms` of EGI is nobody's."""
+    """Beside osg.yaml, which declares the issuers of CMS, a group `CMS` of EGI is nobody's."""
     site = Mapfile("10-site.yaml", "mapfile: 1\nsite: {audience: unchecked, serve: [CMS, vo.example.org]}\n")
-    token = _egi_token("cms:role=member")
+    token = _egi_token("CMS:role=member")
     assert _decided(token, site, SHIPPED["egi"]).account == "egi-cms"
     assert _decided(token, site, SHIPPED["egi"], SHIPPED["osg"]).outcome == "declined"
 

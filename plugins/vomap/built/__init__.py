@@ -1,8 +1,8 @@
 """The built policy and the built bans, as a callout reads them: what its token asks for, however large the rest is.
 
-A file is a line, a head, an index and buckets; of bans it is the line and the head:
+A file is a line, a head, an index and buckets:
 
-    vomap-policy 2 <crc32 of the head, in hex> <its length>
+    vomap-policy 3 <crc32 of these words and the head, in hex> <its length>
     {"built": ..., "digest": ..., "pieces": {...}, "buckets": N, "rest": <the length of what follows>}
     N + 1 offsets of 8 bytes, big-endian: where each bucket begins, and where the last one ends
     N buckets: a crc32 of 4 bytes, big-endian, and a JSON object
@@ -25,13 +25,13 @@ from vomap.policy.model import Bans, Policy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
 POLICY_FILE = "/var/lib/vomap/policy"
 BANS_FILE = "/var/lib/vomap/bans"
 POLICY, BANS = "vomap-policy", "vomap-bans"
-FORMAT = "2"
+FORMAT, PREVIOUS = "3", "2"
 OFFSET, CHECKSUM = 8, 4
 # The whole of most policies, and the head of nearly all, is in the first read.
 _FIRST_READ = 1 << 16
@@ -89,26 +89,21 @@ class BuiltFile:
 
     def _head(self, words: list[str], begin: int) -> dict[str, Any]:
         """Return the head, which begins at `begin`."""
-        if words[1:2] == [FORMAT]:
-            end = begin + int(words[3])
-            if end > self._size:
-                # As much memory as it says it wants is not there.
-                raise self.damaged()
-            content = self._read(begin, end - begin)
-            if words[2:] != [f"{crc32(content):08x}", str(len(content))]:
-                raise self.damaged()
-            head: dict[str, Any] = parse_written(content)
-            self._index, self._count, self._seed = end, head["buckets"], crc32(content)
-            if end + head["rest"] != self._size:
-                raise self.damaged()
-            return head
-        from vomap.built.previous import FORMAT as PREVIOUS
-        from vomap.built.previous import read_previous
-
-        if words[1:2] != [PREVIOUS]:
+        if words[1:2] not in ([FORMAT], [PREVIOUS]):
             raise BuiltError(f"{self.path}: has a format that this vomap does not read; run `vomap build`")
-        self._index = self._count = self._seed = 0
-        return read_previous(words, self._read(begin, self._size))
+        self.is_previous = words[1] == PREVIOUS
+        end = begin + int(words[3])
+        if end > self._size:
+            # As much memory as it says it wants is not there.
+            raise self.damaged()
+        content = self._read(begin, end - begin)
+        if words[2:] != [f"{head_checksum(words, content):08x}", str(len(content))]:
+            raise self.damaged()
+        head: dict[str, Any] = parse_written(content)
+        self._index, self._count, self._seed = end, head["buckets"], crc32(content)
+        if end + head["rest"] != self._size:
+            raise self.damaged()
+        return head
 
     def __del__(self) -> None:
         """Close the file; a callout ends first."""
@@ -165,6 +160,14 @@ class BuiltFile:
             raise self.damaged() from None
 
 
+def head_checksum(words: Sequence[str], content: bytes) -> int:
+    """Return the checksum of a head; `words` are those of its line, of which the first two are kind and format.
+
+    It begins with that of kind and format, so that a file of one is never taken for one of another.
+    """
+    return crc32(content, 0 if words[1] == PREVIOUS else crc32(" ".join(words[:2]).encode()))
+
+
 def parse_written(content: bytes) -> Any:
     """Return the value of JSON in a built file, which has no blanks around it. Raises ValueError for any other text."""
     text = content.decode("utf-8")
@@ -201,16 +204,29 @@ def read_policy(path: str, *, just_written: bool = False) -> Policy:
     """Open a built policy. Raises FileError or BuiltError, and so may whatever asks the policy for something later."""
     file = BuiltFile(path, POLICY, just_written=just_written)
     try:
-        return Policy(file.find, file.digest)
+        if not file.is_previous:
+            return Policy(file.find, file.digest)
+        from vomap.built.format2 import policy_finder
+
+        return Policy(policy_finder(file), file.digest)
     except NOT_AS_WRITTEN:
         raise file.damaged() from None
 
 
 def read_bans(path: str) -> Bans:
-    """Read the built bans. Raises FileError or BuiltError: bans that cannot be read are never no bans."""
+    """Open the built bans. Raises FileError or BuiltError, and so may whatever asks the bans for something later.
+
+    Bans that cannot be read are never no bans.
+    """
     file = BuiltFile(path, BANS)
     try:
-        return Bans({"bans": file.find("bans")}, file.digest)
+        if not file.is_previous:
+            if not isinstance(file.find("asked"), list):
+                raise file.damaged()
+            return Bans(file.find, file.digest)
+        from vomap.built.format2 import ban_finder
+
+        return Bans(ban_finder(file), file.digest)
     except NOT_AS_WRITTEN:
         raise file.damaged() from None
 

@@ -12,13 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from typing import IO, Any
 
-from vomap.built import BANS, CHECKSUM, FORMAT, NOT_AS_WRITTEN, OFFSET, POLICY, BuiltFile, FileError
+from vomap.built import BANS, CHECKSUM, FORMAT, NOT_AS_WRITTEN, OFFSET, POLICY, BuiltFile, FileError, head_checksum
 from vomap.built.files import discard, put_in_place, stage
 from vomap.policy.model import DISTRUSTED
-from vomap.policy.pieces import put_together, take_apart
+from vomap.policy.pieces import put_bans_together, put_together, take_apart, take_bans_apart
 
-# What every token asks for. Bans lie in the head as a whole, with all that is known of them.
-_IN_HEAD = ("site",)
+# What every token asks for.
+_IN_HEAD = {POLICY: ("site",), BANS: ("asked", "claims")}
 _SOURCES = "sources"
 _PIECES_IN_A_BUCKET = 3
 _INDEX_BITS = 32
@@ -67,18 +67,17 @@ def stage_built(path: str, kind: str, document: Mapping[str, Any], *, sources: M
     """Write a policy or bans, to be put in place later. Raises FileError."""
     digest = document_digest(document)
     head = {"built": built, "digest": digest}
-    if kind == BANS:
-        pieces = {**document, _SOURCES: dict(sources)}
-        content = _json({**head, "pieces": pieces, "buckets": 0, "rest": 0})
-        return Staged(path, stage(path, [_line(kind, content), content]), digest)
+    in_head: dict[str, Any] = {}
+    pieces = take_bans_apart(document) if kind == BANS else take_apart(document)
     try:
         with tempfile.TemporaryFile(dir=os.path.dirname(path) or ".") as file:
             spool = _Spool(file)
-            for key, value in take_apart(document):
-                if key not in _IN_HEAD:
+            for key, value in pieces:
+                if key in _IN_HEAD[kind]:
+                    in_head[key] = value
+                else:
                     spool.add(key, value)
             spool.add(_SOURCES, dict(sources))
-            in_head = {key: document[key] for key in _IN_HEAD}
             return Staged(path, stage(path, _parts(kind, {**head, "pieces": in_head}, spool)), digest)
     except OSError as error:
         raise FileError(f"{path}: cannot be written: {error.strerror}") from None
@@ -90,7 +89,10 @@ def read_built(path: str, kind: str) -> Built:
     try:
         pieces = dict(file.pieces())
         sources = pieces.pop(_SOURCES)
-        document = put_together(pieces) if kind == POLICY else pieces
+        if kind == POLICY:
+            document = put_together(pieces)
+        else:
+            document = {"bans": pieces["bans"]} if file.is_previous else put_bans_together(pieces)
         return Built(document, file.digest, file.built, sources)
     except NOT_AS_WRITTEN:
         raise file.damaged() from None
@@ -190,7 +192,7 @@ def _parts(kind: str, head: Mapping[str, Any], spool: _Spool) -> Iterator[bytes]
 
 
 def _line(kind: str, head: bytes) -> bytes:
-    return f"{kind} {FORMAT} {crc32(head):08x} {len(head)}\n".encode()
+    return f"{kind} {FORMAT} {head_checksum((kind, FORMAT), head):08x} {len(head)}\n".encode()
 
 
 def _offsets(begin: int, lengths: Iterable[int]) -> bytes:

@@ -243,8 +243,7 @@ def decided(policy_file: str, bans_file: str, read_token: Callable[[Policy], Cla
         claims = read_token(policy)
         now = int(time.time())
         decision = decide(policy, bans, claims, now)
-        asked = [name for ban in bans.bans for name in ban.conditions.claims()]
-        return Answer(confirm(decision, policy.site.accounts), journal, now, asked)
+        return Answer(confirm(decision, policy.site.accounts), journal, now, bans.claims)
     except TokenRefused as error:
         return Answer(Decision(None, None).settle(DENIED, str(error)), journal)
     except Error as error:

@@ -11,9 +11,10 @@ if TYPE_CHECKING:
 # The last second that a float still tells from the next one.
 LATEST = 1 << 53
 GROUPS_CLAIM = "wlcg.groups"
+ENTITLEMENT_CLAIMS = ("entitlements", "eduperson_entitlement")
 TIMES = ("exp", "iat", "nbf")
 # What decisions look at beside issuer, subject, audience and the token's id; rules may name more.
-DECISIVE = (*TIMES, "wlcg.ver", "scope", GROUPS_CLAIM, "entitlements", "eduperson_entitlement", "client_id", "azp")
+DECISIVE = (*TIMES, "wlcg.ver", "scope", GROUPS_CLAIM, *ENTITLEMENT_CLAIMS, "client_id", "azp")
 # What lets a token do something with jobs: WLCG profile v1.3 section 2.2.1 and SciTokens claims 2.0; the first three
 # together are what the last one is.
 ALL_OF_WRITE = frozenset({"compute.create", "compute.modify", "compute.cancel"})
@@ -22,6 +23,22 @@ COMPUTING = ALL_OF_WRITE | {"compute.read", "condor:/READ", "condor:/WRITE"}
 IDENTIFYING = ("iss", "sub")
 
 _PRINTABLE = bytes(range(0x20, 0x7F))
+# Characters that Python calls printable and no screen shows, as first and last of a range: those of Unicode's
+# Default_Ignorable_Code_Point that are letters or marks, and the blank of Braille.
+_INVISIBLE = (
+    (0x034F, 0x034F),
+    (0x115F, 0x1160),
+    (0x17B4, 0x17B5),
+    (0x180B, 0x180F),
+    (0x2800, 0x2800),
+    (0x3164, 0x3164),
+    (0xFE00, 0xFE0F),
+    (0xFFA0, 0xFFA0),
+    (0xE0100, 0xE01EF),
+)
+
+
+_NOTHING: frozenset[str] = frozenset()
 
 
 class TokenError(Error):
@@ -38,9 +55,11 @@ class Claims:
     `members` are the claims as JSON types, as they came. `texts` holds those that are one string, `lists` those that
     are arrays (their strings only), `several` the names of arrays with more than one member, even if only one of these
     says something, and `passed_over` one sentence for each value that says nothing by its type or its characters.
+    `forged` are the names of claims of which a value may be the rest of another claim's name, as ARC shows claims: such
+    a claim may hide the true one.
     """
 
-    __slots__ = ("lists", "members", "passed_over", "several", "texts")
+    __slots__ = ("forged", "lists", "members", "passed_over", "several", "texts")
 
     def __init__(self, members: Mapping[str, object]) -> None:
         """Take the token's claims as JSON types; `read_claims` sorts them."""
@@ -48,6 +67,7 @@ class Claims:
         self.texts: dict[str, str] = {}
         self.lists: dict[str, tuple[str, ...]] = {}
         self.several: set[str] = set()
+        self.forged: frozenset[str] = _NOTHING
         self.passed_over: list[str] = []
 
     @property
@@ -99,6 +119,19 @@ def read_scopes(claims: Claims) -> list[str]:
 def may_compute(scopes: Iterable[str]) -> bool:
     """Tell whether any scope lets the token do something with jobs."""
     return not COMPUTING.isdisjoint(scopes)
+
+
+def is_visible(text: str) -> bool:
+    """Return True if a text has a character that can be seen: neither white space nor control nor format characters.
+
+    Source of the characters: Unicode, general categories C and Z, and Default_Ignorable_Code_Point (UAX #44).
+    """
+    for mark in text:
+        if mark.isprintable() and not mark.isspace():
+            code = ord(mark)
+            if code < _INVISIBLE[0][0] or not any(first <= code <= last for first, last in _INVISIBLE):
+                return True
+    return False
 
 
 def is_clean(text: str) -> bool:

@@ -34,16 +34,22 @@ def read_environment(environ: Mapping[bytes, bytes]) -> Claims:
     values = {name: _indexed(environ, _CLAIM + name) for name in _claims(names)}
     _refuse_two_spellings(values)
     members: dict[str, object] = {}
+    forged = []
     for name, raw in values.items():
         if name not in _STANDARD:
-            _put(members, name, _without_names(raw))
+            said = _without_names(raw)
+            _put(members, name, said)
+            if said is not raw:
+                forged.append(_text(name))
     _put(members, b"iss", _one(environ, b"ISSUER", values.get(b"iss")))
     _put(members, b"sub", _one(environ, b"SUBJECT", values.get(b"sub")))
     _put(members, b"aud", _several(environ, b"AUDIENCE", values.get(b"aud")))
     _put(members, b"wlcg.groups", _several(environ, b"GROUP", values.get(b"wlcg.groups")))
     _put(members, b"scope", _scope(environ, values.get(b"scope")))
     _refuse_certificate(environ.get(b"X509_SUBJECT_NAME"), members)
-    return read_claims(members)
+    claims = read_claims(members)
+    claims.forged = frozenset(forged)
+    return claims
 
 
 def _refuse_another_token(names: bytes) -> None:
@@ -83,10 +89,14 @@ def _refuse_two_spellings(values: Mapping[bytes, list[bytes]]) -> None:
 
 
 def _without_names(values: list[bytes]) -> list[bytes]:
-    """Return the values, of which none says anything that may be the rest of a claim's name."""
+    """Return the values without what they say where they may be the rest of a claim's name; the same list if none is.
+
+    The name may be that of a claim that hides this one: whoever asks for the claim must know (`Claims.forged`).
+    """
     if b"0=" not in _BETWEEN.join(values).translate(_DIGITS_AS_ZERO):
         return values
-    return [_SAYS_NOTHING if _may_be_a_name(value) else value for value in values]
+    said = [_SAYS_NOTHING if _may_be_a_name(value) else value for value in values]
+    return values if said == values else said
 
 
 def _may_be_a_name(value: bytes) -> bool:
@@ -134,8 +144,12 @@ def _put(members: dict[str, object], name: bytes, raw: list[bytes]) -> None:
     """Add a claim: ARC shows a string and an array with one member alike, so one value is a string."""
     # A byte that is no UTF-8 becomes half a surrogate pair, which counts as a control character from here on.
     if raw:
-        values = _BETWEEN.join(raw).decode("utf-8", "surrogateescape").split(_BETWEEN.decode())
-        members[name.decode("utf-8", "surrogateescape")] = values if len(values) > 1 else values[0]
+        values = _text(_BETWEEN.join(raw)).split(_BETWEEN.decode())
+        members[_text(name)] = values if len(values) > 1 else values[0]
+
+
+def _text(content: bytes) -> str:
+    return content.decode("utf-8", "surrogateescape")
 
 
 def _refuse_certificate(identity: bytes | None, members: Mapping[str, object]) -> None:
@@ -143,7 +157,7 @@ def _refuse_certificate(identity: bytes | None, members: Mapping[str, object]) -
     issuer, subject = members.get("iss"), members.get("sub")
     if identity is None or issuer is None:
         return
-    if identity.decode("utf-8", "surrogateescape") != f"{issuer}/{subject}":
+    if _text(identity) != f"{issuer}/{subject}":
         raise TokenRefused("token: a certificate came with it, and the job would belong to that")
 
 

@@ -5,15 +5,13 @@ Sources: WLCG profile v1.3 (wlcg.groups), AARC-G002 and AARC-G069 (entitlements)
 
 from __future__ import annotations
 
-from vomap.claims import GROUPS_CLAIM
+from vomap.claims import ENTITLEMENT_CLAIMS, GROUPS_CLAIM
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from vomap.claims import Claims
-
-ENTITLEMENT_CLAIMS = ("entitlements", "eduperson_entitlement")
 
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _GROUP = ":group:"
@@ -40,6 +38,17 @@ class Membership:
         return self.group if self.role is None else f"{self.group}/Role={self.role}"
 
 
+class GroupForm:
+    """How an issuer writes its groups: in which claim, and whether one string may hold several, comma-separated."""
+
+    __slots__ = ("claim", "comma_separated")
+
+    def __init__(self, claim: str = GROUPS_CLAIM, *, comma_separated: bool = False) -> None:
+        """Take the declared claim and form; without a declaration each string of `wlcg.groups` is one group."""
+        self.claim = claim
+        self.comma_separated = comma_separated
+
+
 class EntitlementForm:
     """How an issuer writes its entitlements: namespace, authority, and whether those in `scope` count."""
 
@@ -52,40 +61,112 @@ class EntitlementForm:
         self.in_scope = in_scope
 
 
-def read_memberships(claims: Claims, form: EntitlementForm | None, passed_over: list[str]) -> list[Membership]:
-    """Return the token's memberships in its own order, each once.
+def read_memberships(
+    claims: Claims, groups: GroupForm | None, entitlements: EntitlementForm | None, passed_over: list[str]
+) -> list[Membership]:
+    """Return the memberships that rules see, in the token's own order, each once.
 
-    Groups come first, then entitlements under their new and their old name. Without `form` entitlements say
-    nothing. What is no membership is told in `passed_over`.
+    Groups come first, then entitlements under their new and their old name. None for a form means that the issuer
+    writes none. `passed_over` gets a sentence for each value that is not a membership.
     """
     found: dict[tuple[str, str | None], Membership] = {}
-    values = claims.values(GROUPS_CLAIM)
-    # A group has no comma; what looks like one that has is several.
-    groups = ",".join(values).split(",") if values else []
-    if groups and _are_plain(groups):
-        found = {(group, None): Membership(group, None) for group in groups}
-    else:
-        _keep(found, groups, [parse_fqan(group.strip(" ")) for group in groups], passed_over)
-    if form is not None:
-        entitlements = _entitlements(claims, form)
-        _keep(found, entitlements, [parse_entitlement(value, form) for value in entitlements], passed_over)
+    texts: Sequence[str] = () if groups is None else _group_texts(claims, groups)
+    if texts and _are_plain(texts):
+        found = {(text, None): Membership(text, None) for text in texts}
+    elif groups is not None:
+        parse = parse_fqan if groups.claim == GROUPS_CLAIM else parse_group
+        _keep(found, texts, map(parse, texts), passed_over)
+    if entitlements is not None:
+        values = _entitlements(claims, entitlements)
+        _keep(found, values, [parse_entitlement(value, entitlements) for value in values], passed_over)
+    return list(found.values())
+
+
+def read_every_membership(
+    claims: Claims, groups: GroupForm | None, entitlements: EntitlementForm | None
+) -> list[Membership]:
+    """Return every membership that a token may be said to have, for bans, each once.
+
+    Each string of `wlcg.groups` and of the issuer's own claim counts as a whole and split at commas, whatever form is
+    declared: no spelling hides a group from a ban. Entitlements are read as declared.
+    """
+    found: dict[tuple[str, str | None], Membership] = {}
+    for claim in dict.fromkeys((GROUPS_CLAIM, GROUPS_CLAIM if groups is None else groups.claim)):
+        values = claims.values(claim)
+        if values and _are_plain(values):
+            found.update({(value, None): Membership(value, None) for value in values})
+            continue
+        readings = [text for value in values for text in (value, *_pieces(value))]
+        if claim != GROUPS_CLAIM:
+            readings = list(map(_with_slash, readings))
+        _keep(found, readings, map(_parse_fqan, readings), [])
+    if entitlements is not None:
+        written = _entitlements(claims, entitlements)
+        _keep(found, written, [parse_entitlement(value, entitlements) for value in written], [])
     return list(found.values())
 
 
 def parse_fqan(text: str) -> Membership | None:
-    """Return the membership that a group of `wlcg.groups` names, or None if it is no legal FQAN.
+    """Return the membership that a group of `wlcg.groups` names, or None if it is not a legal FQAN.
 
-    One trailing slash, `/Role=NULL` and `/Capability=NULL` are dropped.
+    One trailing slash, `/Role=NULL` and `/Capability=NULL` are dropped. A group has no comma (WLCG profile v1.3, the
+    grammar of groups): who may name a subgroup could otherwise write the group of another VO behind one.
     """
+    return None if "," in text else _parse_fqan(text)
+
+
+def parse_group(text: str) -> Membership | None:
+    """Return the membership that a text of another claim than `wlcg.groups` names, or None.
+
+    A missing first slash is added, as IAM and Keycloak write groups without it; such a claim holds no roles.
+    """
+    if "," in text:
+        return None
+    text = _with_slash(text)
+    if _is_plain(text):
+        return Membership(text, None)
+    return _membership(_parts(text), None)
+
+
+def _parse_fqan(text: str) -> Membership | None:
     if text[:1] != "/":
         return None
     if _is_plain(text):
         return Membership(text, None)
-    parts = text[1:-1].split("/") if text.endswith("/") else text[1:].split("/")
+    parts = _parts(text)
     if parts[-1] == "Capability=NULL":
         parts.pop()
     role = parts.pop()[5:] if parts and parts[-1].startswith("Role=") else None
     return _membership(parts, role)
+
+
+def _parts(group: str) -> list[str]:
+    """Return the parts of a text that begins with a slash; one slash at the end means nothing."""
+    return group[1:-1].split("/") if group.endswith("/") else group[1:].split("/")
+
+
+def _with_slash(text: str) -> str:
+    return text if text[:1] == "/" else f"/{text}"
+
+
+def _pieces(text: str) -> list[str]:
+    return [piece.strip(" ") for piece in text.split(",")]
+
+
+def _group_texts(claims: Claims, groups: GroupForm) -> Sequence[str]:
+    """Return the texts that are to be groups.
+
+    Only one string, alone in its claim, is split: of several, one with a comma could hide in a list that the issuer
+    writes one by one. Members that are not strings do not count, for ARC does not show them.
+    """
+    values = claims.values(groups.claim)
+    if not groups.comma_separated or len(values) != 1 or _strings(claims.members.get(groups.claim)) != 1:
+        return values
+    return _pieces(values[0])
+
+
+def _strings(value: object) -> int:
+    return sum(isinstance(member, str) for member in value) if isinstance(value, list) else 1
 
 
 def parse_entitlement(value: str, form: EntitlementForm) -> Membership | None:
@@ -169,10 +250,15 @@ def _is_plain(group: str) -> bool:
     )
 
 
-def _are_plain(groups: list[str]) -> bool:
+def _are_plain(groups: Sequence[str]) -> bool:
     """Tell whether all these texts are groups, and name no role; at one glance."""
     text = ",".join(groups)
-    return _is_plain(text) and "/," not in text and f",{text}".count(",/") == len(groups)
+    return (
+        _is_plain(text)
+        and "/," not in text
+        and f",{text}".count(",/") == len(groups)
+        and text.count(",") == len(groups) - 1
+    )
 
 
 def _is_component(part: str) -> bool:
@@ -193,6 +279,12 @@ def _keep(
 ) -> None:
     for text, membership in zip(texts, memberships):
         if membership is None:
-            passed_over.append(f"{text!a} is no membership")
+            passed_over.append(f"{text!a} is not a group{_why_not(text)}")
         else:
             found.setdefault((membership.group, membership.role), membership)
+
+
+def _why_not(text: str) -> str:
+    if "," not in text:
+        return ""
+    return ": it has a comma; the issuer's `groups: {form: comma-separated}` splits a string that is alone in its claim"

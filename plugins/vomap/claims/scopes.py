@@ -32,15 +32,19 @@ def is_safe(scope: str) -> bool:
 
     What reads the path later may climb, or may fold two slashes to one.
     """
-    decoded = scope.replace("%2e", ".").replace("%2E", ".").replace("%2f", "/").replace("%2F", "/")
-    parts = decoded.split("/")[1:]
+    parts = _decoded(scope).split("/")[1:]
     if any(part in (".", "..") for part in parts):
         return False
     return all(parts[:-1]) or not _is_storage(scope.partition(":")[0])
 
 
-def _is_storage(capability: str) -> bool:
-    return capability in ("read", "write") or capability.startswith("storage.")
+def is_malformed(scope: str) -> bool:
+    """Return True for a storage scope without a path, or with an unsafe one: it speaks for no VO.
+
+    The path `/` is everybody's, and not malformed.
+    """
+    capability, _, path = scope.partition(":")
+    return _is_storage(capability) and not (path[:1] == "/" and is_safe(scope))
 
 
 def storage_root(scope: str) -> str | None:
@@ -53,3 +57,23 @@ def storage_root(scope: str) -> str | None:
         return None
     parts = path.split("/", 2)
     return parts[1] or None if len(parts) > 1 and not parts[0] and is_safe(scope) else None
+
+
+def first_name(scope: str) -> str | None:
+    """Return the first name in the path of a storage scope, also of one without a safe path; None if there is none.
+
+    Bans ask for it: a malformed path must not hide the VO that it begins with.
+    """
+    capability, _, path = scope.partition(":")
+    if not _is_storage(capability):
+        return None
+    return next((part for part in _decoded(path).split("/") if part not in ("", ".", "..")), None)
+
+
+def _is_storage(capability: str) -> bool:
+    return capability in ("read", "write") or capability.startswith("storage.")
+
+
+def _decoded(text: str) -> str:
+    """Return a text with slashes and dots that are percent-encoded decoded."""
+    return text.replace("%2e", ".").replace("%2E", ".").replace("%2f", "/").replace("%2F", "/")

@@ -35,6 +35,7 @@ from vomap.mapfile.findings import Findings, Place
 from vomap.mapfile.policy_tests import run_tests
 from vomap.mapfile.times import written
 from vomap.policy.model import NO_BANS, Bans
+from vomap.policy.pieces import bans_of
 
 HELP = "check, test, and write the built policy and the built bans"
 
@@ -129,7 +130,7 @@ def _build_bans(args: argparse.Namespace, now: float, report: dict[str, Any], re
     digest = write_built(path, BANS, document, sources=_digests(files), built=written(now))
     report["bans"].update(digest=digest, bans=len(document["bans"]))
     _tell(args.json, f"bans: {len(document['bans'])} from {len(files)} files -> {path}")
-    return Bans(document, digest)
+    return bans_of(document, digest)
 
 
 def _build_policy(

@@ -18,7 +18,7 @@ from vomap.mapfile.compose import Composition, Mapfile, compose, compose_bans, r
 from vomap.mapfile.findings import Finding, Findings, Place
 from vomap.mapfile.policy_tests import Result
 from vomap.policy.model import Bans, Policy
-from vomap.policy.pieces import policy_of
+from vomap.policy.pieces import bans_of, policy_of
 
 MAPFILES_FOLDER = "/etc/vomap/mapfiles.d"
 BANS_FOLDER = "/etc/vomap/bans.d"
@@ -45,7 +45,7 @@ class Sources:
     def bans(self) -> Bans:
         """The bans as the engine reads them. Raises MapfileError if they cannot be read."""
         self.ban_findings.raise_errors()
-        return Bans(self.ban_document, document_digest(self.ban_document))
+        return bans_of(self.ban_document, document_digest(self.ban_document))
 
     @property
     def all_findings(self) -> list[Finding]:

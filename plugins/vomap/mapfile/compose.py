@@ -270,8 +270,9 @@ class _Composer:
         return [item.value for item in node.items()] if key == "serve" else plain
 
     def _keep_claims(self) -> None:
-        """Let the journal keep what rules look at, if the site does not say what it keeps."""
+        """Let the journal keep what decisions look at, if the site does not say what it keeps."""
         named = {name for rule in self._rules for name in rule.get("claim", ())}
+        named.update(filter(None, map(_groups_claim, self._issuers.values())))
         more = sorted(named.difference(DECISIVE))
         journal = self._site.get("journal", {})
         if "claims" not in journal and more:
@@ -344,6 +345,13 @@ def _declared_vos(issuer: dict[str, Any]) -> set[str]:
     vos = issuer.get("vos", {})
     named = {*(vos.values() if isinstance(vos, dict) else ()), issuer.get("vo"), issuer.get("default-vo")}
     return {vo for vo in named if isinstance(vo, str)}
+
+
+def _groups_claim(issuer: Mapping[str, Any] | None) -> str | None:
+    """Return the claim that an issuer is declared to write its groups to, None if it is not declared."""
+    groups = (issuer or {}).get("groups")
+    claim = groups.get("claim") if isinstance(groups, dict) else None
+    return claim if isinstance(claim, str) else None
 
 
 def _members(node: Node | None) -> list[tuple[str, Place, Node]]:

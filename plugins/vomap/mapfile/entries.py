@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from vomap.claims import DECISIVE, GROUPS_CLAIM
 from vomap.mapfile.findings import Findings
 from vomap.mapfile.reader import Node
 from vomap.mapfile.times import last_second, seconds
@@ -12,7 +13,8 @@ from vomap.policy.pools import Pool
 
 _LITERAL = ("issuer", "vo", "audience", "jti", "client")
 _PATTERN = ("subject", "group", "first-group", "scope")
-CONDITIONS = (*_LITERAL, *_PATTERN, "claim")
+# Those of bans; rules have `first-group` as well, whose order the bearer may choose.
+CONDITIONS = (*_LITERAL, *(key for key in _PATTERN if key != "first-group"), "claim")
 OUTCOMES = ("account", "pool", "deny")
 _OWN_CONDITION = {
     "iss": "issuer",
@@ -24,6 +26,8 @@ _OWN_CONDITION = {
     "eduperson_entitlement": "group",
 }
 _ACCEPTED = ("without-audience", "without-compute")
+# Claims that mean something of their own, and so list no groups.
+_NOT_FOR_GROUPS = frozenset({*_OWN_CONDITION, *DECISIVE, "jti"}) - {GROUPS_CLAIM}
 
 
 def rule_document(node: Node, findings: Findings) -> dict[str, Any]:
@@ -185,6 +189,11 @@ def _check_issuer(node: Node, findings: Findings) -> None:
         for key in ("vos", "default-vo"):
             if key in keys:
                 findings.error(keys[key], f"`{key}`: only an issuer with `vo-from` has it")
+    groups = node.member("groups")
+    claim = groups.member("claim") if groups is not None else None
+    if claim is not None and claim.value in _NOT_FOR_GROUPS:
+        message = f"`groups: claim`: {claim.value!a} has a meaning of its own; name the claim that lists the groups"
+        findings.error(claim.place, message)
     sources = [item.value for item in _items(node.member("vo-from"))]
     if "scope-path" in sources and "vos" not in keys:
         findings.error(place, "`vo-from: scope-path` needs `vos`: a path may begin with anything")

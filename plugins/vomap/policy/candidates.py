@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vomap.claims.scopes import storage_root
+from vomap.claims.scopes import first_name, is_malformed, storage_root
 from vomap.policy.model import Naming
 
 TYPE_CHECKING = False
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from vomap.policy.model import Issuer, Policy
 
 
-SOURCES = ("group", "scope-path")
+SCOPE_PATH = "scope-path"
+SOURCES = ("group", SCOPE_PATH)
 
 
 def find_vos(
@@ -21,7 +22,8 @@ def find_vos(
 ) -> Naming:
     """Find the VOs that a token of an issuer with `vo-from`, `url`, speaks for.
 
-    The first source that names a VO decides; the default VO holds only if no source names anything, listed or not.
+    The first source that names a VO decides; the default VO holds only if no source names anything, listed or not. A
+    malformed storage scope names no VO, but something.
     """
     names_any = False
     for source in issuer.sources:
@@ -29,7 +31,7 @@ def find_vos(
         vos = [vo for vo in [policy.vo_of(url, issuer, name) for name in names] if vo]
         if vos:
             return Naming(vos, names_any=True)
-        names_any = names_any or bool(names)
+        names_any = names_any or bool(names) or (source == SCOPE_PATH and any(map(is_malformed, scopes)))
     if not names_any and issuer.default_vo is not None:
         return Naming([issuer.default_vo], names_any=True)
     return Naming((), names_any=names_any)
@@ -38,10 +40,15 @@ def find_vos(
 def mentioned_vos(
     policy: Policy, url: str, issuer: Issuer, memberships: Sequence[Membership], scopes: Sequence[str]
 ) -> set[str]:
-    """Return the VOs, in lower case, that a token names anywhere, even if it does not speak for them, as bans ask."""
-    names = (name for source in SOURCES for name in named_in(source, memberships, scopes))
-    vos = (policy.vo_of(url, issuer, name) for name in names)
-    return {vo.lower() for vo in vos if vo}
+    """Return the VOs, in lower case, that a token names anywhere, even if it does not speak for them, as bans ask.
+
+    `memberships` and `scopes` are those that bans see. Spelling means nothing, and a path names the VO that it begins
+    with however it is written.
+    """
+    names = {name for source in SOURCES for name in named_in(source, memberships, scopes)}
+    names.update(name for name in map(first_name, scopes) if name is not None)
+    vos = (policy.owned_vo(url, issuer, name) for name in names)
+    return {vo for vo in vos if vo is not None}
 
 
 def named_in(source: str, memberships: Iterable[Membership], scopes: Sequence[str]) -> list[str]:

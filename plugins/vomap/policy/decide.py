@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from vomap.claims import GROUPS_CLAIM, LATEST, may_compute, read_scopes
-from vomap.policy import DECLINED, DENIED, MAPPED, Decision
-from vomap.policy.matching import View, unmet
+from vomap.claims import ENTITLEMENT_CLAIMS, GROUPS_CLAIM, LATEST, is_visible, may_compute, read_scopes
+from vomap.policy import DECLINED, DENIED, ERROR, MAPPED, Decision
+from vomap.policy.matching import BanView, View, meets_ban, unmet
 from vomap.policy.model import NOTHING_NAMED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from vomap.claims import Claims
     from vomap.claims.memberships import Membership
@@ -26,10 +26,12 @@ def decide(policy: Policy, bans: Bans, claims: Claims, now: float, trace: list[s
     `now` is in seconds since 1970; `trace`, if given, gets a sentence for each step. The account that is answered has
     a name that may be answered; whether it exists, and which account of a pool it is, is found out after this.
     """
-    return _Deciding(policy, bans, claims, now, trace).decide()
+    return _Deciding(policy, bans, claims, now, trace).decide(bans)
 
 
 _NONE: frozenset[str] = frozenset()
+# Claims that every decision may look at, and that may not be the rest of a forged name.
+_NEVER_FORGED = ("client_id", "azp", "wlcg.ver")
 # Of a token that names more VOs that are banned it is not found out what fewer bans would leave.
 _MOST_BANNED = 4
 
@@ -38,11 +40,13 @@ class _Deciding:
     """One decision on its way: bans see the whole token, rules the part of it that `_may_see` leaves."""
 
     __slots__ = (
+        "ban_view",
         "banned",
         "bans",
         "claims",
         "decision",
         "issuer",
+        "names",
         "naming",
         "now",
         "parts",
@@ -56,8 +60,8 @@ class _Deciding:
     def __init__(self, policy: Policy, bans: Bans, claims: Claims, now: float, trace: list[str] | None) -> None:
         self.policy, self.claims, self.now, self.trace = policy, claims, now, trace
         self.decision = Decision(claims, policy.digest)
-        self.bans = [ban for ban in bans.bans if ban.holds_at(now)] if bans.bans else bans.bans
-        self.banned = {vo for ban in self.bans for vo in ban.only_vos} if self.bans else _NONE
+        self.bans: Sequence[Ban] = ()
+        self.banned: Collection[str] = _NONE
         self.url = claims.text("iss") or ""
         declared = policy.issuer(self.url)
         self.issuer = declared if declared is not None and declared.trusted else None
@@ -66,20 +70,42 @@ class _Deciding:
         memberships = _memberships(claims, self.issuer, no_memberships)
         self.whole = View(claims, memberships, scopes)
         self.parts: dict[str | None, View] = {}
+        self.names: dict[str, str | None] = {}
+        self.ban_view: BanView | None = None
         # Step 1
         self.naming = NOTHING_NAMED
         if self.issuer is not None:
             self.naming = self.issuer.only or _naming(policy, self.url, self.issuer, memberships, scopes)
+        if bans:
+            self.ban_view = BanView(claims, self._every_membership, self._every_vo)
+            self.bans = bans.matching(self.ban_view, now)
+            self.banned = {vo for ban in self.bans for vo in ban.only_vos}
         self.served = self._find_served()
         if trace is not None:
             trace += claims.passed_over
             trace += no_memberships
+            trace += _not_read(claims, self.issuer)
             trace.append("memberships: " + (", ".join(ascii(each.fqan) for each in memberships) or "none"))
             named = ", ".join(map(ascii, self.naming.candidates.values()))
             trace.append(f"VOs that the token speaks for: {named or 'none'}")
 
-    def decide(self) -> Decision:
-        return self._banned() or self._unbanned()
+    def decide(self, bans: Bans) -> Decision:
+        return self._forged(bans) or self._banned() or self._unbanned()
+
+    def _forged(self, bans: Bans) -> Decision | None:
+        """Refuse a token of which a claim that decides may be the rest of another one's name, and so may be hidden."""
+        for name in sorted(self.claims.forged):
+            if name in _NEVER_FORGED or self._reads(name) or any(each.ask_for(name) for each in (bans, self.policy)):
+                return self._settle(ERROR, f"token: another claim's name may hide the claim {name!a}")
+        return None
+
+    def _reads(self, name: str) -> bool:
+        """Return True if the issuer's declaration reads groups or entitlements from a claim."""
+        if self.issuer is None:
+            return False
+        if self.issuer.entitlements is not None and name in ENTITLEMENT_CLAIMS:
+            return True
+        return name == self.issuer.groups_claim
 
     def _unbanned(self) -> Decision:
         return self._not_ours() or self._failed_check() or self._ruled()
@@ -97,13 +123,12 @@ class _Deciding:
 
     def _banned(self) -> Decision | None:
         """Take step 2. A ban by VO alone takes that VO away from the token; it is denied if no served one is left."""
-        if not self.bans:
+        if not self.bans or self.ban_view is None:
             return None
-        mentioned = self._mentioned()
         for ban in self.bans:
-            if not ban.only_vos and self._meets(ban, mentioned):
+            if not ban.only_vos and meets_ban(ban.conditions, self.ban_view):
                 return self._deny_for(ban)
-        if self.banned.isdisjoint(mentioned):
+        if not self.banned:
             return None
         for ban in self.bans:
             taken = [vo for vo in ban.only_vos if vo in self.naming.candidates]
@@ -111,22 +136,39 @@ class _Deciding:
                 self._tell(f"ban {ban.source}: the token does not speak for {', '.join(taken)} any more")
                 if not self.served:
                     return self._deny_for(ban)
-        return self._refused_anyway(sorted(self.banned & mentioned))
+        return self._refused_anyway(sorted(self._rules_vos().intersection(self.banned)))
 
-    def _mentioned(self) -> set[str]:
+    def _rules_vos(self) -> set[str]:
+        """Return every VO, in lower case, that rules may find in the token, whether or not it speaks for it."""
+        roots = [membership.root for membership in self.whole.memberships]
+        if "/" in self.claims.texts.get("scope", ""):
+            from vomap.claims.scopes import storage_root
+
+            roots += [root for root in map(storage_root, self.whole.scopes) if root is not None]
+        several = self.issuer is not None and self.issuer.sources
+        named = {self._name(root) for root in roots} if several else set()
+        return {vo for vo in named if vo is not None}.union(self.naming.candidates)
+
+    def _every_membership(self) -> Sequence[Membership]:
+        """Return every membership that bans see."""
+        claims, issuer = self.claims, self.issuer
+        claim = None if issuer is None else issuer.groups_claim
+        form = None if issuer is None else issuer.entitlements
+        if form is None and not any(name and claims.values(name) for name in (GROUPS_CLAIM, claim)):
+            return ()
+        from vomap.claims.memberships import read_every_membership
+
+        return read_every_membership(claims, None if issuer is None else issuer.group_form, form)
+
+    def _every_vo(self, memberships: Sequence[Membership]) -> set[str]:
         """Return every VO that the token names, in lower case, those that it speaks for among them."""
         candidates = set(self.naming.candidates)
         if self.issuer is None or not self.issuer.sources:
             return candidates
         from vomap.policy.candidates import mentioned_vos
 
-        return candidates | mentioned_vos(self.policy, self.url, self.issuer, self.whole.memberships, self.whole.scopes)
-
-    def _meets(self, ban: Ban, mentioned: set[str]) -> bool:
-        wanted = ban.conditions.vo
-        if wanted is not None and mentioned.isdisjoint(wanted):
-            return False
-        return unmet(ban.conditions, self.whole, {}) is None
+        assert self.ban_view is not None, "bans ask"
+        return candidates | mentioned_vos(self.policy, self.url, self.issuer, memberships, self.ban_view.scopes)
 
     def _deny_for(self, ban: Ban) -> Decision:
         self.decision.source = ban.source
@@ -230,22 +272,34 @@ class _Deciding:
         """Return the part of the token that rules about one VO may see, or that rules without a VO may see."""
         if vo not in self.parts:
             safe = self.whole.safe()
-            # Of an issuer with one VO rules see all.
-            sees_all = not self._declared().sources
-            self.parts[vo] = safe if sees_all else safe.part(lambda root: self._may_see(root, vo))
+            if not self._declared().sources:
+                # Of an issuer with one VO rules see all.
+                self.parts[vo] = safe
+            elif vo is None:
+                self.parts[vo] = safe.part(self._may_see)
+            else:
+                # All at once: a token may name a thousand VOs, and a rule may be for each.
+                self.parts.update(safe.parts(self._name))
+                self.parts.setdefault(vo, safe.part(lambda _: False))
         return self.parts[vo]
 
-    def _may_see(self, root: str, vo: str | None) -> bool:
-        """Tell whether rules may see what belongs to a group's or path's first part.
+    def _may_see(self, root: str) -> bool:
+        """Return True if rules without a VO may see what belongs to a group's or path's first part.
 
-        With a VO they see its own alone; without, all but what is of a VO that is banned, not served, or not the
-        issuer's to name; a name outside of the issuer's `vos` is just a group.
+        They see all but what is of a VO that is banned, not served, or not the issuer's to name; a name outside of the
+        issuer's `vos` is just a group.
         """
-        name = self.policy.vo_of(self.url, self._declared(), root)
-        if name is None:
-            return vo is None and self._declared().vos is not None
-        name = name.lower()
-        return name not in self.banned and (self._serves(name) if vo is None else name == vo)
+        vo = self._name(root)
+        if vo is None:
+            return self._declared().vos is not None
+        return vo not in self.banned and self._serves(vo)
+
+    def _name(self, root: str) -> str | None:
+        """Return the VO, in lower case, that a group's or path's first part means."""
+        if root not in self.names:
+            vo = self.policy.vo_of(self.url, self._declared(), root)
+            self.names[root] = None if vo is None else vo.lower()
+        return self.names[root]
 
     def _apply(self, rule: Rule, captured: dict[str, str], vo: str | None) -> bool:
         """Decide by a rule whose conditions hold; False if the account that it makes is not its to give."""
@@ -303,13 +357,25 @@ class _Deciding:
 
 
 def _memberships(claims: Claims, issuer: Issuer | None, no_memberships: list[str]) -> list[Membership]:
-    form = None if issuer is None else issuer.entitlements
-    if form is None and GROUPS_CLAIM not in claims.texts and GROUPS_CLAIM not in claims.lists:
+    if issuer is None:
+        return []
+    form, claim = issuer.entitlements, issuer.groups_claim
+    if form is None and claim not in claims.texts and claim not in claims.lists:
         return []
     # Only tokens with groups pay for what reads them.
     from vomap.claims.memberships import read_memberships
 
-    return read_memberships(claims, form, no_memberships)
+    return read_memberships(claims, issuer.group_form, form, no_memberships)
+
+
+def _not_read(claims: Claims, issuer: Issuer | None) -> Iterable[str]:
+    """Yield a sentence if the token has groups in `wlcg.groups` that its issuer's declaration does not read."""
+    if issuer is None or not claims.shows(GROUPS_CLAIM) or issuer.groups_claim == GROUPS_CLAIM:
+        return
+    if issuer.groups_claim is not None:
+        yield f"claim {GROUPS_CLAIM!a}: present, not read; the issuer's groups are in {issuer.groups_claim!a}"
+    else:
+        yield f"claim {GROUPS_CLAIM!a}: present, not read; the issuer is declared to write no groups there"
 
 
 def _naming(
@@ -322,7 +388,7 @@ def _naming(
 
 def _failure(site: Site, issuer: Issuer, claims: Claims, scopes: Sequence[str], now: float) -> str | None:
     """Return the reason of the first check that the token fails, the most basic first, or None if it passes all."""
-    if not claims.texts.get("sub"):
+    if not is_visible(claims.texts.get("sub", "")):
         return "subject: the token names nobody"
     if not _is_plainly_within_its_time(claims, now):
         reason = _outside_its_time(claims.times, now)
@@ -376,6 +442,8 @@ def _other_audience(issuer: Issuer, claims: Claims) -> str | None:
     audience = claims.values("aud")
     if audience:
         return f"audience: the token is for {', '.join(map(ascii, audience))}, not for this site"
+    if claims.shows("aud"):
+        return "audience: `aud` names nobody"
     return None if issuer.accept_without_audience else "audience: the token does not say for whom it is"
 
 
@@ -398,8 +466,10 @@ def _shows_lifetime(claims: Claims) -> bool:
 def _version(claims: Claims) -> str | None:
     """Refuse an unknown major version and accept a newer minor one (WLCG profile v1.3 section 3.1)."""
     version = claims.texts.get("wlcg.ver")
-    if version is None or version == "1.0":
+    if version == "1.0" or not claims.shows("wlcg.ver"):
         return None
+    if version is None:
+        return "version: wlcg.ver is not a text such as 1.0"
     major, dot, minor = version.partition(".")
     if dot and major == "1" and minor.isascii() and minor.isdigit():
         return None

@@ -8,11 +8,13 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from typing import Any
+    from typing import Any, Union
 
     from vomap.claims import Claims
     from vomap.claims.memberships import Membership
     from vomap.policy.model import Conditions
+
+    AnyView = Union["View", "BanView"]
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
 WORD = _LETTERS + ".-"
@@ -23,9 +25,16 @@ EVERYTHING_BELOW = "/**"
 _ROLE = "/Role="
 # What is before a group's first slash, and its root.
 _PARTS_OF_ROOT = 2
-# An aspect is a condition's key, `claim NAME` among them; `2/group` is that of patterns with two literal parts before
-# the first other one, such as `/cms/**`.
+# An aspect says by what of a token the patterns of a condition are found, so that few of many must be tried:
+#   group         by the whole value, of literal patterns; other keys likewise, `claim NAME` among them
+#   2/group       by its first two parts: `/cms/**`
+#   @2,3/group    by its parts 2 and 3, counted from 0: `/*/prod/x/**`
+#   @1,r/group    by a part and the role: `/cms/*/Role=pilot`
+# An anchor is what stands there.
 EVERY_TOKEN = "*"  # noqa: S105 - the aspect of what is tried with every token  # nosec B105
+_AT, _ROLE_AT = "@", "r"
+# Of so many pairs of a pattern and a value each is tried; of more, only those whose anchors agree.
+_FEW = 200
 
 
 class PatternError(ValueError):
@@ -63,19 +72,25 @@ class Pattern:
             raise PatternError(f"{text!a} captures the same name twice")
 
     @property
-    def anchor(self) -> tuple[str, bool] | None:
-        """What every value that fits begins with, up to a slash or its end, and whether that is all of it.
+    def is_literal(self) -> bool:
+        """Whether only the text itself fits."""
+        return self._literal
 
-        None if already the first part may be several things.
-        """
+    def literal_parts(self) -> list[tuple[int, str]]:
+        """Return the parts that every value has that fits, each with its place, counted from 0."""
+        return [(at, part) for at, part in enumerate(self._parts) if isinstance(part, str)]
+
+    def found_by(self, key: str) -> tuple[str, str]:
+        """Return the aspect and the anchor by which this pattern of a condition is found."""
         if self._literal:
-            return self.text, True
-        literal: list[str] = []
-        for part in self._parts:
-            if not isinstance(part, str):
-                break
-            literal.append(part)
-        return ("/".join(literal), False) if literal else None
+            return key, self.text
+        literal = self.literal_parts()
+        anchor = "/".join(part for _, part in literal)
+        if not literal:
+            return EVERY_TOKEN, ""
+        if literal[-1][0] == len(literal) - 1:
+            return f"{len(literal)}/{key}", anchor
+        return f"{_AT}{','.join(str(at) for at, _ in literal)}/{key}", anchor
 
     @property
     def shape(self) -> tuple[tuple[str | tuple[str, str, str], ...], bool]:
@@ -147,10 +162,19 @@ class GroupPattern:
         if stem and not all(stem.split("/")[1:]):
             raise PatternError(f"{text!a} has an empty part, which no membership has")
 
-    @property
-    def anchor(self) -> tuple[str, bool] | None:
-        """What every group that fits begins with, as of a `Pattern`; the role is not looked at."""
-        return self._group.anchor
+    def found_by(self, key: str) -> tuple[str, str]:
+        """Return the aspect and the anchor by which this pattern of a condition is found."""
+        if self._group.is_literal:
+            # The roles in one group are few.
+            return self._group.found_by(key)
+        # What stands before the first slash is always the same.
+        literal = [(str(at), part) for at, part in self._group.literal_parts() if at]
+        if self.only_role is not None:
+            literal.append((_ROLE_AT, self.only_role))
+        elif not literal or literal[-1][0] == str(len(literal)):
+            return self._group.found_by(key)
+        places, parts = zip(*literal)
+        return f"{_AT}{','.join(places)}/{key}", "/".join(parts)
 
     def match(self, membership: Membership) -> bool:
         """Tell whether a membership fits."""
@@ -223,7 +247,7 @@ def _part(part: str) -> str | tuple[str, str, str]:
 
 
 class View:
-    """What conditions are matched with."""
+    """What the conditions of rules are matched with: a token, or the part of it that is about one VO."""
 
     __slots__ = ("claims", "memberships", "scopes")
 
@@ -232,6 +256,16 @@ class View:
         self.claims = claims
         self.memberships = memberships
         self.scopes = scopes
+
+    def values(self, key: str) -> Sequence[str]:
+        """Return the texts that a condition looks at, groups apart; where one text is meant, a list says nothing."""
+        if key == "scope":
+            return self.scopes
+        claim = _CLAIM_OF.get(key) or key[len(_CLAIM) :]
+        text = self.claims.texts.get(claim)
+        if text is not None:
+            return (text,)
+        return () if key in _ONE_TEXT else self.claims.lists.get(claim, ())
 
     def safe(self) -> View:
         """Return this without scopes that have `..` in their paths: bans see all of a token, but rules believe none."""
@@ -258,42 +292,137 @@ class View:
         paths = ((scope, storage_root(scope)) for scope in self.scopes)
         return View(self.claims, memberships, [scope for scope, root in paths if root is None or is_seen(root)])
 
+    def parts(self, vo_of: Callable[[str], str | None]) -> dict[str | None, View]:
+        """Return the part of each VO: the groups and storage paths whose first part means it, and all other scopes."""
+        memberships: dict[str | None, list[Membership]] = {}
+        for membership in self.memberships:
+            memberships.setdefault(vo_of(membership.root), []).append(membership)
+        common: Sequence[str] = self.scopes
+        scopes: dict[str | None, list[str]] = {}
+        if "/" in self.claims.texts.get("scope", ""):
+            common, scopes = _by_vo(self.scopes, vo_of)
+        vos = (vo for vo in {**memberships, **scopes} if vo is not None)
+        return {
+            vo: View(self.claims, memberships.get(vo, ()), [*common, *scopes[vo]] if vo in scopes else common)
+            for vo in vos
+        }
 
-def anchors_for(aspect: str) -> Callable[[View], Iterable[str]]:
-    """Return what tells where rules of an aspect are anchored that may match a view: at a value, or at its beginning.
+
+class BanView:
+    """What the conditions of bans are matched with: every reading of a token, so that no spelling hides a value.
+
+    The memberships and the VOs are read when a ban asks for them.
+    """
+
+    __slots__ = ("_memberships", "_read_memberships", "_read_vos", "_vos", "claims", "scopes")
+
+    def __init__(
+        self,
+        claims: Claims,
+        read_memberships: Callable[[], Sequence[Membership]],
+        read_vos: Callable[[Sequence[Membership]], set[str]],
+    ) -> None:
+        """Take a token's claims, what reads every membership, and what finds the VOs that these name."""
+        self.claims = claims
+        self.scopes = [word for text in claims.values("scope") for word in text.split(" ") if word]
+        self._read_memberships, self._read_vos = read_memberships, read_vos
+        self._memberships: Sequence[Membership] | None = None
+        self._vos: set[str] | None = None
+
+    @property
+    def memberships(self) -> Sequence[Membership]:
+        """Every membership that the token may be said to have."""
+        if self._memberships is None:
+            self._memberships = self._read_memberships()
+        return self._memberships
+
+    @property
+    def vos(self) -> set[str]:
+        """Every VO that the token names, in lower case."""
+        if self._vos is None:
+            self._vos = self._read_vos(self.memberships)
+        return self._vos
+
+    def values(self, key: str) -> Sequence[str]:
+        """Return every text of the claim that a condition looks at, one or several."""
+        claims = self.claims
+        if key == "scope":
+            return self.scopes
+        if key == "vo":
+            return tuple(self.vos)
+        if key == "client":
+            return (*claims.values("client_id"), *claims.values("azp"))
+        return claims.values(_CLAIM_OF.get(key) or key[len(_CLAIM) :])
+
+
+def _by_vo(scopes: Iterable[str], vo_of: Callable[[str], str | None]) -> tuple[list[str], dict[str | None, list[str]]]:
+    """Return the scopes that are about no path of a VO, and those that are, by VO."""
+    from vomap.claims.scopes import storage_root
+
+    common: list[str] = []
+    found: dict[str | None, list[str]] = {}
+    for scope in scopes:
+        root = storage_root(scope)
+        (common if root is None else found.setdefault(vo_of(root), [])).append(scope)
+    return common, found
+
+
+def anchors_for(aspect: str) -> Callable[[AnyView], Iterable[str]]:
+    """Return what finds the anchors of an aspect at which patterns lie that may fit a view.
 
     `group` of `/cms/uscms` is `/cms/uscms`, `2/group` is `/cms`. What every token must try is anchored at no text.
     """
     if aspect == EVERY_TOKEN:
         return lambda _: ("",)
-    if aspect[0].isdigit():
-        count, _, key = aspect.partition("/")
-        parts, values = int(count), anchors_for(key)
-        if values is _groups and parts <= _PARTS_OF_ROOT:
-            values = _roots
-        return lambda view: {"/".join(value.split("/", parts)[:parts]): None for value in values(view)}
-    if aspect in _VALUES:
-        return _VALUES[aspect]
-    name = aspect.partition(" ")[2]
-    return lambda view: view.claims.values(name)
+    # The name of a claim may have slashes.
+    how, _, key = aspect.partition("/") if aspect[0].isdigit() or aspect[0] == _AT else ("", "", aspect)
+    is_group = key in _GROUP_KEYS
+    if not how:
+        return _groups if is_group else lambda view: view.values(key)
+    if how[0] != _AT:
+        parts = int(how)
+        texts = (_roots if parts <= _PARTS_OF_ROOT else _groups) if is_group else lambda view: view.values(key)
+        return lambda view: {"/".join(text.split("/", parts)[:parts]): None for text in texts(view)}
+    places = how[1:].split(",")
+    with_role = places[-1] == _ROLE_AT
+    at = [int(place) for place in places if place != _ROLE_AT]
+    if is_group:
+        return lambda view: _parts_and_roles(view.memberships, at, with_role=with_role)
+    return lambda view: _parts_at([text.split("/") for text in view.values(key)], at)
 
 
-def _roots(view: View) -> Iterable[str]:
+def _roots(view: AnyView) -> Iterable[str]:
     # Of thousands of groups the first parts are few.
     return [f"/{root}" for root in {membership.root for membership in view.memberships}]
 
 
-def _groups(view: View) -> Iterable[str]:
+def _groups(view: AnyView) -> Iterable[str]:
     # Which group is the first, only the part that a rule sees can tell.
     return {membership.group: None for membership in view.memberships}
 
 
-_VALUES: dict[str, Callable[[View], Iterable[str]]] = {
-    "subject": lambda view: (view.claims.texts.get("sub", ""),),
-    "group": _groups,
-    "first-group": _groups,
-    "scope": lambda view: view.scopes,
-}
+def _parts_at(texts: Iterable[Sequence[str]], places: Sequence[int]) -> Iterable[str]:
+    last = places[-1]
+    return {"/".join([parts[at] for at in places]): None for parts in texts if len(parts) > last}
+
+
+def _parts_and_roles(memberships: Iterable[Membership], places: Sequence[int], *, with_role: bool) -> Iterable[str]:
+    if not with_role:
+        return _parts_at([membership.group.split("/") for membership in memberships], places)
+    roles: dict[str, list[Sequence[str]]] = {}
+    for membership in memberships:
+        if membership.role is not None:
+            roles.setdefault(membership.role, []).append(membership.group.split("/") if places else ())
+    if not places:
+        return roles
+    return [f"{anchor}/{role}" for role, groups in roles.items() for anchor in _parts_at(groups, places)]
+
+
+_CLAIM = "claim "
+_GROUP_KEYS = ("group", "first-group")
+# Which claim a condition looks at that is not called like it; `claim NAME` looks at NAME.
+_CLAIM_OF = {"issuer": "iss", "subject": "sub", "jti": "jti", "audience": "aud"}
+_ONE_TEXT = ("issuer", "subject", "jti")
 
 
 def unmet(conditions: Conditions, view: View, captured: dict[str, str]) -> str | None:
@@ -302,21 +431,51 @@ def unmet(conditions: Conditions, view: View, captured: dict[str, str]) -> str |
     `vo` is not looked at: whoever chose the view has done so.
     """
     for key, wanted in conditions.asked:
-        if not _HOLDS[key](wanted, view, captured):
-            return key if key != "claim" else f"claim {wanted[0]}"
+        if not _holds(key, wanted, view, captured):
+            return key
     return None
 
 
-def _any_match(patterns: Sequence[Pattern], values: Iterable[str], captured: dict[str, str]) -> bool:
+def meets_ban(conditions: Conditions, view: BanView) -> bool:
+    """Return True if all that a ban asks for holds, what costs least asked first."""
+    if conditions.vo is not None and view.vos.isdisjoint(conditions.vo):
+        return False
+    late = []
+    for key, wanted in conditions.asked:
+        if key in _LATE:
+            late.append((key, wanted))
+        elif not _holds(key, wanted, view, {}):
+            return False
+    # The order of groups is the bearer's: `first-group`, in bans that an older vomap has built, is any group.
+    return all(_holds(key.replace("first-", ""), wanted, view, {}) for key, wanted in late)
+
+
+_LATE = ("scope", *_GROUP_KEYS)
+
+
+def _holds(key: str, wanted: Any, view: AnyView, captured: dict[str, str]) -> bool:
+    if key == "group":
+        return _any_group(wanted, view)
+    if key == "first-group":
+        return any(pattern.match(membership) for membership in view.memberships[:1] for pattern in wanted)
+    values = view.values(key)
+    if isinstance(wanted, frozenset):
+        return not wanted.isdisjoint(values)
+    if len(values) > 1 or key.startswith(_CLAIM):
+        if key[len(_CLAIM) :] in view.claims.several and any(pattern.captures for pattern in wanted):
+            # Two values, and which one is meant?
+            return False
+        wanted = _narrowed(key, wanted, view, len(values))
     for value in values:
-        for pattern in patterns:
+        for pattern in wanted:
             if pattern.match(value, captured):
                 return True
     return False
 
 
-def _any_group(patterns: Sequence[GroupPattern], memberships: Sequence[Membership]) -> bool:
-    for pattern in patterns:
+def _any_group(wanted: Sequence[GroupPattern], view: AnyView) -> bool:
+    memberships = view.memberships
+    for pattern in _narrowed("group", wanted, view, len(memberships)):
         role = pattern.only_role
         for membership in memberships:
             if (role is None or membership.role == role) and pattern.match(membership):
@@ -324,32 +483,17 @@ def _any_group(patterns: Sequence[GroupPattern], memberships: Sequence[Membershi
     return False
 
 
-def _claim_holds(wanted: tuple[str, Sequence[Pattern]], view: View, captured: dict[str, str]) -> bool:
-    name, patterns = wanted
-    values = view.claims.values(name)
-    if name in view.claims.several and any(pattern.captures for pattern in patterns):
-        # Of two values, nobody could say which one is meant.
-        return False
-    return _any_match(patterns, values, captured)
-
-
-def _subject_holds(wanted: Sequence[Pattern], view: View, captured: dict[str, str]) -> bool:
-    subject = view.claims.texts.get("sub")
-    return subject is not None and _any_match(wanted, (subject,), captured)
-
-
-def _client_holds(wanted: frozenset[str], view: View, _captured: dict[str, str]) -> bool:
-    return view.claims.texts.get("client_id") in wanted or view.claims.texts.get("azp") in wanted
-
-
-_HOLDS: dict[str, Callable[[Any, View, dict[str, str]], bool]] = {
-    "issuer": lambda wanted, view, _: view.claims.texts.get("iss") in wanted,
-    "subject": _subject_holds,
-    "group": lambda wanted, view, _: _any_group(wanted, view.memberships),
-    "first-group": lambda wanted, view, _: _any_group(wanted, view.memberships[:1]),
-    "scope": lambda wanted, view, captured: _any_match(wanted, view.scopes, captured),
-    "claim": _claim_holds,
-    "audience": lambda wanted, view, _: not wanted.isdisjoint(view.claims.values("aud")),
-    "jti": lambda wanted, view, _: view.claims.texts.get("jti") in wanted,
-    "client": _client_holds,
-}
+def _narrowed(key: str, patterns: Sequence[Any], view: AnyView, values: int) -> Iterable[Any]:
+    """Return those of many patterns that may fit one of many values: their product would hold everybody up."""
+    if len(patterns) * values <= _FEW:
+        return patterns
+    places: dict[str, dict[str, list[Any]]] = {}
+    for pattern in patterns:
+        aspect, anchor = pattern.found_by(key)
+        places.setdefault(aspect, {}).setdefault(anchor, []).append(pattern)
+    return [
+        pattern
+        for aspect, anchored in places.items()
+        for anchor in anchors_for(aspect)(view)
+        for pattern in anchored.get(anchor, ())
+    ]

@@ -5,21 +5,24 @@ The documents are checked before they get here (mapfile/); a document that does 
 
 from __future__ import annotations
 
+from vomap.claims import GROUPS_CLAIM
 from vomap.policy.matching import AccountName, GroupPattern, Pattern, anchors_for, is_account, is_word
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
-    from vomap.claims.memberships import EntitlementForm
-    from vomap.policy.matching import View
+    from vomap.claims.memberships import EntitlementForm, GroupForm
+    from vomap.policy.matching import AnyView, BanView, View
     from vomap.policy.pools import Pool
 
     # Where a key begins that rules are found by, and what tells how it ends for a token.
-    _Place = tuple[str, Callable[[View], Iterable[str]]]
+    _Place = tuple[str, Callable[[AnyView], Iterable[str]]]
 
 DISTRUSTED = "none"
+JTI = "jti"
+_NO_GROUPS, _COMMA_SEPARATED = "none", "comma-separated"
 # A condition on a claim is named `claim` and the claim's name.
 CLAIM = "claim "
 # How many rules and issuers a process keeps that decides for many tokens; more are read again.
@@ -98,6 +101,8 @@ class Issuer:
         "audience",
         "default_vo",
         "entitlements",
+        "groups_claim",
+        "groups_comma_separated",
         "only",
         "sources",
         "trusted",
@@ -120,6 +125,20 @@ class Issuer:
         self.accept_without_audience: bool = document.get("without-audience", False)
         self.accept_without_compute: bool = document.get("without-compute", False)
         self.entitlements = None if form is None else _entitlement_form(form)
+        # Groups have neither authority nor namespace: where entitlements are declared, they must not go around these.
+        groups = document.get("groups", _NO_GROUPS if form is not None else {})
+        self.groups_claim: str | None = None if groups == _NO_GROUPS else groups.get("claim", GROUPS_CLAIM)
+        self.groups_comma_separated: bool = groups != _NO_GROUPS and groups.get("form") == _COMMA_SEPARATED
+
+    @property
+    def group_form(self) -> GroupForm | None:
+        """How the issuer writes its groups, None if it writes none that count."""
+        # Many tokens have no groups.
+        from vomap.claims.memberships import GroupForm
+
+        if self.groups_claim is None:
+            return None
+        return GroupForm(self.groups_claim, comma_separated=self.groups_comma_separated)
 
     @property
     def names_vos_freely(self) -> bool:
@@ -160,12 +179,12 @@ class Conditions:
             (key, _COMPILED[key](document[key], capture)) for key in _COMPILED if key in document
         ]
         for name, texts in document.get("claim", {}).items():
-            asked.append(("claim", (name, _patterns(texts, capture))))
+            asked.append((CLAIM + name, _patterns(texts, capture)))
         self.asked = tuple(asked)
 
     def claims(self) -> list[str]:
         """Return the names of the claims that it asks for by name."""
-        return [wanted[0] for key, wanted in self.asked if key == "claim"]
+        return [key[len(CLAIM) :] for key, _ in self.asked if key.startswith(CLAIM)]
 
 
 class Rule:
@@ -236,36 +255,48 @@ class Policy:
         return issuer
 
     def vo_of(self, url: str, issuer: Issuer, name: str) -> str | None:
-        """Return the VO that a name in a token of an issuer, `url`, means, or None if it may speak for none such.
+        """Return the VO that a name in a token of an issuer, `url`, means, or None if it means none that it may name.
+
+        Where `vos` does not list the names, the name is the token's own word. It counts as the policy spells it, or
+        in lower case where the policy spells it nowhere otherwise: `<vo>` makes the account of the name in lower case,
+        so that of two spellings one would be the other's.
+        """
+        if issuer.vos is not None:
+            return issuer.vos.get(name)
+        vo = self.owned_vo(url, issuer, name)
+        if vo is None:
+            return None
+        spelled = self._find(f"spelled\t{vo}")
+        return name if (name == vo if spelled is None else name in spelled) else None
+
+    def owned_vo(self, url: str, issuer: Issuer, name: str) -> str | None:
+        """Return the VO, in lower case, that a name means without regard to its spelling, as bans and owners do.
 
         An issuer without `vos` may speak for every VO but those that another issuer is declared for.
         """
         if issuer.vos is not None:
-            return issuer.vos.get(name)
+            vo = issuer.vos.get(name)
+            return None if vo is None else vo.lower()
         # Only ASCII has case here: str.lower() makes a `k` of a Kelvin sign.
         if not is_word(name):
             return None
-        for owner in self._find(f"owners\t{name.lower()}") or ():
+        vo = name.lower()
+        for owner in self._find(f"owners\t{vo}") or ():
             if owner != url:
                 return None
-        return name
+        return vo
+
+    def ask_for(self, name: str) -> bool:
+        """Return True if any rule asks for a claim by this name."""
+        return name in (self._find("claims") or ())
 
     def candidates(self, url: str, vos: Iterable[str], view: View) -> Iterator[Rule]:
         """Yield, in order, the rules that may match this view of a token of the issuer `url` for one of these VOs.
 
         No other rule can match. Of a long list in a rule they hold the values that matter here.
         """
-        found: dict[int, list[str] | None] = {}
-        find = self._find
-        for place, anchors in self._places(url, tuple(vos)):
-            for anchor in anchors(view):
-                for entry in find(place + anchor) or ():
-                    if isinstance(entry, int):
-                        found[entry] = None
-                    else:
-                        found[entry[0]] = [*(found.get(entry[0]) or ()), entry[1]]
-        for number in sorted(found):
-            yield self._rule(number, found[number])
+        for number, listed in _entries(self._find, self._places(url, tuple(vos)), view):
+            yield self._rule(number, listed)
 
     def rules(self) -> Iterator[Rule]:
         """Yield all rules, in order, each with all that it lists."""
@@ -309,6 +340,22 @@ class Policy:
         return rule
 
 
+def _entries(find: Callable[[str], Any], places: Iterable[_Place], view: AnyView) -> list[tuple[int, list[str] | None]]:
+    """Return the rules or bans, in order, that lie in places that a view leads to, as numbers.
+
+    With each come the values of its long list that matter here, or None if it was not taken apart.
+    """
+    found: dict[int, list[str] | None] = {}
+    for place, anchors in places:
+        for anchor in anchors(view):
+            for entry in find(place + anchor) or ():
+                if isinstance(entry, int):
+                    found[entry] = None
+                else:
+                    found[entry[0]] = [*(found.get(entry[0]) or ()), entry[1]]
+    return sorted(found.items())
+
+
 def with_list(document: Mapping[str, Any], listed: list[str]) -> dict[str, Any]:
     """Return a rule's document with values where it leaves a list out; `listed` of the document says where that is."""
     whole = dict(document)
@@ -326,17 +373,63 @@ def _make_room(kept: dict[Any, Any]) -> None:
 
 
 class Bans:
-    """The bans that were built."""
+    """All bans: a decision reads of them those that its token may meet (pieces.py)."""
 
-    __slots__ = ("bans", "digest")
+    __slots__ = ("_aspects", "_bans", "_find", "_places", "claims", "digest")
 
-    def __init__(self, document: Mapping[str, Any], digest: str) -> None:
-        """Take the document of bans, and its digest."""
+    def __init__(self, find: Callable[[str], Any], digest: str) -> None:
+        """Take what finds a piece of the bans by its key, or None where there is none, and the digest of the bans.
+
+        `claims` are the names of the claims that any of them asks for by name.
+        """
+        self._find = find
         self.digest = digest
-        self.bans = [Ban(ban) for ban in document["bans"]]
+        self._aspects: Sequence[str] = find("asked") or ()
+        self._places: list[_Place] = [(f"{aspect}\t", anchors_for(aspect)) for aspect in self._aspects]
+        self._bans: dict[int, Ban] = {}
+        self.claims: Sequence[str] = find("claims") or ()
+
+    def __bool__(self) -> bool:
+        """Return True if there is any ban."""
+        return bool(self._places)
+
+    def ask_for(self, name: str) -> bool:
+        """Return True if any ban asks for the claim of this name. Each that asks for `jti` is found by it."""
+        return name in self.claims or (name == JTI and JTI in self._aspects)
+
+    def matching(self, view: BanView, now: float) -> list[Ban]:
+        """Return, in order, the bans in force that may match a token; no other can.
+
+        Of a long list in a ban they hold the values that matter here.
+        """
+        bans = [self._ban(number, listed) for number, listed in _entries(self._find, self._places, view)]
+        return [ban for ban in bans if ban.holds_at(now)]
+
+    def documents(self) -> Iterator[dict[str, Any]]:
+        """Yield the document of every ban, in order, with all that it lists."""
+        number = 0
+        while (document := self._find(f"ban\t{number}")) is not None:
+            listed = self._find(f"list\t{number}")
+            yield with_list(document, listed) if listed else document
+            number += 1
+
+    def all(self) -> Iterator[Ban]:
+        """Yield every ban, in order."""
+        return map(Ban, self.documents())
+
+    def _ban(self, number: int, listed: list[str] | None) -> Ban:
+        ban = self._bans.get(number)
+        if ban is not None:
+            return ban
+        document = self._find(f"ban\t{number}")
+        if listed:
+            return Ban(with_list(document, listed))
+        _make_room(self._bans)
+        ban = self._bans[number] = Ban(document)
+        return ban
 
 
-NO_BANS = Bans({"bans": []}, "")
+NO_BANS = Bans(lambda _: None, "")
 
 
 def _frozen(values: Iterable[str] | None) -> frozenset[str] | None:

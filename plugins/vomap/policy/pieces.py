@@ -7,6 +7,8 @@ Keys and values, the parts of a key with a tab between them:
                                   never do
     issuer URL                    what is declared of an issuer; "none" of a distrusted one
     owners VO                     the issuers that are declared for a VO (in lower case); "" for a distrusted one
+    spelled VO                    how the policy spells a VO (in lower case), if anywhere otherwise than in lower case
+    claims                        the claims that rules ask for by name
     asked OWNER                   the aspects by which an owner's rules are found; an owner is `issuer<tab>URL`, or
                                   `vo<tab>VO` for rules that name no issuer
     OWNER ASPECT ANCHOR           the rules found so, as numbers, or as [number, value] where the rule's document leaves
@@ -17,15 +19,32 @@ Keys and values, the parts of a key with a tab between them:
     pools                         all pools
     reserved-vos                  as in the document
     sources                       of a built policy: the mapfiles' paths and their sha256
+
+Bans lie in pieces of the same kind:
+
+    asked                         the aspects by which bans are found
+    ASPECT ANCHOR                 the bans found so
+    ban NUMBER, list NUMBER       as of rules
+    claims                        the claims that bans ask for by name
+    sources                       of built bans: the files' paths and their sha256
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from vomap.policy.matching import EVERY_TOKEN, AccountName, GroupPattern, Pattern
-from vomap.policy.model import CLAIM, DISTRUSTED, Issuer, Policy, Site, with_list
+from vomap.policy.model import CLAIM, DISTRUSTED, JTI, Bans, Issuer, Policy, Site, with_list
+
+# A condition that a rule or a ban is found by: its key, and of each value the aspect, the anchor and the value itself.
+_Way = tuple[str, list[tuple[str, str, str]]]
+_TRIED_WITH_ALL: _Way = ("", [(EVERY_TOKEN, "", "")])
+_RULE, _BAN = "rule", "ban"
+# The conditions that rules and bans are found by, the most telling first; `claim` stands for each claim.
+_TELLING_OF_RULES = ("subject", CLAIM, "group", "first-group", "scope")
+_TELLING_OF_BANS = (JTI, "client", "subject", CLAIM, "group", "first-group", "scope", "issuer", "vo")
 
 
 def policy_of(document: Mapping[str, Any], digest: str = "") -> Policy:
@@ -33,36 +52,62 @@ def policy_of(document: Mapping[str, Any], digest: str = "") -> Policy:
     return Policy(dict(take_apart(document)).get, digest)
 
 
+def bans_of(document: Mapping[str, Any], digest: str = "") -> Bans:
+    """Return the bans that a document says, held in memory."""
+    return Bans(dict(take_bans_apart(document)).get, digest)
+
+
+def take_bans_apart(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the pieces of a document of bans, keys and values; bans first, in their order."""
+    places = _Places(_BAN)
+    # A token may have what thousands of bans ask for, its subject, and nothing else that they ask for.
+    crowd = Counter(
+        place[:2] for ban in document["bans"] for _, found in _ways_to_find(ban, _TELLING_OF_BANS) for place in found
+    )
+    for number, ban in enumerate(document["bans"]):
+        ways = _ways_to_find(ban, _TELLING_OF_BANS)
+        way = min(ways, key=lambda each: max(crowd[place[:2]] for place in each[1]), default=_TRIED_WITH_ALL)
+        yield from places.add(number, ban, way, [""])
+    yield from places.pieces()
+    yield "asked", list(places.asked.get("", ()))
+
+
+def put_bans_together(pieces: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the document of bans that was taken apart. Raises as `put_together` does."""
+    return {"bans": _entries(_BAN, pieces)}
+
+
 def take_apart(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield the pieces of a policy's document, keys and values; rules first, in their order."""
     declared = Declared(document)
-    places: dict[str, list[Any]] = {}
-    asked: dict[str, dict[str, None]] = {}
+    places = _Places(_RULE)
     named = {*document["site"]["rename"], *document["site"]["rename"].values()}
     for number, rule in enumerate(document["rules"]):
         named.update(declared.accounts_of(rule))
-        key, found = _found_by(rule)
-        several = len(found) > 1
-        yield from _rule_pieces(number, rule, key, [value for _, _, value in found] if several else None)
-        for owner in _owners(rule):
-            for aspect, anchor, value in found:
-                asked.setdefault(owner, {})[aspect] = None
-                places.setdefault(f"{owner}\t{aspect}\t{anchor}", []).append([number, value] if several else number)
-    yield from places.items()
-    for owner, aspects in asked.items():
-        yield f"asked\t{owner}", list(aspects)
+        way = next(_ways_to_find(rule, _TELLING_OF_RULES), _TRIED_WITH_ALL)
+        yield from places.add(number, rule, way, [f"{owner}\t" for owner in _owners(rule)])
+    yield from places.pieces()
+    for owner, aspects in places.asked.items():
+        yield f"asked\t{owner[:-1]}", list(aspects)
     for account in named:
         yield f"named\t{account}", True
     yield "site", document["site"]
     yield "issuers", list(document["issuers"])
     for url, issuer in document["issuers"].items():
         yield f"issuer\t{url}", DISTRUSTED if issuer is None else issuer
-    for vo, owners in declared.owners.items():
-        yield f"owners\t{vo}", sorted(owners)
+    yield from _vo_pieces(document, declared)
     if document["pools"]:
         yield "pools", document["pools"]
     if document.get("reserved-vos"):
         yield "reserved-vos", document["reserved-vos"]
+
+
+def _vo_pieces(document: Mapping[str, Any], declared: Declared) -> Iterator[tuple[str, Any]]:
+    for vo, owners in declared.owners.items():
+        yield f"owners\t{vo}", sorted(owners)
+    for vo, spellings in find_spellings(document).items():
+        if spellings != [vo]:
+            yield f"spelled\t{vo}", spellings
 
 
 def put_together(pieces: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,17 +117,38 @@ def put_together(pieces: Mapping[str, Any]) -> dict[str, Any]:
         kind, _, url = key.partition("\t")
         if kind == "issuer" and "\t" not in url:
             issuers[url] = None if value == DISTRUSTED else value
-    rules: list[dict[str, Any]] = []
-    while (rule := pieces.get(f"rule\t{len(rules)}")) is not None:
-        listed = pieces.get(f"list\t{len(rules)}")
-        rules.append(with_list(rule, listed) if listed else rule)
     return {
         "site": pieces["site"],
         "issuers": issuers,
         "reserved-vos": pieces.get("reserved-vos", []),
-        "rules": rules,
+        "rules": _entries(_RULE, pieces),
         "pools": pieces.get("pools", {}),
     }
+
+
+def find_spellings(document: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return each VO that a policy names, in lower case, with every way that it spells it, in the policy's order."""
+    named: list[str | None] = list(document["site"]["serve"] or ())
+    for rule in document["rules"]:
+        named += rule.get("vo", ())
+    for declared in document["issuers"].values():
+        if isinstance(declared, Mapping):
+            named += [*(declared.get("vos") or {}).values(), declared.get("vo"), declared.get("default-vo")]
+    named += document.get("reserved-vos", ())
+    found: dict[str, dict[str, None]] = {}
+    for vo in named:
+        if vo is not None:
+            found.setdefault(vo.lower(), {})[vo] = None
+    return {vo: list(spellings) for vo, spellings in found.items()}
+
+
+def _entries(kind: str, pieces: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the documents of rules or bans, in their order."""
+    entries: list[dict[str, Any]] = []
+    while (entry := pieces.get(f"{kind}\t{len(entries)}")) is not None:
+        listed = pieces.get(f"list\t{len(entries)}")
+        entries.append(with_list(entry, listed) if listed else entry)
+    return entries
 
 
 class Declared:
@@ -129,38 +195,67 @@ def _owners(rule: Mapping[str, Any]) -> list[str]:
     return [f"vo\t{vo.lower()}" for vo in rule["vo"]]
 
 
-def _found_by(rule: Mapping[str, Any]) -> tuple[str, list[tuple[str, str, str]]]:
-    """Return the most telling condition that a rule can be found by, and the aspect, anchor and value of each value.
+class _Places:
+    """Where rules or bans are found that are taken apart one by one, and which claims they ask for by name.
 
-    A rule that has none is tried with every token.
+    `asked` has for each owner the aspects by which its entries are found.
     """
-    claims = {CLAIM + name: values for name, values in rule.get("claim", {}).items()}
-    for key in ("subject", *claims, "group", "first-group", "scope"):
-        values = claims[key] if key in claims else rule.get(key, ())
-        anchors = [_anchor(key, value) for value in values]
-        if anchors and None not in anchors:
-            found = [(anchor, value) for anchor, value in zip(anchors, values) if anchor is not None]
-            return key, [(_aspect(key, *anchor), anchor[0], value) for anchor, value in found]
-    return "", [(EVERY_TOKEN, "", "")]
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+        self._found: dict[str, list[Any]] = {}
+        self._claims: dict[str, None] = {}
+        self.asked: dict[str, dict[str, None]] = {}
+
+    def add(self, number: int, entry: Mapping[str, Any], way: _Way, owners: Iterable[str]) -> Iterator[tuple[str, Any]]:
+        """Yield the pieces of one rule or ban that is found in some way; `owners` is what its places begin with."""
+        key, found = way
+        several = len(found) > 1
+        self._claims.update(dict.fromkeys(entry.get("claim", ())))
+        for owner in owners:
+            for aspect, anchor, value in found:
+                self.asked.setdefault(owner, {})[aspect] = None
+                place = f"{owner}{aspect}\t{anchor}"
+                self._found.setdefault(place, []).append([number, value] if several else number)
+        yield from _entry_pieces(self._kind, number, entry, key, [each[2] for each in found] if several else None)
+
+    def pieces(self) -> Iterator[tuple[str, Any]]:
+        """Yield the places of all that was added, and the claims that it asks for."""
+        yield from self._found.items()
+        if self._claims:
+            yield "claims", list(self._claims)
 
 
-def _aspect(key: str, anchor: str, whole: bool) -> str:
-    return key if whole else f"{anchor.count('/') + 1}/{key}"
+def _ways_to_find(entry: Mapping[str, Any], telling: Iterable[str]) -> Iterator[_Way]:
+    """Yield the conditions that a rule or a ban can be found by, the most telling first.
+
+    What has none is tried with every token.
+    """
+    claims = {CLAIM + name: values for name, values in entry.get("claim", {}).items()}
+    for key in (key for kind in telling for key in (claims if kind == CLAIM else (kind,))):
+        found = [(*_place(key, value), value) for value in claims.get(key) or entry.get(key, ())]
+        if found and all(aspect != EVERY_TOKEN for aspect, _, _ in found):
+            yield key, found
 
 
-def _anchor(key: str, value: str) -> tuple[str, bool] | None:
+def _place(key: str, value: str) -> tuple[str, str]:
+    """Return the aspect and the anchor by which a value of a condition is found."""
     if key in ("group", "first-group"):
-        return GroupPattern(value).anchor
-    return Pattern(value, below=key == "scope", capture=True).anchor
+        return GroupPattern(value).found_by(key)
+    if key in ("subject", "scope") or key.startswith(CLAIM):
+        return Pattern(value, below=key == "scope", capture=True).found_by(key)
+    return key, value.lower() if key == "vo" else value
 
 
-def _rule_pieces(number: int, rule: Mapping[str, Any], key: str, values: list[str] | None) -> Iterator[tuple[str, Any]]:
+def _entry_pieces(
+    kind: str, number: int, entry: Mapping[str, Any], key: str, values: list[str] | None
+) -> Iterator[tuple[str, Any]]:
     if values is None:
-        yield f"rule\t{number}", rule
+        yield f"{kind}\t{number}", entry
         return
     yield f"list\t{number}", values
     if key.startswith(CLAIM):
-        claims = {name: texts for name, texts in rule["claim"].items() if CLAIM + name != key}
-        yield f"rule\t{number}", {**rule, "claim": claims, "listed": key}
+        claims = {name: texts for name, texts in entry["claim"].items() if CLAIM + name != key}
+        yield f"{kind}\t{number}", {**entry, "claim": claims, "listed": key}
     else:
-        yield f"rule\t{number}", {**{name: value for name, value in rule.items() if name != key}, "listed": key}
+        yield f"{kind}\t{number}", {**{name: value for name, value in entry.items() if name != key}, "listed": key}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import posix
-from binascii import crc32
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import pytest
 
 import vomap.built as store
 from unit.policy.composed import bans_document, policy_document, policy_of
+from unit.policy.composed import bans_of as composed_bans
 from vomap.built import (
     BuiltError,
     FileError,
@@ -65,9 +65,9 @@ def test_bans_are_read_as_they_were_written(tmp_path: Path) -> None:
     path = str(tmp_path / "bans")
     digest = documents.write_built(path, store.BANS, bans_document(BANS), sources={}, built="now")
     bans = read_bans(path)
-    assert (bans.digest, [ban.reason for ban in bans.bans]) == (digest, ["é"])
+    assert (bans.digest, [ban.reason for ban in bans.all()]) == (digest, ["é"])
     documents.write_built(path, store.BANS, bans_document(None), sources={}, built="now")
-    assert read_bans(path).bans == []
+    assert list(read_bans(path).all()) == []
 
 
 def test_built_bans_with_one_for_everybody(tmp_path: Path) -> None:
@@ -77,8 +77,8 @@ def test_built_bans_with_one_for_everybody(tmp_path: Path) -> None:
         path, store.BANS, {"bans": [{"source": "x:1", "reason": "r"}]}, sources={}, built="2026-11-22T12:00:00Z"
     )
     Path(path).chmod(0o644)
-    with pytest.raises(BuiltError, match="damaged"):
-        read_bans(path)
+    with pytest.raises(ValueError, match="bans everybody"):
+        decide(policy_of(SMALL), read_bans(path), read_claims({"iss": "https://i/"}), 0)
 
 
 def test_the_other_kind(built: Path, tmp_path: Path) -> None:
@@ -91,40 +91,74 @@ def test_the_other_kind(built: Path, tmp_path: Path) -> None:
         read_policy(str(bans))
 
 
-@pytest.mark.parametrize("version", [b"0", b"3", b"10", b"", b"x"])
+@pytest.mark.parametrize("version", [b"0", b"1", b"4", b"10", b"", b"x"])
 def test_another_format(built: Path, version: bytes) -> None:
     """A format that this version does not read is told as such."""
-    built.write_bytes(built.read_bytes().replace(b"vomap-policy 2 ", b"vomap-policy %s " % version, 1))
+    built.write_bytes(built.read_bytes().replace(b"vomap-policy 3 ", b"vomap-policy %s " % version, 1))
     with pytest.raises(BuiltError, match="has a format"):
         read_policy(str(built))
 
 
-def _in_the_format_before(path: Path, kind: bytes, document: dict[str, Any]) -> str:
-    """Write a file as the version before did: a line, and one JSON document."""
-    members = {"built": "then", "digest": "d", "document": document, "sources": {"/m": "00"}}
-    return _sealed(path, kind, json.dumps(members).encode(), version=1)
+FORMAT_2 = Path(__file__).with_name("format2")
+TOKENS_OF_FORMAT_2: list[tuple[dict[str, Any], str]] = [
+    ({"iss": "https://i.example/", "sub": "al"}, "a"),
+    ({"iss": "https://i.example/", "uid": "y"}, "b"),
+    ({"iss": "https://i.example/", "uid": "gone"}, "ban: a claim"),
+    ({"iss": "https://i.example/", "sub": "jo", "azp": ["c2"]}, "ban: a client"),
+    ({"iss": "https://free.example/", "wlcg.groups": ["/free.example/Role=pilot"]}, "free.examplep"),
+    ({"iss": "https://free.example/", "wlcg.groups": ["/Free.Example/Role=pilot"]}, "vo: the token names no VO that"),
+    ({"iss": "https://free.example/", "wlcg.groups": ["/Rubin"]}, "rubin"),
+    ({"iss": "https://free.example/", "wlcg.groups": ["/rubin"]}, "vo: the token names no VO that"),
+    ({"iss": "https://free.example/", "wlcg.groups": ["/Rubin", "/free.example/bad"]}, "ban: any group"),
+    ({"iss": "https://free.example/", "wlcg.groups": ["/x,/free.example/bad"]}, "ban: any group"),
+    ({"iss": "https://free.example/", "wlcg.groups": ["/CMS"]}, "ban: a VO"),
+    ({"iss": "https://egi.example/", "wlcg.groups": ["/free.example"]}, "vo: the token names no VO, and"),
+]
 
 
-def test_the_format_before(tmp_path: Path) -> None:
-    """A policy and bans that the version before built are read until they are built anew: an update refuses nobody."""
-    policy = _in_the_format_before(tmp_path / "policy", b"vomap-policy", policy_document(SMALL))
-    bans = _in_the_format_before(tmp_path / "bans", b"vomap-bans", bans_document(BANS))
-    assert _answers(read_policy(policy)) == _answers(policy_of(SMALL))
-    assert [ban.reason for ban in read_bans(bans).bans] == ["é"]
-    read = documents.read_built(policy, store.POLICY)
-    assert (read.document, read.digest, read.built) == (policy_document(SMALL), "d", "then")
-    assert (read.sources, documents.read_built(bans, store.BANS).sources) == ({"/m": "00"}, {"/m": "00"})
+@pytest.fixture
+def format_2(tmp_path: Path) -> Path:
+    """Return a folder with a policy and bans as the version before built them."""
+    for name in ("policy", "bans"):
+        (tmp_path / name).write_bytes((FORMAT_2 / name).read_bytes())
+        (tmp_path / name).chmod(0o644)
+    return tmp_path
 
 
-def test_damage_in_the_format_before(tmp_path: Path) -> None:
-    """It is refused there as well."""
-    path = tmp_path / "policy"
-    _in_the_format_before(path, b"vomap-policy", policy_document(SMALL))
+@pytest.mark.parametrize(("token", "answer"), TOKENS_OF_FORMAT_2)
+def test_the_format_before_means_what_it_means_today(format_2: Path, token: dict[str, Any], answer: str) -> None:
+    """An update refuses nobody, and closes at once what was open: before anything is built anew."""
+    files = read_policy(str(format_2 / "policy")), read_bans(str(format_2 / "bans"))
+    claims = read_claims({"sub": "s", "scope": "compute.create", **token})
+    decision = decide(*files, claims, 0)
+    assert (decision.account or decision.reason).startswith(answer), decision.reason
+    built = policy_of((FORMAT_2 / "mapfile.yaml").read_text("utf-8"))
+    text = (FORMAT_2 / "bans.yaml").read_text("utf-8").replace("first-group", "group")
+    again = decide(built, composed_bans(text), claims, 0)
+    assert (again.outcome, again.account, again.reason) == (decision.outcome, decision.account, decision.reason)
+
+
+def test_what_the_format_before_holds(format_2: Path) -> None:
+    """Both files can be read back as they were written."""
+    policy = documents.read_built(str(format_2 / "policy"), store.POLICY)
+    assert (len(policy.document["rules"]), policy.sources) == (6, {"mapfile.yaml": "00"})
+    bans = documents.read_built(str(format_2 / "bans"), store.BANS)
+    assert [ban["reason"] for ban in bans.document["bans"]] == ["any group", "a claim", "a client", "a VO"]
+    assert bans.sources == {"bans.yaml": "00"}
+    forged = read_claims({"iss": "https://i.example/", "sub": "jo", "scope": "compute.create", "uid": "x"})
+    forged.forged = frozenset({"uid"})
+    assert decide(read_policy(str(format_2 / "policy")), NO_BANS, forged, 0).outcome == "error"
+
+
+@pytest.mark.parametrize("kind", ["policy", "bans"])
+def test_damage_in_the_format_before(format_2: Path, kind: str) -> None:
+    """It is refused there as well: no file of one format passes for one of the other."""
+    path = format_2 / kind
     content = path.read_bytes()
     for at in range(len(content)):
         path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
         with pytest.raises(BuiltError):
-            read_policy(str(path))
+            documents.read_built(str(path), f"vomap-{kind}")
 
 
 @pytest.mark.parametrize(
@@ -135,9 +169,9 @@ def test_damage_in_the_format_before(tmp_path: Path) -> None:
         b"\0" * 100,
         b"vomap-policy",
         b"vomap-policy 1",
-        b"vomap-policy 2",
-        b"vomap-policy 2 0 x\n",
-        b"vomap-policy 2 0 -5\n",
+        b"vomap-policy 3",
+        b"vomap-policy 3 0 x\n",
+        b"vomap-policy 3 0 -5\n",
         b"{}",
         b"a b c d\n{}",
     ],
@@ -189,15 +223,22 @@ def test_every_flipped_byte(built: Path) -> None:
 
 
 def test_every_flipped_byte_of_bans(tmp_path: Path) -> None:
-    """Of bans every token reads all: no changed byte is passed over."""
+    """With any bit changed, the bans answer as they were built, or they are refused: they are never no bans."""
     path = tmp_path / "bans"
     documents.write_built(str(path), store.BANS, bans_document(BANS), sources={"/b": "00"}, built="now")
     content = path.read_bytes()
+    token = read_claims({"iss": "https://i/", "sub": "s", "scope": "compute.create"})
+    refused = 0
     for at, byte in enumerate(content):
         for change in (*(1 << bit for bit in range(8)), 0xFF):
             path.write_bytes(content[:at] + bytes([byte ^ change]) + content[at + 1 :])
             with pytest.raises(BuiltError):
-                read_bans(str(path))
+                documents.read_built(str(path), store.BANS)
+            try:
+                assert decide(policy_of(SMALL), read_bans(str(path)), token, 0).reason == "ban: é"
+            except BuiltError:
+                refused += 1
+    assert refused > len(content)
 
 
 def test_a_bucket_in_the_place_of_another(built: Path) -> None:
@@ -228,13 +269,6 @@ def test_a_file_of_two_builds(tmp_path: Path) -> None:
     (tmp_path / "p").write_bytes(first[:-rest] + second[-rest:])
     with pytest.raises(BuiltError, match="damaged"):
         _answers(read_policy(str(tmp_path / "p")))
-
-
-def test_the_format_before_without_reserved_vos(tmp_path: Path) -> None:
-    """The oldest policies of that format have no such member."""
-    document = policy_document(SMALL)
-    del document["reserved-vos"]
-    assert _answers(read_policy(_in_the_format_before(tmp_path / "p", b"vomap-policy", document)))[0][1] == "a"
 
 
 def test_a_policy_that_is_large(tmp_path: Path) -> None:
@@ -278,13 +312,14 @@ def test_a_file_that_others_can_write(built: Path) -> None:
         read_policy(str(built))
 
 
-def _sealed(path: Path, kind: bytes, body: bytes, version: int = 2) -> str:
-    path.write_bytes(b"%s %d %08x %d\n" % (kind, version, crc32(body), len(body)) + body)
+def _sealed(path: Path, kind: str, body: bytes, version: str = "3") -> str:
+    checksum = store.head_checksum((kind, version), body)
+    path.write_bytes(f"{kind} {version} {checksum:08x} {len(body)}\n".encode() + body)
     path.chmod(0o644)
     return str(path)
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", ["2", "3"])
 @pytest.mark.parametrize(
     "body",
     [
@@ -299,27 +334,23 @@ def _sealed(path: Path, kind: bytes, body: bytes, version: int = 2) -> str:
         b'{"digest": "", "built": "", "pieces": null, "buckets": 0, "rest": 0}',
         b'{"digest": "", "built": "", "pieces": {}, "buckets": 0, "rest": 0}',
         b'{"digest": "", "built": "", "pieces": {"site": {}, "bans": [1]}, "buckets": 0, "rest": 0}',
-        b'{"built": "", "sources": {}, "digest": "", "document": {"site": [], "issuers": {}, "rules": []}}',
-        b'{"built": "", "sources": {}, "digest": "", "document": {}}',
-        b'{"built": "", "sources": {}, "digest": "", "document": null}',
-        b'{"built": "", "sources": {}, "digest": "", "document": {"bans": [{"source": "", "group": ["x"]}]}}',
-        b'{"built": "", "sources": {}, "digest": "", "document": {"bans": 1}}',
-        b'{"built": "", "sources": {}, "digest": "", "document": {"bans": [{"source": ""}]}}',
+        b'{"digest": "", "built": "", "pieces": {"asked": 1}, "buckets": 0, "rest": 0}',
+        b'{"digest": "", "built": "", "pieces": {"asked": [1]}, "buckets": 0, "rest": 0}',
     ],
 )
-def test_a_sealed_file_of_nonsense(tmp_path: Path, body: bytes, version: int) -> None:
+def test_a_sealed_file_of_nonsense(tmp_path: Path, body: bytes, version: str) -> None:
     """A checksum that fits makes no policy of what is none."""
     with pytest.raises(BuiltError):
-        read_policy(_sealed(tmp_path / "policy", b"vomap-policy", body, version))
+        read_policy(_sealed(tmp_path / "policy", "vomap-policy", body, version))
     with pytest.raises(BuiltError):
-        read_bans(_sealed(tmp_path / "bans", b"vomap-bans", body, version))
+        read_bans(_sealed(tmp_path / "bans", "vomap-bans", body, version))
 
 
 def test_a_head_that_is_longer_than_its_file(tmp_path: Path) -> None:
     """It is damage, told as such: nobody asks for as much memory as a damaged file says."""
     path = tmp_path / "policy"
     for length in (b"3", b"99999999999999", b"9" * 40):
-        path.write_bytes(b"vomap-policy 2 00000000 %b\n{}" % length)
+        path.write_bytes(b"vomap-policy 3 00000000 %b\n{}" % length)
         path.chmod(0o644)
         with pytest.raises(BuiltError, match="is damaged"):
             read_policy(str(path))

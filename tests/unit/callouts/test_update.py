@@ -16,6 +16,7 @@ from unit.policy.composed import bans_document, policy_document
 from vomap.built import BANS, POLICY
 from vomap.built.documents import write_built
 from vomap.built.files import replace_file
+from vomap.policy.pieces import take_apart
 
 MAPFILE = """\
 mapfile: 1
@@ -30,9 +31,10 @@ AT_A_TIME, UPDATES = 8, 10
 
 
 def _write_as_before(path: Path, kind: str, document: dict[str, object]) -> None:
-    """Put a built file in place as the version before did: a line, and one JSON document."""
-    body = json.dumps({"built": "then", "digest": "d", "document": document, "sources": {}}).encode()
-    replace_file(str(path), f"{kind} 1 {crc32(body):08x} {len(body)}\n".encode() + body)
+    """Put a built file in place as the version before did, all of it in the head."""
+    pieces = dict(take_apart(document)) if kind == POLICY else document
+    body = json.dumps({"built": "then", "digest": "d", "pieces": pieces, "buckets": 0, "rest": 0}).encode()
+    replace_file(str(path), f"{kind} 2 {crc32(body):08x} {len(body)}\n".encode() + body)
 
 
 def test_an_update_refuses_nobody(tmp_path: Path) -> None:

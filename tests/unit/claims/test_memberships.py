@@ -9,12 +9,15 @@ import pytest
 from vomap.claims import read_claims
 from vomap.claims.memberships import (
     EntitlementForm,
+    GroupForm,
     normalise_percent,
     parse_entitlement,
     parse_fqan,
+    read_every_membership,
     read_memberships,
 )
 
+LISTED = GroupForm()
 EGI = EntitlementForm("urn:mace:egi.eu", "aai.egi.eu", in_scope=False)
 PILOT = "urn:mace:egi.eu:group:vo.example.org:role=pilot#aai.egi.eu"
 
@@ -167,9 +170,15 @@ def test_percent_encoding(text: str, normal: str) -> None:
     assert normalise_percent(text) == normal
 
 
-def _fqans(token: dict[str, Any], form: EntitlementForm | None) -> tuple[list[str], list[str]]:
+def _fqans(
+    token: dict[str, Any], form: EntitlementForm | None, groups: GroupForm | None = LISTED
+) -> tuple[list[str], list[str]]:
     passed_over: list[str] = []
-    return [each.fqan for each in read_memberships(read_claims(token), form, passed_over)], passed_over
+    return [each.fqan for each in read_memberships(read_claims(token), groups, form, passed_over)], passed_over
+
+
+def _every_fqan(token: dict[str, Any], groups: GroupForm | None) -> list[str]:
+    return sorted(each.fqan for each in read_every_membership(read_claims(token), groups, None))
 
 
 def test_every_source_in_order_each_once() -> None:
@@ -177,7 +186,7 @@ def test_every_source_in_order_each_once() -> None:
     token = {
         "eduperson_entitlement": ["urn:mace:egi.eu:group:old", PILOT],
         "entitlements": [PILOT, "urn:mace:egi.eu:group:cms"],
-        "wlcg.groups": ["/cms, /cms/pilots ", "/cms/"],
+        "wlcg.groups": ["/cms", "/cms/pilots", "/cms/"],
     }
     assert _fqans(token, EGI) == (["/cms", "/cms/pilots", "/vo.example.org/Role=pilot", "/old"], [])
 
@@ -187,11 +196,69 @@ def test_without_a_declaration_entitlements_say_nothing() -> None:
     assert _fqans({"entitlements": [PILOT], "wlcg.groups": "/cms"}, None) == (["/cms"], [])
 
 
-def test_what_is_no_membership_is_told() -> None:
-    """Each value that was passed over is told once, in plain characters."""
-    fqans, told = _fqans({"wlcg.groups": "/cms,,é", "entitlements": "urn:x"}, EGI)
+def test_a_value_that_is_not_a_group_is_reported() -> None:
+    """Each value that was passed over is reported once, in plain characters."""
+    fqans, told = _fqans({"wlcg.groups": ["/cms", "", "é"], "entitlements": "urn:x"}, EGI)
     assert fqans == ["/cms"]
-    assert told == ["'' is no membership", "'\\xe9' is no membership", "'urn:x' is no membership"]
+    assert told == ["'' is not a group", "'\\xe9' is not a group", "'urn:x' is not a group"]
+
+
+@pytest.mark.parametrize("groups", ["/eve.example/x,/vo.example.org/Role=pilot", ["/nova/x,/dune"], ["/a,/b", "/c"]])
+def test_a_comma_splits_only_where_it_is_declared(groups: Any) -> None:
+    """Who may name a subgroup can write the group of another VO behind a comma: such a string is not a group."""
+    fqans, told = _fqans({"wlcg.groups": groups}, None)
+    assert fqans == [each for each in groups if "," not in each] if isinstance(groups, list) else fqans == []
+    assert "it has a comma" in told[0]
+    assert "groups: {form: comma-separated}" in told[0]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("/cms/Role=pilot, /cms", ["/cms/Role=pilot", "/cms"]),
+        (["/cms/Role=pilot, /cms"], ["/cms/Role=pilot", "/cms"]),
+        (["/a,/b", 7, None], ["/a", "/b"]),
+        (["/a,/b", "/c"], ["/c"]),
+        (["/a,/b", "x\x01"], []),
+        (["/a,/b", ""], []),
+        (",/a,,", ["/a"]),
+        ("", []),
+    ],
+)
+def test_one_string_is_split_where_it_is_declared(value: Any, expected: list[str]) -> None:
+    """A string that is alone in its claim is split; members that are not strings do not count, as ARC hides them."""
+    assert _fqans({"wlcg.groups": value}, None, GroupForm(comma_separated=True))[0] == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (["cms/pilots", "/cms"], ["/cms/pilots", "/cms"]),
+        (["cms/Role=pilot", "cms/Role=NULL", "Role=x", "cms/Capability=NULL"], []),
+        (["cms/", "/", "", "a//b", "a,b"], ["/cms"]),
+    ],
+)
+def test_another_claim_lists_groups_without_roles(value: Any, expected: list[str]) -> None:
+    """In another claim a missing first slash is added, and nothing names a role; `wlcg.groups` is not read then."""
+    assert _fqans({"groups": value, "wlcg.groups": ["/vo"]}, None, GroupForm("groups"))[0] == expected
+
+
+def test_an_issuer_without_groups() -> None:
+    """Where the issuer is declared to write none, `wlcg.groups` names no membership for rules."""
+    assert _fqans({"wlcg.groups": ["/cms"]}, EGI, None) == ([], [])
+
+
+@pytest.mark.parametrize("groups", [None, LISTED, GroupForm(comma_separated=True), GroupForm("groups")])
+def test_bans_see_every_reading_of_groups(groups: GroupForm | None) -> None:
+    """Whatever is declared, bans see each string as a whole and split at commas."""
+    token = {"wlcg.groups": ["/eve/x,/cms/Role=pilot", " /b "]}
+    assert _every_fqan(token, groups) == ["/b", "/cms/Role=pilot", "/eve/x", "/eve/x,/cms/Role=pilot"]
+
+
+def test_bans_see_another_claim_and_the_usual_one() -> None:
+    """With another claim declared, bans see that one, roles included, and `wlcg.groups` as well."""
+    token = {"wlcg.groups": ["/a"], "groups": ["b/Role=x, c"]}
+    assert _every_fqan(token, GroupForm("groups")) == ["/a", "/b/Role=x", "/c"]
 
 
 def test_entitlements_in_scope_count_where_declared() -> None:

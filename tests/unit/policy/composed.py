@@ -33,4 +33,4 @@ def policy_of(*texts: str) -> Policy:
 
 def bans_of(text: str | None = None) -> Bans:
     """Compose a file of bans."""
-    return Bans(bans_document(text), "digest")
+    return pieces.bans_of(bans_document(text), "digest")

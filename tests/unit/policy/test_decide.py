@@ -28,6 +28,7 @@ issuers:
     vos: {{a: A, b: B, c: C}}
     default-vo: Default
     entitlements: {{namespace: "urn:x:y", authority: z}}
+    groups: {{claim: wlcg.groups}}
   {FREE}: {{vo-from: [group], audience: unchecked}}
   {PLAIN}: {{vo: One, audience: [other], without-audience: accept, without-compute: accept}}
   {GONE}: none
@@ -68,7 +69,15 @@ def _decide(token: dict[str, Any], bans: str | None = None, policy: str = POLICY
         ({"iss": ONE, "sub": ""}, DENIED, "subject", "nobody"),
         ({"iss": ONE, "sub": ["s"]}, DENIED, "subject", "nobody"),
         ({"iss": ONE, "aud": "other"}, DENIED, "audience", "'other'"),
-        ({"iss": ONE, "aud": []}, DENIED, "audience", "for whom"),
+        ({"iss": ONE, "aud": []}, DENIED, "audience", "names nobody"),
+        ({"iss": PLAIN, "aud": []}, DENIED, "audience", "names nobody"),
+        ({"iss": PLAIN, "aud": 5}, DENIED, "audience", "names nobody"),
+        ({"iss": PLAIN, "aud": {}}, DENIED, "audience", "names nobody"),
+        ({"iss": PLAIN, "aud": ["\x01"]}, DENIED, "audience", "names nobody"),
+        ({"iss": ONE, "sub": "\u200b \u3164"}, DENIED, "subject", "nobody"),
+        ({"iss": ONE, "wlcg.ver": 2}, DENIED, "version", "not a text"),
+        ({"iss": ONE, "wlcg.ver": ["2.0"]}, DENIED, "version", "not a text"),
+        ({"iss": ONE, "wlcg.ver": None}, DENIED, "version", "not a text"),
         ({"iss": ONE, "aud": ""}, DENIED, "audience", "''"),
         ({"iss": ONE, "scope": "openid"}, DENIED, "computing", "jobs"),
         ({"iss": ONE, "exp": NOW + 3601}, DENIED, "lifetime", "3601 s"),
@@ -106,7 +115,6 @@ def test_refusals(token: dict[str, Any], outcome: str, because: str, told: str) 
         ({"iss": MANY, "wlcg.groups": "/b"}, "bfirst", "whichever", "B"),
         ({"iss": MANY, "wlcg.groups": ["/a", "/b"], "aud": "ce.example:9619"}, "ace", "audience", "A"),
         ({"iss": FREE, "wlcg.groups": "/open.example", "aud": "anything"}, "open.example", "free-name", "open.example"),
-        ({"iss": PLAIN, "aud": [], "scope": ""}, "plain", "plain", "One"),
         ({"iss": PLAIN, "aud": ["x", "other"]}, "plain", "plain", "One"),
     ],
 )
@@ -130,7 +138,6 @@ def test_mappings(token: dict[str, Any], account: str, rule: str, vo: str) -> No
         {"iss": MANY, "wlcg.groups": ["/b/x", "/a"]},
         {"iss": MANY, "wlcg.groups": ["/b", "/a/y"]},
         {"iss": MANY, "scope": "compute.read storage.read:/b/a"},
-        {"iss": MANY, "scope": "compute.read storage.read:/a/../a/f"},
         {"iss": MANY},
     ],
 )
@@ -269,7 +276,7 @@ def test_what_a_decision_tells() -> None:
         "account": "jo",
         "vo": "One",
         "rule": "captured",
-        "source": "0.yaml:21",
+        "source": "0.yaml:22",
         "reason": "rule: captured",
         "issuer": ONE,
         "subject": "jo@x",

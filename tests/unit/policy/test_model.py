@@ -29,7 +29,8 @@ issuers:
         ("https://free/", "-x", None),
         ("https://free/", "two", None),
         ("https://free/", "Three", None),
-        ("https://one/", "one", "one"),
+        ("https://one/", "One", "One"),
+        ("https://one/", "one", None),
     ],
 )
 def test_which_vo_a_name_means(issuer: str, name: str, vo: str | None) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from unit.policy.composed import policy_document, policy_of
 from vomap.claims import read_claims, read_scopes
-from vomap.claims.memberships import read_memberships
+from vomap.claims.memberships import GroupForm, read_memberships
 from vomap.policy import model, pieces
 from vomap.policy.decide import decide
 from vomap.policy.matching import GroupPattern, Pattern, View
@@ -50,8 +50,21 @@ FOUND: list[tuple[str, dict[str, Any], bool]] = [
     ("group: /g/Role=pilot", {"wlcg.groups": ["/x", "/g/h"]}, False),
     ("group: /g/**", {"wlcg.groups": ["/g/h/i"]}, True),
     ("group: /g/**", {"wlcg.groups": ["/gg"]}, False),
-    ("group: [/g/**, /h/*/i]", {"wlcg.groups": ["/h/x"]}, True),
-    ("group: '/*/x'", {"wlcg.groups": ["/h"]}, True),
+    ("group: [/g/**, /h/*/i]", {"wlcg.groups": ["/h/x"]}, False),
+    ("group: [/g/**, /h/*/i]", {"wlcg.groups": ["/h/x/i"]}, True),
+    ("group: '/*/x'", {"wlcg.groups": ["/h"]}, False),
+    ("group: '/*/x'", {"wlcg.groups": ["/h/y", "/i/x"]}, True),
+    ("group: '/*/x/*/y/**'", {"wlcg.groups": ["/h/x/i/y/z"]}, True),
+    ("group: '/*/x/*/y/**'", {"wlcg.groups": ["/h/x/i/z", "/h/z/i/y"]}, False),
+    ("group: '/*/Role=pilot'", {"wlcg.groups": ["/h/Role=pilot"]}, True),
+    ("group: '/*/Role=pilot'", {"wlcg.groups": ["/h/Role=other", "/pilot"]}, False),
+    ("group: '/*/Role=p*'", {"wlcg.groups": ["/h"]}, True),
+    ("group: '/g/*/Role=pilot'", {"wlcg.groups": ["/g/x", "/h/Role=pilot"]}, False),
+    ("group: '/g/*/Role=pilot'", {"wlcg.groups": ["/g/x/Role=pilot"]}, True),
+    ("scope: 'storage.*:/g/**'", {"scope": "storage.read:/g/h"}, True),
+    ("scope: 'storage.*:/g/**'", {"scope": "storage.read:/h/g"}, False),
+    ("claim: {a/b: '*/x'}", {"a/b": "y/x"}, True),
+    ("claim: {a/b: '*/x'}", {"a/b": "x/y"}, False),
     ("first-group: /g", {"wlcg.groups": ["/x", "/g"]}, True),
     ("scope: 'storage.read:/g/**'", {"scope": "a storage.read:/g/h"}, True),
     ("scope: 'storage.read:/g/**'", {"scope": "a storage.read:/h"}, False),
@@ -62,7 +75,7 @@ FOUND: list[tuple[str, dict[str, Any], bool]] = [
 
 def _candidates(policy: Policy, claims: dict[str, Any], vos: tuple[str, ...] = ("one",)) -> list[model.Rule]:
     read = read_claims({"iss": ONE, **claims})
-    view = View(read, read_memberships(read, None, []), read_scopes(read))
+    view = View(read, read_memberships(read, GroupForm(), None, []), read_scopes(read))
     return list(policy.candidates(ONE, vos, view))
 
 
@@ -98,9 +111,9 @@ def test_a_token_reads_of_a_long_list_what_it_has() -> None:
     )
     first, second = _candidates(policy, {"sub": "b", "x": ["q", "r"]})
     assert [pattern.text for pattern in dict(first.conditions.asked)["subject"]] == ["b"]
-    assert [pattern.text for pattern in dict(first.conditions.asked)["claim"][1]] == ["p", "q"]
-    claims = {name: [pattern.text for pattern in patterns] for _, (name, patterns) in second.conditions.asked}
-    assert claims == {"x": ["q"], "y": ["z"]}
+    assert [pattern.text for pattern in dict(first.conditions.asked)["claim x"]] == ["p", "q"]
+    asked = {key: [pattern.text for pattern in patterns] for key, patterns in second.conditions.asked}
+    assert asked == {"claim x": ["q"], "claim y": ["z"]}
 
 
 def test_the_pieces_that_a_token_asks_for() -> None:
@@ -152,26 +165,39 @@ def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "anchor"),
+    ("pattern", "aspect", "anchor"),
     [
-        ("x", ("x", True)),
-        ("/a/b", ("/a/b", True)),
-        ("*", None),
-        ("a*", None),
-        ("*/a", None),
-        ("a/*", ("a", False)),
-        ("/*", ("", False)),
-        ("/a/b*/c", ("/a", False)),
-        ("/a/**", ("/a", False)),
-        ("storage.read:/**", ("storage.read:", False)),
+        ("x", "scope", "x"),
+        ("/a/b", "scope", "/a/b"),
+        ("*", "*", ""),
+        ("a*", "*", ""),
+        ("*/a", "@1/scope", "a"),
+        ("a/*", "1/scope", "a"),
+        ("/*", "1/scope", ""),
+        ("/a/b*/c", "@0,1,3/scope", "/a/c"),
+        ("/a/**", "2/scope", "/a"),
+        ("storage.read:/**", "1/scope", "storage.read:"),
     ],
 )
-def test_anchors(pattern: str, anchor: tuple[str, bool] | None) -> None:
-    """A pattern is anchored at its literal parts before the first other one; at nothing if it begins with that."""
-    assert Pattern(pattern, below=True).anchor == anchor
+def test_what_a_pattern_is_found_by(pattern: str, aspect: str, anchor: str) -> None:
+    """A pattern is found by its literal parts; one that has none is tried with every token."""
+    assert Pattern(pattern, below=True).found_by("scope") == (aspect, anchor)
 
 
-def test_the_anchor_of_a_group() -> None:
-    """That of a group pattern is its group's: the role is another matter."""
-    assert GroupPattern("/a/Role=x").anchor == ("/a", True)
-    assert GroupPattern("/a/**").anchor == ("/a", False)
+@pytest.mark.parametrize(
+    ("pattern", "aspect", "anchor"),
+    [
+        ("/a/Role=x", "group", "/a"),
+        ("/a/**", "2/group", "/a"),
+        ("/*", "1/group", ""),
+        ("/*/Role=x", "@r/group", "x"),
+        ("/*/Role=x*", "1/group", ""),
+        ("/a/*/Role=x", "@1,r/group", "a/x"),
+        ("/a/**/Role=x", "@1,r/group", "a/x"),
+        ("/*/b", "@2/group", "b"),
+        ("/*/b/Role=*", "@2/group", "b"),
+    ],
+)
+def test_what_a_group_is_found_by(pattern: str, aspect: str, anchor: str) -> None:
+    """A group pattern that is not literal is found by its literal parts and its role."""
+    assert GroupPattern(pattern).found_by("group") == (aspect, anchor)

@@ -12,6 +12,7 @@ from vomap.journal.records import Record, Resolve
 from vomap.mapfile.entries import CONDITIONS
 from vomap.policy.decide import decide
 from vomap.policy.model import Bans, Policy
+from vomap.policy.pieces import bans_of
 from vomap.proof.bans.proofs import is_banned
 from vomap.proof.replay import NO_CLAIMS, NO_SUBJECT
 
@@ -106,4 +107,4 @@ class BanHits:
 def _alone(ban: Mapping[str, Any], *less: str) -> Bans | None:
     """Return a ban without some of its conditions, None if none is left."""
     left = {key: value for key, value in ban.items() if key not in less}
-    return Bans({"bans": [left]}, "") if any(left.get(key) for key in CONDITIONS) else None
+    return bans_of({"bans": [left]}) if any(left.get(key) for key in CONDITIONS) else None

@@ -11,7 +11,7 @@ from vomap.claims.memberships import parse_fqan
 from vomap.policy import DENIED, MAPPED, Decision
 from vomap.policy.decide import decide
 from vomap.policy.model import Bans, Policy
-from vomap.policy.pieces import Declared
+from vomap.policy.pieces import Declared, bans_of
 from vomap.proof.bans.tokens import COMPUTING, Token, tokens_for
 
 _BY_A_BAN = "ban: "
@@ -65,7 +65,7 @@ class Trial:
 
     def meeting(self, ban: Mapping[str, Any]) -> Iterator[tuple[Token, Claims]]:
         """Yield tokens that meet a ban, given as its document, and nothing but this ban considered."""
-        alone = Bans({"bans": [ban]}, "")
+        alone = bans_of({"bans": [ban]})
         for token in tokens_for(ban, self.declared, self._now):
             try:
                 claims = read_claims(token)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from vomap.claims.memberships import normalise_percent
 from vomap.policy.model import DISTRUSTED, Issuer, Site
-from vomap.policy.pieces import Declared
+from vomap.policy.pieces import Declared, find_spellings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,8 +25,8 @@ class Standings:
             if declared not in (None, DISTRUSTED)
         }
         self.forms = {url: document["issuers"][url].get("entitlements") for url in self.issuers}
-        self._spelled = _spelled(document)
-        self.known_vos = sorted(self._spelled)
+        self._spellings = find_spellings(document)
+        self.known_vos = sorted(self._spellings)
         self._speakers: dict[str, list[str]] = {}
         self._free = [url for url, issuer in self.issuers.items() if issuer.names_vos_freely]
         for url, issuer in self.issuers.items():
@@ -49,8 +49,19 @@ class Standings:
         return list(dict.fromkeys([*self._speakers.get(vo, ()), *free]))
 
     def spelled(self, vo: str) -> str:
-        """Return a VO's name as the policy spells it."""
-        return self._spelled.get(vo, vo)
+        """Return a VO's name as the policy spells it; of several spellings the last."""
+        return self._spellings.get(vo, [vo])[-1]
+
+    def spellings_of(self, url: str) -> dict[str, frozenset[str]]:
+        """Return the VOs that tokens of an issuer without `vos` must spell as the policy does, each with the ways.
+
+        They are in lower case, are served, and are spelled otherwise somewhere.
+        """
+        return {
+            vo: frozenset(spellings)
+            for vo, spellings in self._spellings.items()
+            if spellings != [vo] and self.serves(vo) and self.may_name(url, vo)
+        }
 
     def names(self, url: str, vo: str | None) -> list[str]:
         """Return what tokens of an issuer call a VO, or, for None, all that they may call any VO that is known."""
@@ -79,6 +90,7 @@ class Standings:
         named = self._naming(url, issuer) if issuer.vo is None else {"vo": issuer.vo.lower()}
         return {
             **named,
+            "groups": (issuer.groups_claim, issuer.groups_comma_separated),
             "entitlements": _form(self.forms[url]),
             "audience": issuer.audience,
             "without-audience": issuer.audience is None or issuer.accept_without_audience,
@@ -95,6 +107,7 @@ class Standings:
         }
         if issuer.vos is None:
             others = frozenset(vo for vo in self.owners if not self.may_name(url, vo))
+            said["spelling"] = self.spellings_of(url)
             # It is all one why a VO is not the token's to name.
             return {**said, "VOs of other issuers": others} if serve is None else {**said, "serve": serve - others}
         vos = issuer.declared_vos()
@@ -112,14 +125,3 @@ def _form(form: Mapping[str, Any] | None) -> tuple[object, ...] | None:
     if form is None:
         return None
     return normalise_percent(form["namespace"]).lower(), form.get("authority"), bool(form.get("in-scope", False))
-
-
-def _spelled(document: Mapping[str, Any]) -> dict[str, str]:
-    """Return how a policy spells each VO that it names: its issuers', its rules' and those that it serves."""
-    named: list[str | None] = list(document["site"]["serve"] or ())
-    for rule in document["rules"]:
-        named += rule.get("vo", ())
-    for declared in document["issuers"].values():
-        if isinstance(declared, dict):
-            named += [*(declared.get("vos") or {}).values(), declared.get("vo"), declared.get("default-vo")]
-    return {vo.lower(): vo for vo in named if vo is not None}

@@ -5,9 +5,11 @@ from __future__ import annotations
 from itertools import islice, product
 from typing import TYPE_CHECKING, Any
 
-from vomap.claims.memberships import parse_fqan
+from vomap.claims import GROUPS_CLAIM
+from vomap.claims.memberships import EntitlementForm, parse_fqan
 from vomap.policy.candidates import SOURCES
 from vomap.proof.clauses import GROUPS, met, word_for
+from vomap.proof.clauses.group_claims import WrittenToken, as_entitlement
 from vomap.proof.clauses.meet import examples, group_examples, meet_groups, split_role
 
 if TYPE_CHECKING:
@@ -88,15 +90,18 @@ class Witnesses:
 
     def of_field(self, url: str, field: str, bases: Sequence[Token]) -> Iterator[Token]:
         """Yield tokens for which it may matter that something is declared otherwise of an issuer."""
-        for base in bases:
-            if field in ("audience", "without-audience"):
-                yield from self._other_audiences(url, base)
-            elif field == "without-compute":
-                yield {**base, "scope": " ".join(base["scope"].split()[1:])}
-            elif field == "maximum-lifetime":
-                yield from self._lifetimes(base)
-            elif field == "entitlements":
-                yield from self._as_entitlements(base)
+        varied = {
+            "audience": self._other_audiences,
+            "without-audience": self._other_audiences,
+            "without-compute": self._without_compute,
+            "maximum-lifetime": self._lifetimes,
+            "entitlements": self._as_entitlements,
+            "groups": self._as_groups,
+        }
+        for base in bases if field in varied else ():
+            yield from varied[field](base)
+        if field == "spelling":
+            yield from self._spelled(url)
         if field in ("vo", "vo-from", "vos", "default-vo", "serve", "VOs of other issuers"):
             yield from self._namings(url)
             for base in bases:
@@ -140,7 +145,7 @@ class Witnesses:
         """Yield a token with another scope for jobs, or for another audience: rules about these may take the first."""
         yield {**token, "scope": token["scope"].replace(COMPUTE, _OTHER_COMPUTE)}
         if clause.values("audience") is None:
-            yield from islice(self._other_audiences(clause.url, token), _MOST_AUDIENCES)
+            yield from islice(self._other_audiences(token), _MOST_AUDIENCES)
 
     def _namings(self, url: str) -> Iterator[Token]:
         """Yield tokens that name any VO in any place, or two in two places, with and without a scope for jobs."""
@@ -154,8 +159,11 @@ class Witnesses:
             # What fails a check is denied if it is ours, and declined if not.
             yield {**token, "scope": token["scope"].replace(COMPUTE, "openid")}
 
-    def _other_audiences(self, url: str, base: Token) -> Iterator[Token]:
-        of_either = [self._accepted(reading, url) for reading in self._readings]
+    def _without_compute(self, base: Token) -> Iterator[Token]:
+        yield {**base, "scope": " ".join(base["scope"].split()[1:])}
+
+    def _other_audiences(self, base: Token) -> Iterator[Token]:
+        of_either = [self._accepted(reading, base["iss"]) for reading in self._readings]
         audiences = {audience for accepted in of_either for audience in accepted or ()}
         without = {key: value for key, value in base.items() if key != "aud"}
         yield without
@@ -171,17 +179,38 @@ class Witnesses:
         """Yield the same token with its groups written as entitlements, where the policies read these otherwise."""
         url = token["iss"]
         forms = [reading.standings.forms.get(url) for reading in self._readings]
-        if "wlcg.groups" not in token or forms[0] == forms[1]:
+        if GROUPS_CLAIM not in token or forms[0] == forms[1]:
             return
-        without = {key: value for key, value in token.items() if key != "wlcg.groups"}
+        without = {key: value for key, value in token.items() if key != GROUPS_CLAIM}
         for form in forms:
             if form is None:
                 continue
             for authority in dict.fromkeys((form.get("authority"), None)):
-                written = [_entitlement(each, form["namespace"], authority) for each in token["wlcg.groups"]]
+                entitlements = EntitlementForm(form["namespace"], authority, in_scope=False)
+                written = [as_entitlement(each, entitlements) for each in token[GROUPS_CLAIM]]
                 yield {**without, "entitlements": written}
                 in_scope = [f"entitlements:{each}" for each in written]
                 yield {**without, "scope": " ".join([token["scope"], *in_scope])}
+
+    def _as_groups(self, token: Token) -> Iterator[Token]:
+        """Yield the same token with its groups in one claim alone, one by one and in one string with commas."""
+        groups = token.get(GROUPS_CLAIM)
+        if not groups:
+            return
+        issuers = [reading.standings.issuers.get(token["iss"]) for reading in self._readings]
+        claims = [GROUPS_CLAIM, *(issuer.groups_claim for issuer in issuers if issuer is not None)]
+        for claim in dict.fromkeys(claims):
+            if claim is not None:
+                without = {key: value for key, value in token.items() if key != GROUPS_CLAIM}
+                yield WrittenToken(without, **{claim: groups})
+                yield WrittenToken(without, **{claim: ",".join([*groups, f"/{self.word}"])})
+
+    def _spelled(self, url: str) -> Iterator[Token]:
+        """Yield tokens that name a VO in each way that one of the policies spells it, and in lower case."""
+        for reading in self._readings:
+            for vo, spellings in reading.standings.spellings_of(url).items():
+                for name in {vo, *spellings}:
+                    yield self.naming(url, ("group", name))
 
     def _captured(self, clause: Clause, most: int = _MOST_ACCOUNTS) -> Iterator[Asked]:
         """Yield a clause's conditions with what makes an account of them that one policy or the other names."""
@@ -270,7 +299,7 @@ class Witnesses:
             token["aud"] = audiences if len(audiences) > 1 else audiences[0]
         token["scope"] = " ".join(dict.fromkeys(scopes))
         if groups:
-            token["wlcg.groups"] = list(dict.fromkeys(groups))
+            token[GROUPS_CLAIM] = list(dict.fromkeys(groups))
         for key, values in draft.items():
             if key.startswith("claim "):
                 token[key[len("claim ") :]] = list(values) if len(values) > 1 else values[0]
@@ -300,10 +329,10 @@ def _also_naming(token: Token, way: Way) -> Iterator[Token]:
     if source != "group":
         yield {**token, "scope": f"{token['scope']} storage.read:/{name}"}
         return
-    groups = token.get("wlcg.groups", [])
-    yield {**token, "wlcg.groups": [*groups, f"/{name}"]}
+    groups = token.get(GROUPS_CLAIM, [])
+    yield {**token, GROUPS_CLAIM: [*groups, f"/{name}"]}
     if groups:
-        yield {**token, "wlcg.groups": [f"/{name}", *groups]}
+        yield {**token, GROUPS_CLAIM: [f"/{name}", *groups]}
 
 
 def _vary(choices: Mapping[str, list[tuple[str, ...]]]) -> list[Draft]:
@@ -316,9 +345,3 @@ def _vary(choices: Mapping[str, list[tuple[str, ...]]]) -> list[Draft]:
 
 def _legal(groups: Iterable[str]) -> list[str]:
     return [group for group in groups if parse_fqan(group) is not None]
-
-
-def _entitlement(group: str, namespace: str, authority: str | None) -> str:
-    path, role = split_role(group)
-    named = path[1:].replace("/", ":") + (f":role={role}" if role else "")
-    return f"{namespace}:group:{named}" + (f"#{authority}" if authority else "")

@@ -11,8 +11,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from vomap.claims import GROUPS_CLAIM
 from vomap.policy import MAPPED
 from vomap.proof.clauses import Reading
+from vomap.proof.clauses.group_claims import write_groups
 from vomap.proof.clauses.judging import REFUSED_OTHERWISE, Judge
 from vomap.proof.clauses.witnesses import Witnesses, simplicity
 from vomap.proof.diff.equality import Budget, Comparison
@@ -189,7 +191,7 @@ class _Comparing:
         """Try tokens for each thing that is declared otherwise of an issuer: variations of some that are mapped."""
         naming = [self.witnesses.naming(url, way) for way in self.witnesses.ways(url, None)[:_OF_A_CLAUSE]]
         in_order = sorted([*naming, *bases], key=simplicity)
-        with_groups = [token for token in in_order if "wlcg.groups" in token]
+        with_groups = [token for token in in_order if GROUPS_CLAIM in token]
         chosen = [*in_order[:_BASES], *with_groups[:_BASES]]
         for name in dict.fromkeys([*old, *new]):
             if old.get(name) == new.get(name) and (name in old) == (name in new):
@@ -260,13 +262,16 @@ class _Comparing:
         return clause.number in self.reached
 
     def _judge(self, token: Token) -> Judged:
-        judged = Judged(token, *(judge.judge(token) for judge in self.judges))
+        url = token["iss"]
+        issuers = (reading.standings.issuers.get(url) for reading in (self.old, self.new))
+        written = write_groups(token, *issuers)
+        judged = Judged(written, *(judge.judge(written) for judge in self.judges))
         self.reached.add(judged.new.rule)
         self.asked += 1
         self.progress(self.asked)
         both = judged.old.account is not None and judged.new.account is not None
-        if both and (self.mapped is None or simplicity(token) < simplicity(self.mapped)):
-            self.mapped = token
+        if both and (self.mapped is None or simplicity(written) < simplicity(self.mapped)):
+            self.mapped = written
         return judged
 
     def _who(self, url: str, *conditions: tuple[str | None, Asked]) -> str:

@@ -6,6 +6,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from vomap.proof.clauses import GROUPS, Clause
+from vomap.proof.clauses.group_claims import write_groups
 from vomap.proof.clauses.judging import Judge
 from vomap.proof.clauses.meet import meet, meet_groups
 from vomap.proof.clauses.witnesses import Witnesses
@@ -69,7 +70,8 @@ class _Reaching:
         for token in islice(tokens, _MOST_TOKENS + 1):
             if number in self._reached or self._left <= 0:
                 return
-            result = self._judge.judge(token)
+            written = write_groups(token, self._matter.standings.issuers.get(token["iss"]))
+            result = self._judge.judge(written)
             self._left -= 1
             self._reached.add(result.rule)
             results.append(result)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from vomap.claims import Claims, TokenError, read_claims
 from vomap.mapfile.times import written
 from vomap.policy import DENIED, MAPPED, Decision
 from vomap.policy.decide import decide
 from vomap.policy.model import Ban, Bans, Policy
+from vomap.policy.pieces import bans_of
 from vomap.proof.near_misses.differences import Difference, Token
 from vomap.proof.near_misses.of_policy import policy_differences
 from vomap.proof.near_misses.of_token import token_differences
@@ -56,8 +58,9 @@ def expired_bans(policy: Policy, bans: Bans, claims: Claims, now: float) -> list
     """Return a sentence for each ban that would refuse this token, had it not expired."""
     return [
         f"ban: {ban.source} ({ban.reason}) would refuse it, but held only until {written(ban.until)}"
-        for ban in bans.bans
-        if ban.until is not None and not ban.holds_at(now) and _refuses(ban, policy, claims, ban.until)
+        for document in bans.documents()
+        for ban in [Ban(document)]
+        if ban.until is not None and not ban.holds_at(now) and _refuses(document, policy, claims, ban.until)
     ]
 
 
@@ -102,9 +105,7 @@ def _stage(decision: Decision) -> int:
     return _STAGES.index(word) if word in _STAGES else -1
 
 
-def _refuses(ban: Ban, policy: Policy, claims: Claims, then: float) -> bool:
+def _refuses(ban: Mapping[str, Any], policy: Policy, claims: Claims, then: float) -> bool:
     """Tell whether this ban, by itself, refused the token in its last second."""
-    alone = Bans({"bans": []}, "")
-    alone.bans.append(ban)
-    decision = decide(policy, alone, claims, then)
-    return decision.outcome == DENIED and decision.source == ban.source
+    decision = decide(policy, bans_of({"bans": [ban]}), claims, then)
+    return decision.outcome == DENIED and decision.source == ban["source"]

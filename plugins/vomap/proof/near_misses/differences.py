@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vomap.claims import GROUPS_CLAIM, Claims, read_scopes
-from vomap.claims.memberships import ENTITLEMENT_CLAIMS, Membership, parse_entitlement, parse_fqan, read_memberships
+from vomap.claims import ENTITLEMENT_CLAIMS, GROUPS_CLAIM, Claims, read_scopes
+from vomap.claims.memberships import Membership, parse_entitlement, parse_fqan, parse_group, read_memberships
 from vomap.policy.model import Issuer, Policy
 
 
@@ -35,8 +35,13 @@ class Token:
         self.url = self.claims.text("iss") or ""
         self.scopes = read_scopes(self.claims)
         self.issuer: Issuer | None = policy.issuer(self.url)
-        form = self.issuer.entitlements if self.issuer else None
-        self.memberships = read_memberships(self.claims, form, [])
+        issuer = self.issuer
+        # The claim that lists groups; None if the issuer is declared to write none.
+        self.groups_claim = GROUPS_CLAIM if issuer is None else issuer.groups_claim
+        self._parse = parse_fqan if self.groups_claim == GROUPS_CLAIM else parse_group
+        self.memberships = (
+            [] if issuer is None else read_memberships(self.claims, issuer.group_form, issuer.entitlements, [])
+        )
 
     def with_claim(self, name: str, value: Any) -> dict[str, Any]:
         """Return the claims with one of them changed."""
@@ -50,9 +55,10 @@ class Token:
     def with_membership(self, old: Membership, new: Membership) -> dict[str, Any]:
         """Return the claims with one membership in another's place, under whatever name the token has it."""
         changed: dict[str, Any] = dict(self.members)
-        for item in self._group_items():
-            if _same(parse_fqan(item.strip(" ")), old):
-                changed[GROUPS_CLAIM] = [new.fqan if each == item else each for each in self._group_items()]
+        items = self._group_items()
+        for item in items:
+            if self.groups_claim is not None and _same(self._parse(item), old):
+                changed[self.groups_claim] = [new.fqan if each == item else each for each in items]
         form = self.issuer.entitlements if self.issuer else None
         for name in ENTITLEMENT_CLAIMS if form is not None else ():
             values = self.claims.values(name)
@@ -63,14 +69,21 @@ class Token:
 
     def with_group_text(self, old: str, new: str) -> dict[str, Any]:
         """Return the claims with one text among the groups changed."""
-        return self.with_claim(GROUPS_CLAIM, [new if each == old else each for each in self._group_items()])
+        claim = self.groups_claim or GROUPS_CLAIM
+        return self.with_claim(claim, [new if each == old else each for each in self._group_items()])
 
     def broken_groups(self) -> list[str]:
         """Return what stands among the groups and is no membership."""
-        return [item for item in self._group_items() if parse_fqan(item.strip(" ")) is None]
+        return [item for item in self._group_items() if self._parse(item) is None]
 
     def _group_items(self) -> list[str]:
-        return [item for value in self.claims.values(GROUPS_CLAIM) for item in value.split(",")]
+        """Return the texts that are to be groups; a string that the issuer may separate by commas, in pieces."""
+        if self.groups_claim is None:
+            return []
+        values = self.claims.values(self.groups_claim)
+        if self.issuer is None or not self.issuer.groups_comma_separated or len(values) != 1:
+            return list(values)
+        return [piece.strip(" ") for piece in values[0].split(",")]
 
 
 def _same(one: Membership | None, other: Membership) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from vomap.claims.memberships import ENTITLEMENT_CLAIMS
+from vomap.claims import ENTITLEMENT_CLAIMS
 from vomap.policy import Decision
 from vomap.policy.candidates import named_in
 from vomap.policy.model import Policy
@@ -16,6 +16,7 @@ def policy_differences(token: Token, decision: Decision) -> Iterator[Difference]
     """Yield what the policy may say otherwise, if that is what stopped the token."""
     if token.issuer is None or not token.issuer.trusted:
         return
+    yield from _groups(token)
     yield from _entitlements(token)
     if decision.reason.startswith("vo:"):
         yield from _vos(token)
@@ -52,6 +53,21 @@ def _served(token: Token) -> Iterator[Difference]:
     if site["serve"] is not None:
         everybody = _changed(token.policy, {"site": {**site, "serve": None}})
         yield Difference("vo: the token is for none of the VOs in the site's `serve`", policy=everybody)
+
+
+def _groups(token: Token) -> Iterator[Difference]:
+    """Yield what the issuer's declaration does not take for groups, and might."""
+    if token.groups_claim is None:
+        return
+    values = token.claims.values(token.groups_claim)
+    if len(values) == 1 and "," in values[0] and token.issuer and not token.issuer.groups_comma_separated:
+        declared = token.policy.piece(f"issuer\t{token.url}")
+        groups = {**declared.get("groups", {}), "form": "comma-separated"}
+        sentence = (
+            f"claim {token.groups_claim}: {values[0]!a} has a comma, so it is not a group; if this issuer writes "
+            "several groups in one string, declare `groups: {form: comma-separated}`"
+        )
+        yield Difference(sentence, policy=_issuer(token, {**declared, "groups": groups}))
 
 
 def _entitlements(token: Token) -> Iterator[Difference]:

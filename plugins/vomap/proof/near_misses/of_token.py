@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import unquote
 
-from vomap.claims import GROUPS_CLAIM
-from vomap.claims.memberships import ENTITLEMENT_CLAIMS, Membership, parse_fqan
+from vomap.claims import ENTITLEMENT_CLAIMS, GROUPS_CLAIM
+from vomap.claims.memberships import Membership, parse_fqan
 from vomap.mapfile.findings import nearest
 from vomap.policy import Decision
 from vomap.policy.matching import EVERYTHING_BELOW, GroupPattern
+from vomap.policy.model import CLAIM
 from vomap.proof.near_misses.differences import Difference, Token
 
 # What clients and issuers call claims that decisions read under another name.
@@ -179,14 +180,14 @@ def _other_claims(token: Token) -> Iterator[Difference]:
     """Yield claims that rules ask for and that the token has under another name, or with another value."""
     for rule in token.policy.rules():
         for key, wanted in rule.conditions.asked:
-            if key != "claim":
+            if not key.startswith(CLAIM):
                 continue
-            name, patterns = wanted
+            name = key[len(CLAIM) :]
             near = nearest(name, [each for each in token.members if each != name])
             if name not in token.members and near is not None:
                 yield Difference(f"claim: {near!a} is not {name!a}", token.with_claim(name, token.members[near]))
             for value in token.claims.values(name):
-                for pattern in patterns:
+                for pattern in wanted:
                     how = _how_near(value, pattern.text)
                     if how:
                         sentence = f"claim {name}: {value!a} is not {pattern.text!a}: {how}"
