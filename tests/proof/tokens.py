@@ -1,7 +1,7 @@
-"""Tokens made by chance, aimed at policies: most come near what a rule or a ban asks for, and many are then twisted.
+"""Generate random tokens that are aimed at policies: most come near a rule or a ban, and many are then twisted.
 
-Only `random.Random(seed)` decides, so that a seed gives the same tokens again. Nothing of vomap is imported: policies
-are read as plain YAML.
+Only `random.Random(seed)` decides, so that a seed gives the same tokens again. This module imports nothing of vomap: it
+reads policies as plain YAML.
 """
 
 from __future__ import annotations
@@ -62,6 +62,9 @@ OTHER_GROUPS = (
     "/vo.example.org/sub",
     "/one",
 )
+# Text without a visible character: blanks, a zero width space, a Hangul filler, a variation selector, a braille blank.
+INVISIBLE = (" ", "\u00a0\u2003", "\u200b", "\u3164", "\ufe0f\u2800", "\u00ad\u200d", "\u034f", "\U000e0041")
+ODD: tuple[Any, ...] = (None, 5, True, 1.5, {}, [], {"x": "y"}, [5], [None, 7], [[]], "\n", ["x\0"])
 
 
 class Token(NamedTuple):
@@ -84,6 +87,8 @@ class Described:
     rules: list[dict[str, Any]] = field(default_factory=list)
     banned: list[dict[str, Any]] = field(default_factory=list)
     accounts: list[str] = field(default_factory=list)
+    spelled: list[str] = field(default_factory=list)
+    free: list[str] = field(default_factory=list)
 
 
 @cache
@@ -106,7 +111,16 @@ def _described(path: Path) -> Described:
         policy.rules += mapfile.get("rules", [])
     policy.banned = yaml.load(content["bans"], Loader=yaml.BaseLoader)["bans"]
     policy.accounts = sorted(_accounts(policy))
+    policy.spelled = sorted(_spelled(policy))
+    owned = [vo.lower() for declared in policy.issuers.values() for vo in _declared_vos(declared)]
+    policy.free = [vo for vo in policy.spelled if vo.lower() not in owned]
     return policy
+
+
+def _spelled(policy: Described) -> set[str]:
+    """Return the VOs that `serve`, rules and declarations name, as they are written there."""
+    vos = [*listed(policy.site.get("serve", [])), *(vo for rule in policy.rules for vo in listed(rule.get("vo", [])))]
+    return {*vos, *(vo for declared in policy.issuers.values() for vo in _declared_vos(declared))}
 
 
 def _accounts(policy: Described) -> set[str]:
@@ -161,7 +175,7 @@ def listed(value: Any) -> list[Any]:
 # What a rule or a ban asks for.
 
 
-def _aimed(  # noqa: C901 - one claim after the other
+def _aimed(  # noqa: C901, PLR0912 - one claim after the other
     policy: Described, wanted: dict[str, Any], chance: Random, now: int
 ) -> dict[str, Any]:
     """Return a token's claims that mostly meet what a rule or a ban asks for."""
@@ -171,7 +185,7 @@ def _aimed(  # noqa: C901 - one claim after the other
     declared = policy.issuers.get(issuer)
     if not isinstance(declared, dict):
         declared = {}
-    name = _name_in_tokens(declared, vo, chance)
+    name = _name_in_tokens(policy, declared, vo, chance)
     claims: dict[str, Any] = {"iss": issuer}
     claims["sub"] = _filled(wanted.get("subject", "*"), name, policy, chance)
     groups = [
@@ -180,7 +194,11 @@ def _aimed(  # noqa: C901 - one claim after the other
         for pattern in _one(wanted, key, chance)
     ]
     scopes = [_path_filled(pattern, name, policy, chance) for pattern in _one(wanted, "scope", chance)]
-    if "vo-from" in declared and not (declared.get("default-vo") == vo and chance.random() < 0.6):
+    # `reason` marks a ban. A ban sees what rules do not, here a VO that only a bad path names.
+    banned = "reason" in wanted
+    if banned and vo is not None and chance.random() < 0.2:
+        scopes.append(_bad_path(name, chance))
+    elif "vo-from" in declared and not (declared.get("default-vo") == vo and chance.random() < 0.6):
         if "scope-path" in declared["vo-from"] and chance.random() < 0.5:
             scopes.append(
                 chance.choice(("storage.read", "storage.poll", "read", "write"))
@@ -193,7 +211,12 @@ def _aimed(  # noqa: C901 - one claim after the other
         groups.insert(chance.randint(0, len(groups)), _any_group(policy, chance))
     if chance.random() < 0.2:
         scopes.append(_any_path(policy, chance))
-    _put_groups(claims, groups, declared, chance)
+    if chance.random() < 0.05:
+        scopes.append(_bad_path(name, chance))
+    if banned and chance.random() < 0.35:
+        _hide_groups(claims, groups, declared, chance)
+    else:
+        _put_groups(claims, groups, declared, chance)
     scopes += chance.sample(COMPUTE, chance.choice((1, 1, 2, 4)))
     if chance.random() < 0.2:
         scopes.append(chance.choice(OTHER_SCOPES))
@@ -207,7 +230,11 @@ def _aimed(  # noqa: C901 - one claim after the other
     claims["aud"] = _audience(policy, declared, wanted, chance)
     for key, claim in (("jti", "jti"), ("client", chance.choice(("client_id", "azp")))):
         if key in wanted:
-            claims[claim] = chance.choice(listed(wanted[key]))
+            value = chance.choice(listed(wanted[key]))
+            claims[claim] = value if chance.random() < 0.6 else _among_others(value, chance)
+    if banned and chance.random() < 0.1:
+        claim = chance.choice(("iss", "sub", "sub", "aud"))
+        claims[claim] = _among_others(claims[claim], chance)
     if chance.random() < 0.5:
         claims["iat"] = now - chance.choice((0, 5, 600))
         claims["exp"] = now + chance.choice((60, 900, 1800))
@@ -232,7 +259,7 @@ def _may_speak(declared: Any, vo: str) -> bool:
     return "vo-from" in declared and "vos" not in declared
 
 
-def _name_in_tokens(declared: dict[str, Any], vo: str | None, chance: Random) -> str:
+def _name_in_tokens(policy: Described, declared: dict[str, Any], vo: str | None, chance: Random) -> str:
     """Return what an issuer's tokens call a VO, or any VO."""
     vos = declared.get("vos")
     if isinstance(vos, dict):
@@ -242,7 +269,33 @@ def _name_in_tokens(declared: dict[str, Any], vo: str | None, chance: Random) ->
         return str(chance.choice(vos))
     if vo is None:
         vo = chance.choice(("vo.example.org", "vo.new.example", "GPilots", "pool", "a", "D", "late", "vo.two.example"))
-    return vo if chance.random() < 0.9 else vo.upper()
+        if chance.random() < 0.4 and policy.free:
+            vo = chance.choice(policy.free)
+    spellings = [spelling for spelling in policy.spelled if spelling.lower() == vo.lower()]
+    return chance.choice(spellings or [vo, vo.lower()]) if chance.random() < 0.85 else _other_case(vo, chance)
+
+
+def _other_case(name: str, chance: Random) -> str:
+    """Return a name in another case, or with one letter in another case."""
+    at = chance.randrange(len(name))
+    one = name[:at] + name[at].swapcase() + name[at + 1 :]
+    return chance.choice((name.upper(), name.lower(), name.capitalize(), name.swapcase(), one))
+
+
+def _among_others(value: Any, chance: Random) -> list[Any]:
+    """Return a list that has a value, mostly not as its first member."""
+    return chance.choice(([value], ["z", value], [7, value], ["z", value, None], ["x\0", value], [value, "z"]))
+
+
+def _bad_path(name: str, chance: Random) -> str:
+    """Return a storage scope that begins with a VO's name, without a path or with an unsafe one."""
+    operation = chance.choice(("storage.read", "storage.create", "storage.", "read", "write"))
+    path = chance.choice(
+        (f":{name}", f":{name}/x", f":/../{name}", f":/{name}/..", f"://{name}", f":%2F{name}", f":/%2e%2E%2f{name}/x",
+         f":/{name}//x", f":x/{name}", f"::/{name}", ":", "", f":/./{name}", f":/{name}/%2E", f":..%2f{name}",
+         f":/{name}%2f%2Fx", f":%2f..%2F{name}%2Fx", f":/%2E/{name}%2f..")
+    )  # fmt: skip
+    return operation + path
 
 
 def _one(wanted: dict[str, Any], key: str, chance: Random) -> list[str]:
@@ -313,14 +366,59 @@ def _any_path(policy: Described, chance: Random) -> str:
     return _path_filled(pattern, _any_name(policy, chance), policy, chance)
 
 
+def _group_claim(declared: dict[str, Any]) -> tuple[str, str]:
+    """Return the claim and the form of an issuer's groups; `wlcg.groups` and `none` where rules read none."""
+    groups = declared.get("groups", "none" if "entitlements" in declared else {})
+    if groups == "none":
+        return "wlcg.groups", "none"
+    return groups.get("claim", "wlcg.groups"), groups.get("form", "list")
+
+
+def _declared(claims: dict[str, Any], policy: Described) -> dict[str, Any]:
+    """Return the declaration of a token's issuer, empty if it has none."""
+    issuer = claims.get("iss")
+    declared = policy.issuers.get(issuer) if isinstance(issuer, str) else None
+    return declared if isinstance(declared, dict) else {}
+
+
 def _put_groups(claims: dict[str, Any], groups: list[str], declared: dict[str, Any], chance: Random) -> None:
-    """Write the groups where the issuer may say them: as `wlcg.groups`, or as entitlements."""
-    form = declared.get("entitlements")
+    """Write the groups where the issuer may say them, mostly: in its group claim, or as entitlements."""
     if not groups:
         return
-    if form is None or chance.random() < 0.25:
-        claims["wlcg.groups"] = ",".join(groups) if chance.random() < 0.2 else groups
+    claim, form = _group_claim(declared)
+    entitlements = declared.get("entitlements")
+    if entitlements is not None and chance.random() < (0.85 if form == "none" else 0.5):
+        _put_entitlements(claims, groups, entitlements, chance)
+        if chance.random() < 0.8:
+            return
+        groups = groups[: chance.randint(1, len(groups))]
+    if claim != "wlcg.groups":
+        if chance.random() < 0.1:
+            claims["wlcg.groups"] = groups
+        groups = [group[1:] if chance.random() < 0.6 else group for group in groups]
+    draw = chance.random()
+    if form == "comma-separated":
+        joined = chance.choice((",", ",", ", ", " , ")).join(groups)
+        lists: tuple[list[Any], ...] = ([joined], [7, joined, None], [joined, "/x\n"], [joined, "/x"], groups)
+        claims[claim] = joined if draw < 0.6 else chance.choice(lists)
+    elif draw < 0.05:
+        claims[claim] = ",".join(groups)
+    else:
+        claims[claim] = groups[0] if draw < 0.15 and len(groups) == 1 else groups
+
+
+def _hide_groups(claims: dict[str, Any], groups: list[str], declared: dict[str, Any], chance: Random) -> None:
+    """Write groups where bans see them and rules do not, mostly: with commas, or in a claim that rules do not read."""
+    if not groups:
         return
+    claim, _ = _group_claim(declared)
+    groups = [*chance.choice(([], ["/x"], [" "], ["/a,"])), *groups]
+    joined = chance.choice((",", ", ", " ,")).join(groups)
+    claims[chance.choice(("wlcg.groups", claim))] = chance.choice((groups, [joined], [joined, "/x"], [*groups, joined]))
+
+
+def _put_entitlements(claims: dict[str, Any], groups: list[str], form: dict[str, str], chance: Random) -> None:
+    """Write groups as entitlements, in either claim or in the scope."""
     entitlements = [_entitlement(group, form, chance) for group in groups]
     place = chance.choice(("entitlements", "eduperson_entitlement", "in scope"))
     if place == "in scope":
@@ -400,9 +498,16 @@ def _subject(claims: dict[str, Any], policy: Described, chance: Random, now: int
             (subject.upper(), subject + ".example", "x" + subject, subject + "/x", f"{account}@fnal.gov", "",
              "a" * 33 + subject,
              f"{account}@lab.example.org", subject.replace("@", "@@"), f"-{subject}", subject[:-1],
+             f"\u200b{subject}", [subject], ["z", subject],
              f"{'b' * 32}@fnal.gov",
              chance.choice(("until-a-day", "until-a-time", "until-long-ago")))
         )  # fmt: skip
+
+
+def _odd(claims: dict[str, Any], policy: Described, chance: Random, now: int) -> None:
+    """Give a claim that the checks look at a value that names nobody."""
+    name = chance.choice(("sub", "sub", "sub", "aud", "aud", "wlcg.ver"))
+    claims[name] = chance.choice(INVISIBLE) if name == "sub" else chance.choice(ODD)
 
 
 def _aud(claims: dict[str, Any], policy: Described, chance: Random, now: int) -> None:
@@ -454,8 +559,9 @@ def _path(claims: dict[str, Any], policy: Described, chance: Random, now: int) -
 
 
 def _groups(claims: dict[str, Any], policy: Described, chance: Random, now: int) -> None:
-    """Change a group of `wlcg.groups`, or the whole list."""
-    value = claims.get("wlcg.groups", [_any_group(policy, chance)])
+    """Change a group of the issuer's group claim, or the whole list."""
+    claim, _ = _group_claim(_declared(claims, policy))
+    value = claims.get(claim, [_any_group(policy, chance)])
     groups = (
         value.split(",")
         if isinstance(value, str)
@@ -481,11 +587,34 @@ def _groups(claims: dict[str, Any], policy: Described, chance: Random, now: int)
     draw = chance.random()
     if draw < 0.2:
         chance.shuffle(groups)
-    claims["wlcg.groups"] = groups
+    claims[claim] = groups
     if draw > 0.8:
-        claims["wlcg.groups"] = chance.choice(
+        claims[claim] = chance.choice(
             (",".join(groups), " , ".join(groups), [7, *groups, None], groups * 2, ",".join(["", *groups]))
         )
+
+
+def _commas(claims: dict[str, Any], policy: Described, chance: Random, now: int) -> None:
+    """Put commas into the groups: in one member, in one string, or in several strings of which one says nothing."""
+    claim, _ = _group_claim(_declared(claims, policy))
+    groups = [group for group in listed(claims.get(claim, [])) if isinstance(group, str)]
+    groups = [*groups, *(_any_group(policy, chance) for _ in range(chance.choice((0, 1, 2))))] or ["/x"]
+    at = chance.randrange(len(groups))
+    joined = chance.choice((",", ",", ", ", " ,\u00a0", ",,")).join(groups)
+    forms: tuple[Any, ...] = (
+        joined, [joined], [7, joined, None], [*groups[:at], joined], [joined, groups[at] + "\n"], f" {joined} ",
+        [*groups[:at], f"{groups[at]},", *groups[at + 1 :]], [f" {groups[at]}"], f"{joined},{groups[at]}x\0",
+        [f"/x,{group}" for group in groups],
+    )  # fmt: skip
+    claims[claim] = chance.choice(forms)
+
+
+def _elsewhere(claims: dict[str, Any], policy: Described, chance: Random, now: int) -> None:
+    """Move the groups to another claim, or add groups to a claim that the issuer may not declare."""
+    names = ("wlcg.groups", "groups", "roles")
+    moved = claims.pop(chance.choice(names), None) if chance.random() < 0.5 else None
+    groups = [_any_group(policy, chance) for _ in range(chance.choice((1, 2)))]
+    claims[chance.choice(names)] = groups if moved is None else moved
 
 
 def _entitlements(claims: dict[str, Any], policy: Described, chance: Random, now: int) -> None:
@@ -566,39 +695,52 @@ def _identifier(claims: dict[str, Any], policy: Described, chance: Random, now: 
     asked = [(key, value) for ban in policy.banned for key in ("jti", "client") for value in listed(ban.get(key, []))]
     key, value = chance.choice(asked) if asked else ("jti", "x")
     name = "jti" if key == "jti" else chance.choice(("client_id", "azp"))
-    claims[name] = chance.choice((value, value, [value], value + "x", value.upper(), 42, "starX1", value + "\0"))
+    claims[name] = chance.choice(
+        (value, [value], value + "x", value.upper(), 42, "starX1", value + "\0", ["z", value], ["x\0", value])
+    )
 
 
 def _more(claims: dict[str, Any], policy: Described, chance: Random, now: int) -> None:
     """Add groups and paths of other VOs."""
-    groups = listed(claims.get("wlcg.groups", []))
-    if all(isinstance(group, str) for group in groups):
-        claims["wlcg.groups"] = [*groups, *(_any_group(policy, chance) for _ in range(chance.choice((0, 1, 2))))]
-        claims["wlcg.groups"].append(f"/{_any_name(policy, chance)}")
+    declared = _declared(claims, policy)
+    claim, form = _group_claim(declared)
+    added = [_any_group(policy, chance) for _ in range(chance.choice((0, 1, 2)))]
+    added.append(f"/{_any_name(policy, chance)}")
+    if "entitlements" in declared and chance.random() < (0.6 if form == "none" else 0.3):
+        values = listed(claims.get("entitlements", []))
+        claims["entitlements"] = [*values, *(_entitlement(each, declared["entitlements"], chance) for each in added)]
+    else:
+        groups = listed(claims.get(claim, []))
+        if form == "comma-separated" and len(groups) == 1 and isinstance(groups[0], str):
+            claims[claim] = ",".join([groups[0], *added])
+        elif all(isinstance(group, str) for group in groups):
+            claims[claim] = [*groups, *added]
     if chance.random() < 0.6 and isinstance(claims.get("scope"), str):
         claims["scope"] += f" storage.read:/{_any_name(policy, chance)}/x {_any_path(policy, chance)}"
 
 
+def _bad(claims: dict[str, Any], policy: Described, chance: Random, now: int) -> None:
+    """Add a bad path of any VO, beside the groups or instead of them."""
+    if chance.random() < 0.4:
+        claims.pop(_group_claim(_declared(claims, policy))[0], None)
+    if isinstance(claims.get("scope"), str):
+        claims["scope"] += f" {_bad_path(_any_name(policy, chance), chance)}"
+
+
 def _unlike(claims: dict[str, Any], policy: Described, chance: Random, now: int) -> None:
-    """Write a VO's name otherwise: another case, or what no VO is called."""
-    name = chance.choice(
-        (
-            _any_name(policy, chance).upper(),
-            _any_name(policy, chance).lower(),
-            "-x",
-            "x y",
-            "V\u00d6",
-            "\u212aek",
-            "a%2fb",
-        )
-    )
-    claims["wlcg.groups"] = [f"/{name}", f"/{name}/Role=pilot"]
+    """Write a VO's name otherwise: in another case, or as a name that no VO has."""
+    one = chance.choice(policy.spelled) if policy.spelled and chance.random() < 0.5 else _any_name(policy, chance)
+    other = _other_case(one, chance)
+    name = chance.choice((other, other, other, one, "-x", "x y", "V\u00d6", "\u212aek", "a%2fb", "vo.New"))
+    groups = [f"/{name}", f"/{name}/Role=pilot", *chance.choice(([], [f"/{one}"], [f"/{_any_name(policy, chance)}"]))]
+    _put_groups(claims, groups, _declared(claims, policy), chance)
+    if "in scope" in claims:
+        claims["scope"] = " ".join([*listed(claims.pop("in scope")), "compute.read"])
 
 
 _TWISTS = (
-    _drop, _wrong_type, _control, _issuer, _subject, _aud, _scopes, _path, _path, _groups, _groups, _entitlements,
-    _times,
-    _version, _claim, _identifier, _more, _more, _unlike,
+    _drop, _wrong_type, _control, _issuer, _subject, _odd, _aud, _scopes, _path, _path, _bad, _groups, _groups,
+    _commas, _commas, _elsewhere, _entitlements, _times, _version, _claim, _identifier, _more, _more, _unlike, _unlike,
 )  # fmt: skip
 
 
