@@ -465,6 +465,8 @@ class Speaker:
         self.memberships = memberships(claims, self.declared)
         self.memberships_for_bans = memberships_for_bans(claims, self.declared)
         self.scopes = scope_words(claims)
+        # Bans read every string of a claim, also of a `scope` that is a list.
+        self.ban_scopes = [word for each in texts(claims, "scope") for word in each.split(" ") if word]
 
     def vo_of(self, name: str) -> str | None:
         """Return the VO that a name in the token means, if the issuer may name it and the name is spelled right."""
@@ -541,7 +543,7 @@ class Speaker:
             # name no VO, as they name none to rules.
             return candidates
         names = [membership.group[0] for membership in self.memberships_for_bans] + self.path_names()
-        names += [name for name in map(name_for_bans, filter(is_of_storage, self.scopes)) if name]
+        names += [name for name in map(name_for_bans, filter(is_of_storage, self.ban_scopes)) if name]
         return candidates + [vo for vo in map(self.vo_for_bans, names) if vo]
 
 
@@ -634,7 +636,7 @@ def ban_holds(ban: dict[str, Any], speaker: Speaker) -> bool:
         return False
     if "group" in ban and not any_group_fits(ban["group"], speaker.memberships_for_bans):
         return False
-    if "scope" in ban and not any_fits(ban["scope"], speaker.scopes):
+    if "scope" in ban and not any_fits(ban["scope"], speaker.ban_scopes):
         return False
     return all(any_fits(patterns, texts(claims, name)) for name, patterns in ban.get("claim", {}).items())
 

@@ -111,12 +111,13 @@ def conditions(draw: DrawFn, *, rule: bool) -> dict[str, Any]:
         "vo": _some(VOS),
         "subject": _some((*SUBJECTS, "*@x", "*")),
         "group": _some((*GROUPS, "/a/**", "/*/x", "/**")),
-        "first-group": _some((*GROUPS, "/**")),
         "scope": _some((*SCOPES, "storage.*:/a/**", "compute.*", "storage.read:*", "x:*")),
         "claim": st.fixed_dictionaries({"extra": _some(("p-x", "p-*"))}),
         "audience": _some(AUDIENCES),
     }
-    if not rule:
+    if rule:
+        possible["first-group"] = _some((*GROUPS, "/**"))
+    else:
         possible |= {"jti": _some(("j1", "j2")), "client": _some(("c1", "c2"))}
     first = draw(st.sampled_from(("issuer", "vo", "vo") if rule else tuple(possible)))
     asked = {first, *draw(st.lists(st.sampled_from(sorted(possible)), max_size=2))}
@@ -134,7 +135,7 @@ def rules(
             ({"vo": "A"}, {"vo": "B"}, {"vo": ["B", "A"]}, {"issuer": MANY})
         )
         also: SearchStrategy[dict[str, Any]] = st.sampled_from(
-            ({}, {}, {"group": "/a/**"}, {"group": "/b/**"}, {"subject": "*"})
+            ({}, {}, {"group": "/a/**"}, {"first-group": "/b/**"}, {"subject": "*"})
         )
         rule = {"name": name, **draw(about), **draw(also)}
     outcome = draw(st.sampled_from(("account", "account", "vo", "user", "pool", "deny")))
