@@ -44,7 +44,7 @@ start to end, and the peak resident memory, as GNU time reports them."""
 def build_shipped(work: Path, layouts: Layouts, accounts: Iterable[str]) -> Path:
     """Build the policy of a site for OSG, EGI and Fermilab, with ACCOUNT for some accounts; return its path."""
     site = write_site(work / "site.yaml", accounts)
-    return _build(work, layouts, "shipped", [site, *SHIPPED]).policy
+    return build(work, layouts, "shipped", [site, *SHIPPED]).policy
 
 
 def build_big(work: Path, layouts: Layouts, rules: int, issuers: int = BIG_ISSUERS) -> Built:
@@ -53,11 +53,13 @@ def build_big(work: Path, layouts: Layouts, rules: int, issuers: int = BIG_ISSUE
     mapfile = work / f"{name}.yaml"
     if not mapfile.exists():
         write_big(mapfile, rules, issuers)
-    return _build(work, layouts, name, [mapfile])
+    return build(work, layouts, name, [mapfile])
 
 
-def _build(work: Path, layouts: Layouts, name: str, mapfiles: list[Path]) -> Built:
-    policy, report, bans = work / name, work / f"{name}.measured", work / "no-bans"
+def build(work: Path, layouts: Layouts, name: str, mapfiles: list[Path], bans: Path | None = None) -> Built:
+    """Build a policy of mapfiles, and beside it the bans of a folder (None: no bans), unless this run has done so."""
+    policy, report = work / name, work / f"{name}.measured"
+    bans = bans or work / "no-bans"
     bans.mkdir(exist_ok=True)
     if not policy.exists():
         tell(f"vomap build: {name}")

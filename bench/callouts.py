@@ -93,7 +93,7 @@ def _shipped_calls(work: Path, layouts: Layouts) -> dict[Case, Call]:
     for name, token in tokens.items():
         for layout in (PIP, RPM) if name == PLAIN else (RPM,):
             case = Case(layout, "", name)
-            calls.update(_calls(work, layouts, case, policy=policy, token=token))
+            calls.update(calls_for(work, layouts, case, policy=policy, token=token))
     return calls
 
 
@@ -103,11 +103,11 @@ def _big_calls(work: Path, layouts: Layouts, rules: int, issuers: int) -> dict[C
     calls = {}
     for kind, number in zip(KINDS, measured_numbers(rules)):
         case, token = Case(RPM, "", _big_name(rules, kind)), of_big_rule(number, rules, issuers)
-        calls.update(_calls(work, layouts, case, policy=policy, token=token))
+        calls.update(calls_for(work, layouts, case, policy=policy, token=token))
     return calls
 
 
-def _calls(work: Path, layouts: Layouts, case: Case, *, policy: Path, token: dict[str, Any]) -> dict[Case, Call]:
+def calls_for(work: Path, layouts: Layouts, case: Case, *, policy: Path, token: dict[str, Any]) -> dict[Case, Call]:
     """Return the call of each callout for one token, shown as each CE shows it."""
     given = work / f"{case.name.replace(' ', '-')}.json"
     given.write_bytes(payload(token))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -34,6 +35,27 @@ def write_site(path: Path, renamed: Iterable[str]) -> Path:
     names = ", ".join(f"{account}: {ACCOUNT}" for account in renamed)
     path.write_text(_site(path.parent) + (f"  rename: {{{names}}}\n" if names else ""), "utf-8")
     return path
+
+
+def write_mapfile(path: Path, issuer: str, rules: Iterable[dict[str, Any]]) -> Path:
+    """Write a mapfile with an issuer of many VOs and some rules, each of which gives ACCOUNT; return its path."""
+    whole = [{"name": f"rule{at:05d}", "account": ACCOUNT, **rule} for at, rule in enumerate(rules)]
+    issuers = {issuer: {"vo-from": ["group"]}}
+    # Every text of JSON is one of YAML.
+    path.write_text(f"{_site(path.parent)}issuers: {json.dumps(issuers)}\nrules:\n{_listed(whole)}", "utf-8")
+    return path
+
+
+def write_bans(folder: Path, bans: Iterable[dict[str, Any]]) -> Path:
+    """Write a folder of bans with one file, a ban a line; return the folder."""
+    folder.mkdir()
+    text = _listed({**ban, "reason": "measured"} for ban in bans)
+    (folder / "bans.yaml").write_text(f"mapfile: 1\nbans:\n{text}", "utf-8")
+    return folder
+
+
+def _listed(entries: Iterable[dict[str, Any]]) -> str:
+    return "".join(f"  - {json.dumps(entry)}\n" for entry in entries)
 
 
 def _site(folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""Measure vomap: callouts as processes, decisions in process, building, and with --ces real CEs; in one run.
+"""Measure vomap: callouts as processes, also under many bans and wide policies; decisions in process; building; CEs.
 
 PYTHONPATH=tests:bench .venv/bin/python bench/run.py [--quick] [--only NAME] [--ces] [--output FILE]
 """
@@ -11,9 +11,11 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import ban_shapes
 import building
 import callouts
 import deciding
+import wide_policies
 from layouts import version_of
 from processes import BenchError
 from report import report
@@ -30,6 +32,8 @@ def _measure_ces(work: Path, settings: Settings) -> list[Table]:
 SYSTEM_PYTHON = "/usr/bin/python3"
 MEASURES: dict[str, Callable[[Path, Settings], list[Table]]] = {
     "callouts": callouts.measure,
+    "bans": ban_shapes.measure,
+    "wide": wide_policies.measure,
     "decide": deciding.measure,
     "build": building.measure,
     "ces": _measure_ces,

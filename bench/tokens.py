@@ -48,6 +48,11 @@ def egi(groups: int, entitlements: int) -> dict[str, Any]:
     return token
 
 
+def of_groups(issuer: str, groups: list[str]) -> dict[str, Any]:
+    """Return a token of an issuer that shows groups as the WLCG profile does, and no entitlements."""
+    return {**wlcg(issuer, "1a2b3c@example.org"), "wlcg.groups": groups}
+
+
 def of_big_rule(number: int, rules: int, issuers: int, *, jti: int = 0) -> dict[str, Any]:
     """Return the token that one rule of a big policy is for: it has that rule's subject, or that rule's group."""
     token = wlcg(issuer_of(number, rules, issuers), subject_of(number), jti)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -30,6 +30,7 @@ from proof.callout_site import (
     compiled,
 )
 from proof.stalled_fuse import STALLS
+from threads import pipe_from
 
 SECONDS = 5.0
 WORDS = [pytest.param(words, id="-".join(words)) for words in CALLOUTS]
@@ -56,16 +57,14 @@ def assert_ended(what: str, words: Sequence[str], answer: Answer, says: str = ""
 
 def drip(descriptor: int) -> None:
     """Write a blank every now and then, for ever."""
-    with suppress(OSError):
-        while os.write(descriptor, b" "):
-            threading.Event().wait(0.05)
+    while os.write(descriptor, b" "):
+        time.sleep(0.05)
 
 
 def flood(descriptor: int) -> None:
     """Write blanks as fast as they are read, for ever."""
-    with suppress(OSError):
-        while os.write(descriptor, b" " * 65536):
-            pass
+    while os.write(descriptor, b" " * 65536):
+        pass
 
 
 def payload_and_silence(descriptor: int) -> None:
@@ -79,14 +78,8 @@ def payload_and_silence(descriptor: int) -> None:
 )
 def test_standard_input_that_never_ends(site: CalloutSite, writer: Callable[[int], None] | None, says: str) -> None:
     """A CE that does not close the pipe, whatever it writes."""
-    reading, writing = os.pipe()
-    try:
-        if writer is not None:
-            threading.Thread(target=writer, args=(writing,), daemon=True).start()
+    with pipe_from(writer) as reading:
         answer = site.run(HTCONDOR, stdin=reading)
-    finally:
-        os.close(reading)
-        os.close(writing)
     assert_ended(f"stdin: {writer.__name__ if writer else 'silence'}", HTCONDOR, answer, says)
 
 

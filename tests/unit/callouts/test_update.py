@@ -12,6 +12,7 @@ from binascii import crc32
 from pathlib import Path
 
 from ces import htcondor_payload
+from threads import helping
 from unit.policy.composed import bans_document, policy_document
 from vomap.built import BANS, POLICY
 from vomap.built.documents import write_built
@@ -55,19 +56,16 @@ def test_an_update_refuses_nobody(tmp_path: Path) -> None:
     for path, (kind, document) in documents.items():
         _write_as_before(path, kind, document)
     askers = [threading.Thread(target=ask) for _ in range(AT_A_TIME)]
-    for asker in askers:
-        asker.start()
-    try:
-        for _ in range(UPDATES):
-            for path, (kind, document) in documents.items():
-                seen = len(answers)
-                write_built(str(path), kind, document, sources={}, built="now")
-                while len(answers) < seen + AT_A_TIME and any(asker.is_alive() for asker in askers):
-                    over.wait(0.01)
-                _write_as_before(path, kind, document)
-    finally:
-        over.set()
-        for asker in askers:
-            asker.join()
+    with helping(*askers):
+        try:
+            for _ in range(UPDATES):
+                for path, (kind, document) in documents.items():
+                    seen = len(answers)
+                    write_built(str(path), kind, document, sources={}, built="now")
+                    while len(answers) < seen + AT_A_TIME and any(asker.is_alive() for asker in askers):
+                        over.wait(0.01)
+                    _write_as_before(path, kind, document)
+        finally:
+            over.set()
     assert len(answers) >= UPDATES * AT_A_TIME
     assert [answer for answer in answers if answer[:2] != (0, b"daemon\n")] == []

@@ -14,6 +14,7 @@ import jsonschema
 import pytest
 
 import vomap.journal as log
+from threads import helping
 from vomap.claims import DECISIVE, read_claims
 from vomap.journal import Incomplete, Journal, JournalError, kept_claims
 from vomap.journal.pseudonyms import subject_behind
@@ -252,10 +253,8 @@ def test_many_threads_write_whole_lines(tmp_path: Path) -> None:
         threading.Thread(target=journal.write, args=(_decision(),), kwargs={"callout": "c", "ce": "arc", "now": NOW})
         for _ in range(40)
     ]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join()
+    with helping(*writers):
+        pass
     assert [json.loads(line)["account"] for line in (tmp_path / "log").read_text().splitlines()] == ["jo"] * 40
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from threads import end
 from vomap import Error
 from vomap.mapfile.compose import SourceError, read_sources
 from vomap.mapfile.plain import LARGEST
@@ -25,8 +26,8 @@ def refusal(path: Path) -> str:
 
     thread = threading.Thread(target=read, daemon=True)
     thread.start()
-    thread.join(10)
-    assert caught, "was read, or waits for ever"
+    end(thread, seconds=10)
+    assert caught, "was read"
     return caught[0]
 
 

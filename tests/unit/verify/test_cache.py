@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from threads import helping
 from unit.verify.issuer import KEYS, Issuer, issuing, jwk
 from unit.web.server import AUTHORITY, without_variables
 from vomap.verify import cache as room
@@ -209,8 +210,8 @@ def test_who_has_nothing_waits_for_the_lock(issuer: Issuer, monkeypatch: pytest.
         with pytest.raises(KeysError, match="another process is fetching"):
             find(issuer)
         monkeypatch.setattr(room, "SECONDS", 30)
-        threading.Timer(0.3, lambda: fcntl.flock(taken, fcntl.LOCK_UN)).start()
-        assert find(issuer).is_new
+        with helping(threading.Timer(0.3, fcntl.flock, (taken, fcntl.LOCK_UN))):
+            assert find(issuer).is_new
 
 
 def _child(issuer: str, folder: Path, results: Any) -> None:

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from threads import end
+
 CERTIFICATES = Path(__file__).parent / "certificates"
 AUTHORITY = CERTIFICATES / "authority.pem"
 # What a variable of the machine that runs the tests would otherwise change.
@@ -102,6 +104,16 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
 
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(address, handler)
+        self.answering: list[threading.Thread] = []
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer in a thread that whoever ends the server can wait for: of daemons socketserver keeps no list."""
+        thread = threading.Thread(target=self.process_request_thread, args=(request, client_address), daemon=True)
+        self.answering.append(thread)
+        thread.start()
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Who asks may hang up: that is no error of a test."""
 
@@ -133,7 +145,7 @@ def serving(*, tls: bool = False, host: str = "127.0.0.1") -> Iterator[WebServer
         finally:
             server.is_over.set()
             http.shutdown()
-            thread.join()
+            end(thread, *http.answering)
 
 
 def without_variables(monkeypatch: pytest.MonkeyPatch) -> None:
