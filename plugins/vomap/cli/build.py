@@ -120,7 +120,9 @@ def _read_again(args: argparse.Namespace) -> dict[str, str]:
 def _build_bans(args: argparse.Namespace, now: float, report: dict[str, Any], read: dict[str, str]) -> Bans | None:
     """Build the bans; None if they are refused, and the built bans of before stay."""
     path = bans_beside(args.output)
-    files, document, findings = load_bans(args.bans or [BANS_FOLDER])
+    refusals = Findings()
+    files, document, findings = load_bans(args.bans or [BANS_FOLDER], refusals)
+    findings.all += refusals.all
     read.update(_digests(files))
     report["bans"] = {"file": path, "findings": [finding.as_json() for finding in findings.in_order]}
     if findings.errors:
@@ -143,7 +145,7 @@ def _build_policy(
         _tell(args.json, "policy: was rolled back, and no mapfile has changed since: it stays; `vomap build` builds it")
         return True
     with shown("rules read") as progress:
-        composition = compose(mapfiles, findings, progress)
+        composition = compose(mapfiles, findings, progress, findings)
     _require_audience(composition, mapfiles, findings)
     warn_of_pools(composition, findings)
     part = report["policy"] = {"file": args.output, "findings": [finding.as_json() for finding in findings.in_order]}
