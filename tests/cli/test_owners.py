@@ -118,7 +118,9 @@ def test_settings_of_another_user_s_are_not_built(site: Site, words: tuple[str, 
     code, out, err = site.build(*words)
     assert code == 1
     assert "policy: refused, 1 errors; what was built before stays" in out
-    told = f"50-osg.yaml:2:1: `site` is refused in a file that the user {OTHER} can write; such a file may hold only "
+    told = (
+        f"50-osg.yaml:2:1: `site` is refused in a file that the user {OTHER} can write; such a file may contain only "
+    )
     assert told in err
     assert f" {site.osg} {site.state}" in err.partition("If you trust what it says: chown ")[2]
     assert site.policy.read_bytes() == before
@@ -334,7 +336,7 @@ def test_status_is_red_for_what_another_user_may_not_write(
 
 
 def test_status_judges_for_those_who_built(system: CeSystem, capsys: Capture, owners: Owners) -> None:
-    """Those who look need not be those who build: whose the built policy is, his are the mapfiles."""
+    """Files are trusted that belong to the user whose build is in force, whoever looks."""
     more = system.write(f"{BANS_FOLDER}/hand.yaml", BAN % "x")
     assert system.build() == 0
     owners.give(more, ANOTHER)

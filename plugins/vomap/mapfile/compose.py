@@ -149,8 +149,8 @@ def compose(
     """Compose mapfiles to a policy; every error goes to `findings`, and what is returned then is not to be used.
 
     Rules are taken one by one as they are read; `progress` is told their number so far. `refusals` gets an error for
-    each file that others can write, and for all that a foreign file may not hold (trusted.py, foreign.py); without it
-    nobody's files are refused. It may be `findings` itself.
+    each file that others can write, and for all that a foreign file may not contain (trusted.py, foreign.py). Without
+    it no file is refused for its owner. It may be `findings` itself.
     """
     composer = _Composer(findings, progress)
     for mapfile in mapfiles:

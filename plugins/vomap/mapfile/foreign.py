@@ -1,7 +1,7 @@
-"""What a mapfile may hold that another user can write: issuers and their VOs, plain accounts, and its own tests.
+"""Refuse what a mapfile of another user may not contain: all but issuers, plain accounts and its own tests.
 
-Everything else decides about the site itself, or about what others declare, and is root's to say. These are lists of
-what is allowed, so that a key which the language gains is refused until it is listed here.
+Everything else decides about the site itself, or about what others declare. These are lists of what is allowed: a key
+that the language gains is refused until it is listed here.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _TEST = ("token", "expect", "at", "alone")
 
 @dataclass(frozen=True)
 class Refusal:
-    """Something that a foreign file may not hold: its place, and what it is."""
+    """Something that a foreign file may not contain: its place, and what it is."""
 
     place: Place
     what: str
@@ -33,7 +33,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Guard:
-    """Reports what a foreign file may not hold; `findings` gets an error for each."""
+    """Report what a foreign file may not contain; `findings` gets an error for each."""
 
     custody: Custody
     findings: Findings
@@ -55,14 +55,14 @@ class Guard:
 
     def _refuse(self, refusals: Iterable[Refusal]) -> None:
         why = f"is refused in a file that {self.custody.owner} can write"
-        allowed = "such a file may hold only issuers, rules with plain accounts and `alone` tests"
+        allowed = "such a file may contain only issuers, rules with plain accounts and `alone` tests"
         for each in refusals:
             message = f"{each.what} {why}; {allowed}. If you trust what it says: {self.custody.chown}"
             self.findings.error(each.place, message)
 
 
 def refused_in_document(root: Node, plain: Any) -> Iterator[Refusal]:
-    """Yield what a foreign file may not hold besides its rules; `plain` is the file as the schema types it."""
+    """Yield what a foreign file may not contain besides its rules; `plain` is the file as the schema types it."""
     yield from _others(root, _KEYS)
     issuers = root.member("issuers")
     for url, issuer in _members(issuers):
@@ -75,7 +75,7 @@ def refused_in_document(root: Node, plain: Any) -> Iterator[Refusal]:
 
 
 def refused_in_rule(rule: Node) -> Iterator[Refusal]:
-    """Yield what a rule of a foreign file may not hold."""
+    """Yield what a rule of a foreign file may not contain."""
     yield from _others(rule, _RULE)
     account = rule.member("account")
     if account is not None and "<" in str(account.value):

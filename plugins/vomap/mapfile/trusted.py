@@ -1,8 +1,8 @@
-"""Owner and mode: who, besides root and the user who builds, can have written a mapfile.
+"""Judge by owner and mode who, besides root and the user who builds, can have written a mapfile.
 
-Root's files are trusted, and those of the user who builds. Links and folders on the way are judged as a callout judges
-those of what it reads (built/__init__.py), except that a file and its own folder may belong to one other user: such a
-file is foreign, and may hold only what vomap/mapfile/foreign.py lists.
+Files of root and of the user who builds are trusted. Links and folders on the way are judged as a callout judges those
+of what it reads (built/__init__.py), except that a file and its own folder may belong to one other user. Such a file is
+foreign. It may contain only what vomap/mapfile/foreign.py lists.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from vomap.mapfile.plain import Step, Way, find_way, find_way_to_new
 
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _ROOT = 0
-_SOMEBODY = "another user"
+_UNKNOWN = "another user"
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def judge_new(path: str, builder: int) -> Custody:
     way = find_way_to_new(path)
     file = Step(os.path.join(way.end.path, os.path.basename(path)), builder, stat.S_IFREG | 0o644, way.end)
     judged = judge_file(Way((*way.steps, file), file), builder)
-    owner = _SOMEBODY if way.end.owner == _ROOT else _name(way.end.owner)
+    owner = _UNKNOWN if way.end.owner == _ROOT else _name(way.end.owner)
     return Custody(owner, _chown(_ROOT, file, way.end), judged.faults)
 
 

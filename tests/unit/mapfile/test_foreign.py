@@ -86,7 +86,7 @@ def test_all_else_is_refused(text: str, at: str, what: str) -> None:
     place = f"{text.count(chr(10), 0, begin) + 1}:{begin - text.rindex(chr(10), 0, begin)}"
     assert (f"0.yaml:{place}", what) in [(str(each.place), each.message.split(" is refused ")[0]) for each in found]
     for each in found:
-        assert " is refused in a file that vomap-refresh can write; such a file may hold only " in each.message
+        assert " is refused in a file that vomap-refresh can write; such a file may contain only " in each.message
         assert each.message.endswith("If you trust what it says: chown root /state/osg.yaml /state")
     # In a file of ours it is right.
     assert compose([Mapfile("0.yaml", text)], findings := Findings(), refusals=findings)
