@@ -46,7 +46,10 @@ examples:
   vomap build --automatic                           as units and packages do: what was rolled back stays so until the
                                                     mapfiles change, or somebody builds
 
-The bans are built first and apart: no error in a mapfile and no failing test holds a ban back."""
+The bans are built first and apart: no error in a mapfile and no failing test holds a ban back.
+
+Mapfiles and bans must belong to root or to you, and other users must not be able to write them. A mapfile of one other
+user may contain only issuers, rules with plain accounts and `alone` tests: see docs/reference/files.md."""
 
 _PREVIOUS = ".previous"
 # Beside a policy that was rolled back: the digests of the mapfiles that the one taken back was built from.
