@@ -133,12 +133,12 @@ def _chown(owner: int, *steps: Step) -> str:
 
 
 def _name(uid: int) -> str:
-    """Return a user's name, or the number of one that has none."""
-    word = _word(uid)
-    return f"the user {word}" if word.isdigit() else word
+    """Return what a message calls a user: there is one called nobody."""
+    return _word(uid) if uid == _ROOT else f"the user {_word(uid)}"
 
 
 def _word(uid: int) -> str:
+    """Return a user's name, or the number of one that has none."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
