@@ -62,13 +62,15 @@ def main() -> int:
 def build(folder: Path, topology: Path) -> Path:
     """Generate the OSG mapfile, put it beside the site's own, and build. Returns the built policy's path."""
     mapfiles, bans, policy = folder / "mapfiles.d", folder / "bans.d", folder / "policy"
+    # A build takes settings and bans only from files of ours that nobody else can write, whatever the checkout is like.
+    os.umask(0o022)
     mapfiles.mkdir()
     bans.mkdir()
-    shutil.copy(HERE / "10-site.yaml", mapfiles)
-    shutil.copy(HERE / "bans.yaml", bans)
+    shutil.copyfile(HERE / "10-site.yaml", mapfiles / "10-site.yaml")
+    shutil.copyfile(HERE / "bans.yaml", bans / "bans.yaml")
     vomap("generate", "osg", "--source", topology, "--output", mapfiles / "50-osg.yaml")
     for name in ("egi", "fermilab"):
-        (mapfiles / f"60-{name}.yaml").symlink_to(HERE.parent / "mapfiles" / f"{name}.yaml")
+        shutil.copyfile(HERE.parent / "mapfiles" / f"{name}.yaml", mapfiles / f"60-{name}.yaml")
     vomap("build", "--mapfiles", mapfiles, "--bans", bans, "--output", policy)
     return policy
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 
 import pytest
 
 from threads import end
+
+# Files that only their owner can write, as mapfiles must be, whatever the umask was.
+os.umask(0o022)
 
 
 @pytest.fixture(autouse=True)

@@ -90,6 +90,16 @@ def test_a_list_is_fetched_and_in_force(fetching: Fetching) -> None:
     assert fetching.url in fetching.file.read_text("utf-8").splitlines()[0]
 
 
+def test_a_list_that_others_can_write_is_not_followed(fetching: Fetching) -> None:
+    """Others could have dated it, so that no newer one takes its place; the list in force stays."""
+    assert fetching.fetch(a_list("eve"))[0] == 0
+    fetching.file.chmod(0o666)
+    before = fetching.state()
+    code, _, err = fetching.fetch(a_list("mallory", days_ago=0))
+    assert (code, fetching.state()) == (1, before)
+    assert f"{fetching.file}:1:1: other users can write this file (mode 0666); expected 0644: chmod go-w " in err
+
+
 @pytest.mark.parametrize("place", range(4))
 def test_the_url_stands_anywhere(fetching: Fetching, place: int) -> None:
     """The URL may stand before the options, between them, and after them."""

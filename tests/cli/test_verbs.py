@@ -503,6 +503,8 @@ def test_a_damaged_policy_is_not_kept(folder: Folder) -> None:
 
 def test_build_where_others_may_write(folder: Folder) -> None:
     """Whoever builds decides where; it is the callouts that trust no such folder."""
+    folder.policy = folder.policy.parent / "loose" / "policy"
+    folder.policy.parent.mkdir()
     folder.policy.parent.chmod(0o777)
     assert folder.build() == 0
     with pytest.raises(FileError, match="others can write the folder"):

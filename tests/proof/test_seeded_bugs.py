@@ -11,13 +11,25 @@ from typing import NamedTuple
 
 import pytest
 
+from proof import oracle_compare, ownership
 from proof.counts import count
-from proof.oracle_compare import REDUCED
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 TIMEOUT = 900
-QUICK = 12_000
+
+
+class Proof(NamedTuple):
+    """A proof that runs as a command: its script, how much it looks at in CI, how much of a plain copy, and of what."""
+
+    script: str
+    reduced: int
+    quick: int
+    nothing: str
+
+
+ORACLE = Proof("oracle_compare.py", oracle_compare.REDUCED, 12_000, "no difference in 12000 tokens")
+OWNERSHIP = Proof("ownership.py", ownership.REDUCED, 100, "no violation in 100 sites")
 
 
 class Edit(NamedTuple):
@@ -167,6 +179,92 @@ BUGS = {
     ],
     "duplicate keys let pass": [Edit("claims/jsontext.py", "if len(members) != len(pairs):", "if pairs is None:")],
 }
+# Of what another user may write.
+OWNER_BUGS = {
+    "another user's settings count": [
+        Edit("mapfile/foreign.py", '_KEYS = ("mapfile",', '_KEYS = ("mapfile", "site", "pools",')
+    ],
+    "another user's audience for an issuer counts": [
+        Edit(
+            "mapfile/foreign.py",
+            '_ISSUER = ("vo",',
+            '_ISSUER = ("vo", "audience", "without-audience", "without-compute",',
+        )
+    ],
+    "another user's distrust counts": [
+        Edit(
+            "mapfile/foreign.py",
+            'yield Refusal(place, f"{url}: {issuer.value}")\n        return',
+            "return",
+        )
+    ],
+    "another user's entitlements in a scope count": [
+        Edit("mapfile/foreign.py", '_ENTITLEMENTS = ("namespace",', '_ENTITLEMENTS = ("namespace", "in-scope",')
+    ],
+    "another user's declaration hides a later one": [
+        Edit("mapfile/compose.py", "if guard is None and url in self._issuer_guards:", "if url is None:")
+    ],
+    "another user's denials and pools count": [
+        Edit("mapfile/foreign.py", '_RULE = ("name",', '_RULE = ("name", "deny", "pool",')
+    ],
+    "another user's claims are logged": [Edit("mapfile/foreign.py", '_RULE = ("name",', '_RULE = ("name", "claim",')],
+    "another user's captures count": [
+        Edit("mapfile/foreign.py", 'if account is not None and "<" in str(account.value):', "if rule is None:")
+    ],
+    "another user's rules are not looked at": [
+        Edit("mapfile/compose.py", "                    guard.check_rule(rule)", "                    pass")
+    ],
+    "another user's tests judge the whole policy": [
+        Edit("mapfile/foreign.py", 'if values.get("alone") is not True:', 'if values.get("alone") is False:')
+    ],
+    "another user's bans count": [
+        Edit(
+            "mapfile/compose.py",
+            "_refuse(file.path, custody.faults, refusals)\n    if custody.owner is not None:",
+            "_refuse(file.path, custody.faults, refusals)\n    if custody is None:",
+        )
+    ],
+    "the owner of the file is not looked at": [
+        Edit("mapfile/trusted.py", "foreign = [step for step in own if", "foreign = [step for step in own[1:] if")
+    ],
+    "the owner of the folder is not looked at": [
+        Edit("mapfile/trusted.py", "foreign = [step for step in own if", "foreign = [step for step in own[:1] if")
+    ],
+    "the owner of a farther folder is not looked at": [
+        Edit("mapfile/trusted.py", "if step not in own:", "if step not in own and not stat.S_ISDIR(step.mode):")
+    ],
+    "two other users": [Edit("mapfile/trusted.py", "if len(owners) > 1:", "if len(owners) > 2:")],
+    "the mode is not looked at": [
+        Edit("mapfile/trusted.py", "        if _others_may_write(step):\n", "        if step is None:\n")
+    ],
+    "the sticky bit of a file": [
+        Edit("mapfile/trusted.py", "sticky = stat.S_ISDIR(step.mode) and", "sticky = stat.S_ISREG(step.mode) or")
+    ],
+    "no sticky bit needed": [
+        Edit(
+            "mapfile/trusted.py",
+            "sticky = stat.S_ISDIR(step.mode) and step.mode & stat.S_ISVTX",
+            "sticky = stat.S_ISDIR(step.mode)",
+        )
+    ],
+    "writable for the group": [
+        Edit(
+            "mapfile/trusted.py", "_OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH", "_OTHERS_MAY_WRITE = stat.S_IWOTH"
+        )
+    ],
+    "another user's file among everybody's": [
+        Edit(
+            "mapfile/trusted.py",
+            "elif step.folder is not None and step.folder.mode & _OTHERS_MAY_WRITE:",
+            "elif step is None:",
+        )
+    ],
+    "a build does not judge": [
+        Edit("cli/build.py", "compose(mapfiles, findings, progress, findings)", "compose(mapfiles, findings, progress)")
+    ],
+}
+PROOFS = dict.fromkeys(OWNER_BUGS, OWNERSHIP)
+BUGS.update(OWNER_BUGS)
 
 
 def _copy(folder: Path, edits: list[Edit]) -> Path:
@@ -182,10 +280,10 @@ def _copy(folder: Path, edits: list[Edit]) -> Path:
     return plugins
 
 
-def _compare(product: Path, tokens: int) -> subprocess.CompletedProcess[str]:
-    """Hold a copy of the product against the oracle, in a process of its own."""
+def _prove(product: Path, proof: Proof, much: int) -> subprocess.CompletedProcess[str]:
+    """Hold a copy of the product against a proof, in a process of its own."""
     path = os.pathsep.join((str(product), str(HERE.parent)))
-    command = [sys.executable, str(HERE / "oracle_compare.py"), str(tokens)]
+    command = [sys.executable, str(HERE / proof.script), str(much)]
     run = subprocess.run(
         command, env={"PYTHONPATH": path}, capture_output=True, text=True, timeout=TIMEOUT, check=False
     )
@@ -195,15 +293,17 @@ def _compare(product: Path, tokens: int) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("bug", list(BUGS)[:: count(full=1, reduced=3)])
 def test_the_proof_finds(bug: str, tmp_path: Path) -> None:
-    """The proof tells a token for which the buggy engine decides otherwise than the design says."""
-    run = _compare(_copy(tmp_path, BUGS[bug]), REDUCED)
+    """The proof tells a token that is decided otherwise than the design says, or what another user has changed."""
+    proof = PROOFS.get(bug, ORACLE)
+    run = _prove(_copy(tmp_path, BUGS[bug]), proof, proof.reduced)
     assert run.returncode == 1, run.stdout + run.stderr
     assert ": seed " in run.stdout, run.stdout + run.stderr
     print(f"\n{bug}: {run.stdout}")
 
 
-def test_the_proof_finds_nothing_in_a_plain_copy(tmp_path: Path) -> None:
+@pytest.mark.parametrize("proof", [ORACLE, OWNERSHIP], ids=lambda proof: proof.script)
+def test_the_proof_finds_nothing_in_a_plain_copy(proof: Proof, tmp_path: Path) -> None:
     """A copy with no bug in it differs nowhere: what is found is the bug, not the copying."""
-    run = _compare(_copy(tmp_path, []), QUICK)
+    run = _prove(_copy(tmp_path, []), proof, proof.quick)
     assert run.returncode == 0, run.stdout + run.stderr
-    assert run.stdout.endswith(f": no difference in {QUICK} tokens\n")
+    assert run.stdout.endswith(f": {proof.nothing}\n")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tools.manual.callouts import callout_pages
 from tools.manual.completions import bash_completions, zsh_completions
-from tools.manual.facts import SHIPPED, callout_exit_codes, exit_codes, files_table, trust_of_files
+from tools.manual.facts import SHIPPED, callout_exit_codes, exit_codes, files_table, trust_of_files, trust_of_sources
 from tools.manual.lint import INTRODUCTION, lint_sections
 from tools.manual.mapfile import mapfile_page
 from tools.manual.markdown import document, page_part, section_part
@@ -84,7 +84,7 @@ def _exit_sections() -> list[Section]:
 
 def _file_sections() -> list[Section]:
     return [
-        Section("On a CE", [files_table(), trust_of_files()]),
+        Section("On a CE", [files_table(), trust_of_files(), trust_of_sources()]),
         Section(
             "What ships", [Terms(SHIPPED), Paragraph("PREFIX is what vomap is installed in, such as `/opt/vomap`.")]
         ),

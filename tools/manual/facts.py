@@ -110,3 +110,16 @@ def trust_of_files() -> Paragraph:
         "the user that it runs as, and if nobody else can write them, or any folder or link on the way to them. "
         "Otherwise its answer is an error, and nobody is mapped. Only whoever builds needs to read the mapfiles."
     )
+
+
+def trust_of_sources() -> Paragraph:
+    """Return what a build demands of the mapfiles and the bans."""
+    return Paragraph(
+        "`vomap build`, `vomap ban` and `vomap refresh` refuse a file that its group or all users can write, and a "
+        "file in such a folder without the sticky bit. Files, folders and links on the way must belong to root or "
+        "to the user who builds. There is one exception: a mapfile and its own folder may belong to one other "
+        "user, such as `vomap-refresh`. That mapfile may contain only issuers with `vo`, `vo-from`, `vos`, "
+        "`default-vo` and `entitlements` (without `in-scope`), rules with a plain `account` and without `claim` "
+        "and `audience`, and tests with `alone: yes`. It may not declare an issuer that a later file of root "
+        "declares otherwise. `vomap check` and `vomap test` only warn, and `vomap status` is red."
+    )

@@ -15,7 +15,14 @@ from vomap.built import BANS
 from vomap.built.documents import read_built, write_built
 from vomap.built.files import replace_file
 from vomap.mapfile.ban_file import NAME, with_ban, without_lines
-from vomap.mapfile.compose import Mapfile, SourceError, compose_bans, read_sources
+from vomap.mapfile.compose import (
+    Mapfile,
+    SourceError,
+    compose_bans,
+    find_ban_refusals,
+    read_sources,
+    refuse_folders,
+)
 from vomap.mapfile.entries import CONDITIONS
 from vomap.mapfile.findings import Findings, MapfileError
 from vomap.mapfile.times import written
@@ -55,8 +62,13 @@ class BanFile:
         self.path = Path(folder, name)
 
     def text(self) -> str | None:
-        """Return the text of the file, or None if there is none yet."""
-        return read_sources([str(self.path)])[0].text if self.path.exists() else None
+        """Return the text of the file, or None if there is none yet. Raises NotChanged if others can write it."""
+        if not self.path.exists():
+            return None
+        files = read_sources([str(self.path)])
+        if refusals := find_ban_refusals(files):
+            raise NotChanged(f"{MapfileError(refusals)}\nnothing was changed")
+        return files[0].text
 
     def put(self, text: str) -> Change:
         """Give the file this text and put its bans in force, even if somebody else's file of bans is broken.
@@ -87,7 +99,8 @@ class BanFile:
 
     def _composed(self, text: str | None) -> dict[str, Any]:
         """Return what all files say once this one has this text. Raises MapfileError or SourceError."""
-        document = compose_bans(self._files_with(text), findings := Findings())
+        document = compose_bans(self._files_with(text), findings := Findings(), findings)
+        refuse_folders([self._folder], findings)
         findings.raise_errors()
         return document
 
@@ -134,7 +147,7 @@ class KeptBans(BanFile):
 
         Raises NotChanged if there is none, or if taking its line away would take something else along.
         """
-        document = compose_bans(self._files(), findings := Findings())
+        document = compose_bans(self._files(), findings := Findings(), findings)
         findings.raise_errors()
         wanted = conditions_of(read_ban({**ban, "reason": "to be lifted"}))
         found = [each for each in document["bans"] if conditions_of(each) == wanted]

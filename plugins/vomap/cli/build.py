@@ -47,7 +47,10 @@ examples:
   vomap build --automatic                           as units and packages do: what was rolled back stays so until the
                                                     mapfiles change, or somebody builds
 
-The bans are built first and apart: no error in a mapfile and no failing test holds a ban back."""
+The bans are built first and apart: no error in a mapfile and no failing test holds a ban back.
+
+Mapfiles and bans must belong to root or to you, and other users must not be able to write them. A mapfile of one other
+user may contain only issuers, rules with plain accounts and `alone` tests: see docs/reference/files.md."""
 
 _PREVIOUS = ".previous"
 # Beside a policy that was rolled back: the digests of the mapfiles that the one taken back was built from.
@@ -121,7 +124,9 @@ def _read_again(args: argparse.Namespace) -> dict[str, str]:
 def _build_bans(args: argparse.Namespace, now: float, report: dict[str, Any], read: dict[str, str]) -> Bans | None:
     """Build the bans; None if they are refused, and the built bans of before stay."""
     path = bans_beside(args.output)
-    files, document, findings = load_bans(args.bans or [BANS_FOLDER])
+    refusals = Findings()
+    files, document, findings = load_bans(args.bans or [BANS_FOLDER], refusals)
+    findings.all += refusals.all
     read.update(_digests(files))
     report["bans"] = {"file": path, "findings": [finding.as_json() for finding in findings.in_order]}
     if findings.errors:
@@ -144,7 +149,7 @@ def _build_policy(
         _tell(args.json, "policy: was rolled back, and no mapfile has changed since: it stays; `vomap build` builds it")
         return True
     with shown("rules read") as progress:
-        composition = compose(mapfiles, findings, progress)
+        composition = compose(mapfiles, findings, progress, findings)
     _require_audience(composition, mapfiles, findings)
     warn_of_pools(composition, findings)
     part = report["policy"] = {"file": args.output, "findings": [finding.as_json() for finding in findings.in_order]}

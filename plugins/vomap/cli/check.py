@@ -30,7 +30,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.epilog = _EXAMPLES
     add_sources(parser)
-    parser.add_argument("--strict", action="store_true", help="end with 1 if there are warnings, too")
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="end with 1 if there are warnings, too; not for those about owners and modes",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -46,6 +50,8 @@ def run(args: argparse.Namespace) -> int:
     findings = sources.all_findings
     errors = sum(finding.severity == ERROR for finding in findings)
     code = NO if errors or (args.strict and findings) else YES
+    # Whose files they are here says nothing of the mapfiles: a checkout belongs to those who work in it.
+    findings += sources.refusals.as_warnings
     if args.json:
         told = [finding.as_json() for finding in findings]
         print_json({"errors": errors, "findings": told, "not-looked-for": left_out})

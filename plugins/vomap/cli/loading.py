@@ -14,7 +14,15 @@ from vomap.built import POLICY_FILE, bans_beside, read_bans, read_policy
 from vomap.built.documents import document_digest
 from vomap.cli.progress import shown
 from vomap.cli.terminal import plain
-from vomap.mapfile.compose import Composition, Mapfile, compose, compose_bans, read_sources, unread
+from vomap.mapfile.compose import (
+    Composition,
+    Mapfile,
+    compose,
+    compose_bans,
+    read_sources,
+    refuse_folders,
+    unread,
+)
 from vomap.mapfile.findings import Finding, Findings, Place
 from vomap.mapfile.policy_tests import Result
 from vomap.policy.model import Bans, Policy
@@ -32,7 +40,10 @@ class UsageError(Error):
 
 @dataclass
 class Sources:
-    """The mapfiles and the bans that a command line names, composed, with what was found in them."""
+    """The mapfiles and the bans that a command line names, composed, with what was found in them.
+
+    `refusals` are errors for a build alone: for whose files these are, and for what others can write.
+    """
 
     mapfiles: list[Mapfile]
     composition: Composition
@@ -40,6 +51,7 @@ class Sources:
     ban_files: list[Mapfile] = field(default_factory=list)
     ban_document: dict[str, Any] = field(default_factory=lambda: {"bans": []})
     ban_findings: Findings = field(default_factory=Findings)
+    refusals: Findings = field(default_factory=Findings)
 
     @property
     def bans(self) -> Bans:
@@ -94,13 +106,13 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 def load(args: argparse.Namespace) -> Sources:
     """Read and compose what a command line names. Raises SourceError for what cannot be read."""
-    findings = Findings()
+    findings, refusals = Findings(), Findings()
     mapfiles = read_mapfiles(args, findings)
     with shown("rules read") as progress:
-        composition = compose(mapfiles, findings, progress)
+        composition = compose(mapfiles, findings, progress, refusals)
     ban_paths = args.bans if args.bans or args.mapfiles else [BANS_FOLDER]
-    sources = Sources(mapfiles, composition, findings)
-    sources.ban_files, sources.ban_document, sources.ban_findings = load_bans(ban_paths or [])
+    sources = Sources(mapfiles, composition, findings, refusals=refusals)
+    sources.ban_files, sources.ban_document, sources.ban_findings = load_bans(ban_paths or [], refusals)
     return sources
 
 
@@ -137,11 +149,16 @@ def warn_of_pools(composition: Composition, findings: Findings) -> None:
             findings.warn(place, "this version leases no accounts of pools: the CE gets an error")
 
 
-def load_bans(paths: Sequence[str]) -> tuple[list[Mapfile], dict[str, Any], Findings]:
-    """Read and compose files of bans. Raises SourceError for what cannot be read."""
+def load_bans(paths: Sequence[str], refusals: Findings | None = None) -> tuple[list[Mapfile], dict[str, Any], Findings]:
+    """Read and compose files of bans. Raises SourceError for what cannot be read.
+
+    `refusals` gets an error for each file or folder that others can write; without it none is looked for.
+    """
     findings = Findings()
     files = read_sources(paths, bans=True)
-    return files, compose_bans(files, findings), findings
+    if refusals is not None:
+        refuse_folders(paths, refusals)
+    return files, compose_bans(files, findings, refusals), findings
 
 
 def print_findings(findings: Sequence[Finding]) -> None:

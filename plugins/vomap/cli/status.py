@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,12 +74,21 @@ def _lines(args: argparse.Namespace) -> Iterator[Line]:
     yield bans_line
     if policy is not None:
         yield freshness_line(
-            "mapfiles", policy, args.mapfiles or [str(args.root / MAPFILES_FOLDER.lstrip("/"))], YELLOW
+            "mapfiles",
+            policy,
+            args.mapfiles or [str(args.root / MAPFILES_FOLDER.lstrip("/"))],
+            YELLOW,
+            builder=_owner(policy_file),
         )
     if bans is not None:
         # A ban that was written and not built keeps nobody out.
         yield freshness_line(
-            "files of bans", bans, args.bans or [str(args.root / BANS_FOLDER.lstrip("/"))], RED, bans=True
+            "files of bans",
+            bans,
+            args.bans or [str(args.root / BANS_FOLDER.lstrip("/"))],
+            RED,
+            bans=True,
+            builder=_owner(bans_file),
         )
     if policy is None or bans is None:
         return
@@ -96,6 +106,14 @@ def _lines(args: argparse.Namespace) -> Iterator[Line]:
         yield callout_line(ce, policy_file, bans_file, args.callouts or LIBEXEC)
     if args.issuers:
         yield from issuer_lines(issuers_to_ask_for(policy.document, {"bans": []}))
+
+
+def _owner(path: str) -> int | None:
+    """Return whose build made a file; None if it is gone meanwhile."""
+    try:
+        return os.stat(path).st_uid
+    except OSError:
+        return None
 
 
 def _accounts(policy: Built) -> Line:

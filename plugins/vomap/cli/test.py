@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vomap.cli.exits import NO, YES
 from vomap.cli.junit import junit
-from vomap.cli.loading import add_sources, load, print_json, result_json
+from vomap.cli.loading import add_sources, load, print_findings, print_json, result_json
 from vomap.cli.terminal import plain
 from vomap.mapfile.policy_tests import Result, run_tests
 from vomap.policy import MAPPED
@@ -47,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the tests; 1 if one fails, if there are none, or if they reach too few rules."""
     sources = load(args)
     sources.findings.raise_errors()
+    print_findings(sources.refusals.as_warnings)
     composition, bans = sources.composition, sources.bans
     policy = policy_of(composition.document)
     results = list(run_tests(composition.cases, policy, sources.mapfiles, bans, time.time()))

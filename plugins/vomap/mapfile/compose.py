@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,11 +20,13 @@ from vomap.mapfile.entries import (
     refuse_root,
     rule_document,
 )
-from vomap.mapfile.findings import Findings, Place, did_you_mean
+from vomap.mapfile.findings import Finding, Findings, Place, did_you_mean
+from vomap.mapfile.foreign import Guard
 from vomap.mapfile.plain import PlainFileError, read_plain
 from vomap.mapfile.reader import Node, Taker, read_yaml
 from vomap.mapfile.schema import check_schema
 from vomap.mapfile.times import point_in_time, seconds
+from vomap.mapfile.trusted import OURS, Custody, judge_file, judge_folder
 
 _POLICY_KEYS = ("site", "issuers", "rules", "pools", "tests")
 _SUFFIX = ".yaml"
@@ -46,10 +49,11 @@ class SourceError(Error):
 
 @dataclass(frozen=True)
 class Mapfile:
-    """One file's text, as it was read."""
+    """One file's text, as it was read, and who can have written it; what was read from no file is ours."""
 
     path: str
     text: str
+    custody: Custody = OURS
 
     @property
     def digest(self) -> str:
@@ -99,13 +103,32 @@ class BansFile:
     has_bans: bool = False
 
 
-def read_sources(paths: Iterable[str], *, bans: bool = False) -> list[Mapfile]:
+def read_sources(paths: Iterable[str], *, bans: bool = False, builder: int | None = None) -> list[Mapfile]:
     """Read mapfiles: a file as it is, a folder's `*.yaml` in the order of their names.
 
     Of files with `bans`, a folder may hold no others: one that is passed over would be a ban that nobody misses.
-    Raises SourceError for what cannot be read, and for a path that is neither.
+    `builder` is the uid of the user who builds, ourselves if it is not given; who else can have written a file is for
+    `compose` and `compose_bans` to look at. Raises SourceError for what cannot be read, and for a path that is neither.
     """
-    return [_read(path) for named in paths for path in _expand(Path(named), bans=bans)]
+    uid = os.geteuid() if builder is None else builder
+    return [_read(path, uid) for named in paths for path in _expand(Path(named), bans=bans)]
+
+
+def refuse_folders(paths: Iterable[str], refusals: Findings, builder: int | None = None) -> None:
+    """Add an error for each folder of bans that others can write: one who takes a file away lifts its bans.
+
+    Raises SourceError for a folder that cannot be looked at.
+    """
+    uid = os.geteuid() if builder is None else builder
+    for path in paths:
+        if os.path.isdir(path):
+            try:
+                faults = judge_folder(path, uid)
+            except OSError as error:
+                raise SourceError(f"{path}: {error.strerror}") from None
+            except PlainFileError as error:
+                raise SourceError(str(error)) from None
+            _refuse(path, faults, refusals)
 
 
 def unread(paths: Iterable[str]) -> list[str]:
@@ -117,25 +140,57 @@ def unread(paths: Iterable[str]) -> list[str]:
     ]
 
 
-def compose(mapfiles: Sequence[Mapfile], findings: Findings, progress: Progress = _nobody_waits) -> Composition:
+def compose(
+    mapfiles: Sequence[Mapfile],
+    findings: Findings,
+    progress: Progress = _nobody_waits,
+    refusals: Findings | None = None,
+) -> Composition:
     """Compose mapfiles to a policy; every error goes to `findings`, and what is returned then is not to be used.
 
-    Rules are taken one by one as they are read; `progress` is told their number so far.
+    Rules are taken one by one as they are read; `progress` is told their number so far. `refusals` gets an error for
+    each file that others can write, and for all that a foreign file may not contain (trusted.py, foreign.py). Without
+    it no file is refused for its owner. It may be `findings` itself.
     """
     composer = _Composer(findings, progress)
     for mapfile in mapfiles:
-        root = _read_root(mapfile, findings, {"rules": composer.begin_rules()})
+        guard = _guard(mapfile, refusals)
+        root = _read_root(mapfile, findings, {"rules": composer.begin_rules(guard)})
         if root is not None:
-            composer.add(*root)
+            composer.add(*root, guard)
     return composer.finish()
 
 
-def compose_bans(files: Sequence[Mapfile], findings: Findings) -> dict[str, Any]:
-    """Compose files of bans to the bans' document; errors go to `findings`."""
+def compose_bans(files: Sequence[Mapfile], findings: Findings, refusals: Findings | None = None) -> dict[str, Any]:
+    """Compose files of bans to the bans' document; errors go to `findings`.
+
+    `refusals` gets an error for each file that is not root's or the builder's; it may be `findings` itself.
+    """
     bans: list[dict[str, Any]] = []
     for mapfile in files:
         bans += read_bans_file(mapfile, findings).bans
+        if refusals is not None:
+            _refuse_bans(mapfile, refusals)
     return {"bans": bans}
+
+
+def find_refusals(mapfiles: Sequence[Mapfile]) -> list[Finding]:
+    """Return why a build would refuse mapfiles for their owners and modes; they are read only if one is foreign."""
+    refusals = Findings()
+    if any(mapfile.custody.owner is not None for mapfile in mapfiles):
+        compose(mapfiles, Findings(), refusals=refusals)
+    else:
+        for mapfile in mapfiles:
+            _refuse(mapfile.path, mapfile.custody.faults, refusals)
+    return refusals.in_order
+
+
+def find_ban_refusals(files: Sequence[Mapfile]) -> list[Finding]:
+    """Return why a build would refuse files of bans for their owners and modes."""
+    refusals = Findings()
+    for file in files:
+        _refuse_bans(file, refusals)
+    return refusals.in_order
 
 
 def read_bans_file(file: Mapfile, findings: Findings) -> BansFile:
@@ -169,15 +224,37 @@ def _expand(path: Path, *, bans: bool) -> list[Path]:
     return [entry for entry in shown if entry.suffix == _SUFFIX]
 
 
-def _read(path: Path) -> Mapfile:
+def _read(path: Path, builder: int) -> Mapfile:
     try:
-        return Mapfile(str(path), read_plain(str(path)).decode("utf-8"))
+        file = read_plain(str(path))
+        return Mapfile(str(path), file.content.decode("utf-8"), judge_file(file.way, builder))
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror}") from None
     except PlainFileError as error:
         raise SourceError(str(error)) from None
     except UnicodeDecodeError as error:
         raise SourceError(f"{path}: byte {error.start} is no UTF-8; save the file as UTF-8") from None
+
+
+def _refuse(path: str, faults: Iterable[str], refusals: Findings) -> None:
+    for fault in faults:
+        refusals.error(Place(path, 1, 1), fault)
+
+
+def _refuse_bans(file: Mapfile, refusals: Findings) -> None:
+    custody = file.custody
+    _refuse(file.path, custody.faults, refusals)
+    if custody.owner is not None:
+        told = f"{custody.owner} can write this file of bans; expected root's. If you trust what it says"
+        _refuse(file.path, [f"{told}: {custody.chown}"], refusals)
+
+
+def _guard(mapfile: Mapfile, refusals: Findings | None) -> Guard | None:
+    """Refuse a file that others can write; return the guard of a foreign one, None for any other."""
+    if refusals is None:
+        return None
+    _refuse(mapfile.path, mapfile.custody.faults, refusals)
+    return None if mapfile.custody.owner is None else Guard(mapfile.custody, refusals)
 
 
 def _read_root(
@@ -205,6 +282,7 @@ class _Composer:
         self._site_places: dict[str, Place] = {}
         self._issuers: dict[str, dict[str, Any] | None] = {}
         self._issuer_places: dict[str, Place] = {}
+        self._issuer_guards: dict[str, Guard] = {}
         self._rename_places: dict[str, Place] = {}
         self._reserved: set[str] = set()
         self._rules: list[dict[str, Any]] = []
@@ -214,14 +292,16 @@ class _Composer:
         self._pool_names: set[str] = set()
         self._cases: list[Case] = []
 
-    def add(self, root: Node, plain: Any) -> None:
-        """Add one file, later than those before it."""
+    def add(self, root: Node, plain: Any, guard: Guard | None) -> None:
+        """Add one file, later than those before it; `guard` is that of a foreign one."""
+        if guard is not None:
+            guard.check_document(root, plain)
         if "bans" in root.keys:
             self._findings.error(root.keys["bans"], "bans are no part of a mapfile; write them to a file in bans.d")
         if "issued" in root.keys:
             self._findings.error(root.keys["issued"], "`issued` is for lists of bans; leave it out of a mapfile")
         self._add_site(root.member("site"), plain.get("site"))
-        self._add_issuers(root.member("issuers"), plain.get("issuers"))
+        self._add_issuers(root.member("issuers"), plain.get("issuers"), guard)
         self._add_pools(root.member("pools"))
         self._add_tests(root.member("tests"), plain.get("tests"))
 
@@ -278,26 +358,32 @@ class _Composer:
         if "claims" not in journal and more:
             self._site["journal"] = {**journal, "claims": [*DECISIVE, *more]}
 
-    def _add_issuers(self, node: Node | None, plain: Any) -> None:
+    def _add_issuers(self, node: Node | None, plain: Any, guard: Guard | None) -> None:
         """Add what is declared of issuers; the earliest declaration of each holds as a whole."""
         for url, place, declared in _members(node):
             document = issuer_document(declared, plain[url], self._findings)
             if url not in self._issuers:
                 self._issuer_places[url] = place
                 self._issuers[url] = document
+                if guard is not None:
+                    self._issuer_guards[url] = guard
             elif document != self._issuers[url]:
                 first = self._issuer_places[url]
                 if self._issuers[url] is None:
                     self._reserved.update(_declared_vos(document or {}))
                 self._findings.warn(place, f"{url} is declared otherwise in {first.file}:{first.line}, which holds")
+                if guard is None and url in self._issuer_guards:
+                    self._issuer_guards[url].refuse_hiding(url, first, place)
 
-    def begin_rules(self) -> Taker:
-        """Return what takes the rules of one file."""
+    def begin_rules(self, guard: Guard | None) -> Taker:
+        """Return what takes the rules of one file; `guard` is that of a foreign one."""
         lines: dict[Any, int] = {}
 
         def take(rule: Node) -> None:
             if check_schema(rule, self._findings, "rules") is not None:
                 self._add_rule(rule, lines)
+                if guard is not None:
+                    guard.check_rule(rule)
 
         return take
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from vomap import Error
 
@@ -76,6 +76,21 @@ class Findings:
         """The errors alone, in the same order."""
         return [finding for finding in self.in_order if finding.severity == ERROR]
 
+    @property
+    def as_warnings(self) -> list[Finding]:
+        """The first finding of each file, as a warning that `vomap build` would refuse the file for it."""
+        firsts: dict[str, list[Finding]] = {}
+        for finding in self.in_order:
+            firsts.setdefault(finding.place.file, []).append(finding)
+        return [
+            replace(
+                each[0],
+                severity=WARNING,
+                message=f"`vomap build` would refuse this file{_more(len(each))}: {each[0].message}",
+            )
+            for each in firsts.values()
+        ]
+
     def raise_errors(self) -> None:
         """Raise MapfileError if there is any error."""
         if self.errors:
@@ -89,6 +104,10 @@ class MapfileError(Error):
         """Take the errors."""
         super().__init__("\n".join(map(str, findings)))
         self.findings = findings
+
+
+def _more(findings: int) -> str:
+    return f" (for this, and {findings - 1} more)" if findings > 1 else ""
 
 
 def did_you_mean(word: str, legal: Iterable[str]) -> str:

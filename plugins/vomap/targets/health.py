@@ -19,7 +19,8 @@ from vomap.accounts import NameServiceError, find_uid
 from vomap.built.documents import Built, read_built
 from vomap.journal import KEY_FILE, NOWHERE, Journal
 from vomap.journal.pseudonyms import KeyFileError, read_key
-from vomap.mapfile.compose import read_sources
+from vomap.mapfile.compose import Mapfile, find_ban_refusals, find_refusals, read_sources, refuse_folders
+from vomap.mapfile.findings import Findings
 from vomap.policy.model import Site
 from vomap.policy.pieces import Declared
 from vomap.targets.arc import FRAGMENT_FILE
@@ -64,16 +65,36 @@ def built_line(what: str, path: str, kind: str) -> tuple[Line, Built | None]:
     return Line(GREEN, what, f"{built.digest[:12]}, built {built.built} from {len(built.sources)} files"), built
 
 
-def freshness_line(what: str, built: Built, paths: Sequence[str], stale: str, *, bans: bool = False) -> Line:
-    """Look whether the files that were built are those that are there now; `stale` is the colour if they are not."""
+def freshness_line(
+    what: str, built: Built, paths: Sequence[str], stale: str, *, bans: bool = False, builder: int | None = None
+) -> Line:
+    """Look whether the files that were built are those that are there now; `stale` is the colour if they are not.
+
+    Files that a build by the user with the uid `builder` (by default ours) would refuse for their owners or modes are
+    red, whatever was built.
+    """
     try:
-        now = {mapfile.path: mapfile.digest for mapfile in read_sources(paths, bans=bans)}
+        files = read_sources(paths, bans=bans, builder=builder)
+        refusal = _refusal(files, paths, bans=bans, builder=builder)
     except Error as error:
         return Line(RED, what, str(error))
+    if refusal is not None:
+        return Line(RED, what, refusal)
+    now = {mapfile.path: mapfile.digest for mapfile in files}
     changed = sorted(path for path in {*now, *built.sources} if now.get(path) != built.sources.get(path))
     if changed:
         return Line(stale, what, f"changed since the build: {', '.join(changed)}; run `vomap build`")
     return Line(GREEN, what, "as they were built")
+
+
+def _refusal(files: Sequence[Mapfile], paths: Sequence[str], *, bans: bool, builder: int | None) -> str | None:
+    """Return the first reason for which a build would refuse these files, and how many more there are; None if none."""
+    folders = Findings()
+    if bans:
+        refuse_folders(paths, folders, builder)
+    refusals = [*folders.errors, *(find_ban_refusals(files) if bans else find_refusals(files))]
+    more = f" (and {len(refusals) - 1} more)" if len(refusals) > 1 else ""
+    return f"{refusals[0]}{more}" if refusals else None
 
 
 def fragment_lines(ce: Ce, policy: Built, bans: Built, callouts: Path | None) -> Iterator[Line]:

@@ -8,7 +8,7 @@ import pytest
 
 from vomap.mapfile.compose import Mapfile
 from vomap.sources.osg.alarms import Limit, Limits
-from vomap.sources.osg.verdict import judge
+from vomap.sources.osg.verdict import Verdict, judge
 
 LOOSE = Limits(Limit(), Limit(), Limit())
 A, N, F, EGI = (f"https://{name}.example.org" for name in ("a", "n", "f", "egi"))
@@ -37,6 +37,13 @@ def alarms(
     folder: Path, own: str, old: str, new: str, *, later: str = "", site: str = SETTINGS
 ) -> list[tuple[str, str]]:
     """Return the alarms where a site has rules of its own before (and perhaps after) the distributed ones."""
+    verdict = verdict_of(folder, own, old, new, later=later, site=site)
+    assert verdict.faults == ()
+    return [(alarm.kind, alarm.text) for alarm in verdict.alarms]
+
+
+def verdict_of(folder: Path, own: str, old: str, new: str, *, later: str = "", site: str = SETTINGS) -> Verdict:
+    """Return the verdict on what becomes of the distributed rules by one edit."""
     (folder / "mapfiles.d").mkdir()
     (folder / "mapfiles.d" / "10-site.yaml").write_text(site + own)
     if later:
@@ -46,9 +53,7 @@ def alarms(
     in_force.write_text(BASE)
     assert old in BASE
     changed = BASE.replace(old, new, 1)
-    verdict = judge(Mapfile(str(in_force), changed), [str(folder / "mapfiles.d")], LOOSE, 0)
-    assert verdict.faults == ()
-    return [(alarm.kind, alarm.text) for alarm in verdict.alarms]
+    return judge(Mapfile(str(in_force), changed), [str(folder / "mapfiles.d")], LOOSE, 0)
 
 
 def issuer(url: str, vo: str, account: str) -> str:
@@ -122,9 +127,10 @@ def test_a_rename_leads_to_an_account_of_others(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("later", [f"issuers:\n  {N}: none\n", f"issuers:\n  {N}: {{vo: Mine, audience: [x]}}\n"])
 def test_a_declaration_hides_that_of_a_later_file(tmp_path: Path, later: str) -> None:
-    """What a later file says of an issuer, distrust too, holds no more once the distributed mapfile declares it."""
-    found = alarms(tmp_path, "", WITH_RULES, issuer(N, "New", "n"), later=later)
-    assert [text for kind, text in found if kind == "issuer" and N in text]
+    """Nobody can accept that: root's build refuses it in a file of another user's."""
+    (fault,) = verdict_of(tmp_path, "", WITH_RULES, issuer(N, "New", "n"), later=later).faults
+    assert fault.text.startswith("the site's policy fails with it: ")
+    assert f"{N}: a declaration that hides a later one ({tmp_path}/mapfiles.d/90-later.yaml:3; read" in fault.text
 
 
 def test_who_loses_his_account_may_fall_to_a_later_rule(tmp_path: Path) -> None:

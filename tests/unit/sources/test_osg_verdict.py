@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from owners import OTHER, ROOT, other_owners
 from vomap.mapfile.compose import Mapfile
 from vomap.sources.osg.alarms import Limit, Limits
 from vomap.sources.osg.verdict import Verdict, judge
@@ -55,7 +56,7 @@ def test_a_good_one_has_no_faults(tmp_path: Path, files: bool) -> None:
         (GOOD[GOOD.index("tests:") :], "", "check", "there are no tests in it"),
         ("account: one}", "account: slurm}", "forbidden", "slurm is an account that the site never answers"),
         ("account: one}", "account: a}", "forbidden", "a is an account that the site never answers"),
-        ("rules:", "site: {audience: unchecked}\nrules:", "site", "is in "),
+        ("rules:", "site: {audience: unchecked}\nrules:", "check", "`site` is refused in a file that "),
     ],
 )
 def test_a_bad_one_has_a_fault(tmp_path: Path, old: str, new: str, kind: str, words: str) -> None:
@@ -65,3 +66,42 @@ def test_a_bad_one_has_a_fault(tmp_path: Path, old: str, new: str, kind: str, wo
     (fault, *_) = verdict_on(changed, tmp_path).faults
     assert fault.kind == kind
     assert words in fault.text
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_it_is_judged_as_root_s_build_will(tmp_path: Path, given: bool) -> None:
+    """The candidate is another user's file, whoever runs this and whose folder it is."""
+    with other_owners() as owners:
+        (tmp_path / "state").mkdir()
+        if given:
+            owners.give(tmp_path / "state")
+        text = GOOD.replace("account: one}\ntests", "deny: no}\ntests")
+        verdict = judge(Mapfile(str(tmp_path / "state" / "osg.yaml"), text), [], LOOSE, 0)
+    assert [fault.kind for fault in verdict.faults] == ["check"]
+    who = f"the user {OTHER}" if given else "another user" if ROOT else ""
+    assert f"osg.yaml:5:48: `deny` is refused in a file that {who}" in verdict.faults[0].text
+    assert ": chown root " in verdict.faults[0].text
+
+
+@pytest.mark.parametrize("loose", ["10-site.yaml", "state", "."])
+def test_what_a_build_would_refuse_is_not_installed(tmp_path: Path, loose: str) -> None:
+    """Neither where others can write the site's mapfiles, nor where they can put another in the candidate's place."""
+    assert verdict_on(GOOD, tmp_path).faults == ()
+    (tmp_path / loose).chmod(0o777)
+    verdict = judge(Mapfile(str(tmp_path / "state" / "osg.yaml"), GOOD), [str(tmp_path)], LOOSE, 0)
+    assert verdict.faults
+    assert all(
+        f"(mode 0777); expected 0{'644' if loose[0] == '1' else '755'}: chmod go-w " in fault.text
+        for fault in verdict.faults
+    )
+
+
+def test_one_in_force_that_others_can_write_is_put_in_place_anew(tmp_path: Path) -> None:
+    """Though it says the same."""
+    path = tmp_path / "osg.yaml"
+    path.write_text(GOOD)
+    path.chmod(0o644)
+    assert judge(Mapfile(str(path), GOOD), [], LOOSE, 0).is_same
+    path.chmod(0o666)
+    verdict = judge(Mapfile(str(path), GOOD), [], LOOSE, 0)
+    assert (verdict.is_same, verdict.faults, verdict.alarms) == (False, (), ())

@@ -6,9 +6,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vomap.mapfile.compose import Mapfile, compose, read_sources
+from vomap.mapfile.compose import Mapfile, SourceError, compose, read_sources
 from vomap.mapfile.findings import Findings
 from vomap.mapfile.policy_tests import run_tests
+from vomap.mapfile.trusted import judge_new
 from vomap.policy.model import NO_BANS
 from vomap.policy.pieces import policy_of
 from vomap.sources.osg.alarms import Alarm
@@ -21,6 +22,17 @@ _ROOT = "root"
 _SUFFIX = ".yaml"
 
 
+def new_mapfile(path: str, text: str) -> Mapfile:
+    """Return a mapfile that is to be put at a path, or linked from there: to root's build another user's file.
+
+    Raises SourceError if there is no such folder, Error for a link of another user's.
+    """
+    try:
+        return Mapfile(path, text, judge_new(path, os.geteuid()))
+    except OSError as error:
+        raise SourceError(f"{path}: {error.strerror}") from None
+
+
 def site_with(paths: Sequence[str], candidate: Mapfile) -> list[Mapfile]:
     """Return a site's mapfiles, in their order, with the candidate in each place from which its path is read.
 
@@ -28,7 +40,7 @@ def site_with(paths: Sequence[str], candidate: Mapfile) -> list[Mapfile]:
     """
     target = os.path.realpath(candidate.path)
     return [
-        Mapfile(path, candidate.text) if os.path.realpath(path) == target else read_sources([path])[0]
+        new_mapfile(path, candidate.text) if os.path.realpath(path) == target else read_sources([path])[0]
         for path in _expanded(paths)
     ]
 
@@ -55,9 +67,12 @@ def is_part_of(paths: Sequence[str], candidate: Mapfile) -> bool:
 
 
 def find_failures(mapfiles: Sequence[Mapfile], now: float) -> list[str]:
-    """Return what keeps mapfiles from being a policy: their errors, or else the tests that fail; none is also none."""
+    """Return what keeps mapfiles from being a policy: their errors, their owners and modes, or else failing tests.
+
+    A policy without tests fails, too.
+    """
     findings = Findings()
-    composition = compose(mapfiles, findings)
+    composition = compose(mapfiles, findings, refusals=findings)
     if findings.errors:
         return [str(finding) for finding in findings.errors]
     results = list(run_tests(composition.cases, policy_of(composition.document), mapfiles, NO_BANS, now))

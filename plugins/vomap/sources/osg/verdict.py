@@ -19,6 +19,7 @@ from vomap.sources.osg.trial import (
     find_forbidden,
     find_standing,
     is_part_of,
+    new_mapfile,
     site_with,
     site_without,
 )
@@ -59,9 +60,10 @@ def judge(candidate: Mapfile, site: Sequence[str], limits: Limits, now: float) -
     Raises SourceError if the mapfile in force, or one of the site's, cannot be read.
     """
     before = read_sources([candidate.path])[0] if os.path.lexists(candidate.path) else None
+    candidate = new_mapfile(candidate.path, candidate.text)
     digest = _digest(candidate)
     is_read = is_part_of(site, candidate)
-    if before is not None and _body(before) == _body(candidate):
+    if before is not None and not before.custody.faults and _body(before) == _body(candidate):
         return Verdict(digest, is_same=True, is_read=is_read)
     faults = tuple(_faults(candidate, site, now))
     if not digest:
