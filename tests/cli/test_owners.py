@@ -155,8 +155,8 @@ def test_bans_of_another_user_s_are_not_built(site: Site) -> None:
     assert code == 1
     assert "bans: refused, 1 errors" in out
     assert f"{hand}:1:1: the user {OTHER} can write this file of bans; expected root's. If you trust what" in err
-    assert [ban.reason for ban in read_bans(f"{site.policy}.bans").bans] == ["r"]
-    assert read_bans(f"{site.policy}.bans").bans[0].source.endswith("hand.yaml:3")
+    assert [ban.reason for ban in read_bans(f"{site.policy}.bans").all()] == ["r"]
+    assert next(read_bans(f"{site.policy}.bans").all()).source.endswith("hand.yaml:3")
 
 
 @pytest.mark.parametrize("how", ["mode", "owner"])
@@ -172,7 +172,7 @@ def test_a_folder_that_others_can_empty_has_no_bans_to_build(site: Site, how: st
     code, out, err = site.build()
     assert (code, "bans: refused, 1 errors" in out) == (1, True)
     assert f"{site.bans}:1:1: " in err
-    assert len(list(read_bans(f"{site.policy}.bans").bans)) == 1
+    assert len(list(read_bans(f"{site.policy}.bans").all())) == 1
 
 
 # check and test

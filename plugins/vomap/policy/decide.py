@@ -76,7 +76,7 @@ class _Deciding:
         self.naming = NOTHING_NAMED
         if self.issuer is not None:
             self.naming = self.issuer.only or _naming(policy, self.url, self.issuer, memberships, scopes)
-        if bans:
+        if bans.asked:
             self.ban_view = BanView(claims, self._every_membership, self._every_vo)
             self.bans = bans.matching(self.ban_view, now)
             self.banned = {vo for ban in self.bans for vo in ban.only_vos}
@@ -90,9 +90,10 @@ class _Deciding:
             trace.append(f"VOs that the token speaks for: {named or 'none'}")
 
     def decide(self, bans: Bans) -> Decision:
-        return self._forged(bans) or self._banned() or self._unbanned()
+        hidden = self._hidden(bans) if self.claims.forged else None
+        return hidden or (self._banned() if self.bans else None) or self._unbanned()
 
-    def _forged(self, bans: Bans) -> Decision | None:
+    def _hidden(self, bans: Bans) -> Decision | None:
         """Refuse a token of which a claim that decides may be the rest of another one's name, and so may be hidden."""
         for name in sorted(self.claims.forged):
             if name in _NEVER_FORGED or self._reads(name) or any(each.ask_for(name) for each in (bans, self.policy)):
@@ -123,8 +124,7 @@ class _Deciding:
 
     def _banned(self) -> Decision | None:
         """Take step 2. A ban by VO alone takes that VO away from the token; it is denied if no served one is left."""
-        if not self.bans or self.ban_view is None:
-            return None
+        assert self.ban_view is not None, "there are bans"
         for ban in self.bans:
             if not ban.only_vos and meets_ban(ban.conditions, self.ban_view):
                 return self._deny_for(ban)
@@ -388,7 +388,8 @@ def _naming(
 
 def _failure(site: Site, issuer: Issuer, claims: Claims, scopes: Sequence[str], now: float) -> str | None:
     """Return the reason of the first check that the token fails, the most basic first, or None if it passes all."""
-    if not is_visible(claims.texts.get("sub", "")):
+    subject = claims.texts.get("sub", "")
+    if not ("!" <= subject[:1] <= "~" or is_visible(subject)):
         return "subject: the token names nobody"
     if not _is_plainly_within_its_time(claims, now):
         reason = _outside_its_time(claims.times, now)

@@ -375,27 +375,24 @@ def _make_room(kept: dict[Any, Any]) -> None:
 class Bans:
     """All bans: a decision reads of them those that its token may meet (pieces.py)."""
 
-    __slots__ = ("_aspects", "_bans", "_find", "_places", "claims", "digest")
+    __slots__ = ("_bans", "_find", "_places", "asked", "claims", "digest")
 
     def __init__(self, find: Callable[[str], Any], digest: str) -> None:
         """Take what finds a piece of the bans by its key, or None where there is none, and the digest of the bans.
 
-        `claims` are the names of the claims that any of them asks for by name.
+        `asked` are the aspects by which any of them is found, none if there is no ban; `claims` are the names of the
+        claims that any of them asks for by name.
         """
         self._find = find
         self.digest = digest
-        self._aspects: Sequence[str] = find("asked") or ()
-        self._places: list[_Place] = [(f"{aspect}\t", anchors_for(aspect)) for aspect in self._aspects]
+        self.asked: Sequence[str] = find("asked") or ()
+        self._places: list[_Place] = [(f"{aspect}\t", anchors_for(aspect)) for aspect in self.asked]
         self._bans: dict[int, Ban] = {}
         self.claims: Sequence[str] = find("claims") or ()
 
-    def __bool__(self) -> bool:
-        """Return True if there is any ban."""
-        return bool(self._places)
-
     def ask_for(self, name: str) -> bool:
         """Return True if any ban asks for the claim of this name. Each that asks for `jti` is found by it."""
-        return name in self.claims or (name == JTI and JTI in self._aspects)
+        return name in self.claims or (name == JTI and JTI in self.asked)
 
     def matching(self, view: BanView, now: float) -> list[Ban]:
         """Return, in order, the bans in force that may match a token; no other can.
