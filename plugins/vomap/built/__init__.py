@@ -40,7 +40,8 @@ _OTHERS_MAY_WRITE = 0o022
 _STICKY = 0o1000
 # What a document raises that is none which was ever written, though its checksum is right.
 NOT_AS_WRITTEN = (AttributeError, IndexError, KeyError, TypeError, ValueError)
-_FILE_TYPE, _REGULAR, _LINK = 0o170000, 0o100000, 0o120000
+_FILE_TYPE, _REGULAR, _LINK, _FOLDER = 0o170000, 0o100000, 0o120000, 0o040000
+_MOST_LINKS = 40
 
 
 class _AsWritten:
@@ -269,39 +270,51 @@ def _trusted_size(path: str, descriptor: int) -> int:
 
 
 def _refuse_loose_folders(path: str) -> None:
-    """Refuse a folder that others can write: they could put another file there, unless the folder is sticky."""
-    if _is_plain(path) and not _refuse_loose_way(path, path):
-        return
-    import os
+    """Raise FileError if others could put another file there: in a folder, or by a link, anywhere on the way.
 
-    way = os.path.abspath(path)
-    _refuse_loose_way(path, way)
-    real = os.path.realpath(path)
-    if real != way:
-        _refuse_loose_way(path, real)
-
-
-def _is_plain(path: str) -> bool:
-    """Tell whether a path begins at the root and goes only down."""
-    return path[:1] == "/" and not any(step in ("", ".", "..") for step in path.split("/")[1:])
-
-
-def _refuse_loose_way(path: str, way: str) -> bool:
-    """Look at each step of a way, from its end to the root; return whether one is a link, which must be ours, too."""
-    links = False
-    step = way
-    while True:
-        status = posix.lstat(step)
-        links = links or status.st_mode & _FILE_TYPE == _LINK
+    Each link is followed step by step, as the kernel does, so that no folder in the middle of a chain is passed over.
+    OSError is raised if a step cannot be looked at.
+    """
+    steps = path.split("/")[::-1]
+    place = "" if path[:1] == "/" else posix.getcwd()
+    _refuse_loose_folder(path, place or "/")
+    links = 0
+    while steps:
+        step = steps.pop()
+        if step in ("", "."):
+            continue
+        if step == "..":
+            place = place.rpartition("/")[0]
+            continue
+        status = posix.lstat(f"{place}/{step}")
+        kind = status.st_mode & _FILE_TYPE
+        if kind == _FOLDER:
+            place = f"{place}/{step}"
+            _refuse_loose(path, place, status)
+            continue
         if not _is_ours(status):
-            raise FileError(f"{path}: others can replace {step}")
-        step = step.rpartition("/")[0] or "/"
-        status = posix.stat(step)
-        loose = status.st_mode & _OTHERS_MAY_WRITE and not status.st_mode & _STICKY
-        if loose or not _is_ours(status):
-            raise FileError(f"{path}: others can write the folder {step}")
-        if step == "/":
-            return links
+            raise FileError(f"{path}: others can replace {place}/{step}")
+        if kind == _LINK:
+            links += 1
+            if links > _MOST_LINKS:
+                raise FileError(f"{path}: its links lead round in circles")
+            target = posix.readlink(f"{place}/{step}")
+            place = "" if target[:1] == "/" else place
+            steps += target.split("/")[::-1]
+
+
+def _refuse_loose_folder(path: str, folder: str) -> None:
+    while True:
+        _refuse_loose(path, folder, posix.stat(folder))
+        if folder == "/":
+            return
+        folder = folder.rpartition("/")[0] or "/"
+
+
+def _refuse_loose(path: str, folder: str, status: posix.stat_result) -> None:
+    loose = status.st_mode & _OTHERS_MAY_WRITE and not status.st_mode & _STICKY
+    if loose or not _is_ours(status):
+        raise FileError(f"{path}: others can write the folder {folder}")
 
 
 def _is_ours(status: posix.stat_result) -> bool:

@@ -236,6 +236,36 @@ def test_a_link_is_followed_to_its_end(folder: Path) -> None:
         read_trusted(str(folder / "f"))
 
 
+@pytest.mark.parametrize("first", ["middle/f", "middle/there/f"])
+def test_each_folder_of_a_chain_of_links_counts(folder: Path, first: str) -> None:
+    """Who can write the folder of a link in the middle can lead it elsewhere, though both ends are ours."""
+    middle, end = folder / "middle", folder / "end"
+    middle.mkdir()
+    end.mkdir()
+    replace_file(str(end / "f"), b"content")
+    (middle / "f").symlink_to(end / "f")
+    (middle / "there").symlink_to("../end")
+    (folder / "f").symlink_to(first)
+    assert read_trusted(str(folder / "f")) == b"content"
+    middle.chmod(0o777)
+    with pytest.raises(FileError, match=f"others can write the folder {middle}"):
+        read_trusted(str(folder / "f"))
+
+
+def test_a_relative_path_is_judged_from_the_root(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder that we are in, and those above it, count as well."""
+    below = folder / "below"
+    below.mkdir()
+    replace_file(str(below / "f"), b"content")
+    monkeypatch.chdir(below)
+    for path in ("f", "./f", "../below/f", ".././below/../below/f"):
+        assert read_trusted(path) == b"content"
+        folder.chmod(0o777)
+        with pytest.raises(FileError, match=f"others can write the folder {folder}$"):
+            read_trusted(path)
+        folder.chmod(0o755)
+
+
 def test_what_is_no_file(folder: Path) -> None:
     """A folder, a FIFO, a device and nothing at all are no policy, and none of them makes anybody wait."""
     os.mkfifo(folder / "fifo", 0o644)
