@@ -22,7 +22,8 @@ def _listed(keys: Sequence[str], without: Sequence[str] = ()) -> str:
 
 
 _RULES = (
-    f"In order; the first that matches decides. The conditions are {_listed(CONDITIONS, _BANS_ONLY)}; a rule names at "
+    "In order; the first that matches decides. The conditions are "
+    f"{_listed((*CONDITIONS, 'first-group'), _BANS_ONLY)}; a rule names at "
     "least `issuer` or `vo`. All keys must hold; within a key a list means any of them. There is exactly one of "
     f"{_listed(OUTCOMES)}."
 )
@@ -30,11 +31,22 @@ _POOLS = (
     "Each key is a pool's name. This version checks and tests pools and leases no accounts: a callout answers a rule "
     "with `pool` by an error."
 )
-_BANS = "In files of their own, in the folder of bans. A ban needs at least one condition, and goes before any rule."
+_BANS = (
+    "In files of their own, in the folder of bans. A ban needs at least one condition, and goes before any rule. It "
+    "sees every reading of a token: all strings of a claim, and each group as it stands and split at commas."
+)
+_ISSUERS = (
+    "The trust list. Each key is an issuer's URL, as tokens write it. Its value is `none` or a mapping. An issuer that "
+    "writes its groups into one string, with commas between them, is declared so: "
+    "`https://scitokens.example.org/cms: {vo: CMS, groups: {form: comma-separated}}`. "
+    "With `groups: {claim: groups}` the claim `groups` lists them; a first slash that is missing there is added, and "
+    "such a claim holds no roles. In Keycloak, set the mapper to `Full group path`: without it any subgroup called "
+    "`cms` counts as `/cms`."
+)
 # The parts of a mapfile: a key of it, the definition of what it holds, and what is said of the part.
 PARTS = (
     ("site", "site", "What the site demands of every token and account. Each key stands in one file only."),
-    ("issuers", "issuer", "The trust list. Each key is an issuer's URL, as tokens write it; its value is `none` or:"),
+    ("issuers", "issuer", _ISSUERS),
     ("rules", "rule", _RULES),
     ("pools", "pool", _POOLS),
     ("tests", "test", "Part of the policy: `vomap build` refuses a policy that fails one."),
