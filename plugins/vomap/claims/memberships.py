@@ -106,6 +106,11 @@ def read_every_membership(
     return list(found.values())
 
 
+def has_unsplit_groups(claims: Claims, groups: GroupForm | None) -> bool:
+    """Return True if a string of the issuer's group claim has a comma and is not split: groups, but nobody knows which."""
+    return groups is not None and any("," in text for text in _group_texts(claims, groups))
+
+
 def parse_fqan(text: str) -> Membership | None:
     """Return the membership that a group of `wlcg.groups` names, or None if it is not a legal FQAN.
 

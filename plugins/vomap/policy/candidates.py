@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from vomap.claims.memberships import Membership
+    from vomap.policy.matching import View
     from vomap.policy.model import Issuer, Policy
 
 
@@ -17,24 +18,34 @@ SCOPE_PATH = "scope-path"
 SOURCES = ("group", SCOPE_PATH)
 
 
-def find_vos(
-    policy: Policy, url: str, issuer: Issuer, memberships: Sequence[Membership], scopes: Sequence[str]
-) -> Naming:
+def find_vos(policy: Policy, url: str, issuer: Issuer, token: View) -> Naming:
     """Find the VOs that a token of an issuer with `vo-from`, `url`, speaks for.
 
     The first source that names a VO decides; the default VO holds only if no source names anything, listed or not. A
-    malformed storage scope names no VO, but something.
+    malformed storage scope names no VO, but something, and so does a string with a comma among the groups.
     """
     names_any = False
     for source in issuer.sources:
-        names = named_in(source, memberships, scopes)
+        names = named_in(source, token.memberships, token.scopes)
         vos = [vo for vo in [policy.vo_of(url, issuer, name) for name in names] if vo]
         if vos:
             return Naming(vos, names_any=True)
-        names_any = names_any or bool(names) or (source == SCOPE_PATH and any(map(is_malformed, scopes)))
+        names_any = names_any or bool(names) or _names_no_vo(source, issuer, token)
     if not names_any and issuer.default_vo is not None:
         return Naming([issuer.default_vo], names_any=True)
     return Naming((), names_any=names_any)
+
+
+def _names_no_vo(source: str, issuer: Issuer, token: View) -> bool:
+    """Return True if a source says something of VOs, but not which."""
+    if source == SCOPE_PATH:
+        return any(map(is_malformed, token.scopes))
+    if issuer.groups_claim is None or not token.claims.values(issuer.groups_claim):
+        return False
+    # Few tokens come here that have groups.
+    from vomap.claims.memberships import has_unsplit_groups
+
+    return has_unsplit_groups(token.claims, issuer.group_form)
 
 
 def mentioned_vos(

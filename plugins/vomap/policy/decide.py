@@ -75,7 +75,7 @@ class _Deciding:
         # Step 1
         self.naming = NOTHING_NAMED
         if self.issuer is not None:
-            self.naming = self.issuer.only or _naming(policy, self.url, self.issuer, memberships, scopes)
+            self.naming = self.issuer.only or _naming(policy, self.url, self.issuer, self.whole)
         if bans.asked:
             self.ban_view = BanView(claims, self._every_membership, self._every_vo)
             self.bans = bans.matching(self.ban_view, now)
@@ -378,12 +378,10 @@ def _not_read(claims: Claims, issuer: Issuer | None) -> Iterable[str]:
         yield f"claim {GROUPS_CLAIM!a}: present, not read; the issuer is declared to write no groups there"
 
 
-def _naming(
-    policy: Policy, url: str, issuer: Issuer, memberships: Sequence[Membership], scopes: Sequence[str]
-) -> Naming:
+def _naming(policy: Policy, url: str, issuer: Issuer, token: View) -> Naming:
     from vomap.policy.candidates import find_vos
 
-    return find_vos(policy, url, issuer, memberships, scopes)
+    return find_vos(policy, url, issuer, token)
 
 
 def _failure(site: Site, issuer: Issuer, claims: Claims, scopes: Sequence[str], now: float) -> str | None:
