@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from cli.interrupted import SIGNALS, ended, interrupted
 from unit.web.server import AUTHORITY, WebServer, serving, without_variables
 from vomap.built import read_bans
 from vomap.cli import ban, make_parser, run
@@ -440,6 +441,19 @@ def test_killed_at_any_time(fetching: Fetching) -> None:
         assert len(fetching.reasons()) in (1, 50)
     assert subprocess.run(command, check=False, stdout=subprocess.DEVNULL, timeout=60).returncode == 0
     assert len(fetching.reasons()) == 50
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_between_the_writes(fetching: Fetching, number: signal.Signals) -> None:
+    """The new list is there and in force, and standard error says so."""
+    assert fetching.fetch(a_list("eve", days_ago=2))[0] == 0
+    fetching.server.put("/bans.yaml", a_list("mallory"))
+    words = ["ban", "fetch", fetching.url, *fetching.words]
+    code, errors = interrupted("vomap.built.kept_bans.write_built", number, *words)
+    assert code == ended(number)
+    assert "mallory" in fetching.file.read_text("utf-8")
+    assert fetching.reasons() == ["for mallory"]
+    assert f"{number.name} came, and waited: {fetching.file} and {fetching.built} are written" in errors
 
 
 def _unit(name: str) -> configparser.ConfigParser:

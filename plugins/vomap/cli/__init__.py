@@ -66,7 +66,7 @@ def run(words: Sequence[str]) -> int:
     except OSError as error:
         return _fail(f"{error.filename or 'output'}: {error.strerror}")
     except KeyboardInterrupt:
-        return FAILED
+        return _fail("interrupted")
     except Exception as error:  # noqa: BLE001 - what is not foreseen is an error like any other
         return _fail(f"{type(error).__name__}: {error}")
     return code
