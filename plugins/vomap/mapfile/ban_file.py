@@ -1,4 +1,7 @@
-"""The file of bans that `vomap ban` keeps: one ban a line, so that a line added or taken away is the whole change."""
+"""Files of bans: their names, and the text of the one that `vomap ban` keeps.
+
+That one has one ban a line, so that a line added or taken away is the whole change.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 NAME = "vomap-ban.yaml"
+PUBLISHED = "published-"
 _HEAD = "# Kept by `vomap ban add` and `vomap ban lift`: one ban a line.\nmapfile: 1\nbans:\n"
 _LINE = "  - "
 _NO_YAML = "\x85\u2028\u2029\ufeff"
@@ -17,6 +21,11 @@ _REST = r"(?P<rest>[ \t]*(?:#[^\n]*)?\r?(?:\n|\Z))"
 _BANS = re.compile(_KEY, re.MULTILINE)
 _EMPTY_LIST = re.compile(rf"{_KEY}\s*\[\s*\]{_REST}", re.MULTILINE)
 _BANS_BELOW = re.compile(_KEY + _REST, re.MULTILINE)
+
+
+def is_published(path: str) -> bool:
+    """Return whether a file of bans holds a list that was fetched, by its name."""
+    return path.rpartition("/")[2].startswith(PUBLISHED)
 
 
 def ban_line(ban: Mapping[str, Any]) -> str:

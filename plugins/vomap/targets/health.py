@@ -22,6 +22,7 @@ from vomap.journal.pseudonyms import KeyFileError, read_key
 from vomap.mapfile.compose import read_sources
 from vomap.policy.model import Site
 from vomap.policy.pieces import Declared
+from vomap.proof.bans.wired import unwired_sentence
 from vomap.targets.arc import FRAGMENT_FILE
 from vomap.targets.ces import DEFAULTS_FILE, ArcCe, Ce, HtcondorCe
 from vomap.targets.htcondor import COMMAND, MAP_FILE, PLUGIN, SETTINGS_FILE
@@ -74,6 +75,12 @@ def freshness_line(what: str, built: Built, paths: Sequence[str], stale: str, *,
     if changed:
         return Line(stale, what, f"changed since the build: {', '.join(changed)}; run `vomap build`")
     return Line(GREEN, what, "as they were built")
+
+
+def unwired_line(policy: Built, bans: Built) -> Line | None:
+    """Report bans that name issuers which no CE is wired for; None if there is none."""
+    told = unwired_sentence(bans.document["bans"], policy.document["issuers"])
+    return Line(YELLOW, "issuers of bans", told) if told else None
 
 
 def fragment_lines(ce: Ce, policy: Built, bans: Built, callouts: Path | None) -> Iterator[Line]:
