@@ -83,7 +83,6 @@ def test_add(bans: Bans) -> None:
         ["--subject", "s*"],
         ["--subject", 'it\'s "quoted": {x} # no remark, é'],
         ["--group", "/a/**"],
-        ["--first-group", "/a"],
         ["--scope", "storage.read:/a/**"],
         ["--claim", "e=x"],
         ["--claim", "e=x=y", "--claim", "e=z", "--claim", "f=1"],
@@ -96,7 +95,7 @@ def test_every_condition(bans: Bans, condition: list[str]) -> None:
     code, out, _ = bans.run("list")
     assert code == 0
     assert f"{bans.own}:4: " in out
-    assert out.endswith(": \\xe9: #1\n1 bans\n")
+    assert out.endswith(": \\xe9: #1\n1 ban\n")
     assert bans.run("lift", *condition)[0] == 0
     assert bans.reasons() == []
     assert not bans.own.exists()

@@ -408,6 +408,20 @@ def test_renames_of_what_vo_stands_for() -> None:
         ("group: /one/Role=pilot, reason: r", []),
         ("group: /one/unit=it, reason: r", []),
         ('subject: "*@x", reason: r', []),
+        ('subject: "*", reason: r', ["bare-star"]),
+        ('subject: [x, "*/y"], reason: r', ["bare-star"]),
+        ('vo: One, subject: "*", reason: r', ["bare-star"]),
+        ('vo: One, group: "/one/*/Role=x", reason: r', ["bare-star"]),
+        ('vo: One, scope: "storage.read:/*", reason: r', ["bare-star"]),
+        ('vo: One, scope: "storage.read:/**", reason: r', []),
+        ('vo: One, claim: {e: "*"}, reason: r', ["bare-star"]),
+        ("vo: One, subject: s, client: c, reason: r", ["evadable-ban"]),
+        ("jti: j, subject: s, reason: r", ["evadable-ban"]),
+        ("jti: j, vo: One, reason: r", ["evadable-ban"]),
+        ("jti: j, issuer: https://one/, reason: r", []),
+        ("vo: One, subject: s, reason: r", []),
+        ("issuer: 'https://x\"y/', reason: r", ["unwired-ban"]),
+        ("issuer: http://x/, subject: s, reason: r", ["unwired-ban"]),
     ],
 )
 def test_bans(ban: str, codes: list[str]) -> None:
@@ -451,7 +465,7 @@ def test_with_many_rules_or_bans_some_codes_are_left_out(monkeypatch: pytest.Mon
     monkeypatch.setattr(linter, "MOST_RULES", 1)
     monkeypatch.setattr(linter, "MOST_BANS", 0)
     linted = lint(matter)
-    assert linted.left_out == ["idle-ban", "impossible-rule", "shared-account", "unreachable-rule"]
+    assert linted.left_out == ["evadable-ban", "idle-ban", "impossible-rule", "shared-account", "unreachable-rule"]
     assert [each.code for each in linted.warnings] == ["system-account"]
 
 
