@@ -452,14 +452,6 @@ def test_a_kept_file_without_a_ban(bans: Bans, content: str, lifted: str | None)
     assert bans.run("list") == (0, "0 bans\n", "")
 
 
-def test_a_list_that_only_looks_empty(bans: Bans) -> None:
-    """What looks like an empty list within a text is none: nothing is written there."""
-    bans.own.write_text('mapfile: 1\nbans:\n  - {vo: A, reason: "a\nbans: []\n"}\n', "utf-8")
-    others, before = _others(bans), bans.state()
-    assert bans.run("add", "--vo", "C", "--reason", "c")[0] == 1
-    assert (bans.state(), _others(bans)) == (before, others)
-
-
 def test_for_programs(bans: Bans) -> None:
     """`--json` tells what was done, and where."""
     code, out, _ = bans.run("add", "--subject", "s", "--reason", "x", "--json")

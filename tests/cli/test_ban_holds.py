@@ -309,6 +309,30 @@ def test_a_ban_is_proved_with_a_token_that_a_rule_maps(site: Site, words: list[s
     assert answer["proof"]["before"].startswith("mapped to ")
 
 
+def test_a_rule_that_denies_proves_nothing(site: Site) -> None:
+    """A subject that only a rule with `deny` names is proved with a token that another rule denies or maps."""
+    assert site.add("--subject", "nobody", "--issuer", IAM)["proof"]["before"] == "denied: rule: for the test"
+
+
+@pytest.mark.parametrize(
+    ("issuer", "told"),
+    [
+        (
+            '"x',
+            "so no CE is wired for it: not in force here: another plugin may map these tokens",
+        ),
+        ("http://else/", "it is not an https URL, so no CE is wired for it"),
+        ("https://else/", "its tokens come to vomap when the CE is wired anew"),
+    ],
+)
+def test_an_issuer_that_is_not_declared(site: Site, issuer: str, told: str) -> None:
+    """What `ban add` says of it is what `vomap render` does."""
+    assert any(told in each for each in site.add("--issuer", issuer)["warnings"])
+    out = site.run("render", "arc", "--policy", str(site.policy))[1]
+    assert (f"authtokens = * {issuer} * * *\n" in out) == issuer.startswith("https:")
+    assert '"' not in out
+
+
 def test_the_proof_says_whether_the_token_was_mapped(site: Site) -> None:
     """Either the account is named, or it is said that no such token was found."""
     places = ["--bans", str(site.bans), "--policy", str(site.policy)]
@@ -335,6 +359,8 @@ NEEDY = """\
         (["--jti", "j"], "mapped to needy"),
         (["--client", "c", "--group", "/beta/other"], "mapped to needy"),
         (["--claim", "unit=xyz"], "mapped to needy"),
+        (["--jti", "j", "--scope", "storage.read:/beta/z", "--audience", "other"], "mapped to needy"),
+        (["--claim", "wlcg.groups=/beta/x"], "mapped to needy"),
         (["--subject", "s350"], "mapped to beta"),
         (["--subject", "*"], "mapped to needy"),
         (["--subject", "unknown*", "--vo", "beta"], "mapped to needy"),

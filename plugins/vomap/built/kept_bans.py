@@ -133,15 +133,9 @@ class KeptBans(BanFile):
     def add(self, ban: Mapping[str, Any]) -> Change:
         """Add a ban and put it in force, even if somebody else's file of bans is broken.
 
-        Raises NotChanged if the kept file itself cannot be read, or if a line cannot be added to it; FileError if
-        something cannot be written.
+        Raises NotChanged if the kept file itself cannot be read, FileError if something cannot be written.
         """
-        before = self.text() or ""
-        text = with_ban(before, ban)
-        # A ban that follows the others changes none of them.
-        if before and not text.startswith(before) and len(self._own(text)) != 1:
-            raise NotChanged(f"{self.path} was edited by hand, so add the ban by hand; nothing was changed")
-        return self.put(text)
+        return self.put(with_ban(self.text(), ban))
 
     def lift(self, ban: Mapping[str, Any]) -> Change:
         """Take away the bans whose conditions are just these, of the kept file.

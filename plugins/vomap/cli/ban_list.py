@@ -54,7 +54,7 @@ def declared_issuers(policy: str) -> Collection[str] | None:
 
 def count_unwired(bans: Iterable[Mapping[str, Any]], declared: Collection[str] | None) -> int | None:
     """Return how many bans name an issuer that no CE is wired for; None if it is not known what is declared."""
-    return None if declared is None else sum(bool(unwired_issuers([ban], declared)) for ban in bans)
+    return None if declared is None else sum(bool(unwired_issuers(ban, declared)) for ban in bans)
 
 
 def _members(
@@ -64,7 +64,7 @@ def _members(
         **ban,
         "holds": Ban(ban).holds_at(now),
         "in-force": _bare(ban) in built,
-        "wired": None if declared is None else not unwired_issuers([ban], declared),
+        "wired": None if declared is None else not unwired_issuers(ban, declared),
     }
 
 

@@ -7,6 +7,7 @@ import os
 import shlex
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -69,6 +70,20 @@ def test_who_waits_sees_the_holder(tmp_path: Path, capsys: Capture, monkeypatch:
     told = capsys.readouterr().err
     assert f"vomap: waiting for the lock of {path}: process {process.pid} (" in told
     assert f"{shlex.quote(str(path))} 'a b' '\\x1b[2J\\u202e') holds it\n" in told
+
+
+def test_who_waits_gets_the_lock(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the holder has ended the lock is taken."""
+    monkeypatch.setattr(lock, "_SILENCE", 0.1)
+    path = tmp_path / "bans"
+    with _held(path) as process:
+        assert process.stdin is not None
+        ender = threading.Timer(1, process.stdin.close)
+        ender.start()
+        with locked(str(path)):
+            assert process.wait(timeout=60) == 0
+        ender.join()
+    assert f"process {process.pid} (" in capsys.readouterr().err
 
 
 def test_who_waits_a_moment_sees_nothing(tmp_path: Path, capsys: Capture) -> None:

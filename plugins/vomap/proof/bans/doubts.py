@@ -74,14 +74,11 @@ def _identities(ban: Mapping[str, Any]) -> list[str]:
     return [key for key in _IDENTITIES if key in ban and _FOR_EVERYBODY not in ban[key]]
 
 
-def doubts_of_tokens(ban: Mapping[str, Any], trial: Trial, after: Bans, token: Token | None) -> Iterator[Doubt]:
-    """Yield what a decision shows: that no token meets the ban, or that its bearer may ask for another one.
+def doubts_of_tokens(ban: Mapping[str, Any], trial: Trial, after: Bans, token: Token) -> Iterator[Doubt]:
+    """Yield what decisions show: that the bearer of a token may ask for another one.
 
     `token` meets the ban, `after` holds all bans, this one among them.
     """
-    if token is None:
-        yield Doubt("no token was found that meets this ban: its conditions exclude each other, or no issuer speaks so")
-        return
     for key in _ASKED_FOR:
         if key not in ban:
             continue

@@ -23,6 +23,7 @@ from vomap.proof.clauses.witnesses import Witnesses
 _MOST_READ = 5_000
 _MOST_RULES = 300
 _MOST_OF_A_CLAUSE = 6
+_MOST_SUBJECTS = 20
 _STORAGE = ("storage.", "read:", "write:")
 
 
@@ -79,7 +80,7 @@ class Examples:
     def _of_subjects(self, ban: Mapping[str, Any], declared: Declared) -> Iterator[dict[str, Any]]:
         """Yield the documents of rules that name a subject of a ban, wherever they stand."""
         owners = [*(f"issuer\t{url}" for url in declared.issuers), *(f"vo\t{vo}" for vo in declared.owners)]
-        for subject in ban.get("subject", ()):
+        for subject in ban.get("subject", ())[:_MOST_SUBJECTS]:
             for owner in owners:
                 for entry in self._find(f"{owner}\tsubject\t{subject}") or ():
                     rule = self._rule(entry if isinstance(entry, int) else entry[0])

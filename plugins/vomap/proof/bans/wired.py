@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from vomap.mapfile.ban_file import is_published
 from vomap.mapfile.issuer_urls import is_issuer_url
 
+_MOST_SHOWN = 3
 NOT_IN_FORCE = "not in force here: another plugin may map these tokens"
 
 
@@ -20,25 +21,24 @@ def is_wired(url: str, ban: Mapping[str, Any], declared: Collection[str]) -> boo
     return url in declared or (is_issuer_url(url) and not is_published(file_of(ban)))
 
 
-def unwired_issuers(bans: Iterable[Mapping[str, Any]], declared: Collection[str]) -> dict[str, list[Mapping[str, Any]]]:
-    """Return the issuers that some bans name and that no CE is wired for, each with its bans."""
-    found: dict[str, list[Mapping[str, Any]]] = {}
-    for ban in bans:
-        for url in ban.get("issuer", ()):
-            if not is_wired(url, ban, declared):
-                found.setdefault(url, []).append(ban)
-    return found
+def unwired_issuers(ban: Mapping[str, Any], declared: Collection[str]) -> list[str]:
+    """Return the issuers that a ban names and that no CE is wired for."""
+    return [url for url in ban.get("issuer", ()) if not is_wired(url, ban, declared)]
 
 
 def unwired_sentence(bans: Iterable[Mapping[str, Any]], declared: Collection[str]) -> str:
     """Return how many bans name an issuer that no CE is wired for, as a sentence; "" if none does."""
-    found = unwired_issuers(bans, declared)
+    found = [issuers for ban in bans if (issuers := unwired_issuers(ban, declared))]
     if not found:
         return ""
-    count = len({ban["source"] for its_own in found.values() for ban in its_own})
-    they = "1 ban names" if count == 1 else f"{count} bans name"
-    issuers = "an issuer" if len(found) == 1 else f"{len(found)} issuers"
-    return f"{they} {issuers} that the site does not declare ({next(iter(found))}): {NOT_IN_FORCE}"
+    named = sorted({url for issuers in found for url in issuers})
+    they = "1 ban names" if len(found) == 1 else f"{len(found)} bans name"
+    what = "an issuer" if len(named) == 1 else f"{len(named)} issuers"
+    return f"{they} {what} that the site does not declare ({_shown(named)}): {NOT_IN_FORCE}"
+
+
+def _shown(issuers: Sequence[str]) -> str:
+    return ", ".join(issuers[:_MOST_SHOWN]) + (", ..." if len(issuers) > _MOST_SHOWN else "")
 
 
 def file_of(ban: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vomap.mapfile.ban_file import is_published
+from vomap.mapfile.entries import CONDITIONS
 from vomap.mapfile.times import written
 from vomap.policy.model import Ban, Bans
 from vomap.policy.pieces import policy_of
@@ -62,7 +63,7 @@ def unwired_bans(matter: Matter) -> Iterator[Finding]:
         return
     files: dict[str, list[Rule]] = {}
     for ban in matter.bans:
-        if unwired_issuers([ban], matter.declared.issuers):
+        if unwired_issuers(ban, matter.declared.issuers):
             files.setdefault(file_of(ban) if is_published(file_of(ban)) else ban["source"], []).append(ban)
     for bans in files.values():
         yield warning(UNWIRED_BAN, bans[0], unwired_sentence(bans, matter.declared.issuers))
@@ -103,5 +104,6 @@ def _star_advice(ban: Rule, doubt: StarDoubt) -> str:
     if doubt.key != "subject":
         return _pattern(doubt)
     if "*" in ban["subject"]:
-        return "; leave `subject` out"
+        others = set(ban).intersection(CONDITIONS) - {"subject"}
+        return "; leave `subject` out" if others else "; ban the issuers instead"
     return f"; name these forms, too: [{', '.join(map(repr, wider_subjects(ban['subject'])))}]"
