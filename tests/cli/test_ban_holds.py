@@ -154,6 +154,18 @@ def test_a_vo_whose_members_name_none(site: Site) -> None:
     assert site.becomes(FREE, "s") == BANNED
 
 
+@pytest.mark.parametrize("number", [3, 11])
+def test_each_subject_that_names_no_vo(site: Site, number: int) -> None:
+    """Pilot clients of several VOs at one issuer, each by a rule of its own: each is named, unless they are many."""
+    rules = (f"  - {{name: r{at}, issuer: {IAM}, subject: c{at}, account: a{at}}}\n" for at in range(number))
+    site.build(SITE.partition("rules:\n")[0] + "rules:\n" + "".join(rules))
+    answer = site.add("--vo", "alpha")
+    assert len(answer["instead"]) == (number if number < 10 else 1)
+    assert site.becomes(IAM, "c2") == "a2"
+    site.follow(answer)
+    assert site.becomes(IAM, "c2") == BANNED
+
+
 def test_a_vo_that_all_tokens_name(site: Site) -> None:
     """Where no token without a VO is mapped, or the default VO is the banned one, nothing is said."""
     for words in (["--vo", "alpha", "--issuer", ONE], ["--vo", "nova"], ["--vo", "beta", "--subject", "robot"]):

@@ -23,6 +23,8 @@ _ASKED_FOR = ("group", "first-group", "scope", "claim", "audience")
 # What a token has one of, and who it is for.
 _IDENTITIES = ("subject", "client", "jti")
 _FOR_EVERYBODY = "*"
+# Where rules name more subjects than these, the ban of their issuer is printed instead of theirs.
+_MOST_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -100,11 +102,22 @@ def doubts_of_vos(ban: Mapping[str, Any], trial: Trial, after: Bans) -> Iterator
     if set(ban).intersection(CONDITIONS) - {"vo", "issuer"}:
         return
     for url in _issuers_of_several_vos(ban, trial.declared):
-        for token, subject in trial.without_vos(url):
-            decision = trial.decide(read_claims(token), after)
-            if decision.outcome == MAPPED:
-                yield _nameless(ban, url, subject, outcome(decision))
-                break
+        mapped = _mapped_without_vos(url, trial, after)
+        # Whoever a rule does not name may be anybody: then the ban of the issuer covers those that rules name, too.
+        if None in mapped or len(mapped) > _MOST_NAMED:
+            yield _nameless(ban, url, None, next(iter(mapped.values())))
+        else:
+            yield from (_nameless(ban, url, subject, becomes) for subject, becomes in mapped.items())
+
+
+def _mapped_without_vos(url: str, trial: Trial, after: Bans) -> dict[str | None, str]:
+    """Return what becomes of tokens of an issuer that name no VO and are mapped, by the subject that a rule names."""
+    mapped: dict[str | None, str] = {}
+    for token, subject in trial.without_vos(url):
+        decision = trial.decide(read_claims(token), after)
+        if decision.outcome == MAPPED:
+            mapped.setdefault(subject, outcome(decision))
+    return mapped
 
 
 def _nameless(ban: Mapping[str, Any], url: str, subject: str | None, becomes: str) -> Doubt:
