@@ -83,7 +83,6 @@ def test_add(bans: Bans) -> None:
         ["--subject", "s*"],
         ["--subject", 'it\'s "quoted": {x} # no remark, é'],
         ["--group", "/a/**"],
-        ["--first-group", "/a"],
         ["--scope", "storage.read:/a/**"],
         ["--claim", "e=x"],
         ["--claim", "e=x=y", "--claim", "e=z", "--claim", "f=1"],
@@ -96,7 +95,7 @@ def test_every_condition(bans: Bans, condition: list[str]) -> None:
     code, out, _ = bans.run("list")
     assert code == 0
     assert f"{bans.own}:4: " in out
-    assert out.endswith(": \\xe9: #1\n1 bans\n")
+    assert out.endswith(": \\xe9: #1\n1 ban\n")
     assert bans.run("lift", *condition)[0] == 0
     assert bans.reasons() == []
     assert not bans.own.exists()
@@ -423,15 +422,34 @@ def test_add_in_a_file_that_was_edited(bans: Bans, edited: str) -> None:
         assert _others(bans) == others
 
 
-@pytest.mark.parametrize("content", ["", "\n", "mapfile: 1\n", "# nothing yet\n"])
-def test_add_to_an_empty_file(bans: Bans, content: str) -> None:
-    """A kept file without a ban is begun, or refused; what is added counts, or nothing changes."""
-    bans.own.write_text(content, "utf-8")
-    before = bans.state()
-    if bans.run("add", "--vo", "C", "--reason", "c")[0] == 0:
-        assert bans.reasons() == ["c"]
-    else:
-        assert bans.state() == before
+@pytest.mark.parametrize(
+    ("content", "lifted"),
+    [
+        ("", None),
+        ("\n", None),
+        ("mapfile: 1\n", "mapfile: 1\nbans: []\n"),
+        ("mapfile: 1", "mapfile: 1\nbans: []\n"),
+        ("# nothing yet\n", "# nothing yet\nmapfile: 1\nbans: []\n"),
+        ("mapfile: 1\nbans: []\n", "mapfile: 1\nbans: []\n"),
+        ("mapfile: 1\nbans: []", "mapfile: 1\nbans: []\n"),
+        ("mapfile: 1\nbans: []  # nobody\n", "mapfile: 1\nbans: []  # nobody\n"),
+        ("bans : [ ]\n# why\nmapfile: 1\n", "# why\nmapfile: 1\nbans : []\n"),
+        ('mapfile: 1\n"bans": [\n]\n', 'mapfile: 1\n"bans": []\n'),
+        ("mapfile: 1\r\nbans: []\r\n", "mapfile: 1\r\nbans: []\r\n"),
+        ("mapfile: 1\nbans:\n", "mapfile: 1\nbans: []\n"),
+    ],
+)
+def test_a_kept_file_without_a_ban(bans: Bans, content: str, lifted: str | None) -> None:
+    """A ban is added to a file that bans nobody, however that is written, and lifting it leaves such a file again."""
+    bans.own.write_bytes(content.encode())
+    for subject in ("a", "b"):
+        assert bans.run("add", "--subject", subject, "--reason", subject)[0] == 0
+    assert bans.reasons() == ["a", "b"]
+    for subject in ("b", "a"):
+        assert bans.run("lift", "--subject", subject)[0] == 0
+    assert bans.reasons() == []
+    assert (bans.own.read_bytes().decode() if bans.own.exists() else None) == lifted
+    assert bans.run("list") == (0, "0 bans\n", "")
 
 
 def test_for_programs(bans: Bans) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from cli.interrupted import SIGNALS, ended, interrupted
 from unit.web.server import AUTHORITY, WebServer, serving, without_variables
 from vomap.built import read_bans
 from vomap.cli import ban, make_parser, run
@@ -53,7 +54,7 @@ class Fetching:
     def run(self, *words: str) -> tuple[int, str, str]:
         """Run `vomap ban` and return its exit code and what it printed."""
         self.capsys.readouterr()
-        code = run(["ban", *words, *self.words])
+        code = run(["ban", *words, *(self.words if words[0] == "fetch" else self.words[:4])])
         return (code, *self.capsys.readouterr())
 
     def fetch(self, content: bytes, *words: str, **other: Any) -> tuple[int, str, str]:
@@ -107,8 +108,7 @@ def test_the_url_stands_anywhere(fetching: Fetching, place: int) -> None:
     words = ["--name", "x", "--dry-run", "--allow-wide"]
     at = [0, 2, 3, 4][place]
     code, out, err = fetching.run("fetch", *words[:at], fetching.url, *words[at:])
-    assert (code, out.startswith("would be fetched: 1 bans"), err) == (0, True, "")
-    assert run(["ban", *fetching.words, "fetch", fetching.url]) == 0
+    assert (code, out.startswith("would be fetched: 1 ban,"), err) == (0, True, "")
     assert run(["ban", "fetch", *fetching.words, fetching.url]) == 0
     assert fetching.reasons() == ["for eve"]
 
@@ -197,8 +197,10 @@ REFUSED: list[tuple[bytes, int, str]] = [
     (a_list(days_ago=0)[:-3] + b"\n  - {issuer: 'https://i/', reason: r}\n", 1, "bans a crowd"),
     (a_list(days_ago=0)[:-3] + b"\n  - {subject: '*', reason: r}\n", 1, "bans a crowd"),
     (a_list(days_ago=0)[:-3] + b"\n  - {subject: ['x', '*@fnal.gov'], reason: r}\n", 1, "bans a crowd"),
-    (a_list(days_ago=0)[:-3] + b"\n  - {group: /cms, reason: r}\n", 1, "bans a crowd"),
-    (a_list(days_ago=0)[:-3] + b"\n  - {scope: compute.create, reason: r}\n", 1, "bans a crowd"),
+    (a_list(days_ago=0)[:-3] + b"\n  - {group: /cms, reason: r}\n", 1, "names no subject, token (jti) or client"),
+    (a_list(days_ago=0)[:-3] + b"\n  - {scope: compute.create, reason: r}\n", 1, "names no subject"),
+    (a_list(days_ago=0)[:-3] + b"\n  - {claim: {e: x}, subject: 'x*', reason: r}\n", 1, "names no subject"),
+    (a_list(days_ago=0)[:-3] + b"\n  - {issuer: 'http://i/', subject: x, reason: r}\n", 1, "not an https URL"),
 ]
 
 
@@ -227,17 +229,97 @@ def test_a_ban_that_names_somebody_is_narrow(fetching: Fetching, ban: str) -> No
 
 def test_a_list_of_the_most_values(fetching: Fetching) -> None:
     """As many as are told are taken, each part of a pattern counted, and values as long as is told."""
-    values = b"z" * 1000 + b", " + b"y, " * 6_998
-    ban = b"\n  - {subject: x, jti: [" + values + b"], group: ['/a/*/b'," + b"/a*/b, " * 998 + b"/c, /d], reason: r}\n"
+    values = b"z" * 1000 + b", " + b"y, " * 6_999
+    ban = b"\n  - {subject: x, jti: [" + values + b"], group: ['/a/*/b'," + b"/a*/b, " * 998 + b"/c], reason: r}\n"
     code, _, err = fetching.fetch(a_list(days_ago=0)[:-3] + ban)
     assert (code, err) == (0, "")
     assert fetching.reasons() == ["r"]
 
 
+MANY = ", ".join(f"/g{at}" for at in range(1000))
+
+
+@pytest.mark.parametrize(
+    ("bans", "told"),
+    [
+        (["group: /cms"], "names no subject"),
+        (["vo: CMS, scope: compute.create"], "names no subject"),
+        (["subject: 'x*', claim: {e: x}"], "names no subject"),
+        (["issuer: 'https://i/', group: /a", "vo: A, group: /b"], "line 5 (and 1 more): a ban by group"),
+        ([f"subject: x, group: [{MANY}, /a]"], "1001 groups, scopes and claims"),
+        ([f"jti: x, scope: c, claim: {{c: [{MANY}]}}"], "1001 groups, scopes and claims"),
+        (["vo: V, jti: x"] * 50 + ["vo: V"] * 101, "101 bans of VOs"),
+        (["issuer: 'https://i/'"] * 51 + ["subject: 'x*'"] * 50, "101 bans of VOs"),
+        (["issuer: 'http://i/', subject: x"], "line 5: the issuer 'http://i/' is not an https URL"),
+        (["issuer: '\"x', subject: x"], "is not an https URL"),
+    ],
+)
+def test_what_consent_does_not_lift(fetching: Fetching, bans: list[str], told: str) -> None:
+    """A list that could slow each answer down, or be written into a CE's configuration, is refused in any case."""
+    content = a_list("eve", days_ago=0)[:-1] + b"".join(b"\n  - {%s, reason: r}" % ban.encode() for ban in bans) + b"\n"
+    for words in ([], ["--allow-wide"]):
+        code, out, err = fetching.fetch(content, *words)
+        assert (code, out, fetching.state()) == (1, "", [])
+        assert told in err or (not words and "bans a crowd" in err)
+    assert "--allow-wide" not in err
+
+
+@pytest.mark.parametrize(
+    "bans",
+    [
+        [f"subject: x, group: [{MANY}]"],
+        ["client: x, scope: compute.create, claim: {e: 'x*'}"],
+        ["vo: V"] * 100,
+        ["issuer: 'https://i/', group: /a, jti: x"],
+    ],
+)
+def test_what_consent_allows(fetching: Fetching, bans: list[str]) -> None:
+    """As many are taken as the reference says."""
+    content = a_list(days_ago=0)[:-3] + b"".join(b"\n  - {%s, reason: r}" % ban.encode() for ban in bans) + b"\n"
+    assert fetching.fetch(content, "--allow-wide")[0] == 0
+    assert len(fetching.reasons()) == len(bans)
+
+
+def test_a_list_that_was_fetched_before_the_bounds(fetching: Fetching) -> None:
+    """A list that is there stays, and a newer one takes its place, whatever bounds it breaks."""
+    assert fetching.fetch(a_list("eve", days_ago=2))[0] == 0
+    text = fetching.file.read_text("utf-8").replace("subject: eve", "group: /cms")
+    fetching.file.write_text(text, "utf-8")
+    assert fetching.fetch(a_list("mallory"))[0] == 0
+    assert fetching.reasons() == ["for mallory"]
+
+
+UNWIRED = b"\n  - {issuer: 'https://else/', subject: x, reason: r}\n  - {issuer: 'https://i/', subject: x, reason: r}\n"
+
+
+def test_issuers_of_a_list_that_the_site_does_not_declare(fetching: Fetching) -> None:
+    """No CE is wired for them, so their bans are counted as not in force here, by `fetch` and `list`."""
+    told = "1 ban names an issuer that the site does not declare (https://else/): not in force here: another plugin"
+    content = a_list(days_ago=0)[:-3] + UNWIRED
+    assert json.loads(fetching.fetch(content, "--json")[1])["not-in-force"] is None
+    assert "not in force here" not in fetching.run("list")[1]
+    mapfile = fetching.bans.parent / "m.yaml"
+    mapfile.write_text("mapfile: 1\nsite: {audience: ANY}\nissuers: {https://i/: {vo: V}}\n", "utf-8")
+    policy = str(fetching.built).removesuffix(".bans")
+    assert run(["build", "--mapfiles", str(mapfile), "--bans", str(fetching.bans), "--output", policy]) == 0
+    code, _, err = fetching.fetch(content)
+    assert (code, f"warning: {told} may map these tokens\n") == (0, err)
+    answer = json.loads(fetching.fetch(content, "--json", "--dry-run")[1])
+    assert (answer["done"], answer["not-in-force"]) == ("dry-run", 1)
+    out = fetching.run("list")[1]
+    assert f"{told} may map these tokens\n" in out
+    assert ":5: issuer https://else/, subject x (not in force here: another plugin may map these tokens): r\n" in out
+    assert ":6: issuer https://i/, subject x: r\n" in out
+    listed = json.loads(fetching.run("list", "--json")[1])
+    assert [ban["wired"] for ban in listed["bans"]] == [False, True]
+    assert listed["lists"][0]["not-in-force"] == 1
+
+
 def test_wide_bans_by_consent(fetching: Fetching) -> None:
     """A site that has looked may take bans of whole VOs."""
     content = a_list("eve")[:-1] + b"\n  - {vo: CMS, reason: wide}\n"
-    assert fetching.fetch(content)[0] == 1
+    code, _, err = fetching.fetch(content)
+    assert (code, "take it by --allow-wide" in err) == (1, True)
     assert fetching.reasons() == []
     assert fetching.fetch(content, "--allow-wide")[0] == 0
     assert fetching.reasons() == ["for eve", "wide"]
@@ -369,7 +451,7 @@ def test_a_list_by_another_way_to_its_folder(fetching: Fetching, monkeypatch: py
 def test_dry_run(fetching: Fetching) -> None:
     """It says what would be, and changes nothing; what would be refused is refused."""
     code, out, _ = fetching.fetch(a_list("eve"), "--dry-run")
-    assert (code, out.startswith("would be fetched: 1 bans")) == (0, True)
+    assert (code, out.startswith("would be fetched: 1 ban,")) == (0, True)
     assert fetching.state() == []
     assert fetching.fetch(b"", "--dry-run")[0] == 3
 
@@ -392,7 +474,7 @@ def test_list_tells_how_old_lists_are(fetching: Fetching) -> None:
     assert fetching.fetch(a_list("eve", days_ago=3))[0] == 0
     code, out, _ = fetching.run("list")
     assert code == 0
-    assert f"{fetching.file}: 1 bans of {fetching.url}, issued " in out
+    assert f"{fetching.file}: 1 ban of {fetching.url}, issued " in out
     assert "3 days ago" in out
     (listed,) = json.loads(fetching.run("list", "--json")[1])["lists"]
     assert listed["url"] == fetching.url
@@ -450,6 +532,19 @@ def test_killed_at_any_time(fetching: Fetching) -> None:
         assert len(fetching.reasons()) in (1, 50)
     assert subprocess.run(command, check=False, stdout=subprocess.DEVNULL, timeout=60).returncode == 0
     assert len(fetching.reasons()) == 50
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_between_the_writes(fetching: Fetching, number: signal.Signals) -> None:
+    """The new list is there and in force, and standard error says so."""
+    assert fetching.fetch(a_list("eve", days_ago=2))[0] == 0
+    fetching.server.put("/bans.yaml", a_list("mallory"))
+    words = ["ban", "fetch", fetching.url, *fetching.words]
+    code, errors = interrupted("vomap.built.kept_bans.write_built", number, *words)
+    assert code == ended(number)
+    assert "mallory" in fetching.file.read_text("utf-8")
+    assert fetching.reasons() == ["for mallory"]
+    assert f"{number.name} came, and waited: {fetching.file} and {fetching.built} are written" in errors
 
 
 def _unit(name: str) -> configparser.ConfigParser:

@@ -500,7 +500,8 @@ def test_somebody_in_the_way_is_not_waited_for_long(
     monkeypatch.setattr(refresh, "_PATIENCE", 0.3)
     with locked(str(site.output)):
         assert site.refresh() == 3
-    assert "somebody else holds its lock" in capsys.readouterr().err
+    assert f"process {os.getpid()} (" in (told := capsys.readouterr().err)
+    assert "holds its lock; try again" in told
 
 
 def test_who_can_only_read_the_folder_cannot_hold_the_lock(site: Site, capsys: Capture) -> None:

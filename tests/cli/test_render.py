@@ -30,9 +30,9 @@ class Site:
         folders = ["--mapfiles", str(self.mapfiles), "--bans", str(self.bans)]
         assert run(["build", *folders, "--output", str(self.policy)]) == 0
 
-    def render(self, *words: str, code: int = 0) -> str:
+    def render(self, ce: str, *words: str, code: int = 0) -> str:
         """Render the built policy and return what is printed; an exit code that says no prints nothing there."""
-        return self.rendered("--policy", str(self.policy), *words, code=code)
+        return self.rendered(ce, "--policy", str(self.policy), *words, code=code)
 
     def rendered(self, *words: str, code: int = 0) -> str:
         """Run the verb with just these words."""
@@ -137,9 +137,6 @@ def test_for_programs(site: Site, tmp_path: Path, ce: str) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ["arc", "--then", "EGI"],
-        ["htcondor", "--vo", "One"],
-        ["htcondor", "--more-rules"],
         ["htcondor", "--then", "A,B"],
         ["htcondor", "--then", ""],
         ["arc", "--vo", "a b"],
@@ -148,6 +145,7 @@ def test_for_programs(site: Site, tmp_path: Path, ce: str) -> None:
         ["arc", "--callout", "/a\nmap_to_user = all root"],
         ["htcondor", "--bans", "bans.d"],
         ["arc", "--bans", "bans.d"],
+        ["arc", "--mapfiles", "mapfiles.d"],
     ],
 )
 def test_usage(site: Site, words: list[str]) -> None:
@@ -157,9 +155,20 @@ def test_usage(site: Site, words: list[str]) -> None:
     assert told.count("\n") == 1
 
 
-@pytest.mark.parametrize("words", [[], ["slurm"], ["htcondor", "arc"], ["htcondor", "--nonsense"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["slurm"],
+        ["htcondor", "arc"],
+        ["htcondor", "--nonsense"],
+        ["arc", "--then", "EGI"],
+        ["htcondor", "--vo", "One"],
+        ["htcondor", "--more-rules"],
+    ],
+)
 def test_words_that_are_unknown(site: Site, words: list[str]) -> None:
-    """One kind of CE is named, a known one."""
+    """One kind of CE is named, a known one, with no option of the other."""
     site.rendered(*words, code=2)
 
 

@@ -305,6 +305,19 @@ def test_issuers_that_are_banned(tmp_path: Path, look: Looked) -> None:
     assert _not_green(look(system)) == {MAP_FILE: "red", ARC_FILE: "red"}
 
 
+def test_issuers_of_bans_that_no_ce_is_wired_for(htcondor: CeSystem, look: Looked) -> None:
+    """Bans of a published list, or by what is not an https URL, are counted: another plugin may map these tokens."""
+    bans = [{"issuer": ["https://bad/"], "subject": "x", "reason": "x"}, {"issuer": [ONE], "jti": "x", "reason": "x"}]
+    htcondor.write(f"{BANS_FOLDER}/published-grid.yaml", json.dumps({"mapfile": "1", "bans": bans}))
+    htcondor.ban({"issuer": '"x', "reason": "x"}, {"issuer": ['"x', "http://bad/"], "reason": "y"})
+    assert htcondor.build() == 0
+    found = look(htcondor)
+    assert _not_green(found) == {"issuers of bans": "yellow"}
+    told = found["issuers of bans"][1]
+    assert told.startswith('3 bans name 3 issuers that the site does not declare ("x, http://bad/, https://bad/)')
+    assert told.endswith("): not in force here: another plugin may map these tokens")
+
+
 def test_comments_mean_nothing(tmp_path: Path, look: Looked) -> None:
     """Comments and empty lines, also those of an older version, change no fragment."""
     system = CeSystem(tmp_path / "root", htcondor=True, arc=True).made()

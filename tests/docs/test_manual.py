@@ -17,6 +17,7 @@ from vomap.built import bans_beside
 from vomap.built.files import replace_file
 from vomap.built.kept_bans import BanFile
 from vomap.callouts import EXIT_CODES
+from vomap.mapfile.entries import CONDITIONS
 from vomap.mapfile.schema import mapfile_schema
 from vomap.proof.lint import CODES
 
@@ -30,7 +31,7 @@ from tools.manual.facts import FILES  # noqa: E402
 from tools.manual.lint import MEANINGS as LINT  # noqa: E402
 from tools.manual.mapfile import PARTS, keys_of  # noqa: E402
 from tools.manual.meanings import MEANINGS  # noqa: E402
-from tools.manual.verbs import actions_of, command_parser, verb_pages, verb_parsers  # noqa: E402
+from tools.manual.verbs import actions_of, command_lines, command_parser, verb_pages  # noqa: E402
 
 REFERENCE = reference()
 MANUAL = man_pages()
@@ -72,7 +73,8 @@ def test_every_lint_code_is_told() -> None:
 def test_every_option_is_told(verb: str) -> None:
     """The man page and the reference of a verb have each of its options and arguments, its examples and its codes."""
     page, commands = MANUAL[f"vomap-{verb}.1"], REFERENCE["commands.md"]
-    for action in actions_of(verb_parsers()[verb]):
+    lines = [each for words, each in command_lines().items() if words.split()[0] == verb]
+    for action in (action for each in lines for action in actions_of(each)):
         for option in action.option_strings:
             assert option.replace("-", "\\-") in page
             assert f"`{option}" in commands
@@ -188,6 +190,9 @@ def _everything(root: Path) -> int:
     return code | cli.run(["build", "--rollback", "--output", str(policy)])
 
 
+CONDITIONS_OF_BANS = [f"--{key}" for key in CONDITIONS if key != "first-group"]
+
+
 def _completed(line: str) -> list[str]:
     """Return what bash offers at the end of a line."""
     words = line.split(" ")
@@ -205,6 +210,11 @@ def _completed(line: str) -> list[str]:
         ("vomap ", {*cli.VERBS, "--version", "--help"}),
         ("vomap b", {"build", "ban"}),
         ("vomap ban l", {"list", "lift"}),
+        ("vomap ban ", {"add", "list", "lift", "fetch", "--help"}),
+        ("vomap ban lift --", {*CONDITIONS_OF_BANS, "--bans", "--policy", "--json", "--help"}),
+        ("vomap ban list --b", {"--bans"}),
+        ("vomap render a", {"arc"}),
+        ("vomap render htcondor --output tes", {"tests"}),
         ("vomap ban add --un", {"--until"}),
         ("vomap init --mapfile ", {"egi", "fermilab", "osg"}),
         ("vomap init --ce h", {"htcondor"}),
@@ -222,7 +232,8 @@ def test_bash_completes(line: str, offered: set[str]) -> None:
 def test_a_synopsis_has_what_must_be_there_without_brackets() -> None:
     """An argument that is needed stands bare, an option in brackets."""
     pages = {page.name: " ".join(" ".join(page.synopsis).split()) for page in verb_pages()}
-    assert pages["vomap ban"].startswith("vomap ban add|list|lift|fetch [URL] [--issuer ISSUER]")
+    assert pages["vomap ban"].startswith("vomap ban add [--issuer ISSUER]")
+    assert "vomap ban fetch URL [--name NAME]" in pages["vomap ban"]
     assert pages["vomap build"].startswith("vomap build [--mapfiles PATH...]")
 
 
@@ -243,8 +254,10 @@ def test_what_is_stale_is_told(tmp_path: Path) -> None:
 def test_zsh_is_told_every_verb_and_option() -> None:
     """The function for zsh has each verb with its options, and ends every quotation that it begins."""
     text = zsh_completions()
-    for verb, parser in verb_parsers().items():
-        (case,) = re.findall(rf"^        {verb}\) (.*) ;;$", text, re.MULTILINE)
+    for words, parser in command_lines().items():
+        verb, *action = words.split()
+        part = re.split(rf"^        {verb}\)", text, flags=re.MULTILINE)[1]
+        (case, *_) = re.findall(rf"^ +{action[0]}\) (.*) ;;$" if action else r"\A (.*) ;;$", part, re.MULTILINE)
         options = [option for action in actions_of(parser) for option in action.option_strings]
         assert [option for option in options if f"{option}[" not in case] == []
         assert "--help[" in case

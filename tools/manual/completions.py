@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 
-from tools.manual.verbs import actions_of, help_of, verb_parsers
+from tools.manual.verbs import action_parsers, actions_of, command_lines, help_of, verb_parsers
 
 _PATHS = {"FILE", "FOLDER", "PATH", "DIR"}
 _FILES = '$(compgen -f -- "$current")'
@@ -12,6 +13,7 @@ _HEAD = """\
 # Completions of vomap for bash, written by `make manual`.
 _vomap() {
     local current=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} verb=${COMP_WORDS[1]-}
+    case "$verb" in ACTIONS) if [ "$COMP_CWORD" -gt 2 ]; then verb="$verb ${COMP_WORDS[2]}"; fi ;; esac
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
         COMPREPLY=($(compgen -W "VERBS --version --help" -- "$current"))
@@ -29,9 +31,13 @@ complete -o filenames -F _vomap vomap
 def bash_completions() -> str:
     """Return the program that bash reads."""
     parsers = verb_parsers()
-    options = "".join(_option(verb, action) for verb, each in parsers.items() for action in actions_of(each))
-    verbs = "".join(_verb(verb, parser) for verb, parser in parsers.items())
-    return f'{_HEAD.replace("VERBS", " ".join(parsers))}{options}    esac\n    case "$verb" in\n{verbs}{_TAIL}'
+    lines = command_lines()
+    with_actions = {verb: list(actions) for verb, each in parsers.items() if (actions := action_parsers(each))}
+    head = _HEAD.replace("VERBS", " ".join(parsers)).replace("ACTIONS", "|".join(with_actions))
+    options = "".join(_option(words, action) for words, each in lines.items() for action in actions_of(each))
+    verbs = "".join(_reply(verb, actions) for verb, actions in with_actions.items())
+    verbs += "".join(_verb(words, parser) for words, parser in lines.items())
+    return f'{head}{options}    esac\n    case "$verb" in\n{verbs}{_TAIL}'
 
 
 def _option(verb: str, action: argparse.Action) -> str:
@@ -45,10 +51,14 @@ def _option(verb: str, action: argparse.Action) -> str:
 def _verb(verb: str, parser: argparse.ArgumentParser) -> str:
     words = [word for action in actions_of(parser) for word in action.option_strings or action.choices or ()]
     files = any(action.nargs == "+" and _takes_paths(action) for action in actions_of(parser))
-    reply = f'COMPREPLY=($(compgen -W "{" ".join([*words, "--help"])}" -- "$current")'
     # After the first of several files there may be more.
-    more = _FILES if files else ""
-    return f"        {verb}) {reply} {more}".rstrip() + ") ;;\n"
+    return _reply(verb, words, _FILES if files else "")
+
+
+def _reply(line: str, words: Iterable[str], more: str = "") -> str:
+    """Return what follows the words of a command line: other words, and perhaps more."""
+    reply = f'COMPREPLY=($(compgen -W "{" ".join([*words, "--help"])}" -- "$current")'
+    return f'        "{line}") {reply} {more}'.rstrip() + ") ;;\n"
 
 
 def _values(action: argparse.Action) -> str:
@@ -70,8 +80,17 @@ def zsh_completions() -> str:
 
 
 def _case(verb: str, parser: argparse.ArgumentParser) -> str:
+    actions = action_parsers(parser)
+    if not actions:
+        return f"        {verb}) {_arguments(parser)} ;;\n"
+    told = " ".join(_quoted(f"{name}:{_summary(each)}") for name, each in actions.items())
+    cases = "".join(f"                {name}) {_arguments(each)} ;;\n" for name, each in actions.items())
+    return _ZSH_ACTIONS.replace("VERB", verb).replace("TOLD", told).replace("CASES", cases)
+
+
+def _arguments(parser: argparse.ArgumentParser) -> str:
     words = " ".join(_quoted(_spec(action)) for action in actions_of(parser))
-    return f"        {verb}) _arguments {words} '--help[print a short help]' ;;\n"
+    return f"_arguments {words} {_HELP}"
 
 
 def _spec(action: argparse.Action) -> str:
@@ -104,7 +123,7 @@ _ZSH_HEAD = """\
 # Completions of vomap for zsh, written by `make manual`.
 _vomap() {
     local curcontext=$curcontext state line
-    local -a verbs=(
+    local -a actions verbs=(
 """
 _ZSH_MIDDLE = """\
     )
@@ -114,6 +133,15 @@ _ZSH_MIDDLE = """\
         verb) _describe verb verbs; return ;;
     esac
     case $line[1] in
+"""
+_HELP = "'--help[print a short help]'"
+_ZSH_ACTIONS = """\
+        VERB)
+            actions=(TOLD)
+            _arguments -C '--help[print a short help]' '1:action:->action' '*::word:->words' && return
+            case $state in action) _describe action actions; return ;; esac
+            case $line[1] in
+CASES            esac ;;
 """
 _ZSH_TAIL = """\
     esac

@@ -112,6 +112,26 @@ MEANINGS = {
         "It holds no more, and whoever reads the file may think that it does.",
         "Delete it with `vomap ban lift`, or set a later day.",
     ),
+    "evadable-ban": Meaning(
+        "The bearer of a token can get around the ban. At an issuer of several VOs the token need not name the VO. A "
+        "ban of a subject and a client, or of a token and more, holds only for tokens that meet all of it.",
+        "The administrator believes that somebody is banned, who then comes with another token.",
+        "Add the ban that the warning prints. It names issuers instead of the VO, and each subject, client or token by "
+        "itself.",
+    ),
+    "unwired-ban": Meaning(
+        "A ban names an issuer that the site does not declare, and no CE is wired for it: the ban is of a published "
+        "list, or the issuer is not an https URL.",
+        "The CE does not ask vomap about these tokens. Another plugin of the CE may map them.",
+        "Look which other plugins the CE asks. Declare the issuer, with `none` if the site does not trust it, and wire "
+        "the CE anew with `vomap init --replace`.",
+    ),
+    "bare-star": Meaning(
+        "In a ban or a `deny` rule, `*` is all of a part between two slashes.",
+        "`*` does not match a slash. A group below, or a subject with a slash, passes the ban or the rule.",
+        "For a group or a path, write `/**` at the end. Leave out a subject that may be any, or name both forms: "
+        "`*` and `*/*`.",
+    ),
     "idle-test": Meaning(
         "A test's token is declined, or an error, whatever the policy is; or the same token is tested for the same "
         "time already.",
@@ -152,5 +172,5 @@ INTRODUCTION = (
     "might settle. The rules of a mapfile whose tests are `alone` are judged alone as well: what a site does not serve "
     "of a mapfile that it links, or decides before it, is that site's choice.\n\n"
     f"With more than {MOST_RULES:,} rules, `unreachable-rule`, `impossible-rule` and `shared-account` are not looked "
-    f"for; with more than {MOST_BANS:,} bans, `idle-ban` is not. `vomap check` says so."
+    f"for; with more than {MOST_BANS:,} bans, `idle-ban` and `evadable-ban` are not. `vomap check` says so."
 )

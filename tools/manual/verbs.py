@@ -23,14 +23,40 @@ def command_parser() -> argparse.ArgumentParser:
 
 def verb_parsers() -> dict[str, argparse.ArgumentParser]:
     """Return the parser of each verb, in the order of `vomap --help`."""
-    (verbs,) = (action for action in actions_of(command_parser()) if action.dest == "verb")
-    assert isinstance(verbs.choices, dict)
-    return dict(verbs.choices)
+    return action_parsers(command_parser())
+
+
+def action_parsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """Return the parser of each action of a verb, or of each verb of the command; none if there are no actions."""
+    return {name: each for action in _actions(parser) if _is_choice(action) for name, each in _nested(action).items()}
 
 
 def actions_of(parser: argparse.ArgumentParser) -> list[argparse.Action]:
-    """Return a parser's arguments and options, but not `--help`."""
-    return [action for action in parser._actions if action.dest != "help"]  # noqa: SLF001 - there is no other way
+    """Return a parser's arguments and options, but not `--help`, what is hidden, and the actions of a verb."""
+    shown = [each for each in _actions(parser) if each.dest != "help" and each.help != argparse.SUPPRESS]
+    return [each for each in shown if not _is_choice(each)]
+
+
+def command_lines() -> dict[str, argparse.ArgumentParser]:
+    """Return the parser of each verb, or of each of its actions, by the words that begin the command line."""
+    found = {}
+    for verb, parser in verb_parsers().items():
+        actions = action_parsers(parser)
+        found.update({f"{verb} {action}": each for action, each in actions.items()} if actions else {verb: parser})
+    return found
+
+
+def _actions(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    return list(parser._actions)  # noqa: SLF001 - there is no other way
+
+
+def _is_choice(action: argparse.Action) -> bool:
+    return isinstance(action, argparse._SubParsersAction)  # noqa: SLF001 - there is no other way
+
+
+def _nested(action: argparse.Action) -> dict[str, argparse.ArgumentParser]:
+    assert isinstance(action.choices, dict)
+    return dict(action.choices)
 
 
 def command_page() -> Page:
@@ -59,18 +85,42 @@ def verb_pages() -> list[Page]:
 
 
 def _verb_page(verb: str, parser: argparse.ArgumentParser) -> Page:
-    epilog = (parser.epilog or "").strip().split("\n\n")
-    arguments = [action for action in actions_of(parser) if not action.option_strings]
-    options = [action for action in actions_of(parser) if action.option_strings]
-    told: list[Block] = [Paragraph(" ".join(part.split())) for part in epilog if not _is_list(part)]
+    epilog = _paragraphs(parser)
+    actions = action_parsers(parser)
     sections = [
-        Section("Description", [Paragraph(parser.description or ""), *told]),
-        *_section("Arguments", arguments),
-        *_section("Options", options),
+        Section("Description", _description(parser)),
+        *(_action_section(f"vomap {verb} {name}", each) for name, each in actions.items()),
+        *_section("Arguments", _arguments(parser)),
+        *_section("Options", _options(parser)),
         *(Section("Examples", [Code(_examples(part))]) for part in epilog if part.startswith(_EXAMPLES)),
         *(Section("Exit codes", [Paragraph(_codes(part))]) for part in epilog if part.startswith(_EXIT_CODES)),
     ]
-    return Page(f"vomap {verb}", 1, import_module(f"vomap.cli.{verb}").HELP, _synopsis(verb, parser), sections, _ALWAYS)
+    lines = {f"{verb} {name}": each for name, each in actions.items()} or {verb: parser}
+    synopsis = [line for words, each in lines.items() for line in _synopsis(words, each)]
+    return Page(f"vomap {verb}", 1, import_module(f"vomap.cli.{verb}").HELP, synopsis, sections, _ALWAYS)
+
+
+def _action_section(command: str, parser: argparse.ArgumentParser) -> Section:
+    """Return the part of a verb's page about one of its actions."""
+    terms = [(spelled(action), help_of(action)) for action in (*_arguments(parser), *_options(parser))]
+    return Section(command, [*_description(parser), Terms(terms)])
+
+
+def _description(parser: argparse.ArgumentParser) -> list[Block]:
+    told = [Paragraph(" ".join(part.split())) for part in _paragraphs(parser) if not _is_list(part)]
+    return [Paragraph(parser.description or ""), *told]
+
+
+def _paragraphs(parser: argparse.ArgumentParser) -> list[str]:
+    return [part for part in (parser.epilog or "").strip().split("\n\n") if part]
+
+
+def _arguments(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    return [action for action in actions_of(parser) if not action.option_strings]
+
+
+def _options(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    return [action for action in actions_of(parser) if action.option_strings]
 
 
 def _is_list(part: str) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from vomap import Error
 from vomap.built import BANS
 from vomap.built.documents import read_built, write_built
 from vomap.built.files import replace_file
+from vomap.built.signals import held_back
 from vomap.mapfile.ban_file import NAME, with_ban, without_lines
 from vomap.mapfile.compose import (
     Mapfile,
@@ -106,22 +108,28 @@ class BanFile:
 
     def _put_in_place(self, text: str | None, document: dict[str, Any], *, left: str = "") -> Change:
         digests = {each.path: each.digest for each in self._files_with(text)}
-        if text is None:
-            os.unlink(self.path)
-        else:
-            replace_file(str(self.path), text.encode())
-        return self._build(document, digests, left)
+        with self._both_written():
+            if text is None:
+                os.unlink(self.path)
+            else:
+                replace_file(str(self.path), text.encode())
+            return self._build(document, digests, left)
 
     def _put_in_force(self, text: str, own: list[dict[str, Any]], why: str) -> Change:
         """Put the bans of this file in force in the place of those that it had, though the folder cannot be built."""
         file = Mapfile(str(self.path), text)
         before = read_built(self._built, BANS)
-        replace_file(file.path, text.encode())
         others = [each for each in before.document["bans"] if not _is_from(file.path, each)]
         # Once each, but an equal ban of another file is that file's own: it stays whatever becomes of this one's.
         once = {json.dumps(_without_place(each)): each for each in own}.values()
         left = f"{why}\nmend the other file, then run `vomap build`"
-        return self._build({"bans": [*others, *once]}, {**before.sources, file.path: file.digest}, left)
+        with self._both_written():
+            replace_file(file.path, text.encode())
+            return self._build({"bans": [*others, *once]}, {**before.sources, file.path: file.digest}, left)
+
+    def _both_written(self) -> AbstractContextManager[None]:
+        """Let no signal part the two writes: a ban that is written and not built keeps nobody out."""
+        return held_back(f"{self.path} and {self._built} are written, and what they say is in force")
 
     def _build(self, document: dict[str, Any], sources: Mapping[str, str], left: str) -> Change:
         write_built(self._built, BANS, document, sources=sources, built=written(time.time()))
@@ -158,7 +166,7 @@ class KeptBans(BanFile):
             raise NotChanged(left or f"no ban has just these conditions{_wider(wanted, document['bans'])}")
         text = without_lines(self.text() or "", {int(each["source"].rpartition(":")[2]) for each in own})
         composed = self._composed(text)
-        if _bare(composed) != _bare({"bans": [each for each in document["bans"] if each not in own]}):
+        if _bare(composed["bans"]) != _bare(each for each in document["bans"] if each not in own):
             raise NotChanged(f"{self.path} was edited by hand, so take the ban away by hand; nothing was changed")
         return self._put_in_place(text, composed, left=left)
 
@@ -183,8 +191,8 @@ def _wider(wanted: dict[str, Any], bans: list[dict[str, Any]]) -> str:
     return f"; these and more: {', '.join(more)}" if more else ""
 
 
-def _bare(document: dict[str, Any]) -> list[dict[str, Any]]:
-    return [_without_place(ban) for ban in document["bans"]]
+def _bare(bans: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [_without_place(ban) for ban in bans]
 
 
 def _is_from(path: str, ban: Mapping[str, Any]) -> bool:

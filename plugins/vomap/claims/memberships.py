@@ -107,7 +107,7 @@ def read_every_membership(
 
 
 def has_unsplit_groups(claims: Claims, groups: GroupForm | None) -> bool:
-    """Return True if a string of the issuer's group claim has a comma and is not split: groups, but nobody knows which."""
+    """Return True if a string of the issuer's group claim has a comma and is not split: it names no group for sure."""
     return groups is not None and any("," in text for text in _group_texts(claims, groups))
 
 

@@ -13,6 +13,7 @@ try:
     from types import ModuleType
 
     from vomap import Error, __version__
+    from vomap.cli.actions import Parser
     from vomap.cli.exits import FAILED, USAGE, YES
     from vomap.cli.terminal import plain
 except Exception as error:  # noqa: BLE001 - pip's wrapper, which imports this, would show a traceback and exit with 1
@@ -66,7 +67,7 @@ def run(words: Sequence[str]) -> int:
     except OSError as error:
         return _fail(f"{error.filename or 'output'}: {error.strerror}")
     except KeyboardInterrupt:
-        return FAILED
+        return _fail("interrupted")
     except Exception as error:  # noqa: BLE001 - what is not foreseen is an error like any other
         return _fail(f"{type(error).__name__}: {error}")
     return code
@@ -90,9 +91,7 @@ def _require_descriptors() -> None:
 
 def make_parser(modules: dict[str, ModuleType]) -> argparse.ArgumentParser:
     """Return the parser of the whole command."""
-    parser = argparse.ArgumentParser(
-        prog="vomap", description="Decide which local account a token runs as.", epilog=_EXIT_CODES
-    )
+    parser = Parser(prog="vomap", description="Decide which local account a token runs as.", epilog=_EXIT_CODES)
     parser.add_argument("--version", action="version", version=f"vomap {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for verb, module in modules.items():

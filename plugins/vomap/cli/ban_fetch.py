@@ -10,12 +10,14 @@ from vomap import Error
 from vomap.built import BANS, bans_beside
 from vomap.built.documents import read_built
 from vomap.built.lock import locked
+from vomap.cli.ban_list import count_unwired, declared_issuers
 from vomap.cli.exits import FAILED, YES
-from vomap.cli.loading import UsageError, print_json
-from vomap.cli.terminal import plain
+from vomap.cli.loading import print_json
+from vomap.cli.terminal import counted, plain
 from vomap.mapfile.compose import Mapfile
 from vomap.mapfile.times import written
-from vomap.sources.bans import LIMITS, PublishedBans, PublishedList, check_narrow, check_successor, name_of
+from vomap.proof.bans.wired import unwired_sentence
+from vomap.sources.bans import LIMITS, MOST_WIDE, PublishedBans, PublishedList, check_bounds, check_successor, name_of
 from vomap.web import Web, check_url
 
 _FETCHED, _UNCHANGED, _DRY, _KEPT = "fetched", "unchanged", "dry-run", "kept"
@@ -23,8 +25,6 @@ _FETCHED, _UNCHANGED, _DRY, _KEPT = "fetched", "unchanged", "dry-run", "kept"
 
 def fetch(args: argparse.Namespace) -> int:
     """Fetch a list and put it in force. Whatever is wrong with it, the list that is there stays."""
-    if not args.url:
-        raise UsageError("ban fetch: name the URL of the list")
     check_url(args.url)
     host = name_of(args.url)
     bans = PublishedBans(args.bans, bans_beside(args.policy), host if args.name is None else args.name)
@@ -40,8 +40,7 @@ def _fetch(args: argparse.Namespace, bans: PublishedBans, now: float) -> int:
     # Before the lock: a slow server must not keep anybody from banning.
     fetched = Web(cache=args.cache, authorities=args.ca, limits=LIMITS).fetch(args.url)
     published = bans.read(fetched)
-    if not args.allow_wide:
-        check_narrow(published)
+    check_bounds(published, MOST_WIDE if args.allow_wide else 0)
     with locked(bans_beside(args.policy)):
         kept = bans.kept()
         check_successor(published, kept, now)
@@ -71,16 +70,21 @@ def _is_built(args: argparse.Namespace, path: str, kept: PublishedList) -> bool:
 
 
 def _tell(args: argparse.Namespace, done: str, published: PublishedList, path: str, now: float) -> None:
+    declared = declared_issuers(args.policy)
     if args.json:
-        print_json({"done": done, "file": path, **_members(published, now)})
+        count = count_unwired(published.bans, declared)
+        print_json({"done": done, "file": path, **_members(published, now), "not-in-force": count})
         return
-    told = f"{len(published.bans)} bans, {published.age(now)}"
+    told = f"{counted(len(published.bans), 'ban')}, {published.age(now)}"
     sentences = {
         _FETCHED: f"fetched: {told}; {path} -> {bans_beside(args.policy)}",
         _UNCHANGED: f"nothing new: {told}; {path}",
         _DRY: f"would be fetched: {told}; {path}",
     }
     print(plain(sentences[done]))
+    unwired = "" if declared is None else unwired_sentence(published.bans, declared)
+    if unwired:
+        print(plain(f"warning: {unwired}"), file=sys.stderr)
 
 
 def _tell_kept(args: argparse.Namespace, bans: PublishedBans, why: str, now: float) -> None:

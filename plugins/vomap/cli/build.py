@@ -14,6 +14,7 @@ from vomap.built import BANS, POLICY, POLICY_FILE, BuiltFile, bans_beside, read_
 from vomap.built.documents import stage_built, write_built
 from vomap.built.files import discard, read_trusted, replace_file
 from vomap.built.lock import locked
+from vomap.built.signals import held_back
 from vomap.cli.loading import (
     BANS_FOLDER,
     MAPFILES_FOLDER,
@@ -235,9 +236,11 @@ def _rollback(args: argparse.Namespace) -> int:
     previous = _sound(path + _PREVIOUS)
     before, now = read_trusted(path + _PREVIOUS), read_trusted(path)
     # First, so that an automatic build after a crash leaves what is being rolled back.
-    replace_file(path + _ROLLED_BACK, _sources_of(path))
-    replace_file(path, before)
-    replace_file(path + _PREVIOUS, now)
+    marker = _sources_of(path)
+    with held_back(f"{path} is the policy before again"):
+        replace_file(path + _ROLLED_BACK, marker)
+        replace_file(path, before)
+        replace_file(path + _PREVIOUS, now)
     if args.json:
         print_json({"policy": {"file": path, "digest": previous.digest}})
     _tell(args.json, f"policy: {path} is the one before again ({previous.digest[:12]}); bans are as they were")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vomap.built.files import replace_file
+from vomap.cli.actions import Action, add_actions
 from vomap.cli.loading import add_json, print_json
 from vomap.cli.terminal import plain
 from vomap.sources.osg.compare import compare, read_meaning
@@ -35,7 +36,16 @@ exit codes: 0 done, or the same by meaning; 1 --check found differences; 2 usage
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.epilog = _EXAMPLES
-    parser.add_argument("kind", choices=["osg"], help="the kind of source: osg, the VO files of the OSG topology")
+    add_actions(parser, {"osg": Action("write a mapfile of the VO files of the OSG topology", _configure_osg, _osg)})
+
+
+def run(args: argparse.Namespace) -> int:
+    """Generate a mapfile."""
+    code: int = args.run(args)
+    return code
+
+
+def _configure_osg(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--source",
         required=True,
@@ -77,7 +87,7 @@ def web_of(args: argparse.Namespace) -> Web:
     return Web(cache=args.cache, authorities=args.ca)
 
 
-def run(args: argparse.Namespace) -> int:
+def _osg(args: argparse.Namespace) -> int:
     """Generate, and print, write or compare. Returns 1 if `--check` found differences."""
     generated = generate(
         args.source, only=args.vo, multi_vos=args.multi_vo, skip_broken=args.skip_broken, web=web_of(args)

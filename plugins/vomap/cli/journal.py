@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from vomap.cli.actions import Action, add_actions
 from vomap.cli.exits import YES
 from vomap.cli.loading import UsageError, add_json, print_json
 from vomap.journal import KEY_FILE
@@ -25,21 +26,54 @@ exit codes: 0 told, 1 it is no pseudonym of this key and issuer, 2 wrong usage, 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.epilog = _EXAMPLES
-    parser.add_argument("action", choices=("resolve", "hide"), help="what to do")
-    parser.add_argument("text", metavar="PSEUDONYM|SUBJECT", help="a pseudonym to resolve, or a subject to hide")
+    add_actions(
+        parser,
+        {
+            "resolve": Action("show whose a pseudonym is", _configure_resolve, _resolve),
+            "hide": Action("show the pseudonym of a subject", _configure_hide, _hide),
+        },
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Resolve or hide."""
+    code: int = args.run(args)
+    return code
+
+
+def _configure_resolve(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("text", metavar="PSEUDONYM", help="the pseudonym, as the log has it")
+    _add_key(parser)
+
+
+def _configure_hide(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("text", metavar="SUBJECT", help="the subject")
+    _add_key(parser)
+
+
+def _add_key(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--issuer", required=True, metavar="ISSUER", help="the issuer, as the log has it")
     parser.add_argument("--key", default=KEY_FILE, metavar="FILE", help=f"the key (default: {KEY_FILE})")
     add_json(parser)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Resolve or hide."""
+def _resolve(args: argparse.Namespace) -> int:
+    return _report(args, "subject", subject_behind(_key(args), args.issuer, args.text))
+
+
+def _hide(args: argparse.Namespace) -> int:
+    return _report(args, "pseudonym", pseudonym(_key(args), args.issuer, args.text))
+
+
+def _key(args: argparse.Namespace) -> bytes:
     if not args.text:
         raise UsageError(f"journal {args.action}: name what to {args.action}")
-    key = read_key(args.key)
-    told = (subject_behind if args.action == "resolve" else pseudonym)(key, args.issuer, args.text)
+    return read_key(args.key)
+
+
+def _report(args: argparse.Namespace, what: str, told: str) -> int:
     if args.json:
-        print_json({"subject" if args.action == "resolve" else "pseudonym": told})
+        print_json({what: told})
     else:
         print(ascii(told)[1:-1] if not told.isprintable() else told)
     return YES

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from vomap.built import BANS, POLICY, bans_beside
+from vomap.built import BANS, POLICY, POLICY_FILE, bans_beside
 from vomap.built.documents import read_built
 from vomap.built.files import replace_file
+from vomap.cli.actions import Action, add_actions
 from vomap.cli.loading import UsageError, add_bans, add_json, add_mapfiles, add_policy, load, print_json
 from vomap.targets.arc import render_arc
 from vomap.targets.htcondor import render_htcondor
@@ -27,23 +29,53 @@ examples:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.epilog = _EXAMPLES
-    parser.add_argument("ce", choices=("htcondor", "arc"), help="the kind of CE")
+    add_actions(
+        parser,
+        {
+            "htcondor": Action("write the map file and the settings of HTCondor-CE", _configure_htcondor, _htcondor),
+            "arc": Action("write the blocks of arc.conf", _configure_arc, _arc),
+        },
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print or write the fragments of one CE."""
+    code: int = args.run(args)
+    return code
+
+
+def _configure_htcondor(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--then", metavar="PLUGIN", help="the plugin that is asked next about declined tokens")
+    _add_policy(parser)
+
+
+def _configure_arc(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--vo", action="append", default=[], metavar="VO", help="make an authgroup for this VO")
+    parser.add_argument("--more-rules", action="store_true", help="leave declined tokens to rules that follow")
+    _add_policy(parser)
+
+
+def _add_policy(parser: argparse.ArgumentParser) -> None:
     add_policy(parser, "the built policy to wire")
     add_mapfiles(parser)
     add_bans(parser)
-    parser.add_argument(
-        "--then", metavar="PLUGIN", help="htcondor: the plugin that is asked next about declined tokens"
-    )
-    parser.add_argument("--vo", action="append", default=[], metavar="VO", help="arc: make an authgroup for this VO")
-    parser.add_argument("--more-rules", action="store_true", help="arc: leave declined tokens to rules that follow")
     parser.add_argument("--callout", metavar="PATH", help="the callout, if it is not where the packages put it")
     parser.add_argument("--output", metavar="FOLDER", help="write the files here; default: print them")
     add_json(parser)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Print or write the fragments of one CE."""
-    fragments = rendered(args)
+def _htcondor(args: argparse.Namespace) -> int:
+    document, bans = _documents(args)
+    return _write(args, render_htcondor(document, bans, then=args.then, callout=args.callout))
+
+
+def _arc(args: argparse.Namespace) -> int:
+    document, bans = _documents(args)
+    return _write(args, render_arc(document, bans, vos=args.vo, more_rules=args.more_rules, callout=args.callout))
+
+
+def _write(args: argparse.Namespace, fragments: Sequence[Fragment]) -> int:
+    """Write the fragments to the folder, or print them."""
     if args.output:
         Path(args.output).mkdir(parents=True, exist_ok=True)
         for fragment in fragments:
@@ -57,25 +89,11 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def rendered(args: argparse.Namespace) -> list[Fragment]:
-    """Return the fragments that the command line asks for."""
-    _refuse_mixed(args)
-    document, bans = _documents(args)
-    if args.ce == "htcondor":
-        return render_htcondor(document, bans, then=args.then, callout=args.callout)
-    return render_arc(document, bans, vos=args.vo, more_rules=args.more_rules, callout=args.callout)
-
-
-def _refuse_mixed(args: argparse.Namespace) -> None:
-    if args.ce == "htcondor" and (args.vo or args.more_rules):
-        raise UsageError("render htcondor: --vo and --more-rules are for arc")
-    if args.ce == "arc" and args.then:
-        raise UsageError("render arc: --then is for htcondor; see --more-rules")
-    if args.bans and not args.mapfiles:
-        raise UsageError(f"render {args.ce}: --bans goes with --mapfiles; a built policy has its bans beside it")
-
-
 def _documents(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
+    if args.bans and not args.mapfiles:
+        raise UsageError(f"render {args.action}: --bans goes with --mapfiles; a built policy has its bans beside it")
+    if args.mapfiles and args.policy != POLICY_FILE:
+        raise UsageError(f"render {args.action}: --policy or --mapfiles, not both")
     if not args.mapfiles:
         return read_built(args.policy, POLICY).document, read_built(bans_beside(args.policy), BANS).document
     sources = load(args)

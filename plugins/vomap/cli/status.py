@@ -28,6 +28,7 @@ from vomap.targets.health import (
     issuer_lines,
     key_line,
     observe_lines,
+    unwired_line,
 )
 from vomap.targets.wiring import LIBEXEC, issuers_to_ask_for
 
@@ -93,6 +94,9 @@ def _lines(args: argparse.Namespace) -> Iterator[Line]:
     if policy is None or bans is None:
         return
     yield _accounts(policy)
+    unwired = unwired_line(policy, bans)
+    if unwired is not None:
+        yield unwired
     key = key_line(args.root, policy.document)
     if key is not None:
         yield key

@@ -11,5 +11,10 @@ def plain(text: str) -> str:
     return "\n".join(ascii(line)[1:-1] if not _is_plain(line) else line for line in text.split("\n"))
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: 1 ban, 2 bans."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def _is_plain(line: str) -> bool:
     return line.isascii() and line.isprintable()

@@ -1,15 +1,31 @@
-"""The file of bans that `vomap ban` keeps: one ban a line, so that a line added or taken away is the whole change."""
+"""Files of bans: their names, and the text of the one that `vomap ban` keeps.
+
+That one has one ban a line, so that a line added or taken away is the whole change.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 NAME = "vomap-ban.yaml"
+PUBLISHED = "published-"
 _HEAD = "# Kept by `vomap ban add` and `vomap ban lift`: one ban a line.\nmapfile: 1\nbans:\n"
 _LINE = "  - "
 _NO_YAML = "\x85\u2028\u2029\ufeff"
+# The key `bans`, one with an empty list, and one whose list follows on the next lines; a remark may end the line.
+_KEY = r"^(?P<key>(?P<quote>[\"']?)bans(?P=quote)[ \t]*:)"
+_REST = r"(?P<rest>[ \t]*(?:#[^\n]*)?\r?(?:\n|\Z))"
+_BANS = re.compile(_KEY, re.MULTILINE)
+_EMPTY_LIST = re.compile(rf"{_KEY}\s*\[\s*\]{_REST}", re.MULTILINE)
+_BANS_BELOW = re.compile(_KEY + _REST, re.MULTILINE)
+
+
+def is_published(path: str) -> bool:
+    """Return whether a file of bans holds a list that was fetched, by its name."""
+    return path.rpartition("/")[2].startswith(PUBLISHED)
 
 
 def ban_line(ban: Mapping[str, Any]) -> str:
@@ -23,13 +39,31 @@ def ban_line(ban: Mapping[str, Any]) -> str:
 
 def with_ban(text: str | None, ban: Mapping[str, Any]) -> str:
     """Return the file's text with one ban more; `text` is None if there is no file yet."""
-    head = _HEAD if text is None or not text.strip() else text
-    if not head.endswith("\n"):
-        head += "\n"
-    return head + ban_line(ban)
+    if text is None or not text.strip():
+        return _HEAD + ban_line(ban)
+    empty = _EMPTY_LIST.search(text)
+    if empty is not None:
+        # At the end, where the next ban is added, too.
+        others = text[: empty.start()] + text[empty.end() :]
+        return _ended(others) + _ended(empty["key"] + empty["rest"]) + ban_line(ban)
+    if _BANS.search(text) is None:
+        text = _ended(text) + ("bans:\n" if _has_content(text) else "mapfile: 1\nbans:\n")
+    return _ended(text) + ban_line(ban)
 
 
 def without_lines(text: str, lines: set[int]) -> str | None:
-    """Return the file's text without some lines, counted from 1; None if no ban is left in it."""
-    kept = [line for number, line in enumerate(text.split("\n"), 1) if number not in lines]
-    return "\n".join(kept) if any(line.startswith(_LINE) for line in kept) else None
+    """Return the file's text without some lines, counted from 1; None if nothing of a site's own is left in it."""
+    left = "\n".join(line for number, line in enumerate(text.split("\n"), 1) if number not in lines)
+    if any(line.startswith(_LINE) for line in left.split("\n")):
+        return left
+    emptied = _BANS_BELOW.sub(r"\g<key> []\g<rest>", left, count=1)
+    return None if left in (_HEAD, emptied) else emptied
+
+
+def _has_content(text: str) -> bool:
+    """Return whether a file holds more than blanks and remarks."""
+    return any(line.strip() and not line.lstrip().startswith("#") for line in text.splitlines())
+
+
+def _ended(text: str) -> str:
+    return text if not text or text.endswith("\n") else f"{text}\n"

@@ -7,14 +7,16 @@ somebody on the way or left on a mirror, lifts no ban that a newer one has broug
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from vomap import Error
 from vomap.built.kept_bans import BanFile, Change, conditions_of
+from vomap.mapfile.ban_file import PUBLISHED
 from vomap.mapfile.compose import Mapfile, read_bans_file
 from vomap.mapfile.findings import Findings
+from vomap.mapfile.issuer_urls import is_issuer_url
 from vomap.mapfile.times import written
 from vomap.policy.decide import SKEW
 from vomap.web import Fetched
@@ -25,8 +27,12 @@ from vomap.web.urls import split_url
 # condition; a pattern costs as much as it has parts.
 MOST_VALUES = 10_000
 LONGEST_VALUE = 1000
+# Each answer compares these with all groups, scopes or claims of its token.
+MOST_PATTERNS = 1_000
+# Of bans of whole VOs, issuers or patterns of subjects, where the administrator takes such bans at all.
+MOST_WIDE = 100
+_PATTERNS = ("group", "first-group", "scope", "claim")
 LIMITS = Limits(whole=60, size=1 << 20)
-_PREFIX = "published-"
 _HEAD = "# Fetched by `vomap ban fetch`, which writes over what is edited here, from "
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
@@ -77,7 +83,7 @@ class PublishedBans:
         """
         if not _NAME.fullmatch(name):
             raise NoSource(f"ban fetch: {name!a} is no name: letters, digits, `.`, `_`, `-`, at most 64")
-        self._file = BanFile(folder, built, f"{_PREFIX}{name}.yaml")
+        self._file = BanFile(folder, built, f"{PUBLISHED}{name}.yaml")
 
     @property
     def path(self) -> str:
@@ -114,11 +120,6 @@ def name_of(url: str) -> str:
     return (parts.hostname or "").replace(":", "-")
 
 
-def is_published(path: str) -> bool:
-    """Tell whether a file of bans holds a list that was fetched, by its name."""
-    return path.rpartition("/")[2].startswith(_PREFIX)
-
-
 def read_kept(file: Mapfile) -> PublishedList:
     """Read a list that was fetched. Raises BrokenList."""
     head = file.text.partition("\n")[0]
@@ -141,15 +142,50 @@ def check_successor(published: PublishedList, kept: PublishedList | None, now: f
         raise ListRefused(f"{published.url}: has other bans than the list that is there, and the same date")
 
 
-def check_narrow(published: PublishedList) -> None:
-    """Raise ListRefused if a ban of the list does not name whom it bans, but a crowd: a VO, an issuer, a group."""
+def check_bounds(published: PublishedList, most_wide: int) -> None:
+    """Raise ListRefused for a list that bans too many, or that could slow each answer down.
+
+    `most_wide` is how many bans it may have that do not name whom they ban: MOST_WIDE or 0.
+    """
+    _check_issuers(published)
+    _check_patterns(published)
     wide = [_line(ban) for ban in published.bans if not names_somebody(ban)]
-    if wide:
-        several = f" and {len(wide) - 1} more" if len(wide) > 1 else ""
+    if wide and not most_wide:
         raise ListRefused(
-            f"{published.url}: the ban in line {wide[0]}{several} bans a crowd, not subjects, tokens or clients by "
-            "their whole names; look at it, and take it by --allow-wide"
+            f"{published.url}: {_lines(wide)}: bans a crowd, not subjects, tokens or clients by their whole names; "
+            "look at it, and take it by --allow-wide"
         )
+    if len(wide) > most_wide:
+        raise ListRefused(
+            f"{published.url}: {len(wide)} bans of VOs, issuers or patterns of subjects; at most {most_wide} are taken"
+        )
+
+
+def _check_issuers(published: PublishedList) -> None:
+    for ban in published.bans:
+        for url in ban.get("issuer", ()):
+            if not is_issuer_url(url):
+                raise ListRefused(f"{published.url}: line {_line(ban)}: the issuer {url!a} is not an https URL")
+
+
+def _check_patterns(published: PublishedList) -> None:
+    """Raise ListRefused for bans by what a token may have many of, unless each names somebody and they are few."""
+    asking = [ban for ban in published.bans if any(key in ban for key in _PATTERNS)]
+    nameless = [_line(ban) for ban in asking if not names_somebody(ban)]
+    if nameless:
+        raise ListRefused(
+            f"{published.url}: {_lines(nameless)}: a ban by group, scope or claim names no subject, token (jti) or "
+            "client by its whole name; ask the publisher to add one"
+        )
+    count = sum(1 for ban in asking for _ in _values({key: ban[key] for key in _PATTERNS if key in ban}))
+    if count > MOST_PATTERNS:
+        raise ListRefused(
+            f"{published.url}: its bans have {count} groups, scopes and claims; at most {MOST_PATTERNS} are taken"
+        )
+
+
+def _lines(numbers: Sequence[int]) -> str:
+    return f"line {numbers[0]}" + (f" (and {len(numbers) - 1} more)" if len(numbers) > 1 else "")
 
 
 def names_somebody(ban: Mapping[str, Any]) -> bool:

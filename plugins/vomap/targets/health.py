@@ -23,6 +23,7 @@ from vomap.mapfile.compose import Mapfile, find_ban_refusals, find_refusals, rea
 from vomap.mapfile.findings import Findings
 from vomap.policy.model import Site
 from vomap.policy.pieces import Declared
+from vomap.proof.bans.wired import unwired_sentence
 from vomap.targets.arc import FRAGMENT_FILE
 from vomap.targets.ces import DEFAULTS_FILE, ArcCe, Ce, HtcondorCe
 from vomap.targets.htcondor import COMMAND, MAP_FILE, PLUGIN, SETTINGS_FILE
@@ -95,6 +96,12 @@ def _refusal(files: Sequence[Mapfile], paths: Sequence[str], *, bans: bool, buil
     refusals = [*folders.errors, *(find_ban_refusals(files) if bans else find_refusals(files))]
     more = f" (and {len(refusals) - 1} more)" if len(refusals) > 1 else ""
     return f"{refusals[0]}{more}" if refusals else None
+
+
+def unwired_line(policy: Built, bans: Built) -> Line | None:
+    """Report bans that name issuers which no CE is wired for; None if there is none."""
+    told = unwired_sentence(bans.document["bans"], policy.document["issuers"])
+    return Line(YELLOW, "issuers of bans", told) if told else None
 
 
 def fragment_lines(ce: Ce, policy: Built, bans: Built, callouts: Path | None) -> Iterator[Line]:

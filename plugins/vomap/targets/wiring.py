@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vomap import Error
+from vomap.proof.bans.wired import is_wired
 
 # Where the packages put the callouts.
 LIBEXEC = Path("/usr/libexec/vomap")
@@ -30,10 +31,12 @@ class Fragment:
 def issuers_to_ask_for(document: Mapping[str, Any], bans: Mapping[str, Any]) -> list[str]:
     """Return the issuers whose tokens vomap is asked about: the declared ones, and those that a ban names.
 
-    An issuer that nobody declared must not even reach the callout; a banned one must be refused, not left to others.
+    An issuer that nobody declared must not even reach the callout. One that a ban of the site's own names must be
+    refused, not left to others; a published list may name only those that the site declares, with `none` or otherwise.
     """
+    known = document["issuers"]
     declared = [url for url, issuer in document["issuers"].items() if issuer is not None]
-    banned = [url for ban in bans["bans"] for url in ban.get("issuer", ())]
+    banned = [url for ban in bans["bans"] for url in ban.get("issuer", ()) if is_wired(url, ban, known)]
     return sorted({*declared, *banned})
 
 

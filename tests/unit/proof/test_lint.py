@@ -408,6 +408,20 @@ def test_renames_of_what_vo_stands_for() -> None:
         ("group: /one/Role=pilot, reason: r", []),
         ("group: /one/unit=it, reason: r", []),
         ('subject: "*@x", reason: r', []),
+        ('subject: "*", reason: r', ["bare-star"]),
+        ('subject: [x, "*/y"], reason: r', ["bare-star"]),
+        ('vo: One, subject: "*", reason: r', ["bare-star"]),
+        ('vo: One, group: "/one/*/Role=x", reason: r', ["bare-star"]),
+        ('vo: One, scope: "storage.read:/*", reason: r', ["bare-star"]),
+        ('vo: One, scope: "storage.read:/**", reason: r', []),
+        ('vo: One, claim: {e: "*"}, reason: r', ["bare-star"]),
+        ("vo: One, subject: s, client: c, reason: r", ["evadable-ban"]),
+        ("jti: j, subject: s, reason: r", ["evadable-ban"]),
+        ("jti: j, vo: One, reason: r", ["evadable-ban"]),
+        ("jti: j, issuer: https://one/, reason: r", []),
+        ("vo: One, subject: s, reason: r", []),
+        ("issuer: 'https://x\"y/', reason: r", ["unwired-ban"]),
+        ("issuer: http://x/, subject: s, reason: r", ["unwired-ban"]),
     ],
 )
 def test_bans(ban: str, codes: list[str]) -> None:
@@ -451,7 +465,7 @@ def test_with_many_rules_or_bans_some_codes_are_left_out(monkeypatch: pytest.Mon
     monkeypatch.setattr(linter, "MOST_RULES", 1)
     monkeypatch.setattr(linter, "MOST_BANS", 0)
     linted = lint(matter)
-    assert linted.left_out == ["idle-ban", "impossible-rule", "shared-account", "unreachable-rule"]
+    assert linted.left_out == ["evadable-ban", "idle-ban", "impossible-rule", "shared-account", "unreachable-rule"]
     assert [each.code for each in linted.warnings] == ["system-account"]
 
 
@@ -487,3 +501,48 @@ def test_what_the_documentation_shows_has_no_warning(page: str) -> None:
         is_bans = "\nbans:" in text
         found += warnings([] if is_bans else [file], [file] if is_bans else [])
     assert {each.code for each in found} == _IN_DOCS.get(page, set()), [str(each) for each in found]
+
+
+def test_bans_of_a_published_list() -> None:
+    """Of a list that others publish only issuers that no CE is wired for are told, once: bans are the publisher's."""
+    bans = ["{issuer: https://three/, jti: x, reason: r}", "{issuer: https://four/, jti: x, reason: r}"]
+    bans += ["{vo: One, subject: s, client: c, reason: r}", '{subject: "*", reason: r}']
+    text = "mapfile: 1\nbans:\n" + "".join(f"  - {ban}\n" for ban in bans)
+    site = Mapfile("m.yaml", SITE + ONE)
+    (found,) = warnings([site], [Mapfile("bans.d/published-grid.yaml", text)])
+    assert (found.code, found.place.line) == ("unwired-ban", 3)
+    assert found.message.startswith(
+        "2 bans name 2 issuers that the site does not declare (https://four/, https://three/)"
+    )
+    assert [each.code for each in warnings([site], [Mapfile("bans.d/own.yaml", text)])] == ["bare-star", "evadable-ban"]
+
+
+@pytest.mark.parametrize(
+    ("ban", "told"),
+    [
+        ('{subject: ["*/x"], reason: r}', "; name these forms, too: ['*/x', '*/*/x']"),
+        ('{subject: "*", reason: r}', "; ban the issuers instead"),
+        ('{vo: One, subject: "*", reason: r}', "; leave `subject` out"),
+        ('{vo: One, group: "/one/*/Role=x", reason: r}', "; write /one/**/Role=x"),
+        ('{vo: One, group: "/one/*/x", reason: r}', "takes one part between two slashes, and no more"),
+        (
+            "{vo: One, subject: s, client: c, reason: r}",
+            "vomap ban add --vo One --subject s --reason r && vomap ban add --vo One --client c --reason r",
+        ),
+        ("{jti: j, vo: One, reason: r, until: 2099-12-31}", "--jti j --reason r --until 2099-12-31T23:59:59Z"),
+    ],
+)
+def test_what_holds_is_told(ban: str, told: str) -> None:
+    """The warning ends with the pattern to write, or with the command of the ban that holds."""
+    found = warnings([Mapfile("m.yaml", SITE + ONE)], [Mapfile("bans.yaml", f"mapfile: 1\nbans:\n  - {ban}\n")])
+    assert any(each.message.endswith(told) for each in found)
+
+
+def test_a_vo_that_a_token_need_not_name() -> None:
+    """A ban by VO is evadable where a rule maps tokens of an issuer of several VOs that name none."""
+    rule = "rules: [{name: robot, issuer: https://many/, subject: robot, account: robot}]\n"
+    bans = [Mapfile("bans.yaml", "mapfile: 1\nbans:\n  - {vo: A, reason: r}\n")]
+    (found,) = warnings([Mapfile("m.yaml", SITE + MANY + rule)], bans)
+    assert found.code == "evadable-ban"
+    assert "for 'robot' that names no VO is mapped to robot" in found.message
+    assert warnings([Mapfile("m.yaml", SITE + MANY)], bans) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -50,6 +51,13 @@ def test_distrusted_and_banned_issuers() -> None:
     bans = bans_document("mapfile: 1\nbans:\n  - {issuer: https://bad/, reason: x}\n")
     assert _blocks(document)[0][1] == ["authtokens = * https://a/ * * *"]
     assert _blocks(document, bans)[0][1] == ["authtokens = * https://a/ * * *", "authtokens = * https://bad/ * * *"]
+
+
+def test_a_ban_writes_no_text_of_its_own() -> None:
+    """A quote in an issuer would end a word of arc.conf: such a ban changes nothing there."""
+    for issuer in ('"x', "https://a/'", 'https://a/"#'):
+        bans = bans_document(f"mapfile: 1\nbans:\n  - {{issuer: {json.dumps(issuer)}, reason: x}}\n")
+        assert _blocks(bans=bans) == _blocks()
 
 
 def test_no_issuer_is_nobody() -> None:

@@ -140,6 +140,24 @@ def test_a_banned_issuer_reaches_the_plugin() -> None:
     assert [line.matches("https://gone/", "x") for line in lines] == [False, False, True, False]
 
 
+@pytest.mark.parametrize(
+    "issuer",
+    ['"x', "http://new/", "https://new/#x", "https://a,b/", "https://$(x)/", "https://'/", "x"],
+)
+def test_an_issuer_that_cannot_be_written_is_left_out(issuer: str) -> None:
+    """What is no plain https URL and is not declared never comes to a CE's configuration by a ban."""
+    assert _asked({"issuer": [issuer, "https://new/"], "reason": "x"}) == ["https://a/", "https://b/", "https://new/"]
+
+
+def test_a_published_list_wires_no_issuer() -> None:
+    """A list that others publish is for issuers that the site declares, with `none` too; it lets no other one in."""
+    banned = [{"issuer": [url], "reason": "x"} for url in ("https://gone/", "https://b/", "https://new/")]
+    bans = {"bans": [{**ban, "source": "/etc/vomap/bans.d/published-grid.yaml:5"} for ban in banned]}
+    assert issuers_to_ask_for(DECLARED, bans) == ["https://a/", "https://b/", "https://gone/"]
+    bans = {"bans": [{**ban, "source": "/etc/published-x/own.yaml:5"} for ban in banned]}
+    assert issuers_to_ask_for(DECLARED, bans)[-1] == "https://new/"
+
+
 def test_a_ban_without_an_issuer_lets_nobody_in() -> None:
     """A ban by subject or VO is no reason to ask about issuers that nobody declared."""
     assert _asked({"subject": "x", "reason": "x"}, {"vo": "A", "reason": "x"}) == ["https://a/", "https://b/"]

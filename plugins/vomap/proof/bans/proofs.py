@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from vomap.claims import GROUPS_CLAIM, Claims, TokenError, read_claims
 from vomap.claims.memberships import parse_fqan
 from vomap.policy import DENIED, MAPPED, Decision
 from vomap.policy.decide import decide
+from vomap.policy.matching import GroupPattern
 from vomap.policy.model import Bans, Policy
 from vomap.policy.pieces import Declared, bans_of
+from vomap.proof.bans.examples import Examples
 from vomap.proof.bans.tokens import COMPUTING, Token, tokens_for
+from vomap.proof.clauses.group_claims import write_groups
 
 _BY_A_BAN = "ban: "
 
@@ -30,6 +34,11 @@ class Proof:
         """Whether the token is denied by a ban now."""
         return is_banned(self.after)
 
+    @property
+    def was_mapped(self) -> bool:
+        """Whether the token was mapped before."""
+        return self.before.outcome == MAPPED
+
     def as_json(self) -> dict[str, object]:
         """Return the proof's members."""
         return {
@@ -37,6 +46,7 @@ class Proof:
             "issuer": self.claims.text("iss"),
             "subject": self.claims.text("sub"),
             "before": outcome(self.before),
+            "was-mapped": self.was_mapped,
             "after": outcome(self.after),
         }
 
@@ -44,9 +54,10 @@ class Proof:
 class Trial:
     """A policy to try bans with; `declared` are the issuers that it declares."""
 
-    def __init__(self, policy: Policy, declared: Declared, now: float, find: Callable[[str], Any]) -> None:
-        """Take the policy, its issuers, the time to decide at, and what finds a piece of the policy by its key."""
-        self.declared = declared
+    def __init__(self, policy: Policy, document: Mapping[str, Any], now: float, find: Callable[[str], Any]) -> None:
+        """Take the policy, the document of its site and issuers, the time, and what finds a piece of it by its key."""
+        self.declared = Declared(document)
+        self._examples = Examples(document, find, now)
         self._policy = policy
         self._now = now
         self._find = find
@@ -63,23 +74,40 @@ class Trial:
         """Decide about a token."""
         return decide(self._policy, bans, claims, self._now)
 
+    def claims_of(self, token: Token) -> Claims:
+        """Return the claims of an example token, its groups in the claims that its issuer is declared to write.
+
+        Raises TokenError.
+        """
+        return read_claims(write_groups(token, self.declared.issuers.get(token["iss"])))
+
     def meeting(self, ban: Mapping[str, Any]) -> Iterator[tuple[Token, Claims]]:
-        """Yield tokens that meet a ban, given as its document, and nothing but this ban considered."""
+        """Yield tokens of a ban's own conditions that meet it, given as its document, and no other ban considered."""
+        return self._meeting(ban, tokens_for(ban, self.declared, self._now))
+
+    def without_vos(self, url: str) -> list[tuple[Token, str | None]]:
+        """Return tokens of an issuer that meet a rule and name no VO, with the subject that the rule names, if any."""
+        return self._examples.without_vos(url)
+
+    def _meeting(self, ban: Mapping[str, Any], tokens: Iterable[Token]) -> Iterator[tuple[Token, Claims]]:
         alone = bans_of({"bans": [ban]})
-        for token in tokens_for(ban, self.declared, self._now):
+        for token in tokens:
             try:
-                claims = read_claims(token)
+                claims = self.claims_of(token)
             except TokenError:
                 continue
             if is_banned(self.decide(claims, alone)):
                 yield token, claims
 
     def prove(self, ban: Mapping[str, Any], before: Bans, after: Bans) -> tuple[Token, Proof] | None:
-        """Return a token that meets a ban, if possible one that was mapped, and its proof; None if none was found."""
+        """Return a token that meets a ban, if possible one that was mapped, and its proof; None if none was found.
+
+        Tokens of the ban's own conditions come first, then those that meet rules, with the ban's conditions besides.
+        """
         found = None
-        for token, claims in self.meeting(ban):
+        for token, claims in chain(self.meeting(ban), self._meeting(ban, self._examples.meeting(ban, self.declared))):
             proof = Proof(claims, self.decide(claims, before), self.decide(claims, after))
-            if not proof.holds or proof.before.outcome == MAPPED:
+            if not proof.holds or proof.was_mapped:
                 return token, proof
             found = found or (token, proof)
         return found
@@ -101,9 +129,12 @@ def without(token: Token, key: str, ban: Mapping[str, Any], declared: Declared) 
     """Return what the bearer of a token may ask for instead, to no longer meet one condition of a ban."""
     less = dict(token)
     if key in ("group", "first-group"):
-        roots = [f"/{each.root}" for each in map(parse_fqan, token[GROUPS_CLAIM]) if each is not None]
-        less[GROUPS_CLAIM] = list(dict.fromkeys(roots))
-        return less if less[GROUPS_CLAIM] != token[GROUPS_CLAIM] else _left_out(less, GROUPS_CLAIM)
+        groups = [group for group in map(parse_fqan, token[GROUPS_CLAIM]) if group is not None]
+        banned = [GroupPattern(pattern) for pattern in ban[key]]
+        asked = [*groups, *(root for each in groups if (root := parse_fqan(f"/{each.root}")) is not None)]
+        others = [each.fqan for each in asked if not any(pattern.match(each) for pattern in banned)]
+        less[GROUPS_CLAIM] = list(dict.fromkeys(others))
+        return less if others else _left_out(less, GROUPS_CLAIM)
     if key == "scope":
         paths = [scope for scope in token["scope"].split(" ") if scope.startswith("storage.read:/")]
         less["scope"] = " ".join([*COMPUTING, *(path for path in paths if path not in ban[key])])

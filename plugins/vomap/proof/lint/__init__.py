@@ -18,7 +18,18 @@ from vomap.proof.lint.accounts import (
     shared_accounts,
     system_accounts,
 )
-from vomap.proof.lint.bans import EXPIRED_BAN, IDLE_BAN, expired_bans, idle_bans
+from vomap.proof.lint.bans import (
+    BARE_STAR,
+    EVADABLE_BAN,
+    EXPIRED_BAN,
+    IDLE_BAN,
+    UNWIRED_BAN,
+    bare_stars,
+    evadable_bans,
+    expired_bans,
+    idle_bans,
+    unwired_bans,
+)
 from vomap.proof.lint.issuers import HTTP_ISSUER, SIMILAR_ISSUERS, http_issuers, similar_issuers
 from vomap.proof.lint.matching import UNDECLARED_ISSUER, UNKNOWN_VO, UNSERVED_VO, rules_about_nobody
 from vomap.proof.lint.reaching import IMPOSSIBLE_RULE, UNREACHABLE_RULE, rules_for_nobody
@@ -54,13 +65,18 @@ _CHECKS: tuple[tuple[Check, tuple[str, ...]], ...] = (
     (system_accounts, (SYSTEM_ACCOUNT,)),
     (idle_renames, (IDLE_RENAME,)),
     (expired_bans, (EXPIRED_BAN,)),
+    (unwired_bans, (UNWIRED_BAN,)),
+    (bare_stars, (BARE_STAR,)),
     (idle_tests, (IDLE_TEST,)),
 )
 _OF_EACH_RULE: tuple[tuple[Check, tuple[str, ...]], ...] = (
     (rules_for_nobody, (UNREACHABLE_RULE, IMPOSSIBLE_RULE)),
     (shared_accounts, (SHARED_ACCOUNT,)),
 )
-_OF_EACH_BAN: tuple[tuple[Check, tuple[str, ...]], ...] = ((idle_bans, (IDLE_BAN,)),)
+_OF_EACH_BAN: tuple[tuple[Check, tuple[str, ...]], ...] = (
+    (idle_bans, (IDLE_BAN,)),
+    (evadable_bans, (EVADABLE_BAN,)),
+)
 
 CODES = frozenset(code for _, codes in (*_CHECKS, *_OF_EACH_RULE, *_OF_EACH_BAN) for code in codes)
 

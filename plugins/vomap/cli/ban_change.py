@@ -1,0 +1,328 @@
+"""`vomap ban add` and `vomap ban lift`: a ban in the kept file and in force, or neither, and what it does."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from vomap import Error
+from vomap.built import BANS, POLICY, POLICY_FILE, BuiltFile, bans_beside, read_bans, read_policy
+from vomap.built.documents import read_built, read_issuers
+from vomap.built.kept_bans import Change, KeptBans, NotChanged, conditions_of, read_ban
+from vomap.built.lock import locked
+from vomap.claims import Claims
+from vomap.claims.payload import read_payload
+from vomap.cli.ban_list import until
+from vomap.cli.exits import FAILED, NO, YES
+from vomap.cli.explain import token_payload
+from vomap.cli.loading import BANS_FOLDER, UsageError, print_json
+from vomap.cli.logs import read_logs, resolver
+from vomap.cli.progress import shown
+from vomap.cli.terminal import counted, plain
+from vomap.journal.records import Unread
+from vomap.mapfile.compose import NOBODYS_SITE
+from vomap.mapfile.entries import CONDITIONS
+from vomap.policy.model import NO_BANS, Ban, Bans
+from vomap.policy.pieces import Declared
+from vomap.proof.bans.commands import add_command
+from vomap.proof.bans.doubts import Doubt, doubts_of_conditions, doubts_of_tokens
+from vomap.proof.bans.hits import BanHits, Hits
+from vomap.proof.bans.proofs import Proof, Trial, is_banned, outcome
+from vomap.targets.ces import known_ces
+from vomap.targets.remains import Remain, remains
+
+# Who reads more than these reads none; programs get all.
+_MOST_IDENTITIES = 20
+_ROOT = Path("/")
+# The bearer of a token may choose which group comes first.
+_REPLACED = {"first-group": "a ban reads every group of a token, in any order: use --group"}
+_OPTIONS = tuple(key for key in CONDITIONS if key not in _REPLACED)
+_NOTHING_DECLARED = {"site": NOBODYS_SITE, "issuers": {}}
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What is said of a ban besides that it was added or lifted."""
+
+    doubts: list[Doubt] = field(default_factory=list)
+    sentences: list[str] = field(default_factory=list)
+    proof: Proof | None = None
+    remains: list[Remain] = field(default_factory=list)
+    code: int = YES
+    hits: Hits | None = None
+
+
+class _Refused(argparse.Action):
+    """An option that is no more; its constant says what to use."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        parser.error(f"{self.option_strings[0]}: {self.const}")
+
+
+def add_conditions(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say whom a ban is about."""
+    for key in _OPTIONS:
+        if key == "claim":
+            parser.add_argument("--claim", action="append", metavar="NAME=PATTERN", help="a claim of the token")
+        else:
+            parser.add_argument(f"--{key}", action="append", metavar=key.upper(), help=f"the token's {key}")
+    for key, why in _REPLACED.items():
+        parser.add_argument(f"--{key}", action=_Refused, nargs="?", const=why, help=argparse.SUPPRESS)
+
+
+def _conditions(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the conditions of the command line as a ban's keys. Raises UsageError if there is none."""
+    ban: dict[str, Any] = {}
+    for key in _OPTIONS:
+        values = [_text(value) for value in getattr(args, key) or ()]
+        if values and key == "claim":
+            ban[key] = _claims(values)
+        elif values:
+            ban[key] = values[0] if len(values) == 1 else values
+    if not ban:
+        raise UsageError(f"ban {args.action}: name at least one of {', '.join('--' + key for key in _OPTIONS)}")
+    return ban
+
+
+def _text(word: str) -> str:
+    """Return a word of the command line. Raises UsageError if it holds bytes that are no UTF-8."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"ban: {word!a} is not valid UTF-8") from None
+    return word
+
+
+def _claims(words: list[str]) -> dict[str, Any]:
+    claims: dict[str, Any] = {}
+    for word in words:
+        name, equals, pattern = word.partition("=")
+        if not equals:
+            raise UsageError(f"ban: --claim takes NAME=PATTERN, not {word!a}")
+        claims.setdefault(name, []).append(pattern)
+    return claims
+
+
+def add(args: argparse.Namespace) -> int:
+    """Add a ban; NO if the token that was given is not denied."""
+    ban = _new_ban(args)
+    document = read_ban(ban)
+    if not Ban(document).holds_at(time.time()):
+        raise NotChanged(f"ban add: it would hold until {args.until}, which is over; nothing was changed")
+    given = read_payload(token_payload(args)) if args.claims is not None or args.token is not None else None
+    built = bans_beside(args.policy)
+    with locked(built):
+        before = _bans_before(built)
+        already = [each for each in _built_bans(built) if _is_same(each, document)]
+        change = KeptBans(args.bans, built).add(ban)
+        after = read_bans(built)
+    _report_change(args, "added", change)
+    told = _told_of_added(args.policy, document, given, before, after)
+    same = [Doubt(f"the same is banned already{until(each)}: {each['reason']} ({each['source']})") for each in already]
+    told = replace(told, doubts=[*same, *told.doubts])
+    if args.log:
+        told = _with_hits(told, args, document)
+    _report(args, "added", change, told)
+    return FAILED if change.left else told.code
+
+
+def _new_ban(args: argparse.Namespace) -> dict[str, Any]:
+    ban = _conditions(args)
+    if not args.reason:
+        raise UsageError("ban add: say why, with --reason")
+    if args.key is not None and not args.log:
+        raise UsageError("ban add: --key goes with --log")
+    ban["reason"] = _text(args.reason)
+    if args.until:
+        ban["until"] = _text(args.until)
+    return ban
+
+
+def _bans_before(built: str) -> Bans:
+    try:
+        return read_bans(built)
+    except Error:
+        # None were in force: a callout refuses everybody then.
+        return NO_BANS
+
+
+def _told_of_added(policy: str, ban: Mapping[str, Any], given: Claims | None, before: Bans, after: Bans) -> _Told:
+    """Try a ban that is in force with a token, and find what it does not cover and what goes on."""
+    if not Path(policy).exists():
+        nothing = Declared(_NOTHING_DECLARED)
+        going_on = remains(ban, nothing, _ces(), _ROOT)
+        return _Told(sentences=[f"not proved: there is no {policy} yet to try it with"], remains=going_on)
+    try:
+        trial = _trial(policy, time.time())
+        return _tried(trial, ban, given, before, after)
+    except (Error, KeyError, TypeError, ValueError) as error:
+        going_on = remains(ban, Declared(_NOTHING_DECLARED), _ces(), _ROOT)
+        return _Told([Doubt(f"not proved: {error}")], remains=going_on, code=FAILED)
+
+
+def _tried(trial: Trial, ban: Mapping[str, Any], given: Claims | None, before: Bans, after: Bans) -> _Told:
+    doubts = list(doubts_of_conditions(ban, trial.declared, given))
+    going_on = remains(ban, trial.declared, _ces(), _ROOT)
+    found = trial.prove(ban, before, after)
+    proof = found[1] if found is not None else None
+    if found is not None:
+        doubts += doubts_of_tokens(ban, trial, after, found[0])
+    if given is not None:
+        proof = Proof(given, trial.decide(given, before), trial.decide(given, after))
+    if proof is None:
+        doubts.append(Doubt("not proved: no token was found that meets this ban"))
+        return _Told(doubts, remains=going_on)
+    token = f"a token of {proof.claims.text('iss')!a} for {proof.claims.text('sub')!a}"
+    if not proof.holds:
+        doubts.append(Doubt(f"not proved: {token} is {outcome(proof.after)}"))
+        return _Told(doubts, proof=proof, remains=going_on, code=NO)
+    sentence = f"proved: {token} is denied now ({outcome(proof.before)} before)"
+    if not proof.was_mapped and given is None:
+        sentence += "; no token that meets this ban was found that was mapped before"
+    return _Told(doubts, [sentence], proof, going_on)
+
+
+def _with_hits(told: _Told, args: argparse.Namespace, ban: Mapping[str, Any]) -> _Told:
+    """Tell whom the ban would have kept out; that this cannot be told changes nothing of the ban, and is a warning."""
+    broken = 0
+    try:
+        hits = BanHits(ban, read_policy(args.policy), resolver(args.key))
+        with shown("decisions tried") as progress:
+            for number, (_, found) in enumerate(read_logs(args.log), start=1):
+                if isinstance(found, Unread):
+                    broken += 1
+                else:
+                    hits.add(found)
+                progress(number)
+    except Error as error:
+        return replace(told, doubts=[*told.doubts, Doubt(f"whom it would have kept out is not known: {error}")])
+    doubts = [Doubt(f"not counted, as it cannot be read: {counted(broken, 'line')} of the logs")] if broken else []
+    return replace(told, doubts=[*told.doubts, *doubts], hits=hits.result)
+
+
+def _trial(policy: str, now: float) -> Trial:
+    """Open a policy to try bans with: of its rules, only those that a token asks for are read, and the first ones."""
+    file = BuiltFile(policy, POLICY)
+    return Trial(read_policy(policy), read_issuers(policy), now, file.find)
+
+
+def _ces() -> list[str]:
+    """Return the CEs that are here; all, if there are none: bans may be edited elsewhere."""
+    known = known_ces(_ROOT)
+    return [ce.name for ce in known if ce.is_installed] or [ce.name for ce in known]
+
+
+def lift(args: argparse.Namespace) -> int:
+    """Lift a ban; NO if another one still denies all of its tokens."""
+    ban = _conditions(args)
+    document = read_ban({**ban, "reason": "lifted"})
+    built = bans_beside(args.policy)
+    with locked(built):
+        change = KeptBans(args.bans, built).lift(ban)
+        after = read_bans(built)
+    _report_change(args, "lifted", change)
+    told = _told_of_lifted(args.policy, document, after)
+    _report(args, "lifted", change, told)
+    return NO if change.left else told.code
+
+
+def _told_of_lifted(policy: str, ban: Mapping[str, Any], after: Bans) -> _Told:
+    """Find the bans that still hold for tokens that a lifted one was about."""
+    try:
+        trial = _trial(policy, time.time())
+        decisions = [trial.decide(claims, after) for _, claims in trial.meeting(ban)]
+    except (Error, KeyError, TypeError, ValueError):
+        return _Told()
+    denied = [decision for decision in decisions if is_banned(decision)]
+    which = "all" if len(denied) == len(decisions) else "some"
+    still = dict.fromkeys(f"{each.reason} ({each.source})" for each in denied)
+    return _Told(
+        [Doubt(f"{which} of these tokens are still denied: {reason}") for reason in still],
+        code=NO if denied and which == "all" else YES,
+    )
+
+
+def _report_change(args: argparse.Namespace, done: str, change: Change) -> None:
+    """Show that a ban is added or lifted, at once: what follows may take a while, and may be interrupted."""
+    if change.left:
+        print(plain(change.left), file=sys.stderr)
+    if not args.json:
+        print(f"{done}; bans in force or to come: {change.bans}; {change.file} -> {change.built}", flush=True)
+
+
+def _report(args: argparse.Namespace, done: str, change: Change, told: _Told) -> None:
+    places = _places(args)
+    for doubt in told.doubts:
+        print(plain(f"warning: {_sentence(doubt, places)}"), file=sys.stderr)
+    if args.json:
+        print_json(_as_json(done, change, told, places))
+        return
+    for sentence in told.sentences:
+        print(plain(sentence))
+    if told.hits is not None:
+        _print_hits(told.hits)
+    if told.remains:
+        anywhere = "" if any(ce.is_installed for ce in known_ces(_ROOT)) else ", on either CE, as none is here"
+        print(f"what goes on until you end it{anywhere}:")
+    for each in told.remains:
+        print(f"  {each.ce}: {each.what}: {each.until}{f' ({each.caution})' if each.caution else ''}")
+        for command in each.commands:
+            print(f"    {command}")
+
+
+def _places(args: argparse.Namespace) -> list[str]:
+    """Return the options that say where the bans and the policy lie, where the command line has them."""
+    given = (("--bans", args.bans, BANS_FOLDER), ("--policy", args.policy, POLICY_FILE))
+    return [word for option, value, default in given if value != default for word in (option, value)]
+
+
+def _sentence(doubt: Doubt, places: Sequence[str]) -> str:
+    return ": ".join([doubt.told, *([" && ".join(_commands(doubt, places))] if doubt.instead else [])])
+
+
+def _commands(doubt: Doubt, places: Sequence[str]) -> list[str]:
+    return [add_command(ban, *places) for ban in doubt.instead]
+
+
+def _as_json(done: str, change: Change, told: _Told, places: Sequence[str]) -> dict[str, object]:
+    answer: dict[str, object] = {"done": done, "file": change.file, "built": change.built, "bans": change.bans}
+    answer["warnings"] = [_sentence(doubt, places) for doubt in told.doubts]
+    if done == "added":
+        answer["instead"] = [command for doubt in told.doubts for command in _commands(doubt, places)]
+        answer["proof"] = told.proof.as_json() if told.proof is not None else None
+        answer["remains"] = [each.as_json() for each in told.remains]
+    if told.hits is not None:
+        answer["log"] = told.hits.as_json()
+    return answer
+
+
+def _print_hits(hits: Hits) -> None:
+    print(f"in the logs: {hits.decisions:,} decisions about {len(hits.identities):,} identities would have been denied")
+    for who, seen in hits.latest_first()[:_MOST_IDENTITIES]:
+        named = plain(f"{who.issuer} {who.pseudonym or who.subject}")
+        account = f"mapped to {plain(seen.account)}" if seen.account is not None else "never mapped"
+        print(f"  {seen.last}: {named}: {account}; decisions: {seen.decisions:,}")
+    if len(hits.identities) > _MOST_IDENTITIES:
+        print(f"  and {len(hits.identities) - _MOST_IDENTITIES:,} more; --json tells all")
+    for why, number in hits.unknown.most_common():
+        print(f"  not known of {number:,}: {why}")
+
+
+def _built_bans(built: str) -> list[dict[str, Any]]:
+    """Return the documents of the bans that were built; none if they cannot be read."""
+    try:
+        bans: list[dict[str, Any]] = read_built(built, BANS).document["bans"]
+    except Error:
+        return []
+    return bans
+
+
+def _is_same(built: Mapping[str, Any], added: Mapping[str, Any]) -> bool:
+    """Return whether a ban holds now that has the conditions of another; VOs compare without case."""
+    one, other = ({**conditions_of(ban), "vo": [vo.lower() for vo in ban.get("vo", ())]} for ban in (built, added))
+    return one == other and Ban(built).holds_at(time.time())

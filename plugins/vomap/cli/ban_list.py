@@ -1,0 +1,122 @@
+"""`vomap ban list`: each ban with its place, and whether it is in force."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from vomap import Error
+from vomap.built import BANS, bans_beside
+from vomap.built.documents import read_built, read_issuers
+from vomap.built.kept_bans import conditions_of
+from vomap.cli.exits import YES
+from vomap.cli.loading import load_bans, print_json
+from vomap.cli.terminal import counted, plain
+from vomap.mapfile.ban_file import is_published
+from vomap.mapfile.compose import Mapfile
+from vomap.mapfile.entries import CONDITIONS
+from vomap.mapfile.times import written
+from vomap.policy.model import Ban
+from vomap.proof.bans.wired import NOT_IN_FORCE, file_of, unwired_issuers, unwired_sentence
+from vomap.sources.bans import read_kept
+
+
+def list_bans(args: argparse.Namespace) -> int:
+    """Print the bans, and the lists that were fetched."""
+    files, document, findings = load_bans([args.bans])
+    findings.raise_errors()
+    built, now = bans_beside(args.policy), time.time()
+    declared = declared_issuers(args.policy)
+    bans = [_members(ban, _built(built), declared, now) for ban in document["bans"]]
+    lists = [_list_members(file, document["bans"], declared, now) for file in files if is_published(file.path)]
+    if args.json:
+        print_json({"bans": bans, "lists": lists})
+        return YES
+    for ban in bans:
+        print(plain(_line(ban, built)))
+    for each in lists:
+        print(plain(f"{each['file']}: {each['told']}"))
+    print(counted(len(bans), "ban"))
+    return YES
+
+
+def declared_issuers(policy: str) -> Collection[str] | None:
+    """Return the issuers that a built policy declares; None if there is none that can be read."""
+    try:
+        issuers: dict[str, Any] = read_issuers(policy)["issuers"]
+    except Error:
+        return None
+    return issuers
+
+
+def count_unwired(bans: Iterable[Mapping[str, Any]], declared: Collection[str] | None) -> int | None:
+    """Return how many bans name an issuer that no CE is wired for; None if it is not known what is declared."""
+    return None if declared is None else sum(bool(unwired_issuers(ban, declared)) for ban in bans)
+
+
+def _members(
+    ban: Mapping[str, Any], built: Collection[str], declared: Collection[str] | None, now: float
+) -> dict[str, Any]:
+    return {
+        **ban,
+        "holds": Ban(ban).holds_at(now),
+        "in-force": _bare(ban) in built,
+        "wired": None if declared is None else not unwired_issuers(ban, declared),
+    }
+
+
+def _line(ban: Mapping[str, Any], built: str) -> str:
+    conditions = ", ".join(f"{key} {_shown(ban[key])}" for key in CONDITIONS if key in ban)
+    if not ban["holds"]:
+        state = " (expired)"
+    elif not ban["in-force"]:
+        state = f" (not built into {built}: run `vomap build`)"
+    else:
+        state = f" ({NOT_IN_FORCE})" if ban["wired"] is False else ""
+    return f"{ban['source']}: {conditions}{until(ban)}{state}: {ban['reason']}"
+
+
+def until(ban: Mapping[str, Any]) -> str:
+    """Return until when a ban holds, as a part of a sentence."""
+    return f" until {written(ban['until'])}" if "until" in ban else ""
+
+
+def _built(built: str) -> set[str]:
+    """Return the bans that were built, without their places; none if they cannot be read."""
+    try:
+        return {_bare(ban) for ban in read_built(built, BANS).document["bans"]}
+    except Error:
+        return set()
+
+
+def _bare(ban: Mapping[str, Any]) -> str:
+    return json.dumps({**conditions_of(ban), "reason": ban["reason"], "until": ban.get("until")})
+
+
+def _list_members(
+    file: Mapfile, bans: Iterable[Mapping[str, Any]], declared: Collection[str] | None, now: float
+) -> dict[str, object]:
+    """Return what is told of a list that was fetched."""
+    try:
+        kept = read_kept(file)
+    except Error as error:
+        return {"file": file.path, "told": str(error)}
+    told = f"{counted(len(kept.bans), 'ban')} of {kept.url}, {kept.age(now)}"
+    its_own = [ban for ban in bans if file_of(ban) == file.path]
+    unwired = "" if declared is None else unwired_sentence(its_own, declared)
+    return {
+        "file": file.path,
+        "url": kept.url,
+        "issued": written(kept.issued),
+        "told": f"{told}; {unwired}" if unwired else told,
+        "not-in-force": count_unwired(its_own, declared),
+    }
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={_shown(texts)}" for name, texts in value.items())
+    return " or ".join(value)

@@ -1,0 +1,392 @@
+"""`vomap ban add` warns of tokens that a ban misses and prints the ban that holds: run as printed, it denies them."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vomap.cli import run
+from vomap.proof.bans import examples
+from vomap.proof.bans.commands import add_command
+
+Capture = pytest.CaptureFixture[str]
+IAM, ONE, PATHS, FREE = (
+    "https://iam.example/",
+    "https://one.example/",
+    "https://paths.example/",
+    "https://free.example/",
+)
+SITE = f"""\
+mapfile: 1
+site: {{audience: [ANY], accounts: {{must-exist: no}}}}
+issuers:
+  {ONE}: {{vo: alpha}}
+  {IAM}: {{vo-from: [group], vos: [alpha, beta]}}
+  {PATHS}: {{vo-from: [scope-path, group], vos: [nova, dune], default-vo: nova}}
+  {FREE}: {{vo-from: [group]}}
+rules:
+  - {{name: refused, issuer: {IAM}, subject: nobody, deny: for the test}}
+  - {{name: robot, issuer: {IAM}, subject: robot, account: robot}}
+  - {{name: alpha, vo: alpha, account: alpha}}
+  - {{name: beta, vo: beta, account: beta}}
+  - {{name: dune, vo: dune, group: /dune/Role=pilot, claim: {{unit: "x*"}}, account: dune}}
+  - {{name: nova, vo: nova, account: nova}}
+  - {{name: free, vo: gamma, account: gamma}}
+  - {{name: anybody, issuer: {FREE}, account: anybody}}
+"""
+
+
+class Site:
+    """A policy with issuers of one VO and of several, a folder of bans, and `vomap ban` for them."""
+
+    def __init__(self, folder: Path, capsys: Capture) -> None:
+        """Build the policy."""
+        self.folder, self.capsys = folder, capsys
+        self.bans, self.policy = folder / "the bans", folder / "policy"
+        self.bans.mkdir()
+        self.build(SITE)
+
+    def build(self, text: str) -> None:
+        """Build another policy."""
+        path = self.folder / "site.yaml"
+        path.write_text(text, "utf-8")
+        words = ["--mapfiles", str(path), "--bans", str(self.bans), "--output", str(self.policy)]
+        assert run(["build", *words]) == 0, self.capsys.readouterr().err
+
+    def run(self, *words: str) -> tuple[int, str, str]:
+        """Run `vomap` with just these words, and return its exit code and what it printed."""
+        self.capsys.readouterr()
+        return (run(list(words)), *self.capsys.readouterr())
+
+    def add(self, *words: str, reason: str = "it's: T-1 && more") -> dict[str, Any]:
+        """Add a ban and return the answer for programs."""
+        places = ["--bans", str(self.bans), "--policy", str(self.policy)]
+        code, out, err = self.run("ban", "add", *words, "--reason", reason, *places, "--json")
+        assert code == 0, err
+        answer: dict[str, Any] = json.loads(out)
+        # Each command is on standard error, too, whole, behind its warning.
+        assert all(command in err for command in answer["instead"])
+        return answer
+
+    def follow(self, answer: dict[str, Any]) -> list[str]:
+        """Run the commands that an answer printed, just as they are; return their warnings."""
+        warnings = []
+        for command in answer["instead"]:
+            code, _, err = self.run(*shlex.split(command)[1:])
+            assert code == 0, err
+            warnings += err.splitlines()
+        return warnings
+
+    def becomes(self, issuer: str, subject: str, *groups: str, **claims: Any) -> str:
+        """Return what becomes of a token: its account, or the outcome."""
+        token = {"iss": issuer, "sub": subject, "aud": "ANY", "scope": "compute.create", **claims}
+        if groups:
+            token["wlcg.groups"] = groups
+        out = self.run("explain", "--policy", str(self.policy), "--claims", json.dumps(token), "--json")[1]
+        decision = json.loads(out)
+        return str(decision["account"] or f"{decision['outcome']}: {decision['reason'].partition(':')[0]}")
+
+
+@pytest.fixture
+def site(tmp_path: Path, capsys: Capture) -> Site:
+    """Return a site without a ban."""
+    return Site(tmp_path, capsys)
+
+
+BANNED = "denied: ban"
+
+
+def test_a_subject_that_leaves_the_vo_out(site: Site) -> None:
+    """At an issuer of several VOs a ban by VO and subject is evaded by a token of another VO, or of none."""
+    answer = site.add("--vo", "alpha", "--subject", "eve")
+    assert site.becomes(IAM, "eve", "/alpha") == site.becomes(ONE, "eve") == BANNED
+    assert site.becomes(IAM, "eve", "/beta") == "beta"
+    (warning,) = (each for each in answer["warnings"] if "need not name alpha" in each)
+    assert f"a token of {IAM} for this subject" in warning
+    assert site.follow(answer) == []
+    assert site.becomes(IAM, "eve", "/beta") == site.becomes(IAM, "eve") == BANNED
+    assert site.becomes(IAM, "adam", "/beta") == "beta"
+
+
+def test_a_client_that_leaves_the_vo_out(site: Site) -> None:
+    """The same holds for a client, and for an issuer whose tokens have a default VO or name VOs freely."""
+    for issuer, vo, others in ((PATHS, "dune", "nova"), (FREE, "gamma", "anybody")):
+        answer = site.add("--vo", vo, "--client", "c")
+        assert site.becomes(issuer, "s", client_id="c") == others
+        assert any(f"a token of {issuer} for this client need not name {vo}" in each for each in answer["warnings"])
+        site.follow(answer)
+        assert site.becomes(issuer, "s", client_id="c") == BANNED
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--vo", "alpha", "--issuer", ONE, "--subject", "eve"],
+        ["--issuer", IAM, "--subject", "eve"],
+        ["--subject", "eve"],
+        ["--vo", "unknown.vo.elsewhere", "--issuer", ONE, "--subject", "eve"],
+    ],
+)
+def test_a_subject_that_cannot_leave_the_vo_out(site: Site, words: list[str]) -> None:
+    """Where the issuer is the VO, and where the ban names no VO, nothing is said."""
+    assert not any("need not name" in each for each in site.add(*words)["warnings"])
+
+
+def test_a_vo_whose_members_name_none(site: Site) -> None:
+    """A ban by VO is evaded by a token without groups that a rule maps: the rule's subject, or the issuer, is named."""
+    answer = site.add("--vo", "alpha")
+    assert site.becomes(IAM, "robot") == "robot"
+    assert any("for 'robot' that names no VO is mapped to robot" in each for each in answer["warnings"])
+    site.follow(answer)
+    assert site.becomes(IAM, "robot") == BANNED
+    assert site.becomes(IAM, "s", "/beta") == "beta"
+    answer = site.add("--vo", "gamma")
+    assert site.becomes(FREE, "s") == "anybody"
+    assert any(f"a token of {FREE} that names no VO is mapped to anybody" in each for each in answer["warnings"])
+    site.follow(answer)
+    assert site.becomes(FREE, "s") == BANNED
+
+
+@pytest.mark.parametrize("number", [3, 11])
+def test_each_subject_that_names_no_vo(site: Site, number: int) -> None:
+    """Pilot clients of several VOs at one issuer, each by a rule of its own: each is named, unless they are many."""
+    rules = (f"  - {{name: r{at}, issuer: {IAM}, subject: c{at}, account: a{at}}}\n" for at in range(number))
+    site.build(SITE.partition("rules:\n")[0] + "rules:\n" + "".join(rules))
+    answer = site.add("--vo", "alpha")
+    assert len(answer["instead"]) == (number if number < 10 else 1)
+    assert site.becomes(IAM, "c2") == "a2"
+    site.follow(answer)
+    assert site.becomes(IAM, "c2") == BANNED
+
+
+def test_a_vo_that_all_tokens_name(site: Site) -> None:
+    """Where no token without a VO is mapped, or the default VO is the banned one, nothing is said."""
+    for words in (["--vo", "alpha", "--issuer", ONE], ["--vo", "nova"], ["--vo", "beta", "--subject", "robot"]):
+        assert not any("that names no VO" in each for each in site.add(*words)["warnings"]), words
+
+
+@pytest.mark.parametrize(
+    ("words", "evading"),
+    [
+        (["--subject", "*@x"], "a/b@x"),
+        (["--subject", "*@x"], "a/@x"),
+        (["--subject", "robot*", "--subject", "other"], "robot/7"),
+        (["--subject", "robot*", "--subject", "other"], "robots/7"),
+        (["--vo", "alpha", "--subject", "*"], "a/b"),
+        (["--issuer", ONE, "--subject", "*"], "a/b/c"),
+        (["--subject", "*"], "a/b/c"),
+        (["--subject", "*/x"], "a/b/x"),
+    ],
+)
+def test_a_subject_with_slashes(site: Site, words: list[str], evading: str) -> None:
+    """`*` takes no slash: a subject with one is tried, and the ban that takes it, too, is printed."""
+    answer = site.add(*words)
+    assert site.becomes(ONE, evading) == "alpha"
+    (warning,) = (each for each in answer["warnings"] if "does not match a slash" in each)
+    assert " is mapped to alpha" in warning
+    assert not any("does not match a slash" in each for each in site.follow(answer))
+    assert site.becomes(ONE, evading) == BANNED
+
+
+def test_subjects_with_slashes_that_another_ban_takes(site: Site) -> None:
+    """What is banned anyway is no doubt."""
+    site.add("--issuer", ONE, "--issuer", IAM, "--issuer", PATHS, "--issuer", FREE)
+    assert not any("slash" in each for each in site.add("--subject", "*@x")["warnings"])
+
+
+@pytest.mark.parametrize(
+    ("words", "form"),
+    [
+        (["--group", "/beta/*"], ["/beta/**"]),
+        (["--vo", "beta", "--group", "/beta/*/Role=pilot", "--group", "/beta/x"], ["/beta/**/Role=pilot", "/beta/x"]),
+        (["--scope", "storage.read:/beta/*"], ["storage.read:/beta/**"]),
+        (["--group", "/beta/*/x"], []),
+        (["--claim", "unit=*"], []),
+    ],
+)
+def test_a_bare_star_elsewhere(site: Site, words: list[str], form: list[str]) -> None:
+    """A group or path below passes: the ban with `/**` is printed, where one pattern does."""
+    answer = site.add(*words)
+    assert any("takes one part between two slashes" in each for each in answer["warnings"])
+    commands = [shlex.split(command) for command in answer["instead"]]
+    assert any([word for word in command if word in form] == form for command in commands) or not form
+    site.follow(answer)
+
+
+def test_a_subject_and_a_client(site: Site) -> None:
+    """Both are needed at once, so another client of the same subject passes: each is banned by itself instead."""
+    answer = site.add("--vo", "alpha", "--subject", "eve", "--client", "c")
+    assert site.becomes(ONE, "eve", client_id="d") == site.becomes(ONE, "adam", client_id="c") == "alpha"
+    (warning,) = (each for each in answer["warnings"] if "at once" in each)
+    assert warning.count("vomap ban add") == 2
+    assert "--client and --subject" in warning
+    assert [each.partition(",")[0] for each in site.follow(answer)] == ["warning: this bans one client"]
+    for issuer, groups in ((ONE, []), (IAM, ["/beta"])):
+        assert site.becomes(issuer, "eve", *groups, client_id="d") == BANNED
+        assert site.becomes(issuer, "adam", *groups, client_id="c") == BANNED
+
+
+@pytest.mark.parametrize("more", [["--subject", "eve"], ["--vo", "alpha"], ["--group", "/beta"], ["--client", "c"]])
+def test_a_token_and_more(site: Site, more: list[str]) -> None:
+    """A ban of a token that asks for more can only miss it."""
+    answer = site.add("--jti", "j", *more)
+    assert any("--jti" in each and "at once" in each for each in answer["warnings"])
+    assert site.becomes(ONE, "adam", jti="j") == ("alpha" if more[0] != "--vo" else BANNED)
+    site.follow(answer)
+    assert site.becomes(ONE, "adam", jti="j") == site.becomes(IAM, "adam", "/beta", jti="j") == BANNED
+
+
+def test_a_token_of_an_issuer(site: Site) -> None:
+    """Issuers number their tokens: to name the issuer, too, is no mistake."""
+    assert not any("at once" in each for each in site.add("--jti", "j", "--issuer", ONE)["warnings"])
+
+
+def test_a_group_that_is_left_out(site: Site) -> None:
+    """The ban of the subject alone is printed, without what the bearer asks for."""
+    answer = site.add("--subject", "eve", "--group", "/alpha/x")
+    assert site.becomes(ONE, "eve") == "alpha"
+    site.follow(answer)
+    assert site.becomes(ONE, "eve") == BANNED
+
+
+@pytest.mark.parametrize("key", ["jti", "client"])
+def test_the_subject_of_a_token_that_is_given(site: Site, key: str) -> None:
+    """A ban of a token or client alone: of the token that is given the subject is known, so its ban is printed."""
+    token = {"iss": ONE, "sub": "eve adam", "aud": "ANY", "scope": "compute.create", "jti": "v", "client_id": "v"}
+    answer = site.add(f"--{key}", "v", "--claims", json.dumps(token))
+    assert any("ban the subject as well, in a ban of its own: vomap ban add" in each for each in answer["warnings"])
+    assert site.becomes(ONE, "eve adam") == "alpha"
+    site.follow(answer)
+    assert site.becomes(ONE, "eve adam") == BANNED
+    for other in ({"sub": "a*"}, {"iss": ""}, {"sub": "<user>"}):
+        assert site.add(f"--{key}", "v", "--claims", json.dumps({**token, **other}))["instead"] == []
+
+
+def test_the_end_of_a_ban_is_printed_too(site: Site) -> None:
+    """The command has all that was typed: until when, why, and where the bans and the policy lie."""
+    (command,) = site.add("--vo", "alpha", "--subject", "eve", "--until", "2099-12-31")["instead"]
+    words = shlex.split(command)
+    assert words[:3] == ["vomap", "ban", "add"]
+    pairs = dict(zip(words[3::2], words[4::2]))
+    assert pairs["--until"] == "2099-12-31T23:59:59Z"
+    assert pairs["--reason"] == "it's: T-1 && more"
+    assert (pairs["--bans"], pairs["--policy"]) == (str(site.bans), str(site.policy))
+
+
+_texts = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=12)
+_bans = st.fixed_dictionaries(
+    {"reason": _texts},
+    optional={
+        "subject": st.lists(_texts, min_size=1, max_size=2),
+        "client": st.lists(_texts, min_size=1, max_size=1),
+        "claim": st.dictionaries(st.text("ab-'$", min_size=1), st.lists(_texts, min_size=1, max_size=2), max_size=2),
+        "until": st.integers(0, 2**31),
+    },
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(ban=_bans)
+def test_a_command_is_right_for_the_shell(ban: dict[str, Any]) -> None:
+    """Whatever a ban holds, bash gives the command the words of the ban, and no terminal shows others."""
+    command = add_command(ban)
+    assert command.isascii()
+    assert command.isprintable()
+    done = subprocess.run(
+        ["bash", "-euc", f"vomap() {{ printf '%s\\0' \"$@\"; }}; {command}"], capture_output=True, check=True
+    )
+    words = done.stdout.decode().split("\0")[:-1]
+    assert words[:2] == ["ban", "add"]
+    values = [text for key in ("client", "subject") for text in ban.get(key, ())]
+    values += [f"{name}={text}" for name, texts in ban.get("claim", {}).items() for text in texts]
+    found = [word.partition("=")[2] if word.startswith("--") and "=" in word else word for word in words[2:]]
+    assert [word for word in found if word not in ("--client", "--subject", "--claim", "--reason", "--until")][
+        : len(values) + 1
+    ] == [*values, ban["reason"]]
+
+
+@pytest.mark.parametrize("words", [["--jti", "j"], ["--client", "c"], ["--audience", "other"], ["--claim", "e=x"]])
+def test_a_ban_is_proved_with_a_token_that_a_rule_maps(site: Site, words: list[str]) -> None:
+    """What a ban says nothing of comes from a rule: a token that was mapped before is denied, and that is said."""
+    answer = site.add(*words)
+    assert answer["proof"]["proved"] is True
+    assert answer["proof"]["was-mapped"] is True
+    assert answer["proof"]["before"].startswith("mapped to ")
+
+
+def test_a_rule_that_denies_proves_nothing(site: Site) -> None:
+    """A subject that only a rule with `deny` names is proved with a token that another rule denies or maps."""
+    assert site.add("--subject", "nobody", "--issuer", IAM)["proof"]["before"] == "denied: rule: for the test"
+
+
+@pytest.mark.parametrize(
+    ("issuer", "told"),
+    [
+        (
+            '"x',
+            "so no CE is wired for it: not in force here: another plugin may map these tokens",
+        ),
+        ("http://else/", "it is not an https URL, so no CE is wired for it"),
+        ("https://else/", "its tokens come to vomap when the CE is wired anew"),
+    ],
+)
+def test_an_issuer_that_is_not_declared(site: Site, issuer: str, told: str) -> None:
+    """What `ban add` says of it is what `vomap render` does."""
+    assert any(told in each for each in site.add("--issuer", issuer)["warnings"])
+    out = site.run("render", "arc", "--policy", str(site.policy))[1]
+    assert (f"authtokens = * {issuer} * * *\n" in out) == issuer.startswith("https:")
+    assert '"' not in out
+
+
+def test_the_proof_says_whether_the_token_was_mapped(site: Site) -> None:
+    """Either the account is named, or it is said that no such token was found."""
+    places = ["--bans", str(site.bans), "--policy", str(site.policy)]
+    out = site.run("ban", "add", "--jti", "j", "--reason", "r", *places)[1]
+    assert " is denied now (mapped to " in out
+    assert " before)\n" in out
+    out = site.run("ban", "add", "--issuer", "https://else/", "--reason", "r", *places)[1]
+    assert "before); no token that meets this ban was found that was mapped before\n" in out
+
+
+NEEDY = """\
+  - name: needy
+    issuer: %s
+    group: /beta/x/Role=pilot
+    scope: "storage.read:/beta/y"
+    claim: {unit: "x*"}
+    account: needy
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "before"),
+    [
+        (["--jti", "j"], "mapped to needy"),
+        (["--client", "c", "--group", "/beta/other"], "mapped to needy"),
+        (["--claim", "unit=xyz"], "mapped to needy"),
+        (["--jti", "j", "--scope", "storage.read:/beta/z", "--audience", "other"], "mapped to needy"),
+        (["--claim", "wlcg.groups=/beta/x"], "mapped to needy"),
+        (["--subject", "s350"], "mapped to beta"),
+        (["--subject", "*"], "mapped to needy"),
+        (["--subject", "unknown*", "--vo", "beta"], "mapped to needy"),
+    ],
+)
+def test_a_rule_that_asks_for_much(site: Site, monkeypatch: pytest.MonkeyPatch, words: list[str], before: str) -> None:
+    """It is met by a token that is made for it; a rule that names the subject is found wherever it stands.
+
+    No more than so many rules are read: then no token is found that was mapped, and that is said.
+    """
+    named = (f"  - {{name: r{at}, vo: beta, subject: s{at}, group: /beta/g{at}, account: beta}}\n" for at in range(400))
+    site.build(SITE.partition("rules:\n")[0] + "rules:\n" + NEEDY % IAM + "".join(named))
+    assert site.add(*words)["proof"]["before"] == before
+    assert site.run("ban", "lift", *words, "--bans", str(site.bans), "--policy", str(site.policy))[0] == 0
+    monkeypatch.setattr(examples, "_MOST_READ", 0)
+    proof = site.add(*words, "--jti", "another")["proof"]
+    assert proof["was-mapped"] == (words == ["--subject", "s350"])
