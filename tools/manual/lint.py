@@ -126,6 +126,11 @@ MEANINGS = {
         "Look which other plugins the CE asks. Declare the issuer, with `none` if the site does not trust it, and wire "
         "the CE anew with `vomap init --replace`.",
     ),
+    "two-spellings": Meaning(
+        "The policy spells a VO in two ways, and an issuer without `vos` may name it.",
+        "There the name is the token's own word: tokens count with each of the spellings, which was hardly meant.",
+        "Write one spelling everywhere, the one that the tokens have; or list the names with `vos`.",
+    ),
     "bare-star": Meaning(
         "In a ban or a `deny` rule, `*` is all of a part between two slashes.",
         "`*` does not match a slash. A group below, or a subject with a slash, passes the ban or the rule.",

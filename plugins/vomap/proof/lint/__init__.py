@@ -30,7 +30,14 @@ from vomap.proof.lint.bans import (
     idle_bans,
     unwired_bans,
 )
-from vomap.proof.lint.issuers import HTTP_ISSUER, SIMILAR_ISSUERS, http_issuers, similar_issuers
+from vomap.proof.lint.issuers import (
+    HTTP_ISSUER,
+    SIMILAR_ISSUERS,
+    TWO_SPELLINGS,
+    http_issuers,
+    similar_issuers,
+    spellings,
+)
 from vomap.proof.lint.matching import UNDECLARED_ISSUER, UNKNOWN_VO, UNSERVED_VO, rules_about_nobody
 from vomap.proof.lint.reaching import IMPOSSIBLE_RULE, UNREACHABLE_RULE, rules_for_nobody
 from vomap.proof.lint.tests import IDLE_TEST, idle_tests
@@ -62,6 +69,7 @@ _CHECKS: tuple[tuple[Check, tuple[str, ...]], ...] = (
     (illegal_groups, (ILLEGAL_GROUP,)),
     (similar_issuers, (SIMILAR_ISSUERS,)),
     (http_issuers, (HTTP_ISSUER,)),
+    (spellings, (TWO_SPELLINGS,)),
     (system_accounts, (SYSTEM_ACCOUNT,)),
     (idle_renames, (IDLE_RENAME,)),
     (expired_bans, (EXPIRED_BAN,)),

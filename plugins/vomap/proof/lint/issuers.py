@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from vomap.mapfile.findings import Finding
     from vomap.proof.lint.matter import Matter
 
-SIMILAR_ISSUERS, HTTP_ISSUER = "similar-issuers", "http-issuer"
+SIMILAR_ISSUERS, HTTP_ISSUER, TWO_SPELLINGS = "similar-issuers", "http-issuer", "two-spellings"
 _HTTPS = "https://"
 
 
@@ -42,6 +42,18 @@ def http_issuers(matter: Matter) -> Iterator[Finding]:
         if not url.startswith(_HTTPS):
             message = f"issuer {url} does not begin with {_HTTPS}, so whoever is between could sign in its name"
             yield warning(HTTP_ISSUER, matter.issuer_places[url], message)
+
+
+def spellings(matter: Matter) -> Iterator[Finding]:
+    """Warn of VOs that the policy spells in two ways, where the tokens of an issuer without `vos` may name them."""
+    warned: set[str] = set()
+    for url, issuer in matter.standings.issuers.items():
+        for vo, ways in matter.standings.spellings_of(url).items() if issuer.names_vos_freely else ():
+            if len(ways) > 1 and vo not in warned:
+                warned.add(vo)
+                several = " and ".join(sorted(ways))
+                message = f"issuer {url} may name the VO {vo}, which these mapfiles spell {several}; write one of them"
+                yield warning(TWO_SPELLINGS, matter.issuer_places[url], message)
 
 
 def _share_a_vo(matter: Matter, *urls: str) -> bool:
