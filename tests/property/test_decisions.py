@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import assume, event, given, settings
@@ -31,8 +32,9 @@ from vomap.built import documents, read_bans, read_policy
 from vomap.claims import Claims, TokenRefused, read_claims
 from vomap.claims.environment import read_environment
 from vomap.claims.payload import read_payload
-from vomap.policy import DECLINED, DENIED, ERROR, MAPPED, OUTCOMES, Decision, failed, pieces
+from vomap.policy import DECLINED, DENIED, ERROR, MAPPED, OUTCOMES, Decision, failed, matching, pieces
 from vomap.policy.decide import decide
+from vomap.policy.matching import EVERY_TOKEN
 from vomap.policy.model import Bans, Policy
 
 POLICY = policy_of(Path(__file__).with_name("policy.yaml").read_text("utf-8"))
@@ -236,6 +238,39 @@ def test_rules_are_found_as_if_all_were_tried(
         looked_up = decide(policy, banned, claims, NOW)
         event(looked_up.outcome)
         assert _summary(looked_up) == _summary(decide(policy, banned, claims, NOW, trace=[]))
+
+
+def _tried_one_by_one(document: dict[str, Any]) -> Bans:
+    """Return bans that are found by nothing: each is tried with every token."""
+    pieces_of_all: dict[str, Any] = {f"ban\t{number}": ban for number, ban in enumerate(document["bans"])}
+    pieces_of_all["asked"] = [EVERY_TOKEN]
+    pieces_of_all[f"{EVERY_TOKEN}\t"] = list(range(len(document["bans"])))
+    return Bans(pieces_of_all.get, "digest")
+
+
+@given(mapfiles() | mapfiles(of_two_vos=True), st.lists(bans(), min_size=1, max_size=6), st.data())
+def test_bans_are_found_as_if_all_were_tried(
+    mapfile: dict[str, Any], drawn: list[dict[str, Any]], data: st.DataObject
+) -> None:
+    """What looks up the bans that a token may meet decides as what tries every ban."""
+    policy, document = policy_of(written(mapfile)), bans_document(ban_file(*drawn))
+    found, tried = pieces.bans_of(document, "digest"), _tried_one_by_one(document)
+    for token in data.draw(st.lists(tokens() | tokens_of_two_vos(), min_size=1, max_size=6)):
+        claims = _claims(token)
+        looked_up = decide(policy, found, claims, NOW)
+        event(f"{looked_up.outcome} by a ban: {looked_up.reason.startswith('ban')}")
+        assert _summary(looked_up) == _summary(decide(policy, tried, claims, NOW))
+
+
+@given(mapfiles(), st.lists(tokens(), min_size=1, max_size=4))
+def test_conditions_in_one_step_are_the_general_ones(mapfile: dict[str, Any], several: list[dict[str, Any]]) -> None:
+    """Issuer and subject, which are looked at in one step for speed, hold whenever the general way says so."""
+    policy = policy_of(written(mapfile))
+    for token in several:
+        claims = _claims(token)
+        decision = _summary(decide(policy, NOBODY, claims, NOW))
+        with patch.dict(matching._OF_NEARLY_ALL, clear=True):
+            assert _summary(decide(policy, NOBODY, claims, NOW)) == decision
 
 
 @given(mapfiles())
