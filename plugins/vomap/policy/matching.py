@@ -30,9 +30,12 @@ _PARTS_OF_ROOT = 2
 #   2/group       by its first two parts: `/cms/**`
 #   @2,3/group    by its parts 2 and 3, counted from 0: `/*/prod/x/**`
 #   @1,r/group    by a part and the role: `/cms/*/Role=pilot`
+#   <6/subject    by its first six characters, where no part is literal: `robot-*`
+#   >9/subject    by its last nine characters: `<user>@fnal.gov`
 # An anchor is what stands there.
 EVERY_TOKEN = "*"  # noqa: S105 - the aspect of what is tried with every token  # nosec B105
 _AT, _ROLE_AT = "@", "r"
+_BEGIN, _END = "<", ">"
 # Of so many pairs of a pattern and a value each is tried; of more, only those whose anchors agree.
 _FEW = 200
 
@@ -86,11 +89,22 @@ class Pattern:
             return key, self.text
         literal = self.literal_parts()
         anchor = "/".join(part for _, part in literal)
+        if not anchor.strip("/"):
+            begin, end = self._ends()
+            if len(begin) >= len(end) and begin.strip("/"):
+                return f"{_BEGIN}{len(begin)}/{key}", begin
+            if end.strip("/"):
+                return f"{_END}{len(end)}/{key}", end
         if not literal:
             return EVERY_TOKEN, ""
         if literal[-1][0] == len(literal) - 1:
             return f"{len(literal)}/{key}", anchor
         return f"{_AT}{','.join(str(at) for at, _ in literal)}/{key}", anchor
+
+    def _ends(self) -> tuple[str, str]:
+        """Return the texts that every value begins and ends with that fits."""
+        marks = [at for at, mark in enumerate(self.text) if mark in "*<>"]
+        return self.text[: marks[0]], "" if self._below else self.text[marks[-1] + 1 :]
 
     @property
     def shape(self) -> tuple[tuple[str | tuple[str, str, str], ...], bool]:
@@ -375,10 +389,15 @@ def anchors_for(aspect: str) -> Callable[[AnyView], Iterable[str]]:
     if aspect == EVERY_TOKEN:
         return lambda _: ("",)
     # The name of a claim may have slashes.
-    how, _, key = aspect.partition("/") if aspect[0].isdigit() or aspect[0] == _AT else ("", "", aspect)
+    how, _, key = aspect.partition("/") if aspect[0] in _HOW else ("", "", aspect)
     is_group = key in _GROUP_KEYS
     if not how:
         return _groups if is_group else lambda view: view.values(key)
+    if how[0] in (_BEGIN, _END):
+        texts = _groups if is_group else lambda view: view.values(key)
+        length = int(how[1:])
+        cut = slice(length) if how[0] == _BEGIN else slice(-length, None)
+        return lambda view: {text[cut]: None for text in texts(view)}
     if how[0] != _AT:
         parts = int(how)
         texts = (_roots if parts <= _PARTS_OF_ROOT else _groups) if is_group else lambda view: view.values(key)
@@ -418,6 +437,7 @@ def _parts_and_roles(memberships: Iterable[Membership], places: Sequence[int], *
     return [f"{anchor}/{role}" for role, groups in roles.items() for anchor in _parts_at(groups, places)]
 
 
+_HOW = frozenset("0123456789<>@")
 _CLAIM = "claim "
 _GROUP_KEYS = ("group", "first-group")
 # Which claim a condition looks at that is not called like it; `claim NAME` looks at NAME.

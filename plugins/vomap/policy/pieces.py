@@ -26,22 +26,26 @@ Bans lie in pieces of the same kind:
     ASPECT ANCHOR                 the bans found so
     ban NUMBER, list NUMBER       as of rules
     claims                        the claims that bans ask for by name
+    sieve ASPECT                  a bit for the checksum of each anchor of an aspect that has many, in base64
     sources                       of built bans: the files' paths and their sha256
 """
 
 from __future__ import annotations
 
+from binascii import b2a_base64, crc32
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from vomap.policy.matching import EVERY_TOKEN, AccountName, GroupPattern, Pattern
-from vomap.policy.model import CLAIM, DISTRUSTED, JTI, Bans, Issuer, Policy, Site, with_list
+from vomap.policy.model import CLAIM, DISTRUSTED, FEW_ANCHORS, JTI, Bans, Issuer, Policy, Site, with_list
 
 # A condition that a rule or a ban is found by: its key, and of each value the aspect, the anchor and the value itself.
 _Way = tuple[str, list[tuple[str, str, str]]]
 _TRIED_WITH_ALL: _Way = ("", [(EVERY_TOKEN, "", "")])
 _RULE, _BAN = "rule", "ban"
+# Of the texts that are not in a sieve, so many leave through it one.
+_BITS_OF_EACH = 16
 # The conditions that rules and bans are found by, the most telling first; `claim` stands for each claim.
 _TELLING_OF_RULES = ("subject", CLAIM, "group", "first-group", "scope")
 _TELLING_OF_BANS = (JTI, "client", "subject", CLAIM, "group", "first-group", "scope", "issuer", "vo")
@@ -60,16 +64,45 @@ def bans_of(document: Mapping[str, Any], digest: str = "") -> Bans:
 def take_bans_apart(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield the pieces of a document of bans, keys and values; bans first, in their order."""
     places = _Places(_BAN)
-    # A token may have what thousands of bans ask for, its subject, and nothing else that they ask for.
-    crowd = Counter(
-        place[:2] for ban in document["bans"] for _, found in _ways_to_find(ban, _TELLING_OF_BANS) for place in found
-    )
+    weights = _weights(document["bans"])
+    anchors: dict[str, set[str]] = {}
     for number, ban in enumerate(document["bans"]):
         ways = _ways_to_find(ban, _TELLING_OF_BANS)
-        way = min(ways, key=lambda each: max(crowd[place[:2]] for place in each[1]), default=_TRIED_WITH_ALL)
+        way = min(ways, key=lambda each: max(weights[place[:2]] for place in each[1]), default=_TRIED_WITH_ALL)
+        for aspect, anchor, _ in way[1]:
+            anchors.setdefault(aspect, set()).add(anchor)
         yield from places.add(number, ban, way, [""])
     yield from places.pieces()
-    yield "asked", list(places.asked.get("", ()))
+    yield "asked", list(anchors)
+    for aspect, texts in anchors.items():
+        if len(texts) > FEW_ANCHORS:
+            yield f"sieve\t{aspect}", _sieve(texts)
+
+
+def _weights(bans: Iterable[Mapping[str, Any]]) -> Counter[tuple[str, str]]:
+    """Return for each aspect and anchor how much must be read of the bans that would be found there.
+
+    A ban is best found where that is least: thousands of bans may ask for one subject, each with another group, and a
+    ban of one client may list thousands of groups.
+    """
+    weights: Counter[tuple[str, str]] = Counter()
+    for ban in bans:
+        ways = list(_ways_to_find(ban, _TELLING_OF_BANS))
+        values = 1 + sum(len(found) for _, found in ways)
+        for _, found in ways:
+            for aspect, anchor, _ in found:
+                weights[aspect, anchor] += values - len(found)
+    return weights
+
+
+def _sieve(texts: Collection[str]) -> str:
+    """Return the bits of a sieve, in base64: that of each text's checksum is set; see `Bans`."""
+    bits = bytearray(1 << (len(texts) * _BITS_OF_EACH // 8).bit_length())
+    last = len(bits) * 8 - 1
+    for text in texts:
+        bit = crc32(text.encode()) & last
+        bits[bit >> 3] |= 1 << (bit & 7)
+    return b2a_base64(bits, newline=False).decode()
 
 
 def put_bans_together(pieces: Mapping[str, Any]) -> dict[str, Any]:

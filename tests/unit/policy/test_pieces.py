@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from unit.policy.composed import policy_document, policy_of
+from unit.policy.composed import bans_document, policy_document, policy_of
 from vomap.claims import read_claims, read_scopes
 from vomap.claims.memberships import GroupForm, read_memberships
-from vomap.policy import model, pieces
+from vomap.policy import Decision, model, pieces
 from vomap.policy.decide import decide
 from vomap.policy.matching import GroupPattern, Pattern, View
 from vomap.policy.model import NO_BANS, Policy
@@ -33,7 +33,10 @@ FOUND: list[tuple[str, dict[str, Any], bool]] = [
     ("subject: [jo, al]", {"sub": "bo"}, False),
     ("subject: [jo, /DC=x/*]", {"sub": "/DC=x/CN=y"}, True),
     ("subject: [jo, /DC=x/*]", {"sub": "/DC=y/CN=y"}, False),
-    ("subject: '*@x'", {"sub": "anybody"}, True),
+    ("subject: '*@x'", {"sub": "anybody"}, False),
+    ("subject: '*@x'", {"sub": "anybody@x"}, True),
+    ("subject: 'robot-*'", {"sub": "robot-7"}, True),
+    ("subject: 'robot-*'", {"sub": "rob"}, False),
     ("subject: /a/<user>", {"sub": "/a/b"}, True),
     ("subject: /a/<user>", {"sub": "/b/b"}, False),
     ("claim: {c: [x, y]}", {"c": "y"}, True),
@@ -170,7 +173,15 @@ def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         ("x", "scope", "x"),
         ("/a/b", "scope", "/a/b"),
         ("*", "*", ""),
-        ("a*", "*", ""),
+        ("a*", "<1/scope", "a"),
+        ("robot-*", "<6/scope", "robot-"),
+        ("<user>@x.org", ">6/scope", "@x.org"),
+        ("ab*c", "<2/scope", "ab"),
+        ("a*bc", ">2/scope", "bc"),
+        ("/a*/b*", "<2/scope", "/a"),
+        ("/a*/**", "<2/scope", "/a"),
+        ("*/**", "*", ""),
+        ("/*/**", "1/scope", ""),
         ("*/a", "@1/scope", "a"),
         ("a/*", "1/scope", "a"),
         ("/*", "1/scope", ""),
@@ -181,7 +192,7 @@ def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_what_a_pattern_is_found_by(pattern: str, aspect: str, anchor: str) -> None:
     """A pattern is found by its literal parts; one that has none is tried with every token."""
-    assert Pattern(pattern, below=True).found_by("scope") == (aspect, anchor)
+    assert Pattern(pattern, below=True, capture=True).found_by("scope") == (aspect, anchor)
 
 
 @pytest.mark.parametrize(
@@ -192,6 +203,7 @@ def test_what_a_pattern_is_found_by(pattern: str, aspect: str, anchor: str) -> N
         ("/*", "1/group", ""),
         ("/*/Role=x", "@r/group", "x"),
         ("/*/Role=x*", "1/group", ""),
+        ("/robot-*", "<7/group", "/robot-"),
         ("/a/*/Role=x", "@1,r/group", "a/x"),
         ("/a/**/Role=x", "@1,r/group", "a/x"),
         ("/*/b", "@2/group", "b"),
@@ -201,3 +213,55 @@ def test_what_a_pattern_is_found_by(pattern: str, aspect: str, anchor: str) -> N
 def test_what_a_group_is_found_by(pattern: str, aspect: str, anchor: str) -> None:
     """A group pattern that is not literal is found by its literal parts and its role."""
     assert GroupPattern(pattern).found_by("group") == (aspect, anchor)
+
+
+def _ban_lookups(document: dict[str, Any], token: dict[str, Any]) -> tuple[Decision, list[str]]:
+    """Decide about a token, and return the keys of the bans' pieces that were asked for."""
+    found = dict(pieces.take_bans_apart(document))
+    asked: list[str] = []
+
+    def find(key: str) -> Any:
+        asked.append(key)
+        return found.get(key)
+
+    policy = policy_of(f"{HEAD}  - {{name: r, issuer: {ONE}, account: a}}\n")
+    claims = read_claims({"iss": ONE, "sub": "s", "scope": "compute.create", **token})
+    return decide(policy, model.Bans(find, ""), claims, 0), asked
+
+
+def _bans(*bans: str) -> dict[str, Any]:
+    lines = "".join(f"  - {{{ban}, reason: r}}\n" for ban in bans)
+    return bans_document(f"mapfile: 1\nbans:\n{lines}")
+
+
+def _listed(count: int, text: str) -> list[str]:
+    return [text.format(at) for at in range(count)]
+
+
+def test_a_sieve_leaves_out_no_group_that_is_banned() -> None:
+    """Of a token of many groups few are looked up among thousands that are banned, and each banned one is found."""
+    document = _bans(f"group: [{', '.join(_listed(2000, '/one/b{}'))}]")
+    groups = _listed(300, "/one/g{}")
+    decision, asked = _ban_lookups(document, {"wlcg.groups": groups})
+    assert decision.outcome == "mapped"
+    assert sum(key.startswith("group\t") for key in asked) < 60
+    for banned in _listed(2000, "/one/b{}")[::7]:
+        assert _ban_lookups(document, {"wlcg.groups": [*groups, banned]})[0].reason == "ban: r"
+
+
+@pytest.mark.parametrize(
+    ("bans", "token"),
+    [
+        (_listed(100, "subject: s, group: /one/b{}"), {"wlcg.groups": ["/one/x"]}),
+        ([f"client: c, group: [{', '.join(_listed(100, '/one/b{}'))}]"], {"client_id": "c", "wlcg.groups": "/one"}),
+        (_listed(100, "jti: j{}, subject: s"), {"jti": "j"}),
+        (_listed(100, "issuer: https://one.example/, subject: t{}"), {}),
+        (_listed(100, "subject: robot-{}-*"), {}),
+        (_listed(100, "group: /*/x{}/Role=r"), {"wlcg.groups": ["/one/y/Role=r"]}),
+    ],
+)
+def test_a_token_reads_no_ban_that_it_cannot_meet(bans: list[str], token: dict[str, Any]) -> None:
+    """A ban is found by the condition that costs others least: a token without it does not read the ban."""
+    decision, asked = _ban_lookups(_bans(*bans), token)
+    assert decision.outcome == "mapped"
+    assert not [key for key in asked if key.startswith(("ban\t", "list\t"))]
