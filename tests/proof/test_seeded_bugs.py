@@ -79,7 +79,11 @@ BUGS = {
         )
     ],
     "the last rule that matches": [
-        Edit("policy/model.py", "return sorted(found.items())", "return sorted(found.items(), reverse=True)")
+        Edit(
+            "policy/model.py",
+            "for number, listed in sorted(found.items()):",
+            "for number, listed in sorted(found.items(), reverse=True):",
+        )
     ],
     "a ban until, exclusive": [Edit("policy/model.py", "int(now) <= self.until", "int(now) < self.until")],
     "what is refused without a ban, allowed with it": [

@@ -256,7 +256,7 @@ class _Deciding:
 
     def _candidates(self) -> Iterable[Rule]:
         if self.trace is None:
-            return self.policy.candidates(self.url, self.served, self.whole)
+            return self.policy.candidates(self.url, self.whole, self.served, self._part)
         # Who asks why wants to hear of each rule that does not match.
         return self.policy.rules()
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     # Where a key begins that rules are found by, and what tells how it ends for a token.
     _Place = tuple[str, Callable[[AnyView], Iterable[str]]]
+    # Rules or bans by their numbers, each with the values of its long list that matter, None if it has none.
+    _Found = dict[int, Any]
 
 DISTRUSTED = "none"
 JTI = "jti"
@@ -240,7 +242,7 @@ class Policy:
         self.digest = digest
         self.site = Site(find("site"))
         self._issuers: dict[str, Issuer] = {}
-        self._known_places: dict[tuple[str, tuple[str, ...]], list[_Place]] = {}
+        self._known_places: dict[str, list[_Place]] = {}
         self._rules: dict[int, Rule] = {}
         self._pools: list[Pool] | None = None
 
@@ -294,12 +296,19 @@ class Policy:
         """Return True if any rule asks for a claim by this name."""
         return name in (self._find("claims") or ())
 
-    def candidates(self, url: str, vos: Iterable[str], view: View) -> Iterator[Rule]:
-        """Yield, in order, the rules that may match this view of a token of the issuer `url` for one of these VOs.
+    def candidates(self, url: str, whole: View, vos: Iterable[str], part: Callable[[str], View]) -> Iterator[Rule]:
+        """Yield, in order, the rules that may match a token of the issuer `url` that speaks for some VOs.
 
-        No other rule can match. Of a long list in a rule they hold the values that matter here.
+        `whole` is all of the token, `part` returns what the rules of one VO see. No other rule can match. Of a long
+        list in a rule they hold the values that matter here.
         """
-        for number, listed in _entries(self._find, self._places(url, tuple(vos)), view):
+        found: _Found = {}
+        _collect(found, self._find, self._places(f"issuer\t{url}"), whole)
+        for vo in vos:
+            places = self._places(f"vo\t{vo}")
+            if places:
+                _collect(found, self._find, places, part(vo))
+        for number, listed in sorted(found.items()):
             yield self._rule(number, listed)
 
     def rules(self) -> Iterator[Rule]:
@@ -317,18 +326,14 @@ class Policy:
             self._pools = [Pool(pool["accounts"]) for pool in (self._find("pools") or {}).values()]
         return self._find(f"named\t{account}") is not None or any(pool.holds(account) for pool in self._pools)
 
-    def _places(self, url: str, vos: tuple[str, ...]) -> list[_Place]:
-        """Return where to look for the rules that name an issuer, and for those that only name one of these VOs."""
-        places = self._known_places.get((url, vos))
+    def _places(self, owner: str) -> list[_Place]:
+        """Return where to look for the rules of an owner: an issuer, or a VO if the rule names no issuer."""
+        places = self._known_places.get(owner)
         if places is None:
-            owners = [f"issuer\t{url}", *(f"vo\t{vo}" for vo in vos)]
-            places = [
-                (f"{owner}\t{aspect}\t", anchors_for(aspect))
-                for owner in owners
-                for aspect in self._find(f"asked\t{owner}") or ()
-            ]
+            aspects = self._find(f"asked\t{owner}") or ()
+            places = [(f"{owner}\t{aspect}\t", anchors_for(aspect)) for aspect in aspects]
             _make_room(self._known_places)
-            self._known_places[url, vos] = places
+            self._known_places[owner] = places
         return places
 
     def _rule(self, number: int, listed: list[str] | None) -> Rule:
@@ -344,20 +349,15 @@ class Policy:
         return rule
 
 
-def _entries(find: Callable[[str], Any], places: Iterable[_Place], view: AnyView) -> list[tuple[int, list[str] | None]]:
-    """Return the rules or bans, in order, that lie in places that a view leads to, as numbers.
-
-    With each come the values of its long list that matter here, or None if it was not taken apart.
-    """
-    found: dict[int, list[str] | None] = {}
+def _collect(found: _Found, find: Callable[[str], Any], places: Iterable[_Place], view: AnyView) -> None:
+    """Add the rules or bans that lie in places to which a view leads."""
     for place, anchors in places:
         for anchor in anchors(view):
             for entry in find(place + anchor) or ():
                 if isinstance(entry, int):
                     found[entry] = None
                 else:
-                    found[entry[0]] = [*(found.get(entry[0]) or ()), entry[1]]
-    return sorted(found.items())
+                    found.setdefault(entry[0], []).append(entry[1])
 
 
 def with_list(document: Mapping[str, Any], listed: list[str]) -> dict[str, Any]:
@@ -403,7 +403,9 @@ class Bans:
 
         Of a long list in a ban they hold the values that matter here.
         """
-        bans = [self._ban(number, listed) for number, listed in _entries(self._find, self._places, view)]
+        found: _Found = {}
+        _collect(found, self._find, self._places, view)
+        bans = [self._ban(number, listed) for number, listed in sorted(found.items())]
         return [ban for ban in bans if ban.holds_at(now)]
 
     def documents(self) -> Iterator[dict[str, Any]]:
