@@ -135,7 +135,8 @@ def _scope(environ: Mapping[bytes, bytes], claim: list[bytes] | None) -> list[by
     words = _indexed(environ, b"SCOPE")
     if claim is None:
         return [b" ".join(words)] if words else []
-    if len(claim) == 1 and [word for word in claim[0].split(b" ") if word] != words:
+    # Of an array ARC shows the words of the first string alone.
+    if [word for word in claim[0].split(b" ") if word] != words:
         raise TokenError(f"token: {_disagreeing(b'SCOPE_0...')}")
     return claim
 

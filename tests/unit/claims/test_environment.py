@@ -102,6 +102,24 @@ def test_an_array_of_scopes_is_no_scope() -> None:
     assert claims.text("scope") is None
 
 
+@pytest.mark.parametrize("claim", ["scope", "aud", "wlcg.groups", "iss", "sub"])
+@pytest.mark.parametrize("forged", [1, 2, 3])
+def test_forged_names_hide_no_standard_claim(claim: str, forged: int) -> None:
+    """However many names forge the values of a claim that ARC shows by a field of its own, the two must agree."""
+    token = {**ISSUER, "aud": "a", "scope": "storage.read:/secret/x", "wlcg.groups": "/g"}
+    names = {f"{claim}_{at}=z": "x" for at in range(forged)}
+    with pytest.raises(TokenError, match="does not say what"):
+        read_environment(arc_environment({**token, **names}))
+
+
+@pytest.mark.parametrize("claim", ["client_id", "azp", "wlcg.ver", "groups", "e"])
+@pytest.mark.parametrize("forged", [1, 2])
+def test_a_claim_that_a_forged_name_may_hide_is_reported(claim: str, forged: int) -> None:
+    """The decision has to know, for a ban may ask for it."""
+    names = {f"{claim}_{at}=z": "x" for at in range(forged)}
+    assert read_environment(arc_environment({**ISSUER, claim: "c", **names})).forged == {claim}
+
+
 @pytest.mark.parametrize("name", ["SUB", "Iss", "WLCG.groups", "AUD", "Scope"])
 def test_another_spelling_of_what_arc_reads(name: str) -> None:
     """ARC takes SUB for `sub`: then the variable is another claim's."""
