@@ -687,7 +687,9 @@ def decide(policy: Policy, payload: bytes, now: float) -> Answer:
 
     left = [vo for vo in candidates if not is_hidden(vo)]
     only = left[0] if len(left) == 1 else None
-    if any(same(vo, banned) for vo in candidates) and not left:
+    # Of a token that speaks for no VO, another plugin may know one: the VO that a ban finds in it is enough to deny it.
+    names = candidates or speaker.named_for_bans()
+    if any(same(vo, banned) for vo in names) and not left:
         return Answer("denied", None, None, None, None, "ban")
     if any(ban_holds(ban, speaker) for ban in bans if ban not in by_vo_alone):
         return Answer("denied", None, None, only, None, "ban")

@@ -243,8 +243,8 @@ def test_rules_are_found_as_if_all_were_tried(
 def _tried_one_by_one(document: dict[str, Any]) -> Bans:
     """Return bans that are found by nothing: each is tried with every token."""
     pieces_of_all: dict[str, Any] = {f"ban\t{number}": ban for number, ban in enumerate(document["bans"])}
-    pieces_of_all["asked"] = [EVERY_TOKEN]
-    pieces_of_all[f"{EVERY_TOKEN}\t"] = list(range(len(document["bans"])))
+    pieces_of_all.update({"asked": [""], "asked\t": [EVERY_TOKEN]})
+    pieces_of_all[f"\t{EVERY_TOKEN}\t"] = list(range(len(document["bans"])))
     return Bans(pieces_of_all.get, "digest")
 
 

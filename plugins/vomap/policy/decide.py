@@ -123,7 +123,11 @@ class _Deciding:
         return serve is None or vo in serve
 
     def _banned(self) -> Decision | None:
-        """Take step 2. A ban by VO alone takes that VO away from the token; it is denied if no served one is left."""
+        """Take step 2. A ban by VO alone takes that VO away from the token; it is denied if no served one is left.
+
+        So is a token that speaks for no VO, but names the banned one in another reading: declined, it could be mapped
+        by another plugin.
+        """
         assert self.ban_view is not None, "there are bans"
         for ban in self.bans:
             if not ban.only_vos and meets_ban(ban.conditions, self.ban_view):
@@ -134,8 +138,9 @@ class _Deciding:
             taken = [vo for vo in ban.only_vos if vo in self.naming.candidates]
             if taken:
                 self._tell(f"ban {ban.source}: the token does not speak for {', '.join(taken)} any more")
-                if not self.served:
-                    return self._deny_for(ban)
+            named = taken or (not self.naming.candidates and not self.ban_view.vos.isdisjoint(ban.only_vos))
+            if named and not self.served:
+                return self._deny_for(ban)
         return self._refused_anyway(sorted(self._rules_vos().intersection(self.banned)))
 
     def _rules_vos(self) -> set[str]:
@@ -375,7 +380,8 @@ def _not_read(claims: Claims, issuer: Issuer | None) -> Iterable[str]:
     if issuer.groups_claim is not None:
         yield f"claim {GROUPS_CLAIM!a}: present, not read; the issuer's groups are in {issuer.groups_claim!a}"
     else:
-        yield f"claim {GROUPS_CLAIM!a}: present, not read; the issuer is declared to write no groups there"
+        why = "`entitlements` and not `groups`" if issuer.entitlements is not None else "`groups: none`"
+        yield f"claim {GROUPS_CLAIM!a}: present, not read; the issuer declares {why}"
 
 
 def _naming(policy: Policy, url: str, issuer: Issuer, token: View) -> Naming:

@@ -496,10 +496,10 @@ def _holds(key: str, wanted: Any, view: AnyView, captured: dict[str, str]) -> bo
     values = view.values(key)
     if isinstance(wanted, frozenset):
         return not wanted.isdisjoint(values)
-    if len(values) > 1 or key.startswith(_CLAIM):
-        if key[len(_CLAIM) :] in view.claims.several and any(pattern.captures for pattern in wanted):
-            # Two values, and which one is meant?
-            return False
+    if key.startswith(_CLAIM) and key[len(_CLAIM) :] in view.claims.several and any(each.captures for each in wanted):
+        # Two values, and which one is meant?
+        return False
+    if len(values) > 1:
         wanted = _narrowed(key, wanted, view, len(values))
     for value in values:
         for pattern in wanted:

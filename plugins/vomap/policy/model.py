@@ -26,11 +26,13 @@ if TYPE_CHECKING:
 
 DISTRUSTED = "none"
 JTI = "jti"
+# Conditions of bans whose literal values a token has or has not, the one that the fewest tokens have first.
+BAN_OWNERS = (JTI, "client", "subject", "issuer", "vo")
 _NO_GROUPS, _COMMA_SEPARATED = "none", "comma-separated"
 # A condition on a claim is named `claim` and the claim's name.
 CLAIM = "claim "
-# So many anchors of a token are looked up without asking a sieve first.
-FEW_ANCHORS = 16
+# So many values of a token are looked up without asking a sieve first.
+FEW = 16
 # How many rules and issuers a process keeps that decides for many tokens; more are read again.
 _KEPT = 20_000
 # Root; and whoever is not known, in 16 bits and in 32: nobody, as whom NFS and user namespaces show strangers, and -1.
@@ -303,11 +305,11 @@ class Policy:
         list in a rule they hold the values that matter here.
         """
         found: _Found = {}
-        _collect(found, self._find, self._places(f"issuer\t{url}"), whole)
+        for place, anchors in self._places(f"issuer\t{url}"):
+            _collect(found, self._find, place, anchors(whole))
         for vo in vos:
-            places = self._places(f"vo\t{vo}")
-            if places:
-                _collect(found, self._find, places, part(vo))
+            for place, anchors in self._places(f"vo\t{vo}"):
+                _collect(found, self._find, place, anchors(part(vo)))
         for number, listed in sorted(found.items()):
             yield self._rule(number, listed)
 
@@ -349,15 +351,14 @@ class Policy:
         return rule
 
 
-def _collect(found: _Found, find: Callable[[str], Any], places: Iterable[_Place], view: AnyView) -> None:
-    """Add the rules or bans that lie in places to which a view leads."""
-    for place, anchors in places:
-        for anchor in anchors(view):
-            for entry in find(place + anchor) or ():
-                if isinstance(entry, int):
-                    found[entry] = None
-                else:
-                    found.setdefault(entry[0], []).append(entry[1])
+def _collect(found: _Found, find: Callable[[str], Any], place: str, anchors: Iterable[str]) -> None:
+    """Add the rules or bans that lie at anchors in a place."""
+    for anchor in anchors:
+        for entry in find(place + anchor) or ():
+            if isinstance(entry, int):
+                found[entry] = None
+            else:
+                found.setdefault(entry[0], []).append(entry[1])
 
 
 def with_list(document: Mapping[str, Any], listed: list[str]) -> dict[str, Any]:
@@ -379,18 +380,19 @@ def _make_room(kept: dict[Any, Any]) -> None:
 class Bans:
     """All bans: a decision reads of them those that its token may meet (pieces.py)."""
 
-    __slots__ = ("_bans", "_find", "_places", "asked", "claims", "digest")
+    __slots__ = ("_bans", "_find", "asked", "claims", "digest")
 
     def __init__(self, find: Callable[[str], Any], digest: str) -> None:
         """Take what finds a piece of the bans by its key, or None where there is none, and the digest of the bans.
 
-        `asked` are the aspects by which any of them is found, none if there is no ban; `claims` are the names of the
-        claims that any of them asks for by name.
+        `asked` are the conditions of literal values that bans are found by, none if there is no ban; `claims` are the
+        names of the claims that any of them asks for by name.
         """
         self._find = find
         self.digest = digest
         self.asked: Sequence[str] = find("asked") or ()
-        self._places: list[_Place] = [(f"{aspect}\t", self._sieved(aspect)) for aspect in self.asked]
+        if not {*BAN_OWNERS, ""}.issuperset(self.asked):
+            raise ValueError("bans are found by a condition that this version does not know")
         self._bans: dict[int, Ban] = {}
         self.claims: Sequence[str] = find("claims") or ()
 
@@ -404,9 +406,27 @@ class Bans:
         Of a long list in a ban they hold the values that matter here.
         """
         found: _Found = {}
-        _collect(found, self._find, self._places, view)
+        for kind in self.asked:
+            owners = [f"{kind}\t{value}" for value in view.values(kind)] if kind else [""]
+            for owner in self._through(kind, owners):
+                for aspect in self._find(f"asked\t{owner}") or ():
+                    anchors = self._through(f"{owner}\t{aspect}", list(anchors_for(aspect)(view)))
+                    _collect(found, self._find, f"{owner}\t{aspect}\t", anchors)
         bans = [self._ban(number, listed) for number, listed in sorted(found.items())]
         return [ban for ban in bans if ban.holds_at(now)]
+
+    def _through(self, name: str, texts: Sequence[str]) -> Sequence[str]:
+        """Return those of a token's values that may have bans.
+
+        Of a thousand groups hardly any has a ban, and each is a look-up in the file. A sieve, which has a bit for the
+        checksum of each value that has a ban, leaves out nearly all others, and never one of these.
+        """
+        sieve = self._find(f"sieve\t{name}") if len(texts) > FEW else None
+        if sieve is None:
+            return texts
+        bits = a2b_base64(sieve)
+        last = len(bits) * 8 - 1
+        return [each for each in texts if bits[(bit := crc32(each.encode()) & last) >> 3] >> (bit & 7) & 1]
 
     def documents(self) -> Iterator[dict[str, Any]]:
         """Yield the document of every ban, in order, with all that it lists."""
@@ -419,25 +439,6 @@ class Bans:
     def all(self) -> Iterator[Ban]:
         """Yield every ban, in order."""
         return map(Ban, self.documents())
-
-    def _sieved(self, aspect: str) -> Callable[[AnyView], Iterable[str]]:
-        """Return what finds the anchors of an aspect at which bans may lie.
-
-        Of the anchors of a thousand groups hardly any has a ban, and each is a look-up in the file: a sieve, a bit for
-        each of many checksums, leaves out nearly all. It never leaves out one that has a ban.
-        """
-        anchors_of = anchors_for(aspect)
-
-        def anchors(view: AnyView) -> Iterable[str]:
-            found = list(anchors_of(view))
-            sieve = self._find(f"sieve\t{aspect}") if len(found) > FEW_ANCHORS else None
-            if sieve is None:
-                return found
-            bits = a2b_base64(sieve)
-            last = len(bits) * 8 - 1
-            return [each for each in found if bits[(bit := crc32(each.encode()) & last) >> 3] >> (bit & 7) & 1]
-
-        return anchors
 
     def _ban(self, number: int, listed: list[str] | None) -> Ban:
         ban = self._bans.get(number)

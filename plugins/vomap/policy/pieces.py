@@ -22,23 +22,25 @@ Keys and values, the parts of a key with a tab between them:
 
 Bans lie in pieces of the same kind:
 
-    asked                         the aspects by which bans are found
-    ASPECT ANCHOR                 the bans found so
+    asked                         the kinds of owners: conditions of bans with literal values, "" for bans without any
+    asked OWNER                   the aspects by which an owner's bans are found; an owner is `KIND<tab>VALUE`, or ""
+    OWNER ASPECT ANCHOR           the bans found so
     ban NUMBER, list NUMBER       as of rules
     claims                        the claims that bans ask for by name
-    sieve ASPECT                  a bit for the checksum of each anchor of an aspect that has many, in base64
+    sieve KIND, sieve OWNER ASPECT
+                                  a bit for the checksum of each owner or anchor, if they are many, in base64
     sources                       of built bans: the files' paths and their sha256
 """
 
 from __future__ import annotations
 
 from binascii import b2a_base64, crc32
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import product
 from typing import Any
 
 from vomap.policy.matching import EVERY_TOKEN, AccountName, GroupPattern, Pattern
-from vomap.policy.model import CLAIM, DISTRUSTED, FEW_ANCHORS, JTI, Bans, Issuer, Policy, Site, with_list
+from vomap.policy.model import BAN_OWNERS, CLAIM, DISTRUSTED, FEW, Bans, Issuer, Policy, Site, with_list
 
 # A condition that a rule or a ban is found by: its key, and of each value the aspect, the anchor and the value itself.
 _Way = tuple[str, list[tuple[str, str, str]]]
@@ -46,9 +48,10 @@ _TRIED_WITH_ALL: _Way = ("", [(EVERY_TOKEN, "", "")])
 _RULE, _BAN = "rule", "ban"
 # Of the texts that are not in a sieve, so many leave through it one.
 _BITS_OF_EACH = 16
-# The conditions that rules and bans are found by, the most telling first; `claim` stands for each claim.
+# The conditions that rules, and the bans of one owner, are found by, the most telling first; `claim` is each claim.
 _TELLING_OF_RULES = ("subject", CLAIM, "group", "first-group", "scope")
-_TELLING_OF_BANS = (JTI, "client", "subject", CLAIM, "group", "first-group", "scope", "issuer", "vo")
+# A ban of more pairs of an owner and a value is found by its owner alone.
+_MOST_PLACES = 10_000
 
 
 def policy_of(document: Mapping[str, Any], digest: str = "") -> Policy:
@@ -63,36 +66,59 @@ def bans_of(document: Mapping[str, Any], digest: str = "") -> Bans:
 
 def take_bans_apart(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield the pieces of a document of bans, keys and values; bans first, in their order."""
-    places = _Places(_BAN)
-    weights = _weights(document["bans"])
-    anchors: dict[str, set[str]] = {}
+    places = _BanPlaces()
     for number, ban in enumerate(document["bans"]):
-        ways = _ways_to_find(ban, _TELLING_OF_BANS)
-        way = min(ways, key=lambda each: max(weights[place[:2]] for place in each[1]), default=_TRIED_WITH_ALL)
-        for aspect, anchor, _ in way[1]:
-            anchors.setdefault(aspect, set()).add(anchor)
-        yield from places.add(number, ban, way, [""])
+        yield from places.add(number, ban)
     yield from places.pieces()
-    yield "asked", list(anchors)
-    for aspect, texts in anchors.items():
-        if len(texts) > FEW_ANCHORS:
-            yield f"sieve\t{aspect}", _sieve(texts)
 
 
-def _weights(bans: Iterable[Mapping[str, Any]]) -> Counter[tuple[str, str]]:
-    """Return for each aspect and anchor how much must be read of the bans that would be found there.
+class _BanPlaces:
+    """Where bans are found that are taken apart one by one, and which claims they ask for by name."""
 
-    A ban is best found where that is least: thousands of bans may ask for one subject, each with another group, and a
-    ban of one client may list thousands of groups.
-    """
-    weights: Counter[tuple[str, str]] = Counter()
-    for ban in bans:
-        ways = list(_ways_to_find(ban, _TELLING_OF_BANS))
-        values = 1 + sum(len(found) for _, found in ways)
-        for _, found in ways:
-            for aspect, anchor, _ in found:
-                weights[aspect, anchor] += values - len(found)
-    return weights
+    def __init__(self) -> None:
+        self._entries: dict[str, list[Any]] = {}
+        self._owners: dict[str, set[str]] = {}
+        self._anchors: dict[str, dict[str, set[str]]] = {}
+        self._claims: dict[str, None] = {}
+
+    def add(self, number: int, ban: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+        """Yield the pieces of one ban: it is found by a literal value, and then by the most telling other condition."""
+        self._claims.update(dict.fromkeys(ban.get("claim", ())))
+        kind, values = _owners_of_ban(ban)
+        telling = [key for key in _TELLING_OF_RULES if key != kind]
+        key, found = next(_ways_to_find(ban, telling), _TRIED_WITH_ALL)
+        if len(values) * len(found) > _MOST_PLACES:
+            key, found = _TRIED_WITH_ALL
+        by_owner = len(values) >= len(found)
+        several = max(len(values), len(found)) > 1
+        for named, (aspect, anchor, value) in product(values, found):
+            owner = f"{kind}\t{named.lower() if kind == 'vo' else named}" if kind else ""
+            self._owners.setdefault(kind, set()).add(owner)
+            self._anchors.setdefault(owner, {}).setdefault(aspect, set()).add(anchor)
+            entry = [number, named if by_owner else value] if several else number
+            self._entries.setdefault(f"{owner}\t{aspect}\t{anchor}", []).append(entry)
+        listed = (kind, values) if by_owner else (key, [value for _, _, value in found])
+        yield from _entry_pieces(_BAN, number, ban, listed[0], listed[1] if several else None)
+
+    def pieces(self) -> Iterator[tuple[str, Any]]:
+        """Yield the places of all bans that were added, the sieves, and the claims that they ask for."""
+        yield from self._entries.items()
+        yield "asked", list(self._owners)
+        yield "claims", list(self._claims)
+        many = dict(self._owners)
+        for owner, anchors in self._anchors.items():
+            yield f"asked\t{owner}", list(anchors)
+            many.update({f"{owner}\t{aspect}": each for aspect, each in anchors.items()})
+        yield from ((f"sieve\t{name}", _sieve(texts)) for name, texts in many.items() if len(texts) > FEW)
+
+
+def _owners_of_ban(ban: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """Return the condition of literal values without which no token can meet a ban, and these; no condition has one."""
+    for kind in BAN_OWNERS:
+        values = ban.get(kind)
+        if values and (kind != "subject" or all(Pattern(value).is_literal for value in values)):
+            return kind, values
+    return "", [""]
 
 
 def _sieve(texts: Collection[str]) -> str:
@@ -113,15 +139,14 @@ def put_bans_together(pieces: Mapping[str, Any]) -> dict[str, Any]:
 def take_apart(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield the pieces of a policy's document, keys and values; rules first, in their order."""
     declared = Declared(document)
-    places = _Places(_RULE)
+    places = _RulePlaces()
     named = {*document["site"]["rename"], *document["site"]["rename"].values()}
     for number, rule in enumerate(document["rules"]):
         named.update(declared.accounts_of(rule))
-        way = next(_ways_to_find(rule, _TELLING_OF_RULES), _TRIED_WITH_ALL)
-        yield from places.add(number, rule, way, [f"{owner}\t" for owner in _owners(rule)])
+        yield from places.add(number, rule)
     yield from places.pieces()
     for owner, aspects in places.asked.items():
-        yield f"asked\t{owner[:-1]}", list(aspects)
+        yield f"asked\t{owner}", list(aspects)
     for account in named:
         yield f"named\t{account}", True
     yield "site", document["site"]
@@ -228,29 +253,28 @@ def _owners(rule: Mapping[str, Any]) -> list[str]:
     return [f"vo\t{vo.lower()}" for vo in rule["vo"]]
 
 
-class _Places:
-    """Where rules or bans are found that are taken apart one by one, and which claims they ask for by name.
+class _RulePlaces:
+    """Where rules are found that are taken apart one by one, and which claims they ask for by name.
 
-    `asked` has for each owner the aspects by which its entries are found.
+    `asked` has for each owner the aspects by which its rules are found.
     """
 
-    def __init__(self, kind: str) -> None:
-        self._kind = kind
+    def __init__(self) -> None:
         self._found: dict[str, list[Any]] = {}
         self._claims: dict[str, None] = {}
         self.asked: dict[str, dict[str, None]] = {}
 
-    def add(self, number: int, entry: Mapping[str, Any], way: _Way, owners: Iterable[str]) -> Iterator[tuple[str, Any]]:
-        """Yield the pieces of one rule or ban that is found in some way; `owners` is what its places begin with."""
-        key, found = way
+    def add(self, number: int, rule: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+        """Yield the pieces of one rule."""
+        key, found = next(_ways_to_find(rule, _TELLING_OF_RULES), _TRIED_WITH_ALL)
         several = len(found) > 1
-        self._claims.update(dict.fromkeys(entry.get("claim", ())))
-        for owner in owners:
+        self._claims.update(dict.fromkeys(rule.get("claim", ())))
+        for owner in _owners(rule):
             for aspect, anchor, value in found:
                 self.asked.setdefault(owner, {})[aspect] = None
-                place = f"{owner}{aspect}\t{anchor}"
+                place = f"{owner}\t{aspect}\t{anchor}"
                 self._found.setdefault(place, []).append([number, value] if several else number)
-        yield from _entry_pieces(self._kind, number, entry, key, [each[2] for each in found] if several else None)
+        yield from _entry_pieces(_RULE, number, rule, key, [each[2] for each in found] if several else None)
 
     def pieces(self) -> Iterator[tuple[str, Any]]:
         """Yield the places of all that was added, and the claims that it asks for."""

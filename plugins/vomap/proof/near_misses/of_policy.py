@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from vomap.claims import ENTITLEMENT_CLAIMS
+from vomap.claims import ENTITLEMENT_CLAIMS, GROUPS_CLAIM
 from vomap.policy import Decision
 from vomap.policy.candidates import named_in
 from vomap.policy.model import Policy
 from vomap.proof.near_misses.differences import Difference, Token
+
+# Where IAM, Keycloak and others write groups.
+_GROUPS_CLAIMS = ("groups", "wlcg_groups")
 
 
 def policy_differences(token: Token, decision: Decision) -> Iterator[Difference]:
@@ -57,11 +60,15 @@ def _served(token: Token) -> Iterator[Difference]:
 
 def _groups(token: Token) -> Iterator[Difference]:
     """Yield what the issuer's declaration does not take for groups, and might."""
+    declared = token.policy.piece(f"issuer\t{token.url}")
+    for claim in (GROUPS_CLAIM, *_GROUPS_CLAIMS):
+        if claim != token.groups_claim and token.claims.values(claim):
+            sentence = f"claim: {claim!a} is present and not read; `groups: {{claim: {claim}}}` of the issuer reads it"
+            yield Difference(sentence, policy=_issuer(token, {**declared, "groups": {"claim": claim}}))
     if token.groups_claim is None:
         return
     values = token.claims.values(token.groups_claim)
     if len(values) == 1 and "," in values[0] and token.issuer and not token.issuer.groups_comma_separated:
-        declared = token.policy.piece(f"issuer\t{token.url}")
         groups = {**declared.get("groups", {}), "form": "comma-separated"}
         sentence = (
             f"claim {token.groups_claim}: {values[0]!a} has a comma, so it is not a group; if this issuer writes "

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import unquote
 
-from vomap.claims import ENTITLEMENT_CLAIMS, GROUPS_CLAIM
+from vomap.claims import ENTITLEMENT_CLAIMS
 from vomap.claims.memberships import Membership, parse_fqan
 from vomap.mapfile.findings import nearest
 from vomap.policy import Decision
@@ -16,8 +16,6 @@ from vomap.proof.near_misses.differences import Difference, Token
 
 # What clients and issuers call claims that decisions read under another name.
 _OTHER_NAMES = {
-    "groups": GROUPS_CLAIM,
-    "wlcg_groups": GROUPS_CLAIM,
     "entitlement": "entitlements",
     "eduperson_entitlements": "eduperson_entitlement",
     "eduPersonEntitlement": "eduperson_entitlement",
