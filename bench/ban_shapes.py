@@ -71,6 +71,9 @@ def shapes() -> dict[str, list[dict[str, Any]]]:
         "5,000 by the token's subject in other groups": [
             {"subject": shown["sub"], "group": f"/{VO}/other{at}"} for at in range(5_000)
         ],
+        "1,000 by another subject, each in a group of another shape": [
+            {"subject": _person(0), "group": _shape(at)} for at in range(1_000)
+        ],
         f"1 by client with {PATTERNS:,} groups": [{"client": "another-client", "group": patterns}],
         f"1 by the token's client with {PATTERNS:,} groups": [{"client": shown["client_id"], "group": patterns}],
         "10,000 by group": [{"group": f"/{VO}/other{at}"} for at in range(10_000)],
@@ -82,6 +85,11 @@ def shapes() -> dict[str, list[dict[str, Any]]]:
 
 def _person(number: int) -> str:
     return f"person-{number}@example.org"
+
+
+def _shape(number: int) -> str:
+    """Return a pattern whose literal parts stand where no other number's do."""
+    return "/" + "/".join("other" if number >> at & 1 else "*" for at in range(10)) + "/other"
 
 
 def _word(name: str) -> str:

@@ -260,11 +260,24 @@ BUGS = {
     "a spelling in a rule that does not count": [
         Edit("policy/pieces.py", '        named += rule.get("vo", ())\n', "        pass\n")
     ],
-    "a ban looked up by the first of its values": [
+    "a rule looked up by the first of its values": [
         Edit(
             "policy/pieces.py",
             "            for aspect, anchor, value in found:\n",
             "            for aspect, anchor, value in found[:1]:\n",
+        )
+    ],
+    "a ban looked up by the first of its literal values": [
+        Edit("policy/pieces.py", "in product(values, found):", "in product(values[:1], found):")
+    ],
+    "a ban looked up by the first of its other values": [
+        Edit("policy/pieces.py", "in product(values, found):", "in product(values, found[:1]):")
+    ],
+    "a ban by VO blind to what rules do not find": [
+        Edit(
+            "policy/decide.py",
+            "named = taken or (not self.naming.candidates and not self.ban_view.vos.isdisjoint(ban.only_vos))",
+            "named = taken",
         )
     ],
     "bans found by the first only of several conditions of a token": [
@@ -278,7 +291,7 @@ BUGS = {
         Edit("policy/matching.py", '        return lambda _: ("",)\n', "        return lambda _: ()\n")
     ],
     "bans by VO looked up in the token's spelling": [
-        Edit("policy/pieces.py", 'return key, value.lower() if key == "vo" else value', "return key, value")
+        Edit("policy/pieces.py", "{named.lower() if kind == 'vo' else named}", "{named}")
     ],
     "a ban by subject blind to a list": [
         Edit(

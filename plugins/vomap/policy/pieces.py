@@ -299,9 +299,7 @@ def _place(key: str, value: str) -> tuple[str, str]:
     """Return the aspect and the anchor by which a value of a condition is found."""
     if key in ("group", "first-group"):
         return GroupPattern(value).found_by(key)
-    if key in ("subject", "scope") or key.startswith(CLAIM):
-        return Pattern(value, below=key == "scope", capture=True).found_by(key)
-    return key, value.lower() if key == "vo" else value
+    return Pattern(value, below=key == "scope", capture=True).found_by(key)
 
 
 def _entry_pieces(
