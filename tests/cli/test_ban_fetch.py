@@ -248,8 +248,8 @@ MANY = ", ".join(f"/g{at}" for at in range(1000))
         (["issuer: 'https://i/', group: /a", "vo: A, group: /b"], "line 5 (and 1 more): a ban by group"),
         ([f"subject: x, group: [{MANY}, /a]"], "1001 groups, scopes and claims"),
         ([f"jti: x, scope: c, claim: {{c: [{MANY}]}}"], "1001 groups, scopes and claims"),
-        (["vo: V, jti: x"] * 50 + ["vo: V"] * 101, "101 bans of VOs"),
-        (["issuer: 'https://i/'"] * 51 + ["subject: 'x*'"] * 50, "101 bans of VOs"),
+        (["vo: V, jti: x"] * 50 + ["vo: V"] * 101, "it bans 101 VOs"),
+        (["issuer: 'https://i/'"] * 51 + ["subject: 'x*'"] * 50, "it bans 101 VOs"),
         (["issuer: 'http://i/', subject: x"], "line 5: the issuer 'http://i/' is not an https URL"),
         (["issuer: '\"x', subject: x"], "is not an https URL"),
     ],
@@ -540,7 +540,7 @@ def test_a_signal_between_the_writes(fetching: Fetching, number: signal.Signals)
     assert fetching.fetch(a_list("eve", days_ago=2))[0] == 0
     fetching.server.put("/bans.yaml", a_list("mallory"))
     words = ["ban", "fetch", fetching.url, *fetching.words]
-    code, errors = interrupted("vomap.built.kept_bans.write_built", number, *words)
+    code, errors = interrupted("vomap.built.documents.put_in_place", number, *words)
     assert code == ended(number)
     assert "mallory" in fetching.file.read_text("utf-8")
     assert fetching.reasons() == ["for mallory"]

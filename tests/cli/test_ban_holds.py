@@ -248,6 +248,32 @@ def test_a_token_of_an_issuer(site: Site) -> None:
     assert not any("at once" in each for each in site.add("--jti", "j", "--issuer", ONE)["warnings"])
 
 
+def test_patterns_that_take_every_number_of_slashes_do_not_exist(site: Site) -> None:
+    """The printed forms take one slash more; the warning says that more pass, and by what to ban then."""
+    answer = site.add("--subject", "robot*")
+    site.follow(answer)
+    assert site.becomes(ONE, "robot/x/y") == "alpha"
+    assert any("a subject with more slashes passes these" in each for each in answer["warnings"])
+
+
+@pytest.mark.parametrize("scope", ["compute.create", "compute.*", "compute.read", "condor:/WRITE", "*"])
+def test_a_scope_that_is_left_out(site: Site, scope: str) -> None:
+    """Each scope for jobs is as good as the others: the bearer asks for one that the ban does not name."""
+    answer = site.add("--subject", "eve", "--scope", scope)
+    others = ("compute.create", "compute.modify", "compute.read", "condor:/WRITE", "condor:/READ")
+    left = [one for one in others if site.becomes(ONE, "eve", scope=one) == "alpha"]
+    assert left or scope == "*"
+    assert any("without this scope" in each for each in answer["warnings"]) == bool(left)
+    site.follow(answer)
+    assert not [one for one in others if site.becomes(ONE, "eve", scope=one) == "alpha"]
+
+
+def test_a_group_with_a_comma(site: Site) -> None:
+    """A ban sees such a text as a whole: it is not called impossible, and then proved."""
+    answer = site.add("--subject", "eve", "--group", "/alpha/x,/beta")
+    assert not any("not a legal group" in each for each in answer["warnings"])
+
+
 def test_a_group_that_is_left_out(site: Site) -> None:
     """The ban of the subject alone is printed, without what the bearer asks for."""
     answer = site.add("--subject", "eve", "--group", "/alpha/x")

@@ -10,6 +10,8 @@ import pytest
 from cli.interrupted import SIGNALS, ended, interrupted
 from vomap.built import read_bans, read_policy
 from vomap.built.kept_bans import KeptBans
+from vomap.cli import run
+from vomap.cli.exits import FAILED
 
 
 class Bans:
@@ -40,7 +42,7 @@ def test_a_signal_between_the_writes_of_add(bans: Bans, number: signal.Signals, 
     """The ban is written and in force, also where another file of bans cannot be read, and standard error says so."""
     if is_broken:
         (bans.folder / "README").touch()
-    at = "vomap.built.kept_bans.write_built"
+    at = "vomap.built.documents.put_in_place"
     code, errors = interrupted(at, number, "ban", "add", "--subject", "b", "--reason", "b", *bans.words)
     assert bans.state() == (True, ["a", "b"])
     assert code == ended(number)
@@ -51,7 +53,7 @@ def test_a_signal_between_the_writes_of_add(bans: Bans, number: signal.Signals, 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_between_the_writes_of_lift(bans: Bans, number: signal.Signals) -> None:
     """The same holds for a ban that is lifted, be it the last one or not."""
-    at = "vomap.built.kept_bans.write_built"
+    at = "vomap.built.documents.put_in_place"
     KeptBans(str(bans.folder), f"{bans.policy}.bans").add({"subject": "b", "reason": "b"})
     code, errors = interrupted(at, number, "ban", "lift", "--subject", "b", *bans.words)
     assert (code, bans.state()) == (ended(number), (False, ["a"]))
@@ -75,28 +77,26 @@ def test_a_signal_before_the_writes(bans: Bans, number: signal.Signals, at: str)
 def test_a_signal_that_is_ignored(bans: Bans) -> None:
     """Under `nohup` nothing is said of a SIGHUP, and the command goes on."""
     words = ["ban", "add", "--subject", "b", "--reason", "b", *bans.words]
-    code, errors = interrupted("vomap.built.kept_bans.write_built", signal.SIGHUP, *words, ignored=True)
+    code, errors = interrupted("vomap.built.documents.put_in_place", signal.SIGHUP, *words, ignored=True)
     assert (code, bans.state()) == (0, (True, ["a", "b"]))
     assert "SIGHUP" not in errors
 
 
-def test_a_signal_while_the_second_write_fails(bans: Bans) -> None:
-    """The error is shown, though the signal ends the command: the ban is written, and not in force."""
+def test_a_ban_that_cannot_be_built_is_not_written(bans: Bans, capsys: pytest.CaptureFixture[str]) -> None:
+    """On a full disk, say, the file of bans stays as it was: no ban is written that is not in force."""
+    before = bans.kept.read_text("utf-8")
     built = Path(f"{bans.policy}.bans")
     built.unlink()
     built.mkdir()
-    words = ["ban", "add", "--subject", "b", "--reason", "b", *bans.words]
-    code, errors = interrupted("vomap.built.kept_bans.write_built", signal.SIGTERM, *words)
-    assert code == -signal.SIGTERM
-    assert f"SIGTERM came, and waited: {built}: cannot be written" in errors
+    assert run(["ban", "add", "--subject", "b", "--reason", "b", *bans.words]) == FAILED
+    assert f"{built}: cannot be written" in capsys.readouterr().err
+    assert bans.kept.read_text("utf-8") == before
 
 
 @pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize("turn", [1, 2, 3])
 def test_a_signal_between_the_writes_of_a_rollback(tmp_path: Path, number: signal.Signals, turn: int) -> None:
     """The policy, the one before and the mark for automatic builds are all exchanged."""
-    from vomap.cli import run
-
     site, policy, bans = tmp_path / "site.yaml", tmp_path / "policy", tmp_path / "bans.d"
     bans.mkdir()
     digests = []

@@ -134,8 +134,8 @@ MEANINGS = {
     "bare-star": Meaning(
         "In a ban or a `deny` rule, `*` is all of a part between two slashes.",
         "`*` does not match a slash. A group below, or a subject with a slash, passes the ban or the rule.",
-        "For a group or a path, write `/**` at the end. Leave out a subject that may be any, or name both forms: "
-        "`*` and `*/*`.",
+        "For a group or a path, write `/**` at the end. Leave out a subject that may be any. A pattern for each number "
+        "of slashes, `*` and `*/*`, takes these subjects alone; ban exact subjects or the issuer to be sure.",
     ),
     "idle-test": Meaning(
         "A test's token is declined, or an error, whatever the policy is; or the same token is tested for the same "

@@ -112,12 +112,15 @@ _DESCRIPTION = (
 )
 _PATTERNS = """\
 `subject`, `group`, `first-group`, `scope` and `claim` take patterns: literal text, compared byte for byte. Parts are
-split by `/`. `*` is one or more characters within one part; a part has at most one `*` or `<name>`. `/**` at the end is
-the thing itself and everything below it. Nothing covers anything implicitly. There are no regular expressions.
+split by `/`. `*` is one or more characters within one part; a part has at most one `*` or `<name>`. `/**` at the end
+of a group or scope is the thing itself and everything below it. Nothing covers anything implicitly. There are no
+regular expressions.
 
 `<name>` captures one word of `subject`, or of a `claim` that has one value; `account` may use it, and `<vo>`, the VO's
 name in lower case. A rule whose capture gives an account that another rule, a rename or a pool names does not match.
 
 A group without `Role=` matches whatever the role. A role is written `/vo.example.org/Role=pilot`.
 
-`issuer`, `vo`, `audience`, `jti` and `client` are literal; VOs are compared without case."""
+`issuer`, `vo`, `audience`, `jti` and `client` are literal. The VOs of the policy are compared without case. At an issuer
+without `vos` the VO's name is the token's own word. It counts as `serve`, a rule or a declaration spells it, and in
+lower case where none does."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from vomap import Error
 from vomap.built import BANS
-from vomap.built.documents import read_built, write_built
+from vomap.built.documents import read_built, stage_built
 from vomap.built.files import replace_file
 from vomap.built.signals import held_back
 from vomap.mapfile.ban_file import NAME, with_ban, without_lines
@@ -108,12 +108,7 @@ class BanFile:
 
     def _put_in_place(self, text: str | None, document: dict[str, Any], *, left: str = "") -> Change:
         digests = {each.path: each.digest for each in self._files_with(text)}
-        with self._both_written():
-            if text is None:
-                os.unlink(self.path)
-            else:
-                replace_file(str(self.path), text.encode())
-            return self._build(document, digests, left)
+        return self._write(text, document, digests, left)
 
     def _put_in_force(self, text: str, own: list[dict[str, Any]], why: str) -> Change:
         """Put the bans of this file in force in the place of those that it had, though the folder cannot be built."""
@@ -123,17 +118,28 @@ class BanFile:
         # Once each, but an equal ban of another file is that file's own: it stays whatever becomes of this one's.
         once = {json.dumps(_without_place(each)): each for each in own}.values()
         left = f"{why}\nmend the other file, then run `vomap build`"
-        with self._both_written():
-            replace_file(file.path, text.encode())
-            return self._build({"bans": [*others, *once]}, {**before.sources, file.path: file.digest}, left)
+        return self._write(text, {"bans": [*others, *once]}, {**before.sources, file.path: file.digest}, left)
+
+    def _write(self, text: str | None, document: dict[str, Any], sources: Mapping[str, str], left: str) -> Change:
+        """Write the file, or take it away, and build the bans; on a full disk neither of them changes.
+
+        Raises FileError.
+        """
+        staged = stage_built(self._built, BANS, document, sources=sources, built=written(time.time()))
+        try:
+            with self._both_written():
+                if text is None:
+                    os.unlink(self.path)
+                else:
+                    replace_file(str(self.path), text.encode())
+                staged.put_in_place()
+        finally:
+            staged.discard()
+        return Change(str(self.path), self._built, len(document["bans"]), left)
 
     def _both_written(self) -> AbstractContextManager[None]:
         """Let no signal part the two writes: a ban that is written and not built keeps nobody out."""
         return held_back(f"{self.path} and {self._built} are written, and what they say is in force")
-
-    def _build(self, document: dict[str, Any], sources: Mapping[str, str], left: str) -> Change:
-        write_built(self._built, BANS, document, sources=sources, built=written(time.time()))
-        return Change(str(self.path), self._built, len(document["bans"]), left)
 
 
 class KeptBans(BanFile):

@@ -23,15 +23,16 @@ from vomap.web import Fetched
 from vomap.web.download import Limits
 from vomap.web.urls import split_url
 
-# Each authentication reads all bans. These make about 0.05 s of it at the worst, measured with lists of every kind of
-# condition; a pattern costs as much as it has parts.
+# What a list may hold that is built, and read again with each change; a pattern counts as much as it has parts.
 MOST_VALUES = 10_000
 LONGEST_VALUE = 1000
-# Each answer compares these with all groups, scopes or claims of its token.
+# An answer compares these with the groups, scopes or claims of the tokens that their bans name.
 MOST_PATTERNS = 1_000
-# Of bans of whole VOs, issuers or patterns of subjects, where the administrator takes such bans at all.
+# VOs, issuers and patterns of subjects that are banned, where the administrator takes such bans at all. An answer may
+# have to compare each with its token.
 MOST_WIDE = 100
-_PATTERNS = ("group", "first-group", "scope", "claim")
+_PATTERNS = ("group", "scope", "claim")
+_WIDE = ("issuer", "vo", "subject")
 LIMITS = Limits(whole=60, size=1 << 20)
 _HEAD = "# Fetched by `vomap ban fetch`, which writes over what is edited here, from "
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
@@ -155,10 +156,16 @@ def check_bounds(published: PublishedList, most_wide: int) -> None:
             f"{published.url}: {_lines(wide)}: bans a crowd, not subjects, tokens or clients by their whole names; "
             "look at it, and take it by --allow-wide"
         )
-    if len(wide) > most_wide:
+    number = sum(_breadth(ban) for ban in published.bans if not names_somebody(ban))
+    if number > most_wide:
         raise ListRefused(
-            f"{published.url}: {len(wide)} bans of VOs, issuers or patterns of subjects; at most {most_wide} are taken"
+            f"{published.url}: it bans {number} VOs, issuers or patterns of subjects; at most {most_wide} are taken"
         )
+
+
+def _breadth(ban: Mapping[str, Any]) -> int:
+    """Return how many values of its widest condition a ban has that names nobody."""
+    return max(len(ban.get(key, ())) for key in _WIDE) or 1
 
 
 def _check_issuers(published: PublishedList) -> None:

@@ -19,7 +19,7 @@ from vomap.proof.bans.tokens import Token, filled, ways_to_name
 from vomap.proof.bans.wired import NOT_IN_FORCE, is_wired
 
 # What the bearer chooses when asking for a token, and what he gets another of.
-_ASKED_FOR = ("group", "first-group", "scope", "claim", "audience")
+_ASKED_FOR = ("group", "scope", "claim", "audience")
 # What a token has one of, and who it is for.
 _IDENTITIES = ("subject", "client", "jti")
 _FOR_EVERYBODY = "*"
@@ -45,10 +45,10 @@ def doubts_of_conditions(ban: Mapping[str, Any], declared: Declared, given: Clai
             yield Doubt(_undeclared(issuer, ban, declared))
     yield from map(Doubt, _vos(ban, declared))
     yield from map(Doubt, _one_of_several(ban, declared))
-    for key in ("group", "first-group"):
-        for pattern in ban.get(key, ()):
-            if parse_fqan(filled(pattern)) is None:
-                yield Doubt(f"no token has a membership {pattern}: it is no legal group")
+    for pattern in ban.get("group", ()):
+        # A ban sees a text with a comma as a whole, too.
+        if parse_fqan(filled(pattern).replace(",", "-")) is None:
+            yield Doubt(f"no token has a membership {pattern}: it is not a legal group")
     if "subject" not in ban and ("jti" in ban or "client" in ban):
         yield _alone(ban, given)
     yield from evasions(ban, declared)
@@ -84,8 +84,10 @@ def doubts_of_tokens(ban: Mapping[str, Any], trial: Trial, after: Bans, token: T
     for key in _ASKED_FOR:
         if key not in ban:
             continue
-        claims = trial.claims_of(without(token, key, ban, trial.declared))
-        decision = trial.decide(claims, after)
+        others = [trial.claims_of(each) for each in without(token, key, ban, trial.declared)]
+        decided = [(claims, trial.decide(claims, after)) for claims in others]
+        mapped = [each for each in decided if each[1].outcome == MAPPED]
+        claims, decision = (mapped or decided)[0]
         advice = "ban the subject" if "subject" not in ban else f"leave --{key} out"
         instead = tuple(_firm(ban, each, trial.declared) for each in _identities(ban))
         if decision.outcome == MAPPED:
@@ -144,7 +146,8 @@ def _slashes(ban: Mapping[str, Any], trial: Trial, after: Bans, token: Token) ->
 def _whole(ban: Mapping[str, Any], told: str, declared: Declared) -> tuple[str, tuple[Mapping[str, Any], ...]]:
     """Return the sentence about a pattern of subjects with what to do, and the ban that also takes slashes."""
     if _FOR_EVERYBODY not in ban["subject"]:
-        return f"{told}; name these forms, too", ({**_less(ban), "subject": wider_subjects(ban["subject"])},)
+        more = "a subject with more slashes passes these, so ban its exact subject or its issuer"
+        return f"{told}; name these forms, too; {more}", ({**_less(ban), "subject": wider_subjects(ban["subject"])},)
     form = _less(ban, "subject")
     if set(form).intersection(CONDITIONS):
         return f"{told}; leave --subject out", (form,)

@@ -98,9 +98,8 @@ def with_conditions(token: Token, ban: Mapping[str, Any]) -> Token:
     more = dict(token)
     if not any(Pattern(pattern).match(token["sub"]) for pattern in ban.get("subject", ("*", token["sub"]))):
         more["sub"] = filled(ban["subject"][0])
-    groups = [filled(ban[key][0]) for key in ("first-group", "group") if key in ban]
-    if groups:
-        more[GROUPS_CLAIM] = [*groups, *more.get(GROUPS_CLAIM, ())]
+    if "group" in ban:
+        more[GROUPS_CLAIM] = [filled(ban["group"][0]), *more.get(GROUPS_CLAIM, ())]
     if "scope" in ban:
         more["scope"] = f"{more['scope']} {filled(ban['scope'][0])}"
     if "audience" in ban:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
+from vomap.claims import COMPUTING as ALL_COMPUTING
 from vomap.claims import GROUPS_CLAIM, Claims, TokenError, read_claims
 from vomap.claims.memberships import parse_fqan
 from vomap.policy import DENIED, MAPPED, Decision
 from vomap.policy.decide import decide
-from vomap.policy.matching import GroupPattern
+from vomap.policy.matching import GroupPattern, Pattern
 from vomap.policy.model import Bans, Policy
 from vomap.policy.pieces import Declared, bans_of
 from vomap.proof.bans.examples import Examples
@@ -125,29 +126,40 @@ def outcome(decision: Decision) -> str:
     return f"{decision.outcome}: {decision.reason}"
 
 
-def without(token: Token, key: str, ban: Mapping[str, Any], declared: Declared) -> Token:
+def without(token: Token, key: str, ban: Mapping[str, Any], declared: Declared) -> list[Token]:
     """Return what the bearer of a token may ask for instead, to no longer meet one condition of a ban."""
-    less = dict(token)
-    if key in ("group", "first-group"):
-        groups = [group for group in map(parse_fqan, token[GROUPS_CLAIM]) if group is not None]
-        banned = [GroupPattern(pattern) for pattern in ban[key]]
-        asked = [*groups, *(root for each in groups if (root := parse_fqan(f"/{each.root}")) is not None)]
-        others = [each.fqan for each in asked if not any(pattern.match(each) for pattern in banned)]
-        less[GROUPS_CLAIM] = list(dict.fromkeys(others))
-        return less if others else _left_out(less, GROUPS_CLAIM)
     if key == "scope":
-        paths = [scope for scope in token["scope"].split(" ") if scope.startswith("storage.read:/")]
-        less["scope"] = " ".join([*COMPUTING, *(path for path in paths if path not in ban[key])])
+        return _other_scopes(token, ban)
+    less = dict(token)
+    if key == "group":
+        return [_other_groups(token, ban)]
     if key == "audience":
         issuer = declared.issuers.get(token["iss"])
         others = sorted((issuer.audience if issuer is not None else None) or ())
         less["aud"] = [each for each in others if each not in ban[key]][:1]
-        if not less["aud"]:
-            return _left_out(less, "aud")
-    if key == "claim":
-        for name in set(ban[key]) - {"iss", "sub"}:
-            less.pop(name, None)
-    return less
+        return [less if less["aud"] else _left_out(less, "aud")]
+    for name in set(ban["claim"]) - {"iss", "sub"}:
+        less.pop(name, None)
+    return [less]
+
+
+def _other_groups(token: Token, ban: Mapping[str, Any]) -> Token:
+    groups = [group for group in map(parse_fqan, token[GROUPS_CLAIM]) if group is not None]
+    banned = [GroupPattern(pattern) for pattern in ban["group"]]
+    asked = [*groups, *(root for each in groups if (root := parse_fqan(f"/{each.root}")) is not None)]
+    others = [each.fqan for each in asked if not any(pattern.match(each) for pattern in banned)]
+    return {**token, GROUPS_CLAIM: list(dict.fromkeys(others))} if others else _left_out(token, GROUPS_CLAIM)
+
+
+def _other_scopes(token: Token, ban: Mapping[str, Any]) -> list[Token]:
+    """Return the token with the scopes that a ban leaves: with all, and with one alone of those for jobs."""
+    banned = [Pattern(pattern, below=True) for pattern in ban["scope"]]
+    scopes = dict.fromkeys([*COMPUTING, *sorted(ALL_COMPUTING), *token["scope"].split(" ")])
+    left = [scope for scope in scopes if not any(pattern.match(scope) for pattern in banned)]
+    for_jobs = [scope for scope in left if scope in ALL_COMPUTING]
+    rest = [scope for scope in left if scope not in ALL_COMPUTING]
+    several = [for_jobs, *([scope] for scope in for_jobs), []]
+    return [{**token, "scope": " ".join([*some, *rest])} for some in several]
 
 
 def _left_out(token: Token, claim: str) -> Token:

@@ -22,7 +22,7 @@ _NO_ISSUER = "https://issuer.invalid/"
 _LIFETIME = 60
 _UNNAMED = ("", "")
 _SEVERAL = ("aud", GROUPS_CLAIM)
-_PATTERNS = ("subject", "group", "first-group", "scope", "audience", "jti", "client")
+_PATTERNS = ("subject", "group", "scope", "audience", "jti", "client")
 _MOST = 500
 
 
@@ -76,7 +76,7 @@ def _issuers(ban: Mapping[str, Any], declared: Declared) -> Sequence[str]:
 
 def _roots(ban: Mapping[str, Any]) -> set[str]:
     """Return the first parts of a ban's groups and storage paths, which most issuers call as the VO is called."""
-    groups = [parse_fqan(filled(each)) for key in ("group", "first-group") for each in ban.get(key, ())]
+    groups = [parse_fqan(filled(each)) for each in ban.get("group", ())]
     paths = [storage_root(filled(each)) for each in ban.get("scope", ())]
     return {group.root for group in groups if group is not None} | {root for root in paths if root is not None}
 
@@ -106,7 +106,7 @@ def _token(
 
     url, declared = issuer
     source, vo = name
-    groups = [*asked("first-group"), *asked("group"), *([f"/{vo}"] if source == "group" else [])]
+    groups = [*asked("group"), *([f"/{vo}"] if source == "group" else [])]
     paths = [f"storage.read:/{vo}"] if source == "scope-path" else []
     token: Token = {
         "iss": url,
