@@ -27,10 +27,17 @@ SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 def interrupted(at: str, number: signal.Signals, *words: str, turn: int = 1, ignored: bool = False) -> tuple[int, str]:
     """Run a command line with a signal at a function, `turn` is which call of it; return exit code and errors."""
     module, _, name = at.rpartition(".")
-    # As `nohup` starts a command.
-    before = (lambda: signal.signal(number, signal.SIG_IGN)) if ignored else None
+    # As `nohup` starts a command, or as a terminal does, also where these tests run in the background.
+    handler = signal.SIG_IGN if ignored else signal.SIG_DFL
     child = [sys.executable, "-c", CHILD, module, name, str(int(number)), str(turn), *words]
-    done = subprocess.run(child, capture_output=True, text=True, check=False, timeout=120, preexec_fn=before)
+    done = subprocess.run(
+        child,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        preexec_fn=lambda: signal.signal(number, handler),
+    )
     return done.returncode, done.stderr
 
 

@@ -121,6 +121,6 @@ name in lower case. A rule whose capture gives an account that another rule, a r
 
 A group without `Role=` matches whatever the role. A role is written `/vo.example.org/Role=pilot`.
 
-`issuer`, `vo`, `audience`, `jti` and `client` are literal. The VOs of the policy are compared without case. At an issuer
-without `vos` the VO's name is the token's own word. It counts as `serve`, a rule or a declaration spells it, and in
-lower case where none does."""
+`issuer`, `vo`, `audience`, `jti` and `client` are literal. The VOs of the policy are compared without case. Where an
+issuer has no `vos`, the VO's name is the token's own word. It counts as `serve`, a rule or a declaration spells it, and
+in lower case where none does."""
