@@ -69,7 +69,7 @@ def instead(make: Callable[[Path], object]) -> Callable[[Path], object]:
 
 def newer(content: bytes) -> bytes:
     """Make a built file one of a format that is yet to come."""
-    return content.replace(b" 2 ", b" 3 ", 1)
+    return content.replace(b" 3 ", b" 4 ", 1)
 
 
 FILES: list[tuple[str, Callable[[Path], object], str]] = [

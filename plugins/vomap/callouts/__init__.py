@@ -243,7 +243,10 @@ def decided(policy_file: str, bans_file: str, read_token: Callable[[Policy], Cla
         claims = read_token(policy)
         now = int(time.time())
         decision = decide(policy, bans, claims, now)
-        return Answer(confirm(decision, policy.site.accounts), journal, now, bans.claims)
+        asked = bans.claims
+        # Their file is closed before accounts are looked up, which takes descriptors of its own.
+        del bans
+        return Answer(confirm(decision, policy.site.accounts), journal, now, asked)
     except TokenRefused as error:
         return Answer(Decision(None, None).settle(DENIED, str(error)), journal)
     except Error as error:
