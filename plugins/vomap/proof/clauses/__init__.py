@@ -10,6 +10,7 @@ from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from vomap.claims.scopes import storage_root
 from vomap.policy.matching import AccountName
 from vomap.policy.pieces import take_apart
 from vomap.policy.pools import Pool
@@ -112,6 +113,23 @@ class Reading:
         for number, rule in enumerate(self.rules):
             for clause in self._clauses_of(number, rule):
                 self.clauses[clause.url].append(clause)
+
+    def possible(self, url: str) -> list[Clause]:
+        """Return an issuer's clauses that a token may meet: a VO's part of it holds no group and no path of another."""
+        return [
+            clause
+            for clause in self.clauses.get(url, ())
+            if clause.vo is None or all(self._may_be_of(url, clause.vo, *condition) for condition in clause.asked)
+        ]
+
+    def _may_be_of(self, url: str, vo: str, key: str, values: Iterable[str]) -> bool:
+        if key in GROUPS:
+            roots = [value.split("/", 2)[1] for value in values]
+        elif key == "scope":
+            roots = [storage_root(value) or "*" for value in values]
+        else:
+            return True
+        return any(_is_wide(root) or self.standings.may_mean(url, vo, root) for root in roots)
 
     def patterns(self) -> Iterator[str]:
         """Yield the texts of all patterns."""

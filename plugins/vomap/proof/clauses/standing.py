@@ -63,6 +63,15 @@ class Standings:
             if spellings != [vo] and self.serves(vo) and self.may_name(url, vo)
         }
 
+    def may_mean(self, url: str, vo: str, name: str) -> bool:
+        """Tell whether a name in a token of an issuer means a VO, given in lower case; one with one VO has no names."""
+        issuer = self.issuers[url]
+        if issuer.vo is not None:
+            return True
+        if issuer.vos is not None:
+            return issuer.vos.get(name, "").lower() == vo
+        return name in self._spellings.get(vo, [vo])
+
     def names(self, url: str, vo: str | None) -> list[str]:
         """Return what tokens of an issuer call a VO, or, for None, all that they may call any VO that is known."""
         issuer = self.issuers.get(url)

@@ -93,7 +93,7 @@ class _Comparing:
 
     def _compare_issuer(self, url: str) -> None:
         """Compare all that two policies say about the tokens of one issuer."""
-        comparison = Comparison(self.old.clauses.get(url, []), self.new.clauses.get(url, []))
+        comparison = Comparison(self.old.possible(url), self.new.possible(url))
         bases: list[Token] = []
         explained = self._try_clauses(comparison, bases)
         standings = self.old.standings.of(url), self.new.standings.of(url)
@@ -121,18 +121,19 @@ class _Comparing:
                 if side is self.new and clause.meaning in comparison.old.place:
                     continue
                 found = list(self._tokens_of(side, clause, thorough=id(clause) in changed))
-                mapped = [each.token for _, each in found if MAPPED in (each.old.outcome, each.new.outcome)]
+                # As they were made: where their groups are written may be what is declared otherwise.
+                mapped = [token for token, _, each in found if MAPPED in (each.old.outcome, each.new.outcome)]
                 bases += mapped[:_OF_A_CLAUSE]
-                if self._tell_clause(side, clause, found):
+                if self._tell_clause(side, clause, [(asked, each) for _, asked, each in found]):
                     explained.add(id(clause))
         return explained
 
-    def _tokens_of(self, side: Reading, clause: Clause, *, thorough: bool) -> Iterator[tuple[Asked, Judged]]:
-        """Yield tokens that meet a clause, decided, each with the conditions that it was made for."""
+    def _tokens_of(self, side: Reading, clause: Clause, *, thorough: bool) -> Iterator[tuple[Token, Asked, Judged]]:
+        """Yield tokens that meet a clause, each with the conditions that it was made for, and as it is decided."""
         made = self.witnesses.of_changed_clause(clause) if thorough else self.witnesses.of_clause(clause)
         for asked, token in made:
             judged = self._judge(token)
-            yield asked, judged
+            yield token, asked, judged
             if self._is_reached(side, clause, judged):
                 if side is self.old:
                     self.reached_old.setdefault((clause.url, *clause.conditions), judged)
@@ -196,10 +197,19 @@ class _Comparing:
         for name in dict.fromkeys([*old, *new]):
             if old.get(name) == new.get(name) and (name in old) == (name in new):
                 continue
+            if name == "spelling" and not self._is_spelled_otherwise(url):
+                continue
             tokens = self.witnesses.of_field(url, name, chosen)
             told = [self.lines.tell_field(f"issuer {url}, {name}", self._judge(token)) for token in tokens]
             if not any(told):
                 self._doubt(f"issuer {url} has another `{name}`, and no token was found for which it matters")
+
+    def _is_spelled_otherwise(self, url: str) -> bool:
+        """Tell whether the policies spell a VO otherwise that an issuer may name in both; of others more is told."""
+        sides = self.old.standings, self.new.standings
+        old, new = (side.spellings_of(url) for side in sides)
+        named = [vo for vo in {*old, *new} if all(side.serves(vo) and side.may_name(url, vo) for side in sides)]
+        return any(old.get(vo, {vo}) != new.get(vo, {vo}) for vo in named)
 
     def _compare_vos(self) -> None:
         """Tell the VOs that one policy alone knows and serves."""
