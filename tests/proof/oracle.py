@@ -519,11 +519,14 @@ class Speaker:
         sources = self.sources()
         # A storage scope without a path or with an unsafe one names something, and no VO.
         bad = "scope-path" in self.declared["vo-from"] and any(map(is_bad_storage, self.scopes))
-        # So does a string with a comma among the groups: it must not hide a VO from a ban and leave the default one.
+        # So does a value among the groups that is no group: it must not hide a VO from a ban and leave the default one.
         groups = group_claim(self.declared)
-        values = [] if groups is None else group_values(self.claims, *groups)
-        comma = "group" in self.declared["vo-from"] and any("," in value for value in values)
-        named = any(sources) or bad or comma
+        bad_group = (
+            groups is not None
+            and "group" in self.declared["vo-from"]
+            and any(group_of(value, groups[0]) is None for value in group_values(self.claims, *groups))
+        )
+        named = any(sources) or bad or bad_group
         for names in sources:
             vos = [self.vo_of(name) for name in names]
             if any(vos):

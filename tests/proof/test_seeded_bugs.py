@@ -231,8 +231,8 @@ BUGS = {
     "wlcg.groups in the place of another claim": [
         Edit("policy/model.py", 'else groups.get("claim", GROUPS_CLAIM)', "else GROUPS_CLAIM")
     ],
-    "a comma keeps no default VO away": [
-        Edit("policy/candidates.py", "return has_unsplit_groups(token.claims, issuer.group_form)", "return False")
+    "a malformed group keeps no default VO away": [
+        Edit("policy/candidates.py", "return has_malformed_groups(token.claims, issuer.group_form)", "return False")
     ],
     "a malformed path keeps no default VO away": [
         Edit("policy/candidates.py", "return any(map(is_malformed, token.scopes))", "return False")

@@ -9,7 +9,7 @@ from vomap.claims import ENTITLEMENT_CLAIMS, GROUPS_CLAIM
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from vomap.claims import Claims
 
@@ -74,8 +74,7 @@ def read_memberships(
     if texts and _are_plain(texts):
         found = {(text, None): Membership(text, None) for text in texts}
     elif groups is not None:
-        parse = parse_fqan if groups.claim == GROUPS_CLAIM else parse_group
-        _keep(found, texts, map(parse, texts), passed_over)
+        _keep(found, texts, map(_parser(groups), texts), passed_over)
     if entitlements is not None:
         values = _entitlements(claims, entitlements)
         _keep(found, values, [parse_entitlement(value, entitlements) for value in values], passed_over)
@@ -106,9 +105,9 @@ def read_every_membership(
     return list(found.values())
 
 
-def has_unsplit_groups(claims: Claims, groups: GroupForm | None) -> bool:
-    """Return True if a string of the issuer's group claim has a comma and is not split: it names no group for sure."""
-    return groups is not None and any("," in text for text in _group_texts(claims, groups))
+def has_malformed_groups(claims: Claims, groups: GroupForm | None) -> bool:
+    """Return True if a text of the issuer's group claim is no group, such as an unsplit string with a comma."""
+    return groups is not None and None in map(_parser(groups), _group_texts(claims, groups))
 
 
 def parse_fqan(text: str) -> Membership | None:
@@ -168,6 +167,10 @@ def _group_texts(claims: Claims, groups: GroupForm) -> Sequence[str]:
     if not groups.comma_separated or len(values) != 1 or _strings(claims.members.get(groups.claim)) != 1:
         return values
     return _pieces(values[0])
+
+
+def _parser(groups: GroupForm) -> Callable[[str], Membership | None]:
+    return parse_fqan if groups.claim == GROUPS_CLAIM else parse_group
 
 
 def _strings(value: object) -> int:

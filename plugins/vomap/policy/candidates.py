@@ -22,7 +22,7 @@ def find_vos(policy: Policy, url: str, issuer: Issuer, token: View) -> Naming:
     """Find the VOs that a token of an issuer with `vo-from`, `url`, speaks for.
 
     The first source that names a VO decides; the default VO holds only if no source names anything, listed or not. A
-    malformed storage scope names no VO, but something, and so does a string with a comma among the groups.
+    malformed storage scope names no VO, but something, and so does a text among the groups that is no group.
     """
     names_any = False
     for source in issuer.sources:
@@ -43,9 +43,9 @@ def _names_no_vo(source: str, issuer: Issuer, token: View) -> bool:
     if issuer.groups_claim is None or not token.claims.values(issuer.groups_claim):
         return False
     # Few tokens come here that have groups.
-    from vomap.claims.memberships import has_unsplit_groups
+    from vomap.claims.memberships import has_malformed_groups
 
-    return has_unsplit_groups(token.claims, issuer.group_form)
+    return has_malformed_groups(token.claims, issuer.group_form)
 
 
 def mentioned_vos(
