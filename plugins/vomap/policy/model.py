@@ -190,10 +190,6 @@ class Conditions:
             asked.append((CLAIM + name, _patterns(texts, capture)))
         self.asked = tuple(asked)
 
-    def claims(self) -> list[str]:
-        """Return the names of the claims that it asks for by name."""
-        return [key[len(CLAIM) :] for key, _ in self.asked if key.startswith(CLAIM)]
-
 
 class Rule:
     """One rule: conditions, and an account, a pool or a refusal."""

@@ -265,6 +265,23 @@ def test_a_ban_tells_in_the_trace_what_it_takes_away() -> None:
         assert part in told
 
 
+@pytest.mark.parametrize(
+    ("declared", "told"),
+    [
+        ("groups: {claim: roles}", "the issuer's groups are in 'roles'"),
+        ("groups: none", "the issuer declares `groups: none`"),
+        ("entitlements: {namespace: 'urn:x:y'}", "the issuer declares `entitlements` and not `groups`"),
+    ],
+)
+def test_groups_that_are_not_read_are_told_in_the_trace(declared: str, told: str) -> None:
+    """A token whose groups are in `wlcg.groups`, where its issuer's declaration reads none, is told why."""
+    policy = f"mapfile: 1\nsite: {{audience: unchecked}}\nissuers:\n  {ONE}: {{vo: One, {declared}}}\n"
+    trace: list[str] = []
+    token = {**GOOD, "iss": ONE, "wlcg.groups": ["/one"]}
+    decide(policy_of(policy), bans_of(), read_claims(token), NOW, trace)
+    assert f"claim 'wlcg.groups': present, not read; {told}" in trace
+
+
 def test_what_a_decision_tells() -> None:
     """A decision's members, as a log has them."""
     token = {"iss": ONE, "sub": "jo@x", "aud": ["ANY", "b"], "jti": "j", "azp": "z", "scope": "compute.read"}

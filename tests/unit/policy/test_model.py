@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from unit.policy.composed import policy_of
+from vomap.claims import read_claims
+from vomap.policy.matching import View, unmet
 from vomap.policy.model import Ban, Conditions
 
 ISSUERS = """\
@@ -80,6 +82,14 @@ def test_a_condition_that_is_not_known() -> None:
     """A condition of a later version would make a rule wider than it was meant: it is damage, not passed over."""
     with pytest.raises(ValueError, match="not-before"):
         Conditions({"name": "r", "source": "m:1", "vo": ["V"], "not-before": ["2030"]})
+
+
+def test_a_token_without_a_subject() -> None:
+    """It meets no condition on the subject, whatever pattern stands there."""
+    conditions = Conditions({"name": "r", "source": "m:1", "subject": ["*"], "account": "a"})
+    assert unmet(conditions, View(read_claims({}), [], []), {}) == "subject"
+    assert unmet(conditions, View(read_claims({"sub": ["s"]}), [], []), {}) == "subject"
+    assert unmet(conditions, View(read_claims({"sub": "s"}), [], []), {}) is None
 
 
 @pytest.mark.parametrize("conditions", [{}, {"claim": {}}])

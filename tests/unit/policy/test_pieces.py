@@ -238,6 +238,18 @@ def _listed(count: int, text: str) -> list[str]:
     return [text.format(at) for at in range(count)]
 
 
+def test_a_ban_of_many_owners_and_many_groups_is_found() -> None:
+    """A ban of more pairs than are kept is found by its owner alone, and holds for each of its groups."""
+    subjects, groups = _listed(200, "s{}"), _listed(100, "/one/b{}")
+    document = _bans(f"subject: [{', '.join(subjects)}], group: [{', '.join(groups)}]")
+    assert len(subjects) * len(groups) > pieces._MOST_PLACES
+    assert not [key for key, _ in pieces.take_bans_apart(document) if "\tgroup\t" in key]
+    for subject in ("s0", "s199"):
+        for group in ("/one/b0", "/one/b99"):
+            assert _ban_lookups(document, {"sub": subject, "wlcg.groups": group})[0].reason == "ban: r"
+        assert _ban_lookups(document, {"sub": subject, "wlcg.groups": "/one/x"})[0].outcome == "mapped"
+
+
 def test_a_sieve_leaves_out_no_group_that_is_banned() -> None:
     """Of a token of many groups few are looked up among thousands that are banned, and each banned one is found."""
     document = _bans(f"group: [{', '.join(_listed(2000, '/one/b{}'))}]")
