@@ -52,6 +52,7 @@ def check(data: bytes) -> None:
         assert len({each.fqan for each in found}) == len(found), "one membership twice"
         for membership in found:
             _check_membership(membership)
+            assert form is not None or "," not in membership.fqan, "a group with a comma"
         assert all(sentence.isascii() for sentence in passed_over)
         every = {each.fqan for each in read_every_membership(claims, groups, form)}
         assert every.issuperset(each.fqan for each in found), "a membership is hidden from bans"
@@ -76,9 +77,12 @@ def _check_value(value: str) -> None:
 
 
 def _check_membership(membership: Membership) -> None:
-    again = parse_fqan(membership.fqan)
-    assert again is not None, "no legal FQAN"
-    assert (again.group, again.role, again.root) == (membership.group, membership.role, membership.root)
+    # A component of an entitlement may have a comma (RFC 8141, the characters of a URN); a group may not.
+    fqan, group, root = (text.replace(",", "-") for text in (membership.fqan, membership.group, membership.root))
+    role = None if membership.role is None else membership.role.replace(",", "-")
+    again = parse_fqan(fqan)
+    assert again is not None, "not a legal FQAN"
+    assert (again.group, again.role, again.root) == (group, role, root)
     first, *parts = membership.group.split("/")
     assert first == ""
     assert parts[0] == membership.root
