@@ -1,0 +1,1 @@
+"""Figures about the product code, in one table: `python -m tools.figures [BEFORE AFTER]`."""
