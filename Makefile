@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 SOURCES := setup.cfg pyproject.toml $(wildcard plugins/bin/*)
 
-.PHONY: demo test proof fuzz e2e bench lint generate manual docs rpm rpm-test clean
+.PHONY: demo test proof fuzz e2e bench lint prose generate manual docs rpm rpm-test clean
 
 demo: $(VENV)/product
 	PYTHONPATH=tests $(VENV)/bin/python demo/demo.py
@@ -41,6 +41,11 @@ lint: $(VENV)/lint
 	$(VENV)/bin/bandit -q -c pyproject.toml -r plugins/vomap $(wildcard plugins/bin/*)
 	$(VENV)/bin/mypy
 	$(VENV)/bin/mypy --scripts-are-modules plugins/bin/vomap-htcondor plugins/bin/vomap-arc plugins/bin/vomap-token
+
+# Plain technical English in docstrings, comments, help and Markdown; PROSE="plugins/vomap/web docs" checks only these.
+PROSE :=
+prose: $(VENV)/product
+	$(VENV)/bin/python -m tools.prose $(PROSE)
 
 # The mapfile that ships is generated; CI does it again and finds no difference.
 generate: $(VENV)/product
