@@ -24,12 +24,12 @@ from typing import NamedTuple
 from policies import BIG_ISSUERS, OSG, account_of, big_document, write_site
 from tokens import ANY_CE, ISSUED, of_big_rule, payload, wlcg
 
-from vomap.claims.payload import read_payload
+from vomap.claims.htcondor_payload import read_payload
 from vomap.mapfile.compose import NOBODYS_SITE, Composition, compose, read_sources
 from vomap.mapfile.findings import Findings
 from vomap.policy.decide import decide
+from vomap.policy.index import policy_of
 from vomap.policy.model import NO_BANS, Policy
-from vomap.policy.pieces import policy_of
 
 NOW = float(ISSUED + 60)
 

@@ -19,13 +19,13 @@ import yaml
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "plugins"))
 
 from vomap import Error
-from vomap.sources.osg.files import FOLDER, SNAPSHOT, digest
-from vomap.sources.osg.problems import Problem, SourceError
-from vomap.sources.osg.provenance import UNKNOWN
-from vomap.sources.osg.topology import REPORTING_GROUPS, open_source, read_topology
+from vomap.osg.files import FOLDER, SNAPSHOT, digest
+from vomap.osg.problems import Problem, SourceError
+from vomap.osg.provenance import UNKNOWN
+from vomap.osg.topology import REPORTING_GROUPS, open_source, read_topology
 
 if TYPE_CHECKING:
-    from vomap.sources.osg.topology import Entry, Topology, VirtualOrganization
+    from vomap.osg.topology import Entry, Topology, VirtualOrganization
 
 _STATEMENT = """\
 # What the VO files in {folder}/ are: those of this commit, stripped to what `vomap generate osg` reads.

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from vomap.built import read_bans
-from vomap.built.lock import locked
 from vomap.cli import run
+from vomap.files.lock import locked
+from vomap.store import read_bans
 
 Capture = pytest.CaptureFixture[str]
 OWN = "vomap-ban.yaml"

@@ -17,10 +17,10 @@ import pytest
 
 from cli.interrupted import SIGNALS, ended, interrupted
 from unit.web.server import AUTHORITY, WebServer, serving, without_variables
-from vomap.built import read_bans
 from vomap.cli import ban, make_parser, run
-from vomap.cli.loading import BANS_FOLDER
+from vomap.cli.arguments import BANS_FOLDER
 from vomap.mapfile.times import written
+from vomap.store import read_bans
 
 Capture = pytest.CaptureFixture[str]
 NAME = "published-127.0.0.1.yaml"
@@ -540,7 +540,7 @@ def test_a_signal_between_the_writes(fetching: Fetching, number: signal.Signals)
     assert fetching.fetch(a_list("eve", days_ago=2))[0] == 0
     fetching.server.put("/bans.yaml", a_list("mallory"))
     words = ["ban", "fetch", fetching.url, *fetching.words]
-    code, errors = interrupted("vomap.built.documents.put_in_place", number, *words)
+    code, errors = interrupted("vomap.store.writer.put_in_place", number, *words)
     assert code == ended(number)
     assert "mallory" in fetching.file.read_text("utf-8")
     assert fetching.reasons() == ["for mallory"]

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vomap.bans import examples
+from vomap.bans.commands import add_command
 from vomap.cli import run
-from vomap.proof.bans import examples
-from vomap.proof.bans.commands import add_command
 
 Capture = pytest.CaptureFixture[str]
 IAM, ONE, PATHS, FREE = (

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from cli.interrupted import SIGNALS, ended, interrupted
-from vomap.built import read_bans, read_policy
-from vomap.built.kept_bans import KeptBans
+from vomap.bans.folder import KeptBans
 from vomap.cli import run
 from vomap.cli.exits import FAILED
+from vomap.store import read_bans, read_policy
 
 
 class Bans:
@@ -42,7 +42,7 @@ def test_a_signal_between_the_writes_of_add(bans: Bans, number: signal.Signals, 
     """The ban is written and in force, also where another file of bans cannot be read, and standard error says so."""
     if is_broken:
         (bans.folder / "README").touch()
-    at = "vomap.built.documents.put_in_place"
+    at = "vomap.store.writer.put_in_place"
     code, errors = interrupted(at, number, "ban", "add", "--subject", "b", "--reason", "b", *bans.words)
     assert bans.state() == (True, ["a", "b"])
     assert code == ended(number)
@@ -53,7 +53,7 @@ def test_a_signal_between_the_writes_of_add(bans: Bans, number: signal.Signals, 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_between_the_writes_of_lift(bans: Bans, number: signal.Signals) -> None:
     """The same holds for a ban that is lifted, be it the last one or not."""
-    at = "vomap.built.documents.put_in_place"
+    at = "vomap.store.writer.put_in_place"
     KeptBans(str(bans.folder), f"{bans.policy}.bans").add({"subject": "b", "reason": "b"})
     code, errors = interrupted(at, number, "ban", "lift", "--subject", "b", *bans.words)
     assert (code, bans.state()) == (ended(number), (False, ["a"]))
@@ -64,7 +64,7 @@ def test_a_signal_between_the_writes_of_lift(bans: Bans, number: signal.Signals)
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-@pytest.mark.parametrize("at", ["vomap.built.kept_bans.with_ban", "vomap.built.kept_bans.read_sources"])
+@pytest.mark.parametrize("at", ["vomap.bans.folder.with_ban", "vomap.bans.folder.read_sources"])
 def test_a_signal_before_the_writes(bans: Bans, number: signal.Signals, at: str) -> None:
     """Nothing is written; who pressed Ctrl-C sees that the command was interrupted."""
     code, errors = interrupted(at, number, "ban", "add", "--subject", "b", "--reason", "b", *bans.words)
@@ -77,7 +77,7 @@ def test_a_signal_before_the_writes(bans: Bans, number: signal.Signals, at: str)
 def test_a_signal_that_is_ignored(bans: Bans) -> None:
     """Under `nohup` nothing is said of a SIGHUP, and the command goes on."""
     words = ["ban", "add", "--subject", "b", "--reason", "b", *bans.words]
-    code, errors = interrupted("vomap.built.documents.put_in_place", signal.SIGHUP, *words, ignored=True)
+    code, errors = interrupted("vomap.store.writer.put_in_place", signal.SIGHUP, *words, ignored=True)
     assert (code, bans.state()) == (0, (True, ["a", "b"]))
     assert "SIGHUP" not in errors
 

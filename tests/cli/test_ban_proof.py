@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from vomap.bans import examples
 from vomap.cli import run
-from vomap.journal import as_line
-from vomap.proof.bans import examples
+from vomap.log import as_line
 
 Capture = pytest.CaptureFixture[str]
 SITE = """\
@@ -246,7 +246,7 @@ def test_without_a_policy(site: Site) -> None:
 
 def test_a_policy_of_before_that_lists_no_issuers(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """A policy that was built before issuers were listed is read as a whole, and proves as well."""
-    from vomap.built import BuiltFile
+    from vomap.store import BuiltFile
 
     find = BuiltFile.find
     monkeypatch.setattr(BuiltFile, "find", lambda self, key: None if key == "issuers" else find(self, key))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from vomap.analysis import lint as linter
 from vomap.cli import run
-from vomap.proof import lint as linter
 
 EXAMPLES = Path(__file__).parents[1] / "lint"
 Capture = pytest.CaptureFixture[str]

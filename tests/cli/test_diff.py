@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from vomap.analysis import diff
 from vomap.cli import run
-from vomap.proof import diff
 
 ROOT = Path(__file__).parents[2]
 OLD = """\

@@ -16,7 +16,7 @@ import pytest
 from unit.verify.issuer import Issuer, issuing, jwk
 from unit.web.server import AUTHORITY, without_variables
 from vomap.cli import run
-from vomap.shipped import shipped_file
+from vomap.files.shipped import shipped_file
 
 Capture = pytest.CaptureFixture[str]
 

@@ -24,11 +24,11 @@ from unit.targets.ce_system import (
     CeSystem,
     State,
 )
-from vomap.built import POLICY, read_bans, read_policy
-from vomap.built.documents import read_built
 from vomap.cli import run
-from vomap.cli.loading import BANS_FOLDER, MAPFILES_FOLDER
-from vomap.shipped import shipped_file
+from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER
+from vomap.files.shipped import shipped_file
+from vomap.store import POLICY, read_bans, read_policy
+from vomap.store.writer import read_built
 
 Capture = pytest.CaptureFixture[str]
 FLAGS = ("--audience", "ce.example:9619", "--yes")

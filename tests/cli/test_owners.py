@@ -11,9 +11,9 @@ import pytest
 
 from owners import ANOTHER, OTHER, Owners, other_owners
 from unit.targets.ce_system import RULES_FILE, CeSystem
-from vomap.built import read_bans, read_policy
 from vomap.cli import refresh, run
-from vomap.cli.loading import BANS_FOLDER, MAPFILES_FOLDER
+from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER
+from vomap.store import read_bans, read_policy
 
 Capture = pytest.CaptureFixture[str]
 SITE = "mapfile: 1\nsite: {audience: ANY}\n"

@@ -29,10 +29,10 @@ import pytest
 from threads import end
 from unit.web.server import AUTHORITY, Reply, WebServer, serving, without_variables
 from vomap import cli
-from vomap.built.lock import locked
 from vomap.cli import make_parser, refresh
+from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER
 from vomap.cli.generate import web_of
-from vomap.cli.loading import BANS_FOLDER, MAPFILES_FOLDER
+from vomap.files.lock import locked
 from vomap.web import Web
 from vomap.web.download import Limits
 

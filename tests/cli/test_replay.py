@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from vomap.cli import run
-from vomap.journal import as_line
+from vomap.log import as_line
 
 Capture = pytest.CaptureFixture[str]
 ISSUER = "https://one.example/"

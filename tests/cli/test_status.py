@@ -32,11 +32,11 @@ from unit.targets.ce_system import (
     CeSystem,
 )
 from vomap.accounts import NameServiceError
-from vomap.built import read_policy
+from vomap.ces.kinds import known_ces
 from vomap.cli import run, status
-from vomap.cli.loading import BANS_FOLDER, MAPFILES_FOLDER
-from vomap.targets import health
-from vomap.targets.ces import known_ces
+from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER
+from vomap.status import checks
+from vomap.store import read_policy
 
 Capture = pytest.CaptureFixture[str]
 Monkeypatch = pytest.MonkeyPatch
@@ -52,7 +52,7 @@ Looked = Callable[..., dict[str, tuple[str, str]]]
 def _accounts(monkeypatch: Monkeypatch) -> None:
     """Every account is there, and each CE runs its callout as whoever runs this."""
     me = pwd.getpwuid(os.geteuid()).pw_name
-    monkeypatch.setattr(health, "find_uid", lambda account: 1000)
+    monkeypatch.setattr(checks, "find_uid", lambda account: 1000)
     monkeypatch.setattr(status, "known_ces", lambda root: [replace(ce, user=me) for ce in known_ces(root)])
 
 
@@ -136,7 +136,7 @@ def test_for_programs(htcondor: CeSystem, capsys: Capture) -> None:
 
 def test_colours_only_on_a_terminal(htcondor: CeSystem, capsys: Capture, monkeypatch: Monkeypatch) -> None:
     """A file or a pipe gets words; a terminal gets them in their colours; a program never."""
-    monkeypatch.setattr(health, "find_uid", lambda account: None)
+    monkeypatch.setattr(checks, "find_uid", lambda account: None)
     htcondor.at(MAP_FILE).unlink()
     capsys.readouterr()
     assert htcondor.status() == 1
@@ -527,7 +527,7 @@ def test_a_key_of_another_group_or_owner(htcondor: CeSystem, look: Looked, monke
         assert look(htcondor)["journal key"][0] == colour
     monkeypatch.undo()
     monkeypatch.setattr(os, "geteuid", lambda: 4_000_000)
-    assert health._wrong_with_key(os.stat_result((0o100640, 0, 0, 1, 4_000_001, 0, 32, 0, 0, 0))) is not None
+    assert checks._wrong_with_key(os.stat_result((0o100640, 0, 0, 1, 4_000_001, 0, 32, 0, 0, 0))) is not None
 
 
 def test_a_key_that_only_root_can_look_at(htcondor: CeSystem, look: Looked, monkeypatch: Monkeypatch) -> None:
@@ -565,7 +565,7 @@ def test_a_callout_that_hangs(
     either: CeSystem, look: Looked, scripts: Callable[[str], Path], monkeypatch: Monkeypatch
 ) -> None:
     """It is waited for, but not for ever."""
-    monkeypatch.setattr(health, "_CALLOUT_SECONDS", 0.3)
+    monkeypatch.setattr(checks, "_CALLOUT_SECONDS", 0.3)
     colour, told = _alone(look, either, scripts("#!/bin/sh\nexec sleep 60\n"))
     assert colour == "red"
     assert "timed out after 0.3 seconds" in told
@@ -603,7 +603,7 @@ def _uids(monkeypatch: Monkeypatch, **uids: int | None) -> list[str]:
         asked.append(account)
         return uids.get(account, 1000)
 
-    monkeypatch.setattr(health, "find_uid", find_uid)
+    monkeypatch.setattr(checks, "find_uid", find_uid)
     return asked
 
 
@@ -637,7 +637,7 @@ def test_a_name_service_that_fails(htcondor: CeSystem, look: Looked, monkeypatch
     def find_uid(account: str) -> int | None:
         raise NameServiceError(f"the name service fails for {account}")
 
-    monkeypatch.setattr(health, "find_uid", find_uid)
+    monkeypatch.setattr(checks, "find_uid", find_uid)
     lines = look(htcondor)
     assert _not_green(lines) == {"accounts": "red"}
     assert "the name service fails for acct1" in lines["accounts"][1]

@@ -13,8 +13,8 @@ from vomap.cli import run
 from vomap.mapfile.compose import Case, Mapfile, compose
 from vomap.mapfile.findings import Findings, Place
 from vomap.mapfile.policy_tests import run_tests
+from vomap.policy.index import policy_of
 from vomap.policy.model import NO_BANS
-from vomap.policy.pieces import policy_of
 
 MAPFILE = """\
 mapfile: 1

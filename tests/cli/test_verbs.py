@@ -14,10 +14,10 @@ import jsonschema
 import pytest
 
 from vomap import Error, __version__
-from vomap.built import FileError, read_bans, read_policy
 from vomap.cli import run
+from vomap.files.shipped import shipped_file
 from vomap.mapfile.policy_tests import run_tests
-from vomap.shipped import shipped_file
+from vomap.store import FileError, read_bans, read_policy
 
 SITE = """\
 mapfile: 1

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from vomap import cli
-from vomap.built import bans_beside
-from vomap.built.files import replace_file
-from vomap.built.kept_bans import BanFile
+from vomap.analysis.lint import CODES
+from vomap.bans.folder import BanFile
 from vomap.callouts import EXIT_CODES
+from vomap.files.atomic import replace_file
 from vomap.mapfile.entries import CONDITIONS
 from vomap.mapfile.schema import mapfile_schema
-from vomap.proof.lint import CODES
+from vomap.store import bans_beside
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))

@@ -13,8 +13,8 @@ from binascii import crc32
 from collections.abc import Callable
 
 from vomap import Error
-from vomap.built import BANS, POLICY, read_bans, read_policy
-from vomap.built.documents import read_built
+from vomap.store import BANS, POLICY, read_bans, read_policy
+from vomap.store.writer import read_built
 
 _MEMORY = "/dev/shm"
 _SITE = (

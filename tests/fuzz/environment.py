@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from vomap.claims import GROUPS_CLAIM, Claims, TokenError, TokenRefused, is_clean
-from vomap.claims.environment import read_environment
+from vomap.claims.arc_environment import read_environment
 
 _OURS = (b"BEARER_TOKEN_", b"X509_SUBJECT_NAME")
 _TOKEN = b"BEARER_TOKEN_0_"

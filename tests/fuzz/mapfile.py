@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 
-from vomap.built.documents import document_digest
 from vomap.mapfile.compose import Mapfile, compose, compose_bans
 from vomap.mapfile.findings import Findings
 from vomap.mapfile.reader import read_yaml
-from vomap.policy.pieces import bans_of, policy_of, put_together, take_apart
+from vomap.policy.index import bans_of, policy_of, put_together, take_apart
+from vomap.store.writer import document_digest
 
 FILE = "fuzz.yaml"
 

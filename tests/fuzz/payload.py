@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from vomap.claims import Claims, TokenError, is_clean
-from vomap.claims.jsontext import parse_json
-from vomap.claims.payload import read_payload
+from vomap.claims.htcondor_payload import read_payload
+from vomap.claims.strict_json import parse_json
 
 # Of a longer text very long numbers are read in another way.
 _SHORT = 4300

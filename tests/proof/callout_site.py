@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import vomap.built as store
 from ces import arc_environment, htcondor_payload
 from unit.policy.composed import bans_document, policy_document
-from vomap.built import documents
+from vomap import store
+from vomap.store import writer
 
 HTCONDOR, ARC_MAP, ARC_AUTHORIZE = ("vomap-htcondor",), ("vomap-arc", "map"), ("vomap-arc", "authorize")
 CALLOUTS = (HTCONDOR, ARC_MAP, ARC_AUTHORIZE)
@@ -70,8 +70,8 @@ class CalloutSite:
         """Build both."""
         folder.mkdir(mode=0o755, exist_ok=True)
         self.policy, self.bans = folder / "policy", folder / "policy.bans"
-        documents.write_built(str(self.policy), store.POLICY, policy_document(policy), sources={}, built="now")
-        documents.write_built(str(self.bans), store.BANS, bans_document(BANS), sources={}, built="now")
+        writer.write_built(str(self.policy), store.POLICY, policy_document(policy), sources={}, built="now")
+        writer.write_built(str(self.bans), store.BANS, bans_document(BANS), sources={}, built="now")
 
     def command(self, words: Sequence[str]) -> list[str]:
         """Return the command line of a callout."""

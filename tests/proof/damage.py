@@ -20,11 +20,11 @@ from unittest.mock import patch
 
 from ces import htcondor_payload
 from vomap import Error, accounts
-from vomap.built import BANS, POLICY, BuiltFile, read_bans, read_policy
-from vomap.built.documents import read_built
 from vomap.callouts import decided
-from vomap.claims.payload import read_payload
+from vomap.claims.htcondor_payload import read_payload
 from vomap.policy import ERROR
+from vomap.store import BANS, POLICY, BuiltFile, read_bans, read_policy
+from vomap.store.writer import read_built
 
 # Where files cost no disk, if there is such a place.
 MEMORY = "/dev/shm"

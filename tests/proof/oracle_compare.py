@@ -59,7 +59,7 @@ class Engine:
     def decide(self, payload: bytes, now: float) -> tuple[oracle.Answer, str]:
         """Take a token the way that the HTCondor callout does, up to the look at the account itself."""
         from vomap.claims import TokenError
-        from vomap.claims.payload import read_payload
+        from vomap.claims.htcondor_payload import read_payload
         from vomap.policy import failed
         from vomap.policy.decide import decide
 
@@ -82,11 +82,11 @@ class Engine:
 @cache
 def engines(name: str) -> tuple[Engine, Engine]:
     """Return the engine with a policy that is held in memory, and with one that is read from a built file."""
-    from vomap.built import BANS, POLICY, read_bans, read_policy
-    from vomap.built.documents import write_built
     from vomap.mapfile.compose import Mapfile, compose, compose_bans
     from vomap.mapfile.findings import Findings
-    from vomap.policy.pieces import bans_of, policy_of
+    from vomap.policy.index import bans_of, policy_of
+    from vomap.store import BANS, POLICY, read_bans, read_policy
+    from vomap.store.writer import write_built
 
     policy, findings = described()[name], Findings()
     mapfiles = [Mapfile(f"{name}-{at}.yaml", text) for at, text in enumerate(policy.mapfiles)]

@@ -187,9 +187,9 @@ class Site:
 
     def build(self, mapfiles: list[Path], bans: Path, name: str) -> tuple[dict[str, Any] | None, list[Any] | None]:
         """Return the policy and the bans that are built; None for each that is refused."""
-        from vomap.built import BANS, POLICY
-        from vomap.built.documents import read_built
         from vomap.cli import run
+        from vomap.store import BANS, POLICY
+        from vomap.store.writer import read_built
 
         output = self.root / name
         words = ["--mapfiles", *map(str, mapfiles), "--bans", str(bans), "--output", str(output)]

@@ -20,9 +20,9 @@ from typing import Any
 from ces import arc_environment, htcondor_payload
 from proof.callout_site import TOKEN, executable
 from vomap import Error
-from vomap.built import read_bans, read_policy
-from vomap.claims.payload import read_payload
+from vomap.claims.htcondor_payload import read_payload
 from vomap.policy.decide import decide
+from vomap.store import read_bans, read_policy
 
 _PAUSE = 0.005
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from vomap.built import BANS, POLICY
-from vomap.built.documents import write_built
 from vomap.mapfile.compose import Composition, Mapfile, compose, compose_bans, read_sources
 from vomap.mapfile.findings import Findings
+from vomap.store import BANS, POLICY
+from vomap.store.writer import write_built
 
 FOLDER = Path(__file__).parents[2] / "mapfiles"
 OWN, FREE, GONE, UNKNOWN = (f"https://{name}.example.org/" for name in ("own", "free", "gone", "unknown"))

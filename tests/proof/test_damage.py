@@ -14,8 +14,8 @@ import pytest
 from proof.counts import count
 from proof.damage import MOST_TOLD, REFUSED, SAME, UNREAD, Bench, Damage, Tally, damages, try_part
 from proof.site import TOKENS, build, tokens
-from vomap.built import BANS, POLICY
 from vomap.policy import DECLINED, DENIED, ERROR, MAPPED
+from vomap.store import BANS, POLICY
 
 PROCESSES = 2
 # All but those that are only for who explains, or reads the file whole: `list`, `reserved-vos`, `sources`.

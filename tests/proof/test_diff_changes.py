@@ -23,16 +23,16 @@ from proof.site_of_300 import (
     site_of_300,
     written,
 )
+from vomap.analysis.diff import compare
+from vomap.analysis.diff.lines import Line
+from vomap.analysis.outcome import Result
 from vomap.claims import read_claims
 from vomap.mapfile.compose import Mapfile, compose
 from vomap.mapfile.findings import Findings
 from vomap.policy import MAPPED
 from vomap.policy.decide import decide
+from vomap.policy.index import policy_of
 from vomap.policy.model import NO_BANS, Policy
-from vomap.policy.pieces import policy_of
-from vomap.proof.clauses.judging import Result
-from vomap.proof.diff import compare
-from vomap.proof.diff.lines import Line
 
 NOW = 1_800_000_000
 HERE = Path(__file__).parent

@@ -23,14 +23,14 @@ from property.strategies import (
     SUBJECTS,
     VOS,
 )
+from vomap.analysis.diff import Difference, compare
+from vomap.analysis.diff.lines import SHADOWED
 from vomap.claims import read_claims
 from vomap.mapfile.compose import NOBODYS_SITE
 from vomap.policy import MAPPED
 from vomap.policy.decide import decide
+from vomap.policy.index import policy_of
 from vomap.policy.model import NO_BANS, Policy
-from vomap.policy.pieces import policy_of
-from vomap.proof.diff import Difference, compare
-from vomap.proof.diff.lines import SHADOWED
 
 Document = dict[str, Any]
 TOKENS = 100

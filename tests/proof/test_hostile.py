@@ -21,12 +21,12 @@ from vomap import Error
 from vomap.accounts import confirm
 from vomap.callouts import ARC_AUTHORIZE, ARC_MAP, EXIT_CODES, HTCONDOR, LONGEST_INPUT
 from vomap.claims import Claims, TokenRefused
-from vomap.claims.environment import read_environment
-from vomap.claims.payload import read_payload
+from vomap.claims.arc_environment import read_environment
+from vomap.claims.htcondor_payload import read_payload
 from vomap.policy import DENIED, MAPPED, Decision, failed
 from vomap.policy.decide import decide
+from vomap.policy.index import bans_of, policy_of
 from vomap.policy.matching import is_account
-from vomap.policy.pieces import bans_of, policy_of
 
 PROCESSES = 2
 # What hangs is what is found so; a loaded machine is not.

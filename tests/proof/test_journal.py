@@ -16,8 +16,8 @@ import pytest
 
 from proof.counts import count
 from vomap.claims import read_claims
-from vomap.journal import Journal
-from vomap.journal.records import Record, read_log
+from vomap.log import Journal
+from vomap.log.reader import Record, read_log
 from vomap.policy import MAPPED, Decision
 
 PROCESSES = 64

@@ -27,9 +27,9 @@ import pytest
 from proof.callout_site import BANS, ISSUER, compiled, executable
 from proof.counts import count
 from unit.web.server import WebServer, serving, without_variables
-from vomap.built import BANS as BUILT_BANS
-from vomap.built import POLICY as BUILT_POLICY
-from vomap.built.documents import read_built
+from vomap.store import BANS as BUILT_BANS
+from vomap.store import POLICY as BUILT_POLICY
+from vomap.store.writer import read_built
 
 POLICY = """\
 mapfile: 1

@@ -22,9 +22,9 @@ from ces import arc_environment, htcondor_payload
 from proof.callout_site import ARC_AUTHORIZE, ARC_MAP, CALLOUTS, HTCONDOR, executable
 from proof.counts import count
 from proof.site import BANNED, FOLDER, FREE, GONE, MAPFILE, OWN, tokens
+from vomap.analysis.replay import AN_AUTHORIZATION, AN_ERROR
 from vomap.cli import run
-from vomap.journal import as_line
-from vomap.proof.replay import AN_AUTHORIZATION, AN_ERROR
+from vomap.log import as_line
 
 MAPPED, DECLINED, DENIED = "mapped", "declined", "denied"
 # Far more than what is promised, for slow machines: a hang is a failure.

@@ -138,7 +138,7 @@ BUGS = {
     ],
     "a capture gives an account made of a default VO": [
         Edit(
-            "policy/pieces.py",
+            "policy/index.py",
             "for issuer in asked for vo in",
             "for issuer in asked if not issuer.names_vos_freely for vo in",
         )
@@ -160,7 +160,7 @@ BUGS = {
         Edit("policy/decide.py", "self.parts.update(safe.parts(self._name))", "self.parts[vo] = safe")
     ],
     "a default VO although the token names an unlisted one": [
-        Edit("policy/candidates.py", "if not names_any and issuer.default_vo", "if issuer.default_vo")
+        Edit("policy/vos.py", "if not names_any and issuer.default_vo", "if issuer.default_vo")
     ],
     "a VO whose issuer is distrusted, named by another": [
         Edit("policy/model.py", "if owner != url:", "if owner and owner != url:")
@@ -232,10 +232,10 @@ BUGS = {
         Edit("policy/model.py", 'else groups.get("claim", GROUPS_CLAIM)', "else GROUPS_CLAIM")
     ],
     "a malformed group keeps no default VO away": [
-        Edit("policy/candidates.py", "return has_malformed_groups(token.claims, issuer.group_form)", "return False")
+        Edit("policy/vos.py", "return has_malformed_groups(token.claims, issuer.group_form)", "return False")
     ],
     "a malformed path keeps no default VO away": [
-        Edit("policy/candidates.py", "return any(map(is_malformed, token.scopes))", "return False")
+        Edit("policy/vos.py", "return any(map(is_malformed, token.scopes))", "return False")
     ],
     "a VO in any spelling": [
         Edit(
@@ -252,26 +252,26 @@ BUGS = {
         )
     ],
     "a VO in lower case where it is spelled otherwise": [
-        Edit("policy/pieces.py", "        if spellings != [vo]:\n", "        if spellings == []:\n")
+        Edit("policy/index.py", "        if spellings != [vo]:\n", "        if spellings == []:\n")
     ],
     "a spelling in `serve` that does not count": [
-        Edit("policy/pieces.py", 'list(document["site"]["serve"] or ())', "[]")
+        Edit("policy/index.py", 'list(document["site"]["serve"] or ())', "[]")
     ],
     "a spelling in a rule that does not count": [
-        Edit("policy/pieces.py", '        named += rule.get("vo", ())\n', "        pass\n")
+        Edit("policy/index.py", '        named += rule.get("vo", ())\n', "        pass\n")
     ],
     "a rule looked up by the first of its values": [
         Edit(
-            "policy/pieces.py",
+            "policy/index.py",
             "            for aspect, anchor, value in found:\n",
             "            for aspect, anchor, value in found[:1]:\n",
         )
     ],
     "a ban looked up by the first of its literal values": [
-        Edit("policy/pieces.py", "in product(values, found):", "in product(values[:1], found):")
+        Edit("policy/index.py", "in product(values, found):", "in product(values[:1], found):")
     ],
     "a ban looked up by the first of its other values": [
-        Edit("policy/pieces.py", "in product(values, found):", "in product(values, found[:1]):")
+        Edit("policy/index.py", "in product(values, found):", "in product(values, found[:1]):")
     ],
     "a ban by VO blind to what rules do not find": [
         Edit(
@@ -291,7 +291,7 @@ BUGS = {
         Edit("policy/matching.py", '        return lambda _: ("",)\n', "        return lambda _: ()\n")
     ],
     "bans by VO looked up in the token's spelling": [
-        Edit("policy/pieces.py", "{named.lower() if kind == 'vo' else named}", "{named}")
+        Edit("policy/index.py", "{named.lower() if kind == 'vo' else named}", "{named}")
     ],
     "a ban by subject blind to a list": [
         Edit(
@@ -312,7 +312,7 @@ BUGS = {
     ],
     "a ban blind to a malformed path": [
         Edit(
-            "policy/candidates.py",
+            "policy/vos.py",
             "    names.update(name for name in map(first_name, scopes) if name is not None)\n",
             "",
         )
@@ -330,7 +330,7 @@ BUGS = {
         Edit("policy/decide.py", 'return "version: wlcg.ver is not a text such as 1.0"', "return None")
     ],
     "an audience that names nobody": [Edit("policy/decide.py", 'if claims.shows("aud"):', "if issuer is None:")],
-    "duplicate keys let pass": [Edit("claims/jsontext.py", "if len(members) != len(pairs):", "if pairs is None:")],
+    "duplicate keys let pass": [Edit("claims/strict_json.py", "if len(members) != len(pairs):", "if pairs is None:")],
 }
 # Of what another user may write.
 OWNER_BUGS = {
@@ -378,36 +378,34 @@ OWNER_BUGS = {
         )
     ],
     "the owner of the file is not looked at": [
-        Edit("mapfile/trusted.py", "foreign = [step for step in own if", "foreign = [step for step in own[1:] if")
+        Edit("files/trusted.py", "foreign = [step for step in own if", "foreign = [step for step in own[1:] if")
     ],
     "the owner of the folder is not looked at": [
-        Edit("mapfile/trusted.py", "foreign = [step for step in own if", "foreign = [step for step in own[:1] if")
+        Edit("files/trusted.py", "foreign = [step for step in own if", "foreign = [step for step in own[:1] if")
     ],
     "the owner of a farther folder is not looked at": [
-        Edit("mapfile/trusted.py", "if step not in own:", "if step not in own and not stat.S_ISDIR(step.mode):")
+        Edit("files/trusted.py", "if step not in own:", "if step not in own and not stat.S_ISDIR(step.mode):")
     ],
-    "two other users": [Edit("mapfile/trusted.py", "if len(owners) > 1:", "if len(owners) > 2:")],
+    "two other users": [Edit("files/trusted.py", "if len(owners) > 1:", "if len(owners) > 2:")],
     "the mode is not looked at": [
-        Edit("mapfile/trusted.py", "        if _others_may_write(step):\n", "        if step is None:\n")
+        Edit("files/trusted.py", "        if _others_may_write(step):\n", "        if step is None:\n")
     ],
     "the sticky bit of a file": [
-        Edit("mapfile/trusted.py", "sticky = stat.S_ISDIR(step.mode) and", "sticky = stat.S_ISREG(step.mode) or")
+        Edit("files/trusted.py", "sticky = stat.S_ISDIR(step.mode) and", "sticky = stat.S_ISREG(step.mode) or")
     ],
     "no sticky bit needed": [
         Edit(
-            "mapfile/trusted.py",
+            "files/trusted.py",
             "sticky = stat.S_ISDIR(step.mode) and step.mode & stat.S_ISVTX",
             "sticky = stat.S_ISDIR(step.mode)",
         )
     ],
     "writable for the group": [
-        Edit(
-            "mapfile/trusted.py", "_OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH", "_OTHERS_MAY_WRITE = stat.S_IWOTH"
-        )
+        Edit("files/trusted.py", "_OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH", "_OTHERS_MAY_WRITE = stat.S_IWOTH")
     ],
     "another user's file among everybody's": [
         Edit(
-            "mapfile/trusted.py",
+            "files/trusted.py",
             "elif step.folder is not None and step.folder.mode & _OTHERS_MAY_WRITE:",
             "elif step is None:",
         )

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
-import vomap.built as store
 from ces import arc_environment, htcondor_payload
 from property.strategies import (
     KNOWN,
@@ -27,15 +26,15 @@ from property.strategies import (
     written,
 )
 from unit.policy.composed import bans_document, bans_of, policy_document, policy_of
-from vomap import Error
-from vomap.built import documents, read_bans, read_policy
+from vomap import Error, store
 from vomap.claims import Claims, TokenRefused, read_claims
-from vomap.claims.environment import read_environment
-from vomap.claims.payload import read_payload
-from vomap.policy import DECLINED, DENIED, ERROR, MAPPED, OUTCOMES, Decision, failed, matching, pieces
+from vomap.claims.arc_environment import read_environment
+from vomap.claims.htcondor_payload import read_payload
+from vomap.policy import DECLINED, DENIED, ERROR, MAPPED, OUTCOMES, Decision, failed, index, matching
 from vomap.policy.decide import decide
 from vomap.policy.matching import EVERY_TOKEN
 from vomap.policy.model import Bans, Policy
+from vomap.store import read_bans, read_policy, writer
 
 POLICY = policy_of(Path(__file__).with_name("policy.yaml").read_text("utf-8"))
 NOBODY = bans_of()
@@ -215,14 +214,14 @@ def test_build_then_read(
     folder = tmp_path_factory.getbasetemp()
     document, banned = policy_document(written(mapfile)), bans_document(ban_file(*drawn))
     digests = (
-        documents.write_built(str(folder / "policy"), store.POLICY, document, sources={}, built="now"),
-        documents.write_built(str(folder / "bans"), store.BANS, banned, sources={}, built="now"),
+        writer.write_built(str(folder / "policy"), store.POLICY, document, sources={}, built="now"),
+        writer.write_built(str(folder / "bans"), store.BANS, banned, sources={}, built="now"),
     )
     policy, read = read_policy(str(folder / "policy")), read_bans(str(folder / "bans"))
     assert (policy.digest, read.digest) == digests
     for token in several:
         claims = _claims(token)
-        expected = decide(pieces.policy_of(document, digests[0]), pieces.bans_of(banned, digests[1]), claims, NOW)
+        expected = decide(index.policy_of(document, digests[0]), index.bans_of(banned, digests[1]), claims, NOW)
         event(expected.outcome)
         assert _summary(decide(policy, read, claims, NOW)) == _summary(expected)
 
@@ -254,7 +253,7 @@ def test_bans_are_found_as_if_all_were_tried(
 ) -> None:
     """What looks up the bans that a token may meet decides as what tries every ban."""
     policy, document = policy_of(written(mapfile)), bans_document(ban_file(*drawn))
-    found, tried = pieces.bans_of(document, "digest"), _tried_one_by_one(document)
+    found, tried = index.bans_of(document, "digest"), _tried_one_by_one(document)
     for token in data.draw(st.lists(tokens() | tokens_of_two_vos(), min_size=1, max_size=6)):
         claims = _claims(token)
         looked_up = decide(policy, found, claims, NOW)
@@ -277,9 +276,9 @@ def test_conditions_in_one_step_are_the_general_ones(mapfile: dict[str, Any], se
 def test_a_policy_in_pieces_is_whole_again(mapfile: dict[str, Any]) -> None:
     """The pieces of a policy make the document that they were taken from, and no two have one key."""
     document = policy_document(written(mapfile))
-    taken = list(pieces.take_apart(document))
+    taken = list(index.take_apart(document))
     assert len(taken) == len(dict(taken))
-    assert pieces.put_together(dict(taken)) == document
+    assert index.put_together(dict(taken)) == document
 
 
 def test_every_outcome_is_reached() -> None:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from property.strategies import json_values
 from vomap.claims import is_clean, read_claims
-from vomap.claims.jsontext import parse_json
 from vomap.claims.memberships import EntitlementForm, normalise_percent, parse_entitlement, parse_fqan
 from vomap.claims.scopes import is_safe, storage_root
+from vomap.claims.strict_json import parse_json
 from vomap.policy.matching import GroupPattern, Pattern, View, is_account, is_word
 
 CORPUS = (

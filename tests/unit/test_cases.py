@@ -14,15 +14,15 @@ import yaml
 from ces import arc_environment, htcondor_payload
 from vomap.accounts import confirm
 from vomap.claims import Claims, TokenError, TokenRefused
-from vomap.claims.environment import read_environment
-from vomap.claims.payload import read_payload
+from vomap.claims.arc_environment import read_environment
+from vomap.claims.htcondor_payload import read_payload
 from vomap.mapfile.compose import Mapfile, compose, compose_bans
 from vomap.mapfile.findings import Findings
 from vomap.mapfile.times import point_in_time
 from vomap.policy import DENIED, Decision, failed
 from vomap.policy.decide import decide
+from vomap.policy.index import bans_of, policy_of
 from vomap.policy.model import Bans, Policy
-from vomap.policy.pieces import bans_of, policy_of
 
 FOLDER = Path(__file__).parents[1] / "cases"
 SCHEMA = json.loads((FOLDER.parent / "cases.schema.json").read_text("utf-8"))

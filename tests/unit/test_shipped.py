@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from vomap import Error, shipped
-from vomap.shipped import shipped_file
+from vomap import Error
+from vomap.files import shipped
+from vomap.files.shipped import shipped_file
 
 
 @pytest.mark.parametrize(
@@ -18,7 +19,7 @@ def test_what_is_missing_has_a_package(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, folder: str, name: str, advice: str
 ) -> None:
     """The packages have the mapfile of the OSG apart: to install vomap again would not bring it."""
-    monkeypatch.setattr(shipped, "__file__", str(tmp_path / "a" / "b" / "shipped.py"))
+    monkeypatch.setattr(shipped, "__file__", str(tmp_path / "a" / "b" / "files/shipped.py"))
     monkeypatch.setattr(shipped, "_installed", lambda *_: [])
     monkeypatch.setattr("sys.prefix", str(tmp_path))
     with pytest.raises(Error, match=f"{folder}/{name} is not installed with vomap: {advice}"):

@@ -14,8 +14,8 @@ from vomap.mapfile.findings import Findings
 from vomap.mapfile.policy_tests import run_tests
 from vomap.policy import Decision
 from vomap.policy.decide import decide
+from vomap.policy.index import policy_of
 from vomap.policy.model import NO_BANS
-from vomap.policy.pieces import policy_of
 
 FOLDER = Path(__file__).parents[2] / "mapfiles"
 SHIPPED = {path.stem: read_sources([str(path)])[0] for path in sorted(FOLDER.glob("*.yaml"))}

@@ -5,13 +5,13 @@ from __future__ import annotations
 from tools.manual.facts import callout_exit_codes, trust_of_files
 from tools.manual.model import Code, Page, Paragraph, Section, Terms
 
-from vomap.built import BANS_FILE, POLICY_FILE
 from vomap.callouts import LONGEST_INPUT, SECONDS, USER
 from vomap.callouts.token import CACHE_FOLDER
 from vomap.callouts.token import SECONDS as TOKEN_SECONDS
-from vomap.verify.cache import EXPIRY, LATEST_EXPIRY, PAUSE, REFRESH, SOONEST_REFRESH
+from vomap.store import BANS_FILE, POLICY_FILE
+from vomap.verify.jws import LONGEST_TOKEN
+from vomap.verify.key_cache import EXPIRY, LATEST_EXPIRY, PAUSE, REFRESH, SOONEST_REFRESH
 from vomap.verify.keys import ALGORITHMS
-from vomap.verify.token import LONGEST_TOKEN
 
 _FILES = {
     "--policy": ("FILE", f"the built policy (default: `{POLICY_FILE}`)"),

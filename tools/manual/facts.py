@@ -6,18 +6,18 @@ from dataclasses import dataclass
 
 from tools.manual.model import Paragraph, Section, Table, Terms
 
-from vomap.built import BANS_FILE, POLICY_FILE
+from vomap.bans.ban_file import NAME
 from vomap.callouts import ARC_MAP, DECLINE_CONTINUES, EXIT_CODES
 from vomap.callouts.token import CACHE_FOLDER
+from vomap.ces.arc import FRAGMENT_FILE
+from vomap.ces.htcondor import MAP_FILE, SETTINGS_FILE
+from vomap.ces.kinds import DEFAULTS_FILE, ArcCe, HtcondorCe
+from vomap.ces.wiring import LIBEXEC
+from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER
 from vomap.cli.exits import FAILED, NO, USAGE, YES
-from vomap.cli.loading import BANS_FOLDER, MAPFILES_FOLDER
-from vomap.journal import KEY_FILE
-from vomap.mapfile.ban_file import NAME
+from vomap.log import KEY_FILE
 from vomap.policy import OUTCOMES
-from vomap.targets.arc import FRAGMENT_FILE
-from vomap.targets.ces import DEFAULTS_FILE, ArcCe, HtcondorCe
-from vomap.targets.htcondor import MAP_FILE, SETTINGS_FILE
-from vomap.targets.wiring import LIBEXEC
+from vomap.store import BANS_FILE, POLICY_FILE
 
 
 @dataclass(frozen=True)

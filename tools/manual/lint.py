@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from tools.manual.model import Block, Code, Paragraph, Section
 
-from vomap.proof.lint import MOST_BANS, MOST_RULES
+from vomap.analysis.lint import MOST_BANS, MOST_RULES
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "tests" / "lint"
 

@@ -14,11 +14,11 @@ import time
 
 from vomap import Error
 from vomap.accounts import confirm, find_entry
-from vomap.built import POLICY_FILE, bans_beside, read_bans, read_policy
 from vomap.claims import TokenRefused
-from vomap.journal import Incomplete, Journal
+from vomap.log import Incomplete, Journal
 from vomap.policy import DECLINED, DENIED, ERROR, MAPPED, Decision, failed
 from vomap.policy.decide import decide
+from vomap.store import POLICY_FILE, bans_beside, read_bans, read_policy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def answered(
     try:
         require_descriptors()
         if may_be_held():
-            from vomap.callouts.aside import answered_aside
+            from vomap.callouts.child import answered_aside
 
             return answered_aside(callout, answer, seconds, failed)
         return answer(TimeLimit(callout, seconds, failed=failed).start())

@@ -22,7 +22,7 @@ from vomap.callouts import (
     give,
     read_options,
 )
-from vomap.claims.environment import read_environment
+from vomap.claims.arc_environment import read_environment
 from vomap.policy import DENIED, MAPPED
 
 TYPE_CHECKING = False

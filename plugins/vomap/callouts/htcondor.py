@@ -17,7 +17,7 @@ from vomap.callouts import (
     read_input,
     read_options,
 )
-from vomap.claims.payload import read_payload
+from vomap.claims.htcondor_payload import read_payload
 from vomap.policy import DECLINED
 
 TYPE_CHECKING = False

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from vomap.callouts import TimeLimit
     from vomap.claims import Claims
     from vomap.policy.model import Policy
-    from vomap.verify.cache import KeyCache
+    from vomap.verify.key_cache import KeyCache
 
 CACHE_FOLDER = "/var/cache/vomap-token"
 # Three for keys that another process is fetching, three to fetch keys, and two for all else.
@@ -54,7 +54,7 @@ def _answer(limit: TimeLimit) -> int:
     # Not before the variables are forgotten: OpenSSL reads them as soon as it is loaded.
     from pathlib import Path
 
-    from vomap.verify.cache import KeyCache
+    from vomap.verify.key_cache import KeyCache
 
     policy, bans = built_files(options)
     authorities = options.get("--ca")
@@ -65,7 +65,7 @@ def _answer(limit: TimeLimit) -> int:
 def answer_for(raw: bytes, policy_file: str, bans_file: str, keys: KeyCache) -> Answer:
     """Return the answer for a raw token, which maps nobody unless the token is genuine."""
     from vomap.verify import verify
-    from vomap.verify.token import read_token
+    from vomap.verify.jws import read_token
 
     def read_genuine(policy: Policy) -> Claims:
         token = read_token(raw)
@@ -83,7 +83,7 @@ def _forget_variables() -> None:
 
 def _raw_token(options: dict[str, str]) -> bytes:
     """Return the token as it is where the options say, read as the user who starts us; nobody looks at it yet."""
-    from vomap.verify.discovery import discover_token, read_token_file
+    from vomap.verify.token_discovery import discover_token, read_token_file
 
     path = options.get("--token-file")
     if "--discover" not in options:

@@ -11,30 +11,30 @@ from pathlib import Path
 from typing import Any
 
 from vomap import Error
-from vomap.built import BANS, POLICY, POLICY_FILE, BuiltFile, bans_beside, read_bans, read_policy
-from vomap.built.documents import read_built, read_issuers
-from vomap.built.kept_bans import Change, KeptBans, NotChanged, conditions_of, read_ban
-from vomap.built.lock import locked
+from vomap.bans.aftermath import Remain, remains
+from vomap.bans.commands import add_command
+from vomap.bans.effect import Proof, Trial, is_banned, outcome
+from vomap.bans.folder import Change, KeptBans, NotChanged, conditions_of, read_ban
+from vomap.bans.log_impact import BanHits, Hits
+from vomap.bans.warnings import Doubt, doubts_of_conditions, doubts_of_tokens
+from vomap.ces.kinds import known_ces
 from vomap.claims import Claims
-from vomap.claims.payload import read_payload
+from vomap.claims.htcondor_payload import read_payload
+from vomap.cli.arguments import BANS_FOLDER, UsageError, print_json
 from vomap.cli.ban_list import until
 from vomap.cli.exits import FAILED, NO, YES
 from vomap.cli.explain import token_payload
-from vomap.cli.loading import BANS_FOLDER, UsageError, print_json
 from vomap.cli.logs import read_logs, resolver
 from vomap.cli.progress import shown
 from vomap.cli.terminal import counted, plain
-from vomap.journal.records import Unread
+from vomap.files.lock import locked
+from vomap.log.reader import Unread
 from vomap.mapfile.compose import NOBODYS_SITE
 from vomap.mapfile.entries import CONDITIONS
+from vomap.policy.index import Declared
 from vomap.policy.model import NO_BANS, Ban, Bans
-from vomap.policy.pieces import Declared
-from vomap.proof.bans.commands import add_command
-from vomap.proof.bans.doubts import Doubt, doubts_of_conditions, doubts_of_tokens
-from vomap.proof.bans.hits import BanHits, Hits
-from vomap.proof.bans.proofs import Proof, Trial, is_banned, outcome
-from vomap.targets.ces import known_ces
-from vomap.targets.remains import Remain, remains
+from vomap.store import BANS, POLICY, POLICY_FILE, BuiltFile, bans_beside, read_bans, read_policy
+from vomap.store.writer import read_built, read_issuers
 
 # Who reads more than these reads none; programs get all.
 _MOST_IDENTITIES = 20

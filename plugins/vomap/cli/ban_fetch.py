@@ -7,17 +7,17 @@ import sys
 import time
 
 from vomap import Error
-from vomap.built import BANS, bans_beside
-from vomap.built.documents import read_built
-from vomap.built.lock import locked
+from vomap.bans.foreign_issuers import unwired_sentence
+from vomap.bans.published import LIMITS, MOST_WIDE, PublishedBans, PublishedList, check_bounds, check_successor, name_of
+from vomap.cli.arguments import print_json
 from vomap.cli.ban_list import count_unwired, declared_issuers
 from vomap.cli.exits import FAILED, YES
-from vomap.cli.loading import print_json
 from vomap.cli.terminal import counted, plain
+from vomap.files.lock import locked
 from vomap.mapfile.compose import Mapfile
 from vomap.mapfile.times import written
-from vomap.proof.bans.wired import unwired_sentence
-from vomap.sources.bans import LIMITS, MOST_WIDE, PublishedBans, PublishedList, check_bounds, check_successor, name_of
+from vomap.store import BANS, bans_beside
+from vomap.store.writer import read_built
 from vomap.web import Web, check_url
 
 _FETCHED, _UNCHANGED, _DRY, _KEPT = "fetched", "unchanged", "dry-run", "kept"

@@ -9,19 +9,19 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from vomap import Error
-from vomap.built import BANS, bans_beside
-from vomap.built.documents import read_built, read_issuers
-from vomap.built.kept_bans import conditions_of
+from vomap.bans.ban_file import is_published
+from vomap.bans.folder import conditions_of
+from vomap.bans.foreign_issuers import NOT_IN_FORCE, file_of, unwired_issuers, unwired_sentence
+from vomap.bans.published import read_kept
+from vomap.cli.arguments import load_bans, print_json
 from vomap.cli.exits import YES
-from vomap.cli.loading import load_bans, print_json
 from vomap.cli.terminal import counted, plain
-from vomap.mapfile.ban_file import is_published
 from vomap.mapfile.compose import Mapfile
 from vomap.mapfile.entries import CONDITIONS
 from vomap.mapfile.times import written
 from vomap.policy.model import Ban
-from vomap.proof.bans.wired import NOT_IN_FORCE, file_of, unwired_issuers, unwired_sentence
-from vomap.sources.bans import read_kept
+from vomap.store import BANS, bans_beside
+from vomap.store.writer import read_built, read_issuers
 
 
 def list_bans(args: argparse.Namespace) -> int:

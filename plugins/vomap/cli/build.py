@@ -10,12 +10,7 @@ import time
 from typing import Any
 
 from vomap import Error
-from vomap.built import BANS, POLICY, POLICY_FILE, BuiltFile, bans_beside, read_policy
-from vomap.built.documents import stage_built, write_built
-from vomap.built.files import discard, read_trusted, replace_file
-from vomap.built.lock import locked
-from vomap.built.signals import held_back
-from vomap.cli.loading import (
+from vomap.cli.arguments import (
     BANS_FOLDER,
     MAPFILES_FOLDER,
     UsageError,
@@ -31,12 +26,17 @@ from vomap.cli.loading import (
 )
 from vomap.cli.progress import shown
 from vomap.cli.terminal import plain
+from vomap.files.atomic import discard, read_trusted, replace_file
+from vomap.files.lock import locked
+from vomap.files.signals import held_back
 from vomap.mapfile.compose import Composition, Mapfile, compose, read_sources
 from vomap.mapfile.findings import Findings, Place
 from vomap.mapfile.policy_tests import run_tests
 from vomap.mapfile.times import written
+from vomap.policy.index import bans_of
 from vomap.policy.model import NO_BANS, Bans
-from vomap.policy.pieces import bans_of
+from vomap.store import BANS, POLICY, POLICY_FILE, BuiltFile, bans_beside, read_policy
+from vomap.store.writer import stage_built, write_built
 
 HELP = "check, test, and write the built policy and the built bans"
 

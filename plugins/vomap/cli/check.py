@@ -6,12 +6,12 @@ import argparse
 import time
 
 from vomap import Error
+from vomap.analysis.lint import lint
+from vomap.analysis.lint.context import Matter
+from vomap.cli.arguments import Sources, add_sources, load, print_findings, print_json, warn_of_pools
 from vomap.cli.exits import NO, YES
-from vomap.cli.loading import Sources, add_sources, load, print_findings, print_json, warn_of_pools
 from vomap.cli.progress import shown
 from vomap.mapfile.findings import ERROR, Place
-from vomap.proof.lint import lint
-from vomap.proof.lint.matter import Matter
 
 HELP = "check mapfiles and bans, and change nothing"
 

@@ -8,16 +8,16 @@ import os
 import time
 from typing import Any
 
-from vomap.built import POLICY
-from vomap.built.documents import read_built
+from vomap.analysis.diff import Difference, compare
+from vomap.analysis.diff.lines import Line
+from vomap.cli.arguments import add_json, print_json
 from vomap.cli.exits import NO, YES
-from vomap.cli.loading import add_json, print_json
 from vomap.cli.progress import shown
 from vomap.cli.terminal import plain
 from vomap.mapfile.compose import SourceError, compose, read_sources
 from vomap.mapfile.findings import Findings
-from vomap.proof.diff import Difference, compare
-from vomap.proof.diff.lines import Line
+from vomap.store import POLICY
+from vomap.store.writer import read_built
 
 HELP = "tell whose account a new policy changes, and who gains or loses access"
 

@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING
 
 from vomap import Error
 from vomap.accounts import confirm
+from vomap.analysis.describe import tell_token
+from vomap.analysis.near_misses import expired_bans, find_near_misses
 from vomap.claims import Claims, TokenRefused, read_scopes
-from vomap.claims.payload import read_payload
+from vomap.claims.htcondor_payload import read_payload
 from vomap.claims.scopes import refused_levels
-from vomap.cli.loading import UsageError, add_bans, add_json, add_mapfiles, add_policy, asked_policy, print_json
+from vomap.cli.arguments import UsageError, add_bans, add_json, add_mapfiles, add_policy, asked_policy, print_json
 from vomap.cli.terminal import plain
 from vomap.mapfile.times import point_in_time, written
 from vomap.policy import DECLINED, DENIED, ERROR, MAPPED, Decision, failed
 from vomap.policy.decide import decide
 from vomap.policy.model import Bans, Policy
-from vomap.proof.near_misses import expired_bans, find_near_misses
-from vomap.proof.telling import tell_token
 
 if TYPE_CHECKING:
     from vomap.verify import Genuine
@@ -127,8 +127,8 @@ def _verified(args: argparse.Namespace, raw: bytes, policy: Policy, told: _Told)
     Raises TokenRefused, or another Error if it cannot be found out.
     """
     from vomap.verify import verify
-    from vomap.verify.cache import KeyCache
-    from vomap.verify.token import read_token
+    from vomap.verify.jws import read_token
+    from vomap.verify.key_cache import KeyCache
     from vomap.web import default_cache
 
     token = read_token(raw)

@@ -7,16 +7,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vomap.built.files import replace_file
 from vomap.cli.actions import Action, add_actions
-from vomap.cli.loading import add_json, print_json
+from vomap.cli.arguments import add_json, print_json
 from vomap.cli.terminal import plain
-from vomap.sources.osg.compare import compare, read_meaning
-from vomap.sources.osg.generate import DEFAULT_MULTI_VO, generate
+from vomap.files.atomic import replace_file
+from vomap.osg.generate import DEFAULT_MULTI_VO, generate
+from vomap.refresh.meaning import compare, read_meaning
 from vomap.web import Web, can_be_changed_on_the_way
 
 if TYPE_CHECKING:
-    from vomap.sources.osg.generate import Generated
+    from vomap.osg.generate import Generated
 
 HELP = "write a mapfile from a source: the VO files of the OSG topology"
 

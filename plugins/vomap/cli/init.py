@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vomap.built import BANS, POLICY, POLICY_FILE, bans_beside
-from vomap.built.files import replace_file
+from vomap.ces.kinds import Ce, known_ces
 from vomap.cli import build
-from vomap.cli.loading import BANS_FOLDER, MAPFILES_FOLDER, UsageError
+from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, UsageError
+from vomap.files.atomic import replace_file
+from vomap.files.shipped import shipped_file
 from vomap.mapfile.compose import Mapfile, compose, compose_bans, read_sources
 from vomap.mapfile.findings import Findings
-from vomap.shipped import shipped_file
-from vomap.targets.ces import Ce, known_ces
-from vomap.targets.health import GREEN, RED, built_line, freshness_line
+from vomap.status.checks import GREEN, RED, built_line, freshness_line
+from vomap.store import BANS, POLICY, POLICY_FILE, bans_beside
 
 HELP = "write a site's first mapfile, build, and wire the CE, by asking or by flags"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 
 from vomap.cli.actions import Action, add_actions
+from vomap.cli.arguments import UsageError, add_json, print_json
 from vomap.cli.exits import YES
-from vomap.cli.loading import UsageError, add_json, print_json
-from vomap.journal import KEY_FILE
-from vomap.journal.pseudonyms import pseudonym, read_key, subject_behind
+from vomap.log import KEY_FILE
+from vomap.log.pseudonyms import pseudonym, read_key, subject_behind
 
 HELP = "tell whose a pseudonym of the decision log is, or which is whose"
 

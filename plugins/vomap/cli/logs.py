@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from vomap.journal.pseudonyms import NoPseudonym, read_key, subject_behind
-from vomap.journal.records import Record, Resolve, Unread, read_log
+from vomap.log.pseudonyms import NoPseudonym, read_key, subject_behind
+from vomap.log.reader import Record, Resolve, Unread, read_log
 
 
 def read_logs(logs: Iterable[str]) -> Iterator[tuple[str, Record | Unread]]:

@@ -10,22 +10,22 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from vomap.built.files import replace_file
-from vomap.built.lock import locked
+from vomap.cli.arguments import MAPFILES_FOLDER, UsageError, add_json, add_mapfiles, print_json
 from vomap.cli.exits import NO, YES
 from vomap.cli.generate import add_web, web_of
-from vomap.cli.loading import MAPFILES_FOLDER, UsageError, add_json, add_mapfiles, print_json
 from vomap.cli.terminal import plain
+from vomap.files.atomic import replace_file
+from vomap.files.lock import locked
 from vomap.mapfile.compose import Mapfile
-from vomap.sources.osg.alarms import Alarm, Limit, Limits, read_limit
-from vomap.sources.osg.generate import DEFAULT_MULTI_VO, generate_from
-from vomap.sources.osg.problems import SourceError
-from vomap.sources.osg.topology import open_source
-from vomap.sources.osg.verdict import Verdict, judge
+from vomap.osg.generate import DEFAULT_MULTI_VO, generate_from
+from vomap.osg.problems import SourceError
+from vomap.osg.topology import open_source
+from vomap.refresh.alarms import Alarm, Limit, Limits, read_limit
+from vomap.refresh.review import Verdict, judge
 from vomap.web import can_be_changed_on_the_way
 
 if TYPE_CHECKING:
-    from vomap.sources.osg.generate import Generated
+    from vomap.osg.generate import Generated
 
 HELP = "fetch the OSG topology and install its mapfile, unless a person must look first"
 

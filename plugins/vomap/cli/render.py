@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from vomap.built import BANS, POLICY, POLICY_FILE, bans_beside
-from vomap.built.documents import read_built
-from vomap.built.files import replace_file
+from vomap.ces.arc import render_arc
+from vomap.ces.htcondor import render_htcondor
+from vomap.ces.wiring import Fragment
 from vomap.cli.actions import Action, add_actions
-from vomap.cli.loading import UsageError, add_bans, add_json, add_mapfiles, add_policy, load, print_json
-from vomap.targets.arc import render_arc
-from vomap.targets.htcondor import render_htcondor
-from vomap.targets.wiring import Fragment
+from vomap.cli.arguments import UsageError, add_bans, add_json, add_mapfiles, add_policy, load, print_json
+from vomap.files.atomic import replace_file
+from vomap.store import BANS, POLICY, POLICY_FILE, bans_beside
+from vomap.store.writer import read_built
 
 HELP = "write the configuration that wires a CE to the policy"
 

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from vomap import Error
+from vomap.analysis.replay import Replay, Replayer
+from vomap.cli.arguments import add_bans, add_json, add_mapfiles, add_policy, asked_policy, print_json
 from vomap.cli.exits import NO, YES
-from vomap.cli.loading import add_bans, add_json, add_mapfiles, add_policy, asked_policy, print_json
 from vomap.cli.logs import read_logs, resolver
 from vomap.cli.progress import shown
 from vomap.cli.terminal import plain
-from vomap.journal.records import Unread
-from vomap.proof.replay import Replay, Replayer
+from vomap.log.reader import Unread
 
 HELP = "decide the tokens of a decision log again: what would be another answer"
 

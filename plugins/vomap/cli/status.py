@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vomap import Error
-from vomap.built import BANS, POLICY, POLICY_FILE, bans_beside
-from vomap.built.documents import Built
-from vomap.cli.loading import BANS_FOLDER, MAPFILES_FOLDER, add_bans, add_json, add_mapfiles, print_json
+from vomap.ces.kinds import known_ces
+from vomap.ces.wiring import LIBEXEC, issuers_to_ask_for
+from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, add_bans, add_json, add_mapfiles, print_json
 from vomap.cli.terminal import plain
-from vomap.targets.ces import known_ces
-from vomap.targets.health import (
+from vomap.status.checks import (
     GREEN,
     RED,
     YELLOW,
@@ -30,7 +29,8 @@ from vomap.targets.health import (
     observe_lines,
     unwired_line,
 )
-from vomap.targets.wiring import LIBEXEC, issuers_to_ask_for
+from vomap.store import BANS, POLICY, POLICY_FILE, bans_beside
+from vomap.store.writer import Built
 
 HELP = "tell whether this CE is wired up, and the policy sound and fresh"
 

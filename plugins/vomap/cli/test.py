@@ -7,14 +7,14 @@ import sys
 import time
 from pathlib import Path
 
+from vomap.analysis.coverage import Coverage, rule_coverage
+from vomap.cli.arguments import add_sources, load, print_findings, print_json, result_json
 from vomap.cli.exits import NO, YES
 from vomap.cli.junit import junit
-from vomap.cli.loading import add_sources, load, print_findings, print_json, result_json
 from vomap.cli.terminal import plain
 from vomap.mapfile.policy_tests import Result, run_tests
 from vomap.policy import MAPPED
-from vomap.policy.pieces import policy_of
-from vomap.proof.coverage import Coverage, rule_coverage
+from vomap.policy.index import policy_of
 
 HELP = "run the tests that the mapfiles hold"
 

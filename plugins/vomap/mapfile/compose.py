@@ -11,6 +11,8 @@ from typing import Any
 
 from vomap import Error
 from vomap.claims import DECISIVE
+from vomap.files.regular import PlainFileError, read_plain
+from vomap.files.trusted import OURS, Custody, judge_file, judge_folder
 from vomap.mapfile.entries import (
     audience_document,
     ban_document,
@@ -22,11 +24,9 @@ from vomap.mapfile.entries import (
 )
 from vomap.mapfile.findings import Finding, Findings, Place, did_you_mean
 from vomap.mapfile.foreign import Guard
-from vomap.mapfile.plain import PlainFileError, read_plain
 from vomap.mapfile.reader import Node, Taker, read_yaml
 from vomap.mapfile.schema import check_schema
 from vomap.mapfile.times import point_in_time, seconds
-from vomap.mapfile.trusted import OURS, Custody, judge_file, judge_folder
 
 _POLICY_KEYS = ("site", "issuers", "rules", "pools", "tests")
 _SUFFIX = ".yaml"

@@ -32,7 +32,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Finding:
-    """One error or warning; `code` is the linter's word for what it warns of (proof/lint/__init__.py)."""
+    """One error or warning; `code` is the linter's word for what it warns of (analysis/lint/__init__.py)."""
 
     place: Place
     message: str

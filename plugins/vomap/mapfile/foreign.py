@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from vomap.files.trusted import Custody
 from vomap.mapfile.findings import Findings, Place
 from vomap.mapfile.reader import Node
-from vomap.mapfile.trusted import Custody
 
 _KEYS = ("mapfile", "issuers", "rules", "tests")
 _ISSUER = ("vo", "vo-from", "vos", "default-vo", "entitlements")

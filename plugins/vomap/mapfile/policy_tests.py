@@ -13,8 +13,8 @@ from vomap.mapfile.findings import Findings
 from vomap.mapfile.times import point_in_time
 from vomap.policy import MAPPED, Decision, failed
 from vomap.policy.decide import decide
+from vomap.policy.index import policy_of
 from vomap.policy.model import NO_BANS, Bans, Policy
-from vomap.policy.pieces import policy_of
 
 _FIELDS = ("outcome", "account", "pool", "rule", "vo")
 

@@ -8,9 +8,9 @@ from typing import Any, Union
 
 from jsonschema import Draft7Validator
 
+from vomap.files.shipped import shipped_file
 from vomap.mapfile.findings import Findings, did_you_mean, nearest
 from vomap.mapfile.reader import Node
-from vomap.shipped import shipped_file
 
 MAPFILE_SCHEMA = "mapfile-1.schema.json"
 _LONGEST_NUMBER = 15

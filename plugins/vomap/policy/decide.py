@@ -170,7 +170,7 @@ class _Deciding:
         candidates = set(self.naming.candidates)
         if self.issuer is None or not self.issuer.sources:
             return candidates
-        from vomap.policy.candidates import mentioned_vos
+        from vomap.policy.vos import mentioned_vos
 
         assert self.ban_view is not None, "bans ask"
         return candidates | mentioned_vos(self.policy, self.url, self.issuer, memberships, self.ban_view.scopes)
@@ -385,7 +385,7 @@ def _not_read(claims: Claims, issuer: Issuer | None) -> Iterable[str]:
 
 
 def _naming(policy: Policy, url: str, issuer: Issuer, token: View) -> Naming:
-    from vomap.policy.candidates import find_vos
+    from vomap.policy.vos import find_vos
 
     return find_vos(policy, url, issuer, token)
 

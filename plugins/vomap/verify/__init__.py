@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from vomap.claims import TokenRefused
 from vomap.policy.model import Policy
-from vomap.verify.cache import KeyCache
+from vomap.verify.jws import Token
+from vomap.verify.key_cache import KeyCache
 from vomap.verify.keys import ALGORITHMS, KeysError, choose
-from vomap.verify.token import Token
 
 _REQUIRED_TIMES = ("exp", "iat")
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from vomap import Error
-from vomap.built.files import read_trusted, replace_file
+from vomap.files.atomic import read_trusted, replace_file
 from vomap.web.download import FetchError, Validators
 
 _OURS_ALONE = 0o700

@@ -15,13 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from vomap.built import FileError, lock
-from vomap.built.lock import holder_of, locked
+from vomap.files import lock
+from vomap.files.lock import holder_of, locked
+from vomap.store import FileError
 
 Capture = pytest.CaptureFixture[str]
 HOLD = """\
 import sys, time
-from vomap.built.lock import locked
+from vomap.files.lock import locked
 with locked(sys.argv[1]):
     print("held", flush=True)
     sys.stdin.read()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from vomap import Error
-from vomap.built.signals import held_back
+from vomap.files.signals import held_back
 
 Capture = pytest.CaptureFixture[str]
 

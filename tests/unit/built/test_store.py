@@ -11,21 +11,21 @@ from typing import Any
 
 import pytest
 
-import vomap.built as store
 from unit.policy.composed import bans_document, policy_document, policy_of
 from unit.policy.composed import bans_of as composed_bans
-from vomap.built import (
-    BuiltError,
-    FileError,
-    bans_beside,
-    documents,
-    read_bans,
-    read_policy,
-)
-from vomap.built.documents import document_digest
+from vomap import store
 from vomap.claims import read_claims
 from vomap.policy.decide import decide
 from vomap.policy.model import NO_BANS, Policy
+from vomap.store import (
+    BuiltError,
+    FileError,
+    bans_beside,
+    read_bans,
+    read_policy,
+    writer,
+)
+from vomap.store.writer import document_digest
 
 SMALL = """\
 mapfile: 1
@@ -42,7 +42,7 @@ BANS = "mapfile: 1\nbans:\n  - {vo: V, reason: é}\n"
 def built(tmp_path: Path) -> Path:
     """Return a small built policy."""
     path = tmp_path / "policy"
-    documents.write_built(
+    writer.write_built(
         str(path), store.POLICY, policy_document(SMALL), sources={"/m/1.yaml": "00"}, built="2026-11-22T12:00:00Z"
     )
     path.chmod(0o644)
@@ -52,7 +52,7 @@ def built(tmp_path: Path) -> Path:
 def test_a_policy_is_read_as_it_was_written(built: Path) -> None:
     """The document, its digest, its sources and its time come back."""
     document = policy_document(SMALL)
-    read = documents.read_built(str(built), store.POLICY)
+    read = writer.read_built(str(built), store.POLICY)
     assert (read.document, read.digest) == (document, document_digest(document))
     assert (read.built, read.sources) == ("2026-11-22T12:00:00Z", {"/m/1.yaml": "00"})
     policy = read_policy(str(built))
@@ -63,17 +63,17 @@ def test_a_policy_is_read_as_it_was_written(built: Path) -> None:
 def test_bans_are_read_as_they_were_written(tmp_path: Path) -> None:
     """So are bans; none are an empty file of bans, not a missing one."""
     path = str(tmp_path / "bans")
-    digest = documents.write_built(path, store.BANS, bans_document(BANS), sources={}, built="now")
+    digest = writer.write_built(path, store.BANS, bans_document(BANS), sources={}, built="now")
     bans = read_bans(path)
     assert (bans.digest, [ban.reason for ban in bans.all()]) == (digest, ["é"])
-    documents.write_built(path, store.BANS, bans_document(None), sources={}, built="now")
+    writer.write_built(path, store.BANS, bans_document(None), sources={}, built="now")
     assert list(read_bans(path).all()) == []
 
 
 def test_built_bans_with_one_for_everybody(tmp_path: Path) -> None:
     """A ban without a condition was never built from a file of bans, so the file is damaged."""
     path = str(tmp_path / "bans")
-    documents.write_built(
+    writer.write_built(
         path, store.BANS, {"bans": [{"source": "x:1", "reason": "r"}]}, sources={}, built="2026-11-22T12:00:00Z"
     )
     Path(path).chmod(0o644)
@@ -84,7 +84,7 @@ def test_built_bans_with_one_for_everybody(tmp_path: Path) -> None:
 def test_the_other_kind(built: Path, tmp_path: Path) -> None:
     """A policy is no bans, and bans are no policy."""
     bans = tmp_path / "bans"
-    documents.write_built(str(bans), store.BANS, bans_document(BANS), sources={}, built="now")
+    writer.write_built(str(bans), store.BANS, bans_document(BANS), sources={}, built="now")
     with pytest.raises(BuiltError, match="is not a vomap-bans file"):
         read_bans(str(built))
     with pytest.raises(BuiltError, match="is not a vomap-policy file"):
@@ -140,9 +140,9 @@ def test_the_format_before_means_what_it_means_today(format_2: Path, token: dict
 
 def test_what_the_format_before_holds(format_2: Path) -> None:
     """Both files can be read back as they were written."""
-    policy = documents.read_built(str(format_2 / "policy"), store.POLICY)
+    policy = writer.read_built(str(format_2 / "policy"), store.POLICY)
     assert (len(policy.document["rules"]), policy.sources) == (6, {"mapfile.yaml": "00"})
-    bans = documents.read_built(str(format_2 / "bans"), store.BANS)
+    bans = writer.read_built(str(format_2 / "bans"), store.BANS)
     assert [ban["reason"] for ban in bans.document["bans"]] == ["any group", "a claim", "a client", "a VO"]
     assert bans.sources == {"bans.yaml": "00"}
     forged = read_claims({"iss": "https://i.example/", "sub": "jo", "scope": "compute.create", "uid": "x"})
@@ -158,7 +158,7 @@ def test_damage_in_the_format_before(format_2: Path, kind: str) -> None:
     for at in range(len(content)):
         path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
         with pytest.raises(BuiltError):
-            documents.read_built(str(path), f"vomap-{kind}")
+            writer.read_built(str(path), f"vomap-{kind}")
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_every_flipped_byte(built: Path) -> None:
         for change in (*(1 << bit for bit in range(8)), 0xFF):
             built.write_bytes(content[:at] + bytes([byte ^ change]) + content[at + 1 :])
             with pytest.raises(BuiltError):
-                documents.read_built(str(built), store.POLICY)
+                writer.read_built(str(built), store.POLICY)
             try:
                 assert _answers(read_policy(str(built))) == answers
             except BuiltError:
@@ -225,7 +225,7 @@ def test_every_flipped_byte(built: Path) -> None:
 def test_every_flipped_byte_of_bans(tmp_path: Path) -> None:
     """With any bit changed, the bans answer as they were built, or they are refused: they are never no bans."""
     path = tmp_path / "bans"
-    documents.write_built(str(path), store.BANS, bans_document(BANS), sources={"/b": "00"}, built="now")
+    writer.write_built(str(path), store.BANS, bans_document(BANS), sources={"/b": "00"}, built="now")
     content = path.read_bytes()
     token = read_claims({"iss": "https://i/", "sub": "s", "scope": "compute.create"})
     refused = 0
@@ -233,7 +233,7 @@ def test_every_flipped_byte_of_bans(tmp_path: Path) -> None:
         for change in (*(1 << bit for bit in range(8)), 0xFF):
             path.write_bytes(content[:at] + bytes([byte ^ change]) + content[at + 1 :])
             with pytest.raises(BuiltError):
-                documents.read_built(str(path), store.BANS)
+                writer.read_built(str(path), store.BANS)
             try:
                 assert decide(policy_of(SMALL), read_bans(str(path)), token, 0).reason == "ban: é"
             except BuiltError:
@@ -252,7 +252,7 @@ def test_a_bucket_in_the_place_of_another(built: Path) -> None:
     built.write_bytes(content[:index] + swapped + buckets)
     assert head["buckets"] > 1
     with pytest.raises(BuiltError, match="damaged"):
-        documents.read_built(str(built), store.POLICY)
+        writer.read_built(str(built), store.POLICY)
 
 
 def test_a_file_of_two_builds(tmp_path: Path) -> None:
@@ -261,7 +261,7 @@ def test_a_file_of_two_builds(tmp_path: Path) -> None:
     for name, account in (("p", "alice"), ("q", "mallo")):
         path = tmp_path / name
         document = policy_document(SMALL.replace("account: a", f"account: {account}"))
-        documents.write_built(str(path), store.POLICY, document, sources={}, built="now")
+        writer.write_built(str(path), store.POLICY, document, sources={}, built="now")
         contents.append(path.read_bytes())
     first, second = contents
     assert len(first) == len(second)
@@ -278,11 +278,11 @@ def test_a_policy_that_is_large(tmp_path: Path) -> None:
     rule = document["rules"][0]
     document["rules"] = [{**rule, "name": f"r{at}", "subject": [f"s{at}"], "account": f"a{at}"} for at in range(12_000)]
     path = str(tmp_path / "policy")
-    documents.write_built(path, store.POLICY, document, sources={}, built="now")
-    assert documents.read_built(path, store.POLICY).document == document
+    writer.write_built(path, store.POLICY, document, sources={}, built="now")
+    assert writer.read_built(path, store.POLICY).document == document
     policy = read_policy(path)
     document["site"]["serve"] = None
-    documents.write_built(path, store.POLICY, document, sources={}, built="now")
+    writer.write_built(path, store.POLICY, document, sources={}, built="now")
     assert [rule.name for rule in policy.rules()] == [rule["name"] for rule in document["rules"]]
     token = {"iss": "https://i/", "sub": "s11999", "scope": "compute.create"}
     assert decide(read_policy(path), NO_BANS, read_claims(token), 0).account == "a11999"
@@ -298,7 +298,7 @@ def test_a_disk_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     rule = document["rules"][0]
     document["rules"] = [{**rule, "name": f"r{at}", "subject": [f"s{at}"]} for at in range(2000)]
     path = str(tmp_path / "policy")
-    documents.write_built(path, store.POLICY, document, sources={}, built="now")
+    writer.write_built(path, store.POLICY, document, sources={}, built="now")
     policy = read_policy(path)
     monkeypatch.setattr(posix, "pread", fail)
     with pytest.raises(BuiltError, match="damaged"):

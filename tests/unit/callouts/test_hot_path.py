@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 import vomap
-import vomap.built as store
 from ces import arc_environment, htcondor_payload
 from unit.policy.composed import bans_document, policy_document
-from vomap.built import documents
+from vomap import store
+from vomap.store import writer
 
 PEOPLE, GROUPS, FREE = "https://people.example/", "https://groups.example/", "https://free.example/"
 POLICY = f"""\
@@ -34,20 +34,20 @@ INTERPRETER = {"__future__", "_json", "_socket", "_thread", "binascii", "gc", "p
 ALWAYS = {
     "vomap",
     "vomap.accounts",
-    "vomap.built",
+    "vomap.store",
     "vomap.callouts",
     "vomap.claims",
-    "vomap.journal",
+    "vomap.log",
     "vomap.policy",
     "vomap.policy.decide",
     "vomap.policy.model",
     "vomap.policy.matching",
 }
 OF_CALLOUT = {
-    "htcondor": {"vomap.callouts.htcondor", "vomap.claims.jsontext", "vomap.claims.payload"},
-    "arc": {"vomap.callouts.arc", "vomap.claims.environment"},
+    "htcondor": {"vomap.callouts.htcondor", "vomap.claims.strict_json", "vomap.claims.htcondor_payload"},
+    "arc": {"vomap.callouts.arc", "vomap.claims.arc_environment"},
 }
-WITH_GROUPS = {"vomap.claims.memberships", "vomap.claims.scopes", "vomap.policy.candidates"}
+WITH_GROUPS = {"vomap.claims.memberships", "vomap.claims.scopes", "vomap.policy.vos"}
 TOKENS: dict[str, tuple[dict[str, Any], set[str]]] = {
     "a subject": ({"iss": PEOPLE, "sub": "jo"}, set()),
     "a path in a scope": ({"iss": PEOPLE, "sub": "x", "scope": "storage.read:/x"}, {"vomap.claims.scopes"}),
@@ -55,7 +55,7 @@ TOKENS: dict[str, tuple[dict[str, Any], set[str]]] = {
     "an entitlement": ({"iss": GROUPS, "sub": "x", "entitlements": ["urn:mace:egi.eu:group:two"]}, WITH_GROUPS),
     "a capture": (
         {"iss": FREE, "sub": "nobody2"},
-        {"vomap.claims.scopes", "vomap.policy.candidates", "vomap.policy.pools"},
+        {"vomap.claims.scopes", "vomap.policy.vos", "vomap.policy.pools"},
     ),
 }
 _DRIVER = """\
@@ -77,8 +77,8 @@ print(*sorted(set(sys.modules) - before))
 def policy(tmp_path: Path) -> str:
     """A built policy with each kind of rule that loads something of its own."""
     path = tmp_path / "policy"
-    documents.write_built(str(path), store.POLICY, policy_document(POLICY), sources={}, built="now")
-    documents.write_built(f"{path}.bans", store.BANS, bans_document(None), sources={}, built="now")
+    writer.write_built(str(path), store.POLICY, policy_document(POLICY), sources={}, built="now")
+    writer.write_built(f"{path}.bans", store.BANS, bans_document(None), sources={}, built="now")
     return str(path)
 
 

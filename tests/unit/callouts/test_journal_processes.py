@@ -18,11 +18,11 @@ from typing import Any
 import pytest
 
 import vomap
-import vomap.built as store
 from ces import htcondor_payload
 from unit.policy.composed import bans_document, policy_document
-from vomap.built import documents
-from vomap.journal.records import Record, Unread, read_log
+from vomap import store
+from vomap.log.reader import Record, Unread, read_log
+from vomap.store import writer
 
 ISSUER = "https://i.example/"
 # An account that every machine has, and whom root becomes where a folder must not be his to write to.
@@ -46,8 +46,8 @@ _DRIVER = """\
 import posix, sys
 sys.path.append({library!r})
 import vomap.callouts.htcondor as callout
-import vomap.journal as journal
-import vomap.journal.pseudonyms
+import vomap.log as journal
+import vomap.log.pseudonyms
 journal._SOCKET, journal.KEY_FILE = {socket!r}, {key!r}
 if {become!r}:
     posix.setgroups([])
@@ -73,8 +73,8 @@ class Site:
         """Ask about a token; the answer is as ever and comes in time. Return what was said."""
         policy = POLICY.replace("{JOURNAL}", journal if journal is not None else f"{{to: {self.log}}}")
         path = self.folder / "policy"
-        documents.write_built(str(path), store.POLICY, policy_document(policy), sources={}, built="now")
-        documents.write_built(f"{path}.bans", store.BANS, bans_document(None), sources={}, built="now")
+        writer.write_built(str(path), store.POLICY, policy_document(policy), sources={}, built="now")
+        writer.write_built(f"{path}.bans", store.BANS, bans_document(None), sources={}, built="now")
         driver = _DRIVER.format(
             library=str(Path(vomap.__file__).parents[1]),
             socket=str(self.socket),

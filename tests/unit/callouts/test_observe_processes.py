@@ -16,8 +16,8 @@ import pytest
 from ces import htcondor_payload
 from unit.callouts.test_processes import HTCONDOR, POLICY, SECONDS, SPOILERS, TOKEN, Site
 from unit.policy.composed import policy_document
-from vomap import built as store
-from vomap.built import documents
+from vomap import store
+from vomap.store import writer
 
 OBSERVE = "--observe"
 DECLINED = 1
@@ -31,7 +31,7 @@ class LoggingSite(Site):
         super().__init__(folder)
         self.log = folder / "decisions.log"
         policy = POLICY.replace("site: {", f"site: {{journal: {{to: {self.log}}}, ")
-        documents.write_built(str(self.policy), store.POLICY, policy_document(policy), sources={}, built="now")
+        writer.write_built(str(self.policy), store.POLICY, policy_document(policy), sources={}, built="now")
 
     def logged(self) -> list[dict[str, Any]]:
         """Return the records of the log."""
@@ -182,7 +182,7 @@ def test_a_log_that_does_not_answer(site: LoggingSite) -> None:
 def test_a_child_that_is_killed(site: LoggingSite) -> None:
     """Where a child answers, for the sake of file systems in user space, its death is a failure like any other."""
     program = (
-        "import os, signal, sys; from vomap.callouts.aside import answered_aside; "
+        "import os, signal, sys; from vomap.callouts.child import answered_aside; "
         "sys.exit(answered_aside('vomap-htcondor', lambda _: os.kill(os.getpid(), signal.SIGKILL), 5, failed=%d))"
     )
     for failed in (DECLINED, 3):
@@ -194,7 +194,7 @@ def test_a_child_that_is_killed(site: LoggingSite) -> None:
 def test_a_child_that_is_held_by_the_log(code: int) -> None:
     """What the child has answered stands, its exit code, too, though it never comes back from logging it."""
     program = (
-        "import os, sys, time; from vomap.callouts.aside import answered_aside; "
+        "import os, sys, time; from vomap.callouts.child import answered_aside; "
         f"answered = lambda limit: (os.write(1, b'jo'), limit.stand({code}, 'told', '; not logged', 0.5)); "
         "answer = lambda limit: (answered(limit), time.sleep(600)); "
         "sys.exit(answered_aside('vomap-htcondor', answer, 4, 3))"
@@ -207,7 +207,7 @@ def test_a_child_that_is_held_by_the_log(code: int) -> None:
 def test_nobody_reads_what_a_child_says() -> None:
     """Where standard error is full and nobody reads it, what the child has answered stands none the less."""
     program = (
-        "import os, sys; from vomap.callouts.aside import answered_aside; "
+        "import os, sys; from vomap.callouts.child import answered_aside; "
         "answer = lambda limit: (os.write(1, b'jo'), os.write(2, b'why'), 0)[2]; "
         "sys.exit(answered_aside('vomap-htcondor', answer, 1, 3))"
     )

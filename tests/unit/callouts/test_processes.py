@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 import vomap
-import vomap.built as store
 from ces import arc_environment, htcondor_payload
 from unit.policy.composed import bans_document, policy_document
-from vomap.built import documents
+from vomap import store
+from vomap.store import writer
 
 ISSUER = "https://i.example/"
 POLICY = f"""\
@@ -53,8 +53,8 @@ class Site:
         self.work = folder / "work"
         self.work.mkdir()
         self.policy, self.bans = self.folder / "policy", self.folder / "policy.bans"
-        documents.write_built(str(self.policy), store.POLICY, policy_document(POLICY), sources={}, built="now")
-        documents.write_built(str(self.bans), store.BANS, bans_document(BANS), sources={}, built="now")
+        writer.write_built(str(self.policy), store.POLICY, policy_document(POLICY), sources={}, built="now")
+        writer.write_built(str(self.bans), store.BANS, bans_document(BANS), sources={}, built="now")
 
     def command(self, words: Sequence[str], *more: str) -> list[str]:
         """Return the command line of a callout."""

@@ -14,10 +14,10 @@ from pathlib import Path
 from ces import htcondor_payload
 from threads import helping
 from unit.policy.composed import bans_document, policy_document
-from vomap.built import BANS, POLICY
-from vomap.built.documents import write_built
-from vomap.built.files import replace_file
-from vomap.policy.pieces import take_apart
+from vomap.files.atomic import replace_file
+from vomap.policy.index import take_apart
+from vomap.store import BANS, POLICY
+from vomap.store.writer import write_built
 
 MAPFILE = """\
 mapfile: 1

@@ -6,7 +6,7 @@ import pytest
 
 from ces import arc_environment
 from vomap.claims import TokenError, TokenRefused
-from vomap.claims.environment import read_environment
+from vomap.claims.arc_environment import read_environment
 
 ISSUER = {"iss": "https://i.example", "sub": "s"}
 

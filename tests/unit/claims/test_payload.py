@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 import vomap
-from vomap.claims import TokenError, jsontext
-from vomap.claims.jsontext import parse_json
-from vomap.claims.payload import read_payload
+from vomap.claims import TokenError, strict_json
+from vomap.claims.htcondor_payload import read_payload
+from vomap.claims.strict_json import parse_json
 
 
 def test_an_object_is_read() -> None:
@@ -80,8 +80,8 @@ def test_long_numbers_are_no_times() -> None:
 
 def test_without_the_c_scanner(monkeypatch: pytest.MonkeyPatch) -> None:
     """An interpreter without the C scanner reads the same JSON and refuses the same texts."""
-    monkeypatch.setattr(jsontext, "make_scanner", None)
-    monkeypatch.setattr(jsontext, "_SCAN_SHORT", jsontext._scanner(jsontext._Settings(int)))
+    monkeypatch.setattr(strict_json, "make_scanner", None)
+    monkeypatch.setattr(strict_json, "_SCAN_SHORT", strict_json._scanner(strict_json._Settings(int)))
     assert parse_json(' {"a": [1, 2.5, null, true]} ') == {"a": [1, 2.5, None, True]}
     for text in ('{"a": 1, "a": 2}', "NaN", "{} x", "", "{"):
         with pytest.raises(ValueError, match=r"."):
@@ -94,9 +94,9 @@ def test_a_mistake_where_the_module_json_is_not_loaded(text: str) -> None:
     program = f"""
 import sys
 sys.path.insert(0, {str(Path(vomap.__file__).parents[1])!r})
-from vomap.built import parse_written
+from vomap.store import parse_written
 from vomap.claims import TokenError
-from vomap.claims.payload import read_payload
+from vomap.claims.htcondor_payload import read_payload
 loaded = "json" in sys.modules
 for read, error in (read_payload, TokenError), (parse_written, ValueError):
     try:

@@ -13,13 +13,13 @@ from typing import Any
 import jsonschema
 import pytest
 
-import vomap.journal as log
 from threads import helping
+from vomap import log
 from vomap.claims import DECISIVE, read_claims
-from vomap.journal import Incomplete, Journal, JournalError, kept_claims
-from vomap.journal.pseudonyms import subject_behind
+from vomap.files.shipped import shipped_file
+from vomap.log import Incomplete, Journal, JournalError, kept_claims
+from vomap.log.pseudonyms import subject_behind
 from vomap.policy import MAPPED, Decision
-from vomap.shipped import shipped_file
 
 TOKEN: dict[str, Any] = {
     "iss": "https://one.example/",
@@ -207,7 +207,7 @@ def test_a_file_that_comes_and_goes_is_created(tmp_path: Path, monkeypatch: pyte
             raise FileExistsError(17, "File exists", path)
         return real(path, flags, mode)
 
-    monkeypatch.setattr("vomap.journal.posix.open", rotated)
+    monkeypatch.setattr("vomap.log.posix.open", rotated)
     assert _written(tmp_path / "log")["account"] == "jo"
 
 

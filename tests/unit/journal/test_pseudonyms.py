@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import property.strategies as _  # noqa: F401 - its settings
-from vomap.journal.pseudonyms import KeyFileError, NoPseudonym, pseudonym, read_key, subject_behind
+from vomap.log.pseudonyms import KeyFileError, NoPseudonym, pseudonym, read_key, subject_behind
 
 KEY, OTHER = b"k" * 32, b"o" * 32
 

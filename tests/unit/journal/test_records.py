@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from vomap.journal import as_line
-from vomap.journal.records import LogError, Record, Unread, read_log
+from vomap.log import as_line
+from vomap.log.reader import LogError, Record, Unread, read_log
 
 MEMBERS: dict[str, Any] = {
     "time": "2026-11-22T12:00:00Z",

@@ -6,8 +6,8 @@ from vomap.claims import read_claims
 from vomap.mapfile.compose import Mapfile, compose
 from vomap.mapfile.findings import Findings
 from vomap.policy.decide import decide
+from vomap.policy.index import policy_of
 from vomap.policy.model import NO_BANS
-from vomap.policy.pieces import policy_of
 
 SITE = """\
 mapfile: 1

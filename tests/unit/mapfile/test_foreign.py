@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from vomap.files.trusted import Custody
 from vomap.mapfile.compose import Mapfile, compose, compose_bans, find_refusals, read_sources
 from vomap.mapfile.findings import Finding, Findings
 from vomap.mapfile.foreign import refused_in_document, refused_in_rule
 from vomap.mapfile.reader import read_yaml
 from vomap.mapfile.schema import mapfile_schema
-from vomap.mapfile.trusted import Custody
-from vomap.sources.osg.generate import generate
+from vomap.osg.generate import generate
 
 ROOT = Path(__file__).parents[3]
 TOPOLOGY = ROOT / "mapfiles" / "osg-topology"

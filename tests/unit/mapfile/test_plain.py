@@ -10,8 +10,8 @@ import pytest
 
 from threads import end
 from vomap import Error
+from vomap.files.regular import LARGEST
 from vomap.mapfile.compose import SourceError, read_sources
-from vomap.mapfile.plain import LARGEST
 
 
 def refusal(path: Path) -> str:

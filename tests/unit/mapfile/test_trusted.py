@@ -11,10 +11,10 @@ import pytest
 
 from owners import ANOTHER, OTHER, Owners, other_owners
 from vomap import Error
-from vomap.mapfile import plain
+from vomap.files import regular
+from vomap.files.regular import Step, Way
+from vomap.files.trusted import OURS, Custody, judge_file, judge_folder, judge_new
 from vomap.mapfile.compose import read_sources
-from vomap.mapfile.plain import Step, Way
-from vomap.mapfile.trusted import OURS, Custody, judge_file, judge_folder, judge_new
 
 US = os.geteuid()
 
@@ -61,7 +61,7 @@ def test_the_builders_own(file: Path, owners: Owners) -> None:
     """Those who build for themselves trust their own files, and nobody else does."""
     for each in (file, file.parent, file.parent.parent):
         owners.give(each)
-    way = plain.read_plain(str(file)).way
+    way = regular.read_plain(str(file)).way
     refused = [fault for builder in (OTHER, ANOTHER) for fault in judge_file(way, builder).faults]
     assert [str(file.parent.parent) in fault for fault in refused if f"user {OTHER}," in fault] == [True]
 
@@ -201,7 +201,7 @@ def test_what_is_judged_is_what_is_read(file: Path, monkeypatch: pytest.MonkeyPa
     opened = os.open
 
     def exchange(path: str, flags: int, *more: int, dir_fd: int | None = None) -> int:
-        if flags == plain._READ:
+        if flags == regular._READ:
             file.unlink()
             file.write_text("theirs")
             file.chmod(0o666)
@@ -218,7 +218,7 @@ def test_a_file_exchanged_for_a_fifo(file: Path, monkeypatch: pytest.MonkeyPatch
     opened = os.open
 
     def exchange(path: str, flags: int, *more: int, dir_fd: int | None = None) -> int:
-        if flags == plain._READ:
+        if flags == regular._READ:
             file.unlink()
             os.mkfifo(file)
         return opened(path, flags, *more, dir_fd=dir_fd)
@@ -236,8 +236,8 @@ def test_paths_that_go_up_and_down(file: Path, monkeypatch: pytest.MonkeyPatch) 
         (file.parent / "m").unlink(missing_ok=True)
         (file.parent / "m").symlink_to(file.name)
         assert custody(Path(path)) == OURS
-        assert plain.read_plain(path).way.end.path == str(file)
-    assert plain.find_way("/../..").end.path == "/"
+        assert regular.read_plain(path).way.end.path == str(file)
+    assert regular.find_way("/../..").end.path == "/"
 
 
 def test_a_folder_of_bans(file: Path, owners: Owners) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from vomap.mapfile.compose import Mapfile, compose, compose_bans
 from vomap.mapfile.findings import Findings
-from vomap.policy import pieces
+from vomap.policy import index
 from vomap.policy.model import Bans, Policy
 
 
@@ -28,9 +28,9 @@ def bans_document(text: str | None) -> dict[str, Any]:
 
 def policy_of(*texts: str) -> Policy:
     """Compose mapfiles to a policy."""
-    return pieces.policy_of(policy_document(*texts), "digest")
+    return index.policy_of(policy_document(*texts), "digest")
 
 
 def bans_of(text: str | None = None) -> Bans:
     """Compose a file of bans."""
-    return pieces.bans_of(bans_document(text), "digest")
+    return index.bans_of(bans_document(text), "digest")

@@ -9,11 +9,11 @@ import pytest
 from unit.policy.composed import bans_document, policy_document, policy_of
 from vomap.claims import read_claims, read_scopes
 from vomap.claims.memberships import GroupForm, read_memberships
-from vomap.policy import Decision, model, pieces
+from vomap.policy import Decision, index, model
 from vomap.policy.decide import decide
+from vomap.policy.index import take_apart
 from vomap.policy.matching import GroupPattern, Pattern, View
 from vomap.policy.model import NO_BANS, Policy
-from vomap.policy.pieces import take_apart
 
 ONE, FREE = "https://one.example/", "https://free.example/"
 HEAD = f"""\
@@ -147,7 +147,7 @@ def test_a_claim_without_a_name() -> None:
     document = policy_document(HEAD + rules)
     document["rules"][0]["claim"] = {"": ["x"]}
     claims = read_claims({"iss": ONE, "sub": "s", "scope": "compute.create"})
-    assert decide(pieces.policy_of(document), NO_BANS, claims, 0).account == "b"
+    assert decide(index.policy_of(document), NO_BANS, claims, 0).account == "b"
 
 
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,7 +217,7 @@ def test_what_a_group_is_found_by(pattern: str, aspect: str, anchor: str) -> Non
 
 def _ban_lookups(document: dict[str, Any], token: dict[str, Any]) -> tuple[Decision, list[str]]:
     """Decide about a token, and return the keys of the bans' pieces that were asked for."""
-    found = dict(pieces.take_bans_apart(document))
+    found = dict(index.take_bans_apart(document))
     asked: list[str] = []
 
     def find(key: str) -> Any:
@@ -242,8 +242,8 @@ def test_a_ban_of_many_owners_and_many_groups_is_found() -> None:
     """A ban of more pairs than are kept is found by its owner alone, and holds for each of its groups."""
     subjects, groups = _listed(200, "s{}"), _listed(100, "/one/b{}")
     document = _bans(f"subject: [{', '.join(subjects)}], group: [{', '.join(groups)}]")
-    assert len(subjects) * len(groups) > pieces._MOST_PLACES
-    assert not [key for key, _ in pieces.take_bans_apart(document) if "\tgroup\t" in key]
+    assert len(subjects) * len(groups) > index._MOST_PLACES
+    assert not [key for key, _ in index.take_bans_apart(document) if "\tgroup\t" in key]
     for subject in ("s0", "s199"):
         for group in ("/one/b0", "/one/b99"):
             assert _ban_lookups(document, {"sub": subject, "wlcg.groups": group})[0].reason == "ban: r"

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from unit.policy.composed import bans_document, policy_of
-from vomap.journal.pseudonyms import pseudonym
-from vomap.journal.records import Record
-from vomap.proof.bans.hits import CLAIM_NOT_KEPT, BanHits, Hits, Identity, Seen
-from vomap.proof.replay import NO_CLAIMS, NO_SUBJECT
+from vomap.analysis.replay import NO_CLAIMS, NO_SUBJECT
+from vomap.bans.log_impact import CLAIM_NOT_KEPT, BanHits, Hits, Identity, Seen
+from vomap.log.pseudonyms import pseudonym
+from vomap.log.reader import Record
 
 ONE, MANY = "https://one.example/", "https://many.example/"
 POLICY = f"""\

@@ -6,8 +6,8 @@ from itertools import permutations
 
 import pytest
 
-from vomap.proof.clauses import DENIED, Clause
-from vomap.proof.diff.equality import Budget, Comparison, _longest_rise
+from vomap.analysis.clauses import DENIED, Clause
+from vomap.analysis.diff.equality import Budget, Comparison, _longest_rise
 
 
 def _clause(account: str, group: str = "", subject: str = "", vo: str | None = "v") -> Clause:

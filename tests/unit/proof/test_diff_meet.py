@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from property import strategies
+from vomap.analysis.tokens.patterns import covers, examples, fresh_word, group_covers, meet, meet_groups
 from vomap.claims.memberships import parse_fqan
 from vomap.policy.matching import GroupPattern, Pattern
-from vomap.proof.clauses.meet import covers, examples, fresh_word, group_covers, meet, meet_groups
 
 assert strategies.NOW  # registers the profiles of hypothesis
 

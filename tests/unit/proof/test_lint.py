@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from vomap.analysis import lint as linter
+from vomap.analysis.lint import CODES, lint
+from vomap.analysis.lint.context import Matter
 from vomap.mapfile.compose import Mapfile, compose, compose_bans, read_sources
 from vomap.mapfile.findings import Finding, Findings
-from vomap.proof import lint as linter
-from vomap.proof.lint import CODES, lint
-from vomap.proof.lint.matter import Matter
 
 ROOT = Path(__file__).parents[3]
 EXAMPLES = ROOT / "tests" / "lint"

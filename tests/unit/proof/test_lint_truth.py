@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from property.strategies import NOW, mapfiles, tokens
+from vomap.analysis.lint import lint
+from vomap.analysis.lint.context import Matter
 from vomap.claims import TokenError, read_claims
 from vomap.mapfile.compose import Mapfile, compose
 from vomap.mapfile.findings import Findings
 from vomap.policy.decide import decide
+from vomap.policy.index import policy_of
 from vomap.policy.model import NO_BANS, Policy
-from vomap.policy.pieces import policy_of
-from vomap.proof.lint import lint
-from vomap.proof.lint.matter import Matter
 
 _DECIDES_NOTHING = {"unreachable-rule", "impossible-rule", "unserved-vo"}
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from unit.policy.composed import bans_of, policy_of
+from vomap.analysis.near_misses import NearMiss, expired_bans, find_near_misses
 from vomap.claims import read_claims
 from vomap.policy import MAPPED
 from vomap.policy.decide import decide
-from vomap.proof.near_misses import NearMiss, expired_bans, find_near_misses
 
 NOW = 1_795_348_800.0
 ONE, OLD, PLAIN, LISTED = (

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-import vomap.proof.replay as proof
+import vomap.analysis.replay as proof
 from unit.policy.composed import bans_of, policy_of
-from vomap.journal.pseudonyms import pseudonym
-from vomap.journal.records import Record
-from vomap.proof.replay import Replay, Replayer
+from vomap.analysis.replay import Replay, Replayer
+from vomap.log.pseudonyms import pseudonym
+from vomap.log.reader import Record
 
 ONE = "https://one.example/"
 POLICY = f"""\

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from vomap.sources.osg.alarms import Limit, Limits, find_alarms, read_limit
-from vomap.sources.osg.compare import read_meaning
+from vomap.refresh.alarms import Limit, Limits, find_alarms, read_limit
+from vomap.refresh.meaning import read_meaning
 
 BASE = """\
 mapfile: 1

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from vomap.sources.osg.compare import compare, read_meaning
-from vomap.sources.osg.problems import SourceError
+from vomap.osg.problems import SourceError
+from vomap.refresh.meaning import compare, read_meaning
 
 BASE = """\
 mapfile: 1

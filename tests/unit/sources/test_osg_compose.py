@@ -9,10 +9,10 @@ from typing import Any, Callable
 import pytest
 import yaml
 
-from vomap.sources.osg import cases
-from vomap.sources.osg.compose import write_text
-from vomap.sources.osg.generate import generate
-from vomap.sources.osg.rules import Rule
+from vomap.osg import mapfile_tests
+from vomap.osg.generate import generate
+from vomap.osg.mapfile_text import write_text
+from vomap.osg.rules import Rule
 
 WriteTopology = Callable[..., Path]
 WriteEntry = Callable[..., str]
@@ -258,6 +258,6 @@ def test_very_many_issuers_take_no_time() -> None:
     """What is written of each entry does not look at all the others: it would take minutes."""
     rules = [Rule(f"r{i}", "V", f"https://i{i}.example.org", None, "a") for i in range(30_000)]
     started = time.monotonic()
-    for write in (cases.cases_of_entries, cases.cases_of_strangers, cases.cases_of_siblings):
+    for write in (mapfile_tests.cases_of_entries, mapfile_tests.cases_of_strangers, mapfile_tests.cases_of_siblings):
         write(rules)
     assert time.monotonic() - started < 20

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from vomap.sources.osg.documents import Value, read_document
-from vomap.sources.osg.problems import Problem, SourceError
+from vomap.osg.problems import Problem, SourceError
+from vomap.osg.yaml_text import Value, read_document
 
 
 def read(content: str | bytes) -> tuple[Value | None, list[Problem]]:

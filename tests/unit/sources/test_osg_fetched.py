@@ -11,8 +11,8 @@ from typing import Callable
 import pytest
 
 from unit.web.server import WebServer, serving, without_variables
-from vomap.sources.osg.generate import Generated, generate
-from vomap.sources.osg.problems import SourceError
+from vomap.osg.generate import Generated, generate
+from vomap.osg.problems import SourceError
 from vomap.web import Web
 
 WriteTopology = Callable[..., Path]

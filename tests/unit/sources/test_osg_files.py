@@ -12,12 +12,12 @@ from typing import Callable
 
 import pytest
 
-from vomap.sources.osg import tarball
-from vomap.sources.osg.files import LARGEST_FILE, MOST_FILES, digest, read_folder
-from vomap.sources.osg.generate import generate
-from vomap.sources.osg.problems import SourceError
-from vomap.sources.osg.provenance import Provenance, find_provenance
-from vomap.sources.osg.topology import open_source
+from vomap.osg import archive
+from vomap.osg.files import LARGEST_FILE, MOST_FILES, digest, read_folder
+from vomap.osg.generate import generate
+from vomap.osg.problems import SourceError
+from vomap.osg.provenance import Provenance, find_provenance
+from vomap.osg.topology import open_source
 
 WriteTopology = Callable[..., Path]
 WriteEntry = Callable[..., str]
@@ -172,10 +172,10 @@ def test_a_file_that_is_no_tarball_is_an_error(tmp_path: Path, content: bytes) -
 def test_a_tarball_has_limits(entry: WriteEntry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A small file that unpacks to a giant one, or to very many, is refused."""
     path = make_tar(tmp_path / "t.tar.gz", {"big": "x" * 100_000, "virtual-organizations/A.yaml": entry()})
-    monkeypatch.setattr(tarball, "_LARGEST_ARCHIVE", 50_000)
+    monkeypatch.setattr(archive, "_LARGEST_ARCHIVE", 50_000)
     assert "unpacks to more than 50000 bytes" in problem_of(path)
     monkeypatch.undo()
-    monkeypatch.setattr(tarball, "_MOST_MEMBERS", 1)
+    monkeypatch.setattr(archive, "_MOST_MEMBERS", 1)
     assert "more than 1 members" in problem_of(path)
 
 

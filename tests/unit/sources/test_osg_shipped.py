@@ -12,7 +12,7 @@ from typing import Any, Callable
 import pytest
 import yaml
 
-from vomap.sources.osg.generate import generate
+from vomap.osg.generate import generate
 
 REPOSITORY = Path(__file__).parents[3]
 MAPFILE = REPOSITORY / "mapfiles" / "osg.yaml"

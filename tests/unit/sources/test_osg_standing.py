@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from vomap.mapfile.compose import Mapfile
-from vomap.sources.osg.alarms import Limit, Limits
-from vomap.sources.osg.verdict import Verdict, judge
+from vomap.refresh.alarms import Limit, Limits
+from vomap.refresh.review import Verdict, judge
 
 LOOSE = Limits(Limit(), Limit(), Limit())
 A, N, F, EGI = (f"https://{name}.example.org" for name in ("a", "n", "f", "egi"))

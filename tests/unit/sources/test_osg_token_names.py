@@ -7,9 +7,9 @@ from typing import Callable
 
 import pytest
 
-from vomap.sources.osg.generate import generate
-from vomap.sources.osg.names import TokenNames, read_exceptions, token_name
-from vomap.sources.osg.problems import SourceError
+from vomap.osg.generate import generate
+from vomap.osg.problems import SourceError
+from vomap.osg.token_names import TokenNames, read_exceptions, token_name
 
 WriteTopology = Callable[..., Path]
 WriteEntry = Callable[..., str]

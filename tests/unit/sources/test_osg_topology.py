@@ -7,8 +7,8 @@ from typing import Callable
 
 import pytest
 
-from vomap.sources.osg.generate import Generated, generate
-from vomap.sources.osg.problems import SourceError
+from vomap.osg.generate import Generated, generate
+from vomap.osg.problems import SourceError
 
 WriteTopology = Callable[..., Path]
 WriteEntry = Callable[..., str]

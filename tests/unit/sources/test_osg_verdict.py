@@ -8,8 +8,8 @@ import pytest
 
 from owners import OTHER, ROOT, other_owners
 from vomap.mapfile.compose import Mapfile
-from vomap.sources.osg.alarms import Limit, Limits
-from vomap.sources.osg.verdict import Verdict, judge
+from vomap.refresh.alarms import Limit, Limits
+from vomap.refresh.review import Verdict, judge
 
 LOOSE = Limits(Limit(), Limit(), Limit())
 SITE = "mapfile: 1\nsite: {audience: ANY, accounts: {never: [slurm]}, rename: {a: slurm}}\n"

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any, Optional
 
-from vomap.built import BANS_FILE, POLICY_FILE
 from vomap.cli import run
-from vomap.cli.loading import BANS_FOLDER, MAPFILES_FOLDER
+from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER
+from vomap.store import BANS_FILE, POLICY_FILE
 
 CALLOUTS = Path(sys.executable).parent
 MAP_FILE = "/etc/condor-ce/mapfiles.d/05-vomap.conf"

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from unit.policy.composed import bans_document, policy_document
-from vomap.shipped import shipped_file
-from vomap.targets.arc import FRAGMENT_FILE, SECONDS, render_arc
-from vomap.targets.wiring import WiringError
+from vomap.ces.arc import FRAGMENT_FILE, SECONDS, render_arc
+from vomap.ces.wiring import WiringError
+from vomap.files.shipped import shipped_file
 
 OSG = policy_document(shipped_file("mapfiles", "osg.yaml").read_text("utf-8"))
 NO_BANS: dict[str, Any] = {"bans": []}

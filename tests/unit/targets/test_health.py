@@ -15,9 +15,9 @@ import requests
 
 from unit.policy.composed import policy_document
 from unit.targets.ce_system import CeSystem
-from vomap.built.documents import Built
-from vomap.targets.ces import Ce, known_ces
-from vomap.targets.health import GREEN, RED, bypass_lines, callout_line, issuer_lines
+from vomap.ces.kinds import Ce, known_ces
+from vomap.status.checks import GREEN, RED, bypass_lines, callout_line, issuer_lines
+from vomap.store.writer import Built
 
 ISSUER = "https://chtc.cs.wisc.edu"
 POLICY = Built(

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from property.strategies import written
 from unit.policy.composed import bans_document, policy_document
 from unit.targets.map_lines import MapLine, read_map_file, read_map_line
-from vomap.shipped import shipped_file
-from vomap.targets.ces import DEFAULTS_FILE
-from vomap.targets.htcondor import MAP_FILE, PLUGIN, SETTINGS_FILE, map_line, render_htcondor
-from vomap.targets.wiring import LIBEXEC, WiringError, audiences, foreign_issuers, issuers_to_ask_for
+from vomap.ces.htcondor import MAP_FILE, PLUGIN, SETTINGS_FILE, map_line, render_htcondor
+from vomap.ces.kinds import DEFAULTS_FILE
+from vomap.ces.wiring import LIBEXEC, WiringError, audiences, foreign_issuers, issuers_to_ask_for
+from vomap.files.shipped import shipped_file
 
 OSG = policy_document(shipped_file("mapfiles", "osg.yaml").read_text("utf-8"))
 OSG_ISSUERS = sorted(OSG["issuers"])

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from vomap.bans.aftermath import ARC, HTCONDOR, Remain, job_constraint, remains
 from vomap.mapfile.compose import NOBODYS_SITE
-from vomap.policy.pieces import Declared
-from vomap.targets.remains import ARC, HTCONDOR, Remain, job_constraint, remains
+from vomap.policy.index import Declared
 
 DECLARED = Declared(
     {

@@ -15,10 +15,10 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from jwt.algorithms import get_default_algorithms
 
-import vomap.built as store
 from unit.policy.composed import bans_document, policy_document
 from unit.web.server import WebServer, serving
-from vomap.built import documents
+from vomap import store
+from vomap.store import writer
 
 OPENID, OAUTH = "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"
 REALM, KEYS = "/realm", "/keys"
@@ -155,8 +155,8 @@ rules:
   - {{name: others, vo: Mu2e, account: mu2e}}
 """
     bans = "mapfile: 1\nbans:\n  - {subject: banned, reason: leaked}\n"
-    documents.write_built(str(folder / "policy"), store.POLICY, policy_document(policy), sources={}, built="now")
-    documents.write_built(str(folder / "policy.bans"), store.BANS, bans_document(bans), sources={}, built="now")
+    writer.write_built(str(folder / "policy"), store.POLICY, policy_document(policy), sources={}, built="now")
+    writer.write_built(str(folder / "policy.bans"), store.BANS, bans_document(bans), sources={}, built="now")
 
 
 @contextlib.contextmanager

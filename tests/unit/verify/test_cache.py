@@ -16,8 +16,8 @@ import pytest
 from threads import helping
 from unit.verify.issuer import KEYS, Issuer, issuing, jwk
 from unit.web.server import AUTHORITY, without_variables
-from vomap.verify import cache as room
-from vomap.verify.cache import Kept, KeyCache
+from vomap.verify import key_cache as room
+from vomap.verify.key_cache import Kept, KeyCache
 from vomap.verify.keys import KeysError, read_key
 
 NOW = 1_800_000_000.0

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from vomap.claims import TokenError
-from vomap.verify.discovery import discover_token, read_token_file
-from vomap.verify.token import LONGEST_TOKEN
+from vomap.verify.jws import LONGEST_TOKEN
+from vomap.verify.token_discovery import discover_token, read_token_file
 
 
 @pytest.fixture

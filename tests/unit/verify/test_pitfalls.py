@@ -17,9 +17,9 @@ from unit.verify.issuer import KINDS, Issuer, assemble, base64url, issuing, jwk,
 from unit.web.server import AUTHORITY, without_variables
 from vomap.callouts.token import answer_for
 from vomap.policy import DECLINED, DENIED, ERROR, MAPPED
-from vomap.verify.cache import KeyCache
+from vomap.verify.jws import LONGEST_TOKEN
+from vomap.verify.key_cache import KeyCache
 from vomap.verify.keys import ALGORITHMS
-from vomap.verify.token import LONGEST_TOKEN
 
 HEADER = b'{"alg":"RS256","kid":"a"}'
 HUGE = 10**400

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from unit.verify.issuer import KINDS, jwk
+from vomap.verify.jwks import metadata_urls
 from vomap.verify.keys import ALGORITHMS, KeysError, choose, read_key
-from vomap.verify.published import metadata_urls
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from unit.verify.issuer import KEYS, OAUTH, OPENID, REALM, Issuer, issuing, jwk
 from unit.web.server import AUTHORITY, serving, without_variables
 from vomap.callouts.token import answer_for
 from vomap.policy import DECLINED, DENIED, ERROR, MAPPED
-from vomap.verify.cache import KeyCache
+from vomap.verify.key_cache import KeyCache
 
 HOUR, DAY = 3600, 86400
 METADATA = REALM + OPENID

@@ -1,0 +1,171 @@
+"""Accounts that several VOs share, accounts of the system, and renames of accounts that no rule names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vomap.analysis.lint.context import told, warning
+from vomap.mapfile.findings import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vomap.analysis.lint.context import Matter, Rule
+    from vomap.mapfile.findings import Finding
+
+SHARED_ACCOUNT, SYSTEM_ACCOUNT, IDLE_RENAME = "shared-account", "system-account", "idle-rename"
+# Of Enterprise Linux and Debian, and of the services of a CE and the machines around it.
+SYSTEM_ACCOUNTS = frozenset(
+    (
+        "adm",
+        "apache",
+        "arex",
+        "avahi",
+        "backup",
+        "bin",
+        "chrony",
+        "cockpit-ws",
+        "condor",
+        "condor_pool",
+        "daemon",
+        "dbus",
+        "dcache",
+        "dnsmasq",
+        "frontier",
+        "ftp",
+        "games",
+        "gdm",
+        "git",
+        "gnats",
+        "gratia",
+        "halt",
+        "irc",
+        "libstoragemgmt",
+        "list",
+        "lp",
+        "mail",
+        "man",
+        "messagebus",
+        "munge",
+        "mysql",
+        "nagios",
+        "named",
+        "news",
+        "nginx",
+        "nobody",
+        "nscd",
+        "nslcd",
+        "ntp",
+        "openldap",
+        "openvpn",
+        "operator",
+        "polkitd",
+        "postfix",
+        "postgres",
+        "proxy",
+        "puppet",
+        "radiusd",
+        "redis",
+        "root",
+        "rpc",
+        "rpcuser",
+        "rtkit",
+        "setroubleshoot",
+        "shutdown",
+        "slurm",
+        "slurmdbd",
+        "slurmrestd",
+        "squid",
+        "sshd",
+        "sssd",
+        "storm",
+        "sync",
+        "sys",
+        "sysadmin",
+        "syslog",
+        "tcpdump",
+        "telegraf",
+        "tomcat",
+        "torque",
+        "tss",
+        "uucp",
+        "vomap",
+        "vomap-refresh",
+        "voms",
+        "www-data",
+        "xrootd",
+        "zabbix",
+    )
+)
+# Below it, accounts are of the system.
+_FIRST_UID = 1000
+
+
+def shared_accounts(matter: Matter) -> Iterator[Finding]:
+    """Warn of an account, as the site calls it, that tokens of several VOs get."""
+    first: dict[str, tuple[str, int]] = {}
+    warned: set[tuple[str, str]] = set()
+    for number, vo, account in sorted(_given(matter)):
+        owner, earlier = first.setdefault(account, (vo, number))
+        if owner == vo or (account, vo) in warned:
+            continue
+        warned.add((account, vo))
+        rule = matter.rules[number]
+        by = "" if earlier == number else f" by {told(matter.rules[earlier])}"
+        vos = [matter.standings.spelled(each) for each in (vo, owner)]
+        message = f"rule {rule['name']} gives the account {account} to {vos[0]}; {vos[1]} gets it{by}, too"
+        yield warning(SHARED_ACCOUNT, rule, f"{message}: either VO can touch the other's jobs and files")
+
+
+def _given(matter: Matter) -> Iterator[tuple[int, str, str]]:
+    """Yield which rule gives which VO which account, by the rule's number; accounts that tokens make are left out."""
+    for clauses in matter.reading.clauses.values():
+        for clause in clauses:
+            outcomes = [clause.outcome]
+            if clause.outcome[0] == "by VO":
+                outcomes = [outcome for _, outcome in clause.outcome[1]]
+            for outcome in outcomes:
+                if outcome[0] == "account" and outcome[1] is not None:
+                    yield clause.number, outcome[1], outcome[2]
+
+
+def system_accounts(matter: Matter) -> Iterator[Finding]:
+    """Warn of rules that name an account of the system, or whose captures could give one.
+
+    A capture could where the site has lowered the uid that keeps it from that.
+    """
+    site = matter.standings.site
+    guarded = site.accounts.minimum_uid >= _FIRST_UID
+    could_be_made = sorted(SYSTEM_ACCOUNTS - site.accounts.never - {"root"})
+    for rule in matter.rules:
+        if "account" not in rule:
+            continue
+        named = [site.rename.get(name, name) for name in matter.declared.accounts_of(rule)]
+        for account in sorted(SYSTEM_ACCOUNTS.intersection(named)):
+            message = f"rule {rule['name']} gives the account {account}, which belongs to the system or to a service"
+            yield warning(SYSTEM_ACCOUNT, rule, message)
+        if not named and not guarded:
+            yield from _made(rule, could_be_made)
+
+
+def _made(rule: Rule, accounts: list[str]) -> Iterator[Finding]:
+    """Warn of a rule that could make one of these accounts of what a token says."""
+    text = rule["account"]
+    before, after = text.partition("<")[0], text.rpartition(">")[2]
+    longer = len(before) + len(after)
+    found = [name for name in accounts if name.startswith(before) and name.endswith(after) and len(name) > longer]
+    if found:
+        message = f"rule {rule['name']} may give the account {found[0]} to whom the issuer calls so"
+        how = f"write something before the capture, or let `minimum-uid` be {_FIRST_UID}"
+        yield warning(SYSTEM_ACCOUNT, rule, f"{message}: {how}")
+
+
+def idle_renames(matter: Matter) -> Iterator[Finding]:
+    """Warn of renames of accounts that no rule names; of a whole site, for the rules may be in another file."""
+    if not matter.is_whole:
+        return
+    named = {account for rule in matter.rules for account in matter.declared.accounts_of(rule)}
+    for account, place in matter.rename_places.items():
+        if account not in named:
+            message = f"`rename: {account}` renames nothing: no rule names this account{did_you_mean(account, named)}"
+            yield warning(IDLE_RENAME, place, message)

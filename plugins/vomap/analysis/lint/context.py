@@ -1,0 +1,104 @@
+"""What the linter looks at: mapfiles and bans without errors, and what is known of them."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from vomap.analysis.admission import Standings
+from vomap.analysis.clauses import Reading
+from vomap.mapfile.compose import NOBODYS_SITE, Composition
+from vomap.mapfile.findings import WARNING, Finding, Place
+from vomap.policy.index import Declared, take_apart
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Rule = dict[str, Any]
+
+
+class Matter:
+    """Mapfiles composed to a policy, and bans; all that is costly is found out once, when it is asked for."""
+
+    def __init__(
+        self,
+        composition: Composition,
+        bans: list[dict[str, Any]],
+        now: float,
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """Take the policy, the documents of the bans, and the time of all decisions.
+
+        `progress` is told how many rules were tried.
+        """
+        self.document = composition.document
+        self.rules: list[Rule] = composition.document["rules"]
+        self.cases = composition.cases
+        self.issuer_places = composition.issuer_places
+        self.rename_places = composition.rename_places
+        self.bans = bans
+        self.now = now
+        self.progress = progress
+        # What these files do not say, files beside them may, unless the site's settings are here.
+        self.is_whole = composition.has_audience
+        self._distributed = {case.place.file for case in composition.cases if case.alone}
+
+    def is_distributed(self, rule: Rule) -> bool:
+        """Tell whether a rule's mapfile proves itself alone, for it does not know the site that links it."""
+        return _file(rule) in self._distributed
+
+    def distributed(self) -> Iterator[Matter]:
+        """Yield each distributed mapfile's rules by themselves, as if no site had linked them."""
+        rules: dict[str, list[Rule]] = {}
+        for rule in filter(self.is_distributed, self.rules):
+            rules.setdefault(_file(rule), []).append(rule)
+        for its_own in rules.values():
+            document = {**self.document, "site": NOBODYS_SITE, "rules": its_own}
+            yield Matter(Composition(document), [], self.now, self.progress)
+
+    @cached_property
+    def declared(self) -> Declared:
+        """The issuers, and what follows from them for the accounts that rules name."""
+        return Declared(self.document)
+
+    @cached_property
+    def pieces(self) -> dict[str, Any]:
+        """The policy in pieces."""
+        return dict(take_apart(self.document))
+
+    @cached_property
+    def reading(self) -> Reading:
+        """The policy, its rules taken apart to clauses."""
+        return Reading(self.document, self.pieces)
+
+    @cached_property
+    def standings(self) -> Standings:
+        """What the site trusts and serves."""
+        return Standings(self.document)
+
+    @cached_property
+    def if_all_served(self) -> Standings:
+        """What the site trusts, as if it served everybody."""
+        return Standings({**self.document, "site": {**self.document["site"], "serve": None}})
+
+    def served_of(self, url: str) -> set[str] | None:
+        """Return the VOs, in lower case, that come here from a trusted issuer; None if it may be any VO whatever."""
+        issuer, serve = self.standings.issuers[url], self.standings.site.serve
+        if not issuer.names_vos_freely:
+            return {vo for vo in issuer.declared_vos() if self.standings.serves(vo)}
+        return None if serve is None else {vo for vo in serve if self.standings.may_name(url, vo)}
+
+
+def warning(code: str, where: Place | Rule, message: str) -> Finding:
+    """Return a warning about a place, or about a rule or ban by its document."""
+    place = where if isinstance(where, Place) else Place.of_source(where["source"])
+    return Finding(place, message, WARNING, code)
+
+
+def told(rule: Rule) -> str:
+    """Return a rule's name and where it is written."""
+    return f"{rule['name']} ({rule['source']})"
+
+
+def _file(rule: Rule) -> str:
+    return Place.of_source(rule["source"]).file

@@ -1,0 +1,38 @@
+"""Tests that would hold of any policy, or that another test has made already."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from vomap.analysis.lint.context import warning
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vomap.analysis.lint.context import Matter
+    from vomap.mapfile.compose import Case
+    from vomap.mapfile.findings import Finding, Place
+
+IDLE_TEST = "idle-test"
+
+
+def idle_tests(matter: Matter) -> Iterator[Finding]:
+    """Warn of tests whose outcome no policy could change, and of a token that is tested twice for the same time."""
+    seen: dict[str, Place] = {}
+    for case in matter.cases:
+        first = seen.setdefault(_asked(case), case.place)
+        issuer = case.token.get("iss")
+        if not (isinstance(issuer, str) and issuer):
+            why = "whatever the policy, a token that names no issuer (`iss`) is declined"
+        elif first is not case.place:
+            why = f"{first.file}:{first.line} tests the same token"
+        else:
+            continue
+        yield warning(IDLE_TEST, case.place, f"this test tests nothing: {why}")
+
+
+def _asked(case: Case) -> str:
+    """Return what two tests have in common of which one is enough."""
+    file = case.place.file if case.alone else None
+    return json.dumps([case.token, case.at, file], sort_keys=True)

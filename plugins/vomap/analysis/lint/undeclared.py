@@ -1,0 +1,82 @@
+"""Rules about tokens that never come: of an issuer that is not declared, or of a VO that nobody speaks for here."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from vomap.analysis.lint.context import warning
+from vomap.mapfile.findings import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vomap.analysis.lint.context import Matter, Rule
+    from vomap.mapfile.findings import Finding
+
+UNDECLARED_ISSUER, UNKNOWN_VO, UNSERVED_VO = "undeclared-issuer", "unknown-vo", "unserved-vo"
+
+
+def rules_about_nobody(matter: Matter) -> Iterator[Finding]:
+    """Warn of rules of the site's own whose issuers or VOs bring no token as far as the rules."""
+    if not matter.is_whole:
+        return
+    looked_up = _Names(matter)
+    for rule in matter.rules:
+        if not matter.is_distributed(rule):
+            yield from looked_up.issuers(rule) or looked_up.vos(rule) or looked_up.served(rule)
+
+
+class _Names:
+    """The issuers and VOs that a policy declares; each that is missing is looked up once."""
+
+    def __init__(self, matter: Matter) -> None:
+        self._matter = matter
+        self._declared = matter.document["issuers"]
+        self._all = matter.if_all_served
+        known = sorted({vo for issuer in self._all.issuers.values() for vo in issuer.declared_vos()})
+        self._like_issuer = lru_cache(maxsize=None)(lambda url: did_you_mean(url, self._declared))
+        self._like_vo = lru_cache(maxsize=None)(
+            lambda vo: did_you_mean(vo, {each: None for name in known for each in (name, self._all.spelled(name))})
+        )
+
+    def issuers(self, rule: Rule) -> list[Finding]:
+        return [
+            warning(UNDECLARED_ISSUER, rule, f"rule {rule['name']}: {why}")
+            for why in map(self._untrusted, rule.get("issuer", ()))
+            if why is not None
+        ]
+
+    def _untrusted(self, url: str) -> str | None:
+        if url in self._all.issuers:
+            return None
+        if url not in self._declared:
+            return f"issuer {url} is not declared, so none of its tokens comes here{self._like_issuer(url)}"
+        place = self._matter.issuer_places[url]
+        return f"issuer {url} is distrusted by `none` in {place.file}:{place.line}, so none of its tokens comes here"
+
+    def vos(self, rule: Rule) -> list[Finding]:
+        found = []
+        for vo in rule.get("vo", ()):
+            speakers = self._all.speakers(vo.lower())
+            if not speakers:
+                why = f"no issuer is declared that may speak for VO {vo}{self._like_vo(vo)}"
+            elif "issuer" in rule and not set(speakers).intersection(rule["issuer"]):
+                some = f"{speakers[0]} may" if len(speakers) == 1 else f"{speakers[0]} and others may"
+                why = f"{' or '.join(rule['issuer'])} may not speak for VO {vo}; {some}"
+            else:
+                continue
+            found.append(warning(UNKNOWN_VO, rule, f"rule {rule['name']}: {why}"))
+        return found
+
+    def served(self, rule: Rule) -> list[Finding]:
+        """Warn of a rule of whose VOs, or of whose issuers' VOs, the site serves none."""
+        if "vo" in rule:
+            served = any(self._matter.standings.serves(vo.lower()) for vo in rule["vo"])
+            why = f"the site does not serve {' or '.join(rule['vo'])}"
+        else:
+            served = any(self._matter.served_of(url) != set() for url in rule["issuer"])
+            why = f"the site serves no VO that {' or '.join(rule['issuer'])} may speak for"
+        if served:
+            return []
+        return [warning(UNSERVED_VO, rule, f"rule {rule['name']}: {why}; add it to `serve`, or delete the rule")]

@@ -1,0 +1,218 @@
+"""What might be otherwise in a token: each difference is a guess that somebody has to prove."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+from urllib.parse import unquote
+
+from vomap.analysis.near_misses.changes import Difference, Token
+from vomap.claims import ENTITLEMENT_CLAIMS
+from vomap.claims.memberships import Membership, parse_fqan
+from vomap.mapfile.findings import nearest
+from vomap.policy import Decision
+from vomap.policy.matching import EVERYTHING_BELOW, GroupPattern
+from vomap.policy.model import CLAIM
+
+# What clients and issuers call claims that decisions read under another name.
+_OTHER_NAMES = {
+    "entitlement": "entitlements",
+    "eduperson_entitlements": "eduperson_entitlement",
+    "eduPersonEntitlement": "eduperson_entitlement",
+    "scp": "scope",
+    "scopes": "scope",
+    "audience": "aud",
+    "subject": "sub",
+}
+_SOON = 600
+
+
+def token_differences(token: Token, decision: Decision, now: float) -> Iterator[Difference]:
+    """Yield what may be otherwise, first what the decision's reason names."""
+    yield from _other_issuer(token)
+    yield from _other_names(token)
+    yield from _checks(token, decision, now)
+    yield from _other_subject(token)
+    yield from _other_groups(token)
+    yield from _other_scopes(token)
+    yield from _other_claims(token)
+
+
+def _other_issuer(token: Token) -> Iterator[Difference]:
+    for url, how in _spellings(token.url):
+        declared = token.policy.issuer(url)
+        if url != token.url and declared is not None and declared.trusted:
+            sentence = f"issuer: the token says {token.url!a}, declared is {url!a}: {how}"
+            yield Difference(sentence, token.with_claim("iss", url))
+
+
+def _spellings(url: str) -> Iterator[tuple[str, str]]:
+    yield url + "/", "a slash at the end makes another issuer"
+    yield url.rstrip("/"), "a slash at the end makes another issuer"
+    yield url.lower(), "letters have case"
+    yield url.strip(), "a blank makes another issuer"
+    if url.startswith("http://"):
+        yield "https://" + url.removeprefix("http://"), "http is not https"
+    if url.startswith("https://"):
+        yield "http://" + url.removeprefix("https://"), "https is not http"
+    else:
+        yield "https://" + url, "an issuer is a whole URL"
+
+
+def _other_names(token: Token) -> Iterator[Difference]:
+    """Yield claims that are read under another name than the token has them."""
+    for name, read in _OTHER_NAMES.items():
+        if name in token.members and read not in token.members:
+            value = token.members[name]
+            if read == "scope" and isinstance(value, list):
+                value = " ".join(map(str, value))
+            yield Difference(f"claim: {name!a} is not read, {read!a} is", token.with_claim(read, value))
+    for name in ENTITLEMENT_CLAIMS:
+        text = token.claims.text(name)
+        if text is not None and " " in text:
+            sentence = f"claim: {name!a} is one text; several entitlements are a list"
+            yield Difference(sentence, token.with_claim(name, text.split()))
+    if isinstance(token.members.get("scope"), list):
+        words = " ".join(map(str, token.members["scope"]))
+        yield Difference("claim: 'scope' is a list; it is one text, with blanks", token.with_claim("scope", words))
+
+
+def _checks(token: Token, decision: Decision, now: float) -> Iterator[Difference]:
+    """Yield what the site's checks of a token miss."""
+    stage = decision.reason.partition(":")[0]
+    issuer = token.issuer
+    if stage == "audience" and issuer is not None and issuer.audience:
+        said = ", ".join(map(ascii, token.claims.values("aud"))) or "nobody"
+        ours = sorted(issuer.audience)
+        near = [nearest(audience, ours) for audience in token.claims.values("aud")]
+        wanted = next((audience for audience in near if audience), ours[0])
+        yield Difference(f"audience: the token is for {said}, not for {wanted!a}", token.with_claim("aud", wanted))
+    elif stage == "computing":
+        members = token.with_scope(None, "compute.create")
+        yield Difference("scope: the token has no scope such as compute.create", members)
+    elif stage in ("time", "lifetime"):
+        times = {"exp": now + _SOON, "iat": now, "nbf": now}
+        fresh = {**token.members, **{name: value for name, value in times.items() if name in token.members}}
+        yield Difference(f"{stage}: the token is not of now, or lives too long", fresh)
+    elif stage == "version":
+        yield Difference("version: the token is of another profile", token.with_claim("wlcg.ver", "1.0"))
+
+
+def _other_subject(token: Token) -> Iterator[Difference]:
+    subject = token.claims.text("sub") or ""
+    for pattern in _patterns(token, "subject"):
+        how = _how_near(subject, pattern.text)
+        if how is None and "@" in pattern.text and pattern.text.partition("@")[0] == subject:
+            how = "what follows the @ is missing"
+        if how:
+            sentence = f"subject: {subject!a} is not {pattern.text!a}: {how}"
+            yield Difference(sentence, token.with_claim("sub", pattern.text))
+
+
+def _other_groups(token: Token) -> Iterator[Difference]:
+    for pattern in (*_patterns(token, "group"), *_patterns(token, "first-group")):
+        for membership in token.memberships:
+            wanted = _wanted(pattern, membership)
+            how, is_spelling = (None, False) if wanted is None else _how_otherwise(membership, wanted)
+            if wanted is not None and how:
+                sentence = f"group: the token has {membership.fqan!a}, not {wanted.fqan!a}: {how}"
+                without = token.with_membership(membership, wanted)
+                yield Difference(sentence, without, is_spelling=is_spelling)
+    for text in token.broken_groups():
+        bare = "/" + text.strip().strip("/")
+        if parse_fqan(bare) is not None:
+            sentence = f"group: {text!a} is no group; a group is written {bare!a}"
+            yield Difference(sentence, token.with_group_text(text, bare))
+
+
+def _wanted(pattern: GroupPattern, near: Membership) -> Membership | None:
+    """Return the membership that a pattern asks for; where it takes any word, that of the token's own membership."""
+    group, _, role = pattern.text.partition("/Role=")
+    words = near.group.split("/")
+    parts = [
+        words[at] if "*" in part and at < len(words) else part
+        for at, part in enumerate(group.removesuffix(EVERYTHING_BELOW).split("/"))
+    ]
+    return parse_fqan("/".join(parts) + (f"/Role={role}" if role else ""))
+
+
+def _how_otherwise(membership: Membership, wanted: Membership) -> tuple[str | None, bool]:
+    """Return in one phrase how a membership differs from the one that is wanted, if by one thing alone.
+
+    The second value tells whether it is the spelling.
+    """
+    if membership.group == wanted.group:
+        if wanted.role is None or wanted.role == membership.role:
+            return None, False
+        how = _how_near(membership.role or "", wanted.role)
+        if how:
+            return f"the role: {how}", True
+        return "the role is missing" if membership.role is None else "another role", False
+    if wanted.role is not None and wanted.role != membership.role:
+        return None, False
+    if membership.group.startswith(f"{wanted.group}/"):
+        return "a child is not its parent; a rule takes both with /**", False
+    if wanted.group.startswith(f"{membership.group}/"):
+        return "a parent is not its child", False
+    return _how_near(membership.group, wanted.group), True
+
+
+def _other_scopes(token: Token) -> Iterator[Difference]:
+    for pattern in _patterns(token, "scope"):
+        wanted = pattern.text.removesuffix(EVERYTHING_BELOW)
+        if "*" in wanted:
+            continue
+        for scope in token.scopes:
+            how = _how_near(scope, wanted)
+            is_spelling = how is not None
+            if how is None and scope.startswith(f"{wanted}/"):
+                how = "what is below a path is not the path; a rule takes both with /**"
+            if how is None and wanted.startswith(f"{scope}/"):
+                how = "a path is not what is below it"
+            if how:
+                sentence = f"scope: {scope!a} is not {wanted!a}: {how}"
+                yield Difference(sentence, token.with_scope(scope, wanted), is_spelling=is_spelling)
+
+
+def _other_claims(token: Token) -> Iterator[Difference]:
+    """Yield claims that rules ask for and that the token has under another name, or with another value."""
+    for rule in token.policy.rules():
+        for key, wanted in rule.conditions.asked:
+            if not key.startswith(CLAIM):
+                continue
+            name = key[len(CLAIM) :]
+            near = nearest(name, [each for each in token.members if each != name])
+            if name not in token.members and near is not None:
+                yield Difference(f"claim: {near!a} is not {name!a}", token.with_claim(name, token.members[near]))
+            for value in token.claims.values(name):
+                for pattern in wanted:
+                    how = _how_near(value, pattern.text)
+                    if how:
+                        sentence = f"claim {name}: {value!a} is not {pattern.text!a}: {how}"
+                        yield Difference(sentence, token.with_claim(name, pattern.text))
+
+
+def _how_near(text: str, wanted: str) -> str | None:
+    """Return in one phrase by what a text is not the wanted one, None if it is, or is another altogether."""
+    if text == wanted or not text:
+        return None
+    changes: dict[str, Callable[[str], str]] = {
+        "a slash at the end": lambda each: each.rstrip("/"),
+        "blanks": lambda each: "".join(each.split()),
+        "letters have case": str.casefold,
+        "percent-encoding: %c3 is not %C3, and neither is the letter": lambda each: unquote(each).casefold(),
+        "a dot": lambda each: each.replace(".", "").replace("-", ""),
+        "- is not _": lambda each: each.replace("_", "-"),
+        "a doubled slash": lambda each: "/".join(part for part in each.split("/") if part),
+    }
+    return next((how for how, change in changes.items() if change(text) == change(wanted)), None)
+
+
+def _patterns(token: Token, key: str) -> Iterable[Any]:
+    """Return the patterns of a condition's key, of all rules that may be meant for this token, each text once."""
+    found = {}
+    for rule in token.policy.rules():
+        for name, wanted in rule.conditions.asked:
+            if name == key:
+                found.update({pattern.text: pattern for pattern in wanted})
+    return list(found.values())

@@ -1,0 +1,144 @@
+"""A decision log, decided again: what a policy would have answered to the tokens that came."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from vomap.claims import Claims
+from vomap.log.reader import Record, Resolve
+from vomap.policy import DENIED, ERROR, MAPPED, Decision
+from vomap.policy.decide import decide
+from vomap.policy.model import Bans, Policy
+
+# Why a record is not decided again.
+AN_ERROR, NO_CLAIMS, NO_SUBJECT, AN_AUTHORIZATION, UNKNOWN = (
+    "an error was answered, for a reason that is not the policy's",
+    "its claims were not kept",
+    "its subject is hidden, and its key was not given, or there was none",
+    "it was asked whether, not to whom, the token is mapped",
+    "nothing is said of its token there",
+)
+_AUTHORIZE = "vomap-arc authorize"
+
+
+class Answer(NamedTuple):
+    """What became of a token: the account if it was mapped, the rule that decided, if one did, and the reason."""
+
+    outcome: str
+    account: str | None
+    rule: str | None
+    reason: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.outcome} to {self.account} ({self.reason})" if self.account else f"{self.outcome} ({self.reason})"
+        )
+
+
+class Change(NamedTuple):
+    """An answer that would be another now."""
+
+    vo: str
+    before: Answer
+    after: Answer
+
+
+@dataclass
+class Replay:
+    """What came of a log: how many decisions were the same, which changed, and which were not made again.
+
+    `first` has the record of each change that came first.
+    """
+
+    same: int = 0
+    changes: Counter[Change] = field(default_factory=Counter)
+    first: dict[Change, Record] = field(default_factory=dict)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def changed(self) -> int:
+        """How many decisions changed."""
+        return sum(self.changes.values())
+
+    def add(self, record: Record, before: Answer, after: Answer, vo: str) -> None:
+        """Add a decision that was made again."""
+        if (before.outcome, before.account) == (after.outcome, after.account):
+            self.same += 1
+            return
+        change = Change(vo, before, after)
+        self.changes[change] += 1
+        self.first.setdefault(change, record)
+
+    def counted(self) -> dict[str, Counter[str]]:
+        """Return how many decisions changed of each VO, of each account before and after, and of each rule."""
+        counts: dict[str, Counter[str]] = {"VO": Counter(), "account": Counter(), "rule": Counter()}
+        for change, number in self.changes.items():
+            counts["VO"][change.vo] += number
+            for kind, both in (("account", _accounts(change)), ("rule", _rules(change))):
+                counts[kind].update(dict.fromkeys(both, number))
+        return {title: each for title, each in counts.items() if each}
+
+
+class Replayer:
+    """Decides the records of a log again, one by one."""
+
+    def __init__(
+        self, policy: Policy, bans: Bans, *, resolve: Resolve | None = None, instead: Mapping[str, str] | None = None
+    ) -> None:
+        """Take the policy and the bans to ask, what finds the subject behind a pseudonym, and what to compare with.
+
+        `instead` has the account that another plugin mapped a token to, by the token's `jti`; without it the answers
+        of the log itself are compared.
+        """
+        self._policy, self._bans = policy, bans
+        self._resolve, self._instead = resolve, instead
+        self.result = Replay()
+
+    def add(self, record: Record) -> None:
+        """Decide one record again."""
+        claims = self._claims(record)
+        if isinstance(claims, str):
+            self.result.left_out[claims] += 1
+            return
+        decision = decide(self._policy, self._bans, claims, record.time)
+        before = self._before(record)
+        self.result.add(record, before, _after(decision, record, before), decision.vo or record.members["vo"] or "none")
+
+    def _claims(self, record: Record) -> Claims | str:
+        """Return the claims of a record, or why it cannot be decided again."""
+        members = record.members
+        if members.get("callout") == _AUTHORIZE:
+            return AN_AUTHORIZATION
+        if members["outcome"] == ERROR:
+            return AN_ERROR
+        if self._instead is not None and members["jti"] not in self._instead:
+            return UNKNOWN
+        if "pseudonym" in members and not record.show_subject(self._resolve):
+            return NO_SUBJECT
+        return record.claims() or NO_CLAIMS
+
+    def _before(self, record: Record) -> Answer:
+        members = record.members
+        if self._instead is not None:
+            account = self._instead[members["jti"]]
+            return Answer(MAPPED, account, None, "by another plugin")
+        return Answer(members["outcome"], members["account"], members["rule"], members["reason"])
+
+
+def _after(decision: Decision, record: Record, before: Answer) -> Answer:
+    """Return what is answered now. Accounts are not looked up: one that was refused for what it is still is."""
+    refused = record.members["reason"].startswith(f"account: {decision.account} ")
+    if before.outcome == DENIED and decision.outcome == MAPPED and refused:
+        return before
+    return Answer(decision.outcome, decision.account, decision.rule, decision.reason)
+
+
+def _accounts(change: Change) -> set[str]:
+    return {answer.account for answer in (change.before, change.after) if answer.account is not None}
+
+
+def _rules(change: Change) -> set[str]:
+    return {answer.rule for answer in (change.before, change.after) if answer.rule is not None}

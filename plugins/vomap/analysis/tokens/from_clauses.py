@@ -1,0 +1,347 @@
+"""Tokens that meet given clauses, and as little else as can be: what two policies are asked about."""
+
+from __future__ import annotations
+
+from itertools import islice, product
+from typing import TYPE_CHECKING, Any
+
+from vomap.analysis.clauses import GROUPS, met, word_for
+from vomap.analysis.tokens.group_claims import WrittenToken, as_entitlement
+from vomap.analysis.tokens.patterns import examples, group_examples, meet_groups, split_role
+from vomap.claims import GROUPS_CLAIM
+from vomap.claims.memberships import EntitlementForm, parse_fqan
+from vomap.policy.vos import SOURCES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from vomap.analysis.clauses import Asked, Clause, Reading
+
+    Token = dict[str, Any]
+    # Of each condition the values that a token is to have.
+    Draft = dict[str, tuple[str, ...]]
+    # How a token names its VO: in which source, by what name.
+    Way = tuple[str, str]
+
+COMPUTE = "compute.create"
+_OTHER_COMPUTE = "condor:/WRITE"
+_MOST_WAYS = 60
+_MOST_AUDIENCES = 4
+_OF_EACH_VO = 4
+_MOST_ACCOUNTS = 100
+# A character that no capture takes.
+_NO_WORD = "~"
+
+
+class Witnesses:
+    """Makes tokens for the clauses of two policies."""
+
+    def __init__(self, old: Reading, new: Reading, now: float) -> None:
+        """Take both policies, and the time at which tokens that show any begin."""
+        self._readings = (old, new)
+        self._now = int(now)
+        self.word = word_for(old, new)
+
+    def plain(self, url: str) -> Token:
+        """Return a token of an issuer that passes the checks of both policies, if one can, and says nothing else."""
+        return self._token(url, {}, None)
+
+    def naming(self, url: str, way: Way | None) -> Token:
+        """Return a token of an issuer that names one VO."""
+        return self._token(url, {}, way)
+
+    def of_clause(self, clause: Clause) -> Iterator[tuple[Asked, Token]]:
+        """Yield tokens that meet just one clause, and its conditions: one token for each way to name its VO."""
+        drafts = self._drafts(clause, clause.asked)
+        for draft in drafts[:1]:
+            for way in self.ways(clause.url, clause.vo):
+                yield clause.asked, self._token(clause.url, draft, way)
+
+    def of_changed_clause(self, clause: Clause) -> Iterator[tuple[Asked, Token]]:
+        """Yield tokens that meet just one clause, for each kind of text that it takes, and what they were made for.
+
+        That is the clause's conditions, or what is left of them if its capture stands for one account.
+        """
+        for asked in (clause.asked, *self._captured(clause)):
+            for draft in (*self._drafts(clause, asked), *self._odd_drafts(clause, asked)):
+                for way in self.ways(clause.url, clause.vo):
+                    token = self._token(clause.url, draft, way)
+                    yield asked, token
+                    for varied in self._as_good(clause, token):
+                        yield asked, varied
+                    for written in self._as_entitlements(token):
+                        yield asked, written
+
+    def of_pair(self, clause: Clause, other: Clause) -> Iterator[Token]:
+        """Yield tokens that meet two clauses of one issuer; none, if no token can."""
+        vos = [vo for vo in dict.fromkeys((clause.vo, other.vo)) if vo is not None]
+        for asked in (clause.asked, *self._captured(clause, 1)):
+            for others in (other.asked, *self._captured(other, 1)):
+                drafts = _vary(self._common(clause, asked, other, others))
+                for draft in drafts:
+                    if len(vos) > 1:
+                        yield from self._of_two_vos(clause.url, draft, vos)
+                        continue
+                    for way in self.ways(clause.url, vos[0] if vos else None):
+                        yield self._token(clause.url, draft, way)
+                    if vos and None in (clause.vo, other.vo):
+                        # What one rule knows to be of its VO is for the other of one of several.
+                        yield from self._of_two_vos(clause.url, draft, (vos[0], None))
+
+    def of_field(self, url: str, field: str, bases: Sequence[Token]) -> Iterator[Token]:
+        """Yield tokens for which it may matter that something is declared otherwise of an issuer."""
+        varied = {
+            "audience": self._other_audiences,
+            "without-audience": self._other_audiences,
+            "without-compute": self._without_compute,
+            "maximum-lifetime": self._lifetimes,
+            "entitlements": self._as_entitlements,
+            "groups": self._as_groups,
+        }
+        for base in bases if field in varied else ():
+            yield from varied[field](base)
+        if field == "spelling":
+            yield from self._spelled(url)
+        if field in ("vo", "vo-from", "vos", "default-vo", "serve", "VOs of other issuers"):
+            yield from self._namings(url)
+            for base in bases:
+                yield base
+                for way in self.ways(url, None):
+                    yield from (_also_naming(base, way) if way else ())
+
+    def ways(self, url: str, vo: str | None) -> list[Way | None]:
+        """Return how a token of an issuer may name a VO, the simplest first; None is not to name any.
+
+        After the VO itself comes something below it, for a rule may be about just the VO's own group.
+        """
+        found: dict[Way, None] = {}
+        for reading in self._readings:
+            issuer = reading.standings.issuers.get(url)
+            for source in issuer.sources if issuer else ():
+                for name in reading.standings.names(url, vo)[:_MOST_WAYS]:
+                    found[source, name] = None
+                if issuer is not None and issuer.names_vos_freely and vo is None:
+                    found[source, self.word] = None
+        if vo is None:
+            # What one policy alone knows, or knows otherwise, comes first.
+            otherwise = self._names_that_change(url)
+            found = dict.fromkeys(sorted(found, key=lambda way: way[1] not in otherwise))
+        below = [(source, f"{name}/{self.word}") for source, name in found]
+        return [None, *list(found)[:_MOST_WAYS], *below[:_MOST_WAYS]]
+
+    def _names_that_change(self, url: str) -> set[str]:
+        names = [set(reading.standings.names(url, None)) for reading in self._readings]
+        meant = [getattr(reading.standings.issuers.get(url), "vos", None) or {} for reading in self._readings]
+        changed = {name for name, _ in set(meant[0].items()) ^ set(meant[1].items())}
+        return changed | (names[0] ^ names[1])
+
+    def _of_two_vos(self, url: str, draft: Draft, vos: Sequence[str | None]) -> Iterator[Token]:
+        """Yield tokens that name two VOs, the second perhaps any."""
+        first, second = (self.ways(url, vo)[:_OF_EACH_VO] for vo in vos)
+        for way, other in product(first, second):
+            yield self._token(url, draft, way, other)
+
+    def _as_good(self, clause: Clause, token: Token) -> Iterator[Token]:
+        """Yield a token with another scope for jobs, or for another audience: rules about these may take the first."""
+        yield {**token, "scope": token["scope"].replace(COMPUTE, _OTHER_COMPUTE)}
+        if clause.values("audience") is None:
+            yield from islice(self._other_audiences(token), _MOST_AUDIENCES)
+
+    def _namings(self, url: str) -> Iterator[Token]:
+        """Yield tokens that name any VO in any place, or two in two places, with and without a scope for jobs."""
+        ways = self.ways(url, None)
+        everywhere = [(source, way[1]) for way in ways if way for source in SOURCES]
+        pairs = product(ways[:8], ways[:8])
+        tokens = [self._token(url, {}, way) for way in (None, *everywhere)]
+        tokens += [self._token(url, {}, way, other) for way, other in pairs if way and other and way[0] != other[0]]
+        for token in tokens:
+            yield token
+            # What fails a check is denied if it is ours, and declined if not.
+            yield {**token, "scope": token["scope"].replace(COMPUTE, "openid")}
+
+    def _without_compute(self, base: Token) -> Iterator[Token]:
+        yield {**base, "scope": " ".join(base["scope"].split()[1:])}
+
+    def _other_audiences(self, base: Token) -> Iterator[Token]:
+        of_either = [self._accepted(reading, base["iss"]) for reading in self._readings]
+        audiences = {audience for accepted in of_either for audience in accepted or ()}
+        without = {key: value for key, value in base.items() if key != "aud"}
+        yield without
+        for audience in (f"https://{self.word}.example", *sorted(audiences)):
+            yield {**without, "aud": audience}
+
+    def _lifetimes(self, base: Token) -> Iterator[Token]:
+        limits = {reading.standings.site.maximum_lifetime for reading in self._readings} - {None}
+        for limit in sorted(limit for limit in limits if limit is not None):
+            yield {**base, "iat": self._now, "exp": self._now + limit + 1}
+
+    def _as_entitlements(self, token: Token) -> Iterator[Token]:
+        """Yield the same token with its groups written as entitlements, where the policies read these otherwise."""
+        url = token["iss"]
+        forms = [reading.standings.forms.get(url) for reading in self._readings]
+        if GROUPS_CLAIM not in token or forms[0] == forms[1]:
+            return
+        without = {key: value for key, value in token.items() if key != GROUPS_CLAIM}
+        for form in forms:
+            if form is None:
+                continue
+            for authority in dict.fromkeys((form.get("authority"), None)):
+                entitlements = EntitlementForm(form["namespace"], authority, in_scope=False)
+                written = [as_entitlement(each, entitlements) for each in token[GROUPS_CLAIM]]
+                yield {**without, "entitlements": written}
+                in_scope = [f"entitlements:{each}" for each in written]
+                yield {**without, "scope": " ".join([token["scope"], *in_scope])}
+
+    def _as_groups(self, token: Token) -> Iterator[Token]:
+        """Yield the same token with its groups in one claim alone, one by one and in one string with commas."""
+        groups = token.get(GROUPS_CLAIM)
+        if not groups:
+            return
+        issuers = [reading.standings.issuers.get(token["iss"]) for reading in self._readings]
+        claims = [GROUPS_CLAIM, *(issuer.groups_claim for issuer in issuers if issuer is not None)]
+        for claim in dict.fromkeys(claims):
+            if claim is not None:
+                without = {key: value for key, value in token.items() if key != GROUPS_CLAIM}
+                yield WrittenToken(without, **{claim: groups})
+                yield WrittenToken(without, **{claim: ",".join([*groups, f"/{self.word}"])})
+
+    def _spelled(self, url: str) -> Iterator[Token]:
+        """Yield tokens that name a VO in each way that one of the policies spells it, and in lower case."""
+        for reading in self._readings:
+            for vo, spellings in reading.standings.spellings_of(url).items():
+                for name in {vo, *spellings}:
+                    yield self.naming(url, ("group", name))
+
+    def _captured(self, clause: Clause, most: int = _MOST_ACCOUNTS) -> Iterator[Asked]:
+        """Yield a clause's conditions with what makes an account of them that one policy or the other names."""
+        if clause.outcome[0] != "made":
+            return
+        before, mark, after = clause.outcome[2].partition("<c1>")
+        if not mark or "<" in before + after:
+            return
+        old, new = self._readings
+        accounts = sorted(old.made_accounts(clause.outcome[2]) | new.made_accounts(clause.outcome[2]))
+        changed = [account for account in accounts if old.status(account) != new.status(account)]
+        for account in [*changed[:most], *[account for account in accounts if account not in changed][:1]]:
+            word = account[len(before) : len(account) - len(after)]
+            yield tuple((key, tuple(text.replace("<c1>", word) for text in values)) for key, values in clause.asked)
+
+    def _drafts(self, clause: Clause, asked: Asked, word: str = "") -> list[Draft]:
+        return _vary({key: self._examples(clause, key, values, word or self.word) for key, values in asked})
+
+    def _odd_drafts(self, clause: Clause, asked: Asked) -> Iterator[Draft]:
+        """Yield what `*` takes and a capture does not, a subject that `*` does not take, a group that is not first."""
+        yield from self._drafts(clause, asked, _NO_WORD + self.word)
+        for draft in self._drafts(clause, asked)[:1]:
+            if "subject" not in draft:
+                yield {**draft, "subject": (f"{self.word}/{self.word}",)}
+            if "group" in draft and "first-group" not in draft:
+                root = draft["group"][0].split("/")[1]
+                yield {**draft, "first-group": (f"/{root}/{self.word}",)}
+
+    def _examples(self, clause: Clause, key: str, values: Iterable[str], word: str) -> list[tuple[str, ...]]:
+        """Return of a condition what a token may have to meet it."""
+        texts: list[str] = []
+        for value in values:
+            if key == "audience":
+                texts.append(value)
+            elif key in GROUPS:
+                texts += self._groups(clause, value, word)
+            else:
+                texts += examples(value, word)
+        return [(text,) for text in dict.fromkeys(texts)]
+
+    def _groups(self, clause: Clause, pattern: str, word: str) -> list[str]:
+        """Return memberships that fit a pattern; of the VO that a rule is for, if the pattern leaves it open."""
+        anything = _legal(group_examples(pattern, word))
+        if not split_role(pattern)[0].startswith("/*"):
+            return anything
+        names = {name: None for reading in self._readings for name in reading.standings.names(clause.url, clause.vo)}
+        named = [group for name in list(names)[:_OF_EACH_VO] for group in meet_groups(pattern, f"/{name}/**", word)]
+        return [*_legal(named), *anything]
+
+    def _common(self, clause: Clause, asked: Asked, other: Clause, others: Asked) -> dict[str, list[tuple[str, ...]]]:
+        """Return of each condition of two clauses what a token may have to meet both; nothing, if it cannot."""
+        ours, theirs = dict(asked), dict(others)
+        found: dict[str, list[tuple[str, ...]]] = {}
+        for key in {**ours, **theirs}:
+            if key not in theirs:
+                found[key] = self._examples(clause, key, ours[key], self.word)
+            elif key not in ours:
+                found[key] = self._examples(other, key, theirs[key], self.word)
+            elif key == "audience":
+                found[key] = [tuple(dict.fromkeys((one, two))) for one, two in product(ours[key], theirs[key])]
+            else:
+                common = met(key, ours[key], theirs[key], self.word)
+                found[key] = [(text,) for text in (_legal(common) if key in GROUPS else common)]
+                if not found[key] and key not in ("subject", "first-group"):
+                    several = product(
+                        self._examples(clause, key, ours[key], self.word)[:1],
+                        self._examples(other, key, theirs[key], self.word)[:1],
+                    )
+                    found[key] = [(*one, *two) for one, two in several]
+        return found
+
+    def _token(self, url: str, draft: Draft, *ways: Way | None) -> Token:
+        scopes = [COMPUTE, *draft.get("scope", ())]
+        groups = [group for key in ("first-group", "group") for group in draft.get(key, ())]
+        for way in ways:
+            if way is None:
+                continue
+            source, name = way
+            if source == "group":
+                groups += () if any(group.split("/")[1] == name for group in groups) else (f"/{name}",)
+            else:
+                scopes.append(f"storage.read:/{name}")
+        audiences = list(dict.fromkeys([*self._audience(url), *draft.get("audience", ())]))
+        token: Token = {"iss": url, "sub": draft.get("subject", (self.word,))[0]}
+        if audiences:
+            token["aud"] = audiences if len(audiences) > 1 else audiences[0]
+        token["scope"] = " ".join(dict.fromkeys(scopes))
+        if groups:
+            token[GROUPS_CLAIM] = list(dict.fromkeys(groups))
+        for key, values in draft.items():
+            if key.startswith("claim "):
+                token[key[len("claim ") :]] = list(values) if len(values) > 1 else values[0]
+        return token
+
+    def _audience(self, url: str) -> list[str]:
+        """Return an audience that both policies accept, or one for each; none where none is asked for."""
+        old, new = (self._accepted(reading, url) for reading in self._readings)
+        if old is None or new is None:
+            return sorted(old or new or ())[:1]
+        return sorted(old & new)[:1] or [*sorted(old)[:1], *sorted(new)[:1]]
+
+    @staticmethod
+    def _accepted(reading: Reading, url: str) -> frozenset[str] | None:
+        issuer = reading.standings.issuers.get(url)
+        return None if issuer is None else issuer.audience
+
+
+def simplicity(token: Mapping[str, Any]) -> tuple[int, bool, int]:
+    """Return what sorts simple tokens first."""
+    return len(token), _OTHER_COMPUTE in token["scope"], sum(len(str(value)) for value in token.values())
+
+
+def _also_naming(token: Token, way: Way) -> Iterator[Token]:
+    """Yield a token that names a VO besides, before and after what it has of the kind."""
+    source, name = way
+    if source != "group":
+        yield {**token, "scope": f"{token['scope']} storage.read:/{name}"}
+        return
+    groups = token.get(GROUPS_CLAIM, [])
+    yield {**token, GROUPS_CLAIM: [*groups, f"/{name}"]}
+    if groups:
+        yield {**token, GROUPS_CLAIM: [f"/{name}", *groups]}
+
+
+def _vary(choices: Mapping[str, list[tuple[str, ...]]]) -> list[Draft]:
+    """Return the first choice of all, then each other choice with the first of all else; none if one has none."""
+    if not all(choices.values()):
+        return []
+    base = {key: texts[0] for key, texts in choices.items()}
+    return [base, *({**base, key: text} for key, texts in choices.items() for text in texts[1:])]
+
+
+def _legal(groups: Iterable[str]) -> list[str]:
+    return [group for group in groups if parse_fqan(group) is not None]

@@ -1,0 +1,48 @@
+"""Where example tokens have their groups: `wlcg.groups` while they are made, and then the claims that issuers write."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from vomap.analysis.tokens.patterns import split_role
+from vomap.claims import ENTITLEMENT_CLAIMS, GROUPS_CLAIM
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from vomap.claims.memberships import EntitlementForm
+    from vomap.policy.model import Issuer
+
+
+class WrittenToken(dict[str, Any]):
+    """A token whose groups stay in the claims in which they are."""
+
+
+def write_groups(token: Mapping[str, Any], *issuers: Issuer | None) -> dict[str, Any]:
+    """Return a token with its groups in each claim that one of these declarations of its issuer reads.
+
+    `token` has them in `wlcg.groups`, as FQANs. An issuer that is not declared may write them there.
+    """
+    if isinstance(token, WrittenToken) or GROUPS_CLAIM not in token:
+        return dict(token)
+    groups = token[GROUPS_CLAIM]
+    written = {name: value for name, value in token.items() if name != GROUPS_CLAIM}
+    for issuer in issuers:
+        claim = GROUPS_CLAIM if issuer is None else issuer.groups_claim
+        if claim is not None:
+            written[claim] = groups
+        elif issuer is not None and issuer.entitlements is not None:
+            entitlements = [as_entitlement(group, issuer.entitlements) for group in groups]
+            written[ENTITLEMENT_CLAIMS[0]] = [*_listed(token.get(ENTITLEMENT_CLAIMS[0])), *entitlements]
+    return written
+
+
+def as_entitlement(group: str, form: EntitlementForm) -> str:
+    """Return a group or role, an FQAN, as the entitlement that names it."""
+    path, role = split_role(group)
+    named = path[1:].replace("/", ":") + (f":role={role}" if role else "")
+    return f"{form.prefix}{named}" + (f"#{form.authority}" if form.authority else "")
+
+
+def _listed(value: object) -> Sequence[object]:
+    return [] if value is None else value if isinstance(value, list) else [value]

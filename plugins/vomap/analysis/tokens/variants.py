@@ -1,0 +1,92 @@
+"""Tokens that go around rules: varied in what those rules ask for, and otherwise as they were."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vomap.analysis.tokens.from_clauses import COMPUTE
+from vomap.claims import COMPUTING, GROUPS_CLAIM
+from vomap.policy.matching import AccountName
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vomap.analysis.lint.context import Matter, Rule
+    from vomap.analysis.tokens.from_clauses import Token, Witnesses
+
+# A rule whose account has <vo> asks for a token of one VO, though it does not say so.
+_ONE_VO = "<vo>"
+_MOST_NAMES = 3
+_PATH = "storage.read:/"
+
+
+def asked_by(rule: Rule) -> set[str]:
+    """Return what a rule asks for that tokens made for another rule may be varied in."""
+    asked = {key for key in ("audience", "scope", "subject", "group") if key in rule}
+    if "first-group" in rule:
+        asked.add("group")
+    if "vo" in AccountName(rule.get("account", "")).captures:
+        asked.add(_ONE_VO)
+    return asked
+
+
+class Around:
+    """Varies tokens of a policy."""
+
+    def __init__(self, matter: Matter, witnesses: Witnesses) -> None:
+        """Take the policy, and what makes its tokens."""
+        self._matter = matter
+        self._witnesses = witnesses
+        self._word = witnesses.word
+
+    def vary(self, token: Token, asked: set[str]) -> Iterator[Token]:
+        """Yield a token as it is, and varied in all ways together in what is `asked`, as by `asked_by`."""
+        tokens = [token]
+        for key, varied in (
+            ("subject", self._subjects),
+            ("group", self._groups),
+            (_ONE_VO, self._vos),
+            ("scope", self._scopes),
+            ("audience", self._audiences),
+        ):
+            if key in asked:
+                tokens = [each for one in tokens for each in (one, *varied(one))]
+        yield from tokens
+
+    def _audiences(self, token: Token) -> Iterator[Token]:
+        return self._witnesses.of_field(token["iss"], "audience", [token])
+
+    def _subjects(self, token: Token) -> Iterator[Token]:
+        """Yield subjects that are no word, and have more parts: `*` and a capture take neither."""
+        odd = f"~{self._word}"
+        for subject in (odd, f"{odd}/{odd}", f"{odd}/{odd}/{odd}"):
+            yield {**token, "sub": subject}
+
+    def _groups(self, token: Token) -> Iterator[Token]:
+        """Yield other groups of the same VOs, instead of the VOs' own and before them."""
+        groups = token.get(GROUPS_CLAIM)
+        if groups:
+            below = [f"{group}/{self._word}" if group.count("/") == 1 else group for group in groups]
+            yield {**token, GROUPS_CLAIM: below}
+            yield {**token, GROUPS_CLAIM: [f"/{groups[0].split('/')[1]}/{self._word}", *groups]}
+
+    def _vos(self, token: Token) -> Iterator[Token]:
+        """Yield tokens that name one more VO."""
+        issuer = self._matter.standings.issuers[token["iss"]]
+        names = self._matter.standings.names(token["iss"], None)[:_MOST_NAMES]
+        for name in (*names, self._word) if issuer.names_vos_freely else names:
+            if "group" in issuer.sources:
+                yield {**token, GROUPS_CLAIM: [*token.get(GROUPS_CLAIM, ()), f"/{name}"]}
+            if "scope-path" in issuer.sources:
+                yield {**token, "scope": f"{token['scope']} {_PATH}{name}"}
+
+    def _scopes(self, token: Token) -> Iterator[Token]:
+        """Yield other scopes that let a token run jobs, and other paths of the same VOs."""
+        below = " ".join(f"{scope}/{self._word}" if _names_a_vo(scope) else scope for scope in token["scope"].split())
+        for scopes in dict.fromkeys((token["scope"], below)):
+            for compute in sorted(COMPUTING):
+                yield {**token, "scope": scopes.replace(COMPUTE, compute, 1)}
+
+
+def _names_a_vo(scope: str) -> bool:
+    return scope.startswith(_PATH) and "/" not in scope[len(_PATH) :]

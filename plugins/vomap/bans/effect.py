@@ -1,0 +1,166 @@
+"""Does a ban keep out whom it names: a token that meets it, before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+from vomap.analysis.tokens.group_claims import write_groups
+from vomap.bans.examples import Examples
+from vomap.bans.tokens import COMPUTING, Token, tokens_for
+from vomap.claims import COMPUTING as ALL_COMPUTING
+from vomap.claims import GROUPS_CLAIM, Claims, TokenError, read_claims
+from vomap.claims.memberships import parse_fqan
+from vomap.policy import DENIED, MAPPED, Decision
+from vomap.policy.decide import decide
+from vomap.policy.index import Declared, bans_of
+from vomap.policy.matching import GroupPattern, Pattern
+from vomap.policy.model import Bans, Policy
+
+_BY_A_BAN = "ban: "
+
+
+@dataclass(frozen=True)
+class Proof:
+    """One token, and what became of it before a ban, and what becomes of it with the ban."""
+
+    claims: Claims
+    before: Decision
+    after: Decision
+
+    @property
+    def holds(self) -> bool:
+        """Whether the token is denied by a ban now."""
+        return is_banned(self.after)
+
+    @property
+    def was_mapped(self) -> bool:
+        """Whether the token was mapped before."""
+        return self.before.outcome == MAPPED
+
+    def as_json(self) -> dict[str, object]:
+        """Return the proof's members."""
+        return {
+            "proved": self.holds,
+            "issuer": self.claims.text("iss"),
+            "subject": self.claims.text("sub"),
+            "before": outcome(self.before),
+            "was-mapped": self.was_mapped,
+            "after": outcome(self.after),
+        }
+
+
+class Trial:
+    """A policy to try bans with; `declared` are the issuers that it declares."""
+
+    def __init__(self, policy: Policy, document: Mapping[str, Any], now: float, find: Callable[[str], Any]) -> None:
+        """Take the policy, the document of its site and issuers, the time, and what finds a piece of it by its key."""
+        self.declared = Declared(document)
+        self._examples = Examples(document, find, now)
+        self._policy = policy
+        self._now = now
+        self._find = find
+
+    def names_subjects(self, claims: Claims) -> bool:
+        """Tell whether rules about a token's issuer, or its VO, are found by the subject: so they are for persons."""
+        url = claims.text("iss")
+        issuer = self.declared.issuers.get(url or "")
+        owners = [f"issuer\t{url}", *(f"vo\t{vo}" for vo in (issuer.declared_vos() if issuer is not None else ()))]
+        aspects = {aspect for owner in owners for aspect in self._find(f"asked\t{owner}") or ()}
+        return any(aspect.rpartition("/")[2] == "subject" for aspect in aspects)
+
+    def decide(self, claims: Claims, bans: Bans) -> Decision:
+        """Decide about a token."""
+        return decide(self._policy, bans, claims, self._now)
+
+    def claims_of(self, token: Token) -> Claims:
+        """Return the claims of an example token, its groups in the claims that its issuer is declared to write.
+
+        Raises TokenError.
+        """
+        return read_claims(write_groups(token, self.declared.issuers.get(token["iss"])))
+
+    def meeting(self, ban: Mapping[str, Any]) -> Iterator[tuple[Token, Claims]]:
+        """Yield tokens of a ban's own conditions that meet it, given as its document, and no other ban considered."""
+        return self._meeting(ban, tokens_for(ban, self.declared, self._now))
+
+    def without_vos(self, url: str) -> list[tuple[Token, str | None]]:
+        """Return tokens of an issuer that meet a rule and name no VO, with the subject that the rule names, if any."""
+        return self._examples.without_vos(url)
+
+    def _meeting(self, ban: Mapping[str, Any], tokens: Iterable[Token]) -> Iterator[tuple[Token, Claims]]:
+        alone = bans_of({"bans": [ban]})
+        for token in tokens:
+            try:
+                claims = self.claims_of(token)
+            except TokenError:
+                continue
+            if is_banned(self.decide(claims, alone)):
+                yield token, claims
+
+    def prove(self, ban: Mapping[str, Any], before: Bans, after: Bans) -> tuple[Token, Proof] | None:
+        """Return a token that meets a ban, if possible one that was mapped, and its proof; None if none was found.
+
+        Tokens of the ban's own conditions come first, then those that meet rules, with the ban's conditions besides.
+        """
+        found = None
+        for token, claims in chain(self.meeting(ban), self._meeting(ban, self._examples.meeting(ban, self.declared))):
+            proof = Proof(claims, self.decide(claims, before), self.decide(claims, after))
+            if not proof.holds or proof.was_mapped:
+                return token, proof
+            found = found or (token, proof)
+        return found
+
+
+def is_banned(decision: Decision) -> bool:
+    """Tell whether it was a ban that decided."""
+    return decision.outcome == DENIED and decision.reason.startswith(_BY_A_BAN)
+
+
+def outcome(decision: Decision) -> str:
+    """Return what becomes of a token, in a few words."""
+    if decision.outcome == MAPPED:
+        return f"mapped to {decision.account or f'the pool {decision.pool}'}"
+    return f"{decision.outcome}: {decision.reason}"
+
+
+def without(token: Token, key: str, ban: Mapping[str, Any], declared: Declared) -> list[Token]:
+    """Return what the bearer of a token may ask for instead, to no longer meet one condition of a ban."""
+    if key == "scope":
+        return _other_scopes(token, ban)
+    less = dict(token)
+    if key == "group":
+        return [_other_groups(token, ban)]
+    if key == "audience":
+        issuer = declared.issuers.get(token["iss"])
+        others = sorted((issuer.audience if issuer is not None else None) or ())
+        less["aud"] = [each for each in others if each not in ban[key]][:1]
+        return [less if less["aud"] else _left_out(less, "aud")]
+    for name in set(ban["claim"]) - {"iss", "sub"}:
+        less.pop(name, None)
+    return [less]
+
+
+def _other_groups(token: Token, ban: Mapping[str, Any]) -> Token:
+    groups = [group for group in map(parse_fqan, token[GROUPS_CLAIM]) if group is not None]
+    banned = [GroupPattern(pattern) for pattern in ban["group"]]
+    asked = [*groups, *(root for each in groups if (root := parse_fqan(f"/{each.root}")) is not None)]
+    others = [each.fqan for each in asked if not any(pattern.match(each) for pattern in banned)]
+    return {**token, GROUPS_CLAIM: list(dict.fromkeys(others))} if others else _left_out(token, GROUPS_CLAIM)
+
+
+def _other_scopes(token: Token, ban: Mapping[str, Any]) -> list[Token]:
+    """Return the token with the scopes that a ban leaves: with all, and with one alone of those for jobs."""
+    banned = [Pattern(pattern, below=True) for pattern in ban["scope"]]
+    scopes = dict.fromkeys([*COMPUTING, *sorted(ALL_COMPUTING), *token["scope"].split(" ")])
+    left = [scope for scope in scopes if not any(pattern.match(scope) for pattern in banned)]
+    for_jobs = [scope for scope in left if scope in ALL_COMPUTING]
+    rest = [scope for scope in left if scope not in ALL_COMPUTING]
+    several = [for_jobs, *([scope] for scope in for_jobs), []]
+    return [{**token, "scope": " ".join([*some, *rest])} for some in several]
+
+
+def _left_out(token: Token, claim: str) -> Token:
+    return {name: value for name, value in token.items() if name != claim}

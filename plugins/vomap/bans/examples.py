@@ -1,0 +1,129 @@
+"""Tokens that rules of a policy map, for a ban to be tried with: of a large policy, those of its first rules.
+
+A ban of a token or a client says nothing of what else its tokens hold, so its own conditions rarely make one that is
+mapped. `Witnesses` makes the tokens that meet a rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
+from itertools import islice
+from typing import Any
+
+from vomap.analysis.clauses import Clause, Reading
+from vomap.analysis.tokens.from_clauses import Witnesses
+from vomap.bans.tokens import Token, filled
+from vomap.claims import GROUPS_CLAIM
+from vomap.policy.index import Declared
+from vomap.policy.matching import Pattern
+from vomap.policy.model import with_list
+
+# Rules that are read, those of them that are made tokens of, and tokens of one rule for one issuer and VO.
+_MOST_READ = 5_000
+_MOST_RULES = 300
+_MOST_OF_A_CLAUSE = 6
+_MOST_SUBJECTS = 20
+_STORAGE = ("storage.", "read:", "write:")
+
+
+class Examples:
+    """Makes tokens that meet the rules of a policy, which is read by pieces."""
+
+    def __init__(self, document: Mapping[str, Any], find: Callable[[str], Any], now: float) -> None:
+        """Take the document of the site and the issuers, what finds a piece of the policy by its key, and the time."""
+        self._document = document
+        self._find = find
+        self._now = now
+        self._nameless: dict[str, list[tuple[Token, str | None]]] = {}
+
+    def meeting(self, ban: Mapping[str, Any], declared: Declared) -> Iterator[Token]:
+        """Yield tokens that meet a rule, and have besides what a ban, given as its document, asks for.
+
+        Whether they meet the ban, and whether the rule maps them, only a decision can tell.
+        """
+        rules = [*self._of_subjects(ban, declared), *(rule for rule in self._first if _may_share(ban, rule))]
+        for clause, token in self._tokens(rules[:_MOST_RULES]):
+            if clause.url in ban.get("issuer", (clause.url,)):
+                yield with_conditions(token, ban)
+
+    def without_vos(self, url: str) -> list[tuple[Token, str | None]]:
+        """Return tokens of an issuer that meet a rule and name no VO, with the subject that the rule names, if any."""
+        if url not in self._nameless:
+            rules = [rule for rule in self._first if url in rule.get("issuer", (url,))]
+            made = [each for each in self._tokens(rules[:_MOST_RULES]) if each[0].url == url]
+            self._nameless[url] = [(token, clause.subject) for clause, token in made if not _names_vos(token)]
+        return self._nameless[url]
+
+    def _tokens(self, rules: Iterable[dict[str, Any]]) -> Iterator[tuple[Clause, Token]]:
+        """Yield tokens that meet rules, given as their documents, with the clause that each was made for."""
+        once = {rule["source"] + rule["name"]: rule for rule in rules}
+        reading = Reading({**self._document, "rules": list(once.values()), "pools": self._find("pools") or {}})
+        witnesses = Witnesses(reading, reading, self._now)
+        for clauses in reading.clauses.values():
+            for clause in clauses:
+                for _, token in islice(witnesses.of_clause(clause), _MOST_OF_A_CLAUSE):
+                    yield clause, token
+
+    @cached_property
+    def _first(self) -> list[dict[str, Any]]:
+        """The documents of the first rules that give an account."""
+        rules = []
+        for number in range(_MOST_READ):
+            rule = self._rule(number)
+            if rule is None:
+                break
+            if "deny" not in rule:
+                rules.append(rule)
+        return rules
+
+    def _of_subjects(self, ban: Mapping[str, Any], declared: Declared) -> Iterator[dict[str, Any]]:
+        """Yield the documents of rules that name a subject of a ban, wherever they stand."""
+        owners = [*(f"issuer\t{url}" for url in declared.issuers), *(f"vo\t{vo}" for vo in declared.owners)]
+        for subject in ban.get("subject", ())[:_MOST_SUBJECTS]:
+            for owner in owners:
+                for entry in self._find(f"{owner}\tsubject\t{subject}") or ():
+                    rule = self._rule(entry if isinstance(entry, int) else entry[0])
+                    if rule is not None and "deny" not in rule:
+                        yield {**rule, "subject": [subject]}
+
+    def _rule(self, number: int) -> dict[str, Any] | None:
+        rule: dict[str, Any] | None = self._find(f"rule\t{number}")
+        listed = self._find(f"list\t{number}") if rule is not None else None
+        return with_list(rule, listed) if rule is not None and listed else rule
+
+
+def with_conditions(token: Token, ban: Mapping[str, Any]) -> Token:
+    """Return a token that has besides what a ban asks for; its subject stays if the ban takes it."""
+    more = dict(token)
+    if not any(Pattern(pattern).match(token["sub"]) for pattern in ban.get("subject", ("*", token["sub"]))):
+        more["sub"] = filled(ban["subject"][0])
+    if "group" in ban:
+        more[GROUPS_CLAIM] = [filled(ban["group"][0]), *more.get(GROUPS_CLAIM, ())]
+    if "scope" in ban:
+        more["scope"] = f"{more['scope']} {filled(ban['scope'][0])}"
+    if "audience" in ban:
+        accepted = more.get("aud", [])
+        more["aud"] = list(
+            dict.fromkeys([*([accepted] if isinstance(accepted, str) else accepted), ban["audience"][0]])
+        )
+    for claim, key in (("jti", "jti"), ("client_id", "client")):
+        if key in ban:
+            more[claim] = ban[key][0]
+    for claim, patterns in ban.get("claim", {}).items():
+        several = isinstance(more.get(claim), list)
+        more[claim] = [*more[claim], filled(patterns[0])] if several else filled(patterns[0])
+    return more
+
+
+def _may_share(ban: Mapping[str, Any], rule: Mapping[str, Any]) -> bool:
+    """Return whether a rule may be for tokens of a ban, by the issuers and VOs that both name."""
+    for key in ("issuer", "vo"):
+        ours, theirs = ({each.lower() for each in document.get(key, ())} for document in (ban, rule))
+        if ours and theirs and ours.isdisjoint(theirs):
+            return False
+    return True
+
+
+def _names_vos(token: Token) -> bool:
+    return GROUPS_CLAIM in token or any(scope.startswith(_STORAGE) for scope in token["scope"].split())

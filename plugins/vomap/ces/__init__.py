@@ -1,0 +1,1 @@
+"""The kinds of CE, and the CE configuration that vomap writes."""

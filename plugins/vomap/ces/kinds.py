@@ -1,0 +1,86 @@
+"""The CEs that vomap wires: where each keeps its configuration, and as whom it runs the callout.
+
+Sources: HTCondor-CE's config/condor_mapfile and htcondor-ce.spec; ARC's arc.conf.reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vomap.ces.arc import FRAGMENT_FILE, render_arc
+from vomap.ces.htcondor import MAP_FILE, render_htcondor
+from vomap.ces.wiring import Fragment
+from vomap.files.shipped import shipped_file
+
+DEFAULTS_FILE = "50-vomap.conf"
+
+
+@dataclass(frozen=True)
+class Ce:
+    """One kind of CE, on a system whose root folder is `root`."""
+
+    name: str
+    root: Path
+    user: str
+    marker: str
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether this CE is there."""
+        return self.at(self.marker).exists()
+
+    def at(self, path: str) -> Path:
+        """Return where a path of the CE's system lies for us."""
+        return self.root / path.lstrip("/")
+
+    def fragments(
+        self, document: Mapping[str, Any], bans: Mapping[str, Any], callouts: Path | None
+    ) -> dict[str, Fragment]:
+        """Return the fragments that the CE needs for a policy, by their paths on the CE's system.
+
+        `callouts` is the folder of the callouts if they are not where the packages put them.
+        """
+        raise NotImplementedError
+
+
+class HtcondorCe(Ce):
+    """HTCondor-CE: map files and settings in folders, read in the order of their names."""
+
+    MAPFILE = "/etc/condor-ce/condor_mapfile"
+    MAPFILES = ("/etc/condor-ce/mapfiles.d", "/usr/share/condor-ce/mapfiles.d")
+    SETTINGS = "/etc/condor-ce/config.d"
+
+    def fragments(
+        self, document: Mapping[str, Any], bans: Mapping[str, Any], callouts: Path | None
+    ) -> dict[str, Fragment]:
+        """Return both files of settings, and last the map file, which needs them."""
+        callout = None if callouts is None else str(callouts / "vomap-htcondor")
+        rendered = render_htcondor(document, bans, then=None, callout=callout)
+        defaults = Fragment(DEFAULTS_FILE, shipped_file("packaging/htcondor", DEFAULTS_FILE).read_text("utf-8"))
+        return {
+            f"{self.MAPFILES[0] if each.name == MAP_FILE else self.SETTINGS}/{each.name}": each
+            for each in (defaults, *reversed(rendered))
+        }
+
+
+class ArcCe(Ce):
+    """ARC CE: one file, and after it a folder of fragments, read in the order of their names."""
+
+    CONFIG = "/etc/arc.conf"
+    FRAGMENTS = "/etc/arc.conf.d"
+
+    def fragments(
+        self, document: Mapping[str, Any], bans: Mapping[str, Any], callouts: Path | None
+    ) -> dict[str, Fragment]:
+        """Return the blocks of arc.conf."""
+        callout = None if callouts is None else str(callouts / "vomap-arc")
+        (blocks,) = render_arc(document, bans, vos=(), more_rules=False, callout=callout)
+        return {f"{self.FRAGMENTS}/{FRAGMENT_FILE}": blocks}
+
+
+def known_ces(root: Path) -> list[Ce]:
+    """Return all kinds of CE that vomap wires."""
+    return [HtcondorCe("htcondor", root, "condor", "/etc/condor-ce"), ArcCe("arc", root, "root", ArcCe.CONFIG)]

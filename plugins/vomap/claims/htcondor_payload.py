@@ -1,0 +1,51 @@
+"""HTCondor's token: the payload that the plugin gets on standard input.
+
+HTCondor writes it exactly as the token has it (src/condor_io/condor_auth_ssl.cpp), which is why it, and not the
+ambiguous environment, is the truth there.
+"""
+
+from __future__ import annotations
+
+from vomap.claims import Claims, TokenError, read_claims
+from vomap.claims.strict_json import parse_json
+
+_DEEPEST = 64
+
+
+def read_payload(payload: bytes) -> Claims:
+    """Read the claims from a token's payload, a JSON object in UTF-8.
+
+    Raises TokenError if it is anything else, or if a key occurs twice in it.
+    """
+    try:
+        text = payload.decode("utf-8")
+        if "[" in text or text.find("{", 1) > 0:
+            _refuse_deep(text)
+        members = parse_json(text)
+    except UnicodeDecodeError:
+        raise TokenError("token: the payload is no UTF-8") from None
+    except ValueError as error:
+        raise TokenError(f"token: the payload is no JSON that can be trusted: {error}") from None
+    if not isinstance(members, dict):
+        raise TokenError("token: the payload is no JSON object")
+    return read_claims(members)
+
+
+def _refuse_deep(text: str) -> None:
+    """Raise ValueError for nesting that no token has; how much the parser bears depends on the interpreter."""
+    if text.count("{") + text.count("[") <= _DEEPEST:
+        return
+    depth = 0
+    in_string = escaped = False
+    for mark in text:
+        if in_string:
+            in_string = escaped or mark != '"'
+            escaped = mark == "\\" and not escaped
+        elif mark == '"':
+            in_string = True
+        elif mark in "{[":
+            depth += 1
+            if depth > _DEEPEST:
+                raise ValueError("nested too deep")
+        elif mark in "}]":
+            depth -= 1

@@ -1,0 +1,1 @@
+"""Files, safely: written in one step, locked, and judged by owner, mode and kind."""

@@ -1,0 +1,128 @@
+"""One at a time: who builds, or edits what is built, does so alone."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shlex
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from vomap.store import FileError
+
+_PAUSE = 0.1
+# A build of a few mapfiles is done sooner.
+_SILENCE = 1.0
+_LOCKS = Path("/proc/locks")
+_LONGEST_COMMAND = 200
+
+
+@contextlib.contextmanager
+def locked(path: str, patience: float | None = None) -> Iterator[None]:
+    """Keep others who would write a file from reading what it is made of, until this one has written it.
+
+    `patience` is how many seconds another is waited for; without it, as long as it takes. After a second standard error
+    shows which process holds the lock. The lock is a file beside the other, which only root and the owner of the folder
+    can open: anybody else could hold it for ever. Raises FileError if it cannot be had.
+    """
+    try:
+        descriptor = _open(f"{path}.lock")
+    except OSError as error:
+        raise FileError(f"{path}: cannot be written: {error.strerror}") from None
+    try:
+        _take(descriptor, path, patience)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _open(path: str) -> int:
+    # For writing, too: NFS locks nothing else.
+    flags = os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return os.open(path, flags)
+    owner = os.stat(os.path.dirname(path) or ".").st_uid
+    if os.geteuid() == 0 != owner:
+        # Whose folder it is may come later, as a user of its own.
+        os.fchown(descriptor, owner, -1)
+    return descriptor
+
+
+def _take(descriptor: int, path: str, patience: float | None) -> None:
+    silence = _SILENCE if patience is None else min(_SILENCE, patience)
+    if _is_free_within(descriptor, silence):
+        return
+    _report(f"waiting for the lock of {path}: {holder_of(descriptor)} holds it")
+    if patience is None:
+        # The kernel serves those who wait in their order.
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    elif not _is_free_within(descriptor, patience - silence):
+        raise FileError(f"{path}: {holder_of(descriptor)} holds its lock; try again when that process has ended")
+
+
+def _report(sentence: str) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(f"vomap: {sentence}\n")
+        sys.stderr.flush()
+
+
+def _is_free_within(descriptor: int, seconds: float) -> bool:
+    """Take a lock if it is free within some seconds, and return whether it was."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                return False
+            time.sleep(_PAUSE)
+        else:
+            return True
+
+
+def holder_of(descriptor: int) -> str:
+    """Return the process that holds the lock of an open file, with its command, in plain characters.
+
+    Source: proc_locks(5). The kernel does not show processes of other machines or of other PID namespaces.
+    """
+    status = os.fstat(descriptor)
+    device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}"
+    holders = _holders(str(status.st_ino))
+    # Some file systems show another device here than stat(2) does.
+    process = holders.get(device) or next(iter(holders.values()), None)
+    if process is None:
+        return "a process that /proc/locks does not show (on another machine, or in a container)"
+    return f"process {process} ({_command(process)})"
+
+
+def _holders(inode: str) -> dict[str, int]:
+    """Return the processes that hold a lock of a file with this inode, by its device as /proc/locks has it."""
+    found = {}
+    for line in _text(_LOCKS).splitlines():
+        # A line with an arrow is of a process that waits.
+        _, kind, *rest = [*line.split(), ""]
+        if kind == "FLOCK" and rest[3].rpartition(":")[2] == inode and rest[2].isdigit() and rest[2] != "0":
+            found[rest[3].rpartition(":")[0]] = int(rest[2])
+    return found
+
+
+def _command(process: int) -> str:
+    words = _text(Path(f"/proc/{process}/cmdline")).rstrip("\0").split("\0")
+    command = _plain(shlex.join(words)) if words != [""] else "its command is not known"
+    return command if len(command) <= _LONGEST_COMMAND else f"{command[:_LONGEST_COMMAND]}..."
+
+
+def _plain(text: str) -> str:
+    return "".join(mark if mark.isascii() and mark.isprintable() else ascii(mark)[1:-1] for mark in text)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8", "replace")
+    except OSError:
+        return ""

@@ -1,0 +1,145 @@
+"""Judge by owner and mode who, besides root and the user who builds, can have written a mapfile.
+
+Files of root and of the user who builds are trusted. Links and folders on the way are judged as a callout judges those
+of what it reads (store/__init__.py), except that a file and its own folder may belong to one other user. Such a file is
+foreign. It may contain only what vomap/mapfile/foreign.py lists.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shlex
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from vomap.files.regular import Step, Way, find_way, find_way_to_new
+
+_OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_ROOT = 0
+_UNKNOWN = "another user"
+
+
+@dataclass(frozen=True)
+class Custody:
+    """Who else can have written a file.
+
+    Args:
+        owner: the name of the one other user whose file this is; None if it is root's or the builder's.
+        chown: the command that makes a foreign file trusted, for those who trust what it says.
+        faults: why the file is refused whatever it says, each a sentence that ends in a command.
+
+    """
+
+    owner: str | None = None
+    chown: str = ""
+    faults: tuple[str, ...] = ()
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether only root and the builder can have written it."""
+        return self.owner is None and not self.faults
+
+
+OURS = Custody()
+
+
+def judge_file(way: Way, builder: int) -> Custody:
+    """Judge the way to a file, for a build by a user (the uid of one, or 0)."""
+    own = [step for step in (way.end, way.end.folder) if step is not None]
+    foreign = [step for step in own if step.owner not in (_ROOT, builder)]
+    owners = sorted({step.owner for step in foreign})
+    faults = list(_faults(way, builder, own))
+    if len(owners) > 1:
+        faults.append(_told_of_two(foreign, builder))
+    return Custody(
+        _name(owners[0]) if owners else None,
+        _chown(builder, *foreign) if owners else "",
+        tuple(dict.fromkeys(faults)),
+    )
+
+
+def judge_folder(path: str, builder: int) -> tuple[str, ...]:
+    """Return why a folder is refused: who can write it can take files away. Raises PlainFileError or OSError."""
+    return tuple(_faults(find_way(path), builder, []))
+
+
+def judge_new(path: str, builder: int) -> Custody:
+    """Judge a file that is yet to be put at a path, as the file of another user, whoever that will be.
+
+    Raises PlainFileError for links of others, OSError if there is no such folder.
+    """
+    way = find_way_to_new(path)
+    file = Step(os.path.join(way.end.path, os.path.basename(path)), builder, stat.S_IFREG | 0o644, way.end)
+    judged = judge_file(Way((*way.steps, file), file), builder)
+    owner = _UNKNOWN if way.end.owner == _ROOT else _name(way.end.owner)
+    return Custody(owner, _chown(_ROOT, file, way.end), judged.faults)
+
+
+def _faults(way: Way, builder: int, own: list[Step]) -> Iterator[str]:
+    """Yield what is wrong with each step; the steps `own` may belong to another user."""
+    for step in way.steps:
+        what = _what(step, way.end)
+        if _others_may_write(step):
+            yield _told_of_mode(step, what)
+        if step.owner in (_ROOT, builder):
+            continue
+        owner, chown = _name(step.owner), _chown(builder, step)
+        expected = " or ".join(dict.fromkeys((_name(_ROOT), _name(builder))))
+        if step not in own:
+            yield f"{what} belongs to {owner}, who can replace this file; expected {expected}: {chown}"
+        elif step.folder is not None and step.folder.mode & _OTHERS_MAY_WRITE:
+            # The sticky bit keeps others from replacing what is there, not from putting something there first.
+            yield (
+                f"{what} belongs to {owner} and is in {step.folder.path}, where other users may put files, too; "
+                f"expected a file of {expected} there: {chown}"
+            )
+
+
+def _others_may_write(step: Step) -> bool:
+    if stat.S_ISLNK(step.mode):
+        # The mode of a link means nothing.
+        return False
+    sticky = stat.S_ISDIR(step.mode) and step.mode & stat.S_ISVTX
+    return bool(step.mode & _OTHERS_MAY_WRITE) and not sticky
+
+
+def _what(step: Step, end: Step) -> str:
+    if step == end and not stat.S_ISDIR(step.mode):
+        return "this file"
+    return f"the {'link' if stat.S_ISLNK(step.mode) else 'folder'} {step.path}"
+
+
+def _told_of_mode(step: Step, what: str) -> str:
+    does = "write" if what == "this file" else "replace files in"
+    expected = "0755" if stat.S_ISDIR(step.mode) else "0644"
+    mode = f"mode {stat.S_IMODE(step.mode):04o}"
+    return f"other users can {does} {what} ({mode}); expected {expected}: chmod go-w {shlex.quote(step.path)}"
+
+
+def _told_of_two(foreign: list[Step], builder: int) -> str:
+    ours, folders = (_name(step.owner) for step in foreign)
+    return (
+        f"this file belongs to {ours} and its folder to {folders}; expected one owner besides root: "
+        f"{_chown(builder, *foreign)}"
+    )
+
+
+def _chown(owner: int, *steps: Step) -> str:
+    """Return the command that gives files to a user; the links among them, not what they lead to."""
+    option = "-h " if any(stat.S_ISLNK(step.mode) for step in steps) else ""
+    return f"chown {option}{shlex.quote(_word(owner))} {shlex.join(step.path for step in steps)}"
+
+
+def _name(uid: int) -> str:
+    """Return what a message calls a user: there is one called nobody."""
+    return _word(uid) if uid == _ROOT else f"the user {_word(uid)}"
+
+
+def _word(uid: int) -> str:
+    """Return a user's name, or the number of one that has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)

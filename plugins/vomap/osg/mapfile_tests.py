@@ -1,0 +1,99 @@
+"""The tests that a generated mapfile carries: every entry, and who is near to one without being it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from vomap.osg.rules import Rule
+
+_COMPUTING = "compute.create compute.modify compute.cancel"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A token, and what becomes of it: a rule's account for a VO, or declined."""
+
+    token: Mapping[str, str]
+    rule: Rule | None = None
+    vo: str | None = None
+
+
+def cases_of_entries(rules: Iterable[Rule]) -> list[Case]:
+    """Return a token for each entry."""
+    rules = list(rules)
+    of_issuer = _by_issuer(rules)
+    return [
+        Case(_token(rule.issuer, rule.subject or _stranger(of_issuer[rule.issuer])), rule, rule.vo) for rule in rules
+    ]
+
+
+def cases_of_strangers(rules: Iterable[Rule]) -> list[Case]:
+    """Return an unknown subject for each issuer where every entry names one."""
+    of_issuer = _by_issuer(rules)
+    return [Case(_token(issuer, _stranger(own))) for issuer, own in sorted(of_issuer.items()) if _is_pinned(own)]
+
+
+def cases_of_siblings(rules: Iterable[Rule]) -> list[Case]:
+    """Return, for each issuer, its subject at an issuer with a slash more or less, and at one that begins like it."""
+    of_issuer = _by_issuer(rules)
+    found = []
+    for issuer, own in sorted(of_issuer.items()):
+        subject = own[0].subject or _stranger(own)
+        stem, slash = (issuer[:-1], "/") if issuer.endswith("/") else (issuer, "")
+        siblings = [stem if slash else f"{stem}/", f"{stem}-sibling{slash}"]
+        found += [Case(_token(sibling, subject)) for sibling in siblings if sibling not in of_issuer]
+    return found
+
+
+def cases_of_names(rules: Iterable[Rule], issuer: str, names: Mapping[str, str]) -> list[Case]:
+    """Return, for each name that an issuer's tokens use, a path with it: whose VO it is, and that it maps nobody.
+
+    A name that is not listed is no VO, and leaves the issuer's own out too.
+    """
+    own = _by_issuer(rules)[issuer]
+    rule = own[0]
+    subject = rule.subject or _stranger(own)
+    found = [
+        Case(_token(issuer, subject, f"{_COMPUTING} storage.read:/{name}"), rule, vo) for name, vo in names.items()
+    ]
+    found.append(Case(_token(issuer, subject, f"{_COMPUTING} storage.read:/{_unlisted(names)}")))
+    if _is_pinned(own):
+        scopes = [f"compute.create storage.create:/{name}/data" for name in names]
+        found += [Case(_token(issuer, _stranger(own), scope)) for scope in scopes]
+    return found
+
+
+def _token(issuer: str, subject: str, scope: str = _COMPUTING) -> dict[str, str]:
+    return {"iss": issuer, "sub": subject, "aud": "ANY", "scope": scope}
+
+
+def _by_issuer(rules: Iterable[Rule]) -> dict[str, list[Rule]]:
+    """Return the rules of each issuer, in their order."""
+    found: dict[str, list[Rule]] = {}
+    for rule in rules:
+        found.setdefault(rule.issuer, []).append(rule)
+    return found
+
+
+def _is_pinned(rules: Iterable[Rule]) -> bool:
+    return all(rule.subject is not None for rule in rules)
+
+
+def _unlisted(names: Mapping[str, str]) -> str:
+    name = "unlisted"
+    while name in names:
+        name += "-too"
+    return name
+
+
+def _stranger(rules: Iterable[Rule]) -> str:
+    """Return a subject that none of an issuer's rules names."""
+    named = {rule.subject for rule in rules}
+    subject = "anybody"
+    while subject in named:
+        subject += "-else"
+    return subject

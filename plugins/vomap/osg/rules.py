@@ -1,0 +1,66 @@
+"""The rules that entries become: their names, and the order in which they are read."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from vomap.osg.topology import Entry, VirtualOrganization
+
+_NO_SLUG = re.compile(r"[^a-z0-9]+", re.ASCII)
+_LONGEST_SLUG = 48
+_DIGEST_LENGTH = 12
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule: the identity, the account, and the VO whose file says so."""
+
+    name: str
+    vo: str
+    issuer: str
+    subject: str | None
+    account: str
+
+
+def make_rules(vos: Iterable[VirtualOrganization]) -> list[Rule]:
+    """Return a rule for each entry, by VO and issuer; at an issuer those with a subject come first."""
+    owned = [(vo.name, entry) for vo in vos for entry in vo.entries]
+    names = _names(owned)
+    rules = [Rule(name, vo, entry.issuer, entry.subject, entry.account) for name, (vo, entry) in zip(names, owned)]
+    return sorted(rules, key=lambda rule: (rule.vo.lower(), rule.issuer, rule.subject is None, rule.subject or ""))
+
+
+def _names(owned: Sequence[tuple[str, Entry]]) -> list[str]:
+    """Return a name for each entry, the shortest that is its own; whoever shares a name gets a longer one."""
+    candidates = [_candidates(vo, entry) for vo, entry in owned]
+    length = [0] * len(candidates)
+    while True:
+        names = [candidates[i][length[i]] for i in range(len(candidates))]
+        uses = Counter(names)
+        shared = [i for i, name in enumerate(names) if uses[name] > 1 and length[i] + 1 < len(candidates[i])]
+        if not shared:
+            return names
+        for i in shared:
+            length[i] += 1
+
+
+def _candidates(vo: str, entry: Entry) -> list[str]:
+    """Return the names that an entry may get: from its description, with its issuer's host, with a digest of it."""
+    owner, text = _slug(vo), _slug(entry.description)
+    host = _slug(urlsplit(entry.issuer).netloc)
+    base = text if text == owner or text.startswith(f"{owner}-") else f"{owner}-{text or host}"
+    with_host = f"{base}-{host}" if text else base
+    identity = hashlib.sha256(f"{entry.issuer} {entry.subject or ''}".encode()).hexdigest()
+    return list(dict.fromkeys([base, with_host, f"{with_host}-{identity[:_DIGEST_LENGTH]}"]))
+
+
+def _slug(text: str) -> str:
+    return _NO_SLUG.sub("-", text.lower())[:_LONGEST_SLUG].strip("-")

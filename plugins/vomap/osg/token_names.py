@@ -1,0 +1,105 @@
+"""What a parent VO's issuer calls its child VOs: from the FQANs they report under, then from reviewed exceptions."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from vomap.osg.problems import Problem, SourceError, quoted
+from vomap.osg.topology import REPORTING_GROUPS
+from vomap.osg.yaml_text import read_document
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from vomap.osg.topology import Topology, VirtualOrganization
+
+EXCEPTIONS = "exceptions.yaml"
+
+# A group's name in the WLCG profile v1.3.
+_TOKEN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*", re.ASCII)
+_NO_GROUP = ("Role=", "Capability=")
+
+
+@dataclass(frozen=True)
+class TokenNames:
+    """The names that an issuer's tokens use, each with its VO; the children that have none; exceptions with no VO."""
+
+    vos: Mapping[str, str]
+    unnamed: tuple[str, ...]
+    stale: tuple[str, ...]
+
+
+def find_token_names(
+    topology: Topology, parent: VirtualOrganization, exceptions: Mapping[str, str], problems: list[Problem]
+) -> TokenNames:
+    """Return the token names of a parent's VOs; a name that would mean two VOs is a problem."""
+    vos = {parent.name.lower(): parent.name}
+    unnamed = []
+    for child in topology.children(parent):
+        names = _names_of(topology, parent, child, problems)
+        for name in names:
+            _add(vos, name, child.name, Problem(child.file, 0, 0, "ReportingGroups", ""), problems)
+        if not names:
+            unnamed.append(child.name)
+    stale = []
+    for name, text in sorted(exceptions.items()):
+        vo = topology.find(text)
+        if vo is None:
+            stale.append(f"{name}: {text}")
+        else:
+            _add(vos, name, vo.name, Problem(EXCEPTIONS, 0, 0, f"{parent.name}.{name}", ""), problems)
+    named = set(vos.values())
+    return TokenNames(dict(sorted(vos.items())), tuple(vo for vo in unnamed if vo not in named), tuple(stale))
+
+
+def read_exceptions(content: bytes | None = None) -> dict[str, dict[str, str]]:
+    """Return the reviewed exceptions: for each parent VO, token's name: VO's name. Raises SourceError."""
+    if content is None:
+        content = resources.files("vomap.osg").joinpath(EXCEPTIONS).read_bytes()
+    problems: list[Problem] = []
+    document = read_document(EXCEPTIONS, content, problems)
+    parents = document.entries("a mapping of parent VOs", problems) if document else {}
+    found: dict[str, dict[str, str]] = {}
+    for parent, value in parents.items():
+        names = value.entries("names in tokens, each with its VO", problems)
+        texts = {name: vo.text("a VO's name", problems) for name, vo in names.items()}
+        found[parent] = {name: text for name, text in texts.items() if text is not None}
+    if problems:
+        raise SourceError(problems)
+    return found
+
+
+def token_name(fqan: str, parent_group: str) -> str | None:
+    """Return the part of a FQAN right after the parent's group, None if there is none.
+
+    `/fermilab/uboone` is `uboone`; the data also has `fermilab/captmnv` and `/fermilab/argoneut/Role=Analysis`.
+    """
+    parts = fqan.strip("/").split("/")
+    if parts[0] != parent_group or len(parts) == 1 or parts[1].startswith(_NO_GROUP):
+        return None
+    return parts[1]
+
+
+def _names_of(
+    topology: Topology, parent: VirtualOrganization, child: VirtualOrganization, problems: list[Problem]
+) -> list[str]:
+    names: dict[str, None] = {}
+    for group in child.groups:
+        for fqan in topology.reporting_groups.get(group, ()):
+            name = token_name(fqan, parent.name.lower())
+            if name is not None and not _TOKEN_NAME.fullmatch(name):
+                text = f"the group {quoted(fqan)} has a part that no group can have; expected letters, digits, _ . -"
+                problems.append(Problem(REPORTING_GROUPS, 0, 0, group, text))
+            elif name is not None:
+                names[name] = None
+    return list(names)
+
+
+def _add(vos: dict[str, str], name: str, vo: str, where: Problem, problems: list[Problem]) -> None:
+    known = vos.setdefault(name, vo)
+    if known != vo:
+        text = f"the token name {name} would mean {known} and {vo}: change one of the two, or leave one parent out"
+        problems.append(Problem(where.file, 0, 0, where.key, text))

@@ -1,0 +1,1 @@
+"""Whether a newly generated mapfile may replace the one before."""

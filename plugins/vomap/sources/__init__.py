@@ -1,1 +1,0 @@
-"""Where mapfiles come from."""

@@ -1,0 +1,1 @@
+"""What `vomap status` reports."""

@@ -1,0 +1,321 @@
+"""The built policy and the built bans, as a callout reads them: what its token asks for, however large the rest is.
+
+A file is a line, a head, an index and buckets:
+
+    vomap-policy 3 <crc32 of these words and the head, in hex> <its length>
+    {"built": ..., "digest": ..., "pieces": {...}, "buckets": N, "rest": <the length of what follows>}
+    N + 1 offsets of 8 bytes, big-endian: where each bucket begins, and where the last one ends
+    N buckets: a crc32 of 4 bytes, big-endian, and a JSON object
+
+A piece (vomap/policy/index.py) is in the head if every token asks for it, else in the bucket with the number
+crc32(key) modulo N. A bucket's crc32 begins with the head's and the bucket's number, so that no bucket is taken for
+another, nor for one of another build: damage in anything that is used is noticed. A file is read only if nobody but
+root and ourselves can have written it.
+
+`posix` stands for `os` here, which costs more than the answer where the interpreter starts without site.
+"""
+
+from __future__ import annotations
+
+import posix
+from binascii import crc32
+
+from vomap import Error
+from vomap.policy.model import Bans, Policy
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Any
+
+POLICY_FILE = "/var/lib/vomap/policy"
+BANS_FILE = "/var/lib/vomap/bans"
+POLICY, BANS = "vomap-policy", "vomap-bans"
+FORMAT, PREVIOUS = "3", "2"
+OFFSET, CHECKSUM = 8, 4
+# The whole of most policies, and the head of nearly all, is in the first read.
+_FIRST_READ = 1 << 16
+_KEPT_BUCKETS = 10_000
+_OTHERS_MAY_WRITE = 0o022
+_STICKY = 0o1000
+# What a document raises that is none which was ever written, though its checksum is right.
+NOT_AS_WRITTEN = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+_FILE_TYPE, _REGULAR, _LINK, _FOLDER = 0o170000, 0o100000, 0o120000, 0o040000
+_MOST_LINKS = 40
+
+
+class _AsWritten:
+    """How the scanner in C beneath the standard library's `json` is to read what that has written."""
+
+    strict = True
+    object_hook = None
+    object_pairs_hook = None
+    parse_float = float
+    parse_int = int
+    parse_constant = float
+
+
+class FileError(Error):
+    """A file that cannot be written or read, or that cannot be trusted."""
+
+
+class BuiltError(Error):
+    """A built file that is damaged, of another format, or of another kind."""
+
+
+class BuiltFile:
+    """An open built file: its head, and its pieces as they are asked for."""
+
+    def __init__(self, path: str, kind: str, *, just_written: bool = False) -> None:
+        """Open a file of a kind, POLICY or BANS, that nobody else can have written, or that was written just now.
+
+        Raises FileError or BuiltError.
+        """
+        self.path = path
+        self._buckets: dict[int, dict[str, Any]] = {}
+        self._descriptor, self._size = _open(path) if just_written else open_trusted(path)
+        self._first = b""
+        self._first = self._read(0, _FIRST_READ)
+        line = self._first.partition(b"\n")[0]
+        words = line.decode("ascii", "replace").split(" ")
+        if words[0] != kind:
+            raise BuiltError(f"{path}: is not a {kind} file; run `vomap build`")
+        try:
+            head = self._head(words, len(line) + 1)
+            self.digest: str = head["digest"]
+            self.built: str = head["built"]
+            self._pieces: dict[str, Any] = head["pieces"]
+        except NOT_AS_WRITTEN:
+            raise self.damaged() from None
+
+    def _head(self, words: list[str], begin: int) -> dict[str, Any]:
+        """Return the head, which begins at `begin`."""
+        if words[1:2] not in ([FORMAT], [PREVIOUS]):
+            raise BuiltError(f"{self.path}: has a format that this vomap does not read; run `vomap build`")
+        self.is_previous = words[1] == PREVIOUS
+        end = begin + int(words[3])
+        if end > self._size:
+            # As much memory as it says it wants is not there.
+            raise self.damaged()
+        content = self._read(begin, end - begin)
+        if words[2:] != [f"{head_checksum(words, content):08x}", str(len(content))]:
+            raise self.damaged()
+        head: dict[str, Any] = parse_written(content)
+        self._index, self._count, self._seed = end, head["buckets"], crc32(content)
+        if end + head["rest"] != self._size:
+            raise self.damaged()
+        return head
+
+    def __del__(self) -> None:
+        """Close the file; a callout ends first."""
+        descriptor = getattr(self, "_descriptor", None)
+        if descriptor is not None:
+            posix.close(descriptor)
+
+    def find(self, key: str) -> Any:
+        """Return the piece with a key, or None. Raises FileError or BuiltError."""
+        if key in self._pieces or not self._count:
+            return self._pieces.get(key)
+        return self._bucket(crc32(key.encode()) % self._count).get(key)
+
+    def pieces(self) -> Iterator[tuple[str, Any]]:
+        """Yield every piece, looking at all of the file. Raises FileError or BuiltError."""
+        yield from self._pieces.items()
+        for number in range(self._count):
+            yield from self._load(number).items()
+
+    def damaged(self) -> BuiltError:
+        """Return the error of a file that is not as it was written."""
+        return BuiltError(f"{self.path}: is damaged; run `vomap build`")
+
+    def _bucket(self, number: int) -> dict[str, Any]:
+        bucket = self._buckets.get(number)
+        if bucket is None:
+            if len(self._buckets) >= _KEPT_BUCKETS:
+                self._buckets.clear()
+            bucket = self._buckets[number] = self._load(number)
+        return bucket
+
+    def _load(self, number: int) -> dict[str, Any]:
+        ends = self._read(self._index + OFFSET * number, 2 * OFFSET)
+        begin = int.from_bytes(ends[:OFFSET], "big")
+        length = int.from_bytes(ends[OFFSET:], "big") - begin
+        if not 0 < length <= self._size:
+            raise self.damaged()
+        content = self._read(begin, length)
+        checksum = int.from_bytes(content[:CHECKSUM], "big")
+        if len(content) != length or crc32(content[CHECKSUM:], self._seed ^ number) != checksum:
+            raise self.damaged()
+        try:
+            bucket: dict[str, Any] = parse_written(content[CHECKSUM:])
+        except ValueError:
+            raise self.damaged() from None
+        return bucket
+
+    def _read(self, offset: int, length: int) -> bytes:
+        if offset >= 0 and offset + length <= len(self._first):
+            return self._first[offset : offset + length]
+        try:
+            return posix.pread(self._descriptor, length, offset)
+        except (OSError, OverflowError):
+            raise self.damaged() from None
+
+
+def head_checksum(words: Sequence[str], content: bytes) -> int:
+    """Return the checksum of a head; `words` are those of its line, of which the first two are kind and format.
+
+    It begins with that of kind and format, so that a file of one is never taken for one of another.
+    """
+    return crc32(content, 0 if words[1] == PREVIOUS else crc32(" ".join(words[:2]).encode()))
+
+
+def parse_written(content: bytes) -> Any:
+    """Return the value of JSON in a built file, which has no blanks around it. Raises ValueError for any other text."""
+    text = content.decode("utf-8")
+    try:
+        value, end = _scan(text)
+    except (StopIteration, RecursionError, SystemError):
+        # SystemError: Python 3.10 and 3.11 find no words for a mistake unless the module `json` is loaded.
+        raise ValueError("no JSON value") from None
+    if end != len(text):
+        raise ValueError("text after the JSON value")
+    return value
+
+
+def _scan(text: str) -> tuple[Any, int]:
+    try:
+        from _json import make_scanner
+    except ImportError:
+        # An interpreter without the scanner in C.
+        import json
+
+        return json.JSONDecoder().raw_decode(text)
+    settings: Any = _AsWritten
+    scanned: tuple[Any, int] = make_scanner(settings)(text, 0)
+    return scanned
+
+
+def bans_beside(policy_file: str) -> str:
+    """Return where the bans of a policy lie: in their own place if it is in its, else beside it."""
+    root, place, rest = policy_file.rpartition(POLICY_FILE)
+    return root + BANS_FILE if place and not rest else policy_file + ".bans"
+
+
+def read_policy(path: str, *, just_written: bool = False) -> Policy:
+    """Open a built policy. Raises FileError or BuiltError, and so may whatever asks the policy for something later."""
+    file = BuiltFile(path, POLICY, just_written=just_written)
+    try:
+        if not file.is_previous:
+            return Policy(file.find, file.digest)
+        from vomap.store.format2 import policy_finder
+
+        return Policy(policy_finder(file), file.digest)
+    except NOT_AS_WRITTEN:
+        raise file.damaged() from None
+
+
+def read_bans(path: str) -> Bans:
+    """Open the built bans. Raises FileError or BuiltError, and so may whatever asks the bans for something later.
+
+    Bans that cannot be read are never no bans.
+    """
+    file = BuiltFile(path, BANS)
+    try:
+        if not file.is_previous:
+            if not isinstance(file.find("asked"), list):
+                raise file.damaged()
+            return Bans(file.find, file.digest)
+        from vomap.store.format2 import ban_finder
+
+        return Bans(ban_finder(file), file.digest)
+    except NOT_AS_WRITTEN:
+        raise file.damaged() from None
+
+
+def open_trusted(path: str) -> tuple[int, int]:
+    """Open a regular file that only root and we ourselves can have written; return its descriptor and its size.
+
+    Raises FileError otherwise.
+    """
+    descriptor, _ = _open(path)
+    try:
+        return descriptor, _trusted_size(path, descriptor)
+    except OSError as error:
+        posix.close(descriptor)
+        raise FileError(f"{path}: {error.strerror}") from None
+    except FileError:
+        posix.close(descriptor)
+        raise
+
+
+def _open(path: str) -> tuple[int, int]:
+    """Open a file; return its descriptor and its size. Raises FileError."""
+    try:
+        # Without O_NONBLOCK, opening a FIFO would wait for a writer.
+        descriptor = posix.open(path, posix.O_RDONLY | posix.O_NONBLOCK | posix.O_NOCTTY | posix.O_CLOEXEC)
+        return descriptor, posix.fstat(descriptor).st_size
+    except OSError as error:
+        raise FileError(f"{path}: {error.strerror}") from None
+
+
+def _trusted_size(path: str, descriptor: int) -> int:
+    """Return the size of an open file. Raises FileError if others can have written it, OSError if it cannot be seen."""
+    status = posix.fstat(descriptor)
+    if status.st_mode & _FILE_TYPE != _REGULAR:
+        raise FileError(f"{path}: not a regular file")
+    if not _is_ours(status) or status.st_mode & _OTHERS_MAY_WRITE:
+        raise FileError(f"{path}: others can write it; it must belong to root or to us, mode 0644")
+    _refuse_loose_folders(path)
+    return status.st_size
+
+
+def _refuse_loose_folders(path: str) -> None:
+    """Raise FileError if others could put another file there: in a folder, or by a link, anywhere on the way.
+
+    Each link is followed step by step, as the kernel does, so that no folder in the middle of a chain is passed over.
+    OSError is raised if a step cannot be looked at.
+    """
+    steps = path.split("/")[::-1]
+    place = "" if path[:1] == "/" else posix.getcwd()
+    _refuse_loose_folder(path, place or "/")
+    links = 0
+    while steps:
+        step = steps.pop()
+        if step in ("", "."):
+            continue
+        if step == "..":
+            place = place.rpartition("/")[0]
+            continue
+        status = posix.lstat(f"{place}/{step}")
+        kind = status.st_mode & _FILE_TYPE
+        if kind == _FOLDER:
+            place = f"{place}/{step}"
+            _refuse_loose(path, place, status)
+            continue
+        if not _is_ours(status):
+            raise FileError(f"{path}: others can replace {place}/{step}")
+        if kind == _LINK:
+            links += 1
+            if links > _MOST_LINKS:
+                raise FileError(f"{path}: its links lead round in circles")
+            target = posix.readlink(f"{place}/{step}")
+            place = "" if target[:1] == "/" else place
+            steps += target.split("/")[::-1]
+
+
+def _refuse_loose_folder(path: str, folder: str) -> None:
+    while True:
+        _refuse_loose(path, folder, posix.stat(folder))
+        if folder == "/":
+            return
+        folder = folder.rpartition("/")[0] or "/"
+
+
+def _refuse_loose(path: str, folder: str, status: posix.stat_result) -> None:
+    loose = status.st_mode & _OTHERS_MAY_WRITE and not status.st_mode & _STICKY
+    if loose or not _is_ours(status):
+        raise FileError(f"{path}: others can write the folder {folder}")
+
+
+def _is_ours(status: posix.stat_result) -> bool:
+    return status.st_uid == 0 or status.st_uid == posix.geteuid()

@@ -1,1 +1,0 @@
-"""What a policy turns into outside vomap: the wiring of a CE."""
