@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from unit.targets.ce_system import (
+from unit.ces.ce_system import (
     ARC_CONF,
     ARC_FILE,
     DEFAULTS_FILE,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from owners import ANOTHER, OTHER, Owners, other_owners
-from unit.targets.ce_system import RULES_FILE, CeSystem
+from unit.ces.ce_system import RULES_FILE, CeSystem
 from vomap.cli import refresh, run
 from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER
 from vomap.store import read_bans, read_policy

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from unit.targets.ce_system import GONE, ONE, RULES, TWO
+from unit.ces.ce_system import GONE, ONE, RULES, TWO
 from vomap.cli import run
 
 Capture = pytest.CaptureFixture[str]

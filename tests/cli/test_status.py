@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import requests
 
-from unit.targets.ce_system import (
+from unit.ces.ce_system import (
     ARC_CONF,
     ARC_FILE,
     CALLOUTS,

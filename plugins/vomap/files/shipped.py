@@ -18,7 +18,7 @@ def shipped_file(folder: str, name: str) -> Path:
     They lie in share/vomap of the prefix that vomap is installed in, or in the checkout that it runs from.
     Raises Error if the file is in neither.
     """
-    checkout = Path(__file__).resolve().parents[2]
+    checkout = Path(__file__).resolve().parents[3]
     candidates = [checkout / folder / name, *_installed(folder, name), Path(sys.prefix, "share", "vomap", folder, name)]
     for candidate in candidates:
         if candidate.is_file():

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from property.strategies import written
+from unit.ces.map_lines import MapLine, read_map_file, read_map_line
 from unit.policy.composed import bans_document, policy_document
-from unit.targets.map_lines import MapLine, read_map_file, read_map_line
 from vomap.ces.htcondor import MAP_FILE, PLUGIN, SETTINGS_FILE, map_line, render_htcondor
 from vomap.ces.kinds import DEFAULTS_FILE
 from vomap.ces.wiring import LIBEXEC, WiringError, audiences, foreign_issuers, issuers_to_ask_for

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import requests
 
+from unit.ces.ce_system import CeSystem
 from unit.policy.composed import policy_document
-from unit.targets.ce_system import CeSystem
 from vomap.ces.kinds import Ce, known_ces
 from vomap.status.checks import GREEN, RED, bypass_lines, callout_line, issuer_lines
 from vomap.store.writer import Built

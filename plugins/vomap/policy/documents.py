@@ -1,0 +1,150 @@
+"""The documents of a policy and of bans: what mapfiles become, what the compiled policy keeps, what the engine reads.
+
+Only type checkers import this module, so it costs a callout nothing. Keys are those of the mapfile language
+(docs/reference/mapfile.md); a value that a mapfile may write as one text is always a list here. Times are seconds since
+1970, durations are seconds.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Optional, TypedDict, Union
+
+AccountsDocument = TypedDict("AccountsDocument", {"must-exist": bool, "minimum-uid": int, "never": list[str]})
+
+
+class JournalDocument(TypedDict, total=False):
+    """Where the decision log goes, and what it keeps of a token."""
+
+    to: str
+    subject: Literal["plain", "pseudonym"]
+    claims: list[str]
+
+
+_SiteKeys = TypedDict(
+    "_SiteKeys",
+    {
+        # None: the audience is not checked.
+        "audience": Optional[list[str]],
+        # None: the site serves every VO.
+        "serve": Optional[list[str]],
+        "rename": dict[str, str],
+        "accounts": AccountsDocument,
+        "maximum-lifetime": Optional[int],
+    },
+)
+
+
+class SiteDocument(_SiteKeys, total=False):
+    """What the site demands of every token and every account."""
+
+    journal: JournalDocument
+
+
+_EntitlementKeys = TypedDict("_EntitlementKeys", {"authority": str, "in-scope": bool}, total=False)
+
+
+class EntitlementsDocument(_EntitlementKeys):
+    """How an issuer writes entitlements (AARC-G002, AARC-G069)."""
+
+    namespace: str
+
+
+class GroupsDocument(TypedDict, total=False):
+    """Which claim lists an issuer's groups, and how."""
+
+    claim: str
+    form: Literal["list", "comma-separated"]
+
+
+IssuerDocument = TypedDict(
+    "IssuerDocument",
+    {
+        "vo": str,
+        "vo-from": list[str],
+        # The name in tokens, and the VO that it means.
+        "vos": dict[str, str],
+        "default-vo": str,
+        "entitlements": EntitlementsDocument,
+        "groups": Union[Literal["none"], GroupsDocument],
+        "audience": Optional[list[str]],
+        "without-audience": bool,
+        "without-compute": bool,
+    },
+    total=False,
+)
+
+# What rules and bans ask of a token: every key must hold, and within a key any of its values does.
+ConditionsDocument = TypedDict(
+    "ConditionsDocument",
+    {
+        "issuer": list[str],
+        "vo": list[str],
+        "subject": list[str],
+        "group": list[str],
+        "first-group": list[str],
+        "scope": list[str],
+        "audience": list[str],
+        "client": list[str],
+        "jti": list[str],
+        # Patterns by the name of the claim.
+        "claim": dict[str, list[str]],
+        # The condition whose long list is kept apart in the compiled policy (policy/index.py).
+        "listed": str,
+    },
+    total=False,
+)
+
+
+class _RuleOutcome(ConditionsDocument, total=False):
+    account: str
+    pool: str
+    deny: str
+
+
+class RuleDocument(_RuleOutcome):
+    """One rule: conditions, its source (file:line), and exactly one of `account`, `pool` and `deny`."""
+
+    name: str
+    source: str
+
+
+class _BanPeriod(ConditionsDocument, total=False):
+    # The last second at which the ban holds.
+    until: int | None
+
+
+class BanDocument(_BanPeriod):
+    """One ban: conditions, its source (file:line), and the reason."""
+
+    reason: str
+    source: str
+
+
+class _PoolDurations(TypedDict, total=False):
+    lease: int | None
+    quarantine: int | None
+
+
+class PoolDocument(_PoolDurations):
+    """One pool: its accounts, each written out or as a range such as `ex{001..200}`."""
+
+    accounts: list[str]
+
+
+PolicyDocument = TypedDict(
+    "PolicyDocument",
+    {
+        "site": SiteDocument,
+        # None: the issuer is distrusted.
+        "issuers": dict[str, Optional[IssuerDocument]],
+        "reserved-vos": list[str],
+        "rules": list[RuleDocument],
+        "pools": dict[str, PoolDocument],
+    },
+)
+
+
+class BansDocument(TypedDict):
+    """All bans, in their order."""
+
+    bans: list[BanDocument]
