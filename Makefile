@@ -55,7 +55,8 @@ generate: $(VENV)/product
 manual: $(VENV)/product
 	$(VENV)/bin/python -m tools.manual
 
-# The documentation to read in a browser, build/html; each warning is an error, in man pages, too.
+# The documentation to read in a browser, build/html; each warning is an error, in man pages, too. It needs `dot` of
+# graphviz for the pictures, and `man`.
 docs: $(VENV)/docs
 	$(VENV)/bin/python -m tools.manual --lint
 	$(VENV)/bin/python -m sphinx -q -n -W --keep-going -d build/doctrees docs build/html
