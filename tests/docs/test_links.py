@@ -9,7 +9,7 @@ import pytest
 
 from docs.console import DOCS, pages
 
-# docs/design.md and docs/performance.md have tests of their own, but their links are looked at, too.
+# docs/design/ and docs/performance.md have tests of their own. This one checks their links, too.
 PAGES = pages()
 
 

@@ -1,4 +1,4 @@
-"""A second, slow, plain implementation of docs/design.md, sections 2 to 4, to hold the engine against.
+"""A second, slow, plain implementation of docs/design/, to hold the engine against.
 
 It is written from the design and imports nothing of vomap. It reads mapfiles and bans as plain YAML and assumes that
 they are correct. It reads the token as HTCondor's payload. It has no indexes and remembers nothing from token to token.

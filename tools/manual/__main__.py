@@ -125,8 +125,8 @@ def _lint(manual: list[Path]) -> int:
 
 _COMMANDS = "Each verb as `vomap VERB --help` tells it. Every verb ends with one of these [exit codes](exit-codes.md)."
 _CALLOUTS = (
-    "What the CEs call, and what services call that hold a raw token; see [the design](../design.md) for why they are "
-    "as they are."
+    "What the CEs call, and what services call that hold a raw token. [The design](../design/callouts.md) has the "
+    "reasons."
 )
 _MAPFILE = (
     "Generated from [the schema](../../schemas/mapfile-1.schema.json), which also checks mapfiles and serves editors. "

@@ -13,7 +13,7 @@ from tools.manual.model import Block, Code, Page, Paragraph, Section, Table
 from vomap.mapfile.entries import CONDITIONS, OUTCOMES
 from vomap.mapfile.schema import mapfile_schema
 
-DESIGN = Path(__file__).resolve().parents[2] / "docs" / "design.md"
+DESIGN = Path(__file__).resolve().parents[2] / "docs" / "design" / "mapfile.md"
 _BANS_ONLY = ("jti", "client")
 
 
