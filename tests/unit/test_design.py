@@ -31,12 +31,6 @@ def _rooms() -> list[str]:
     return re.findall(r"^\| `(\w+)` \|", _page("architecture"), re.MULTILINE)
 
 
-# The design lists the rooms as they are after the move of all files to new rooms. `compile` is the last room to come.
-after_the_move = pytest.mark.skipif(
-    not (ROOMS / "compile" / "__init__.py").exists(), reason="files still move to new rooms"
-)
-
-
 @pytest.fixture
 def example(tmp_path: Path) -> Path:
     """Write the mapfile and the bans of the design, each in its folder."""
@@ -75,13 +69,11 @@ def test_every_verb_is_in_the_design() -> None:
     assert set(VERBS) <= set(listed)
 
 
-@after_the_move
 def test_every_room_is_in_the_design() -> None:
     """Each package of the code is a room of the design."""
     assert {path.parent.name for path in ROOMS.glob("*/__init__.py")} == set(_rooms())
 
 
-@after_the_move
 def test_a_room_imports_only_from_rooms_above_it() -> None:
     """No module imports from a room below its own, nor from cli or callouts."""
     listed = _rooms()
