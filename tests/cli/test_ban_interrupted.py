@@ -10,7 +10,7 @@ import pytest
 from cli.interrupted import SIGNALS, ended, interrupted
 from vomap.bans.folder import KeptBans
 from vomap.cli import run
-from vomap.cli.exits import FAILED
+from vomap.cli.console import FAILED
 from vomap.store import read_bans, read_policy
 
 

@@ -20,12 +20,10 @@ from vomap.bans.warnings import Doubt, doubts_of_conditions, doubts_of_tokens
 from vomap.ces.kinds import known_ces
 from vomap.claims import Claims
 from vomap.claims.htcondor_payload import read_payload
-from vomap.cli.arguments import BANS_FOLDER, UsageError, print_json
+from vomap.cli.arguments import BANS_FOLDER, UsageError
 from vomap.cli.ban_list import until
-from vomap.cli.exits import FAILED, NO, YES
+from vomap.cli.console import FAILED, NO, YES, counted, plain, print_json, progress_bar
 from vomap.cli.logs import read_logs, resolver
-from vomap.cli.progress import shown
-from vomap.cli.terminal import counted, plain
 from vomap.cli.token_arguments import token_payload
 from vomap.files.lock import locked
 from vomap.log.reader import Unread
@@ -192,7 +190,7 @@ def _with_hits(told: _Told, args: argparse.Namespace, ban: Mapping[str, Any]) ->
     broken = 0
     try:
         hits = BanHits(ban, read_policy(args.policy), resolver(args.key))
-        with shown("decisions tried") as progress:
+        with progress_bar("decisions tried") as progress:
             for number, (_, found) in enumerate(read_logs(args.log), start=1):
                 if isinstance(found, Unread):
                     broken += 1

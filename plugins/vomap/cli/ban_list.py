@@ -13,9 +13,7 @@ from vomap.bans.ban_file import is_published
 from vomap.bans.folder import conditions_of
 from vomap.bans.foreign_issuers import NOT_IN_FORCE, file_of, unwired_issuers, unwired_sentence
 from vomap.bans.published import read_kept
-from vomap.cli.arguments import print_json
-from vomap.cli.exits import YES
-from vomap.cli.terminal import counted, plain
+from vomap.cli.console import YES, counted, plain, print_json
 from vomap.compile.check import check_bans
 from vomap.mapfile.compose import Mapfile
 from vomap.mapfile.entries import CONDITIONS

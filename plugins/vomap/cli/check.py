@@ -8,9 +8,8 @@ import time
 from vomap import Error
 from vomap.analysis.lint import lint
 from vomap.analysis.lint.context import Matter
-from vomap.cli.arguments import add_sources, check_sources, print_findings, print_json
-from vomap.cli.exits import NO, YES
-from vomap.cli.progress import shown
+from vomap.cli.arguments import add_sources, check_sources
+from vomap.cli.console import NO, YES, print_findings, print_json, progress_bar
 from vomap.compile.check import SiteCheck
 from vomap.mapfile.findings import ERROR
 
@@ -67,7 +66,7 @@ def _lint(site: SiteCheck) -> list[str]:
     """Add the linter's warnings to the findings, if there are no errors; return the codes that were not looked for."""
     if site.has_errors:
         return []
-    with shown("rules tried") as progress:
+    with progress_bar("rules tried") as progress:
         linted = lint(Matter(site.policy.composition, site.bans.document["bans"], time.time(), progress))
     of_bans = {file.path for file in site.bans.files}
     for warning in linted.warnings:

@@ -17,8 +17,8 @@ from vomap.analysis.near_misses import expired_bans, find_near_misses
 from vomap.claims import Claims, TokenRefused, read_scopes
 from vomap.claims.htcondor_payload import read_payload
 from vomap.claims.scopes import refused_levels
-from vomap.cli.arguments import UsageError, add_bans, add_json, add_mapfiles, add_policy, asked_policy, print_json
-from vomap.cli.terminal import plain
+from vomap.cli.arguments import UsageError, add_bans, add_json, add_mapfiles, add_policy, asked_policy
+from vomap.cli.console import plain, print_json
 from vomap.cli.token_arguments import add_token, given_token, payload_of
 from vomap.mapfile.times import point_in_time, written
 from vomap.policy import DECLINED, DENIED, ERROR, MAPPED, Decision, failed

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vomap.cli.actions import Action, add_actions
-from vomap.cli.arguments import add_json, add_web, print_json, web_of
-from vomap.cli.terminal import plain
+from vomap.cli.arguments import add_json, add_web, web_of
+from vomap.cli.console import plain, print_json
+from vomap.cli.parser import Action, add_actions
 from vomap.files.atomic import replace_file
 from vomap.osg.generate import DEFAULT_MULTI_VO, generate
 from vomap.refresh.meaning import compare, read_meaning

@@ -15,7 +15,7 @@ from typing import Any
 from vomap.ces.kinds import Ce, known_ces
 from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, UsageError
 from vomap.cli.compile_output import print_steps
-from vomap.cli.progress import shown
+from vomap.cli.console import progress_bar
 from vomap.compile.rounds import BuildRequest, build_in_rounds
 from vomap.files.atomic import replace_file
 from vomap.files.shipped import shipped_file
@@ -256,7 +256,7 @@ def _build(args: argparse.Namespace) -> bool:
         _make_folder(folder)
     if _is_fresh(policy, POLICY, mapfiles) and _is_fresh(Path(bans_beside(str(policy))), BANS, bans):
         return True
-    return print_steps(build_in_rounds(BuildRequest([str(mapfiles)], [str(bans)], str(policy)), shown))
+    return print_steps(build_in_rounds(BuildRequest([str(mapfiles)], [str(bans)], str(policy)), progress_bar))
 
 
 def _make_folder(path: Path) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 from vomap.ces.arc import render_arc
 from vomap.ces.htcondor import render_htcondor
 from vomap.ces.wiring import Fragment
-from vomap.cli.actions import Action, add_actions
-from vomap.cli.arguments import UsageError, add_bans, add_json, add_mapfiles, add_policy, check_sources, print_json
+from vomap.cli.arguments import UsageError, add_bans, add_json, add_mapfiles, add_policy, check_sources
+from vomap.cli.console import print_json
+from vomap.cli.parser import Action, add_actions
 from vomap.files.atomic import replace_file
 from vomap.store import BANS, POLICY, POLICY_FILE, bans_beside
 from vomap.store.writer import read_built

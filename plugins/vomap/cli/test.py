@@ -8,10 +8,9 @@ import time
 from pathlib import Path
 
 from vomap.analysis.coverage import Coverage
-from vomap.cli.arguments import add_sources, check_sources, print_findings, print_json
-from vomap.cli.exits import NO, YES
+from vomap.cli.arguments import add_sources, check_sources
+from vomap.cli.console import NO, YES, plain, print_findings, print_json
 from vomap.cli.junit import junit
-from vomap.cli.terminal import plain
 from vomap.compile.suite import result_json, run_suite
 from vomap.mapfile.policy_tests import Result
 from vomap.policy import MAPPED
