@@ -6,8 +6,9 @@ import argparse
 import time
 
 from vomap import Error
-from vomap.analysis.lint import lint
+from vomap.analysis.lint import lint as lint_mapfiles
 from vomap.analysis.lint.context import Matter
+from vomap.bans.lint import lint as lint_bans
 from vomap.cli.arguments import Sources, add_sources, load, print_findings, print_json, warn_of_pools
 from vomap.cli.exits import NO, YES
 from vomap.cli.progress import shown
@@ -70,9 +71,10 @@ def _lint(sources: Sources) -> list[str]:
     if sources.findings.errors or sources.ban_findings.errors:
         return []
     with shown("rules tried") as progress:
-        linted = lint(Matter(sources.composition, sources.ban_document["bans"], time.time(), progress))
+        matter = Matter(sources.composition, sources.ban_document["bans"], time.time(), progress)
+        reports = lint_mapfiles(matter), lint_bans(matter)
     of_bans = {file.path for file in sources.ban_files}
-    for warning in linted.warnings:
+    for warning in (warning for report in reports for warning in report.warnings):
         findings = sources.ban_findings if warning.place.file in of_bans else sources.findings
         findings.all.append(warning)
-    return linted.left_out
+    return sorted(code for report in reports for code in report.skipped)
