@@ -15,11 +15,11 @@ from unit.policy.composed import bans_document, policy_document, policy_of
 from unit.policy.composed import bans_of as composed_bans
 from vomap import store
 from vomap.claims import read_claims
+from vomap.files import FileError
 from vomap.policy.decide import decide
 from vomap.policy.model import NO_BANS, Policy
 from vomap.store import (
     BuiltError,
-    FileError,
     bans_beside,
     read_bans,
     read_policy,
