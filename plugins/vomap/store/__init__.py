@@ -78,6 +78,10 @@ class BuiltFile:
             self.digest: str = head["digest"]
             self.built: str = head["built"]
             self._pieces: dict[str, Any] = head["pieces"]
+            if self.is_previous:
+                from vomap.store.format2 import rename_log
+
+                rename_log(self._pieces)
         except NOT_AS_WRITTEN:
             raise self.damaged() from None
 
