@@ -44,8 +44,8 @@ SETTINGS = (
     "serve: [Site, Theirs]",
     "rename: {theirs: other}",
     "maximum-lifetime: 6h",
-    "journal: {to: none}",
-    "journal: {subject: pseudonym}",
+    "log: {to: none}",
+    "log: {subject: pseudonym}",
 )
 ISSUERS = (
     "https://theirs.example/: {vo: Theirs}",
