@@ -22,7 +22,8 @@ from vomap.log import KEY_FILE, NOWHERE, Journal
 from vomap.log.pseudonyms import KeyFileError, read_key
 from vomap.mapfile.compose import Mapfile, find_ban_refusals, find_refusals, read_sources, refuse_folders
 from vomap.mapfile.findings import Findings
-from vomap.policy.index import Declared
+from vomap.policy.authority import Authority
+from vomap.policy.index import named_accounts
 from vomap.policy.model import Site
 from vomap.status.arc import find_arc_bypasses
 from vomap.status.configuration import effective_lines, read_configuration
@@ -181,12 +182,12 @@ def _run_callout(command: Sequence[str], user: str | None) -> subprocess.Complet
 
 def accounts_line(document: Mapping[str, Any]) -> StatusLine:
     """Check that the accounts that rules name exist, and that the site accepts their uids."""
-    declared, site = Declared(document), Site(document["site"])
+    authority, site = Authority(document), Site(document["site"])
     wanted = {
         site.rename.get(name, name)
         for rule in document["rules"]
-        if _may_be_served(site, declared, rule)
-        for name in declared.accounts_of(rule)
+        if _may_be_served(site, authority, rule)
+        for name in named_accounts(rule, authority)
     }
     limits = site.accounts
     missing, refused = [], []
@@ -206,16 +207,13 @@ def accounts_line(document: Mapping[str, Any]) -> StatusLine:
     return StatusLine(GREEN, "accounts", f"all {len(wanted)} accounts of rules exist")
 
 
-def _may_be_served(site: Site, declared: Declared, rule: Mapping[str, Any]) -> bool:
+def _may_be_served(site: Site, authority: Authority, rule: Mapping[str, Any]) -> bool:
     """Return True if the site serves any VO that a rule may match."""
     if site.serve is None:
         return True
-    issuers = [declared.issuers[url] for url in rule.get("issuer", ()) if url in declared.issuers]
     if "vo" in rule:
         return not site.serve.isdisjoint(vo.lower() for vo in rule["vo"])
-    if any(issuer.names_vos_freely for issuer in issuers):
-        return True
-    return not site.serve.isdisjoint(vo for issuer in issuers for vo in issuer.declared_vos())
+    return any(authority.vos_of(url, site.serve) for url in rule["issuer"] if url in authority.issuers)
 
 
 def key_line(root: Path, document: Mapping[str, Any]) -> StatusLine | None:
