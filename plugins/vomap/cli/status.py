@@ -10,7 +10,7 @@ from pathlib import Path
 
 from vomap import Error
 from vomap.ces.kinds import known_ces
-from vomap.ces.wiring import LIBEXEC, issuers_to_ask_for
+from vomap.ces.wiring import LIBEXEC, wired_issuers
 from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, add_bans, add_json, add_mapfiles, print_json
 from vomap.cli.terminal import plain
 from vomap.status.checks import (
@@ -111,7 +111,7 @@ def _lines(args: argparse.Namespace) -> Iterator[StatusLine]:
         # Only here: PyJWT, cryptography and requests are slow to load.
         from vomap.status.issuers import issuer_lines
 
-        yield from issuer_lines(issuers_to_ask_for(policy.document, {"bans": []}), args.ca)
+        yield from issuer_lines(wired_issuers(policy.document, {"bans": []}), args.ca)
 
 
 def _owner(path: str) -> int | None:

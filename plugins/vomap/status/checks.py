@@ -17,7 +17,7 @@ from vomap.accounts import NameServiceError, find_uid
 from vomap.bans.foreign_issuers import unwired_sentence
 from vomap.ces.htcondor import SETTINGS_FILE
 from vomap.ces.kinds import ArcCe, Ce, HtcondorCe
-from vomap.ces.wiring import issuers_to_ask_for
+from vomap.ces.wiring import wired_issuers
 from vomap.log import KEY_FILE, NOWHERE, DecisionLog
 from vomap.log.pseudonyms import KeyFileError, read_key
 from vomap.mapfile.compose import Mapfile, find_ban_refusals, find_refusals, read_sources, refuse_folders
@@ -125,7 +125,7 @@ def observe_lines(ce: Ce) -> Iterator[StatusLine]:
 def bypass_lines(ce: Ce, policy: Built, bans: Built) -> Iterator[StatusLine]:
     """Report configuration by which a CE maps tokens of a declared issuer before vomap, or passes others to vomap."""
     if isinstance(ce, HtcondorCe):
-        places = find_htcondor_bypasses(ce, issuers_to_ask_for(policy.document, bans.document))
+        places = find_htcondor_bypasses(ce, wired_issuers(policy.document, bans.document))
     else:
         assert isinstance(ce, ArcCe)
         places = find_arc_bypasses(ce)
