@@ -15,9 +15,10 @@ import pytest
 
 from vomap import Error, __version__
 from vomap.cli import run
+from vomap.files import FileError
 from vomap.files.shipped import shipped_file
 from vomap.mapfile.policy_tests import run_tests
-from vomap.store import FileError, read_bans, read_policy
+from vomap.store import read_bans, read_policy
 
 SITE = """\
 mapfile: 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from vomap.cli import VERBS, make_parser
 ROOT = Path(__file__).parents[2]
 DESIGN = ROOT / "docs" / "design"
 ROOMS = ROOT / "plugins" / "vomap"
+_DECISION = json.loads((ROOT / "schemas" / "decision-1.schema.json").read_text("utf-8"))
 
 
 def _page(name: str) -> str:
@@ -29,6 +31,14 @@ def _example(page: str) -> str:
 def _rooms() -> list[str]:
     """Return the rooms that the design lists, in its order."""
     return re.findall(r"^\| `(\w+)` \|", _page("architecture"), re.MULTILINE)
+
+
+def _named_files() -> list[tuple[str, str]]:
+    """Return each page with a file of the code, of the tests or of the schemas that it names."""
+    names = re.compile(r"`([\w./-]+\.(?:py|json)|(?:tests|mapfiles|schemas|packaging)/[\w./-]*)`")
+    return [
+        (page.stem, name) for page in sorted(DESIGN.glob("*.md")) for name in names.findall(page.read_text("utf-8"))
+    ]
 
 
 @pytest.fixture
@@ -83,6 +93,30 @@ def test_a_room_imports_only_from_rooms_above_it() -> None:
             if other in listed and other != room:
                 assert listed.index(other) < listed.index(room), f"{path.name} imports from {other}"
                 assert other not in ("cli", "callouts"), path.name
+
+
+def test_every_field_of_a_decision_is_in_the_design() -> None:
+    """The tables of fields list each member of the schema of a decision once, and no others."""
+    section = _page("decision").split("## Fields of a decision")[1].split("\n## ")[0]
+    listed = re.findall(r"^\| `([\w-]+)` \|", section, re.MULTILINE)
+    assert sorted(listed) == sorted(_DECISION["properties"])
+    always = section.split("Records of")[0]
+    assert re.findall(r"^\| `([\w-]+)` \|", always, re.MULTILINE) == _DECISION["required"]
+
+
+def test_the_first_words_of_reasons_are_in_the_design() -> None:
+    """The design lists the words that the schema lets a reason begin with, in their order."""
+    listed = re.search(r"The first word of `reason` is one of (.*?)\.\n", _page("decision"), re.DOTALL)
+    (words,) = re.findall(r"\((.*?)\)", _DECISION["properties"]["reason"]["pattern"])
+    assert listed is not None
+    assert re.findall(r"`(\w+)`", listed[1]) == words.split("|")
+
+
+@pytest.mark.parametrize(("page", "name"), _named_files())
+def test_a_named_file_exists(page: str, name: str) -> None:
+    """A file that a page of the design names is in the repository, in vomap's package or among the long proofs."""
+    folders = (ROOT, ROOMS, ROOT / "tests" / "proof")
+    assert any((folder / name).exists() for folder in folders), f"{page} names {name}"
 
 
 def test_the_schema_knows_every_key_of_the_example() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vomap.analysis.lint.breadth import ILLEGAL_GROUP, illegal_groups_of
+from vomap.analysis.lint.checks import Check, CheckTable
 from vomap.analysis.lint.context import told, warning
 from vomap.bans.ban_file import is_published
 from vomap.bans.commands import add_command
@@ -19,6 +21,7 @@ from vomap.policy.model import Ban
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from vomap.analysis.lint.checks import LintReport
     from vomap.analysis.lint.context import Matter, Rule
     from vomap.bans.warnings import Doubt
     from vomap.bans.wildcards import StarDoubt
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 
 IDLE_BAN, EXPIRED_BAN, EVADABLE_BAN = "idle-ban", "expired-ban", "evadable-ban"
 UNWIRED_BAN, BARE_STAR = "unwired-ban", "bare-star"
+# With more bans, the checks that decide tokens for each ban are skipped: they would take minutes.
+MOST_BANS = 2_000
 
 
 def expired_bans(matter: Matter) -> Iterator[Finding]:
@@ -42,7 +47,7 @@ def idle_bans(matter: Matter) -> Iterator[Finding]:
     trial = _trial(matter)
     for ban in matter.bans:
         if Ban(ban).holds_at(matter.now) and next(trial.meeting(ban), None) is None:
-            doubts = list(doubts_of_conditions(ban, matter.declared))
+            doubts = list(doubts_of_conditions(ban, matter.authority))
             why = doubts[0].told if doubts else "its conditions exclude each other, or no issuer speaks so"
             yield warning(IDLE_BAN, ban, f"no token was found that this ban ({ban['reason']}) keeps out: {why}")
 
@@ -53,7 +58,7 @@ def evadable_bans(matter: Matter) -> Iterator[Finding]:
         return
     trial, bans = _trial(matter), bans_of({"bans": matter.bans})
     for ban in _own(matter):
-        for doubt in (*evasions(ban, matter.declared), *doubts_of_vos(ban, trial, bans)):
+        for doubt in (*evasions(ban, matter.authority), *doubts_of_vos(ban, trial, bans)):
             yield warning(EVADABLE_BAN, ban, f"this ban ({ban['reason']}): {doubt.told}{_commands(doubt)}")
 
 
@@ -63,10 +68,10 @@ def unwired_bans(matter: Matter) -> Iterator[Finding]:
         return
     files: dict[str, list[Rule]] = {}
     for ban in matter.bans:
-        if unwired_issuers(ban, matter.declared.issuers):
+        if unwired_issuers(ban, matter.authority.issuers):
             files.setdefault(file_of(ban) if is_published(file_of(ban)) else ban["source"], []).append(ban)
     for bans in files.values():
-        yield warning(UNWIRED_BAN, bans[0], unwired_sentence(bans, matter.declared.issuers))
+        yield warning(UNWIRED_BAN, bans[0], unwired_sentence(bans, matter.authority.issuers))
 
 
 def bare_stars(matter: Matter) -> Iterator[Finding]:
@@ -107,3 +112,29 @@ def _star_advice(ban: Rule, doubt: StarDoubt) -> str:
         others = set(ban).intersection(CONDITIONS) - {"subject"}
         return "; leave `subject` out" if others else "; ban the issuers instead"
     return f"; name these forms, too: [{', '.join(map(repr, wider_subjects(ban['subject'])))}]"
+
+
+def illegal_groups(matter: Matter) -> Iterator[Finding]:
+    """Warn of groups in bans that no token can have."""
+    for ban in matter.bans:
+        yield from illegal_groups_of(ban, f"ban ({ban['reason']})")
+
+
+_TABLE = CheckTable(
+    always=(
+        Check(illegal_groups, (ILLEGAL_GROUP,)),
+        Check(expired_bans, (EXPIRED_BAN,)),
+        Check(unwired_bans, (UNWIRED_BAN,)),
+        Check(bare_stars, (BARE_STAR,)),
+    ),
+    each=(
+        Check(idle_bans, (IDLE_BAN,)),
+        Check(evadable_bans, (EVADABLE_BAN,)),
+    ),
+)
+CODES = _TABLE.codes
+
+
+def lint(matter: Matter) -> LintReport:
+    """Return the warnings about bans, and about rules that refuse as bans do."""
+    return _TABLE.run(matter, is_large=len(matter.bans) > MOST_BANS)

@@ -28,7 +28,7 @@ VERBS = (
     "explain",
     "diff",
     "replay",
-    "journal",
+    "log",
     "ban",
     "render",
     "refresh",

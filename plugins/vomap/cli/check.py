@@ -6,8 +6,9 @@ import argparse
 import time
 
 from vomap import Error
-from vomap.analysis.lint import lint
+from vomap.analysis.lint import lint as lint_mapfiles
 from vomap.analysis.lint.context import Matter
+from vomap.bans.lint import lint as lint_bans
 from vomap.cli.arguments import add_sources, check_sources
 from vomap.cli.console import NO, YES, print_findings, print_json, progress_bar
 from vomap.compile.check import SiteCheck
@@ -67,9 +68,10 @@ def _lint(site: SiteCheck) -> list[str]:
     if site.has_errors:
         return []
     with progress_bar("rules tried") as progress:
-        linted = lint(Matter(site.policy.composition, site.bans.document["bans"], time.time(), progress))
+        matter = Matter(site.policy.composition, site.bans.document["bans"], time.time(), progress)
+        reports = lint_mapfiles(matter), lint_bans(matter)
     of_bans = {file.path for file in site.bans.files}
-    for warning in linted.warnings:
+    for warning in (warning for report in reports for warning in report.warnings):
         check = site.bans if warning.place.file in of_bans else site.policy
         check.findings.all.append(warning)
-    return linted.left_out
+    return sorted(code for report in reports for code in report.skipped)
