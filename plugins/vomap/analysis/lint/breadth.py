@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vomap.analysis.lint.context import warning
-from vomap.analysis.tokens.patterns import group_examples, split_role
-from vomap.claims.memberships import parse_fqan
+from vomap.analysis.tokens.patterns import legal_groups, split_role
 from vomap.policy.matching import EVERYTHING_BELOW, AccountName
 
 if TYPE_CHECKING:
@@ -93,7 +92,7 @@ def illegal_groups_of(entry: Rule, who: str) -> Iterator[Finding]:
 
 def _no_group(pattern: str) -> str | None:
     """Return why no token has a group or role that fits a pattern, or none that is meant."""
-    if not any(map(parse_fqan, group_examples(pattern, _WORD))):
+    if not legal_groups(pattern, _WORD):
         return "is no legal group, so no token has it"
     if any(part.lower().startswith(("role=", "capability=")) for part in split_role(pattern)[0].split("/")):
         return "names no role: a role is written `/Role=NAME`, at the end, and in just these letters"
