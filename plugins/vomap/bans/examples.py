@@ -1,7 +1,7 @@
 """Tokens that rules of a policy map, for a ban to be tried with: of a large policy, those of its first rules.
 
 A ban of a token or a client says nothing of what else its tokens hold, so its own conditions rarely make one that is
-mapped. `Witnesses` makes the tokens that meet a rule.
+mapped. `ExampleTokens` makes the tokens that meet a rule.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from vomap.analysis.clauses import Clause, Reading
+from vomap.analysis.clauses import Clause, SplitPolicy
 from vomap.analysis.tokens.assembly import with_values
-from vomap.analysis.tokens.from_clauses import Witnesses
+from vomap.analysis.tokens.from_clauses import ExampleTokens
 from vomap.bans.tokens import values_of
 from vomap.claims import GROUPS_CLAIM
 from vomap.policy.authority import Authority
@@ -62,11 +62,11 @@ class Examples:
     def _tokens(self, rules: Iterable[dict[str, Any]]) -> Iterator[tuple[Clause, Token]]:
         """Yield tokens that meet rules, given as their documents, with the clause that each was made for."""
         once = {rule["source"] + rule["name"]: rule for rule in rules}
-        reading = Reading({**self._document, "rules": list(once.values()), "pools": self._find("pools") or {}})
-        witnesses = Witnesses(reading, reading, self._now)
-        for clauses in reading.clauses.values():
+        policy = SplitPolicy({**self._document, "rules": list(once.values()), "pools": self._find("pools") or {}})
+        example_tokens = ExampleTokens(policy, policy, self._now)
+        for clauses in policy.clauses.values():
             for clause in clauses:
-                for _, token in islice(witnesses.of_clause(clause), _MOST_OF_A_CLAUSE):
+                for _, token in islice(example_tokens.of_clause(clause), _MOST_OF_A_CLAUSE):
                     yield clause, token
 
     @cached_property

@@ -8,8 +8,8 @@ import os
 import time
 from typing import Any
 
-from vomap.analysis.diff import Difference, compare
-from vomap.analysis.diff.lines import Line
+from vomap.analysis.diff import PolicyDiff, compare
+from vomap.analysis.diff.lines import DiffLine
 from vomap.cli.arguments import add_json, print_json
 from vomap.cli.exits import NO, YES
 from vomap.cli.progress import shown
@@ -78,7 +78,7 @@ def _is_built(path: str) -> bool:
         raise SourceError(f"{path}: {error.strerror}") from None
 
 
-def _print(difference: Difference) -> None:
+def _print(difference: PolicyDiff) -> None:
     for line in difference.lines:
         _print_line(line)
     for why in difference.unproven:
@@ -89,7 +89,7 @@ def _print(difference: Difference) -> None:
         print("no change was found, but it is not proven that there is none")
 
 
-def _print_line(line: Line) -> None:
+def _print_line(line: DiffLine) -> None:
     """Print a line, for whom it is, what becomes of them, and a token."""
     who = _some(list(line.who))
     print(plain(f"{line.kind}: {who[0]}"))

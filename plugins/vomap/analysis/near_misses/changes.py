@@ -13,7 +13,7 @@ from vomap.policy.model import Issuer, Policy
 
 
 @dataclass(frozen=True)
-class Difference:
+class SingleChange:
     """One difference, in words, and the token, or the policy, without it.
 
     `is_spelling` is true of what looks the same to a person: only that is worth telling of a token that is mapped.
@@ -25,7 +25,7 @@ class Difference:
     is_spelling: bool = True
 
 
-class Token:
+class ExplainedToken:
     """A token's claims, and what its issuer's declaration makes of them."""
 
     def __init__(self, policy: Policy, claims: Claims) -> None:
