@@ -97,8 +97,8 @@ def test_a_wrong_target_is_an_error(replacement: Replacement) -> None:
     ("code", "said"),
     [
         (
-            "raise SystemExit(run(SCRIPT, ['1'], [Call('vomap.log:Journal.nothing', print)]))",
-            "TargetError: vomap.log:Journal.nothing does not exist",
+            "raise SystemExit(run(SCRIPT, ['1'], [Call('vomap.log:DecisionLog.nothing', print)]))",
+            "TargetError: vomap.log:DecisionLog.nothing does not exist",
         ),
         (
             "from vomap.policy.decide import decide; install([Call('vomap.policy.decide:decide', print)])",

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vomap.cli.actions import Action, add_actions
 from vomap.cli.arguments import add_json, add_web, print_json, web_of
 from vomap.cli.terminal import plain
 from vomap.files.atomic import replace_file
+from vomap.mapfile.compose import Mapfile, read_sources
 from vomap.osg.generate import DEFAULT_MULTI_VO, generate
-from vomap.refresh.meaning import compare, read_meaning
+from vomap.refresh.meaning import find_changes, read_meaning
 from vomap.web import can_be_changed_on_the_way
 
 if TYPE_CHECKING:
@@ -92,9 +92,7 @@ def _osg(args: argparse.Namespace) -> int:
 
 
 def _check(path: str, generated: Generated, *, as_json: bool) -> int:
-    differences = compare(
-        read_meaning(path, Path(path).read_bytes()), read_meaning("generated", generated.text.encode())
-    )
+    differences = find_changes(read_meaning(read_sources([path])), read_meaning([Mapfile("generated", generated.text)]))
     if as_json:
         print_json({"same": not differences, "differences": [difference.as_json() for difference in differences]})
     else:

@@ -21,7 +21,8 @@ from vomap.files.atomic import replace_file
 from vomap.files.shipped import shipped_file
 from vomap.mapfile.compose import Mapfile, compose, compose_bans, read_sources
 from vomap.mapfile.findings import Findings
-from vomap.status.checks import GREEN, RED, built_line, freshness_line
+from vomap.status.checks import built_line, freshness_line
+from vomap.status.line import GREEN, RED
 from vomap.store import BANS, POLICY, POLICY_FILE, bans_beside
 
 HELP = "write a site's first mapfile, build, and wire the CE, by asking or by flags"

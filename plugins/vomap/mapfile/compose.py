@@ -91,6 +91,7 @@ class Composition:
     cases: list[Case] = field(default_factory=list)
     has_audience: bool = False
     issuer_places: dict[str, Place] = field(default_factory=dict)
+    site_places: dict[str, Place] = field(default_factory=dict)
     rename_places: dict[str, Place] = field(default_factory=dict)
 
 
@@ -319,7 +320,9 @@ class _Composer:
             "pools": self._pools,
         }
         has_audience = "audience" in self._site
-        return Composition(document, self._cases, has_audience, self._issuer_places, self._rename_places)
+        return Composition(
+            document, self._cases, has_audience, self._issuer_places, self._site_places, self._rename_places
+        )
 
     def _add_site(self, node: Node | None, plain: Any) -> None:
         for key, place, value in _members(node):

@@ -90,9 +90,9 @@ def _slash_stripped(read_text: Any, claims: Any, name: str) -> Any:
     return text.rstrip("/") if text and name == "iss" else text
 
 
-def _declared_only(spelled: Any, declared: Any, rule: Any) -> Any:
-    issuers = {url: issuer for url, issuer in declared.issuers.items() if not issuer.names_vos_freely}
-    return spelled(SimpleNamespace(issuers=issuers), rule)
+def _declared_only(spelled: Any, rule: Any, authority: Any) -> Any:
+    issuers = {url: issuer for url, issuer in authority.issuers.items() if not issuer.names_vos_freely}
+    return spelled(rule, SimpleNamespace(issuers=issuers))
 
 
 def _default_vo_of_token(made_by_token: Any, deciding: Any, rule: Any, *others: Any) -> Any:
@@ -140,9 +140,7 @@ BUGS: Mapping[str, Sequence[Replacement]] = {
     "an issuer's trailing slash stripped": [Call("vomap.claims:Claims.text", _slash_stripped)],
     "a subject of blanks": [Call("vomap.claims:is_visible", lambda _, text: bool(text))],
     "a capture gives an account named elsewhere": [Call("vomap.policy.model:Policy.names", lambda *_: False)],
-    "a capture gives an account made of a default VO": [
-        Call("vomap.policy.index:Declared._spelled_vos", _declared_only)
-    ],
+    "a capture gives an account made of a default VO": [Call("vomap.policy.index:_spelled_vos", _declared_only)],
     "a default VO taken for the token's own word": [
         Call("vomap.policy.decide:_Deciding._made_by_token", _default_vo_of_token)
     ],

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from proof.seeded_bugs.replacement import Call, Replacement
+from vomap.policy.authority import owned_vo
 from vomap.policy.model import Naming
 
 
@@ -32,20 +33,20 @@ def _default_beside_unlisted(find_vos: Any, policy: Any, url: str, issuer: Any, 
     return Naming([issuer.default_vo], names_any=True)
 
 
-def _unreserved(init: Any, declared: Any, document: Any) -> None:
-    init(declared, document)
-    for owners in declared.owners.values():
-        owners.discard("")
+def _unreserved(init: Any, authority: Any, document: Any) -> None:
+    init(authority, document)
+    for owners in authority.owners.values():
+        owners[:] = [url for url in owners if url]
 
 
 def _any_spelling(vo_of: Any, policy: Any, url: str, issuer: Any, name: str) -> Any:
     if issuer.vos is not None:
         return vo_of(policy, url, issuer, name)
-    return None if policy.owned_vo(url, issuer, name) is None else name
+    return None if owned_vo(policy, url, issuer, name) is None else name
 
 
 def _any_unspelled(vo_of: Any, policy: Any, url: str, issuer: Any, name: str) -> Any:
-    vo = policy.owned_vo(url, issuer, name)
+    vo = owned_vo(policy, url, issuer, name)
     if issuer.vos is None and vo is not None and policy.piece(f"spelled\t{vo}") is None:
         return name
     return vo_of(policy, url, issuer, name)
@@ -73,11 +74,13 @@ BUGS: Mapping[str, Sequence[Replacement]] = {
         Call("vomap.claims:read_scopes", lambda _, claims: claims.texts.get("scope", "").split())
     ],
     "a default VO although the token names an unlisted one": [
-        Call("vomap.policy.vos:find_vos", _default_beside_unlisted)
+        Call("vomap.policy.authority:find_vos", _default_beside_unlisted)
     ],
-    "a VO whose issuer is distrusted, named by another": [Call("vomap.policy.index:Declared.__init__", _unreserved)],
-    "a VO in any spelling": [Call("vomap.policy.model:Policy.vo_of", _any_spelling)],
-    "a VO that is spelled nowhere in any spelling": [Call("vomap.policy.model:Policy.vo_of", _any_unspelled)],
+    "a VO whose issuer is distrusted, named by another": [
+        Call("vomap.policy.authority:Authority.__init__", _unreserved)
+    ],
+    "a VO in any spelling": [Call("vomap.policy.authority:vo_of", _any_spelling)],
+    "a VO that is spelled nowhere in any spelling": [Call("vomap.policy.authority:vo_of", _any_unspelled)],
     "a VO in lower case where it is spelled otherwise": [Call("vomap.policy.index:_vo_pieces", _lower_case_only)],
     "a spelling in `serve` that does not count": [Call("vomap.policy.index:find_spellings", _unspelled_by_serve)],
     "a spelling in a rule that does not count": [Call("vomap.policy.index:find_spellings", _unspelled_by_rules)],
