@@ -8,8 +8,8 @@ import os
 import time
 from typing import Any
 
-from vomap.analysis.diff import Difference, compare
-from vomap.analysis.diff.lines import Line
+from vomap.analysis.diff import PolicyDiff, compare
+from vomap.analysis.diff.lines import DiffLine
 from vomap.cli.arguments import add_json
 from vomap.cli.console import NO, YES, plain, print_json, progress_bar
 from vomap.mapfile.compose import SourceError, compose, read_sources
@@ -76,7 +76,7 @@ def _is_built(path: str) -> bool:
         raise SourceError(f"{path}: {error.strerror}") from None
 
 
-def _print(difference: Difference) -> None:
+def _print(difference: PolicyDiff) -> None:
     for line in difference.lines:
         _print_line(line)
     for why in difference.unproven:
@@ -87,7 +87,7 @@ def _print(difference: Difference) -> None:
         print("no change was found, but it is not proven that there is none")
 
 
-def _print_line(line: Line) -> None:
+def _print_line(line: DiffLine) -> None:
     """Print a line, for whom it is, what becomes of them, and a token."""
     who = _some(list(line.who))
     print(plain(f"{line.kind}: {who[0]}"))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from vomap import Error
 from vomap.accounts import confirm
-from vomap.analysis.describe import tell_token
+from vomap.analysis.describe import describe_token
 from vomap.analysis.near_misses import expired_bans, find_near_misses
 from vomap.claims import Claims, TokenRefused, read_scopes
 from vomap.claims.htcondor_payload import read_payload
@@ -105,7 +105,7 @@ def _decide(args: argparse.Namespace, policy: Policy, bans: Bans, now: float, to
         return Decision(None, policy.digest).settle(DENIED, str(error))
     except Error as error:
         return failed(str(error))
-    told.trace += tell_token(claims, now)
+    told.trace += describe_token(claims, now)
     decision = decide(policy, bans, claims, now, told.trace)
     told.notes = _notes(decision, claims)
     told.near_misses = expired_bans(policy, bans, claims, now)
