@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from vomap.osg.rules import Rule
+    from vomap.osg.rules import GeneratedRule
 
 _COMPUTING = "compute.create compute.modify compute.cancel"
 
@@ -18,11 +18,11 @@ class Case:
     """A token, and what becomes of it: a rule's account for a VO, or declined."""
 
     token: Mapping[str, str]
-    rule: Rule | None = None
+    rule: GeneratedRule | None = None
     vo: str | None = None
 
 
-def cases_of_entries(rules: Iterable[Rule]) -> list[Case]:
+def cases_of_entries(rules: Iterable[GeneratedRule]) -> list[Case]:
     """Return a token for each entry."""
     rules = list(rules)
     of_issuer = _by_issuer(rules)
@@ -31,13 +31,13 @@ def cases_of_entries(rules: Iterable[Rule]) -> list[Case]:
     ]
 
 
-def cases_of_strangers(rules: Iterable[Rule]) -> list[Case]:
+def cases_of_strangers(rules: Iterable[GeneratedRule]) -> list[Case]:
     """Return an unknown subject for each issuer where every entry names one."""
     of_issuer = _by_issuer(rules)
     return [Case(_token(issuer, _stranger(own))) for issuer, own in sorted(of_issuer.items()) if _is_pinned(own)]
 
 
-def cases_of_siblings(rules: Iterable[Rule]) -> list[Case]:
+def cases_of_siblings(rules: Iterable[GeneratedRule]) -> list[Case]:
     """Return, for each issuer, its subject at an issuer with a slash more or less, and at one that begins like it."""
     of_issuer = _by_issuer(rules)
     found = []
@@ -49,7 +49,7 @@ def cases_of_siblings(rules: Iterable[Rule]) -> list[Case]:
     return found
 
 
-def cases_of_names(rules: Iterable[Rule], issuer: str, names: Mapping[str, str]) -> list[Case]:
+def cases_of_names(rules: Iterable[GeneratedRule], issuer: str, names: Mapping[str, str]) -> list[Case]:
     """Return, for each name that an issuer's tokens use, a path with it: whose VO it is, and that it maps nobody.
 
     A name that is not listed is no VO, and leaves the issuer's own out too.
@@ -71,15 +71,15 @@ def _token(issuer: str, subject: str, scope: str = _COMPUTING) -> dict[str, str]
     return {"iss": issuer, "sub": subject, "aud": "ANY", "scope": scope}
 
 
-def _by_issuer(rules: Iterable[Rule]) -> dict[str, list[Rule]]:
+def _by_issuer(rules: Iterable[GeneratedRule]) -> dict[str, list[GeneratedRule]]:
     """Return the rules of each issuer, in their order."""
-    found: dict[str, list[Rule]] = {}
+    found: dict[str, list[GeneratedRule]] = {}
     for rule in rules:
         found.setdefault(rule.issuer, []).append(rule)
     return found
 
 
-def _is_pinned(rules: Iterable[Rule]) -> bool:
+def _is_pinned(rules: Iterable[GeneratedRule]) -> bool:
     return all(rule.subject is not None for rule in rules)
 
 
@@ -90,7 +90,7 @@ def _unlisted(names: Mapping[str, str]) -> str:
     return name
 
 
-def _stranger(rules: Iterable[Rule]) -> str:
+def _stranger(rules: Iterable[GeneratedRule]) -> str:
     """Return a subject that none of an issuer's rules names."""
     named = {rule.subject for rule in rules}
     subject = "anybody"
