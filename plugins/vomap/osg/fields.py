@@ -28,7 +28,7 @@ _SUB = "a token's sub claim: up to 255 ASCII characters without blanks"
 
 
 def read_issuer(entry: TextValue, value: TextValue | None, findings: Findings) -> str | None:
-    """Return the URL of an entry; None and an error if it is missing or not valid."""
+    """Return the URL of an entry, or None and an error if it is missing or not valid."""
     text = _required(entry, "URL", value, _URL, findings)
     if text is None or value is None or (_ISSUER.fullmatch(text) and len(text) <= _LONGEST_ISSUER):
         return text
@@ -37,7 +37,7 @@ def read_issuer(entry: TextValue, value: TextValue | None, findings: Findings) -
 
 
 def read_account(entry: TextValue, value: TextValue | None, findings: Findings) -> str | None:
-    """Return the DefaultUnixUser of an entry; None and an error if it is missing or not valid."""
+    """Return the DefaultUnixUser of an entry, or None and an error if it is missing or not valid."""
     text = _required(entry, "DefaultUnixUser", value, _ACCOUNT, findings)
     if text is None or value is None or (is_account(text) and text != "root"):
         return text
@@ -46,7 +46,7 @@ def read_account(entry: TextValue, value: TextValue | None, findings: Findings) 
 
 
 def read_subject(value: TextValue, findings: Findings) -> str | None:
-    """Return the Subject of an entry; None and an error if it is not valid.
+    """Return the Subject of an entry, or None and an error if it is not valid.
 
     An empty Subject is an error: without a subject the mapfile would map every token of the issuer.
     """

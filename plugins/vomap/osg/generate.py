@@ -106,7 +106,7 @@ def generate_from(
     multi_vos: Sequence[str] = (),
     skip_broken: bool = False,
 ) -> Generation:
-    """Return the mapfile of files from `source`; the options are those of `generate`. Raises TopologyError."""
+    """Return the mapfile of files from `source`, with the options of `generate`. Raises TopologyError."""
     findings = Findings()
     topology = read_topology(files, findings)
     vos = _select(topology, only, findings)
@@ -137,7 +137,7 @@ def _select(topology: Topology, only: Sequence[str], findings: Findings) -> list
 
 
 def _look_up(topology: Topology, option: str, name: str, findings: Findings) -> VirtualOrganization | None:
-    """Return the VO that an option names; None and an error if there is none."""
+    """Return the VO that an option names, or None and an error if there is none."""
     vo = topology.find(name)
     if vo is None:
         broken = [file for file in topology.broken if file.lower() == f"{name.lower()}.yaml"]

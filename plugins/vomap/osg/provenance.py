@@ -51,7 +51,7 @@ def find_provenance(files: TopologyFiles) -> Provenance:
 
 
 def written_date(text: str) -> str | None:
-    """Return the date of the topology in the comments at the top of a generated mapfile; None if there is none."""
+    """Return the date of the topology in the comments at the top of a generated mapfile, or None."""
     head = text.partition("\nmapfile:")[0]
     found = _WRITTEN_DATE.search(head)
     return found.group(1) if found else None

@@ -71,7 +71,7 @@ class TextValue:
         self.report(f"expected {expected}, got {self._kind()}{'; ' if advice else ''}{advice}", findings)
 
     def text(self, expected: str, findings: Findings) -> str | None:
-        """Return the text; None and an error if the value is not a text, or if an alias repeats it.
+        """Return the text, or None and an error if the value is not a text, or if an alias repeats it.
 
         Topologies contain aliases. A value that the generator reads must not be one: a few aliases can unfold to
         billions of values.
@@ -82,14 +82,14 @@ class TextValue:
         return None
 
     def members(self, expected: str, findings: Findings) -> list[TextValue]:
-        """Return the members of a list; none and an error if the value is not a list."""
+        """Return the members of a list, or none and an error if the value is not a list."""
         if isinstance(self.node, yaml.SequenceNode) and not _is_aliased(self.node):
             return [TextValue(self.file, f"{self.key}[{i}]", node) for i, node in enumerate(self.node.value, 1)]
         self.refuse(expected, findings)
         return []
 
     def entries(self, expected: str, findings: Findings) -> dict[str, TextValue]:
-        """Return the values of a mapping by their keys; none and an error if the value is not a mapping."""
+        """Return the values of a mapping by their keys, or none and an error if the value is not a mapping."""
         if not isinstance(self.node, yaml.MappingNode) or _is_aliased(self.node):
             self.refuse(expected, findings)
             return {}
@@ -112,7 +112,7 @@ class TextValue:
 
 
 def read_document(file: str, content: bytes, findings: Findings) -> TextValue | None:
-    """Return the document of a YAML file; None, and at least one error, for a file that vomap cannot read."""
+    """Return the document of a YAML file, or None and at least one error, for a file that vomap cannot read."""
     text = ""
     try:
         text = content.decode("utf-8")
