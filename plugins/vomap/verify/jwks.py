@@ -25,14 +25,14 @@ _OPENID, _OAUTH = "/.well-known/openid-configuration", "/.well-known/oauth-autho
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedKeys:
     """An issuer's keys, and for how many seconds it says that they may be kept, if it does."""
 
     keys: tuple[Key, ...]
     max_age: int | None
 
 
-def fetch_keys(issuer: str, authorities: Path | None, seconds: float = SECONDS) -> Published:
+def fetch_keys(issuer: str, authorities: Path | None, seconds: float = SECONDS) -> PublishedKeys:
     """Return the keys that an issuer publishes. Raises KeysError or FetchError.
 
     Args:
@@ -47,7 +47,7 @@ def fetch_keys(issuer: str, authorities: Path | None, seconds: float = SECONDS) 
 def metadata_urls(issuer: str) -> tuple[str, str]:
     """Return where an issuer's metadata can lie, the likelier place first. Raises KeysError if it is no https URL."""
     if not _is_secure(issuer) or "?" in issuer or "#" in issuer:
-        raise KeysError(f"token: the keys of {issuer!a} cannot be found: it is no https URL without a query")
+        raise KeysError(f"the keys of {issuer!a} cannot be found: it is no https URL without a query")
     base = issuer.removesuffix("/")
     _, _, rest = base.partition("://")
     host, slash, path = rest.partition("/")
@@ -62,27 +62,27 @@ class _Asking:
         self._authorities = authorities
         self._deadline = time.monotonic() + seconds
 
-    def published(self) -> Published:
+    def published(self) -> PublishedKeys:
         url = self._keys_url()
         answer = self._get(url)
         document = _parse(url, answer)
         listed = document.get("keys")
         if not isinstance(listed, list) or len(listed) > _MOST_KEYS:
-            raise KeysError(f"token: {url}: expected a list of at most {_MOST_KEYS} keys")
+            raise KeysError(f"{url}: expected a list of at most {_MOST_KEYS} keys")
         keys = tuple(key for key in map(read_key, listed) if key is not None)
         if not keys:
-            raise KeysError(f"token: {url}: has no key that a signature can be verified with")
-        return Published(keys, answer.max_age)
+            raise KeysError(f"{url}: has no key that a signature can be verified with")
+        return PublishedKeys(keys, answer.max_age)
 
     def _keys_url(self) -> str:
         """Return where the issuer says that its keys are. That may be another host: several large issuers do so."""
         url, answer = self._metadata()
         document = _parse(url, answer)
         if document.get("issuer") != self._issuer:
-            raise KeysError(f"token: {url}: is of another issuer than {self._issuer!a}")
+            raise KeysError(f"{url}: is of another issuer than {self._issuer!a}")
         keys_url = document.get("jwks_uri")
         if not isinstance(keys_url, str) or not _is_secure(keys_url):
-            raise KeysError(f"token: {url}: its jwks_uri is no https URL")
+            raise KeysError(f"{url}: its jwks_uri is no https URL")
         return keys_url
 
     def _metadata(self) -> tuple[str, Answer]:
@@ -120,5 +120,5 @@ def _parse(url: str, answer: Answer) -> dict[str, object]:
     except ValueError:
         document = None
     if not isinstance(document, dict):
-        raise KeysError(f"token: {url}: is no JSON object that can be trusted")
+        raise KeysError(f"{url}: is no JSON object that can be trusted")
     return document

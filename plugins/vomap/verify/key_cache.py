@@ -19,8 +19,8 @@ from pathlib import Path
 
 from vomap import Error
 from vomap.claims.strict_json import parse_json
+from vomap.files import FileError
 from vomap.files.atomic import read_trusted, replace_file
-from vomap.store import FileError
 from vomap.verify.jwks import SECONDS, fetch_keys
 from vomap.verify.keys import Key, KeysError, read_key
 
@@ -103,8 +103,7 @@ class KeyCache:
         try:
             published = fetch_keys(issuer, self._authorities)
         except Error as error:
-            why = str(error).removeprefix("token: ")
-            return replace(kept, failure=f"token: the keys of {issuer!a} are not there: {why}")
+            return replace(kept, failure=f"token: the keys of {issuer!a} are not there: {error}")
         return Kept(published.keys, fetched=now, asked=now, max_age=published.max_age, is_new=True)
 
     def _path(self, issuer: str) -> str:
