@@ -16,7 +16,7 @@ from vomap.refresh.meaning import find_changes, read_meaning
 from vomap.web import can_be_changed_on_the_way
 
 if TYPE_CHECKING:
-    from vomap.osg.generate import Generated
+    from vomap.osg.generate import Generation
 
 HELP = "write a mapfile from a source: the VO files of the OSG topology"
 
@@ -91,7 +91,7 @@ def _osg(args: argparse.Namespace) -> int:
     return 0
 
 
-def _check(path: str, generated: Generated, *, as_json: bool) -> int:
+def _check(path: str, generated: Generation, *, as_json: bool) -> int:
     differences = find_changes(read_meaning(read_sources([path])), read_meaning([Mapfile("generated", generated.text)]))
     if as_json:
         print_json({"same": not differences, "differences": [difference.as_json() for difference in differences]})
@@ -101,6 +101,6 @@ def _check(path: str, generated: Generated, *, as_json: bool) -> int:
     return 1 if differences else 0
 
 
-def _report(generated: Generated, output: str | None) -> dict[str, object]:
+def _report(generated: Generation, output: str | None) -> dict[str, object]:
     report: dict[str, object] = {**generated.report(), "output": output}
     return report if output is not None else {**report, "mapfile": generated.text}
