@@ -18,7 +18,7 @@ from vomap.bans.foreign_issuers import unwired_sentence
 from vomap.ces.htcondor import SETTINGS_FILE
 from vomap.ces.kinds import ArcCe, Ce, HtcondorCe
 from vomap.ces.wiring import wired_issuers
-from vomap.log import KEY_FILE, NOWHERE, Journal
+from vomap.log import KEY_FILE, NOWHERE, DecisionLog
 from vomap.log.pseudonyms import KeyFileError, read_key
 from vomap.mapfile.compose import Mapfile, find_ban_refusals, find_refusals, read_sources, refuse_folders
 from vomap.mapfile.findings import Findings
@@ -218,8 +218,8 @@ def _may_be_served(site: Site, authority: Authority, rule: Mapping[str, Any]) ->
 
 def key_line(root: Path, document: Mapping[str, Any]) -> StatusLine | None:
     """Check the owner, mode and content of the key for pseudonyms. Return None if the site needs no key."""
-    journal = Journal(document["site"].get("journal"))
-    if journal.to == NOWHERE or not journal.pseudonyms:
+    log = DecisionLog(document["site"].get("log"))
+    if log.to == NOWHERE or not log.pseudonyms:
         return None
     path = root / KEY_FILE.lstrip("/")
     try:
@@ -228,13 +228,13 @@ def key_line(root: Path, document: Mapping[str, Any]) -> StatusLine | None:
             raise PermissionError  # noqa: TRY301 - reported like the folder's own
         read_key(str(path))
     except PermissionError:
-        return StatusLine(YELLOW, "journal key", f"{path}: you cannot read it; run `vomap status` as root")
+        return StatusLine(YELLOW, "log key", f"{path}: you cannot read it; run `vomap status` as root")
     except (KeyFileError, OSError) as error:
-        return StatusLine(RED, "journal key", f"{error} (vomap logs decisions without their subjects)")
+        return StatusLine(RED, "log key", f"{error} (vomap logs decisions without their subjects)")
     fault = _key_fault(status)
     if fault is None:
-        return StatusLine(GREEN, "journal key", f"only root and the callouts can read {path}")
-    return StatusLine(RED, "journal key", f"{path}: {fault}; run `chown root:{_GROUP} {path} && chmod 0640 {path}`")
+        return StatusLine(GREEN, "log key", f"only root and the callouts can read {path}")
+    return StatusLine(RED, "log key", f"{path}: {fault}; run `chown root:{_GROUP} {path} && chmod 0640 {path}`")
 
 
 def _key_fault(status: os.stat_result) -> str | None:

@@ -77,15 +77,18 @@ def _is_role(pattern: str) -> bool:
 
 
 def illegal_groups(matter: Matter) -> Iterator[Finding]:
-    """Warn of groups in rules and bans that no token can have."""
-    for kind, listed in (("rule", matter.rules), ("ban", matter.bans)):
-        for each in listed:
-            name = each.get("name", f"({each.get('reason')})")
-            for key in ("group", "first-group"):
-                for pattern in each.get(key, ()):
-                    why = _no_group(pattern)
-                    if why is not None:
-                        yield warning(ILLEGAL_GROUP, each, f"{kind} {name}: {pattern} {why}")
+    """Warn of groups in rules that no token can have."""
+    for rule in matter.rules:
+        yield from illegal_groups_of(rule, f"rule {rule['name']}")
+
+
+def illegal_groups_of(entry: Rule, who: str) -> Iterator[Finding]:
+    """Warn of groups in a rule or a ban that no token can have; `who` names the entry in the warning."""
+    for key in ("group", "first-group"):
+        for pattern in entry.get(key, ()):
+            why = _no_group(pattern)
+            if why is not None:
+                yield warning(ILLEGAL_GROUP, entry, f"{who}: {pattern} {why}")
 
 
 def _no_group(pattern: str) -> str | None:
