@@ -26,7 +26,7 @@ from vomap.policy.decide import decide
 from vomap.policy.model import Bans, Policy
 
 if TYPE_CHECKING:
-    from vomap.verify import Genuine
+    from vomap.verify import Verification
 
 HELP = "explain what becomes of one token, step by step"
 
@@ -72,7 +72,7 @@ class _Told:
     trace: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     near_misses: list[str] = field(default_factory=list)
-    verified: Genuine | None = None
+    verified: Verification | None = None
 
 
 def run(args: argparse.Namespace) -> int:
