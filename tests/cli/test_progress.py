@@ -1,4 +1,4 @@
-"""Progress is for a person who waits at a terminal, and for nobody else."""
+"""Progress appears only at a terminal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class _Terminal(io.StringIO):
 
 @pytest.mark.parametrize(("terminal", "seconds", "expected"), [(True, 3, True), (True, 0, False), (False, 3, False)])
 def test_who_is_told(monkeypatch: pytest.MonkeyPatch, terminal: bool, seconds: int, expected: bool) -> None:
-    """A terminal is told after a second, and its line is blank again at the end."""
+    """Progress appears on a terminal after a second, and its line is blank again at the end."""
     stream = _Terminal() if terminal else io.StringIO()
     clock = [100.0]
     monkeypatch.setattr(sys, "stderr", stream)
@@ -30,5 +30,5 @@ def test_who_is_told(monkeypatch: pytest.MonkeyPatch, terminal: bool, seconds: i
     assert ("rules read: 1,000" in stream.getvalue()) is expected
     assert stream.getvalue().endswith("\r\033[K") is expected
     if expected:
-        # Not each time that it is told: that would cost more than the work.
+        # Not at each report: that would cost more than the work.
         assert stream.getvalue().count("rules read") == 1

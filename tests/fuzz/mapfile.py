@@ -1,7 +1,7 @@
-"""Mapfiles and files of bans: every finding has its place, and what has no error is a policy that stays as it is.
+"""Mapfiles and files of bans: every finding has its place, and a file without errors is a policy that stays as it is.
 
-What was read, written again as YAML and read again, is the same; and so is a policy that is taken apart for a built
-file and put together again.
+A mapfile that was read, written again as YAML and read again is the same. So is a policy that is taken apart for a
+compiled file and put together again.
 """
 
 from __future__ import annotations
