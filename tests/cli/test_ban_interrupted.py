@@ -64,7 +64,7 @@ def test_a_signal_between_the_writes_of_lift(bans: Bans, number: signal.Signals)
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-@pytest.mark.parametrize("at", ["vomap.bans.folder.with_ban", "vomap.bans.folder.read_sources"])
+@pytest.mark.parametrize("at", ["vomap.bans.folder.with_ban", "vomap.bans.folder.read_files"])
 def test_a_signal_before_the_writes(bans: Bans, number: signal.Signals, at: str) -> None:
     """Nothing is written; who pressed Ctrl-C sees that the command was interrupted."""
     code, errors = interrupted(at, number, "ban", "add", "--subject", "b", "--reason", "b", *bans.words)

@@ -12,7 +12,7 @@ from vomap.bans.foreign_issuers import file_of, unwired_issuers, unwired_sentenc
 from vomap.bans.warnings import doubts_of_conditions, doubts_of_vos, evasions
 from vomap.bans.wildcards import star_doubts, wider_subjects
 from vomap.mapfile.entries import CONDITIONS
-from vomap.mapfile.times import written
+from vomap.mapfile.times import format_utc
 from vomap.policy.index import bans_of, policy_of
 from vomap.policy.model import Ban
 
@@ -32,7 +32,7 @@ def expired_bans(matter: Matter) -> Iterator[Finding]:
     """Warn of bans that hold no more."""
     for ban in matter.bans:
         if not Ban(ban).holds_at(matter.now):
-            yield warning(EXPIRED_BAN, ban, f"this ban ({ban['reason']}) held only until {written(ban['until'])}")
+            yield warning(EXPIRED_BAN, ban, f"this ban ({ban['reason']}) held only until {format_utc(ban['until'])}")
 
 
 def idle_bans(matter: Matter) -> Iterator[Finding]:

@@ -9,19 +9,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vomap import Error
 from vomap.bans.ban_file import PUBLISHED
 from vomap.bans.folder import BanFile, Change, conditions_of
-from vomap.mapfile.compose import Mapfile, read_bans_file
+from vomap.mapfile.bans import read_ban_file
+from vomap.mapfile.files import Mapfile
 from vomap.mapfile.findings import Findings
 from vomap.mapfile.issuer_urls import is_issuer_url
-from vomap.mapfile.times import written
+from vomap.mapfile.times import format_utc
 from vomap.policy.decide import SKEW
 from vomap.web import Fetched
 from vomap.web.download import Limits
 from vomap.web.urls import split_url
+
+if TYPE_CHECKING:
+    from vomap.policy.documents import BanDocument
 
 # What a list may hold that is built, and read again with each change; a pattern counts as much as it has parts.
 MOST_VALUES = 10_000
@@ -61,17 +65,17 @@ class PublishedList:
 
     url: str
     issued: int
-    bans: list[dict[str, Any]]
+    bans: list[BanDocument]
     text: str
 
     def age(self, now: float) -> str:
         """Say how old the list is."""
-        return f"issued {written(self.issued)}, {_duration(now - self.issued)} ago"
+        return f"issued {format_utc(self.issued)}, {_duration(now - self.issued)} ago"
 
     @property
-    def meaning(self) -> list[dict[str, Any]]:
+    def meaning(self) -> list[dict[str, object]]:
         """The bans without their places."""
-        return [{key: ban[key] for key in ban if key != "source"} for ban in self.bans]
+        return [{key: value for key, value in ban.items() if key != "source"} for ban in self.bans]
 
 
 class PublishedBans:
@@ -92,7 +96,7 @@ class PublishedBans:
         return str(self._file.path)
 
     def kept(self) -> PublishedList | None:
-        """Return the list that is there, or None. Raises BrokenList, or SourceError, for one that cannot be read."""
+        """Return the list that is there, or None. Raises BrokenList, or UnreadableFileError, for one that cannot be read."""
         text = self._file.text()
         return None if text is None else read_kept(Mapfile(self.path, text))
 
@@ -132,13 +136,15 @@ def read_kept(file: Mapfile) -> PublishedList:
 def check_successor(published: PublishedList, kept: PublishedList | None, now: float) -> None:
     """Raise ListRefused unless a list may come after the one that is kept: of the same source, and no older."""
     if published.issued > now + SKEW:
-        raise ListRefused(f"{published.url}: is dated {written(published.issued)}, which is yet to come by this clock")
+        raise ListRefused(
+            f"{published.url}: is dated {format_utc(published.issued)}, which is yet to come by this clock"
+        )
     if kept is None:
         return
     if kept.url != published.url:
         raise ListRefused(f"the list is from {kept.url}: choose another --name, or take the file away")
     if published.issued < kept.issued:
-        raise ListRefused(f"{published.url}: is older ({written(published.issued)}) than the list that is there")
+        raise ListRefused(f"{published.url}: is older ({format_utc(published.issued)}) than the list that is there")
     if published.issued == kept.issued and published.meaning != kept.meaning:
         raise ListRefused(f"{published.url}: has other bans than the list that is there, and the same date")
 
@@ -184,7 +190,7 @@ def _check_patterns(published: PublishedList) -> None:
             f"{published.url}: {_lines(nameless)}: a ban by group, scope or claim names no subject, token (jti) or "
             "client by its whole name; ask the publisher to add one"
         )
-    count = sum(1 for ban in asking for _ in _values({key: ban[key] for key in _PATTERNS if key in ban}))
+    count = sum(1 for ban in asking for _ in _values({key: values for key, values in ban.items() if key in _PATTERNS}))
     if count > MOST_PATTERNS:
         raise ListRefused(
             f"{published.url}: its bans have {count} groups, scopes and claims; at most {MOST_PATTERNS} are taken"
@@ -202,7 +208,7 @@ def names_somebody(ban: Mapping[str, Any]) -> bool:
 
 
 def _read(file: Mapfile, url: str) -> PublishedList:
-    read = read_bans_file(file, findings := Findings())
+    read = read_ban_file(file, findings := Findings())
     if findings.errors:
         # Our own line comes first.
         first = findings.errors[0]
@@ -216,7 +222,7 @@ def _read(file: Mapfile, url: str) -> PublishedList:
     return PublishedList(url, read.issued, read.bans, file.text)
 
 
-def _check_cheap(bans: list[dict[str, Any]], url: str) -> None:
+def _check_cheap(bans: list[BanDocument], url: str) -> None:
     """Raise BrokenList for bans whose conditions would cost each authentication much time."""
     count = 0
     for ban in bans:

@@ -7,26 +7,24 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
 from vomap import Error
 from vomap.cli.progress import shown
 from vomap.cli.terminal import plain
-from vomap.mapfile.compose import (
-    Composition,
-    Mapfile,
-    compose,
-    compose_bans,
-    read_sources,
-    refuse_folders,
-    unread,
-)
+from vomap.mapfile.bans import compose_bans
+from vomap.mapfile.compose import Composition, compose
+from vomap.mapfile.files import Mapfile, read_files, skipped_files
 from vomap.mapfile.findings import Finding, Findings, Place
-from vomap.mapfile.policy_tests import Result
+from vomap.mapfile.owners import folder_refusals
+from vomap.mapfile.policy_tests import PolicyTestResult
 from vomap.policy.index import bans_of, policy_of
 from vomap.policy.model import Bans, Policy
 from vomap.store import POLICY_FILE, bans_beside, read_bans, read_policy
 from vomap.store.writer import document_digest
+
+if TYPE_CHECKING:
+    from vomap.policy.documents import BansDocument
 
 MAPFILES_FOLDER = "/etc/vomap/mapfiles.d"
 BANS_FOLDER = "/etc/vomap/bans.d"
@@ -36,6 +34,10 @@ class UsageError(Error):
     """A command line whose words do not go together."""
 
     exit_code = 2
+
+
+def _no_bans() -> BansDocument:
+    return {"bans": []}
 
 
 @dataclass
@@ -49,7 +51,7 @@ class Sources:
     composition: Composition
     findings: Findings
     ban_files: list[Mapfile] = field(default_factory=list)
-    ban_document: dict[str, Any] = field(default_factory=lambda: {"bans": []})
+    ban_document: BansDocument = field(default_factory=_no_bans)
     ban_findings: Findings = field(default_factory=Findings)
     refusals: Findings = field(default_factory=Findings)
 
@@ -105,7 +107,7 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 
 def load(args: argparse.Namespace) -> Sources:
-    """Read and compose what a command line names. Raises SourceError for what cannot be read."""
+    """Read and compose what a command line names. Raises UnreadableFileError for what cannot be read."""
     findings, refusals = Findings(), Findings()
     mapfiles = read_mapfiles(args, findings)
     with shown("rules read") as progress:
@@ -136,9 +138,9 @@ def asked_policy(args: argparse.Namespace, verb: str) -> tuple[Policy, Bans]:
 def read_mapfiles(args: argparse.Namespace, findings: Findings) -> list[Mapfile]:
     """Read the mapfiles that a command line names; what lies beside them unread is a warning."""
     paths = args.mapfiles or [MAPFILES_FOLDER]
-    for path in unread(paths):
+    for path in skipped_files(paths):
         findings.warn(Place(path, 1, 1), "is not read: mapfiles end in .yaml")
-    return read_sources(paths)
+    return read_files(paths)
 
 
 def warn_of_pools(composition: Composition, findings: Findings) -> None:
@@ -149,15 +151,15 @@ def warn_of_pools(composition: Composition, findings: Findings) -> None:
             findings.warn(place, "this version leases no accounts of pools: the CE gets an error")
 
 
-def load_bans(paths: Sequence[str], refusals: Findings | None = None) -> tuple[list[Mapfile], dict[str, Any], Findings]:
-    """Read and compose files of bans. Raises SourceError for what cannot be read.
+def load_bans(paths: Sequence[str], refusals: Findings | None = None) -> tuple[list[Mapfile], BansDocument, Findings]:
+    """Read and compose files of bans. Raises UnreadableFileError for what cannot be read.
 
     `refusals` gets an error for each file or folder that others can write; without it none is looked for.
     """
     findings = Findings()
-    files = read_sources(paths, bans=True)
+    files = read_files(paths, bans=True)
     if refusals is not None:
-        refuse_folders(paths, refusals)
+        refusals.extend(folder_refusals(paths))
     return files, compose_bans(files, findings, refusals), findings
 
 
@@ -172,10 +174,10 @@ def print_json(answer: object) -> None:
     print(json.dumps(answer, indent=2))
 
 
-def result_json(result: Result) -> dict[str, object]:
+def result_json(result: PolicyTestResult) -> dict[str, object]:
     """Return what became of one test, for programs."""
     return {
-        "test": str(result.case.place),
+        "test": str(result.test.place),
         "passed": result.passed,
         "differences": list(result.differences),
         "changed-by-ban": result.banned,

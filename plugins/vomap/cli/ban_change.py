@@ -29,8 +29,7 @@ from vomap.cli.progress import shown
 from vomap.cli.terminal import counted, plain
 from vomap.files.lock import locked
 from vomap.log.reader import Unread
-from vomap.mapfile.compose import NOBODYS_SITE
-from vomap.mapfile.entries import CONDITIONS
+from vomap.mapfile.entries import CONDITIONS, DEFAULT_SITE
 from vomap.policy.index import Declared
 from vomap.policy.model import NO_BANS, Ban, Bans
 from vomap.store import BANS, POLICY, POLICY_FILE, BuiltFile, bans_beside, read_bans, read_policy
@@ -42,7 +41,7 @@ _ROOT = Path("/")
 # The bearer of a token may choose which group comes first.
 _REPLACED = {"first-group": "a ban reads every group of a token, in any order: use --group"}
 _OPTIONS = tuple(key for key in CONDITIONS if key not in _REPLACED)
-_NOTHING_DECLARED = {"site": NOBODYS_SITE, "issuers": {}}
+_NOTHING_DECLARED = {"site": DEFAULT_SITE, "issuers": {}}
 
 
 @dataclass(frozen=True)

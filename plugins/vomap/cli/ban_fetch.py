@@ -14,8 +14,8 @@ from vomap.cli.ban_list import count_unwired, declared_issuers
 from vomap.cli.exits import FAILED, YES
 from vomap.cli.terminal import counted, plain
 from vomap.files.lock import locked
-from vomap.mapfile.compose import Mapfile
-from vomap.mapfile.times import written
+from vomap.mapfile.files import Mapfile
+from vomap.mapfile.times import format_utc
 from vomap.store import BANS, bans_beside
 from vomap.store.writer import read_built
 from vomap.web import Web, check_url
@@ -103,7 +103,7 @@ def _tell_kept(args: argparse.Namespace, bans: PublishedBans, why: str, now: flo
 def _members(published: PublishedList, now: float) -> dict[str, object]:
     return {
         "url": published.url,
-        "issued": written(published.issued),
+        "issued": format_utc(published.issued),
         "age-seconds": int(now - published.issued),
         "bans": len(published.bans),
     }

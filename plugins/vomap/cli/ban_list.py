@@ -16,9 +16,9 @@ from vomap.bans.published import read_kept
 from vomap.cli.arguments import load_bans, print_json
 from vomap.cli.exits import YES
 from vomap.cli.terminal import counted, plain
-from vomap.mapfile.compose import Mapfile
 from vomap.mapfile.entries import CONDITIONS
-from vomap.mapfile.times import written
+from vomap.mapfile.files import Mapfile
+from vomap.mapfile.times import format_utc
 from vomap.policy.model import Ban
 from vomap.store import BANS, bans_beside
 from vomap.store.writer import read_built, read_issuers
@@ -81,7 +81,7 @@ def _line(ban: Mapping[str, Any], built: str) -> str:
 
 def until(ban: Mapping[str, Any]) -> str:
     """Return until when a ban holds, as a part of a sentence."""
-    return f" until {written(ban['until'])}" if "until" in ban else ""
+    return f" until {format_utc(ban['until'])}" if "until" in ban else ""
 
 
 def _built(built: str) -> set[str]:
@@ -110,7 +110,7 @@ def _list_members(
     return {
         "file": file.path,
         "url": kept.url,
-        "issued": written(kept.issued),
+        "issued": format_utc(kept.issued),
         "told": f"{told}; {unwired}" if unwired else told,
         "not-in-force": count_unwired(its_own, declared),
     }

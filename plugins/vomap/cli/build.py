@@ -29,10 +29,11 @@ from vomap.cli.terminal import plain
 from vomap.files.atomic import discard, read_trusted, replace_file
 from vomap.files.lock import locked
 from vomap.files.signals import held_back
-from vomap.mapfile.compose import Composition, Mapfile, compose, read_sources
+from vomap.mapfile.compose import Composition, compose
+from vomap.mapfile.files import Mapfile, read_files
 from vomap.mapfile.findings import Findings, Place
 from vomap.mapfile.policy_tests import run_tests
-from vomap.mapfile.times import written
+from vomap.mapfile.times import format_utc
 from vomap.policy.index import bans_of
 from vomap.policy.model import NO_BANS, Bans
 from vomap.store import BANS, POLICY, POLICY_FILE, BuiltFile, bans_beside, read_policy
@@ -118,8 +119,8 @@ def _build_once(args: argparse.Namespace, report: dict[str, Any], read: dict[str
 
 
 def _read_again(args: argparse.Namespace) -> dict[str, str]:
-    bans = read_sources(args.bans or [BANS_FOLDER], bans=True)
-    return {**_digests(bans), **_digests(read_sources(args.mapfiles or [MAPFILES_FOLDER]))}
+    bans = read_files(args.bans or [BANS_FOLDER], bans=True)
+    return {**_digests(bans), **_digests(read_files(args.mapfiles or [MAPFILES_FOLDER]))}
 
 
 def _build_bans(args: argparse.Namespace, now: float, report: dict[str, Any], read: dict[str, str]) -> Bans | None:
@@ -133,7 +134,7 @@ def _build_bans(args: argparse.Namespace, now: float, report: dict[str, Any], re
     if findings.errors:
         _refuse("bans", findings, args.json)
         return None
-    digest = write_built(path, BANS, document, sources=_digests(files), built=written(now))
+    digest = write_built(path, BANS, document, sources=_digests(files), built=format_utc(now))
     report["bans"].update(digest=digest, bans=len(document["bans"]))
     _tell(args.json, f"bans: {len(document['bans'])} from {len(files)} files -> {path}")
     return bans_of(document, digest)
@@ -175,11 +176,11 @@ def _put_in_force(
 ) -> bool:
     """Write a policy, test it, and put it in place if it passes; `part` is told what became of it."""
     document = composition.document
-    staged = stage_built(args.output, POLICY, document, sources=_digests(mapfiles), built=written(now))
+    staged = stage_built(args.output, POLICY, document, sources=_digests(mapfiles), built=format_utc(now))
     try:
         # What is tested is the very file that callouts will read.
         policy = read_policy(staged.path, just_written=True)
-        results = list(run_tests(composition.cases, policy, mapfiles, bans, now))
+        results = list(run_tests(composition.tests, policy, mapfiles, bans, now))
         failed = [result for result in results if not result.passed]
         part.update(tests=len(results), failed=[result_json(result) for result in failed])
         for result in results:

@@ -70,7 +70,9 @@ def _lint(sources: Sources) -> list[str]:
     if sources.findings.errors or sources.ban_findings.errors:
         return []
     with shown("rules tried") as progress:
-        linted = lint(Matter(sources.composition, sources.ban_document["bans"], time.time(), progress))
+        linted = lint(
+            Matter(sources.composition, [dict(ban) for ban in sources.ban_document["bans"]], time.time(), progress)
+        )
     of_bans = {file.path for file in sources.ban_files}
     for warning in linted.warnings:
         findings = sources.ban_findings if warning.place.file in of_bans else sources.findings

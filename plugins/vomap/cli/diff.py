@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from vomap.analysis.diff import Difference, compare
@@ -14,7 +15,8 @@ from vomap.cli.arguments import add_json, print_json
 from vomap.cli.exits import NO, YES
 from vomap.cli.progress import shown
 from vomap.cli.terminal import plain
-from vomap.mapfile.compose import SourceError, compose, read_sources
+from vomap.mapfile.compose import compose
+from vomap.mapfile.files import UnreadableFileError, read_files
 from vomap.mapfile.findings import Findings
 from vomap.store import POLICY
 from vomap.store.writer import read_built
@@ -54,13 +56,13 @@ def run(args: argparse.Namespace) -> int:
     return YES if difference.is_none else NO
 
 
-def _read(path: str) -> dict[str, Any]:
+def _read(path: str) -> Mapping[str, Any]:
     """Return the document of a built policy, a mapfile, or a folder of mapfiles."""
     if _is_built(path):
         return read_built(path, POLICY).document
-    mapfiles = read_sources([path])
+    mapfiles = read_files([path])
     if not mapfiles:
-        raise SourceError(f"{path}: holds no mapfiles, which end in .yaml")
+        raise UnreadableFileError(f"{path}: holds no mapfiles, which end in .yaml")
     findings = Findings()
     with shown("rules read") as progress:
         composition = compose(mapfiles, findings, progress)
@@ -75,7 +77,7 @@ def _is_built(path: str) -> bool:
         with open(path, "rb") as file:
             return file.read(len(POLICY) + 1) == f"{POLICY} ".encode()
     except OSError as error:
-        raise SourceError(f"{path}: {error.strerror}") from None
+        raise UnreadableFileError(f"{path}: {error.strerror}") from None
 
 
 def _print(difference: Difference) -> None:

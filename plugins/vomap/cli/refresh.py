@@ -16,7 +16,7 @@ from vomap.cli.generate import add_web, web_of
 from vomap.cli.terminal import plain
 from vomap.files.atomic import replace_file
 from vomap.files.lock import locked
-from vomap.mapfile.compose import Mapfile
+from vomap.mapfile.files import Mapfile
 from vomap.osg.generate import DEFAULT_MULTI_VO, generate_from
 from vomap.osg.problems import SourceError
 from vomap.osg.topology import open_source

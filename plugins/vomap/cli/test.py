@@ -12,7 +12,7 @@ from vomap.cli.arguments import add_sources, load, print_findings, print_json, r
 from vomap.cli.exits import NO, YES
 from vomap.cli.junit import junit
 from vomap.cli.terminal import plain
-from vomap.mapfile.policy_tests import Result, run_tests
+from vomap.mapfile.policy_tests import PolicyTestResult, run_tests
 from vomap.policy import MAPPED
 from vomap.policy.index import policy_of
 
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     print_findings(sources.refusals.as_warnings)
     composition, bans = sources.composition, sources.bans
     policy = policy_of(composition.document)
-    results = list(run_tests(composition.cases, policy, sources.mapfiles, bans, time.time()))
+    results = list(run_tests(composition.tests, policy, sources.mapfiles, bans, time.time()))
     coverage = rule_coverage(composition.document["rules"], results)
     failed = sum(not result.passed for result in results)
     too_few = args.fail_under is not None and coverage.reached * _HUNDRED < args.fail_under * coverage.rules
@@ -70,10 +70,10 @@ def run(args: argparse.Namespace) -> int:
     return NO if failed or too_few or not results else YES
 
 
-def _explained(result: Result, steps: list[str]) -> str:
+def _explained(result: PolicyTestResult, steps: list[str]) -> str:
     """Say on which test it is that something differs, what was expected, what came, and by which steps."""
-    expected = ", ".join(f"{field} {value}" for field, value in result.case.expect.items())
-    if "outcome" not in result.case.expect:
+    expected = ", ".join(f"{field} {value}" for field, value in result.test.expect.items())
+    if "outcome" not in result.test.expect:
         expected = f"mapped, {expected}"
     lines = [str(result), f"  expected: {expected}", f"  got: {_got(result)}", "  by these steps:"]
     if len(steps) > _MOST_STEPS:
@@ -82,7 +82,7 @@ def _explained(result: Result, steps: list[str]) -> str:
     return "\n".join([*lines, *(f"    {step}" for step in steps)])
 
 
-def _got(result: Result) -> str:
+def _got(result: PolicyTestResult) -> str:
     decision = result.decision
     fields = ("account", "pool", "rule", "vo")
     said = [f"{field} {value}" for field in fields if (value := getattr(decision, field)) is not None]

@@ -61,6 +61,10 @@ class Findings:
         """Add an error."""
         self.all.append(Finding(place, message))
 
+    def extend(self, findings: Iterable[Finding]) -> None:
+        """Add findings."""
+        self.all += findings
+
     def warn(self, place: Place, message: str, code: str | None = None) -> None:
         """Add a warning, with the linter's code if it is the linter's."""
         self.all.append(Finding(place, message, WARNING, code))

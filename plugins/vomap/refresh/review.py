@@ -6,7 +6,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vomap.mapfile.compose import Mapfile, compose, read_sources
+from vomap.mapfile.compose import compose
+from vomap.mapfile.files import Mapfile, read_files
 from vomap.mapfile.findings import Findings
 from vomap.osg.problems import SourceError
 from vomap.osg.provenance import written_date
@@ -59,7 +60,7 @@ def judge(candidate: Mapfile, site: Sequence[str], limits: Limits, now: float) -
 
     Raises SourceError if the mapfile in force, or one of the site's, cannot be read.
     """
-    before = read_sources([candidate.path])[0] if os.path.lexists(candidate.path) else None
+    before = read_files([candidate.path])[0] if os.path.lexists(candidate.path) else None
     candidate = new_mapfile(candidate.path, candidate.text)
     digest = _digest(candidate)
     is_read = is_part_of(site, candidate)

@@ -23,8 +23,10 @@ from vomap.ces.kinds import DEFAULTS_FILE, ArcCe, Ce, HtcondorCe
 from vomap.ces.wiring import issuers_to_ask_for
 from vomap.log import KEY_FILE, NOWHERE, Journal
 from vomap.log.pseudonyms import KeyFileError, read_key
-from vomap.mapfile.compose import Mapfile, find_ban_refusals, find_refusals, read_sources, refuse_folders
-from vomap.mapfile.findings import Findings
+from vomap.mapfile.bans import find_ban_refusals
+from vomap.mapfile.compose import find_refusals
+from vomap.mapfile.files import Mapfile, read_files
+from vomap.mapfile.owners import folder_refusals
 from vomap.policy.index import Declared
 from vomap.policy.model import Site
 from vomap.store.writer import Built, read_built
@@ -75,7 +77,7 @@ def freshness_line(
     red, whatever was built.
     """
     try:
-        files = read_sources(paths, bans=bans, builder=builder)
+        files = read_files(paths, bans=bans, builder=builder)
         refusal = _refusal(files, paths, bans=bans, builder=builder)
     except Error as error:
         return Line(RED, what, str(error))
@@ -90,10 +92,7 @@ def freshness_line(
 
 def _refusal(files: Sequence[Mapfile], paths: Sequence[str], *, bans: bool, builder: int | None) -> str | None:
     """Return the first reason for which a build would refuse these files, and how many more there are; None if none."""
-    folders = Findings()
-    if bans:
-        refuse_folders(paths, folders, builder)
-    refusals = [*folders.errors, *(find_ban_refusals(files) if bans else find_refusals(files))]
+    refusals = [*folder_refusals(paths, builder), *find_ban_refusals(files)] if bans else find_refusals(files)
     more = f" (and {len(refusals) - 1} more)" if len(refusals) > 1 else ""
     return f"{refusals[0]}{more}" if refusals else None
 

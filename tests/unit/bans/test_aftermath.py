@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from vomap.bans.aftermath import ARC, HTCONDOR, Remain, job_constraint, remains
-from vomap.mapfile.compose import NOBODYS_SITE
+from vomap.mapfile.entries import DEFAULT_SITE
 from vomap.policy.index import Declared
 
 DECLARED = Declared(
     {
-        "site": NOBODYS_SITE,
+        "site": DEFAULT_SITE,
         "issuers": {
             "https://a/": {"vo": "CMS"},
             "https://b/": {"vo": "cms"},
@@ -25,7 +25,7 @@ DECLARED = Declared(
     }
 )
 FREE = Declared(
-    {"site": NOBODYS_SITE, "issuers": {"https://f/": {"vo-from": ["group"]}, "https://d/": {"vo": "ATLAS"}}}
+    {"site": DEFAULT_SITE, "issuers": {"https://f/": {"vo-from": ["group"]}, "https://d/": {"vo": "ATLAS"}}}
 )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vomap.mapfile.compose import Mapfile
+from vomap.mapfile.files import Mapfile
 from vomap.refresh.alarms import Limit, Limits
 from vomap.refresh.review import Verdict, judge
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from vomap.analysis.admission import Standings
 from vomap.analysis.clauses import Reading
-from vomap.mapfile.compose import NOBODYS_SITE, Composition
+from vomap.mapfile.compose import Composition
+from vomap.mapfile.entries import DEFAULT_SITE
 from vomap.mapfile.findings import WARNING, Finding, Place
 from vomap.policy.index import Declared, take_apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from vomap.policy.documents import PolicyDocument
 
     Rule = dict[str, Any]
 
@@ -32,8 +35,8 @@ class Matter:
         `progress` is told how many rules were tried.
         """
         self.document = composition.document
-        self.rules: list[Rule] = composition.document["rules"]
-        self.cases = composition.cases
+        self.rules: list[Rule] = cast("list[Rule]", composition.document["rules"])
+        self.tests = composition.tests
         self.issuer_places = composition.issuer_places
         self.rename_places = composition.rename_places
         self.bans = bans
@@ -41,7 +44,7 @@ class Matter:
         self.progress = progress
         # What these files do not say, files beside them may, unless the site's settings are here.
         self.is_whole = composition.has_audience
-        self._distributed = {case.place.file for case in composition.cases if case.alone}
+        self._distributed = {case.place.file for case in composition.tests if case.alone}
 
     def is_distributed(self, rule: Rule) -> bool:
         """Tell whether a rule's mapfile proves itself alone, for it does not know the site that links it."""
@@ -53,8 +56,8 @@ class Matter:
         for rule in filter(self.is_distributed, self.rules):
             rules.setdefault(_file(rule), []).append(rule)
         for its_own in rules.values():
-            document = {**self.document, "site": NOBODYS_SITE, "rules": its_own}
-            yield Matter(Composition(document), [], self.now, self.progress)
+            document = {**self.document, "site": DEFAULT_SITE, "rules": its_own}
+            yield Matter(Composition(cast("PolicyDocument", document)), [], self.now, self.progress)
 
     @cached_property
     def declared(self) -> Declared:
