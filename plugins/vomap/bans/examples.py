@@ -15,7 +15,7 @@ from vomap.analysis.clauses import Clause, Reading
 from vomap.analysis.tokens.from_clauses import Witnesses
 from vomap.bans.tokens import Token, filled
 from vomap.claims import GROUPS_CLAIM
-from vomap.policy.index import Declared
+from vomap.policy.authority import Authority
 from vomap.policy.matching import Pattern
 from vomap.policy.model import with_list
 
@@ -37,12 +37,12 @@ class Examples:
         self._now = now
         self._nameless: dict[str, list[tuple[Token, str | None]]] = {}
 
-    def meeting(self, ban: Mapping[str, Any], declared: Declared) -> Iterator[Token]:
+    def meeting(self, ban: Mapping[str, Any], authority: Authority) -> Iterator[Token]:
         """Yield tokens that meet a rule, and have besides what a ban, given as its document, asks for.
 
         Whether they meet the ban, and whether the rule maps them, only a decision can tell.
         """
-        rules = [*self._of_subjects(ban, declared), *(rule for rule in self._first if _may_share(ban, rule))]
+        rules = [*self._of_subjects(ban, authority), *(rule for rule in self._first if _may_share(ban, rule))]
         for clause, token in self._tokens(rules[:_MOST_RULES]):
             if clause.url in ban.get("issuer", (clause.url,)):
                 yield with_conditions(token, ban)
@@ -77,9 +77,9 @@ class Examples:
                 rules.append(rule)
         return rules
 
-    def _of_subjects(self, ban: Mapping[str, Any], declared: Declared) -> Iterator[dict[str, Any]]:
+    def _of_subjects(self, ban: Mapping[str, Any], authority: Authority) -> Iterator[dict[str, Any]]:
         """Yield the documents of rules that name a subject of a ban, wherever they stand."""
-        owners = [*(f"issuer\t{url}" for url in declared.issuers), *(f"vo\t{vo}" for vo in declared.owners)]
+        owners = [*(f"issuer\t{url}" for url in authority.issuers), *(f"vo\t{vo}" for vo in authority.owners)]
         for subject in ban.get("subject", ())[:_MOST_SUBJECTS]:
             for owner in owners:
                 for entry in self._find(f"{owner}\tsubject\t{subject}") or ():

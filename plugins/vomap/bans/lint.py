@@ -42,7 +42,7 @@ def idle_bans(matter: Matter) -> Iterator[Finding]:
     trial = _trial(matter)
     for ban in matter.bans:
         if Ban(ban).holds_at(matter.now) and next(trial.meeting(ban), None) is None:
-            doubts = list(doubts_of_conditions(ban, matter.declared))
+            doubts = list(doubts_of_conditions(ban, matter.authority))
             why = doubts[0].told if doubts else "its conditions exclude each other, or no issuer speaks so"
             yield warning(IDLE_BAN, ban, f"no token was found that this ban ({ban['reason']}) keeps out: {why}")
 
@@ -53,7 +53,7 @@ def evadable_bans(matter: Matter) -> Iterator[Finding]:
         return
     trial, bans = _trial(matter), bans_of({"bans": matter.bans})
     for ban in _own(matter):
-        for doubt in (*evasions(ban, matter.declared), *doubts_of_vos(ban, trial, bans)):
+        for doubt in (*evasions(ban, matter.authority), *doubts_of_vos(ban, trial, bans)):
             yield warning(EVADABLE_BAN, ban, f"this ban ({ban['reason']}): {doubt.told}{_commands(doubt)}")
 
 
@@ -63,10 +63,10 @@ def unwired_bans(matter: Matter) -> Iterator[Finding]:
         return
     files: dict[str, list[Rule]] = {}
     for ban in matter.bans:
-        if unwired_issuers(ban, matter.declared.issuers):
+        if unwired_issuers(ban, matter.authority.issuers):
             files.setdefault(file_of(ban) if is_published(file_of(ban)) else ban["source"], []).append(ban)
     for bans in files.values():
-        yield warning(UNWIRED_BAN, bans[0], unwired_sentence(bans, matter.declared.issuers))
+        yield warning(UNWIRED_BAN, bans[0], unwired_sentence(bans, matter.authority.issuers))
 
 
 def bare_stars(matter: Matter) -> Iterator[Finding]:

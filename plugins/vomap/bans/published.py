@@ -96,7 +96,7 @@ class PublishedBans:
         return str(self._file.path)
 
     def kept(self) -> PublishedList | None:
-        """Return the list that is there, or None. Raises BrokenList, or UnreadableFileError, for one that cannot be read."""
+        """Return the list that is in the folder, or None. Raises BrokenList or UnreadableFileError."""
         text = self._file.text()
         return None if text is None else read_kept(Mapfile(self.path, text))
 

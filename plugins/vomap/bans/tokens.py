@@ -9,7 +9,7 @@ from typing import Any
 from vomap.claims import ALL_OF_WRITE, GROUPS_CLAIM
 from vomap.claims.memberships import parse_fqan
 from vomap.claims.scopes import storage_root
-from vomap.policy.index import Declared
+from vomap.policy.authority import Authority
 from vomap.policy.matching import EVERYTHING_BELOW
 from vomap.policy.model import Issuer
 
@@ -26,13 +26,13 @@ _PATTERNS = ("subject", "group", "scope", "audience", "jti", "client")
 _MOST = 500
 
 
-def tokens_for(ban: Mapping[str, Any], declared: Declared, now: float) -> Iterator[Token]:
+def tokens_for(ban: Mapping[str, Any], authority: Authority, now: float) -> Iterator[Token]:
     """Yield payloads of tokens that look as the ban's conditions ask, for each issuer and VO that it may be about.
 
     `ban` is a ban's document. Whether a token meets the ban, only a decision can tell: conditions may exclude each
     other. There are no more than a few hundred.
     """
-    return islice(_tokens(ban, declared, now), _MOST)
+    return islice(_tokens(ban, authority, now), _MOST)
 
 
 def filled(pattern: str) -> str:
@@ -40,37 +40,34 @@ def filled(pattern: str) -> str:
     return pattern.removesuffix(EVERYTHING_BELOW).replace("*", _FILLER)
 
 
-def ways_to_name(vo: str, url: str, declared: Declared) -> list[tuple[str, str]] | None:
+def ways_to_name(vo: str, url: str, authority: Authority) -> list[tuple[str, str]] | None:
     """Return how a token of an issuer may name a VO: each a source of `vo-from` and the token's name for the VO.
 
     An empty list if it need not name it; None if no token of this issuer speaks for the VO.
     """
-    issuer = declared.issuers.get(url)
     vo = vo.lower()
-    if issuer is None or not issuer.trusted:
+    if not authority.may_speak(url, vo):
         return None
+    issuer = authority.issuers[url]
     if vo in ((issuer.vo or "").lower(), (issuer.default_vo or "").lower()):
         return []
-    if issuer.vos is not None:
-        names = [name for name, named in issuer.vos.items() if named.lower() == vo]
-    else:
-        names = [vo] if issuer.sources and declared.owners.get(vo, set()) <= {url} else []
-    return [(source, name) for name in names for source in issuer.sources] or None
+    names = [vo] if issuer.vos is None else [name for name, named in issuer.vos.items() if named.lower() == vo]
+    return [(source, name) for name in names for source in issuer.sources]
 
 
-def _tokens(ban: Mapping[str, Any], declared: Declared, now: float) -> Iterator[Token]:
+def _tokens(ban: Mapping[str, Any], authority: Authority, now: float) -> Iterator[Token]:
     turns = max(len(values) for values in [[""], *(ban.get(key, ()) for key in _PATTERNS), *_claims(ban).values()])
-    for url in _issuers(ban, declared):
-        for names in _namings(ban, url, declared):
+    for url in _issuers(ban, authority):
+        for names in _namings(ban, url, authority):
             for turn in range(turns):
-                yield _token(ban, (url, declared.issuers.get(url)), names, turn, now)
+                yield _token(ban, (url, authority.issuers.get(url)), names, turn, now)
 
 
-def _issuers(ban: Mapping[str, Any], declared: Declared) -> Sequence[str]:
+def _issuers(ban: Mapping[str, Any], authority: Authority) -> Sequence[str]:
     """Return the issuers that a ban names, or those that its groups and paths fit, or all trusted ones, or another."""
-    trusted = [url for url, issuer in declared.issuers.items() if issuer.trusted]
+    trusted = [url for url, issuer in authority.issuers.items() if issuer.trusted]
     roots = _roots(ban)
-    theirs = [url for url in trusted if any(ways_to_name(root, url, declared) is not None for root in roots)]
+    theirs = [url for url in trusted if any(authority.may_speak(url, root.lower()) for root in roots)]
     return ban.get("issuer") or theirs or trusted or [_NO_ISSUER]
 
 
@@ -81,16 +78,16 @@ def _roots(ban: Mapping[str, Any]) -> set[str]:
     return {group.root for group in groups if group is not None} | {root for root in paths if root is not None}
 
 
-def _namings(ban: Mapping[str, Any], url: str, declared: Declared) -> Iterator[tuple[str, str]]:
+def _namings(ban: Mapping[str, Any], url: str, authority: Authority) -> Iterator[tuple[str, str]]:
     """Yield how the token may name a VO of the ban, or any VO if the ban is about none.
 
     A group that is called as the VO is comes with many tokens whose issuer need not name it.
     """
-    issuer = declared.issuers.get(url)
+    issuer = authority.issuers.get(url)
     only = issuer.vo if issuer is not None else None
     vos = ban.get("vo") or [only, *(issuer.vos or {}).values()] if issuer is not None else ban.get("vo", [None])
     for vo in vos:
-        ways = [] if vo is None else ways_to_name(vo, url, declared)
+        ways = [] if vo is None else ways_to_name(vo, url, authority)
         if ways is not None:
             yield from ways or [_UNNAMED]
             if only is not None:

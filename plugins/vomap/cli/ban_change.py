@@ -30,7 +30,7 @@ from vomap.cli.terminal import counted, plain
 from vomap.files.lock import locked
 from vomap.log.reader import Unread
 from vomap.mapfile.entries import CONDITIONS, DEFAULT_SITE
-from vomap.policy.index import Declared
+from vomap.policy.authority import Authority
 from vomap.policy.model import NO_BANS, Ban, Bans
 from vomap.store import BANS, POLICY, POLICY_FILE, BuiltFile, bans_beside, read_bans, read_policy
 from vomap.store.writer import read_built, read_issuers
@@ -153,20 +153,20 @@ def _bans_before(built: str) -> Bans:
 def _told_of_added(policy: str, ban: Mapping[str, Any], given: Claims | None, before: Bans, after: Bans) -> _Told:
     """Try a ban that is in force with a token, and find what it does not cover and what goes on."""
     if not Path(policy).exists():
-        nothing = Declared(_NOTHING_DECLARED)
+        nothing = Authority(_NOTHING_DECLARED)
         going_on = remains(ban, nothing, _ces(), _ROOT)
         return _Told(sentences=[f"not proved: there is no {policy} yet to try it with"], remains=going_on)
     try:
         trial = _trial(policy, time.time())
         return _tried(trial, ban, given, before, after)
     except (Error, KeyError, TypeError, ValueError) as error:
-        going_on = remains(ban, Declared(_NOTHING_DECLARED), _ces(), _ROOT)
+        going_on = remains(ban, Authority(_NOTHING_DECLARED), _ces(), _ROOT)
         return _Told([Doubt(f"not proved: {error}")], remains=going_on, code=FAILED)
 
 
 def _tried(trial: Trial, ban: Mapping[str, Any], given: Claims | None, before: Bans, after: Bans) -> _Told:
-    doubts = list(doubts_of_conditions(ban, trial.declared, given))
-    going_on = remains(ban, trial.declared, _ces(), _ROOT)
+    doubts = list(doubts_of_conditions(ban, trial.authority, given))
+    going_on = remains(ban, trial.authority, _ces(), _ROOT)
     found = trial.prove(ban, before, after)
     proof = found[1] if found is not None else None
     if found is not None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from vomap.policy.index import Declared
+from vomap.policy.authority import Authority
+from vomap.policy.index import named_accounts
 from vomap.policy.matching import AccountName
 from vomap.policy.pools import Pool
 from vomap.refresh.alarms import Alarm
@@ -28,7 +29,7 @@ class Standing:
 
     def __init__(self, document: Mapping[str, Any], is_distributed: Callable[[str], bool]) -> None:
         """Take a policy's document, and what tells whether a file is the distributed mapfile."""
-        self._declared = Declared(document)
+        self._authority = Authority(document)
         self._rename: dict[str, str] = document["site"]["rename"]
         serve = document["site"]["serve"]
         self._serve = None if serve is None else {vo.lower() for vo in serve}
@@ -48,7 +49,7 @@ class Standing:
             file = rule["source"].rpartition(":")[0]
             if file not in files:
                 files[file] = is_distributed(file)
-            self.named.update(self._declared.accounts_of(rule))
+            self.named.update(named_accounts(rule, self._authority))
             if files[file]:
                 self._add_distributed(rule)
             else:
@@ -77,7 +78,7 @@ class Standing:
     @property
     def vos(self) -> set[str]:
         """The VOs that are declared, or that the site's own rules are about, in lower case."""
-        return {*self._declared.owners, *self._own_vos}
+        return self._authority.declared_vos() | self._own_vos
 
     def ways(self, vos: Iterable[str]) -> set[tuple[str, str, str]]:
         """Return the ways into these VOs: the VO, an issuer that may speak for it, and by which name in its tokens.
@@ -86,12 +87,12 @@ class Standing:
         """
         found: set[tuple[str, str, str]] = set()
         wanted = {vo for vo in vos if self._serve is None or vo in self._serve}
-        for url, issuer in self._declared.issuers.items():
+        for url, issuer in self._authority.issuers.items():
             names = {vo: _NO_NAME for vo in (issuer.vo, issuer.default_vo) if vo}
             found.update((vo.lower(), url, name) for vo, name in names.items())
             found.update((vo.lower(), url, name) for name, vo in (issuer.vos or {}).items())
             if issuer.names_vos_freely:
-                found.update((vo, url, vo) for vo in wanted if self._declared.owners.get(vo, {url}) <= {url})
+                found.update((vo, url, vo) for vo in wanted if self._authority.may_name(url, vo))
         return {way for way in found if way[0] in wanted}
 
     def is_of_others(self, account: str, written: str) -> bool:

@@ -27,7 +27,8 @@ from vomap.mapfile.bans import find_ban_refusals
 from vomap.mapfile.compose import find_refusals
 from vomap.mapfile.files import Mapfile, read_files
 from vomap.mapfile.owners import folder_refusals
-from vomap.policy.index import Declared
+from vomap.policy.authority import Authority
+from vomap.policy.index import named_accounts
 from vomap.policy.model import Site
 from vomap.store.writer import Built, read_built
 
@@ -194,12 +195,12 @@ def callout_line(ce: Ce, policy_file: str, bans_file: str, callouts: Path) -> Li
 
 def accounts_line(document: Mapping[str, Any]) -> Line:
     """Look whether the accounts exist that a policy's rules name, and are such as the site demands."""
-    declared, site = Declared(document), Site(document["site"])
+    authority, site = Authority(document), Site(document["site"])
     wanted = {
         site.rename.get(name, name)
         for rule in document["rules"]
-        if _may_be_served(site, declared, rule)
-        for name in declared.accounts_of(rule)
+        if _may_be_served(site, authority, rule)
+        for name in named_accounts(rule, authority)
     }
     limits = site.accounts
     missing, refused = [], []
@@ -219,16 +220,13 @@ def accounts_line(document: Mapping[str, Any]) -> Line:
     return Line(GREEN, "accounts", f"all {len(wanted)} that rules name are there")
 
 
-def _may_be_served(site: Site, declared: Declared, rule: Mapping[str, Any]) -> bool:
+def _may_be_served(site: Site, authority: Authority, rule: Mapping[str, Any]) -> bool:
     """Tell whether the site serves any VO that a rule may be about."""
     if site.serve is None:
         return True
-    issuers = [declared.issuers[url] for url in rule.get("issuer", ()) if url in declared.issuers]
     if "vo" in rule:
         return not site.serve.isdisjoint(vo.lower() for vo in rule["vo"])
-    if any(issuer.names_vos_freely for issuer in issuers):
-        return True
-    return not site.serve.isdisjoint(vo for issuer in issuers for vo in issuer.declared_vos())
+    return any(authority.vos_of(url, site.serve) for url in rule["issuer"] if url in authority.issuers)
 
 
 def key_line(root: Path, document: Mapping[str, Any]) -> Line | None:

@@ -208,7 +208,9 @@ class _Comparing:
         """Tell whether the policies spell a VO otherwise that an issuer may name in both; of others more is told."""
         sides = self.old.standings, self.new.standings
         old, new = (side.spellings_of(url) for side in sides)
-        named = [vo for vo in {*old, *new} if all(side.serves(vo) and side.may_name(url, vo) for side in sides)]
+        named = [
+            vo for vo in {*old, *new} if all(side.serves(vo) and side.authority.may_name(url, vo) for side in sides)
+        ]
         return any(old.get(vo, {vo}) != new.get(vo, {vo}) for vo in named)
 
     def _compare_vos(self) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from vomap.analysis.lint.context import told, warning
 from vomap.mapfile.findings import did_you_mean
+from vomap.policy.index import named_accounts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -140,7 +141,7 @@ def system_accounts(matter: Matter) -> Iterator[Finding]:
     for rule in matter.rules:
         if "account" not in rule:
             continue
-        named = [site.rename.get(name, name) for name in matter.declared.accounts_of(rule)]
+        named = [site.rename.get(name, name) for name in named_accounts(rule, matter.authority)]
         for account in sorted(SYSTEM_ACCOUNTS.intersection(named)):
             message = f"rule {rule['name']} gives the account {account}, which belongs to the system or to a service"
             yield warning(SYSTEM_ACCOUNT, rule, message)
@@ -164,7 +165,7 @@ def idle_renames(matter: Matter) -> Iterator[Finding]:
     """Warn of renames of accounts that no rule names; of a whole site, for the rules may be in another file."""
     if not matter.is_whole:
         return
-    named = {account for rule in matter.rules for account in matter.declared.accounts_of(rule)}
+    named = {account for rule in matter.rules for account in named_accounts(rule, matter.authority)}
     for account, place in matter.rename_places.items():
         if account not in named:
             message = f"`rename: {account}` renames nothing: no rule names this account{did_you_mean(account, named)}"

@@ -10,7 +10,8 @@ from vomap.analysis.clauses import Reading
 from vomap.mapfile.compose import Composition
 from vomap.mapfile.entries import DEFAULT_SITE
 from vomap.mapfile.findings import WARNING, Finding, Place
-from vomap.policy.index import Declared, take_apart
+from vomap.policy.authority import Authority
+from vomap.policy.index import take_apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,9 +61,9 @@ class Matter:
             yield Matter(Composition(cast("PolicyDocument", document)), [], self.now, self.progress)
 
     @cached_property
-    def declared(self) -> Declared:
-        """The issuers, and what follows from them for the accounts that rules name."""
-        return Declared(self.document)
+    def authority(self) -> Authority:
+        """Which issuer may speak for which VO."""
+        return Authority(self.document)
 
     @cached_property
     def pieces(self) -> dict[str, Any]:
@@ -86,10 +87,7 @@ class Matter:
 
     def served_of(self, url: str) -> set[str] | None:
         """Return the VOs, in lower case, that come here from a trusted issuer; None if it may be any VO whatever."""
-        issuer, serve = self.standings.issuers[url], self.standings.site.serve
-        if not issuer.names_vos_freely:
-            return {vo for vo in issuer.declared_vos() if self.standings.serves(vo)}
-        return None if serve is None else {vo for vo in serve if self.standings.may_name(url, vo)}
+        return self.authority.vos_of(url, self.standings.site.serve)
 
 
 def warning(code: str, where: Place | Rule, message: str) -> Finding:

@@ -34,7 +34,7 @@ class _Names:
         self._matter = matter
         self._declared = matter.document["issuers"]
         self._all = matter.if_all_served
-        known = sorted({vo for issuer in self._all.issuers.values() for vo in issuer.declared_vos()})
+        known = sorted(matter.authority.declared_vos())
         self._like_issuer = lru_cache(maxsize=None)(lambda url: did_you_mean(url, self._declared))
         self._like_vo = lru_cache(maxsize=None)(
             lambda vo: did_you_mean(vo, {each: None for name in known for each in (name, self._all.spelled(name))})

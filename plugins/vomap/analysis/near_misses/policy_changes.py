@@ -8,8 +8,8 @@ from typing import Any
 from vomap.analysis.near_misses.changes import Difference, Token
 from vomap.claims import ENTITLEMENT_CLAIMS, GROUPS_CLAIM
 from vomap.policy import Decision
+from vomap.policy.authority import named_in
 from vomap.policy.model import Policy
-from vomap.policy.vos import named_in
 
 # Where IAM, Keycloak and others write groups.
 _GROUPS_CLAIMS = ("groups", "wlcg_groups")

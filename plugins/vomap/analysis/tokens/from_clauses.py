@@ -10,7 +10,7 @@ from vomap.analysis.tokens.group_claims import WrittenToken, as_entitlement
 from vomap.analysis.tokens.patterns import examples, group_examples, meet_groups, split_role
 from vomap.claims import GROUPS_CLAIM
 from vomap.claims.memberships import EntitlementForm, parse_fqan
-from vomap.policy.vos import SOURCES
+from vomap.policy.authority import SOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
