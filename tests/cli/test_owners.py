@@ -29,7 +29,7 @@ tests:
     expect: {account: aaa}
 """
 # The finding: with it, root's build answered `daemon`, and no log told of it.
-GREEDY = "mapfile: 1\nsite: {accounts: {minimum-uid: 1}, journal: {to: none}}\n" + OSG.partition("\n")[2]
+GREEDY = "mapfile: 1\nsite: {accounts: {minimum-uid: 1}, log: {to: none}}\n" + OSG.partition("\n")[2]
 BAN = "mapfile: 1\nbans:\n  - {subject: %s, reason: r}\n"
 
 

@@ -30,8 +30,7 @@ from threads import end
 from unit.web.server import AUTHORITY, Reply, WebServer, serving, without_variables
 from vomap import cli
 from vomap.cli import make_parser, refresh
-from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER
-from vomap.cli.generate import web_of
+from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, web_of
 from vomap.files.lock import locked
 from vomap.web import Web
 from vomap.web.download import Limits

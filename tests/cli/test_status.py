@@ -474,7 +474,7 @@ def test_a_callout_that_ends_otherwise(
 
 def test_a_callout_that_cannot_log(either: CeSystem, look: Looked, tmp_path: Path) -> None:
     """The answer stands, but nobody will know of it: that wants a look, and why is told."""
-    either.write(SITE_FILE, either.read(SITE_FILE) + f"  journal: {{to: {tmp_path}/nowhere/decisions.log}}\n")
+    either.write(SITE_FILE, either.read(SITE_FILE) + f"  log: {{to: {tmp_path}/nowhere/decisions.log}}\n")
     assert either.build() == 0
     lines = look(either)
     what = "vomap-htcondor" if "vomap-htcondor" in lines else "vomap-arc"
@@ -483,10 +483,10 @@ def test_a_callout_that_cannot_log(either: CeSystem, look: Looked, tmp_path: Pat
     assert told.endswith(f"is not logged: {tmp_path}/nowhere/decisions.log: No such file or directory")
 
 
-def _write_journal(system: CeSystem, journal: str) -> None:
+def _write_log(system: CeSystem, log: str) -> None:
     """Let the site log so, and build."""
-    site = system.read(SITE_FILE).partition("  journal:")[0]
-    system.write(SITE_FILE, f"{site}  journal: {{{journal}}}\n")
+    site = system.read(SITE_FILE).partition("  log:")[0]
+    system.write(SITE_FILE, f"{site}  log: {{{log}}}\n")
     assert system.build() == 0
 
 
@@ -505,26 +505,26 @@ def test_the_key_of_pseudonyms(
     htcondor: CeSystem, look: Looked, mode: int | None, size: int, line: tuple[str, str]
 ) -> None:
     """Where subjects are logged as pseudonyms the key must be there, and for the callouts alone."""
-    assert "journal key" not in look(htcondor)
-    _write_journal(htcondor, f"to: {htcondor.root}/log, subject: pseudonym")
+    assert "log key" not in look(htcondor)
+    _write_log(htcondor, f"to: {htcondor.root}/log, subject: pseudonym")
     if mode is not None:
-        key = htcondor.at("/etc/vomap/journal.key")
+        key = htcondor.at("/etc/vomap/log.key")
         key.write_bytes(bytes(size))
         key.chmod(mode)
-    colour, told = look(htcondor)["journal key"]
+    colour, told = look(htcondor)["log key"]
     assert (colour, line[1] in told) == (line[0], True), told
 
 
 def test_a_key_of_another_group_or_owner(htcondor: CeSystem, look: Looked, monkeypatch: Monkeypatch) -> None:
     """What is not root's can be changed, and what is of another group than the callouts' they cannot read."""
-    _write_journal(htcondor, f"to: {htcondor.root}/log, subject: pseudonym")
-    key = htcondor.at("/etc/vomap/journal.key")
+    _write_log(htcondor, f"to: {htcondor.root}/log, subject: pseudonym")
+    key = htcondor.at("/etc/vomap/log.key")
     key.write_bytes(bytes(32))
     key.chmod(0o640)
     ours = key.stat().st_gid
     for group, colour in ((ours, "green"), (ours + 1, "red")):
         monkeypatch.setattr(grp, "getgrnam", lambda _, group=group: SimpleNamespace(gr_gid=group))
-        assert look(htcondor)["journal key"][0] == colour
+        assert look(htcondor)["log key"][0] == colour
     monkeypatch.undo()
     monkeypatch.setattr(os, "geteuid", lambda: 4_000_000)
     assert checks._wrong_with_key(os.stat_result((0o100640, 0, 0, 1, 4_000_001, 0, 32, 0, 0, 0))) is not None
@@ -532,13 +532,13 @@ def test_a_key_of_another_group_or_owner(htcondor: CeSystem, look: Looked, monke
 
 def test_a_key_that_only_root_can_look_at(htcondor: CeSystem, look: Looked, monkeypatch: Monkeypatch) -> None:
     """To others it is nothing to be alarmed of; and where nothing is logged, none is looked for."""
-    for journal in ("to: none, subject: pseudonym", f"to: {htcondor.root}/log"):
-        _write_journal(htcondor, journal)
-        assert "journal key" not in look(htcondor)
-    _write_journal(htcondor, f"to: {htcondor.root}/log, subject: pseudonym")
-    htcondor.at("/etc/vomap/journal.key").write_bytes(bytes(32))
+    for log in ("to: none, subject: pseudonym", f"to: {htcondor.root}/log"):
+        _write_log(htcondor, log)
+        assert "log key" not in look(htcondor)
+    _write_log(htcondor, f"to: {htcondor.root}/log, subject: pseudonym")
+    htcondor.at("/etc/vomap/log.key").write_bytes(bytes(32))
     monkeypatch.setattr(os, "access", lambda *_: False)
-    colour, told = look(htcondor)["journal key"]
+    colour, told = look(htcondor)["log key"]
     assert (colour, "as root it can" in told) == ("yellow", True)
 
 

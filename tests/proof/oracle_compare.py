@@ -1,8 +1,8 @@
 """Tokens through vomap's engine and through the oracle, side by side.
 
-As a command (`python oracle_compare.py COUNT`, with vomap on PYTHONPATH) it compares so many tokens, says where that
-vomap is and the first difference on stdout, and ends with 1 if there is one; test_seeded_bugs.py runs it so against
-copies of the engine.
+As a command (`python oracle_compare.py COUNT`, with vomap on PYTHONPATH) it compares COUNT tokens. It prints the path
+of that vomap and the first difference, and ends with 1 if there is a difference. test_seeded_bugs.py runs it with a bug
+in place.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from vomap.cli import VERBS, make_parser
 ROOT = Path(__file__).parents[2]
 DESIGN = ROOT / "docs" / "design"
 ROOMS = ROOT / "plugins" / "vomap"
+_DECISION = json.loads((ROOT / "schemas" / "decision-1.schema.json").read_text("utf-8"))
 
 
 def _page(name: str) -> str:
@@ -31,10 +33,12 @@ def _rooms() -> list[str]:
     return re.findall(r"^\| `(\w+)` \|", _page("architecture"), re.MULTILINE)
 
 
-# The design lists the rooms as they are after the move of all files to new rooms. `compile` is the last room to come.
-after_the_move = pytest.mark.skipif(
-    not (ROOMS / "compile" / "__init__.py").exists(), reason="files still move to new rooms"
-)
+def _named_files() -> list[tuple[str, str]]:
+    """Return each page with a file of the code, of the tests or of the schemas that it names."""
+    names = re.compile(r"`([\w./-]+\.(?:py|json)|(?:tests|mapfiles|schemas|packaging)/[\w./-]*)`")
+    return [
+        (page.stem, name) for page in sorted(DESIGN.glob("*.md")) for name in names.findall(page.read_text("utf-8"))
+    ]
 
 
 @pytest.fixture
@@ -75,13 +79,11 @@ def test_every_verb_is_in_the_design() -> None:
     assert set(VERBS) <= set(listed)
 
 
-@after_the_move
 def test_every_room_is_in_the_design() -> None:
     """Each package of the code is a room of the design."""
     assert {path.parent.name for path in ROOMS.glob("*/__init__.py")} == set(_rooms())
 
 
-@after_the_move
 def test_a_room_imports_only_from_rooms_above_it() -> None:
     """No module imports from a room below its own, nor from cli or callouts."""
     listed = _rooms()
@@ -91,6 +93,30 @@ def test_a_room_imports_only_from_rooms_above_it() -> None:
             if other in listed and other != room:
                 assert listed.index(other) < listed.index(room), f"{path.name} imports from {other}"
                 assert other not in ("cli", "callouts"), path.name
+
+
+def test_every_field_of_a_decision_is_in_the_design() -> None:
+    """The tables of fields list each member of the schema of a decision once, and no others."""
+    section = _page("decision").split("## Fields of a decision")[1].split("\n## ")[0]
+    listed = re.findall(r"^\| `([\w-]+)` \|", section, re.MULTILINE)
+    assert sorted(listed) == sorted(_DECISION["properties"])
+    always = section.split("Records of")[0]
+    assert re.findall(r"^\| `([\w-]+)` \|", always, re.MULTILINE) == _DECISION["required"]
+
+
+def test_the_first_words_of_reasons_are_in_the_design() -> None:
+    """The design lists the words that the schema lets a reason begin with, in their order."""
+    listed = re.search(r"The first word of `reason` is one of (.*?)\.\n", _page("decision"), re.DOTALL)
+    (words,) = re.findall(r"\((.*?)\)", _DECISION["properties"]["reason"]["pattern"])
+    assert listed is not None
+    assert re.findall(r"`(\w+)`", listed[1]) == words.split("|")
+
+
+@pytest.mark.parametrize(("page", "name"), _named_files())
+def test_a_named_file_exists(page: str, name: str) -> None:
+    """A file that a page of the design names is in the repository, in vomap's package or among the long proofs."""
+    folders = (ROOT, ROOMS, ROOT / "tests" / "proof")
+    assert any((folder / name).exists() for folder in folders), f"{page} names {name}"
 
 
 def test_the_schema_knows_every_key_of_the_example() -> None:

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from tools.manual.model import Block, Code, Paragraph, Section
 
-from vomap.analysis.lint import MOST_BANS, MOST_RULES
+from vomap.analysis.lint import MOST_RULES
+from vomap.bans.lint import MOST_BANS
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "tests" / "lint"
 

@@ -11,7 +11,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from vomap.analysis.admission import Standings
-from vomap.analysis.tokens.patterns import covers, fresh_word, group_covers, meet, meet_groups
+from vomap.analysis.tokens.patterns import GROUPS, covers, fresh_word, group_covers, meet, meet_groups
 from vomap.claims.scopes import storage_root
 from vomap.policy.index import take_apart
 from vomap.policy.matching import AccountName
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     Asked = tuple[tuple[str, tuple[str, ...]], ...]
     Outcome = tuple[Any, ...]
 
-GROUPS = ("group", "first-group")
 DENIED: Outcome = ("denied",)
 # Longer products of lists stay what they are: such a rule is compared as a whole.
 _MOST_CLAUSES = 5_000

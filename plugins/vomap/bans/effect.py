@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from vomap.analysis.tokens.group_claims import write_groups
+from vomap.analysis.tokens.group_claims import as_list, write_groups
 from vomap.bans.examples import Examples
-from vomap.bans.tokens import COMPUTING, Token, tokens_for
+from vomap.bans.tokens import COMPUTING, tokens_for
 from vomap.claims import COMPUTING as ALL_COMPUTING
 from vomap.claims import GROUPS_CLAIM, Claims, TokenError, read_claims
 from vomap.claims.memberships import parse_fqan
@@ -19,6 +19,9 @@ from vomap.policy.decide import decide
 from vomap.policy.index import bans_of
 from vomap.policy.matching import GroupPattern, Pattern
 from vomap.policy.model import Bans, Policy
+
+if TYPE_CHECKING:
+    from vomap.analysis.tokens.assembly import Token
 
 _BY_A_BAN = "ban: "
 
@@ -145,7 +148,7 @@ def without(token: Token, key: str, ban: Mapping[str, Any], authority: Authority
 
 
 def _other_groups(token: Token, ban: Mapping[str, Any]) -> Token:
-    groups = [group for group in map(parse_fqan, token[GROUPS_CLAIM]) if group is not None]
+    groups = [group for group in map(parse_fqan, as_list(token[GROUPS_CLAIM])) if group is not None]
     banned = [GroupPattern(pattern) for pattern in ban["group"]]
     asked = [*groups, *(root for each in groups if (root := parse_fqan(f"/{each.root}")) is not None)]
     others = [each.fqan for each in asked if not any(pattern.match(each) for pattern in banned)]

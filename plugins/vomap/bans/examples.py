@@ -9,15 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vomap.analysis.clauses import Clause, Reading
+from vomap.analysis.tokens.assembly import with_values
 from vomap.analysis.tokens.from_clauses import Witnesses
-from vomap.bans.tokens import Token, filled
+from vomap.bans.tokens import values_of
 from vomap.claims import GROUPS_CLAIM
 from vomap.policy.authority import Authority
 from vomap.policy.matching import Pattern
 from vomap.policy.model import with_list
+
+if TYPE_CHECKING:
+    from vomap.analysis.tokens.assembly import Token
 
 # Rules that are read, those of them that are made tokens of, and tokens of one rule for one issuer and VO.
 _MOST_READ = 5_000
@@ -95,25 +99,10 @@ class Examples:
 
 def with_conditions(token: Token, ban: Mapping[str, Any]) -> Token:
     """Return a token that has besides what a ban asks for; its subject stays if the ban takes it."""
-    more = dict(token)
-    if not any(Pattern(pattern).match(token["sub"]) for pattern in ban.get("subject", ("*", token["sub"]))):
-        more["sub"] = filled(ban["subject"][0])
-    if "group" in ban:
-        more[GROUPS_CLAIM] = [filled(ban["group"][0]), *more.get(GROUPS_CLAIM, ())]
-    if "scope" in ban:
-        more["scope"] = f"{more['scope']} {filled(ban['scope'][0])}"
-    if "audience" in ban:
-        accepted = more.get("aud", [])
-        more["aud"] = list(
-            dict.fromkeys([*([accepted] if isinstance(accepted, str) else accepted), ban["audience"][0]])
-        )
-    for claim, key in (("jti", "jti"), ("client_id", "client")):
-        if key in ban:
-            more[claim] = ban[key][0]
-    for claim, patterns in ban.get("claim", {}).items():
-        several = isinstance(more.get(claim), list)
-        more[claim] = [*more[claim], filled(patterns[0])] if several else filled(patterns[0])
-    return more
+    values = values_of(ban)
+    if any(Pattern(pattern).match(token["sub"]) for pattern in ban.get("subject", ())):
+        del values["subject"]
+    return with_values(token, values)
 
 
 def _may_share(ban: Mapping[str, Any], rule: Mapping[str, Any]) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vomap.analysis.lint.breadth import ILLEGAL_GROUP, illegal_groups_of
+from vomap.analysis.lint.checks import Check, CheckTable
 from vomap.analysis.lint.context import told, warning
 from vomap.bans.ban_file import is_published
 from vomap.bans.commands import add_command
@@ -19,6 +21,7 @@ from vomap.policy.model import Ban
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from vomap.analysis.lint.checks import LintReport
     from vomap.analysis.lint.context import Matter, Rule
     from vomap.bans.warnings import Doubt
     from vomap.bans.wildcards import StarDoubt
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 
 IDLE_BAN, EXPIRED_BAN, EVADABLE_BAN = "idle-ban", "expired-ban", "evadable-ban"
 UNWIRED_BAN, BARE_STAR = "unwired-ban", "bare-star"
+# With more bans, the checks that decide tokens for each ban are skipped: they would take minutes.
+MOST_BANS = 2_000
 
 
 def expired_bans(matter: Matter) -> Iterator[Finding]:
@@ -107,3 +112,29 @@ def _star_advice(ban: Rule, doubt: StarDoubt) -> str:
         others = set(ban).intersection(CONDITIONS) - {"subject"}
         return "; leave `subject` out" if others else "; ban the issuers instead"
     return f"; name these forms, too: [{', '.join(map(repr, wider_subjects(ban['subject'])))}]"
+
+
+def illegal_groups(matter: Matter) -> Iterator[Finding]:
+    """Warn of groups in bans that no token can have."""
+    for ban in matter.bans:
+        yield from illegal_groups_of(ban, f"ban ({ban['reason']})")
+
+
+_TABLE = CheckTable(
+    always=(
+        Check(illegal_groups, (ILLEGAL_GROUP,)),
+        Check(expired_bans, (EXPIRED_BAN,)),
+        Check(unwired_bans, (UNWIRED_BAN,)),
+        Check(bare_stars, (BARE_STAR,)),
+    ),
+    each=(
+        Check(idle_bans, (IDLE_BAN,)),
+        Check(evadable_bans, (EVADABLE_BAN,)),
+    ),
+)
+CODES = _TABLE.codes
+
+
+def lint(matter: Matter) -> LintReport:
+    """Return the warnings about bans, and about rules that refuse as bans do."""
+    return _TABLE.run(matter, is_large=len(matter.bans) > MOST_BANS)

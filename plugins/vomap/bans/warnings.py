@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from vomap.analysis.tokens.patterns import example, legal_groups
 from vomap.bans.effect import Trial, is_banned, outcome, without
 from vomap.bans.foreign_issuers import NOT_IN_FORCE, is_wired
-from vomap.bans.tokens import Token, filled
+from vomap.bans.tokens import FILLER
 from vomap.bans.wildcards import crossing_subjects, star_doubts, wider_subjects
 from vomap.claims import Claims
-from vomap.claims.memberships import parse_fqan
 from vomap.mapfile.entries import CONDITIONS
 from vomap.mapfile.findings import did_you_mean
 from vomap.policy import MAPPED
 from vomap.policy.authority import Authority
 from vomap.policy.model import Bans
+
+if TYPE_CHECKING:
+    from vomap.analysis.tokens.assembly import Token
 
 # What the bearer chooses when asking for a token, and what he gets another of.
 _ASKED_FOR = ("group", "scope", "claim", "audience")
@@ -47,7 +50,7 @@ def doubts_of_conditions(ban: Mapping[str, Any], authority: Authority, given: Cl
     yield from map(Doubt, _one_of_several(ban, authority))
     for pattern in ban.get("group", ()):
         # A ban sees a text with a comma as a whole, too.
-        if parse_fqan(filled(pattern).replace(",", "-")) is None:
+        if not legal_groups(pattern.replace(",", "-"), FILLER):
             yield Doubt(f"no token has a membership {pattern}: it is not a legal group")
     if "subject" not in ban and ("jti" in ban or "client" in ban):
         yield _alone(ban, given)
@@ -136,9 +139,10 @@ def _nameless(ban: Mapping[str, Any], url: str, subject: str | None, becomes: st
 def _slashes(ban: Mapping[str, Any], trial: Trial, after: Bans, token: Token) -> Iterator[Doubt]:
     """Yield the first subject with a slash that a pattern of the ban looks as if it took, and that is not banned."""
     for pattern in crossing_subjects(ban.get("subject", ())):
-        decision = trial.decide(trial.claims_of({**token, "sub": filled(pattern)}), after)
+        subject = example("subject", pattern, FILLER)
+        decision = trial.decide(trial.claims_of({**token, "sub": subject}), after)
         if not is_banned(decision):
-            told = f"`*` does not match a slash: a token for {filled(pattern)!a} is {outcome(decision)}"
+            told = f"`*` does not match a slash: a token for {subject!a} is {outcome(decision)}"
             yield Doubt(*_whole(ban, told, trial.authority))
             return
 

@@ -29,7 +29,7 @@ VERBS = (
     "explain",
     "diff",
     "replay",
-    "journal",
+    "log",
     "ban",
     "render",
     "refresh",

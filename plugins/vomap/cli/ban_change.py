@@ -23,10 +23,10 @@ from vomap.claims.htcondor_payload import read_payload
 from vomap.cli.arguments import BANS_FOLDER, UsageError, print_json
 from vomap.cli.ban_list import until
 from vomap.cli.exits import FAILED, NO, YES
-from vomap.cli.explain import token_payload
 from vomap.cli.logs import read_logs, resolver
 from vomap.cli.progress import shown
 from vomap.cli.terminal import counted, plain
+from vomap.cli.token_arguments import token_payload
 from vomap.files.lock import locked
 from vomap.log.reader import Unread
 from vomap.mapfile.entries import CONDITIONS, DEFAULT_SITE

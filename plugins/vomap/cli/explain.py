@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import base64
-import binascii
 import os
 import sys
 import time
@@ -21,6 +19,7 @@ from vomap.claims.htcondor_payload import read_payload
 from vomap.claims.scopes import refused_levels
 from vomap.cli.arguments import UsageError, add_bans, add_json, add_mapfiles, add_policy, asked_policy, print_json
 from vomap.cli.terminal import plain
+from vomap.cli.token_arguments import add_token, given_token, payload_of
 from vomap.mapfile.times import format_utc, parse_time
 from vomap.policy import DECLINED, DENIED, ERROR, MAPPED, Decision, failed
 from vomap.policy.decide import decide
@@ -66,13 +65,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
-def add_token(parser: argparse.ArgumentParser, *, required: bool) -> None:
-    """Add `--claims` and `--token`."""
-    what = parser.add_mutually_exclusive_group(required=required)
-    what.add_argument("--claims", metavar="JSON|-", help="the token's payload; - reads it from standard input")
-    what.add_argument("--token", metavar="JWT|-", help="an encoded token; - reads it from standard input")
-
-
 @dataclass
 class _Told:
     """What is told beside the decision: its steps, what a CE makes of it, near misses, and how it was verified."""
@@ -105,8 +97,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _decide(args: argparse.Namespace, policy: Policy, bans: Bans, now: float, told: _Told) -> Decision:
     """Decide for the token that a command line gives. Raises UsageError if it gives none."""
-    given = _given(args)
-    payload = None if args.verify else _payload(args, given)
+    given = given_token(args)
+    payload = None if args.verify else payload_of(args, given)
     try:
         claims = _verified(args, given, policy, told) if payload is None else read_payload(payload)
     except TokenRefused as error:
@@ -148,28 +140,6 @@ def _notes(decision: Decision, claims: Claims) -> list[str]:
         f"mapped, but HTCondor will refuse {level}: the scopes do not grant it"
         for level in refused_levels(claims, read_scopes(claims))
     ]
-
-
-def token_payload(args: argparse.Namespace) -> bytes:
-    """Return the payload of the token that a command line gives. Raises UsageError."""
-    return _payload(args, _given(args))
-
-
-def _given(args: argparse.Namespace) -> bytes:
-    given: str = args.claims if args.claims is not None else args.token
-    return sys.stdin.buffer.read() if given == "-" else given.encode("utf-8", "surrogateescape")
-
-
-def _payload(args: argparse.Namespace, content: bytes) -> bytes:
-    if args.claims is not None:
-        return content
-    parts = content.strip().split(b".")
-    if len(parts) != len(("header", "payload", "signature")):
-        raise UsageError(f"{args.verb}: --token takes three parts with dots between them")
-    try:
-        return base64.b64decode(parts[1] + b"=" * (-len(parts[1]) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        raise UsageError(f"{args.verb}: the token's payload is not base64url") from None
 
 
 def _time(given: str | None) -> float:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vomap.cli.actions import Action, add_actions
-from vomap.cli.arguments import add_json, print_json
+from vomap.cli.arguments import add_json, add_web, print_json, web_of
 from vomap.cli.terminal import plain
 from vomap.files.atomic import replace_file
 from vomap.osg.generate import DEFAULT_MULTI_VO, generate
 from vomap.refresh.meaning import compare, read_meaning
-from vomap.web import Web, can_be_changed_on_the_way
+from vomap.web import can_be_changed_on_the_way
 
 if TYPE_CHECKING:
     from vomap.osg.generate import Generated
@@ -67,24 +67,6 @@ def _configure_osg(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--skip-broken", action="store_true", help="go on without broken VO files, with a warning")
     add_web(parser)
     add_json(parser)
-
-
-def add_web(parser: argparse.ArgumentParser) -> None:
-    """Add what a verb takes that fetches from a URL."""
-    parser.add_argument(
-        "--cache",
-        type=Path,
-        metavar="FOLDER",
-        help="where what a URL gave is kept, so that it comes again only if it changed (default: ~/.cache/vomap)",
-    )
-    parser.add_argument(
-        "--ca", type=Path, metavar="FILE", help="certificates to trust for https, in place of the system's (PEM)"
-    )
-
-
-def web_of(args: argparse.Namespace) -> Web:
-    """Return how a command line asks for URLs to be fetched."""
-    return Web(cache=args.cache, authorities=args.ca)
 
 
 def _osg(args: argparse.Namespace) -> int:

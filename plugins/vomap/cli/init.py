@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from vomap.ces.kinds import Ce, known_ces
-from vomap.cli import build
 from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, UsageError
+from vomap.cli.compile_output import print_steps
+from vomap.cli.progress import shown
+from vomap.compile.rounds import BuildRequest, build_in_rounds
 from vomap.files.atomic import replace_file
 from vomap.files.shipped import shipped_file
 from vomap.mapfile.bans import compose_bans
@@ -256,10 +258,7 @@ def _build(args: argparse.Namespace) -> bool:
         _make_folder(folder)
     if _is_fresh(policy, POLICY, mapfiles) and _is_fresh(Path(bans_beside(str(policy))), BANS, bans):
         return True
-    words = argparse.Namespace(
-        mapfiles=[str(mapfiles)], bans=[str(bans)], output=str(policy), rollback=False, automatic=False, json=False
-    )
-    return build.run(words) == 0
+    return print_steps(build_in_rounds(BuildRequest([str(mapfiles)], [str(bans)], str(policy)), shown))
 
 
 def _make_folder(path: Path) -> None:

@@ -10,9 +10,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from vomap.cli.arguments import MAPFILES_FOLDER, UsageError, add_json, add_mapfiles, print_json
+from vomap.cli.arguments import MAPFILES_FOLDER, UsageError, add_json, add_mapfiles, add_web, print_json, web_of
 from vomap.cli.exits import NO, YES
-from vomap.cli.generate import add_web, web_of
 from vomap.cli.terminal import plain
 from vomap.files.atomic import replace_file
 from vomap.files.lock import locked

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from vomap.store import FileError
+from vomap.files import FileError
 
 _PAUSE = 0.1
 # A build of a few mapfiles is done sooner.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from vomap.mapfile.files import Mapfile
     from vomap.policy.documents import (
         IssuerDocument,
-        JournalDocument,
+        LogDocument,
         PolicyDocument,
         PoolDocument,
         RuleDocument,
@@ -162,9 +162,9 @@ class _Composer:
         named = {name for rule in self._rules for name in rule.get("claim", ())}
         named.update(filter(None, map(_groups_claim, self._issuers.values())))
         more = sorted(named.difference(DECISIVE))
-        journal = cast("JournalDocument", self._site.get("journal", {}))
-        if "claims" not in journal and more:
-            self._site["journal"] = {**journal, "claims": [*DECISIVE, *more]}
+        log = cast("LogDocument", self._site.get("log", {}))
+        if "claims" not in log and more:
+            self._site["log"] = {**log, "claims": [*DECISIVE, *more]}
 
     def _add_issuers(self, node: Node | None, plain: Any, guard: Guard | None) -> None:
         """Add what is declared of issuers; the earliest declaration of each holds as a whole."""

@@ -72,7 +72,7 @@ def site_setting(key: str, node: Node, plain: Any, findings: Findings) -> object
     if key == "rename":
         for _, _, account in mapping_entries(node):
             refuse_root("rename", account, findings)
-    if key == "journal" and "claims" in plain:
+    if key == "log" and "claims" in plain:
         names = _texts(node.member("claims"))
         return {**plain, "claims": [] if names == ["none"] else names}
     if key == "accounts" and isinstance(plain, dict):

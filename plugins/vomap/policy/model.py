@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from vomap.claims.memberships import EntitlementForm, GroupForm
+    from vomap.policy.documents import LogDocument
     from vomap.policy.matching import AnyView, BanView, View
     from vomap.policy.pools import Pool
 
@@ -68,7 +69,7 @@ class AccountLimits:
 class Site:
     """What the site demands of every token and every account."""
 
-    __slots__ = ("accounts", "audience", "journal", "maximum_lifetime", "rename", "serve")
+    __slots__ = ("accounts", "audience", "log", "maximum_lifetime", "rename", "serve")
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         """Take the document of `site`; `audience` None is unchecked, `serve` None is everybody."""
@@ -80,7 +81,7 @@ class Site:
             must_exist=accounts["must-exist"], minimum_uid=accounts["minimum-uid"], never=accounts["never"]
         )
         self.maximum_lifetime: int | None = document["maximum-lifetime"]
-        self.journal: Mapping[str, Any] | None = document.get("journal")
+        self.log: LogDocument | None = document.get("log")
 
 
 class Naming:

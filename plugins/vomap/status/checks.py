@@ -21,7 +21,7 @@ from vomap.ces.arc import FRAGMENT_FILE
 from vomap.ces.htcondor import COMMAND, MAP_FILE, PLUGIN, SETTINGS_FILE
 from vomap.ces.kinds import DEFAULTS_FILE, ArcCe, Ce, HtcondorCe
 from vomap.ces.wiring import issuers_to_ask_for
-from vomap.log import KEY_FILE, NOWHERE, Journal
+from vomap.log import KEY_FILE, NOWHERE, DecisionLog
 from vomap.log.pseudonyms import KeyFileError, read_key
 from vomap.mapfile.bans import find_ban_refusals
 from vomap.mapfile.compose import find_refusals
@@ -231,8 +231,8 @@ def _may_be_served(site: Site, authority: Authority, rule: Mapping[str, Any]) ->
 
 def key_line(root: Path, document: Mapping[str, Any]) -> Line | None:
     """Look whether the key of the log's pseudonyms is there for root and the callouts; None if none is needed."""
-    journal = Journal(document["site"].get("journal"))
-    if journal.to == NOWHERE or not journal.pseudonyms:
+    log = DecisionLog(document["site"].get("log"))
+    if log.to == NOWHERE or not log.pseudonyms:
         return None
     path = root / KEY_FILE.lstrip("/")
     try:
@@ -241,13 +241,13 @@ def key_line(root: Path, document: Mapping[str, Any]) -> Line | None:
             raise PermissionError  # noqa: TRY301 - told like the folder's own
         read_key(str(path))
     except PermissionError:
-        return Line(YELLOW, "journal key", f"{path}: cannot be looked at as you; as root it can")
+        return Line(YELLOW, "log key", f"{path}: cannot be looked at as you; as root it can")
     except (KeyFileError, OSError) as error:
-        return Line(RED, "journal key", f"{error} (decisions are logged without their subjects)")
+        return Line(RED, "log key", f"{error} (decisions are logged without their subjects)")
     wrong = _wrong_with_key(status)
     if wrong is None:
-        return Line(GREEN, "journal key", f"{path} is there, for root and the callouts alone")
-    return Line(RED, "journal key", f"{path}: {wrong}; it must be 0640, root:{_GROUP}")
+        return Line(GREEN, "log key", f"{path} is there, for root and the callouts alone")
+    return Line(RED, "log key", f"{path}: {wrong}; it must be 0640, root:{_GROUP}")
 
 
 def _wrong_with_key(status: os.stat_result) -> str | None:

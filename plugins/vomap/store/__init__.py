@@ -21,6 +21,7 @@ import posix
 from binascii import crc32
 
 from vomap import Error
+from vomap.files import open_file, open_trusted
 from vomap.policy.model import Bans, Policy
 
 TYPE_CHECKING = False
@@ -36,12 +37,8 @@ OFFSET, CHECKSUM = 8, 4
 # The whole of most policies, and the head of nearly all, is in the first read.
 _FIRST_READ = 1 << 16
 _KEPT_BUCKETS = 10_000
-_OTHERS_MAY_WRITE = 0o022
-_STICKY = 0o1000
 # What a document raises that is none which was ever written, though its checksum is right.
 NOT_AS_WRITTEN = (AttributeError, IndexError, KeyError, TypeError, ValueError)
-_FILE_TYPE, _REGULAR, _LINK, _FOLDER = 0o170000, 0o100000, 0o120000, 0o040000
-_MOST_LINKS = 40
 
 
 class _AsWritten:
@@ -53,10 +50,6 @@ class _AsWritten:
     parse_float = float
     parse_int = int
     parse_constant = float
-
-
-class FileError(Error):
-    """A file that cannot be written or read, or that cannot be trusted."""
 
 
 class BuiltError(Error):
@@ -73,7 +66,7 @@ class BuiltFile:
         """
         self.path = path
         self._buckets: dict[int, dict[str, Any]] = {}
-        self._descriptor, self._size = _open(path) if just_written else open_trusted(path)
+        self._descriptor, self._size = open_file(path) if just_written else open_trusted(path)
         self._first = b""
         self._first = self._read(0, _FIRST_READ)
         line = self._first.partition(b"\n")[0]
@@ -85,6 +78,10 @@ class BuiltFile:
             self.digest: str = head["digest"]
             self.built: str = head["built"]
             self._pieces: dict[str, Any] = head["pieces"]
+            if self.is_previous:
+                from vomap.store.format2 import rename_log
+
+                rename_log(self._pieces)
         except NOT_AS_WRITTEN:
             raise self.damaged() from None
 
@@ -230,92 +227,3 @@ def read_bans(path: str) -> Bans:
         return Bans(ban_finder(file), file.digest)
     except NOT_AS_WRITTEN:
         raise file.damaged() from None
-
-
-def open_trusted(path: str) -> tuple[int, int]:
-    """Open a regular file that only root and we ourselves can have written; return its descriptor and its size.
-
-    Raises FileError otherwise.
-    """
-    descriptor, _ = _open(path)
-    try:
-        return descriptor, _trusted_size(path, descriptor)
-    except OSError as error:
-        posix.close(descriptor)
-        raise FileError(f"{path}: {error.strerror}") from None
-    except FileError:
-        posix.close(descriptor)
-        raise
-
-
-def _open(path: str) -> tuple[int, int]:
-    """Open a file; return its descriptor and its size. Raises FileError."""
-    try:
-        # Without O_NONBLOCK, opening a FIFO would wait for a writer.
-        descriptor = posix.open(path, posix.O_RDONLY | posix.O_NONBLOCK | posix.O_NOCTTY | posix.O_CLOEXEC)
-        return descriptor, posix.fstat(descriptor).st_size
-    except OSError as error:
-        raise FileError(f"{path}: {error.strerror}") from None
-
-
-def _trusted_size(path: str, descriptor: int) -> int:
-    """Return the size of an open file. Raises FileError if others can have written it, OSError if it cannot be seen."""
-    status = posix.fstat(descriptor)
-    if status.st_mode & _FILE_TYPE != _REGULAR:
-        raise FileError(f"{path}: not a regular file")
-    if not _is_ours(status) or status.st_mode & _OTHERS_MAY_WRITE:
-        raise FileError(f"{path}: others can write it; it must belong to root or to us, mode 0644")
-    _refuse_loose_folders(path)
-    return status.st_size
-
-
-def _refuse_loose_folders(path: str) -> None:
-    """Raise FileError if others could put another file there: in a folder, or by a link, anywhere on the way.
-
-    Each link is followed step by step, as the kernel does, so that no folder in the middle of a chain is passed over.
-    OSError is raised if a step cannot be looked at.
-    """
-    steps = path.split("/")[::-1]
-    place = "" if path[:1] == "/" else posix.getcwd()
-    _refuse_loose_folder(path, place or "/")
-    links = 0
-    while steps:
-        step = steps.pop()
-        if step in ("", "."):
-            continue
-        if step == "..":
-            place = place.rpartition("/")[0]
-            continue
-        status = posix.lstat(f"{place}/{step}")
-        kind = status.st_mode & _FILE_TYPE
-        if kind == _FOLDER:
-            place = f"{place}/{step}"
-            _refuse_loose(path, place, status)
-            continue
-        if not _is_ours(status):
-            raise FileError(f"{path}: others can replace {place}/{step}")
-        if kind == _LINK:
-            links += 1
-            if links > _MOST_LINKS:
-                raise FileError(f"{path}: its links lead round in circles")
-            target = posix.readlink(f"{place}/{step}")
-            place = "" if target[:1] == "/" else place
-            steps += target.split("/")[::-1]
-
-
-def _refuse_loose_folder(path: str, folder: str) -> None:
-    while True:
-        _refuse_loose(path, folder, posix.stat(folder))
-        if folder == "/":
-            return
-        folder = folder.rpartition("/")[0] or "/"
-
-
-def _refuse_loose(path: str, folder: str, status: posix.stat_result) -> None:
-    loose = status.st_mode & _OTHERS_MAY_WRITE and not status.st_mode & _STICKY
-    if loose or not _is_ours(status):
-        raise FileError(f"{path}: others can write the folder {folder}")
-
-
-def _is_ours(status: posix.stat_result) -> bool:
-    return status.st_uid == 0 or status.st_uid == posix.geteuid()

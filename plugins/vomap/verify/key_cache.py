@@ -19,8 +19,8 @@ from pathlib import Path
 
 from vomap import Error
 from vomap.claims.strict_json import parse_json
+from vomap.files import FileError
 from vomap.files.atomic import read_trusted, replace_file
-from vomap.store import FileError
 from vomap.verify.jwks import SECONDS, fetch_keys
 from vomap.verify.keys import Key, KeysError, read_key
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 
 from vomap.claims import TokenError
-from vomap.store import FileError, open_trusted
+from vomap.files import FileError, open_trusted
 from vomap.verify.jws import LONGEST_TOKEN
 
 _TEMPORARY = "/tmp"  # noqa: S108 - the specification's; the file must be ours  # nosec B108

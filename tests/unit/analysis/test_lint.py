@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from vomap.analysis import lint as linter
-from vomap.analysis.lint import CODES, lint
+from vomap.analysis import lint as mapfile_linter
 from vomap.analysis.lint.context import Matter
+from vomap.bans import lint as ban_linter
 from vomap.mapfile.bans import compose_bans
 from vomap.mapfile.compose import compose
 from vomap.mapfile.files import Mapfile, read_files
@@ -20,6 +20,7 @@ from vomap.mapfile.findings import Finding, Findings
 
 ROOT = Path(__file__).parents[3]
 EXAMPLES = ROOT / "tests" / "lint"
+CODES = mapfile_linter.CODES | ban_linter.CODES
 # Those of bans alone hold in 2026, or in 2099.
 NOW = time.mktime((2026, 11, 22, 12, 0, 0, 0, 0, 0))
 SITE = "mapfile: 1\nsite: {audience: [ANY]}\n"
@@ -59,7 +60,8 @@ def _bans(*files: Mapfile) -> list[dict[str, Any]]:
 
 def warnings(files: Sequence[Mapfile], bans: Sequence[Mapfile] = ()) -> list[Finding]:
     """Return what the linter warns of."""
-    return lint(Matter(_composed(*files), _bans(*bans), NOW)).warnings
+    matter = Matter(_composed(*files), _bans(*bans), NOW)
+    return [*mapfile_linter.lint(matter).warnings, *ban_linter.lint(matter).warnings]
 
 
 def _codes(*texts: str, bans: str = "") -> list[tuple[str | None, str, int]]:
@@ -462,13 +464,17 @@ def test_with_many_rules_or_bans_some_codes_are_left_out(monkeypatch: pytest.Mon
     text = SITE + ONE + _rules("vo: One, account: x", "vo: One, account: condor")
     ban_file = Mapfile("bans.yaml", "mapfile: 1\nbans:\n  - {vo: Three, reason: r}\n")
     matter = Matter(_composed(Mapfile("m.yaml", text)), _bans(ban_file), NOW)
-    assert lint(matter).left_out == []
-    assert {each.code for each in lint(matter).warnings} == {"unreachable-rule", "system-account", "idle-ban"}
-    monkeypatch.setattr(linter, "MOST_RULES", 1)
-    monkeypatch.setattr(linter, "MOST_BANS", 0)
-    linted = lint(matter)
-    assert linted.left_out == ["evadable-ban", "idle-ban", "impossible-rule", "shared-account", "unreachable-rule"]
-    assert [each.code for each in linted.warnings] == ["system-account"]
+    of_rules, of_bans = mapfile_linter.lint(matter), ban_linter.lint(matter)
+    assert [each.code for each in of_rules.warnings] == ["system-account", "unreachable-rule"]
+    assert [each.code for each in of_bans.warnings] == ["idle-ban"]
+    assert of_rules.skipped == of_bans.skipped == []
+    monkeypatch.setattr(mapfile_linter, "MOST_RULES", 1)
+    monkeypatch.setattr(ban_linter, "MOST_BANS", 0)
+    of_rules, of_bans = mapfile_linter.lint(matter), ban_linter.lint(matter)
+    assert of_rules.skipped == ["impossible-rule", "shared-account", "unreachable-rule"]
+    assert of_bans.skipped == ["evadable-ban", "idle-ban"]
+    assert [each.code for each in of_rules.warnings] == ["system-account"]
+    assert of_bans.warnings == []
 
 
 # What the documentation shows

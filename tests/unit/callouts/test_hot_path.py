@@ -34,6 +34,7 @@ INTERPRETER = {"__future__", "_json", "_socket", "_thread", "binascii", "gc", "p
 ALWAYS = {
     "vomap",
     "vomap.accounts",
+    "vomap.files",
     "vomap.store",
     "vomap.callouts",
     "vomap.claims",

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from vomap.analysis.clauses import Asked, Clause
+    from vomap.analysis.tokens.assembly import Token
 
-    Token = dict[str, Any]
     Standing = dict[str, object]
 
 # How many overlaps of two clauses are looked at for each issuer.

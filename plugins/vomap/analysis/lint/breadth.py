@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vomap.analysis.lint.context import warning
-from vomap.analysis.tokens.patterns import group_examples, split_role
-from vomap.claims.memberships import parse_fqan
+from vomap.analysis.tokens.patterns import legal_groups, split_role
 from vomap.policy.matching import EVERYTHING_BELOW, AccountName
 
 if TYPE_CHECKING:
@@ -77,20 +76,23 @@ def _is_role(pattern: str) -> bool:
 
 
 def illegal_groups(matter: Matter) -> Iterator[Finding]:
-    """Warn of groups in rules and bans that no token can have."""
-    for kind, listed in (("rule", matter.rules), ("ban", matter.bans)):
-        for each in listed:
-            name = each.get("name", f"({each.get('reason')})")
-            for key in ("group", "first-group"):
-                for pattern in each.get(key, ()):
-                    why = _no_group(pattern)
-                    if why is not None:
-                        yield warning(ILLEGAL_GROUP, each, f"{kind} {name}: {pattern} {why}")
+    """Warn of groups in rules that no token can have."""
+    for rule in matter.rules:
+        yield from illegal_groups_of(rule, f"rule {rule['name']}")
+
+
+def illegal_groups_of(entry: Rule, who: str) -> Iterator[Finding]:
+    """Warn of groups in a rule or a ban that no token can have; `who` names the entry in the warning."""
+    for key in ("group", "first-group"):
+        for pattern in entry.get(key, ()):
+            why = _no_group(pattern)
+            if why is not None:
+                yield warning(ILLEGAL_GROUP, entry, f"{who}: {pattern} {why}")
 
 
 def _no_group(pattern: str) -> str | None:
     """Return why no token has a group or role that fits a pattern, or none that is meant."""
-    if not any(map(parse_fqan, group_examples(pattern, _WORD))):
+    if not legal_groups(pattern, _WORD):
         return "is no legal group, so no token has it"
     if any(part.lower().startswith(("role=", "capability=")) for part in split_role(pattern)[0].split("/")):
         return "names no role: a role is written `/Role=NAME`, at the end, and in just these letters"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
-from vomap.analysis.clauses import GROUPS, Clause
+from vomap.analysis.clauses import Clause
 from vomap.analysis.lint.context import told, warning
 from vomap.analysis.outcome import Judge
 from vomap.analysis.tokens.from_clauses import Witnesses
 from vomap.analysis.tokens.group_claims import write_groups
-from vomap.analysis.tokens.patterns import meet, meet_groups
+from vomap.analysis.tokens.patterns import GROUPS, meet, meet_groups
 from vomap.analysis.tokens.variants import Around, asked_by
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from vomap.analysis.lint.context import Matter
     from vomap.analysis.outcome import Result
-    from vomap.analysis.tokens.from_clauses import Token
+    from vomap.analysis.tokens.assembly import Token
     from vomap.mapfile.findings import Finding
 
 UNREACHABLE_RULE, IMPOSSIBLE_RULE = "unreachable-rule", "impossible-rule"

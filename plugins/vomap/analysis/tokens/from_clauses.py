@@ -5,25 +5,23 @@ from __future__ import annotations
 from itertools import islice, product
 from typing import TYPE_CHECKING, Any
 
-from vomap.analysis.clauses import GROUPS, met, word_for
+from vomap.analysis.clauses import met, word_for
+from vomap.analysis.tokens.assembly import COMPUTE, assemble_token, with_vo
 from vomap.analysis.tokens.group_claims import WrittenToken, as_entitlement
-from vomap.analysis.tokens.patterns import examples, group_examples, meet_groups, split_role
+from vomap.analysis.tokens.patterns import GROUPS, LITERAL, examples, legal_groups, meet_groups, split_role
 from vomap.claims import GROUPS_CLAIM
 from vomap.claims.memberships import EntitlementForm, parse_fqan
-from vomap.policy.authority import SOURCES
+from vomap.policy.authority import SCOPE_PATH, SOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from vomap.analysis.clauses import Asked, Clause, Reading
+    from vomap.analysis.tokens.assembly import Token, Way
 
-    Token = dict[str, Any]
     # Of each condition the values that a token is to have.
     Draft = dict[str, tuple[str, ...]]
-    # How a token names its VO: in which source, by what name.
-    Way = tuple[str, str]
 
-COMPUTE = "compute.create"
 _OTHER_COMPUTE = "condor:/WRITE"
 _MOST_WAYS = 60
 _MOST_AUDIENCES = 4
@@ -243,7 +241,7 @@ class Witnesses:
         """Return of a condition what a token may have to meet it."""
         texts: list[str] = []
         for value in values:
-            if key == "audience":
+            if key in LITERAL:
                 texts.append(value)
             elif key in GROUPS:
                 texts += self._groups(clause, value, word)
@@ -253,7 +251,7 @@ class Witnesses:
 
     def _groups(self, clause: Clause, pattern: str, word: str) -> list[str]:
         """Return memberships that fit a pattern; of the VO that a rule is for, if the pattern leaves it open."""
-        anything = _legal(group_examples(pattern, word))
+        anything = legal_groups(pattern, word)
         if not split_role(pattern)[0].startswith("/*"):
             return anything
         names = {name: None for reading in self._readings for name in reading.standings.names(clause.url, clause.vo)}
@@ -283,27 +281,7 @@ class Witnesses:
         return found
 
     def _token(self, url: str, draft: Draft, *ways: Way | None) -> Token:
-        scopes = [COMPUTE, *draft.get("scope", ())]
-        groups = [group for key in ("first-group", "group") for group in draft.get(key, ())]
-        for way in ways:
-            if way is None:
-                continue
-            source, name = way
-            if source == "group":
-                groups += () if any(group.split("/")[1] == name for group in groups) else (f"/{name}",)
-            else:
-                scopes.append(f"storage.read:/{name}")
-        audiences = list(dict.fromkeys([*self._audience(url), *draft.get("audience", ())]))
-        token: Token = {"iss": url, "sub": draft.get("subject", (self.word,))[0]}
-        if audiences:
-            token["aud"] = audiences if len(audiences) > 1 else audiences[0]
-        token["scope"] = " ".join(dict.fromkeys(scopes))
-        if groups:
-            token[GROUPS_CLAIM] = list(dict.fromkeys(groups))
-        for key, values in draft.items():
-            if key.startswith("claim "):
-                token[key[len("claim ") :]] = list(values) if len(values) > 1 else values[0]
-        return token
+        return assemble_token(url, draft, ways, subject=self.word, audience=self._audience(url))
 
     def _audience(self, url: str) -> list[str]:
         """Return an audience that both policies accept, or one for each; none where none is asked for."""
@@ -325,14 +303,10 @@ def simplicity(token: Mapping[str, Any]) -> tuple[int, bool, int]:
 
 def _also_naming(token: Token, way: Way) -> Iterator[Token]:
     """Yield a token that names a VO besides, before and after what it has of the kind."""
+    yield with_vo(token, way)
     source, name = way
-    if source != "group":
-        yield {**token, "scope": f"{token['scope']} storage.read:/{name}"}
-        return
-    groups = token.get(GROUPS_CLAIM, [])
-    yield {**token, GROUPS_CLAIM: [*groups, f"/{name}"]}
-    if groups:
-        yield {**token, GROUPS_CLAIM: [f"/{name}", *groups]}
+    if source != SCOPE_PATH and GROUPS_CLAIM in token:
+        yield {**token, GROUPS_CLAIM: [f"/{name}", *token[GROUPS_CLAIM]]}
 
 
 def _vary(choices: Mapping[str, list[tuple[str, ...]]]) -> list[Draft]:

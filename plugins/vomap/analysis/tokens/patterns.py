@@ -6,6 +6,7 @@ from functools import lru_cache
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Union
 
+from vomap.claims.memberships import parse_fqan
 from vomap.policy.matching import Pattern
 
 if TYPE_CHECKING:
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 # As in Pattern.shape; None is a part below `/**`, which may be anything.
 Part = Union[str, tuple[str, str, str], None]
 ROLE = "/Role="
+GROUPS = ("group", "first-group")
+# Conditions whose values are not patterns.
+LITERAL = ("audience", "jti", "client")
 
 
 @lru_cache(maxsize=50_000)
@@ -53,9 +57,17 @@ def meet_groups(first: str, second: str, word: str) -> list[str]:
     return [f"{each}{ROLE}{role}" for each in groups for role in roles]
 
 
-def group_examples(pattern: str, word: str) -> list[str]:
-    """Return memberships, as FQANs, that fit a pattern of groups."""
-    return meet_groups(pattern, pattern, word)
+def legal_groups(pattern: str, word: str) -> list[str]:
+    """Return memberships, as FQANs, that fit a pattern of groups and that a token can have."""
+    return [group for group in meet_groups(pattern, pattern, word) if parse_fqan(group) is not None]
+
+
+def example(key: str, pattern: str, word: str) -> str:
+    """Return the shortest text that fits a value of a condition; for a group that no token can have, any text."""
+    if key in LITERAL:
+        return pattern
+    legal = legal_groups(pattern, word) if key in GROUPS else ()
+    return (legal or examples(pattern, word))[0]
 
 
 def covers(wide: str, narrow: str) -> bool:

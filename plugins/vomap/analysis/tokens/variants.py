@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vomap.analysis.tokens.from_clauses import COMPUTE
+from vomap.analysis.tokens.assembly import COMPUTE, vo_path, with_vo
 from vomap.claims import COMPUTING, GROUPS_CLAIM
 from vomap.policy.matching import AccountName
 
@@ -12,12 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vomap.analysis.lint.context import Matter, Rule
-    from vomap.analysis.tokens.from_clauses import Token, Witnesses
+    from vomap.analysis.tokens.assembly import Token
+    from vomap.analysis.tokens.from_clauses import Witnesses
 
 # A rule whose account has <vo> asks for a token of one VO, though it does not say so.
 _ONE_VO = "<vo>"
 _MOST_NAMES = 3
-_PATH = "storage.read:/"
+_PATH = vo_path("")
 
 
 def asked_by(rule: Rule) -> set[str]:
@@ -75,10 +76,7 @@ class Around:
         issuer = self._matter.standings.issuers[token["iss"]]
         names = self._matter.standings.names(token["iss"], None)[:_MOST_NAMES]
         for name in (*names, self._word) if issuer.names_vos_freely else names:
-            if "group" in issuer.sources:
-                yield {**token, GROUPS_CLAIM: [*token.get(GROUPS_CLAIM, ()), f"/{name}"]}
-            if "scope-path" in issuer.sources:
-                yield {**token, "scope": f"{token['scope']} {_PATH}{name}"}
+            yield from (with_vo(token, (source, name)) for source in issuer.sources)
 
     def _scopes(self, token: Token) -> Iterator[Token]:
         """Yield other scopes that let a token run jobs, and other paths of the same VOs."""
