@@ -11,8 +11,8 @@ from typing import Any
 from vomap import Error
 from vomap.bans.ban_file import is_published
 from vomap.bans.folder import conditions_of
-from vomap.bans.foreign_issuers import NOT_IN_FORCE, file_of, unwired_issuers, unwired_sentence
-from vomap.bans.published import read_kept
+from vomap.bans.issuer_wiring import NOT_IN_FORCE, file_of, unwired_issuers, unwired_sentence
+from vomap.bans.published import read_saved
 from vomap.cli.arguments import print_json
 from vomap.cli.exits import YES
 from vomap.cli.terminal import counted, plain
@@ -104,7 +104,7 @@ def _list_members(
 ) -> dict[str, object]:
     """Return what is told of a list that was fetched."""
     try:
-        kept = read_kept(file)
+        kept = read_saved(file)
     except Error as error:
         return {"file": file.path, "told": str(error)}
     told = f"{counted(len(kept.bans), 'ban')} of {kept.url}, {kept.age(now)}"

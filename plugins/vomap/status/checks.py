@@ -16,7 +16,7 @@ from typing import Any
 
 from vomap import Error
 from vomap.accounts import NameServiceError, find_uid
-from vomap.bans.foreign_issuers import unwired_sentence
+from vomap.bans.issuer_wiring import unwired_sentence
 from vomap.ces.arc import FRAGMENT_FILE
 from vomap.ces.htcondor import COMMAND, MAP_FILE, PLUGIN, SETTINGS_FILE
 from vomap.ces.kinds import DEFAULTS_FILE, ArcCe, Ce, HtcondorCe
