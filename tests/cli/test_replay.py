@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from vomap.cli import run
-from vomap.log import as_line
+from vomap.log import format_record
 
 Capture = pytest.CaptureFixture[str]
 ISSUER = "https://one.example/"
@@ -52,7 +52,7 @@ class Log:
 
     def replay(self, *records: dict[str, Any] | str, words: tuple[str, ...] = ()) -> tuple[int, str, str]:
         """Write records, or lines, replay them, and return the exit code and what was printed."""
-        lines = [each if isinstance(each, str) else as_line({**MEMBERS, **each}) for each in records]
+        lines = [each if isinstance(each, str) else format_record({**MEMBERS, **each}) for each in records]
         self.log.write_text("".join(lines))
         code = run(["replay", str(self.log), "--mapfiles", str(self.mapfile), *words])
         return (code, *self.capsys.readouterr())

@@ -116,7 +116,7 @@ class Replayer:
             return AN_ERROR
         if self._instead is not None and members["jti"] not in self._instead:
             return UNKNOWN
-        if "pseudonym" in members and not record.show_subject(self._resolve):
+        if "pseudonym" in members and not record.reveal_subject(self._resolve):
             return NO_SUBJECT
         return record.claims() or NO_CLAIMS
 

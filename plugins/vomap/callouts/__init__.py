@@ -85,32 +85,32 @@ class TimeLimit:
         """Take how many seconds there are, the exit code for when they are over, and what ends the process with it."""
         self._callout, self._leave = callout, leave
         self._end = time.monotonic() + seconds
-        self._told: tuple[int, str, str] = (failed, f"error: no answer after {seconds:g} s", "")
+        self._committed: tuple[int, str, str] = (failed, f"error: no answer after {seconds:g} s", "")
 
     def start(self) -> TimeLimit:
         """Begin to watch, and return this limit. Raises RuntimeError if there can be no thread."""
         _thread.start_new_thread(self._watch, ())
         return self
 
-    def stand(self, code: int, sentence: str, more: str, seconds: float | None = None) -> None:
+    def commit(self, code: int, sentence: str, more: str, seconds: float | None = None) -> None:
         """Take what was answered: it stands now, whatever happens, and this is said; perhaps after fewer seconds."""
-        self._told = (code, sentence, more)
+        self._committed = (code, sentence, more)
         if seconds is not None:
             self._end = time.monotonic() + seconds
 
     def _watch(self) -> None:
         while (left := self._end - time.monotonic()) > 0:
             time.sleep(min(left, TO_LOG))
-        code, sentence, more = self._told
+        code, sentence, more = self._committed
         try:
             # Whoever reads standard error may be what hangs.
-            _thread.start_new_thread(say, (self._callout, sentence, more))
+            _thread.start_new_thread(log_line, (self._callout, sentence, more))
             time.sleep(_TO_SAY_SO)
         finally:
             self._leave(code)
 
 
-def answered(
+def run_guarded(
     callout: str, answer: Callable[[TimeLimit], int], seconds: float = SECONDS, *, failed: int = FAILED
 ) -> int:
     """Return the exit code that `answer` returns, or exit 3, or another code, if it fails.
@@ -119,17 +119,17 @@ def answered(
     """
     try:
         require_descriptors()
-        if may_be_held():
-            from vomap.callouts.child import answered_aside
+        if has_fuse_mount():
+            from vomap.callouts.child import run_in_child
 
-            return answered_aside(callout, answer, seconds, failed)
+            return run_in_child(callout, answer, seconds, failed)
         return answer(TimeLimit(callout, seconds, failed=failed).start())
     except Error as error:
-        say(callout, f"error: {error}")
+        log_line(callout, f"error: {error}")
         return failed
 
 
-def may_be_held() -> bool:
+def has_fuse_mount() -> bool:
     """Tell whether the kernel might not let go of who waits for a file, when its time is over.
 
     That is so where any file system is one in user space (FUSE): which of them a path leads to cannot be found out
@@ -208,13 +208,13 @@ def read_options(words: Sequence[str], known: Sequence[str], switches: Sequence[
     return found
 
 
-def built_files(options: dict[str, str]) -> tuple[str, str]:
+def compiled_files(options: dict[str, str]) -> tuple[str, str]:
     """Return the paths of the built policy and the built bans."""
     policy = options.get("--policy", POLICY_FILE)
     return policy, options.get("--bans", bans_beside(policy))
 
 
-class Answer:
+class TokenDecision:
     """A decision, and how the site wants it logged.
 
     `log` is the site's own document of the log, None without one; `now` the second for which the decision was made,
@@ -234,7 +234,7 @@ class Answer:
         self.now = int(time.time()) if now is None else now
 
 
-def decided(policy_file: str, bans_file: str, read_token: Callable[[Policy], Claims]) -> Answer:
+def decide_token(policy_file: str, bans_file: str, read_token: Callable[[Policy], Claims]) -> TokenDecision:
     """Return the decision for the token that `read_token` reads; what fails becomes an error, never a mapping."""
     log = None
     try:
@@ -246,14 +246,16 @@ def decided(policy_file: str, bans_file: str, read_token: Callable[[Policy], Cla
         asked = bans.claims
         # Their file is closed before accounts are looked up, which takes descriptors of its own.
         del bans
-        return Answer(confirm(decision, policy.site.accounts), log, now, asked)
+        return TokenDecision(confirm(decision, policy.site.accounts), log, now, asked)
     except TokenRefused as error:
-        return Answer(Decision(None, None).settle(DENIED, str(error)), log)
+        return TokenDecision(Decision(None, None).settle(DENIED, str(error)), log)
     except Error as error:
-        return Answer(failed(str(error)), log)
+        return TokenDecision(failed(str(error)), log)
 
 
-def give(callout: str, answer: Answer, limit: TimeLimit, *, decline: int | None = None, observe: bool = False) -> int:
+def respond(
+    callout: str, answer: TokenDecision, limit: TimeLimit, *, decline: int | None = None, observe: bool = False
+) -> int:
     """Print the answer to a CE, log it, say why, and return the exit code.
 
     `decline` is the code of a declined token if it is another. With `observe` the CE is told nothing but to ask on.
@@ -269,12 +271,12 @@ def give(callout: str, answer: Answer, limit: TimeLimit, *, decline: int | None 
     sentence = f"{'observed: ' if observe else ''}{_sentence(decision)}"
     log = DecisionLog(answer.log)
     # A file may lie where nobody answers.
-    limit.stand(code, sentence, "; not logged: the decision log does not answer", TO_LOG if log.may_wait else None)
-    say(callout, sentence, _logged(log, callout, answer, observe))
+    limit.commit(code, sentence, "; not logged: the decision log does not answer", TO_LOG if log.may_wait else None)
+    log_line(callout, sentence, _write_record(log, callout, answer, observe))
     return code
 
 
-def _logged(log: DecisionLog, callout: str, answer: Answer, observed: bool) -> str:
+def _write_record(log: DecisionLog, callout: str, answer: TokenDecision, observed: bool) -> str:
     """Log a decision and return what went wrong, to be said: it changes no answer."""
     try:
         log.write(
@@ -292,7 +294,7 @@ def _logged(log: DecisionLog, callout: str, answer: Answer, observed: bool) -> s
     return ""
 
 
-def say(callout: str, sentence: str, more: str = "") -> None:
+def log_line(callout: str, sentence: str, more: str = "") -> None:
     """Say why on standard error, on one line of plain characters; a CE that does not listen changes nothing.
 
     A sentence that is too long loses its end, for a token may have made it so; `more` is said in any case.

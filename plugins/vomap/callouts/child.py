@@ -22,7 +22,7 @@ _LONGER = TO_LOG + 0.25
 _AT_ONCE = 1 << 16
 
 
-def answered_aside(callout: str, answer: Callable[[TimeLimit], int], seconds: float, failed: int) -> int:
+def run_in_child(callout: str, answer: Callable[[TimeLimit], int], seconds: float, failed: int) -> int:
     """Return what `answer` returns in a child; in the child itself, too. What it writes is passed on as a whole.
 
     The child tells its exit code when all is written; one that fails ends without, and its own code counts.
@@ -60,7 +60,7 @@ def answered_aside(callout: str, answer: Callable[[TimeLimit], int], seconds: fl
     if account and posix.write(1, account) != len(account):
         raise OSError("standard output took only a part of the account's name")
     code = code if code >= 0 else failed
-    limit.stand(code, "answered", "; nobody reads why")
+    limit.commit(code, "answered", "; nobody reads why")
     try:
         posix.write(2, reason)
     except OSError:

@@ -10,12 +10,12 @@ import sys
 from vomap.callouts import (
     EXIT_CODES,
     HTCONDOR,
-    answered,
-    built_files,
-    decided,
-    give,
+    compiled_files,
+    decide_token,
     read_input,
     read_options,
+    respond,
+    run_guarded,
 )
 from vomap.claims.htcondor_payload import read_payload
 from vomap.policy import DECLINED
@@ -34,12 +34,12 @@ def main() -> int:
     With `--observe` vomap has no say yet: whatever happens is exit 1, and the next plugin is asked.
     """
     if OBSERVE not in sys.argv[1:]:
-        return answered(HTCONDOR, _answer)
-    return answered(HTCONDOR, _answer, failed=EXIT_CODES[HTCONDOR][DECLINED])
+        return run_guarded(HTCONDOR, _answer)
+    return run_guarded(HTCONDOR, _answer, failed=EXIT_CODES[HTCONDOR][DECLINED])
 
 
 def _answer(limit: TimeLimit) -> int:
     options = read_options(sys.argv[1:], ("--policy", "--bans"), switches=(OBSERVE,))
-    policy, bans = built_files(options)
-    answer = decided(policy, bans, lambda _: read_payload(read_input()))
-    return give(HTCONDOR, answer, limit, observe=OBSERVE in options)
+    policy, bans = compiled_files(options)
+    answer = decide_token(policy, bans, lambda _: read_payload(read_input()))
+    return respond(HTCONDOR, answer, limit, observe=OBSERVE in options)

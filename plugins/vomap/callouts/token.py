@@ -14,15 +14,15 @@ import sys
 from vomap.callouts import (
     TOKEN,
     USER,
-    Answer,
     OptionError,
-    answered,
+    TokenDecision,
     become_user,
-    built_files,
-    decided,
-    give,
+    compiled_files,
+    decide_token,
     read_input,
     read_options,
+    respond,
+    run_guarded,
 )
 
 TYPE_CHECKING = False
@@ -42,7 +42,7 @@ _KEPT = {*_DISCOVERY, *_PROXIES, *(name.upper() for name in _PROXIES)}
 
 def main() -> int:
     """Answer and return the exit code. Whatever is raised is an error (exit 3) to whoever calls this."""
-    return answered(TOKEN, _answer, SECONDS)
+    return run_guarded(TOKEN, _answer, SECONDS)
 
 
 def _answer(limit: TimeLimit) -> int:
@@ -56,13 +56,13 @@ def _answer(limit: TimeLimit) -> int:
 
     from vomap.verify.key_cache import KeyCache
 
-    policy, bans = built_files(options)
+    policy, bans = compiled_files(options)
     authorities = options.get("--ca")
     keys = KeyCache(Path(options.get("--cache", CACHE_FOLDER)), None if authorities is None else Path(authorities))
-    return give(TOKEN, answer_for(raw, policy, bans, keys), limit)
+    return respond(TOKEN, decide_raw_token(raw, policy, bans, keys), limit)
 
 
-def answer_for(raw: bytes, policy_file: str, bans_file: str, keys: KeyCache) -> Answer:
+def decide_raw_token(raw: bytes, policy_file: str, bans_file: str, keys: KeyCache) -> TokenDecision:
     """Return the answer for a raw token, which maps nobody unless the token is genuine."""
     from vomap.verify import verify
     from vomap.verify.jws import read_token
@@ -72,7 +72,7 @@ def answer_for(raw: bytes, policy_file: str, bans_file: str, keys: KeyCache) -> 
         verify(policy, token, keys)
         return token.claims
 
-    return decided(policy_file, bans_file, read_genuine)
+    return decide_token(policy_file, bans_file, read_genuine)
 
 
 def _forget_variables() -> None:

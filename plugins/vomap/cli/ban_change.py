@@ -28,7 +28,7 @@ from vomap.cli.logs import read_logs, resolver
 from vomap.cli.progress import shown
 from vomap.cli.terminal import counted, plain
 from vomap.files.lock import locked
-from vomap.log.reader import Unread
+from vomap.log.reader import BrokenLine
 from vomap.mapfile.compose import NOBODYS_SITE
 from vomap.mapfile.entries import CONDITIONS
 from vomap.policy.index import Declared
@@ -194,7 +194,7 @@ def _with_hits(told: _Told, args: argparse.Namespace, ban: Mapping[str, Any]) ->
         hits = BanHits(ban, read_policy(args.policy), resolver(args.key))
         with shown("decisions tried") as progress:
             for number, (_, found) in enumerate(read_logs(args.log), start=1):
-                if isinstance(found, Unread):
+                if isinstance(found, BrokenLine):
                     broken += 1
                 else:
                     hits.add(found)

@@ -28,7 +28,7 @@ from vomap.cli.progress import shown
 from vomap.cli.terminal import plain
 from vomap.files.atomic import discard, read_trusted, replace_file
 from vomap.files.lock import locked
-from vomap.files.signals import held_back
+from vomap.files.signals import defer_signals
 from vomap.mapfile.compose import Composition, Mapfile, compose, read_sources
 from vomap.mapfile.findings import Findings, Place
 from vomap.mapfile.policy_tests import run_tests
@@ -237,7 +237,7 @@ def _rollback(args: argparse.Namespace) -> int:
     before, now = read_trusted(path + _PREVIOUS), read_trusted(path)
     # First, so that an automatic build after a crash leaves what is being rolled back.
     marker = _sources_of(path)
-    with held_back(f"{path} is the policy before again"):
+    with defer_signals(f"{path} is the policy before again"):
         replace_file(path + _ROLLED_BACK, marker)
         replace_file(path, before)
         replace_file(path + _PREVIOUS, now)

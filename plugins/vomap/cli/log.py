@@ -8,7 +8,7 @@ from vomap.cli.actions import Action, add_actions
 from vomap.cli.arguments import UsageError, add_json, print_json
 from vomap.cli.exits import YES
 from vomap.log import KEY_FILE
-from vomap.log.pseudonyms import pseudonym, read_key, subject_behind
+from vomap.log.pseudonyms import make_pseudonym, read_key, resolve_pseudonym
 
 HELP = "tell whose a pseudonym of the decision log is, or which is whose"
 
@@ -58,11 +58,11 @@ def _add_key(parser: argparse.ArgumentParser) -> None:
 
 
 def _resolve(args: argparse.Namespace) -> int:
-    return _report(args, "subject", subject_behind(_key(args), args.issuer, args.text))
+    return _report(args, "subject", resolve_pseudonym(_key(args), args.issuer, args.text))
 
 
 def _hide(args: argparse.Namespace) -> int:
-    return _report(args, "pseudonym", pseudonym(_key(args), args.issuer, args.text))
+    return _report(args, "pseudonym", make_pseudonym(_key(args), args.issuer, args.text))
 
 
 def _key(args: argparse.Namespace) -> bytes:

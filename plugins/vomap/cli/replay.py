@@ -14,7 +14,7 @@ from vomap.cli.exits import NO, YES
 from vomap.cli.logs import read_logs, resolver
 from vomap.cli.progress import shown
 from vomap.cli.terminal import plain
-from vomap.log.reader import Unread
+from vomap.log.reader import BrokenLine
 
 HELP = "decide the tokens of a decision log again: what would be another answer"
 
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     broken: list[str] = []
     with shown("decisions made again") as progress:
         for number, (log, found) in enumerate(read_logs(args.logs), start=1):
-            if isinstance(found, Unread):
+            if isinstance(found, BrokenLine):
                 broken.append(f"{log}:{found.line}: {found.why}")
             else:
                 replayer.add(found)

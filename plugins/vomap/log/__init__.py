@@ -94,7 +94,7 @@ class DecisionLog:
         if observed:
             members["observed"] = True
         trouble = _hide_subject(members) if self.pseudonyms else None
-        kept = kept_claims(decision.claims, self._names(asked)) if decision.claims is not None else None
+        kept = claims_to_log(decision.claims, self._names(asked)) if decision.claims is not None else None
         self._send_or_append(members, kept, callout)
         if trouble is not None:
             raise IncompleteRecordError(trouble)
@@ -108,9 +108,9 @@ class DecisionLog:
     def _send_or_append(self, members: dict[str, Any], kept: dict[str, Any] | None, callout: str) -> None:
         is_syslog = self.to == SYSLOG
         limit = _LONGEST_MESSAGE if is_syslog else _LONGEST_LINE
-        line = as_line({**members, "claims": kept})
+        line = format_record({**members, "claims": kept})
         if len(line) > limit:
-            line = as_line(_shortened(members))
+            line = format_record(_shortened(members))
         if not is_syslog:
             _append(self.to, line)
             return
@@ -129,16 +129,16 @@ def _hide_subject(members: dict[str, Any]) -> str | None:
     if subject is None:
         return None
     members["pseudonym"] = None
-    from vomap.log.pseudonyms import pseudonym, read_key
+    from vomap.log.pseudonyms import make_pseudonym, read_key
 
     try:
-        members["pseudonym"] = pseudonym(read_key(KEY_FILE), issuer or "", subject)
+        members["pseudonym"] = make_pseudonym(read_key(KEY_FILE), issuer or "", subject)
     except Error as error:
         return str(error)
     return None
 
 
-def kept_claims(claims: Claims, names: Sequence[str]) -> dict[str, Any]:
+def claims_to_log(claims: Claims, names: Sequence[str]) -> dict[str, Any]:
     """Return the claims of these names as they count in a decision: what says nothing is null.
 
     A list keeps its length, for two members of which one says nothing are two.
@@ -156,7 +156,7 @@ def kept_claims(claims: Claims, names: Sequence[str]) -> dict[str, Any]:
     return kept
 
 
-def as_line(members: Mapping[str, Any]) -> str:
+def format_record(members: Mapping[str, Any]) -> str:
     """Write members as one line of JSON in ASCII, the newline with it."""
     return "".join((*_encode(members, 0), "\n"))
 

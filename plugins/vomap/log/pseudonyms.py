@@ -23,7 +23,7 @@ class KeyFileError(Error):
     """The key of the pseudonyms cannot be read, or is too short."""
 
 
-class NoPseudonym(Error):
+class PseudonymError(Error):
     """A text that is no pseudonym, or none of this key's."""
 
     exit_code = 1
@@ -41,7 +41,7 @@ def read_key(path: str) -> bytes:
     return key
 
 
-def pseudonym(key: bytes, issuer: str, subject: str) -> str:
+def make_pseudonym(key: bytes, issuer: str, subject: str) -> str:
     """Return the pseudonym of an issuer's subject."""
     text = subject.encode("utf-8", "surrogatepass")
     vector = _digest(key, b"vector", issuer.encode("utf-8", "surrogatepass") + b"\0" + text)[:_VECTOR]
@@ -49,8 +49,8 @@ def pseudonym(key: bytes, issuer: str, subject: str) -> str:
     return _MARK + hidden.replace("+", "-").replace("/", "_").rstrip("=")
 
 
-def subject_behind(key: bytes, issuer: str, pseudonym_: str) -> str:
-    """Return the subject of an issuer that a pseudonym stands for. Raises NoPseudonym."""
+def resolve_pseudonym(key: bytes, issuer: str, pseudonym_: str) -> str:
+    """Return the subject of an issuer that a pseudonym stands for. Raises PseudonymError."""
     body = pseudonym_.removeprefix(_MARK).replace("-", "+").replace("_", "/")
     try:
         content = binascii.a2b_base64(body + "=" * (-len(body) % 4))
@@ -58,9 +58,9 @@ def subject_behind(key: bytes, issuer: str, pseudonym_: str) -> str:
         text = _hidden(key, vector, hidden)
         subject = text.decode("utf-8", "surrogatepass")
     except (binascii.Error, ValueError):
-        raise NoPseudonym(f"{pseudonym_!a}: is no pseudonym of this key") from None
-    if not hmac.compare_digest(pseudonym(key, issuer, subject), pseudonym_):
-        raise NoPseudonym(f"{pseudonym_!a}: is no pseudonym of this key for the issuer {issuer!a}")
+        raise PseudonymError(f"{pseudonym_!a}: is no pseudonym of this key") from None
+    if not hmac.compare_digest(make_pseudonym(key, issuer, subject), pseudonym_):
+        raise PseudonymError(f"{pseudonym_!a}: is no pseudonym of this key for the issuer {issuer!a}")
     return subject
 
 

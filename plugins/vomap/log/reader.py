@@ -49,7 +49,7 @@ class Record:
         """The second that the token was decided for."""
         return _seconds(self.members["time"])
 
-    def show_subject(self, resolve: Resolve | None) -> bool:
+    def reveal_subject(self, resolve: Resolve | None) -> bool:
         """Put the subject in its pseudonym's place; False if its key is another, or not there."""
         pseudonym = self.members["pseudonym"]
         if resolve is None or pseudonym is None:
@@ -73,14 +73,14 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Unread:
+class BrokenLine:
     """A line that looks like a decision's and is none."""
 
     line: int
     why: str
 
 
-def read_log(path: str) -> Iterator[Record | Unread]:
+def read_log(path: str) -> Iterator[Record | BrokenLine]:
     """Yield the decisions of a log, and the lines that are broken; lines of others are passed over.
 
     `path` is a file of lines, packed by gzip or not, as vomap or a log daemon writes it, or as
@@ -114,7 +114,7 @@ def _opened(path: str) -> Iterator[IO[bytes]]:
             yield file
 
 
-def _read_line(number: int, content: bytes) -> Iterator[Record | Unread]:
+def _read_line(number: int, content: bytes) -> Iterator[Record | BrokenLine]:
     begin = content.find(b"{")
     if begin < 0 or (begin and not _HEAD.fullmatch(content, 0, begin)):
         return
@@ -122,7 +122,7 @@ def _read_line(number: int, content: bytes) -> Iterator[Record | Unread]:
         members = json.loads(content[begin:].decode("utf-8"))
     except (ValueError, RecursionError):
         if _BEGIN in content or b'"outcome"' in content:
-            yield Unread(number, "is no whole JSON object")
+            yield BrokenLine(number, "is no whole JSON object")
         # Another record may follow what a full disk cut short.
         begin = content.find(_BEGIN, begin + 1)
         if begin > 0:
@@ -134,7 +134,7 @@ def _read_line(number: int, content: bytes) -> Iterator[Record | Unread]:
         yield from _read_message(number, members[_MESSAGE])
 
 
-def _read_message(number: int, message: object) -> Iterator[Record | Unread]:
+def _read_message(number: int, message: object) -> Iterator[Record | BrokenLine]:
     """Read what a log daemon has as a callout's message; whatever the callout says there is a record."""
     try:
         members = json.loads(message) if isinstance(message, str) else None
@@ -143,15 +143,15 @@ def _read_message(number: int, message: object) -> Iterator[Record | Unread]:
     if isinstance(members, dict):
         yield from _read_members(number, members)
     else:
-        yield Unread(number, "has no whole message; `journalctl` leaves long ones out without --all")
+        yield BrokenLine(number, "has no whole message; `journalctl` leaves long ones out without --all")
 
 
-def _read_members(number: int, members: dict[str, Any]) -> Iterator[Record | Unread]:
+def _read_members(number: int, members: dict[str, Any]) -> Iterator[Record | BrokenLine]:
     if "outcome" not in members:
         return
     for name, is_right in _MEMBERS.items():
         if not is_right(members.get(name, ())):
-            yield Unread(number, f"`{name}` is not as in the decision's schema")
+            yield BrokenLine(number, f"`{name}` is not as in the decision's schema")
             return
     yield Record(number, members)
 

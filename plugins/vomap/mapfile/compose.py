@@ -11,7 +11,7 @@ from typing import Any
 
 from vomap import Error
 from vomap.claims import DECISIVE
-from vomap.files.regular import PlainFileError, read_plain
+from vomap.files.regular import RegularFileError, read_regular_file
 from vomap.files.trusted import OURS, Custody, judge_file, judge_folder
 from vomap.mapfile.entries import (
     audience_document,
@@ -126,7 +126,7 @@ def refuse_folders(paths: Iterable[str], refusals: Findings, builder: int | None
                 faults = judge_folder(path, uid)
             except OSError as error:
                 raise SourceError(f"{path}: {error.strerror}") from None
-            except PlainFileError as error:
+            except RegularFileError as error:
                 raise SourceError(str(error)) from None
             _refuse(path, faults, refusals)
 
@@ -226,11 +226,11 @@ def _expand(path: Path, *, bans: bool) -> list[Path]:
 
 def _read(path: Path, builder: int) -> Mapfile:
     try:
-        file = read_plain(str(path))
+        file = read_regular_file(str(path))
         return Mapfile(str(path), file.content.decode("utf-8"), judge_file(file.way, builder))
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror}") from None
-    except PlainFileError as error:
+    except RegularFileError as error:
         raise SourceError(str(error)) from None
     except UnicodeDecodeError as error:
         raise SourceError(f"{path}: byte {error.start} is no UTF-8; save the file as UTF-8") from None

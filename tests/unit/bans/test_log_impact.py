@@ -9,7 +9,7 @@ import pytest
 from unit.policy.composed import bans_document, policy_of
 from vomap.analysis.replay import NO_CLAIMS, NO_SUBJECT
 from vomap.bans.log_impact import CLAIM_NOT_KEPT, BanHits, Hits, Identity, Seen
-from vomap.log.pseudonyms import pseudonym
+from vomap.log.pseudonyms import make_pseudonym
 from vomap.log.reader import Record
 
 ONE, MANY = "https://one.example/", "https://many.example/"
@@ -24,7 +24,7 @@ rules:
 """
 TIME = "2026-11-22T12:00:00Z"
 KEY = b"k" * 32
-HIDDEN = pseudonym(KEY, ONE, "jo")
+HIDDEN = make_pseudonym(KEY, ONE, "jo")
 
 
 def _record(**members: Any) -> Record:
