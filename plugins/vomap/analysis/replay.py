@@ -123,7 +123,7 @@ class Replayer:
     def _before(self, record: Record) -> Answer:
         members = record.members
         if self._instead is not None:
-            account = self._instead[members["jti"]]
+            account = self._instead[members["jti"] or ""]
             return Answer(MAPPED, account, None, "by another plugin")
         return Answer(members["outcome"], members["account"], members["rule"], members["reason"])
 

@@ -26,7 +26,7 @@ KEY = b"k" * 32
 
 
 def _record(**members: Any) -> Record:
-    whole: dict[str, Any] = {
+    whole: Any = {
         "time": "2026-11-22T12:00:00Z",
         "ce": "htcondor",
         "callout": "vomap-htcondor",
@@ -44,8 +44,9 @@ def _record(**members: Any) -> Record:
         "unchecked": [],
         "policy": "d",
         "claims": {"scope": "compute.read"},
+        **members,
     }
-    return Record(1, {**whole, **members})
+    return Record(1, whole)
 
 
 def _replay(record: Record, policy: str = POLICY, **more: Any) -> Replay:

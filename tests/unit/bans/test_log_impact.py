@@ -28,7 +28,7 @@ HIDDEN = make_pseudonym(KEY, ONE, "jo")
 
 
 def _record(**members: Any) -> Record:
-    whole = {
+    whole: Any = {
         "time": TIME,
         "outcome": "mapped",
         "account": "jo",
@@ -40,8 +40,9 @@ def _record(**members: Any) -> Record:
         "jti": "j-1",
         "audience": ["ANY"],
         "claims": {"scope": "compute.read", "client_id": "c"},
+        **members,
     }
-    return Record(1, {**whole, **members})
+    return Record(1, whole)
 
 
 def _hits(ban: str, *records: Record, **more: Any) -> Hits:

@@ -163,7 +163,7 @@ def test_a_fifo_with_a_reader(site: Site) -> None:
     os.mkfifo(site.log)
     reader = os.open(site.log, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        assert "no regular file" in site.ask()
+        assert "not a regular file" in site.ask()
         assert os.read(reader, 1) == b""
     finally:
         os.close(reader)

@@ -14,7 +14,7 @@ import pytest
 from vomap.log import format_record
 from vomap.log.reader import BrokenLine, LogError, Record, read_log
 
-MEMBERS: dict[str, Any] = {
+MEMBERS: Any = {
     "time": "2026-11-22T12:00:00Z",
     "ce": "htcondor",
     "callout": "vomap-htcondor",
@@ -122,13 +122,13 @@ def test_a_message_that_journalctl_left_out_is_told(tmp_path: Path, message: obj
 
 def test_a_record_knows_its_time() -> None:
     """In seconds since 1970."""
-    assert Record(1, {**MEMBERS, "time": "2026-11-22T12:00:00Z"}).time == 1795348800
+    assert Record(1, MEMBERS | {"time": "2026-11-22T12:00:00Z"}).time == 1795348800
 
 
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        (LINE[: len(LINE) // 2], "no whole JSON object"),
+        (LINE[: len(LINE) // 2], "not a whole JSON object"),
         (format_record({**MEMBERS, "time": None}), "`time`"),
         (format_record({**MEMBERS, "time": "yesterday"}), "`time`"),
         (format_record({**MEMBERS, "time": "2026-13-01T00:00:00Z"}), "`time`"),
@@ -173,4 +173,4 @@ def test_a_record_gives_its_claims() -> None:
 @pytest.mark.parametrize("members", [{"claims": None}, {"issuer": "a\nb"}])
 def test_a_record_without_claims_gives_none(members: dict[str, Any]) -> None:
     """What was not kept, or is no token's, cannot be decided again."""
-    assert Record(1, {**MEMBERS, **members}).claims() is None
+    assert Record(1, MEMBERS | members).claims() is None

@@ -232,8 +232,8 @@ def test_what_is_no_file_is_not_written_to(tmp_path: Path, kind: str) -> None:
 
 
 def test_a_device_is_not_written_to() -> None:
-    """Nor is anything else that is no regular file."""
-    with pytest.raises(LogWriteError, match="no regular file"):
+    """Nor is anything else that not a regular file"."""
+    with pytest.raises(LogWriteError, match="not a regular file"):
         DecisionLog({"to": "/dev/full"}).write(_decision(), callout="vomap-htcondor", ce="htcondor", now=NOW)
 
 
@@ -310,7 +310,7 @@ def test_a_hung_key_is_waited_for_no_longer_than_a_hung_log() -> None:
 
 def test_what_is_no_json_is_not_logged() -> None:
     """A record is JSON, or an error that is told."""
-    with pytest.raises(TypeError, match="object is no JSON"):
+    with pytest.raises(TypeError, match="object is not a JSON value"):
         log.format_record({"x": object()})
     with pytest.raises(ValueError, match="JSON"):
         log.format_record({"x": float("inf")})
