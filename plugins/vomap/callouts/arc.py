@@ -1,4 +1,4 @@
-"""`vomap-arc map|authorize`: ARC's mapping and authgroup plugins. The environment is the truth; ARC's stdin never ends.
+"""`vomap-arc map|authorize`: ARC's mapping and authgroup plugins. They read the environment: ARC's stdin never ends.
 
 map_with_plugin = GROUP 10 /usr/libexec/vomap/vomap-arc map [--decline continue]
 plugin = 10 /usr/libexec/vomap/vomap-arc authorize [--vo VO] [--account ACCOUNT]
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def main() -> int:
-    """Answer ARC and return the exit code. Whatever is raised is an error (exit 3) to whoever calls this."""
+    """Answer ARC and return the exit code. plugins/bin turns every exception into exit code 3."""
     return run_guarded("vomap-arc", _answer)
 
 
@@ -56,7 +56,7 @@ def _map(words: Sequence[str], limit: TimeLimit) -> int:
 
 
 def _authorize(words: Sequence[str], limit: TimeLimit) -> int:
-    """Answer whether this token would be mapped so; nothing is printed and no account is leased."""
+    """Answer whether the token maps to this VO and account. Print no account, and lease none."""
     options = read_options(words, ("--policy", "--bans", "--vo", "--account"))
     answer = _decide(options)
     decision = answer.decision
