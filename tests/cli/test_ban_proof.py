@@ -12,7 +12,7 @@ import pytest
 
 from vomap.bans import rule_tokens
 from vomap.cli import run
-from vomap.log import as_line
+from vomap.log import format_record
 
 Capture = pytest.CaptureFixture[str]
 SITE = """\
@@ -330,7 +330,7 @@ def _logged(site: Site, *records: dict[str, Any]) -> str:
         "claims": {"scope": "compute.create"},
     }
     path = site.folder / "decisions.log"
-    path.write_text("".join(as_line({**whole, **record}) for record in records), "ascii")
+    path.write_text("".join(format_record({**whole, **record}) for record in records), "ascii")
     return str(path)
 
 

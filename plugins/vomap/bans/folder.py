@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from vomap import Error
 from vomap.bans.ban_file import NAME, with_ban, without_lines
 from vomap.files.atomic import replace_file
-from vomap.files.signals import held_back
+from vomap.files.signals import defer_signals
 from vomap.mapfile.bans import compose_bans, find_ban_refusals
 from vomap.mapfile.entries import CONDITIONS
 from vomap.mapfile.files import Mapfile, UnreadableFileError, read_files
@@ -137,7 +137,7 @@ class BanFile:
 
     def _both_written(self) -> AbstractContextManager[None]:
         """Let no signal part the two writes: a ban that is written and not built keeps nobody out."""
-        return held_back(f"{self.path} and {self._built} are written, and what they say is in force")
+        return defer_signals(f"{self.path} and {self._built} are written, and what they say is in force")
 
 
 class LocalBanFile(BanFile):

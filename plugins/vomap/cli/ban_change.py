@@ -26,7 +26,7 @@ from vomap.cli.console import FAILED, NO, YES, counted, plain, print_json, progr
 from vomap.cli.logs import read_logs, resolver
 from vomap.cli.token_arguments import token_payload
 from vomap.files.lock import locked
-from vomap.log.reader import Unread
+from vomap.log.reader import BrokenLine
 from vomap.mapfile.entries import CONDITIONS, DEFAULT_SITE
 from vomap.policy.authority import Authority
 from vomap.policy.model import NO_BANS, Ban, Bans
@@ -193,7 +193,7 @@ def _with_hits(told: _Told, args: argparse.Namespace, ban: Mapping[str, Any]) ->
         hits = LogImpactCounter(ban, read_policy(args.policy), resolver(args.key))
         with progress_bar("decisions tried") as progress:
             for number, (_, found) in enumerate(read_logs(args.log), start=1):
-                if isinstance(found, Unread):
+                if isinstance(found, BrokenLine):
                     broken += 1
                 else:
                     hits.add(found)
