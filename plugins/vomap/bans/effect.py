@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -18,7 +18,7 @@ from vomap.policy.authority import Authority
 from vomap.policy.decide import decide
 from vomap.policy.index import bans_of
 from vomap.policy.matching import GroupPattern, Pattern
-from vomap.policy.model import Bans, Policy
+from vomap.policy.model import ASKED, ISSUER, VO, Bans, Policy, key_of
 
 _BY_A_BAN = "ban: "
 
@@ -56,20 +56,20 @@ class Proof:
 class Trial:
     """A policy to try bans with; `authority` says which of its issuers may speak for which VO."""
 
-    def __init__(self, policy: Policy, document: Mapping[str, Any], now: float, find: Callable[[str], Any]) -> None:
-        """Take the policy, the document of its site and issuers, the time, and what finds a piece of it by its key."""
+    def __init__(self, policy: Policy, document: Mapping[str, Any], now: float) -> None:
+        """Take the policy, the document of its site and issuers, and the time."""
         self.authority = Authority(document)
-        self._examples = Examples(document, find, now)
+        self._examples = Examples(document, policy.find, now)
         self._policy = policy
         self._now = now
-        self._find = find
 
     def names_subjects(self, claims: Claims) -> bool:
         """Tell whether rules about a token's issuer, or its VO, are found by the subject: so they are for persons."""
         url = claims.text("iss")
         issuer = self.authority.issuers.get(url or "")
-        owners = [f"issuer\t{url}", *(f"vo\t{vo}" for vo in (issuer.declared_vos() if issuer is not None else ()))]
-        aspects = {aspect for owner in owners for aspect in self._find(f"asked\t{owner}") or ()}
+        vos = () if issuer is None else issuer.declared_vos()
+        owners = [key_of(ISSUER, url or ""), *(key_of(VO, vo) for vo in vos)]
+        aspects = {aspect for owner in owners for aspect in self._policy.find(key_of(ASKED, owner)) or ()}
         return any(aspect.rpartition("/")[2] == "subject" for aspect in aspects)
 
     def decide(self, claims: Claims, bans: Bans) -> Decision:

@@ -9,15 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vomap.analysis.clauses import Clause, Reading
 from vomap.analysis.tokens.from_clauses import Witnesses
 from vomap.bans.tokens import Token, filled
 from vomap.claims import GROUPS_CLAIM
 from vomap.policy.authority import Authority
+from vomap.policy.index import rule_document, rules_found_by
 from vomap.policy.matching import Pattern
-from vomap.policy.model import with_list
+from vomap.policy.model import ISSUER, POOLS, VO, key_of
+
+if TYPE_CHECKING:
+    from vomap.policy.documents import RuleDocument
 
 # Rules that are read, those of them that are made tokens of, and tokens of one rule for one issuer and VO.
 _MOST_READ = 5_000
@@ -55,10 +59,10 @@ class Examples:
             self._nameless[url] = [(token, clause.subject) for clause, token in made if not _names_vos(token)]
         return self._nameless[url]
 
-    def _tokens(self, rules: Iterable[dict[str, Any]]) -> Iterator[tuple[Clause, Token]]:
+    def _tokens(self, rules: Iterable[RuleDocument]) -> Iterator[tuple[Clause, Token]]:
         """Yield tokens that meet rules, given as their documents, with the clause that each was made for."""
         once = {rule["source"] + rule["name"]: rule for rule in rules}
-        reading = Reading({**self._document, "rules": list(once.values()), "pools": self._find("pools") or {}})
+        reading = Reading({**self._document, "rules": list(once.values()), "pools": self._find(POOLS) or {}})
         witnesses = Witnesses(reading, reading, self._now)
         for clauses in reading.clauses.values():
             for clause in clauses:
@@ -66,31 +70,26 @@ class Examples:
                     yield clause, token
 
     @cached_property
-    def _first(self) -> list[dict[str, Any]]:
+    def _first(self) -> list[RuleDocument]:
         """The documents of the first rules that give an account."""
         rules = []
         for number in range(_MOST_READ):
-            rule = self._rule(number)
+            rule = rule_document(self._find, number)
             if rule is None:
                 break
             if "deny" not in rule:
                 rules.append(rule)
         return rules
 
-    def _of_subjects(self, ban: Mapping[str, Any], authority: Authority) -> Iterator[dict[str, Any]]:
+    def _of_subjects(self, ban: Mapping[str, Any], authority: Authority) -> Iterator[RuleDocument]:
         """Yield the documents of rules that name a subject of a ban, wherever they stand."""
-        owners = [*(f"issuer\t{url}" for url in authority.issuers), *(f"vo\t{vo}" for vo in authority.owners)]
+        owners = [key_of(ISSUER, url) for url in authority.issuers] + [key_of(VO, vo) for vo in authority.owners]
         for subject in ban.get("subject", ())[:_MOST_SUBJECTS]:
             for owner in owners:
-                for entry in self._find(f"{owner}\tsubject\t{subject}") or ():
-                    rule = self._rule(entry if isinstance(entry, int) else entry[0])
+                for number in rules_found_by(self._find, owner, "subject", subject):
+                    rule = rule_document(self._find, number)
                     if rule is not None and "deny" not in rule:
                         yield {**rule, "subject": [subject]}
-
-    def _rule(self, number: int) -> dict[str, Any] | None:
-        rule: dict[str, Any] | None = self._find(f"rule\t{number}")
-        listed = self._find(f"list\t{number}") if rule is not None else None
-        return with_list(rule, listed) if rule is not None and listed else rule
 
 
 def with_conditions(token: Token, ban: Mapping[str, Any]) -> Token:

@@ -31,7 +31,7 @@ UNWIRED_BAN, BARE_STAR = "unwired-ban", "bare-star"
 def expired_bans(matter: Matter) -> Iterator[Finding]:
     """Warn of bans that hold no more."""
     for ban in matter.bans:
-        if not Ban(ban).holds_at(matter.now):
+        if not Ban(ban).is_in_force(matter.now):
             yield warning(EXPIRED_BAN, ban, f"this ban ({ban['reason']}) held only until {written(ban['until'])}")
 
 
@@ -41,7 +41,7 @@ def idle_bans(matter: Matter) -> Iterator[Finding]:
         return
     trial = _trial(matter)
     for ban in matter.bans:
-        if Ban(ban).holds_at(matter.now) and next(trial.meeting(ban), None) is None:
+        if Ban(ban).is_in_force(matter.now) and next(trial.meeting(ban), None) is None:
             doubts = list(doubts_of_conditions(ban, matter.authority))
             why = doubts[0].told if doubts else "its conditions exclude each other, or no issuer speaks so"
             yield warning(IDLE_BAN, ban, f"no token was found that this ban ({ban['reason']}) keeps out: {why}")
@@ -80,13 +80,13 @@ def bare_stars(matter: Matter) -> Iterator[Finding]:
 
 
 def _trial(matter: Matter) -> Trial:
-    return Trial(policy_of(matter.document), matter.document, matter.now, matter.pieces.get)
+    return Trial(policy_of(matter.document), matter.document, matter.now)
 
 
 def _own(matter: Matter) -> Iterator[Rule]:
     """Yield the bans of the site's own that hold: of a published list the publisher decides what it bans."""
     for ban in matter.bans:
-        if Ban(ban).holds_at(matter.now) and not is_published(file_of(ban)):
+        if Ban(ban).is_in_force(matter.now) and not is_published(file_of(ban)):
             yield ban
 
 

@@ -35,8 +35,8 @@ from vomap.mapfile.policy_tests import run_tests
 from vomap.mapfile.times import written
 from vomap.policy.index import bans_of
 from vomap.policy.model import NO_BANS, Bans
-from vomap.store import BANS, POLICY, POLICY_FILE, BuiltFile, bans_beside, read_policy
-from vomap.store.writer import stage_built, write_built
+from vomap.store import BANS, POLICY, POLICY_FILE, CompiledFile, bans_beside, read_policy
+from vomap.store.writer import stage_compiled, write_compiled
 
 HELP = "check, test, and write the built policy and the built bans"
 
@@ -133,7 +133,7 @@ def _build_bans(args: argparse.Namespace, now: float, report: dict[str, Any], re
     if findings.errors:
         _refuse("bans", findings, args.json)
         return None
-    digest = write_built(path, BANS, document, sources=_digests(files), built=written(now))
+    digest = write_compiled(path, BANS, document, sources=_digests(files), built=written(now))
     report["bans"].update(digest=digest, bans=len(document["bans"]))
     _tell(args.json, f"bans: {len(document['bans'])} from {len(files)} files -> {path}")
     return bans_of(document, digest)
@@ -175,7 +175,7 @@ def _put_in_force(
 ) -> bool:
     """Write a policy, test it, and put it in place if it passes; `part` is told what became of it."""
     document = composition.document
-    staged = stage_built(args.output, POLICY, document, sources=_digests(mapfiles), built=written(now))
+    staged = stage_compiled(args.output, POLICY, document, sources=_digests(mapfiles), built=written(now))
     try:
         # What is tested is the very file that callouts will read.
         policy = read_policy(staged.path, just_written=True)
@@ -222,10 +222,10 @@ def _keep_previous(path: str, digest: str) -> None:
             replace_file(path + _PREVIOUS, read_trusted(path))
 
 
-def _sound(path: str) -> BuiltFile:
-    """Open a built policy and look at all of it. Raises FileError or BuiltError if a callout could not use it all."""
-    file = BuiltFile(path, POLICY)
-    for _ in file.pieces():
+def _sound(path: str) -> CompiledFile:
+    """Open a compiled policy and read all of it. Raises FileError or CompiledFileError if a callout could not."""
+    file = CompiledFile(path, POLICY)
+    for _ in file.entries():
         pass
     return file
 
@@ -250,7 +250,7 @@ def _rollback(args: argparse.Namespace) -> int:
 def _sources_of(path: str) -> bytes:
     """Return the digests of the mapfiles that a policy was built from; none of one that is damaged."""
     try:
-        return _as_written(BuiltFile(path, POLICY).find("sources"))
+        return _as_written(CompiledFile(path, POLICY).find("sources"))
     except Error:
         return b""
 

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from vomap.analysis.diff import Difference, compare
@@ -17,7 +18,7 @@ from vomap.cli.terminal import plain
 from vomap.mapfile.compose import SourceError, compose, read_sources
 from vomap.mapfile.findings import Findings
 from vomap.store import POLICY
-from vomap.store.writer import read_built
+from vomap.store.writer import read_compiled
 
 HELP = "tell whose account a new policy changes, and who gains or loses access"
 
@@ -54,10 +55,10 @@ def run(args: argparse.Namespace) -> int:
     return YES if difference.is_none else NO
 
 
-def _read(path: str) -> dict[str, Any]:
+def _read(path: str) -> Mapping[str, Any]:
     """Return the document of a built policy, a mapfile, or a folder of mapfiles."""
     if _is_built(path):
-        return read_built(path, POLICY).document
+        return read_compiled(path, POLICY).document
     mapfiles = read_sources([path])
     if not mapfiles:
         raise SourceError(f"{path}: holds no mapfiles, which end in .yaml")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from vomap.cli.actions import Action, add_actions
 from vomap.cli.arguments import UsageError, add_bans, add_json, add_mapfiles, add_policy, load, print_json
 from vomap.files.atomic import replace_file
 from vomap.store import BANS, POLICY, POLICY_FILE, bans_beside
-from vomap.store.writer import read_built
+from vomap.store.writer import read_compiled
 
 HELP = "write the configuration that wires a CE to the policy"
 
@@ -89,13 +89,13 @@ def _write(args: argparse.Namespace, fragments: Sequence[Fragment]) -> int:
     return 0
 
 
-def _documents(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
+def _documents(args: argparse.Namespace) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     if args.bans and not args.mapfiles:
         raise UsageError(f"render {args.action}: --bans goes with --mapfiles; a built policy has its bans beside it")
     if args.mapfiles and args.policy != POLICY_FILE:
         raise UsageError(f"render {args.action}: --policy or --mapfiles, not both")
     if not args.mapfiles:
-        return read_built(args.policy, POLICY).document, read_built(bans_beside(args.policy), BANS).document
+        return read_compiled(args.policy, POLICY).document, read_compiled(bans_beside(args.policy), BANS).document
     sources = load(args)
     sources.findings.raise_errors()
     sources.ban_findings.raise_errors()

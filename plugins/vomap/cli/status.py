@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from vomap import Error
 from vomap.ces.kinds import known_ces
@@ -30,7 +31,7 @@ from vomap.status.checks import (
     unwired_line,
 )
 from vomap.store import BANS, POLICY, POLICY_FILE, bans_beside
-from vomap.store.writer import Built
+from vomap.store.writer import CompiledDocument
 
 HELP = "tell whether this CE is wired up, and the policy sound and fresh"
 
@@ -120,7 +121,7 @@ def _owner(path: str) -> int | None:
         return None
 
 
-def _accounts(policy: Built) -> Line:
+def _accounts(policy: CompiledDocument[Any]) -> Line:
     try:
         return accounts_line(policy.document)
     except (Error, KeyError, TypeError, ValueError) as error:

@@ -102,7 +102,7 @@ class Standing:
         """
         others = any(name != written for _, name in self._users.get(account, ()))
         is_own = account in self._own_accounts or self.is_captured(account)
-        return others or is_own or any(pool.holds(account) for pool in self._pools)
+        return others or is_own or any(pool.has(account) for pool in self._pools)
 
     def is_captured(self, account: str) -> bool:
         """Tell whether what the site's own rules capture could be this account."""

@@ -28,7 +28,7 @@ from vomap.mapfile.findings import Findings
 from vomap.policy.authority import Authority
 from vomap.policy.index import named_accounts
 from vomap.policy.model import Site
-from vomap.store.writer import Built, read_built
+from vomap.store.writer import CompiledDocument, read_compiled
 
 GREEN, YELLOW, RED = "green", "yellow", "red"
 # A token that no policy knows: a callout that can answer at all declines it.
@@ -58,17 +58,23 @@ class Line:
         return asdict(self)
 
 
-def built_line(what: str, path: str, kind: str) -> tuple[Line, Built | None]:
+def built_line(what: str, path: str, kind: str) -> tuple[Line, CompiledDocument[Any] | None]:
     """Look at a built file: can it be read, when was it built, from how many files."""
     try:
-        built = read_built(path, kind)
+        built = read_compiled(path, kind)
     except Error as error:
         return Line(RED, what, str(error)), None
     return Line(GREEN, what, f"{built.digest[:12]}, built {built.built} from {len(built.sources)} files"), built
 
 
 def freshness_line(
-    what: str, built: Built, paths: Sequence[str], stale: str, *, bans: bool = False, builder: int | None = None
+    what: str,
+    built: CompiledDocument[Any],
+    paths: Sequence[str],
+    stale: str,
+    *,
+    bans: bool = False,
+    builder: int | None = None,
 ) -> Line:
     """Look whether the files that were built are those that are there now; `stale` is the colour if they are not.
 
@@ -99,13 +105,15 @@ def _refusal(files: Sequence[Mapfile], paths: Sequence[str], *, bans: bool, buil
     return f"{refusals[0]}{more}" if refusals else None
 
 
-def unwired_line(policy: Built, bans: Built) -> Line | None:
+def unwired_line(policy: CompiledDocument[Any], bans: CompiledDocument[Any]) -> Line | None:
     """Report bans that name issuers which no CE is wired for; None if there is none."""
     told = unwired_sentence(bans.document["bans"], policy.document["issuers"])
     return Line(YELLOW, "issuers of bans", told) if told else None
 
 
-def fragment_lines(ce: Ce, policy: Built, bans: Built, callouts: Path | None) -> Iterator[Line]:
+def fragment_lines(
+    ce: Ce, policy: CompiledDocument[Any], bans: CompiledDocument[Any], callouts: Path | None
+) -> Iterator[Line]:
     """Look whether each of a CE's fragments is there and as the policy needs it."""
     try:
         fragments = ce.fragments(policy.document, bans.document, callouts)
@@ -139,7 +147,7 @@ def observe_lines(ce: Ce) -> Iterator[Line]:
         yield Line(RED, "observing", f"{told}, and nobody is asked then; run `vomap render htcondor --then PLUGIN`")
 
 
-def bypass_lines(ce: Ce, policy: Built, bans: Built) -> Iterator[Line]:
+def bypass_lines(ce: Ce, policy: CompiledDocument[Any], bans: CompiledDocument[Any]) -> Iterator[Line]:
     """Look for other ways that tokens of a declared issuer are mapped before vomap is asked."""
     issuers = issuers_to_ask_for(policy.document, bans.document)
     if isinstance(ce, HtcondorCe):

@@ -17,10 +17,10 @@ from unit.ces.ce_system import CeSystem
 from unit.policy.composed import policy_document
 from vomap.ces.kinds import Ce, known_ces
 from vomap.status.checks import GREEN, RED, bypass_lines, callout_line, issuer_lines
-from vomap.store.writer import Built
+from vomap.store.writer import CompiledDocument
 
 ISSUER = "https://chtc.cs.wisc.edu"
-POLICY = Built(
+POLICY = CompiledDocument(
     policy_document(
         "mapfile: 1\nsite: {audience: [ANY]}\nissuers:\n"
         f"  {ISSUER}: {{vo: GLOW}}\n  {ISSUER}/icecube: {{vo: IceCube}}\n  https://gone/: none\n"
@@ -29,7 +29,7 @@ POLICY = Built(
     "",
     {},
 )
-BANS = Built({"bans": []}, "", "", {})
+BANS: CompiledDocument[Any] = CompiledDocument({"bans": []}, "", "", {})
 EARLY = "/etc/condor-ce/mapfiles.d/01-local.conf"
 
 

@@ -10,7 +10,7 @@ from vomap.analysis.clauses import Reading
 from vomap.mapfile.compose import NOBODYS_SITE, Composition
 from vomap.mapfile.findings import WARNING, Finding, Place
 from vomap.policy.authority import Authority
-from vomap.policy.index import take_apart
+from vomap.policy.index import index_policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -63,14 +63,14 @@ class Matter:
         return Authority(self.document)
 
     @cached_property
-    def pieces(self) -> dict[str, Any]:
-        """The policy in pieces."""
-        return dict(take_apart(self.document))
+    def entries(self) -> dict[str, Any]:
+        """The entries of the policy's index."""
+        return dict(index_policy(self.document))
 
     @cached_property
     def reading(self) -> Reading:
         """The policy, its rules taken apart to clauses."""
-        return Reading(self.document, self.pieces)
+        return Reading(self.document, self.entries)
 
     @cached_property
     def standings(self) -> Standings:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from vomap.analysis.near_misses.changes import Difference, Token
 from vomap.claims import ENTITLEMENT_CLAIMS, GROUPS_CLAIM
 from vomap.policy import Decision
 from vomap.policy.authority import named_in
-from vomap.policy.model import Policy
+from vomap.policy.model import ISSUER, SITE, Policy, key_of
 
 # Where IAM, Keycloak and others write groups.
 _GROUPS_CLAIMS = ("groups", "wlcg_groups")
@@ -30,7 +30,7 @@ def policy_differences(token: Token, decision: Decision) -> Iterator[Difference]
 
 def _vos(token: Token) -> Iterator[Difference]:
     """Yield the names that the token has for VOs and that its issuer's `vos` lacks."""
-    issuer, declared = token.issuer, token.policy.piece(f"issuer\t{token.url}")
+    issuer, declared = token.issuer, token.policy.find(key_of(ISSUER, token.url))
     if issuer is None or issuer.vos is None:
         return
     for source in issuer.sources:
@@ -46,21 +46,21 @@ def _vos(token: Token) -> Iterator[Difference]:
 
 def _listed(token: Token, declared: Mapping[str, Any], vo: str) -> Policy:
     """Return a policy with another declaration of the token's issuer, and with a VO that the site serves."""
-    site = token.policy.piece("site")
+    site = token.policy.find(SITE)
     serve = None if site["serve"] is None else [*site["serve"], vo]
-    return _changed(token.policy, {f"issuer\t{token.url}": declared, "site": {**site, "serve": serve}})
+    return _changed(token.policy, {key_of(ISSUER, token.url): declared, SITE: {**site, "serve": serve}})
 
 
 def _served(token: Token) -> Iterator[Difference]:
-    site = token.policy.piece("site")
+    site = token.policy.find(SITE)
     if site["serve"] is not None:
-        everybody = _changed(token.policy, {"site": {**site, "serve": None}})
+        everybody = _changed(token.policy, {SITE: {**site, "serve": None}})
         yield Difference("vo: the token is for none of the VOs in the site's `serve`", policy=everybody)
 
 
 def _groups(token: Token) -> Iterator[Difference]:
     """Yield what the issuer's declaration does not take for groups, and might."""
-    declared = token.policy.piece(f"issuer\t{token.url}")
+    declared = token.policy.find(key_of(ISSUER, token.url))
     for claim in (GROUPS_CLAIM, *_GROUPS_CLAIMS):
         if claim != token.groups_claim and token.claims.values(claim):
             sentence = f"claim: {claim!a} is present and not read; `groups: {{claim: {claim}}}` of the issuer reads it"
@@ -79,7 +79,7 @@ def _groups(token: Token) -> Iterator[Difference]:
 
 def _entitlements(token: Token) -> Iterator[Difference]:
     """Yield what the issuer's declaration does not take for an entitlement, and might."""
-    declared = token.policy.piece(f"issuer\t{token.url}")
+    declared = token.policy.find(key_of(ISSUER, token.url))
     form: Mapping[str, Any] | None = declared.get("entitlements")
     values = [value for name in ENTITLEMENT_CLAIMS for value in token.claims.values(name)]
     in_scope = [word.partition(":")[2] for word in token.scopes if word.partition(":")[0] in ENTITLEMENT_CLAIMS]
@@ -104,17 +104,16 @@ def _entitlements(token: Token) -> Iterator[Difference]:
 
 
 def _checks(token: Token, decision: Decision) -> Iterator[Difference]:
-    declared = token.policy.piece(f"issuer\t{token.url}")
+    declared = token.policy.find(key_of(ISSUER, token.url))
     if decision.reason.startswith("audience:") and not token.claims.values("aud"):
         sentence = "audience: the token does not say for whom it is; `without-audience: accept` would take it"
         yield Difference(sentence, policy=_issuer(token, {**declared, "without-audience": True}))
 
 
 def _issuer(token: Token, declared: Mapping[str, Any]) -> Policy:
-    return _changed(token.policy, {f"issuer\t{token.url}": declared})
+    return _changed(token.policy, {key_of(ISSUER, token.url): declared})
 
 
-def _changed(policy: Policy, pieces: Mapping[str, Any]) -> Policy:
-    """Return a policy with other pieces in the place of some of its own."""
-    find: Callable[[str], Any] = policy.piece
-    return Policy(lambda key: pieces[key] if key in pieces else find(key), policy.digest)
+def _changed(policy: Policy, entries: Mapping[str, Any]) -> Policy:
+    """Return a policy with other entries in its index, by their keys."""
+    return Policy(lambda key: entries[key] if key in entries else policy.find(key), policy.digest)
