@@ -143,10 +143,8 @@ class Reading:
     def made_accounts(self, template: str) -> frozenset[str]:
         """Return the accounts that a template could make, and that no capture may give or the site never answers."""
         if template not in self._could_be_made:
-            before, after = template.partition("<")[0], template.rpartition(">")[2]
             kept = self.named | self.standings.site.accounts.never | self._ends_of_pools()
-            found = (name for name in kept if name.startswith(before) and name.endswith(after))
-            self._could_be_made[template] = frozenset(found)
+            self._could_be_made[template] = frozenset(filter(AccountName(template).could_make, kept))
         return self._could_be_made[template]
 
     def status(self, account: str) -> tuple[bool, ...]:

@@ -226,6 +226,20 @@ class AccountName:
             return None
         return "".join(captured[piece] if at % 2 and piece else piece for at, piece in enumerate(self._pieces))
 
+    def could_make(self, account: str) -> bool:
+        """Return True if some captured words make this account. A word has at least one character."""
+        if not self.captures:
+            return account == self.text
+        begin, *middle = self._pieces[::2]
+        end = "" if self._pieces[-1] else middle.pop()
+        at = len(begin)
+        for literal in middle:
+            found = account.find(literal, at + 1)
+            if found < 0:
+                return False
+            at = found + len(literal)
+        return account.startswith(begin) and account.endswith(end) and at < len(account) - len(end)
+
 
 def is_word(text: str) -> bool:
     """Tell whether a text is `[A-Za-z0-9_][A-Za-z0-9_.-]*`, what a capture may stand for."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from vomap.policy.authority import Authority
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
 # By what a token says that it is of a VO, where its issuer speaks for that one alone, or for it by default.
 _NO_NAME = ""
-_CAPTURE = re.compile("<[^>]*>")
 
 
 class Standing:
@@ -106,7 +104,7 @@ class Standing:
 
     def is_captured(self, account: str) -> bool:
         """Tell whether what the site's own rules capture could be this account."""
-        return any(_could_be(account, text) for text in self._captures)
+        return any(AccountName(text).could_make(account) for text in self._captures)
 
     def users(self) -> set[tuple[str, str, str]]:
         """Return who comes to which account by the distributed mapfile: account, issuer, and how it is written."""
@@ -174,8 +172,3 @@ def _without_vos(declared: Mapping[str, Any] | None) -> str:
     if declared is None:
         return "none"
     return ", ".join(f"{key}: {declared[key]}" for key in sorted(declared) if key != "vos")
-
-
-def _could_be(account: str, text: str) -> bool:
-    pattern = ".+".join(re.escape(part) for part in _CAPTURE.split(text))
-    return re.fullmatch(pattern, account) is not None

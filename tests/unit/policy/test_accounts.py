@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vomap.policy.matching import is_account
+from vomap.policy.matching import AccountName, is_account
 from vomap.policy.model import AccountLimits
 from vomap.policy.pools import Pool
 
@@ -83,3 +83,30 @@ def test_ranges_of_no_accounts(text: str) -> None:
     """What a range gives must be names of accounts."""
     with pytest.raises(ValueError, match="not a legal account name"):
         Pool([text])
+
+
+@pytest.mark.parametrize(
+    ("template", "account", "could"),
+    [
+        ("alice", "alice", True),
+        ("alice", "alic", False),
+        ("<user>", "a", True),
+        ("<user>", "", False),
+        ("x<user>", "xa", True),
+        ("x<user>", "x", False),
+        ("x<user>", "ax", False),
+        ("<user>x", "ax", True),
+        ("<user>x", "axe", False),
+        ("ab<user>ba", "aba", False),
+        ("a<vo>-<user>z", "acms-jz", True),
+        ("a<vo>-<user>z", "acmsjz", False),
+        ("a<vo>-<user>z", "a-z", False),
+        ("a<vo>-<user>z", "a--z", False),
+        ("a<vo>-<user>z", "a---z", True),
+        ("<vo><user>", "ab", True),
+        ("<vo><user>", "a", False),
+    ],
+)
+def test_an_account_that_captures_could_make(template: str, account: str, could: bool) -> None:
+    """Each captured word has at least one character."""
+    assert AccountName(template).could_make(account) is could
