@@ -1,4 +1,4 @@
-"""The decision, and the trace of how it came about."""
+"""The decision for a token."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ OUTCOMES = (MAPPED, DECLINED, DENIED, ERROR)
 
 
 class Decision:
-    """What is to become of a token, and why.
+    """The outcome for a token, and the reason.
 
-    `reason` begins with the word of the stage that decided: ban, issuer, vo, subject, audience, computing, lifetime,
-    version, rule, account, pool or token. `pool` is set, and `account` is not, until a pool account is leased.
+    `reason` begins with the word of the step that decided: ban, issuer, vo, subject, time, audience, computing,
+    lifetime, version, rule, account, pool or token. With a pool, `account` is None until an account is leased.
     """
 
     __slots__ = ("account", "claims", "outcome", "policy", "pool", "reason", "rule", "source", "unchecked", "vo")
 
     def __init__(self, claims: Claims | None, policy: str | None) -> None:
-        """Start with the claims of the token, None if it cannot be read, and the digest of the policy that decides."""
+        """Take the claims of the token, None if it cannot be read, and the digest of the policy."""
         self.claims = claims
         self.policy = policy
         self.outcome = ERROR
@@ -34,7 +34,7 @@ class Decision:
         self.unchecked: list[str] = []
 
     def settle(self, outcome: str, reason: str) -> Decision:
-        """Set the outcome and its reason; an account is answered only with `mapped`."""
+        """Set the outcome and its reason. Only a mapped token has an account."""
         self.outcome = outcome
         self.reason = reason
         if outcome != MAPPED:
@@ -64,5 +64,5 @@ class Decision:
 
 
 def failed(reason: str, claims: Claims | None = None) -> Decision:
-    """Return the decision for what could not be decided."""
+    """Return the decision for a token that vomap cannot decide about."""
     return Decision(claims, None).settle(ERROR, reason)

@@ -244,7 +244,8 @@ def _decline(question: _Question, trace: Trace) -> Decision | None:
         return question.settle(DECLINED, f"vo: the site does not serve {named}", trace)
     if facts.named.names_any:
         return question.settle(DECLINED, "vo: the token names no VO that its issuer may speak for", trace)
-    return question.settle(DECLINED, "vo: the token names no VO, and the site says whom it serves", trace)
+    only = ", ".join(map(ascii, sorted(serve or ())))
+    return question.settle(DECLINED, f"vo: the token names no VO, and the site serves only {only}", trace)
 
 
 def _deny(question: _Question, trace: Trace) -> Decision | None:
@@ -282,7 +283,7 @@ def _apply_rules(question: _Question, trace: Trace) -> Decision:
 
 
 def _views(rule: Rule, question: _Question, parts: _Parts) -> Sequence[tuple[str | None, View]]:
-    """Return each VO that a rule may be for, with the part of the token that it may see; none if about other VOs."""
+    """Return each served VO that a rule is about, with the part of the token that the rule may see."""
     wanted, served = rule.conditions.vo, question.served
     if wanted is None:
         only = next(iter(served.values())) if len(served) == 1 else None
@@ -362,7 +363,7 @@ def _map_to_account(
     elif not rule.account.captures or not _is_made_by_token(rule, captured, question.trusted):
         account = site.rename.get(account, account)
     elif question.facts.policy.names(account):
-        passed = f"{account!a} is named elsewhere, so no capture may give it"
+        passed = f"{account!a} is named elsewhere in the policy, so a capture may not make it"
     if account is None or passed is not None:
         if trace is not None:
             trace.append(f"rule {rule.name} ({rule.source}): {passed}")
@@ -435,7 +436,7 @@ def _failure(site: Site, issuer: Issuer, facts: TokenFacts) -> str | None:
     claims = facts.claims
     subject = claims.texts.get("sub", "")
     if not ("!" <= subject[:1] <= "~" or is_visible(subject)):
-        return "subject: the token names nobody"
+        return "subject: the token has no visible subject"
     if not _has_plain_times(claims.members, facts.now):
         reason = _outside_its_time(claims.times, facts.now)
         if reason is not None:
@@ -477,7 +478,7 @@ def _outside_its_time(times: Mapping[str, float | None], now: float) -> str | No
     """Return what is wrong with `exp`, `iat` or `nbf` (RFC 7519 sections 4.1.4 to 4.1.6), with the skew allowed."""
     for name, seconds in times.items():
         if seconds is None:
-            return f"time: {name} is no number"
+            return f"time: {name} is not a number"
         if name == "exp" and now >= seconds + SKEW:
             return f"time: the token expired {now - seconds:.0f} s ago by this machine's clock"
         if name != "exp" and now < seconds - SKEW:
@@ -491,8 +492,8 @@ def _other_audience(issuer: Issuer, claims: Claims) -> str | None:
     if audience:
         return f"audience: the token is for {', '.join(map(ascii, audience))}, not for this site"
     if claims.shows("aud"):
-        return "audience: `aud` names nobody"
-    return None if issuer.accept_without_audience else "audience: the token does not say for whom it is"
+        return "audience: `aud` has no text"
+    return None if issuer.accept_without_audience else "audience: the token has no audience"
 
 
 def _lifetime(site: Site, claims: Claims) -> str | None:
@@ -500,7 +501,7 @@ def _lifetime(site: Site, claims: Claims) -> str | None:
         return None
     times = claims.times
     expires, issued = times["exp"], times["iat"]
-    assert expires is not None and issued is not None, "a time that is no number is refused before"  # noqa: PT018
+    assert expires is not None and issued is not None, "a time that is not a number is refused before"  # noqa: PT018
     lifetime = expires - issued
     if lifetime > site.maximum_lifetime:
         return f"lifetime: the token lives for {lifetime:g} s, the site accepts {site.maximum_lifetime} s"

@@ -77,9 +77,9 @@ if TYPE_CHECKING:
 
 ISSUERS, RESERVED_VOS, SOURCES = "issuers", "reserved-vos", "sources"
 _NO_CONDITION: _FoundBy = ("", [(EVERY_TOKEN, "", "")])
-# The bits of a sieve for each of its texts: one of so many other texts passes it.
+# The bits of a sieve for each of its texts. Of that many other texts, one passes.
 _BITS_OF_EACH = 16
-# The conditions that rules, and the bans of one owner, are found by, the most selective first; `claim` is each claim.
+# The conditions that rules, and the bans of one owner, are found by, the most selective first. `claim` is each claim.
 _SELECTIVE = ("subject", CLAIM, "group", "first-group", "scope")
 # A ban with more pairs of an owner and a value is found by its owner alone.
 _MOST_PLACES = 10_000
@@ -170,7 +170,7 @@ def document_of_bans(entries: Mapping[str, Any]) -> BansDocument:
 
 
 def rule_document(find: _Find, number: int) -> RuleDocument | None:
-    """Return the document of the rule with a number, by the function that finds an entry by its key; None if none."""
+    """Return the document of the rule with a number, or None. `find` returns the value of an entry by its key."""
     rule: RuleDocument | None = _document(RULE, find, number)
     return rule
 
@@ -356,7 +356,7 @@ def _place(key: str, value: str) -> tuple[str, str]:
 def _entries_of(
     kind: str, number: int, entry: RuleDocument | BanDocument, key: str, values: list[str] | None
 ) -> Iterator[_Entry]:
-    """Yield the entries of one rule or ban; `values` is the long list of its condition `key`, to be kept apart."""
+    """Yield the entries of one rule or ban. `values` is the long list of its condition `key`, an entry of its own."""
     if values is None:
         yield key_of(kind, number), entry
         return

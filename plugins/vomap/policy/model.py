@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     # The key of a place in the index without its anchor, and the function that returns the anchors of a token there.
     _Place = tuple[str, Callable[[AnyView], Iterable[str]]]
-    # Rules or bans by their numbers, each with those values of its long list that matter; None if it has no such list.
+    # Rules or bans by their numbers, each with those values of its long list that matter. None: it has no such list.
     _Found = dict[int, Any]
 
 # The first words of the keys of the index, which policy/index.py describes. Only key_of joins keys.
@@ -39,7 +39,7 @@ VO, RULE, BAN, LIST, NAMED, CLAIMS, ASKED, SIEVE = "vo", "rule", "ban", "list", 
 
 DISTRUSTED = "none"
 JTI = "jti"
-# Conditions of bans whose literal values a token has or does not have; the one that the fewest tokens have first.
+# Conditions of bans with literal values. The condition that the fewest tokens have comes first.
 BAN_OWNERS = (JTI, "client", "subject", ISSUER, VO)
 _NO_GROUPS: Any = "none"
 _COMMA_SEPARATED = "comma-separated"
@@ -47,8 +47,7 @@ _COMMA_SEPARATED = "comma-separated"
 FEW = 16
 # The most rules, and the most issuers, that a process keeps. It reads others again.
 _MOST_CACHED = 20_000
-# Root, and the users without a name: nobody in 16 bits and in 32, which NFS and user namespaces show for strangers,
-# and -1.
+# Root, the overflow uids of 16 and of 32 bits, which NFS and user namespaces show for unknown users, and -1.
 _NEVER_UIDS = (0, 0xFFFE, 0xFFFF, 0xFFFFFFFE, 0xFFFFFFFF)
 
 

@@ -15,7 +15,7 @@ class Pool:
     __slots__ = ("ranges",)
 
     def __init__(self, accounts: Sequence[str]) -> None:
-        """Take the texts of `accounts`. Raises ValueError for one that is no account or range."""
+        """Take the texts of `accounts`. Raises ValueError for a text that is neither."""
         self.ranges = tuple(_range(text) for text in accounts)
 
     def has(self, account: str) -> bool:

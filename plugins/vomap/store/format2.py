@@ -1,7 +1,7 @@
-"""The format before this one, read with today's meaning: an update must refuse nobody.
+"""Read compiled files of format 2 with the meaning of format 3, so that an update of vomap refuses no token.
 
-A policy of format 2 lacks the entries `spelled` and `claims`, and keeps rules in places that are still understood. Its
-entry `site` calls the settings of the decision log `journal`. Its bans lie in the head as a whole.
+A policy of format 2 lacks the entries `spelled` and `claims`, and has its rules in places that vomap still reads. Its
+entry `site` calls the settings of the decision log `journal`. All bans of format 2 are in the head.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ def rename_log(entries: dict[str, Any]) -> None:
 
 
 def policy_finder(file: CompiledFile) -> Callable[[str], Any]:
-    """Return what finds an entry of a policy of format 2 by its key, as of a policy of today's format.
+    """Return the function that finds an entry of a policy of format 2 by its key, as in format 3.
 
-    All of the file is read, once, for a token that asks for what the file lacks; few do.
+    For a token that needs an entry that the file lacks, it reads the whole file once. Few tokens do.
     """
     made: dict[str, Any] = {}
 
@@ -42,12 +42,12 @@ def policy_finder(file: CompiledFile) -> Callable[[str], Any]:
 
 
 def ban_finder(file: CompiledFile) -> Callable[[str], Any]:
-    """Return what finds an entry of bans of format 2 by its key, as of bans of today's format."""
+    """Return the function that finds an entry of bans of format 2 by its key, as in format 3."""
     return dict(index_bans({"bans": file.find("bans")})).get
 
 
 def _missing_entries(file: CompiledFile) -> dict[str, Any]:
-    """Return the entries that a policy of format 2 lacks; `claims` is always there."""
+    """Return the entries that a policy of format 2 lacks. `claims` is always among them."""
     document = document_of_policy(dict(file.entries()))
     claims = {name: None for rule in document["rules"] for name in rule.get("claim", ())}
     return {**dict(spelling_entries(document)), CLAIMS: list(claims)}

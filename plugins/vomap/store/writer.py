@@ -123,7 +123,7 @@ def read_compiled(path: str, kind: str) -> CompiledDocument[Any]:
 
 
 def read_issuers(path: str) -> PolicyDocument:
-    """Return the document of a compiled policy, its site, issuers and reserved VOs; rules and pools may be left out.
+    """Return the document of a compiled policy. Its rules and pools may be left out.
 
     It takes no longer for more rules. Raises FileError or CompiledFileError.
     """
