@@ -550,7 +550,7 @@ def test_a_signal_between_the_writes(fetching: Fetching, number: signal.Signals)
     assert code == ended(number)
     assert "mallory" in fetching.file.read_text("utf-8")
     assert fetching.reasons() == ["for mallory"]
-    assert f"{number.name} came, and waited: {fetching.file} and {fetching.built} are written" in errors
+    assert f"{number.name} arrived during a write: {fetching.file} and {fetching.built} are written" in errors
 
 
 def _unit(name: str) -> configparser.ConfigParser:

@@ -46,7 +46,7 @@ def test_a_signal_between_the_writes_of_add(bans: Bans, number: signal.Signals, 
     code, errors = interrupted(at, number, "ban", "add", "--subject", "b", "--reason", "b", *bans.words)
     assert bans.state() == (True, ["a", "b"])
     assert code == ended(number)
-    assert f"{number.name} came, and waited: {bans.kept} and {bans.policy}.bans are written" in errors
+    assert f"{number.name} arrived during a write: {bans.kept} and {bans.policy}.bans are written" in errors
     assert "Traceback" not in errors
 
 
@@ -109,4 +109,4 @@ def test_a_signal_between_the_writes_of_a_rollback(tmp_path: Path, number: signa
     assert code == ended(number)
     assert [read_policy(f"{policy}{end}").digest for end in ("", ".previous")] == digests
     assert Path(f"{policy}.rolled-back").exists()
-    assert f"waited: {policy} is the policy before again" in errors
+    assert f"arrived during a write: {policy} is the policy before again" in errors

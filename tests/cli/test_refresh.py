@@ -511,7 +511,7 @@ def test_somebody_in_the_way_is_not_waited_for_long(
     with locked(str(site.output)):
         assert site.refresh() == 3
     assert f"process {os.getpid()} (" in (told := capsys.readouterr().err)
-    assert "holds its lock; try again" in told
+    assert "has its lock; try again" in told
 
 
 def test_who_can_only_read_the_folder_cannot_hold_the_lock(site: Site, capsys: Capture) -> None:

@@ -511,7 +511,7 @@ def test_build_where_others_may_write(folder: Folder) -> None:
     folder.policy.parent.mkdir()
     folder.policy.parent.chmod(0o777)
     assert folder.build() == 0
-    with pytest.raises(FileError, match="others can write the folder"):
+    with pytest.raises(FileError, match="other users can write the folder"):
         read_policy(str(folder.policy))
 
 

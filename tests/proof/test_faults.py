@@ -89,8 +89,8 @@ FILES: list[tuple[str, Callable[[Path], object], str]] = [
     ("a link to nothing", instead(lambda path: path.symlink_to("nothing")), "No such file or directory"),
     ("a link to itself", instead(lambda path: path.symlink_to(path.name)), "symbolic links"),
     ("below a file", instead(lambda path: path.symlink_to("/etc/passwd/x")), "Not a directory"),
-    ("for others to write", lambda path: path.chmod(0o666), "others can write it"),
-    ("somebody else's", lambda path: os.chown(path, 12345, -1), "must belong to root or to us"),
+    ("for others to write", lambda path: path.chmod(0o666), "other users can write it"),
+    ("somebody else's", lambda path: os.chown(path, 12345, -1), "expected owner root or uid"),
 ]
 
 

@@ -1,4 +1,4 @@
-"""Open files that only root and the user who runs vomap can have written; raise FileError for all others.
+"""Open files that only root and the user who runs vomap can have written, and refuse all others.
 
 Callouts import this module. It uses `posix` in place of `os`, because an import of `os` takes longer than a decision
 where the interpreter starts without `site`.
@@ -23,9 +23,9 @@ class FileError(Error):
 
 
 def open_file(path: str) -> tuple[int, int]:
-    """Open a file; return its descriptor and its size. Raises FileError."""
+    """Open a file. Return its descriptor and its size in bytes. Raises FileError."""
     try:
-        # Without O_NONBLOCK, opening a FIFO would wait for a writer.
+        # Without O_NONBLOCK an open of a FIFO would wait for a writer.
         descriptor = posix.open(path, posix.O_RDONLY | posix.O_NONBLOCK | posix.O_NOCTTY | posix.O_CLOEXEC)
         return descriptor, posix.fstat(descriptor).st_size
     except OSError as error:
@@ -33,9 +33,9 @@ def open_file(path: str) -> tuple[int, int]:
 
 
 def open_trusted(path: str) -> tuple[int, int]:
-    """Open a regular file that only root and we ourselves can have written; return its descriptor and its size.
+    """Open a regular file that only root and this process's user can have written.
 
-    Raises FileError otherwise.
+    Return its descriptor and its size in bytes. Raises FileError for any other file.
     """
     descriptor, _ = open_file(path)
     try:
@@ -49,21 +49,21 @@ def open_trusted(path: str) -> tuple[int, int]:
 
 
 def _trusted_size(path: str, descriptor: int) -> int:
-    """Return the size of an open file. Raises FileError if others can have written it, OSError if it cannot be seen."""
+    """Return the size of an open file. Raises FileError if other users can have written it, or OSError."""
     status = posix.fstat(descriptor)
     if status.st_mode & _FILE_TYPE != _REGULAR:
         raise FileError(f"{path}: not a regular file")
     if not _is_ours(status) or status.st_mode & _OTHERS_MAY_WRITE:
-        raise FileError(f"{path}: others can write it; it must belong to root or to us, mode 0644")
+        raise FileError(f"{path}: other users can write it; expected owner root or uid {posix.geteuid()}, mode 0644")
     _refuse_loose_folders(path)
     return status.st_size
 
 
 def _refuse_loose_folders(path: str) -> None:
-    """Raise FileError if others could put another file there: in a folder, or by a link, anywhere on the way.
+    """Raise FileError if other users can put another file at a path: in one of its folders, or with one of its links.
 
-    Each link is followed step by step, as the kernel does, so that no folder in the middle of a chain is passed over.
-    OSError is raised if a step cannot be looked at.
+    This follows each link step by step, as the kernel does, so that it checks every folder in a chain of links.
+    Raises OSError for a step that it cannot read.
     """
     steps = path.split("/")[::-1]
     place = "" if path[:1] == "/" else posix.getcwd()
@@ -83,11 +83,11 @@ def _refuse_loose_folders(path: str) -> None:
             _refuse_loose(path, place, status)
             continue
         if not _is_ours(status):
-            raise FileError(f"{path}: others can replace {place}/{step}")
+            raise FileError(f"{path}: other users can replace {place}/{step}")
         if kind == _LINK:
             links += 1
             if links > _MOST_LINKS:
-                raise FileError(f"{path}: its links lead round in circles")
+                raise FileError(f"{path}: its links form a circle")
             target = posix.readlink(f"{place}/{step}")
             place = "" if target[:1] == "/" else place
             steps += target.split("/")[::-1]
@@ -104,7 +104,7 @@ def _refuse_loose_folder(path: str, folder: str) -> None:
 def _refuse_loose(path: str, folder: str, status: posix.stat_result) -> None:
     loose = status.st_mode & _OTHERS_MAY_WRITE and not status.st_mode & _STICKY
     if loose or not _is_ours(status):
-        raise FileError(f"{path}: others can write the folder {folder}")
+        raise FileError(f"{path}: other users can write the folder {folder}")
 
 
 def _is_ours(status: posix.stat_result) -> bool:

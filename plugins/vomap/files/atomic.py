@@ -1,4 +1,4 @@
-"""CompiledDocument files as wholes: put in place in one step, and read back."""
+"""Replace files in one step, and read files that only root and this user can have written."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ _STAGED = ".new"
 
 
 def replace_file(path: str, content: bytes, mode: int = 0o644) -> None:
-    """Put a file in place with one rename: a reader sees the old or the new content, whatever happens meanwhile.
+    """Replace a file with one rename: a reader sees the old or the new content, and never a part.
 
-    Raises FileError; the old file is then still there, or the new one that may not survive a crash, and nothing else.
+    Raises FileError. The old file is then still there, or the new one is there and may not survive a crash.
     """
     put_in_place(stage(path, [content], mode), path)
 
 
 def stage(path: str, parts: Iterable[bytes], mode: int = 0o644) -> str:
-    """Write what is to replace a file into another one beside it, and return that one's path.
+    """Write the new content of a file to a temporary file in its folder. Return the path of the temporary file.
 
-    Raises FileError, and leaves nothing behind then.
+    Raises FileError, and then removes the temporary file.
     """
     if os.path.exists(path) and not os.path.isfile(path):
-        # Root would put a file in the place of /dev/null.
-        raise FileError(f"{path}: cannot be written: it is there, and no regular file")
+        # As root, a rename would replace /dev/null.
+        raise FileError(f"{path}: cannot be written: it is not a regular file")
     folder, name = os.path.split(path)
-    # Where several machines share a folder, a process's id alone would not do.
+    # The id of the process is not unique where several machines share a folder.
     staged = os.path.join(folder, f".{name}.{os.getpid()}.{os.urandom(4).hex()}{_STAGED}")
     try:
-        _clear_up(folder or ".", f".{name}.")
+        _remove_abandoned(folder or ".", f".{name}.")
         descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
         with os.fdopen(descriptor, "wb") as file:
             file.writelines(parts)
@@ -41,16 +41,16 @@ def stage(path: str, parts: Iterable[bytes], mode: int = 0o644) -> str:
         discard(staged)
         raise FileError(f"{path}: cannot be written: {error.strerror}") from None
     except BaseException:
-        # Whoever interrupts a long build wants nothing of it to stay.
+        # An interrupted build leaves no temporary file.
         discard(staged)
         raise
     return staged
 
 
 def put_in_place(staged: str, path: str) -> None:
-    """Rename a staged file to the path that it was staged for.
+    """Rename a temporary file of stage() to its path.
 
-    Raises FileError; the staged file is gone then, or it is in place and may not survive a crash.
+    Raises FileError. The temporary file is then removed, or it is in place and may not survive a crash.
     """
     try:
         os.rename(staged, path)
@@ -61,7 +61,7 @@ def put_in_place(staged: str, path: str) -> None:
 
 
 def discard(staged: str) -> None:
-    """Remove a staged file, if it is there."""
+    """Remove a temporary file of stage(), if it is there."""
     try:
         os.unlink(staged)
     except OSError:
@@ -69,9 +69,9 @@ def discard(staged: str) -> None:
 
 
 def read_trusted(path: str) -> bytes:
-    """Return the content of a regular file that only root and we ourselves can have written.
+    """Return the content of a regular file that only root and this process's user can have written.
 
-    Raises FileError otherwise.
+    Raises FileError for any other file.
     """
     descriptor, size = open_trusted(path)
     try:
@@ -82,15 +82,15 @@ def read_trusted(path: str) -> bytes:
         os.close(descriptor)
 
 
-def _clear_up(folder: str, begin: str) -> None:
-    """Remove what was staged in a folder, under names that begin so, by processes that were killed at it."""
+def _remove_abandoned(folder: str, begin: str) -> None:
+    """Remove the temporary files in a folder whose names begin so, and whose processes have ended."""
     for name in os.listdir(folder):
-        if name.startswith(begin) and name.endswith(_STAGED) and _is_over(name[len(begin) :].partition(".")[0]):
+        if name.startswith(begin) and name.endswith(_STAGED) and _has_ended(name[len(begin) :].partition(".")[0]):
             discard(os.path.join(folder, name))
 
 
-def _is_over(process: str) -> bool:
-    """Tell whether a process is no more, by its id."""
+def _has_ended(process: str) -> bool:
+    """Return True if there is no process with this id."""
     if not process.isdecimal():
         return False
     try:

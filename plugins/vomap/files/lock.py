@@ -1,4 +1,4 @@
-"""One at a time: who builds, or edits what is built, does so alone."""
+"""Lock a file, so that only one process at a time reads its sources and writes it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vomap import printable
 from vomap.files import FileError
 
 _PAUSE = 0.1
-# A build of a few mapfiles is done sooner.
+# Seconds. A build of a few mapfiles takes less.
 _SILENCE = 1.0
 _LOCKS = Path("/proc/locks")
 _LONGEST_COMMAND = 200
@@ -23,11 +23,11 @@ _LONGEST_COMMAND = 200
 
 @contextlib.contextmanager
 def locked(path: str, patience: float | None = None) -> Iterator[None]:
-    """Keep others who would write a file from reading what it is made of, until this one has written it.
+    """Lock a file from the read of its sources to its write, against other processes that would write it.
 
-    `patience` is how many seconds another is waited for; without it, as long as it takes. After a second standard error
-    shows which process holds the lock. The lock is a file beside the other, which only root and the owner of the folder
-    can open: anybody else could hold it for ever. Raises FileError if it cannot be had.
+    `patience` is the longest wait in seconds, None for no limit. After one second, standard error shows the process
+    that has the lock. The lock is an empty file PATH.lock. Only root and the owner of the folder can open it, because
+    any other user could keep the lock for ever. Raises FileError if the lock is not free in time.
     """
     try:
         descriptor = open_lock(f"{path}.lock")
@@ -42,7 +42,7 @@ def locked(path: str, patience: float | None = None) -> Iterator[None]:
 
 def open_lock(path: str) -> int:
     """Open a lock file, new or not, and return its descriptor. The file belongs to the owner of its folder."""
-    # For writing, too: NFS locks nothing else.
+    # Open for writing as well: NFS locks only such files.
     flags = os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
@@ -50,7 +50,7 @@ def open_lock(path: str) -> int:
         return os.open(path, flags)
     owner = os.stat(os.path.dirname(path) or ".").st_uid
     if os.geteuid() == 0 != owner:
-        # Whose folder it is may come later, as a user of its own.
+        # The owner of the folder must be able to open the lock later.
         os.fchown(descriptor, owner, -1)
     return descriptor
 
@@ -59,12 +59,12 @@ def _take(descriptor: int, path: str, patience: float | None) -> None:
     silence = _SILENCE if patience is None else min(_SILENCE, patience)
     if take_within(descriptor, silence):
         return
-    _report(f"waiting for the lock of {path}: {holder_of(descriptor)} holds it")
+    _report(f"waiting for the lock of {path}: {holder_of(descriptor)} has it")
     if patience is None:
-        # The kernel serves those who wait in their order.
+        # The kernel serves waiting processes in their order.
         fcntl.flock(descriptor, fcntl.LOCK_EX)
     elif not take_within(descriptor, patience - silence):
-        raise FileError(f"{path}: {holder_of(descriptor)} holds its lock; try again when that process has ended")
+        raise FileError(f"{path}: {holder_of(descriptor)} has its lock; try again when that process has ended")
 
 
 def _report(sentence: str) -> None:
@@ -74,7 +74,7 @@ def _report(sentence: str) -> None:
 
 
 def take_within(descriptor: int, seconds: float) -> bool:
-    """Take a lock if it is free within some seconds, and return whether it was."""
+    """Take a lock. Return False if it is not free within this time, in seconds."""
     until = time.monotonic() + seconds
     while True:
         try:
@@ -88,14 +88,14 @@ def take_within(descriptor: int, seconds: float) -> bool:
 
 
 def holder_of(descriptor: int) -> str:
-    """Return the process that holds the lock of an open file, with its command, in plain characters.
+    """Return the process that has the lock of an open file, and its command, in printable ASCII.
 
     Source: proc_locks(5). The kernel does not show processes of other machines or of other PID namespaces.
     """
     status = os.fstat(descriptor)
     device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}"
     holders = _holders(str(status.st_ino))
-    # Some file systems show another device here than stat(2) does.
+    # Some file systems show another device here than in stat(2).
     process = holders.get(device) or next(iter(holders.values()), None)
     if process is None:
         return "a process that /proc/locks does not show (on another machine, or in a container)"
@@ -103,10 +103,10 @@ def holder_of(descriptor: int) -> str:
 
 
 def _holders(inode: str) -> dict[str, int]:
-    """Return the processes that hold a lock of a file with this inode, by its device as /proc/locks has it."""
+    """Return the processes that have a lock of a file with this inode, by the device in /proc/locks."""
     found = {}
     for line in _text(_LOCKS).splitlines():
-        # A line with an arrow is of a process that waits.
+        # A line with an arrow describes a process that waits.
         _, kind, *rest = [*line.split(), ""]
         if kind == "FLOCK" and rest[3].rpartition(":")[2] == inode and rest[2].isdigit() and rest[2] != "0":
             found[rest[3].rpartition(":")[0]] = int(rest[2])

@@ -1,32 +1,38 @@
-"""Plain files, and nothing else: some lie in folders of users who could put anything there for root to open."""
+"""Read regular files safely: the owners of their folders could put links, FIFOs or devices there for root to open."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import stat
 from dataclasses import dataclass
 
 from vomap import Error
 
-# A mapfile of a million rules has some 150 MB. What is much larger was not meant, and would fill the memory.
+# A mapfile of a million rules has about 150 MB. A much larger file is a mistake, and would fill the memory.
 LARGEST_FILE = 1 << 30
 _MOST_LINKS = 40
-# Without O_NONBLOCK, opening a FIFO would wait for a writer; some devices begin to work when they are opened.
+# Without O_NONBLOCK an open of a FIFO would wait for a writer. Some devices begin to work when they are opened.
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | os.O_NOFOLLOW
-# Opens nothing: neither a FIFO nor a device notices, and a folder need not be readable.
+# O_PATH does not open a FIFO or a device, and works for a folder that is not readable.
 _LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class RegularFileError(Error):
-    """What is no plain file, or no file that we follow."""
+    """A path does not lead to a regular file, or has a link of another user."""
 
 
 @dataclass(frozen=True)
 class PathStep:
-    """A folder, link or file on the way to a file: its path without links, its owner, its mode (stat(2)), its folder.
+    """A folder, link or file on a path.
 
-    Only the root has no folder.
+    Args:
+        path: its path without links.
+        owner: the uid of its owner.
+        mode: its type and permissions (stat(2)).
+        folder: the folder that it is in, None for `/`.
+
     """
 
     path: str
@@ -37,7 +43,7 @@ class PathStep:
 
 @dataclass(frozen=True)
 class ResolvedPath:
-    """The folders and links from the root to a file or folder, each once, and that file or folder itself."""
+    """The folders and links of a path from `/` to its end, each once, and the file or folder at its end."""
 
     steps: tuple[PathStep, ...]
     end: PathStep
@@ -45,16 +51,16 @@ class ResolvedPath:
 
 @dataclass(frozen=True)
 class RegularFile:
-    """What a file holds, and the way to it; owner and mode are those of the file that was read."""
+    """The content of a file, and its path. Owner and mode of the end are those of the open file."""
 
     content: bytes
-    way: ResolvedPath
+    resolved: ResolvedPath
 
 
 def read_regular_file(path: str) -> RegularFile:
-    """Read a regular file; its name, and the folders before it, may be links of root's or of our own.
+    """Read a regular file. Parts of the path may be links that belong to root or to this process's user.
 
-    Raises RegularFileError for anything else, and for more than a mapfile can be; OSError for what cannot be opened.
+    Raises RegularFileError for any other file and for a file larger than LARGEST_FILE, OSError if the open fails.
     """
     with _PathWalk() as walk:
         walk.go(path)
@@ -62,28 +68,28 @@ def read_regular_file(path: str) -> RegularFile:
         with os.fdopen(descriptor, "rb") as file:
             if os.fstat(descriptor).st_size > LARGEST_FILE:
                 raise RegularFileError(
-                    f"{path}: is larger than {LARGEST_FILE >> 20} MiB: no mapfile, or one to be taken apart"
+                    f"{path}: is larger than {LARGEST_FILE >> 20} MiB; split it into several mapfiles"
                 )
             return RegularFile(file.read(LARGEST_FILE), ResolvedPath(walk.steps, end))
 
 
 def resolve_folder(path: str) -> ResolvedPath:
-    """Find the way to a folder. Raises RegularFileError for links of others, OSError for what is not there."""
+    """Resolve the path of a folder. Raises RegularFileError for a link of another user, OSError if it is missing."""
     with _PathWalk() as walk:
         walk.go(path)
         return ResolvedPath(walk.steps, walk.end)
 
 
 def resolve_new_file(path: str) -> ResolvedPath:
-    """Find the way to the folder of a file that may not be there yet, by way of links if there are any.
+    """Resolve the path of the folder of a file that may be missing. The path may have links.
 
-    Raises RegularFileError for links of others, OSError if a folder is not there.
+    Raises RegularFileError for a link of another user, OSError for a missing folder.
     """
     with _PathWalk() as walk:
         try:
             walk.go(path)
         except FileNotFoundError:
-            if walk.is_on_the_way:
+            if walk.has_more:
                 raise
             return ResolvedPath(walk.steps, walk.end)
         folder = walk.end.folder or walk.end
@@ -91,36 +97,37 @@ def resolve_new_file(path: str) -> ResolvedPath:
 
 
 class _PathWalk(contextlib.ExitStack):
-    """A walk from the root down, step by step, by descriptors: what is judged is what is opened.
+    """A walk along a path from `/`, step by step, with descriptors.
 
-    A path would be followed anew by each call, and could lead elsewhere each time.
+    The file that is checked is the file that is opened. Each call with a path would resolve the path again, and an
+    attacker could exchange a link in between.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._path = ""
         self._seen: list[PathStep] = []
-        # From the root to where we are: the folders, and perhaps a file at the end.
+        # The folders from `/` to the present step, and perhaps a file at the end.
         self._here: list[tuple[int, PathStep]] = []
         self._left: list[str] = []
 
     @property
     def steps(self) -> tuple[PathStep, ...]:
-        """What was met so far, in order, each once."""
+        """The steps so far, in their order, each once."""
         return tuple(dict.fromkeys(self._seen))
 
     @property
     def end(self) -> PathStep:
-        """Where we are."""
+        """The present step."""
         return self._here[-1][1]
 
     @property
-    def is_on_the_way(self) -> bool:
-        """Whether there are names to go yet."""
+    def has_more(self) -> bool:
+        """True if the path has more names."""
         return bool(self._left)
 
     def go(self, path: str) -> None:
-        """Go where a path leads. Raises RegularFileError or OSError."""
+        """Go to the end of a path. Raises RegularFileError or OSError."""
         self._path = path
         self._left = _names(path if path.startswith("/") else os.path.join(os.getcwd(), path))
         self._enter("/", None)
@@ -134,17 +141,17 @@ class _PathWalk(contextlib.ExitStack):
             if stat.S_ISLNK(self.end.mode):
                 links += 1
                 if links > _MOST_LINKS:
-                    raise RegularFileError(f"{path}: leads round in circles; name the file itself")
+                    raise RegularFileError(f"{path}: its links form a circle; name the file itself")
                 self._follow()
 
     def open(self) -> tuple[int, PathStep]:
-        """Open the regular file where we are; return its descriptor, and its step as it is now."""
+        """Open the regular file at the present step. Return its descriptor, and its step with owner and mode."""
         found = self.end
         self._require_regular(found.mode)
         descriptor = os.open(os.path.basename(found.path), _READ, dir_fd=self._here[-2][0])
         try:
             status = os.fstat(descriptor)
-            # It could have been exchanged since we looked.
+            # The file could have been exchanged after the check above.
             self._require_regular(status.st_mode)
         except BaseException:
             os.close(descriptor)
@@ -163,12 +170,13 @@ class _PathWalk(contextlib.ExitStack):
         self._seen.append(step)
 
     def _follow(self) -> None:
-        """Go on where a link leads, from the root or from the link's folder."""
+        """Go on to the target of the present link, from `/` or from its folder."""
         descriptor, link = self._here.pop()
-        # Where root reads, it could lead to what the link's owner must not see.
+        # A link of another user could lead root to a file that this user must not read.
         if link.owner not in (0, os.geteuid()):
             raise RegularFileError(
-                f"{link.path}: is a link of another user's; put the file itself there, or make the link yours"
+                f"{link.path}: is a link of another user; replace it by the file itself, or take the link over: "
+                f"chown -h {os.geteuid()} {shlex.quote(link.path)}"
             )
         target = os.readlink("", dir_fd=descriptor)
         if target.startswith("/"):
@@ -177,7 +185,7 @@ class _PathWalk(contextlib.ExitStack):
 
     def _require_regular(self, mode: int) -> None:
         if not stat.S_ISREG(mode):
-            raise RegularFileError(f"{self._path}: is no regular file; name the file itself")
+            raise RegularFileError(f"{self._path}: is not a regular file; name the file itself")
 
 
 def _names(path: str) -> list[str]:

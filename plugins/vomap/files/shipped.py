@@ -1,4 +1,4 @@
-"""Where the files lie that ship with vomap beside its code: schemas, mapfiles and what a CE needs."""
+"""Find the files that ship beside the code: schemas, mapfiles, and the configuration of CEs."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 
 from vomap import Error
 
-# What the system's packages have apart from the rest.
+# Files of a package of their own.
 _PACKAGES = {("mapfiles", "osg.yaml"): "vomap-osg-mapfile"}
 
 
 def shipped_file(folder: str, name: str) -> Path:
     """Return the path of a shipped file, such as one of `schemas`, `mapfiles` or `packaging/htcondor`.
 
-    They lie in share/vomap of the prefix that vomap is installed in, or in the checkout that it runs from.
+    It is in share/vomap of the prefix that vomap is installed in, or in the checkout that it runs from.
     Raises Error if the file is in neither.
     """
     checkout = Path(__file__).resolve().parents[3]
@@ -29,7 +29,7 @@ def shipped_file(folder: str, name: str) -> Path:
 
 
 def _installed(folder: str, name: str) -> list[Path]:
-    """Ask the installer's own record; a package of the system has none."""
+    """Return the paths in the record of the Python installer. Packages of the system have no such record."""
     ending = ("share", "vomap", *folder.split("/"), name)
     try:
         record = files("vomap") or []

@@ -1,4 +1,4 @@
-"""Writes that belong together, and a signal that comes between them."""
+"""Defer signals, so that no signal ends the process between two writes that belong together."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ _DEFERRED = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 @contextlib.contextmanager
 def defer_signals(done: str) -> Iterator[None]:
-    """Hold SIGHUP, SIGINT and SIGTERM back until the writes within are over, then deliver them.
+    """Defer SIGHUP, SIGINT and SIGTERM until the block ends, then deliver them.
 
-    Before it delivers one, standard error shows `done`, or the error that the writes ended with. Only the main thread
-    can do this. A handler does it and not a mask, which would leave the signal to another thread.
+    After a signal, standard error shows the sentence `done`, or the error of the block. Only the main thread can use
+    this. It sets handlers, because a signal mask would leave the signal to another thread.
     """
-    came: list[int] = []
-    # What is ignored stays so: `nohup` has a process ignore SIGHUP.
-    heeded = [number for number in _DEFERRED if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, lambda each, _: came.append(each)) for number in heeded}
+    received: list[int] = []
+    # Ignored signals stay ignored: `nohup` starts a process that ignores SIGHUP.
+    active = [number for number in _DEFERRED if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, lambda each, _: received.append(each)) for number in active}
     try:
         yield
     except Error as error:
-        _report(came, str(error))
+        _report(received, str(error))
         raise
     else:
-        _report(came, done)
+        _report(received, done)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        for each in dict.fromkeys(came):
-            # Without a handler of its own, SIGHUP or SIGTERM ends the process here; SIGINT raises KeyboardInterrupt.
+        for each in dict.fromkeys(received):
+            # By default SIGHUP and SIGTERM end the process here, and SIGINT raises KeyboardInterrupt.
             signal.raise_signal(each)
 
 
-def _report(came: list[int], sentence: str) -> None:
-    if came:
-        names = " and ".join(signal.Signals(number).name for number in dict.fromkeys(came))
+def _report(received: list[int], sentence: str) -> None:
+    if received:
+        names = " and ".join(signal.Signals(number).name for number in dict.fromkeys(received))
         with contextlib.suppress(OSError, ValueError):
             sys.stdout.flush()
-            sys.stderr.write(f"vomap: {names} came, and waited: {sentence}\n")
+            sys.stderr.write(f"vomap: {names} arrived during a write: {sentence}\n")
             sys.stderr.flush()

@@ -1,6 +1,6 @@
 """Judge by owner and mode who, besides root and the user who builds, can have written a mapfile.
 
-Files of root and of the user who builds are trusted. Links and folders on the way are judged as a callout judges those
+Files of root and of the user who builds are trusted. Links and folders of a path are judged as a callout judges those
 of its own files (vomap/files/__init__.py), except that a file and its folder may belong to one other user. Such a file
 is foreign. It may contain only what vomap/mapfile/foreign.py lists.
 """
@@ -23,12 +23,12 @@ _UNKNOWN = "another user"
 
 @dataclass(frozen=True)
 class Custody:
-    """Who else can have written a file.
+    """The users who can have written a file.
 
     Args:
-        owner: the name of the one other user whose file this is; None if it is root's or the builder's.
-        chown: the command that makes a foreign file trusted, for those who trust what it says.
-        faults: why the file is refused whatever it says, each a sentence that ends in a command.
+        owner: the one other user who owns the file, None if root or the builder owns it.
+        chown: the command that makes a foreign file trusted, for an administrator who trusts its content.
+        faults: why vomap refuses the file without regard to its content, each a sentence that ends in a command.
 
     """
 
@@ -38,21 +38,21 @@ class Custody:
 
     @property
     def is_ours(self) -> bool:
-        """Whether only root and the builder can have written it."""
+        """True if only root and the builder can have written it."""
         return self.owner is None and not self.faults
 
 
 OURS = Custody()
 
 
-def judge_file(way: ResolvedPath, builder: int) -> Custody:
-    """Judge the way to a file, for a build by a user (the uid of one, or 0)."""
-    own = [step for step in (way.end, way.end.folder) if step is not None]
+def judge_file(resolved: ResolvedPath, builder: int) -> Custody:
+    """Judge the path of a file, for a build by a user, given by uid."""
+    own = [step for step in (resolved.end, resolved.end.folder) if step is not None]
     foreign = [step for step in own if step.owner not in (_ROOT, builder)]
     owners = sorted({step.owner for step in foreign})
-    faults = list(_faults(way, builder, own))
+    faults = list(_faults(resolved, builder, own))
     if len(owners) > 1:
-        faults.append(_told_of_two(foreign, builder))
+        faults.append(_owners_fault(foreign, builder))
     return Custody(
         _name(owners[0]) if owners else None,
         _chown(builder, *foreign) if owners else "",
@@ -61,28 +61,29 @@ def judge_file(way: ResolvedPath, builder: int) -> Custody:
 
 
 def judge_folder(path: str, builder: int) -> tuple[str, ...]:
-    """Return why a folder is refused: who can write it can take files away. Raises RegularFileError or OSError."""
+    """Return why vomap refuses a folder, in which other users can remove files. Raises RegularFileError or OSError."""
     return tuple(_faults(resolve_folder(path), builder, []))
 
 
 def judge_new(path: str, builder: int) -> Custody:
-    """Judge a file that is yet to be put at a path, as the file of another user, whoever that will be.
+    """Judge a new file that will be written to a path, as a file of the owner of its folder, or of an unknown user.
 
-    Raises RegularFileError for links of others, OSError if there is no such folder.
+    Raises RegularFileError for a link of another user, OSError for a missing folder.
     """
-    way = resolve_new_file(path)
-    file = PathStep(os.path.join(way.end.path, os.path.basename(path)), builder, stat.S_IFREG | 0o644, way.end)
-    judged = judge_file(ResolvedPath((*way.steps, file), file), builder)
-    owner = _UNKNOWN if way.end.owner == _ROOT else _name(way.end.owner)
-    return Custody(owner, _chown(_ROOT, file, way.end), judged.faults)
+    resolved = resolve_new_file(path)
+    folder = resolved.end
+    file = PathStep(os.path.join(folder.path, os.path.basename(path)), builder, stat.S_IFREG | 0o644, resolved.end)
+    judged = judge_file(ResolvedPath((*resolved.steps, file), file), builder)
+    owner = _UNKNOWN if folder.owner == _ROOT else _name(folder.owner)
+    return Custody(owner, _chown(_ROOT, file, folder), judged.faults)
 
 
-def _faults(way: ResolvedPath, builder: int, own: list[PathStep]) -> Iterator[str]:
-    """Yield what is wrong with each step; the steps `own` may belong to another user."""
-    for step in way.steps:
-        what = _what(step, way.end)
+def _faults(resolved: ResolvedPath, builder: int, own: list[PathStep]) -> Iterator[str]:
+    """Yield the faults of each step. The steps `own` may belong to another user."""
+    for step in resolved.steps:
+        what = _what(step, resolved.end)
         if _others_may_write(step):
-            yield _told_of_mode(step, what)
+            yield _mode_fault(step, what)
         if step.owner in (_ROOT, builder):
             continue
         owner, chown = _name(step.owner), _chown(builder, step)
@@ -90,7 +91,7 @@ def _faults(way: ResolvedPath, builder: int, own: list[PathStep]) -> Iterator[st
         if step not in own:
             yield f"{what} belongs to {owner}, who can replace this file; expected {expected}: {chown}"
         elif step.folder is not None and step.folder.mode & _OTHERS_MAY_WRITE:
-            # The sticky bit keeps others from replacing what is there, not from putting something there first.
+            # The sticky bit protects existing files. It does not keep other users from creating a file first.
             yield (
                 f"{what} belongs to {owner} and is in {step.folder.path}, where other users may put files, too; "
                 f"expected a file of {expected} there: {chown}"
@@ -99,7 +100,7 @@ def _faults(way: ResolvedPath, builder: int, own: list[PathStep]) -> Iterator[st
 
 def _others_may_write(step: PathStep) -> bool:
     if stat.S_ISLNK(step.mode):
-        # The mode of a link means nothing.
+        # The kernel ignores the mode of a link.
         return False
     sticky = stat.S_ISDIR(step.mode) and step.mode & stat.S_ISVTX
     return bool(step.mode & _OTHERS_MAY_WRITE) and not sticky
@@ -111,14 +112,14 @@ def _what(step: PathStep, end: PathStep) -> str:
     return f"the {'link' if stat.S_ISLNK(step.mode) else 'folder'} {step.path}"
 
 
-def _told_of_mode(step: PathStep, what: str) -> str:
+def _mode_fault(step: PathStep, what: str) -> str:
     does = "write" if what == "this file" else "replace files in"
     expected = "0755" if stat.S_ISDIR(step.mode) else "0644"
     mode = f"mode {stat.S_IMODE(step.mode):04o}"
     return f"other users can {does} {what} ({mode}); expected {expected}: chmod go-w {shlex.quote(step.path)}"
 
 
-def _told_of_two(foreign: list[PathStep], builder: int) -> str:
+def _owners_fault(foreign: list[PathStep], builder: int) -> str:
     ours, folders = (_name(step.owner) for step in foreign)
     return (
         f"this file belongs to {ours} and its folder to {folders}; expected one owner besides root: "
@@ -127,18 +128,18 @@ def _told_of_two(foreign: list[PathStep], builder: int) -> str:
 
 
 def _chown(owner: int, *steps: PathStep) -> str:
-    """Return the command that gives files to a user; the links among them, not what they lead to."""
+    """Return the command that gives files to a user. It changes links themselves, and not their targets."""
     option = "-h " if any(stat.S_ISLNK(step.mode) for step in steps) else ""
     return f"chown {option}{shlex.quote(_word(owner))} {shlex.join(step.path for step in steps)}"
 
 
 def _name(uid: int) -> str:
-    """Return what a message calls a user: there is one called nobody."""
+    """Return the words for a user in a message, such as: the user condor."""
     return _word(uid) if uid == _ROOT else f"the user {_word(uid)}"
 
 
 def _word(uid: int) -> str:
-    """Return a user's name, or the number of one that has none."""
+    """Return the name of a user, or the uid if it has no name."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

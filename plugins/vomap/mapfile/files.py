@@ -79,7 +79,7 @@ def _expand(path: Path, *, bans: bool) -> list[Path]:
 def _read(path: Path, builder: int) -> Mapfile:
     try:
         file = read_regular_file(str(path))
-        return Mapfile(str(path), file.content.decode("utf-8"), judge_file(file.way, builder))
+        return Mapfile(str(path), file.content.decode("utf-8"), judge_file(file.resolved, builder))
     except OSError as error:
         raise UnreadableFileError(f"{path}: {error.strerror}") from None
     except RegularFileError as error:

@@ -64,12 +64,12 @@ def test_who_waits_sees_the_holder(tmp_path: Path, capsys: Capture, monkeypatch:
     out, errors = waiting.communicate(timeout=60)
     assert out == "held\n"
     assert errors.startswith(f"vomap: waiting for the lock of {path}: process {process.pid} (")
-    assert errors.endswith(") holds it\n")
+    assert errors.endswith(") has it\n")
     assert errors[:-1].isprintable()
     assert errors.isascii()
     told = capsys.readouterr().err
     assert f"vomap: waiting for the lock of {path}: process {process.pid} (" in told
-    assert f"{shlex.quote(str(path))} 'a b' '\\x1b[2J\\u202e') holds it\n" in told
+    assert f"{shlex.quote(str(path))} 'a b' '\\x1b[2J\\u202e') has it\n" in told
 
 
 def test_who_waits_gets_the_lock(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:

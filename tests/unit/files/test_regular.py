@@ -32,7 +32,7 @@ def refusal(path: Path) -> str:
 
 
 def test_a_file_and_a_link_of_ours_are_read(tmp_path: Path) -> None:
-    """A site links what it trusts, perhaps by way of another link, and from another folder."""
+    """A site links what it trusts, perhaps by resolved of another link, and from another folder."""
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "real.yaml").write_text("x")
     (tmp_path / "d" / "link.yaml").symlink_to("real.yaml")
@@ -43,13 +43,13 @@ def test_a_file_and_a_link_of_ours_are_read(tmp_path: Path) -> None:
 def test_a_fifo_is_not_waited_for(tmp_path: Path) -> None:
     """Root's build must not hang because somebody put a FIFO in the mapfile's place."""
     os.mkfifo(tmp_path / "m.yaml")
-    assert "is no regular file" in refusal(tmp_path / "m.yaml")
+    assert "is not a regular file" in refusal(tmp_path / "m.yaml")
 
 
 def test_a_device_is_not_read(tmp_path: Path) -> None:
     """It would never end."""
     (tmp_path / "m.yaml").symlink_to("/dev/zero")
-    assert "is no regular file" in refusal(tmp_path / "m.yaml")
+    assert "is not a regular file" in refusal(tmp_path / "m.yaml")
 
 
 def test_a_link_of_another_users_leads_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,7 +62,7 @@ def test_a_link_of_another_users_leads_nowhere(tmp_path: Path, monkeypatch: pyte
     else:
         monkeypatch.setattr(os, "geteuid", lambda: 4711)
     told = refusal(link)
-    assert "is a link of another user's" in told
+    assert "is a link of another user;" in told
     assert "secret" not in told
 
 

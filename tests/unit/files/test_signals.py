@@ -38,7 +38,7 @@ def test_a_signal_comes_after_the_writes(capsys: Capture) -> None:
     with pytest.raises(KeyboardInterrupt):
         _write(done.append, "the second write")
     assert done == ["the second write"]
-    assert capsys.readouterr().err == "vomap: SIGINT came, and waited: both are written\n"
+    assert capsys.readouterr().err == "vomap: SIGINT arrived during a write: both are written\n"
 
 
 def test_no_signal(capsys: Capture) -> None:
@@ -56,7 +56,7 @@ def test_a_write_that_fails(capsys: Capture) -> None:
     """The error is shown before the signal is delivered; without a signal it is only raised."""
     with pytest.raises(KeyboardInterrupt):
         _write(_fail, "no space")
-    assert capsys.readouterr().err == "vomap: SIGINT came, and waited: no space\n"
+    assert capsys.readouterr().err == "vomap: SIGINT arrived during a write: no space\n"
     with pytest.raises(Error, match="no space"), defer_signals("both are written"):
         _fail("no space")
     assert capsys.readouterr().err == ""

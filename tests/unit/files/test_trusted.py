@@ -61,8 +61,8 @@ def test_the_builders_own(file: Path, owners: Owners) -> None:
     """Those who build for themselves trust their own files, and nobody else does."""
     for each in (file, file.parent, file.parent.parent):
         owners.give(each)
-    way = regular.read_regular_file(str(file)).way
-    refused = [fault for builder in (OTHER, ANOTHER) for fault in judge_file(way, builder).faults]
+    resolved = regular.read_regular_file(str(file)).resolved
+    refused = [fault for builder in (OTHER, ANOTHER) for fault in judge_file(resolved, builder).faults]
     assert [str(file.parent.parent) in fault for fault in refused if f"user {OTHER}," in fault] == [True]
 
 
@@ -181,7 +181,7 @@ def test_links_of_another_user(file: Path, tmp_path: Path, owners: Owners, kind:
     path = link if kind == "file" else link / file.name
     assert custody(path) == OURS
     owners.give(link)
-    with pytest.raises(Error, match="link: is a link of another user's"):
+    with pytest.raises(Error, match="link: is a link of another user;"):
         custody(path)
 
 
@@ -224,7 +224,7 @@ def test_a_file_exchanged_for_a_fifo(file: Path, monkeypatch: pytest.MonkeyPatch
         return opened(path, flags, *more, dir_fd=dir_fd)
 
     monkeypatch.setattr(os, "open", exchange)
-    with pytest.raises(Error, match="is no regular file"):
+    with pytest.raises(Error, match="is not a regular file"):
         custody(file)
 
 
@@ -236,7 +236,7 @@ def test_paths_that_go_up_and_down(file: Path, monkeypatch: pytest.MonkeyPatch) 
         (file.parent / "m").unlink(missing_ok=True)
         (file.parent / "m").symlink_to(file.name)
         assert custody(Path(path)) == OURS
-        assert regular.read_regular_file(path).way.end.path == str(file)
+        assert regular.read_regular_file(path).resolved.end.path == str(file)
     assert regular.resolve_folder("/../..").end.path == "/"
 
 

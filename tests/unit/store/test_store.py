@@ -318,7 +318,7 @@ def test_a_disk_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_file_that_others_can_write(built: Path) -> None:
     """A whole and valid policy that anybody can write is refused."""
     built.chmod(0o666)
-    with pytest.raises(FileError, match="others can write it"):
+    with pytest.raises(FileError, match="other users can write it"):
         read_policy(str(built))
 
 

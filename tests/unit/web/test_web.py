@@ -180,7 +180,7 @@ def test_what_others_could_have_written_is_not_trusted(server: WebServer, web: W
     folder = web.cache or Path()
     assert folder.stat().st_mode & 0o777 == 0o700
     folder.chmod(0o777)
-    with pytest.raises(FetchError, match=r"others can write the folder .*; name another folder with --cache"):
+    with pytest.raises(FetchError, match=r"other users can write the folder .*; name another folder with --cache"):
         web.fetch(url)
 
 
