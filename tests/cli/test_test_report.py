@@ -145,7 +145,7 @@ def test_no_rules_are_covered(site: Site, capsys: Capture) -> None:
 def test_no_percentage(site: Site, capsys: Capture, word: str) -> None:
     """What is no number from 0 to 100 is wrong usage, told with what it should be."""
     assert site.test(PASSING, f"--fail-under={word}") == 2
-    assert "is no number from 0 to 100" in capsys.readouterr().err
+    assert "expected a number from 0 to 100" in capsys.readouterr().err
 
 
 def test_json(site: Site, capsys: Capture) -> None:
