@@ -487,5 +487,5 @@ def test_a_ban_that_is_over_is_not_added(bans: Bans) -> None:
     before = bans.state()
     code, out, err = bans.run("add", "--subject", "s", "--until", "2020-01-01", "--reason", "x")
     assert (code, out) == (1, "")
-    assert "2020-01-01, which is over; nothing was changed" in err
+    assert "--until 2020-01-01 is in the past. Nothing was changed" in err
     assert bans.state() == before

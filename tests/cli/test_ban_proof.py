@@ -345,7 +345,7 @@ def test_whom_a_ban_would_have_kept_out(site: Site) -> None:
     assert "in the logs: 3 decisions about 2 identities would have been denied\n" in out
     assert "  2026-11-22T12:00:00Z: https://cms.example.org/ pilot: mapped to cmspilot; decisions: 2\n" in out
     assert "  2026-11-22T12:00:00Z: https://cms.example.org/ y\\u202e: mapped to cmspilot; decisions: 1\n" in out
-    assert "  not known of 2: its claims were not kept\n" in out
+    assert "  unknown for 2: its claims were not kept\n" in out
     assert "\x1b" not in out
     answer = site.add("--subject", "pilot", "--log", log)
     assert answer["log"]["decisions"] == 3
@@ -357,7 +357,7 @@ def test_long_lists_of_identities_are_for_programs(site: Site) -> None:
     log = _logged(site, *({"subject": f"s{number}"} for number in range(25)))
     _, out, _ = site.run("add", "--vo", "CMS", "--reason", "r", "--log", log)
     assert out.count("mapped to cmspilot") == 20
-    assert "  and 5 more; --json tells all\n" in out
+    assert "  and 5 more; --json prints all\n" in out
     assert len(site.add("--vo", "cms", "--subject", "s*", "--log", log)["log"]["identities"]) == 25
 
 
@@ -365,7 +365,7 @@ def test_a_log_that_cannot_be_read_holds_no_ban(site: Site) -> None:
     """The ban is in force first. An unreadable log and broken lines are warnings."""
     code, out, err = site.run("add", "--vo", "CMS", "--reason", "r", "--log", str(site.folder / "absent"))
     assert (code, "added" in out) == (0, True)
-    assert "warning: whom it would have kept out is not known: " in err
+    assert "warning: vomap cannot show whom the ban would have denied: " in err
     broken = site.folder / "broken"
     broken.write_text('{"time": "2026\n')
     _, _, err = site.run("add", "--subject", "x", "--reason", "r", "--log", str(broken))

@@ -24,7 +24,7 @@ def test_a_warning_is_told_with_its_code(capsys: Capture) -> None:
     printed = capsys.readouterr()
     assert printed.err.endswith(" [unused-rename]\n")
     assert printed.err.count("\n") == 1
-    assert printed.out == "1 files, 1 rules, 0 bans: no errors\n"
+    assert printed.out == "1 file, 1 rule, 0 bans: no errors\n"
 
 
 def test_a_program_gets_the_code(capsys: Capture) -> None:
@@ -77,7 +77,7 @@ def test_what_is_left_out_is_told(monkeypatch: pytest.MonkeyPatch, capsys: Captu
     assert _check("shared-account") == 0
     printed = capsys.readouterr()
     assert printed.err == ""
-    words = "not looked for, as there are too many rules or bans: impossible-rule, shared-account, unreachable-rule\n"
+    words = "not checked, because there are too many rules or bans: impossible-rule, shared-account, unreachable-rule\n"
     assert printed.out.startswith(words)
     assert _check("shared-account", "--json") == 0
     left_out = json.loads(capsys.readouterr().out)["not-looked-for"]

@@ -48,7 +48,7 @@ def _json(capsys: Capture) -> Any:
 def test_no_change(files: dict[str, str], capsys: Capture) -> None:
     """Two policies of one meaning are reported as proven equal, with exit 0."""
     assert run(["diff", files["old"], files["same"]]) == 0
-    assert capsys.readouterr().out == "no change: both are proven to decide alike, whatever the token\n"
+    assert capsys.readouterr().out == "no change: both are proven to decide alike for every token\n"
 
 
 def test_a_change(files: dict[str, str], capsys: Capture) -> None:

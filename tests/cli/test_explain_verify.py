@@ -108,7 +108,7 @@ def test_an_issuer_that_is_not_asked(issuer: Issuer, capsys: Capture) -> None:
 def test_claims_have_no_signature(issuer: Issuer, capsys: Capture) -> None:
     """`--verify` without a token is wrong usage."""
     assert run(["explain", "--verify", "--policy", issuer.policy, "--claims", "{}"]) == 2
-    assert "--verify wants a token" in capsys.readouterr().err
+    assert "--verify needs an encoded token" in capsys.readouterr().err
 
 
 def test_a_token_on_standard_input(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:

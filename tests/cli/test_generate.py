@@ -215,7 +215,7 @@ def test_a_url_without_tls_is_warned_of(
     monkeypatch.setenv("http_proxy", served.url)
     served.put("http://example.org/a.yaml", (VO_FILE % ("a", "one")).encode())
     assert run("--source", "http://example.org/a.yaml", "--cache", str(tmp_path / "cache")) == 0
-    assert "anybody on the way can change it; use https" in capsys.readouterr().err
+    assert "an attacker on the network can change http downloads. Use https" in capsys.readouterr().err
 
 
 def test_a_url_with_tls(tmp_path: Path, capsys: pytest.CaptureFixture[str], served: WebServer) -> None:

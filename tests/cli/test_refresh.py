@@ -117,7 +117,7 @@ class Situation:
 SITUATIONS = [
     Situation("the first run", says="there is no mapfile yet"),
     Situation("the first run, accepted", code=0, says=": installed:", arguments=("--accept", "DIGEST"), stays=True),
-    Situation("unchanged", code=0, says="nothing to do"),
+    Situation("unchanged", code=0, says="no change"),
     Situation(
         "a new subject, and a new VO",
         lambda files: with_file("Newcomer.yaml", VO_FILE % ("new", "newcomer"))(
@@ -199,12 +199,12 @@ SITUATIONS = [
     Situation("a slow server", code=3, says="takes longer than", reply=lambda body: Reply(body, drips=0.05)),
     Situation("a silent server", code=3, says="in time", reply=lambda _: Reply(is_silent=True)),
     Situation(
-        "a redirect to the same", code=0, says="nothing to do", reply=lambda _: Reply(b"", 302, {"Location": "/real"})
+        "a redirect to the same", code=0, says="no change", reply=lambda _: Reply(b"", 302, {"Location": "/real"})
     ),
     Situation(
         "a redirect elsewhere", code=3, says="another host", reply=lambda _: Reply(b"", 302, {"Location": "//evil/x"})
     ),
-    Situation("back to normal", code=0, says="nothing to do"),
+    Situation("back to normal", code=0, says="no change"),
     Situation("as it was at first", lambda _: snapshot(), code=1, says="the VO Newcomer is gone"),
 ]
 
@@ -311,7 +311,7 @@ def test_an_unchanged_topology_does_not_come_again(site: Site, capsys: Capture) 
     status, sent = site.output.stat(), site.server.bytes_sent
     assert site.refresh() == 0
     assert (site.output.stat().st_ino, site.server.bytes_sent) == (status.st_ino, sent)
-    assert capsys.readouterr().out.endswith(f"{site.output}: nothing to do\n")
+    assert capsys.readouterr().out.endswith(f"{site.output}: no change\n")
 
 
 def test_a_dry_run_changes_nothing(site: Site, capsys: Capture) -> None:
@@ -392,7 +392,7 @@ def test_a_site_that_does_not_read_it_is_told(site: Site, capsys: Capture) -> No
     (site.folder / "mapfiles.d" / "50-osg.yaml").unlink()
     (site.folder / "mapfiles.d" / "10-site.yaml").write_text(SITE.partition("tests:")[0])
     assert site.refresh("--accept", site.digest(capsys)) == 0
-    assert f"it counts once it is linked: ln -s {site.output}" in capsys.readouterr().err
+    assert f"the site does not read it yet. Link it: ln -s {site.output}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("broken", ["site: {}", "mapfile: 1\nsite: {never: x}\n"])
@@ -462,7 +462,7 @@ def test_the_first_mapfile_waits_for_a_person(site: Site, capsys: Capture) -> No
 def test_the_line_that_accepts_can_be_run(site: Site, capsys: Capture) -> None:
     """A refusal ends with a command line, options and all, that installs what was refused."""
     assert site.refresh_as_it_is() == 1
-    line = capsys.readouterr().out.splitlines()[-1].partition("after a look: ")[2]
+    line = capsys.readouterr().out.splitlines()[-1].partition("after your check: ")[2]
     words = shlex.split(line)
     assert cli.run(words[words.index("vomap") + 1 :]) == 0
     assert site.content() is not None

@@ -73,7 +73,7 @@ def test_jobs_without_a_token(folder: Path, capsys: Capture) -> None:
         ("j-1\tjo\nj-2\t\n", "owners:2: expected"),
         ("j-1\tjo\tmore\n", "owners:1: expected"),
         ("\tjo\n", "owners:1: expected"),
-        ("j-1\tjo\nj-1\tjane\n", "owners:2: the token j-1 has the account jo already"),
+        ("j-1\tjo\nj-1\tjane\n", "owners:2: the token j-1 already has the account jo"),
     ],
 )
 def test_a_table_that_cannot_be_read(folder: Path, capsys: Capture, table: str, told: str) -> None:
@@ -94,4 +94,4 @@ def test_a_file_that_is_no_log_is_an_error(tmp_path: Path, capsys: pytest.Captur
     site = tmp_path / "site.yaml"
     site.write_text("mapfile: 1\nsite: {audience: ANY}\n", "utf-8")
     assert run(["replay", str(site), "--mapfiles", str(site)]) == 3
-    assert "no decision of these logs could be made again" in capsys.readouterr().err
+    assert "vomap could decide no record of these logs again" in capsys.readouterr().err

@@ -149,7 +149,7 @@ def test_no_rules_are_covered(site: Site, capsys: Capture) -> None:
 def test_no_percentage(site: Site, capsys: Capture, word: str) -> None:
     """A limit that is not a number from 0 to 100 is wrong usage. The error names the expected value."""
     assert site.test(PASSING, f"--fail-under={word}") == 2
-    assert "is no number from 0 to 100" in capsys.readouterr().err
+    assert "expected a number from 0 to 100" in capsys.readouterr().err
 
 
 def test_json(site: Site, capsys: Capture) -> None:

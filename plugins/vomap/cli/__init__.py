@@ -1,4 +1,4 @@
-"""The `vomap` command: one verb a module, each with HELP, configure() and run(); this is the only place that exits."""
+"""The `vomap` command. Each verb is a module with HELP, configure() and run(). Only this module exits."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ def main() -> int:
     try:
         sys.stdout.flush()
     except OSError as error:
-        # What is left in the buffer goes nowhere; without this, Python would complain of it once more.
+        # Discard the rest of the buffer. Otherwise Python would report the same error again at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return code if code == FAILED else _fail(f"output: {error.strerror}")
     return code
 
 
 def run(words: Sequence[str]) -> int:
-    """Run a command line, without the command's name, and return its exit code; nothing ends in a traceback."""
+    """Run a command line, without the command's name, and return its exit code. No error ends in a traceback."""
     try:
         modules = {verb: import_module(f"vomap.cli.{verb}") for verb in VERBS}
         arguments = make_parser(modules).parse_args(words)
@@ -67,13 +67,13 @@ def run(words: Sequence[str]) -> int:
         return _fail(f"{error.filename or 'output'}: {error.strerror}")
     except KeyboardInterrupt:
         return _fail("interrupted")
-    except Exception as error:  # noqa: BLE001 - what is not foreseen is an error like any other
+    except Exception as error:  # noqa: BLE001 - a mistake in vomap is an error like any other
         return _fail(f"{type(error).__name__}: {error}")
     return code
 
 
 def _fail(message: str, code: int = FAILED) -> int:
-    """Tell what went wrong, if there is anybody to tell, and return the exit code."""
+    """Print an error on standard error, if it is open, and return the exit code."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         sys.stderr.write(f"vomap: {plain(message)}\n")
     return code

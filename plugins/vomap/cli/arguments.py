@@ -1,4 +1,4 @@
-"""The arguments that name mapfiles and bans, the same for every verb, and what is read from them."""
+"""The arguments that several verbs share: mapfiles, bans, policy, web and JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BANS_FOLDER = "/etc/vomap/bans.d"
 
 
 class UsageError(Error):
-    """A command line whose words do not go together."""
+    """A command line with options that exclude each other, or with one that is missing."""
 
     exit_code = 2
 
@@ -28,7 +28,7 @@ def add_mapfiles(parser: argparse.ArgumentParser) -> None:
         "--mapfiles",
         nargs="+",
         metavar="PATH",
-        help=f"mapfiles, or folders of them, in their order (default: {MAPFILES_FOLDER})",
+        help=f"mapfiles, or folders of mapfiles, in this order (default: {MAPFILES_FOLDER})",
     )
 
 
@@ -38,7 +38,7 @@ def add_bans(parser: argparse.ArgumentParser) -> None:
         "--bans",
         nargs="+",
         metavar="PATH",
-        help=f"files of bans, or folders of them (default: {BANS_FOLDER}, or none if --mapfiles is given)",
+        help=f"files of bans, or folders of such files (default: {BANS_FOLDER}, or none with --mapfiles)",
     )
 
 
@@ -48,7 +48,7 @@ def add_policy(parser: argparse.ArgumentParser, help_text: str) -> None:
 
 
 def add_sources(parser: argparse.ArgumentParser) -> None:
-    """Add what a verb takes that reads mapfiles and bans, and answers."""
+    """Add `--mapfiles`, `--bans` and `--json`."""
     add_mapfiles(parser)
     add_bans(parser)
     add_json(parser)
@@ -56,9 +56,7 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
 
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add `--json`."""
-    parser.add_argument(
-        "--json", action="store_true", help="print the answer as JSON, for programs; errors go to standard error"
-    )
+    parser.add_argument("--json", action="store_true", help="print JSON on standard output, for programs")
 
 
 def check_sources(args: argparse.Namespace) -> SiteCheck:
@@ -68,9 +66,9 @@ def check_sources(args: argparse.Namespace) -> SiteCheck:
 
 
 def asked_policy(args: argparse.Namespace, verb: str) -> tuple[Policy, Bans]:
-    """Return the policy and the bans to ask: those of `--mapfiles`, or else the built ones.
+    """Return the policy and the bans of `--mapfiles` and `--bans`, or the compiled ones.
 
-    Raises UsageError for words that do not go together, and MapfileError or CompiledFileError for what cannot be read.
+    Raises UsageError for options that exclude each other, and Error for a file that vomap cannot read.
     """
     if args.mapfiles:
         if args.policy != POLICY_FILE:
@@ -78,23 +76,23 @@ def asked_policy(args: argparse.Namespace, verb: str) -> tuple[Policy, Bans]:
         check = check_sources(args)
         return check.policy.policy, check.bans.bans
     if args.bans and len(args.bans) > 1:
-        raise UsageError(f"{verb}: without --mapfiles, --bans names one file of built bans")
+        raise UsageError(f"{verb}: without --mapfiles, --bans takes one file of compiled bans")
     return read_policy(args.policy), read_bans(args.bans[0] if args.bans else bans_beside(args.policy))
 
 
 def add_web(parser: argparse.ArgumentParser) -> None:
-    """Add what a verb takes that fetches from a URL."""
+    """Add `--cache` and `--ca`."""
     parser.add_argument(
         "--cache",
         type=Path,
         metavar="FOLDER",
-        help="where what a URL gave is kept, so that it comes again only if it changed (default: ~/.cache/vomap)",
+        help="the cache of downloads. vomap downloads again only changed files (default: ~/.cache/vomap)",
     )
     parser.add_argument(
-        "--ca", type=Path, metavar="FILE", help="certificates to trust for https, in place of the system's (PEM)"
+        "--ca", type=Path, metavar="FILE", help="certificates to trust for https, instead of the system's (PEM)"
     )
 
 
 def web_of(args: argparse.Namespace) -> Web:
-    """Return how a command line asks for URLs to be fetched."""
+    """Return the downloader for the options `--cache` and `--ca`."""
     return Web(cache=args.cache, authorities=args.ca)

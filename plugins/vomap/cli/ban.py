@@ -1,4 +1,4 @@
-"""`vomap ban`: keep somebody out, now; say who is out; let them in again."""
+"""`vomap ban`: ban users at once, list the bans, and lift them."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ exit codes: 0 done; 1 not done, refused, or still not denied (`add`), still deni
 """
 _ADD = """\
 `add` tries the ban with an example token, or with the one that you give, and decides as the CE will. Where it can, it
-takes a token that was mapped before. It warns about tokens that the ban misses, and prints the ban that holds. It also
-prints the commands that end running sessions and jobs.
+takes a token that was mapped before. It warns about tokens that the ban misses, and prints a ban that denies them. It
+also prints the commands that end running sessions and jobs.
 
 Tokens of an issuer that is not declared come to vomap only when the CE is wired anew: `vomap init --replace`, or
 `vomap render`. With --log, `add` shows which decisions of a decision log the ban would have denied.
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
 def _configure_add(parser: argparse.ArgumentParser) -> None:
     add_conditions(parser)
     parser.add_argument("--reason", metavar="TEXT", help="why, on one line; the banned user does not see it; required")
-    parser.add_argument("--until", metavar="TIME", help="the last day (2026-12-31) or second that the ban holds, UTC")
+    parser.add_argument("--until", metavar="TIME", help="the last day (2026-12-31) or second of the ban, UTC")
     add_token(parser, required=False)
     parser.add_argument("--log", nargs="+", metavar="LOG", help="decision logs, to show whom the ban would have denied")
     parser.add_argument("--key", metavar="FILE", help="with --log: the key of the pseudonyms in the logs")
@@ -99,5 +99,5 @@ def _configure_fetch(parser: argparse.ArgumentParser) -> None:
 
 def _add_places(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bans", default=BANS_FOLDER, metavar="FOLDER", help=f"the bans (default: {BANS_FOLDER})")
-    add_policy(parser, "the built policy whose bans are built")
+    add_policy(parser, "the compiled policy whose bans are built")
     add_json(parser)

@@ -1,4 +1,4 @@
-"""`vomap ban add` and `vomap ban lift`: a ban in the kept file and in force, or neither, and what it does."""
+"""`vomap ban add` and `vomap ban lift`: change a ban in its file and in the compiled bans together, and report."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from vomap.policy.model import NO_BANS, Ban, Bans
 from vomap.store import BANS, POLICY_FILE, bans_beside, read_bans, read_policy
 from vomap.store.writer import read_compiled, read_issuers
 
-# Who reads more than these reads none; programs get all.
+# A longer list would hide the warnings. The JSON output has all.
 _MOST_IDENTITIES = 20
 _ROOT = Path("/")
 # The bearer of a token may choose which group comes first.
@@ -43,8 +43,8 @@ _NOTHING_DECLARED = {"site": DEFAULT_SITE, "issuers": {}}
 
 
 @dataclass(frozen=True)
-class _Told:
-    """What is said of a ban besides that it was added or lifted."""
+class _Report:
+    """The report on a ban that was added or lifted: warnings, sentences, proof, what survives, exit code, and log."""
 
     warnings: list[BanWarning] = field(default_factory=list)
     sentences: list[str] = field(default_factory=list)
@@ -55,14 +55,14 @@ class _Told:
 
 
 class _Refused(argparse.Action):
-    """An option that is no more; its constant says what to use."""
+    """An option that vomap no longer has. Its constant says which option to use."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         parser.error(f"{self.option_strings[0]}: {self.const}")
 
 
 def add_conditions(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say whom a ban is about."""
+    """Add the options for the conditions of a ban."""
     for key in _OPTIONS:
         if key == "claim":
             parser.add_argument("--claim", action="append", metavar="NAME=PATTERN", help="a claim of the token")
@@ -87,7 +87,7 @@ def _conditions(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _text(word: str) -> str:
-    """Return a word of the command line. Raises UsageError if it holds bytes that are no UTF-8."""
+    """Return a word of the command line. Raises UsageError if it is not valid UTF-8."""
     try:
         word.encode()
     except UnicodeEncodeError:
@@ -106,7 +106,7 @@ def _claims(words: list[str]) -> dict[str, Any]:
 
 
 def add(args: argparse.Namespace) -> int:
-    """Add a ban; NO if the token that was given is not denied."""
+    """Add a ban. Return NO if vomap does not deny the token that was given."""
     ban = _new_ban(args)
     document = read_ban(ban)
     if not Ban(document).is_in_force(time.time()):
@@ -119,15 +119,15 @@ def add(args: argparse.Namespace) -> int:
         change = LocalBanFile(args.bans, built).add(ban)
         after = read_bans(built)
     _report_change(args, "added", change)
-    told = _told_of_added(args.policy, document, given, before, after)
+    report = _report_added(args.policy, document, given, before, after)
     same = [
         BanWarning(f"the same is banned already{until(each)}: {each['reason']} ({each['source']})") for each in already
     ]
-    told = replace(told, warnings=[*same, *told.warnings])
+    report = replace(report, warnings=[*same, *report.warnings])
     if args.log:
-        told = _with_hits(told, args, document)
-    _report(args, "added", change, told)
-    return FAILED if change.left else told.code
+        report = _with_hits(report, args, document)
+    _report(args, "added", change, report)
+    return FAILED if change.left else report.code
 
 
 def _new_ban(args: argparse.Namespace) -> dict[str, Any]:
@@ -146,25 +146,25 @@ def _bans_before(built: str) -> Bans:
     try:
         return read_bans(built)
     except Error:
-        # None were in force: a callout refuses everybody then.
+        # No ban was in force. Without readable bans a callout denies every token.
         return NO_BANS
 
 
-def _told_of_added(policy: str, ban: Mapping[str, Any], given: Claims | None, before: Bans, after: Bans) -> _Told:
-    """Try a ban that is in force with a token, and find what it does not cover and what goes on."""
+def _report_added(policy: str, ban: Mapping[str, Any], given: Claims | None, before: Bans, after: Bans) -> _Report:
+    """Test a ban that is in force with a token. Find tokens that it misses, and sessions and jobs that survive it."""
     if not Path(policy).exists():
         nothing = Authority(_NOTHING_DECLARED)
         going_on = find_aftermath(ban, nothing, _ces(), _ROOT)
-        return _Told(sentences=[f"not proved: there is no {policy} yet to try it with"], remains=going_on)
+        return _Report(sentences=[f"not proved: there is no {policy} yet to try it with"], remains=going_on)
     try:
         tester = _tester(policy, time.time())
         return _tried(tester, ban, given, before, after)
     except (Error, KeyError, TypeError, ValueError) as error:
         going_on = find_aftermath(ban, Authority(_NOTHING_DECLARED), _ces(), _ROOT)
-        return _Told([BanWarning(f"not proved: {error}")], remains=going_on, code=FAILED)
+        return _Report([BanWarning(f"not proved: {error}")], remains=going_on, code=FAILED)
 
 
-def _tried(tester: BanTester, ban: Mapping[str, Any], given: Claims | None, before: Bans, after: Bans) -> _Told:
+def _tried(tester: BanTester, ban: Mapping[str, Any], given: Claims | None, before: Bans, after: Bans) -> _Report:
     warnings = list(condition_warnings(ban, tester.authority, given))
     going_on = find_aftermath(ban, tester.authority, _ces(), _ROOT)
     found = tester.find_effect(ban, before, after)
@@ -175,19 +175,19 @@ def _tried(tester: BanTester, ban: Mapping[str, Any], given: Claims | None, befo
         proof = BanEffect(given, tester.decide(given, before), tester.decide(given, after))
     if proof is None:
         warnings.append(BanWarning("not proved: no token was found that meets this ban"))
-        return _Told(warnings, remains=going_on)
+        return _Report(warnings, remains=going_on)
     token = f"a token of {proof.claims.text('iss')!a} for {proof.claims.text('sub')!a}"
     if not proof.is_denied:
         warnings.append(BanWarning(f"not proved: {token} is {describe_outcome(proof.after)}"))
-        return _Told(warnings, proof=proof, remains=going_on, code=NO)
+        return _Report(warnings, proof=proof, remains=going_on, code=NO)
     sentence = f"proved: {token} is denied now ({describe_outcome(proof.before)} before)"
     if not proof.was_mapped and given is None:
         sentence += "; no token that meets this ban was found that was mapped before"
-    return _Told(warnings, [sentence], proof, going_on)
+    return _Report(warnings, [sentence], proof, going_on)
 
 
-def _with_hits(told: _Told, args: argparse.Namespace, ban: Mapping[str, Any]) -> _Told:
-    """Tell whom the ban would have kept out; that this cannot be told changes nothing of the ban, and is a warning."""
+def _with_hits(report: _Report, args: argparse.Namespace, ban: Mapping[str, Any]) -> _Report:
+    """Add the users whom the ban would have denied. A log that vomap cannot read is only a warning."""
     broken = 0
     try:
         hits = LogImpactCounter(ban, read_policy(args.policy), resolver(args.key))
@@ -200,12 +200,12 @@ def _with_hits(told: _Told, args: argparse.Namespace, ban: Mapping[str, Any]) ->
                 progress(number)
     except Error as error:
         return replace(
-            told, warnings=[*told.warnings, BanWarning(f"whom it would have kept out is not known: {error}")]
+            report, warnings=[*report.warnings, BanWarning(f"whom it would have kept out is not known: {error}")]
         )
     warnings = (
         [BanWarning(f"not counted, as it cannot be read: {counted(broken, 'line')} of the logs")] if broken else []
     )
-    return replace(told, warnings=[*told.warnings, *warnings], hits=hits.result)
+    return replace(report, warnings=[*report.warnings, *warnings], hits=hits.result)
 
 
 def _tester(policy: str, now: float) -> BanTester:
@@ -214,13 +214,13 @@ def _tester(policy: str, now: float) -> BanTester:
 
 
 def _ces() -> list[str]:
-    """Return the CEs that are here; all, if there are none: bans may be edited elsewhere."""
+    """Return the CEs of this machine, or all kinds if it has none: administrators also edit bans on other machines."""
     known = known_ces(_ROOT)
     return [ce.name for ce in known if ce.is_installed] or [ce.name for ce in known]
 
 
 def lift(args: argparse.Namespace) -> int:
-    """Lift a ban; NO if another one still denies all of its tokens."""
+    """Lift a ban. Return NO if another ban still denies all of its tokens."""
     ban = _conditions(args)
     document = read_ban({**ban, "reason": "lifted"})
     built = bans_beside(args.policy)
@@ -228,22 +228,22 @@ def lift(args: argparse.Namespace) -> int:
         change = LocalBanFile(args.bans, built).lift(ban)
         after = read_bans(built)
     _report_change(args, "lifted", change)
-    told = _told_of_lifted(args.policy, document, after)
-    _report(args, "lifted", change, told)
-    return NO if change.left else told.code
+    report = _report_lifted(args.policy, document, after)
+    _report(args, "lifted", change, report)
+    return NO if change.left else report.code
 
 
-def _told_of_lifted(policy: str, ban: Mapping[str, Any], after: Bans) -> _Told:
-    """Find the bans that still hold for tokens that a lifted one was about."""
+def _report_lifted(policy: str, ban: Mapping[str, Any], after: Bans) -> _Report:
+    """Find the bans that still deny tokens of a lifted ban."""
     try:
         tester = _tester(policy, time.time())
         decisions = [tester.decide(claims, after) for _, claims in tester.banned_tokens(ban)]
     except (Error, KeyError, TypeError, ValueError):
-        return _Told()
+        return _Report()
     denied = [decision for decision in decisions if is_banned(decision)]
     which = "all" if len(denied) == len(decisions) else "some"
     still = dict.fromkeys(f"{each.reason} ({each.source})" for each in denied)
-    return _Told(
+    return _Report(
         [BanWarning(f"{which} of these tokens are still denied: {reason}") for reason in still],
         code=NO if denied and which == "all" else YES,
     )
@@ -257,28 +257,28 @@ def _report_change(args: argparse.Namespace, done: str, change: BanChange) -> No
         print(f"{done}; bans in force or to come: {change.bans}; {change.file} -> {change.built}", flush=True)
 
 
-def _report(args: argparse.Namespace, done: str, change: BanChange, told: _Told) -> None:
+def _report(args: argparse.Namespace, done: str, change: BanChange, report: _Report) -> None:
     places = _places(args)
-    for warning in told.warnings:
+    for warning in report.warnings:
         print(plain(f"warning: {_sentence(warning, places)}"), file=sys.stderr)
     if args.json:
-        print_json(_as_json(done, change, told, places))
+        print_json(_as_json(done, change, report, places))
         return
-    for sentence in told.sentences:
+    for sentence in report.sentences:
         print(plain(sentence))
-    if told.hits is not None:
-        _print_hits(told.hits)
-    if told.remains:
+    if report.hits is not None:
+        _print_hits(report.hits)
+    if report.remains:
         anywhere = "" if any(ce.is_installed for ce in known_ces(_ROOT)) else ", on either CE, as none is here"
         print(f"what goes on until you end it{anywhere}:")
-    for each in told.remains:
+    for each in report.remains:
         print(f"  {each.ce}: {each.what}: {each.until}{f' ({each.caution})' if each.caution else ''}")
         for command in each.commands:
             print(f"    {command}")
 
 
 def _places(args: argparse.Namespace) -> list[str]:
-    """Return the options that say where the bans and the policy lie, where the command line has them."""
+    """Return the options for the places of bans and policy that the user gave."""
     given = (("--bans", args.bans, BANS_FOLDER), ("--policy", args.policy, POLICY_FILE))
     return [word for option, value, default in given if value != default for word in (option, value)]
 
@@ -291,15 +291,15 @@ def _commands(warning: BanWarning, places: Sequence[str]) -> list[str]:
     return [add_command(ban, *places) for ban in warning.instead]
 
 
-def _as_json(done: str, change: BanChange, told: _Told, places: Sequence[str]) -> dict[str, object]:
+def _as_json(done: str, change: BanChange, report: _Report, places: Sequence[str]) -> dict[str, object]:
     answer: dict[str, object] = {"done": done, "file": change.file, "built": change.built, "bans": change.bans}
-    answer["warnings"] = [_sentence(warning, places) for warning in told.warnings]
+    answer["warnings"] = [_sentence(warning, places) for warning in report.warnings]
     if done == "added":
-        answer["instead"] = [command for warning in told.warnings for command in _commands(warning, places)]
-        answer["proof"] = told.proof.as_json() if told.proof is not None else None
-        answer["remains"] = [each.as_json() for each in told.remains]
-    if told.hits is not None:
-        answer["log"] = told.hits.as_json()
+        answer["instead"] = [command for warning in report.warnings for command in _commands(warning, places)]
+        answer["proof"] = report.proof.as_json() if report.proof is not None else None
+        answer["remains"] = [each.as_json() for each in report.remains]
+    if report.hits is not None:
+        answer["log"] = report.hits.as_json()
     return answer
 
 
@@ -310,9 +310,9 @@ def _print_hits(hits: LogImpact) -> None:
         account = f"mapped to {plain(seen.account)}" if seen.account is not None else "never mapped"
         print(f"  {seen.last}: {named}: {account}; decisions: {seen.decisions:,}")
     if len(hits.identities) > _MOST_IDENTITIES:
-        print(f"  and {len(hits.identities) - _MOST_IDENTITIES:,} more; --json tells all")
+        print(f"  and {len(hits.identities) - _MOST_IDENTITIES:,} more; --json prints all")
     for why, number in hits.unknown.most_common():
-        print(f"  not known of {number:,}: {why}")
+        print(f"  unknown for {number:,}: {why}")
 
 
 def _built_bans(built: str) -> Sequence[Mapping[str, Any]]:
@@ -324,6 +324,6 @@ def _built_bans(built: str) -> Sequence[Mapping[str, Any]]:
 
 
 def _is_same(built: Mapping[str, Any], added: Mapping[str, Any]) -> bool:
-    """Return whether a ban holds now that has the conditions of another; VOs compare without case."""
+    """Return True if a ban is in force that has the conditions of another. VOs compare without case."""
     one, other = ({**conditions_of(ban), "vo": [vo.lower() for vo in ban.get("vo", ())]} for ban in (built, added))
     return one == other and Ban(built).is_in_force(time.time())

@@ -1,4 +1,4 @@
-"""`vomap ban fetch`: the bans that somebody publishes, in force unless they are older, broken or too wide."""
+"""`vomap ban fetch`: fetch a published list of bans, unless it is older, broken or too wide."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _FETCHED, _UNCHANGED, _DRY, _KEPT = "fetched", "unchanged", "dry-run", "kept"
 
 
 def fetch(args: argparse.Namespace) -> int:
-    """Fetch a list and put it in force. Whatever is wrong with it, the list that is there stays."""
+    """Fetch a list and put it in force. After any error, the list of before stays in force."""
     check_url(args.url)
     host = name_of(args.url)
     bans = PublishedBanFile(args.bans, bans_beside(args.policy), host if args.name is None else args.name)
@@ -38,12 +38,12 @@ def fetch(args: argparse.Namespace) -> int:
     try:
         return _fetch(args, bans, now)
     except Error as error:
-        _tell_kept(args, bans, str(error), now)
+        _print_error(args, bans, str(error), now)
         return error.exit_code
 
 
 def _fetch(args: argparse.Namespace, bans: PublishedBanFile, now: float) -> int:
-    # Before the lock: a slow server must not keep anybody from banning.
+    # Before the lock: a slow server must not delay a ban of the administrator.
     fetched = Web(cache=args.cache, authorities=args.ca, limits=LIMITS).fetch(args.url)
     published = bans.read(fetched)
     check_bounds(published, MOST_WIDE if args.allow_wide else 0)
@@ -51,23 +51,23 @@ def _fetch(args: argparse.Namespace, bans: PublishedBanFile, now: float) -> int:
         kept = bans.kept()
         check_successor(published, kept, now)
         if args.dry_run:
-            _tell(args, _DRY, published, bans.path, now)
+            _print_result(args, _DRY, published, bans.path, now)
             return YES
         is_same = kept is not None and kept.issued == published.issued
         if kept is not None and is_same and _is_built(args, bans.path, kept):
             fetched.keep()
-            _tell(args, _UNCHANGED, kept, bans.path, now)
+            _print_result(args, _UNCHANGED, kept, bans.path, now)
             return YES
         change = bans.put(kept if kept is not None and is_same else published)
     fetched.keep()
-    _tell(args, _FETCHED, published, bans.path, now)
+    _print_result(args, _FETCHED, published, bans.path, now)
     if change.left:
         print(plain(change.left), file=sys.stderr)
     return FAILED if change.left else YES
 
 
 def _is_built(args: argparse.Namespace, path: str, kept: PublishedList) -> bool:
-    """Tell whether the list that is there is in force: whoever put it there may have been interrupted."""
+    """Return True if the compiled bans contain this list: an earlier fetch may have been interrupted."""
     try:
         sources = read_compiled(bans_beside(args.policy), BANS).sources
     except Error:
@@ -75,17 +75,17 @@ def _is_built(args: argparse.Namespace, path: str, kept: PublishedList) -> bool:
     return sources.get(path) == Mapfile(path, kept.text).digest
 
 
-def _tell(args: argparse.Namespace, done: str, published: PublishedList, path: str, now: float) -> None:
+def _print_result(args: argparse.Namespace, done: str, published: PublishedList, path: str, now: float) -> None:
     declared = declared_issuers(args.policy)
     if args.json:
         count = count_unwired(published.bans, declared)
         print_json({"done": done, "file": path, **_members(published, now), "not-in-force": count})
         return
-    told = f"{counted(len(published.bans), 'ban')}, {published.age(now)}"
+    summary = f"{counted(len(published.bans), 'ban')}, {published.age(now)}"
     sentences = {
-        _FETCHED: f"fetched: {told}; {path} -> {bans_beside(args.policy)}",
-        _UNCHANGED: f"nothing new: {told}; {path}",
-        _DRY: f"would be fetched: {told}; {path}",
+        _FETCHED: f"fetched: {summary}; {path} -> {bans_beside(args.policy)}",
+        _UNCHANGED: f"nothing new: {summary}; {path}",
+        _DRY: f"would be fetched: {summary}; {path}",
     }
     print(plain(sentences[done]))
     unwired = "" if declared is None else unwired_sentence(published.bans, declared)
@@ -93,8 +93,8 @@ def _tell(args: argparse.Namespace, done: str, published: PublishedList, path: s
         print(plain(f"warning: {unwired}"), file=sys.stderr)
 
 
-def _tell_kept(args: argparse.Namespace, bans: PublishedBanFile, why: str, now: float) -> None:
-    """Say what went wrong, and how old the list is that stays."""
+def _print_error(args: argparse.Namespace, bans: PublishedBanFile, why: str, now: float) -> None:
+    """Print what went wrong, and how old the list is that stays."""
     try:
         kept = bans.kept()
         stays = f"the list that is there stays: {kept.age(now)}" if kept is not None else "there is no list yet"

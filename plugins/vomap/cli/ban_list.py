@@ -45,7 +45,7 @@ def list_bans(args: argparse.Namespace) -> int:
 
 
 def declared_issuers(policy: str) -> Collection[str] | None:
-    """Return the issuers that a built policy declares; None if there is none that can be read."""
+    """Return the issuers that the compiled policy declares, or None if vomap cannot read the policy."""
     try:
         issuers: dict[str, Any] = read_issuers(policy)["issuers"]
     except Error:
@@ -54,7 +54,7 @@ def declared_issuers(policy: str) -> Collection[str] | None:
 
 
 def count_unwired(bans: Iterable[Mapping[str, Any]], declared: Collection[str] | None) -> int | None:
-    """Return how many bans name an issuer that no CE is wired for; None if it is not known what is declared."""
+    """Return how many bans name an issuer that no CE is wired for, or None if the declared issuers are unknown."""
     return None if declared is None else sum(bool(unwired_issuers(ban, declared)) for ban in bans)
 
 
@@ -81,12 +81,12 @@ def _line(ban: Mapping[str, Any], built: str) -> str:
 
 
 def until(ban: Mapping[str, Any]) -> str:
-    """Return until when a ban holds, as a part of a sentence."""
+    """Return the end of a ban as a part of a sentence."""
     return f" until {format_utc(ban['until'])}" if "until" in ban else ""
 
 
 def _built(built: str) -> set[str]:
-    """Return the bans that were built, without their places; none if they cannot be read."""
+    """Return the compiled bans without their places, or none if vomap cannot read them."""
     try:
         return {_bare(ban) for ban in read_compiled(built, BANS).document["bans"]}
     except Error:
@@ -100,19 +100,19 @@ def _bare(ban: Mapping[str, Any]) -> str:
 def _list_members(
     file: Mapfile, bans: Iterable[Mapping[str, Any]], declared: Collection[str] | None, now: float
 ) -> dict[str, object]:
-    """Return what is told of a list that was fetched."""
+    """Return the JSON output for a list that was fetched."""
     try:
         kept = read_saved(file)
     except Error as error:
         return {"file": file.path, "told": str(error)}
-    told = f"{counted(len(kept.bans), 'ban')} of {kept.url}, {kept.age(now)}"
+    summary = f"{counted(len(kept.bans), 'ban')} of {kept.url}, {kept.age(now)}"
     its_own = [ban for ban in bans if file_of(ban) == file.path]
     unwired = "" if declared is None else unwired_sentence(its_own, declared)
     return {
         "file": file.path,
         "url": kept.url,
         "issued": format_utc(kept.issued),
-        "told": f"{told}; {unwired}" if unwired else told,
+        "told": f"{summary}; {unwired}" if unwired else summary,
         "not-in-force": count_unwired(its_own, declared),
     }
 

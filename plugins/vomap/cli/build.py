@@ -1,4 +1,4 @@
-"""`vomap build`: check, test, and put the policy and the bans where the callouts read them."""
+"""`vomap build`: check, test, and compile the policy and the bans to the files that the callouts read."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from vomap.compile.rollback import roll_back
 from vomap.compile.rounds import BuildRequest, build_in_rounds
 from vomap.store import POLICY_FILE
 
-HELP = "check, test, and write the built policy and the built bans"
+HELP = "check, test, and compile the policy and the bans"
 
 _EXAMPLES = """\
 examples:
-  vomap build                                       build what is in /etc/vomap for the CE
+  vomap build                                       build /etc/vomap for the CE
   vomap build --mapfiles m.d --bans b.d --output p  build elsewhere: writes p and p.bans
-  vomap build --rollback                            put the policy before the last one back; bans stay as they are
-  vomap build --automatic                           as units and packages do: what was rolled back stays so until the
-                                                    mapfiles change, or somebody builds
+  vomap build --rollback                            put the previous policy back. Bans do not change
+  vomap build --automatic                           as units and packages do: a rollback stays until the mapfiles
+                                                    change, or until you run `vomap build`
 
-The bans are built first and apart: no error in a mapfile and no failing test holds a ban back.
+vomap builds the bans first: an error in a mapfile or a failing test does not delay a ban.
 
 Mapfiles and bans must belong to root or to you, and other users must not be able to write them. A mapfile of one other
 user may contain only issuers, rules with plain accounts and `alone` tests: see docs/reference/files.md."""
@@ -37,22 +37,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     how = parser.add_mutually_exclusive_group()
     how.add_argument(
-        "--rollback", action="store_true", help="put the policy before the last one back; twice: as it was"
+        "--rollback", action="store_true", help="put the previous policy back. A second rollback undoes the first"
     )
     how.add_argument(
         "--automatic",
         action="store_true",
-        help="leave a policy that was rolled back as it is while the mapfiles are the same; bans are built",
+        help="build the bans, but do not build a policy that was rolled back until its mapfiles change",
     )
     add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Build both; 1 if either is refused."""
+    """Build bans and policy. Return NO if vomap refuses one of them."""
     if args.rollback and (args.mapfiles or args.bans):
-        raise UsageError("build: --rollback builds nothing, so it takes no --mapfiles and no --bans")
+        raise UsageError("build: --rollback takes neither --mapfiles nor --bans")
     if args.mapfiles and not args.bans and not args.rollback:
-        raise UsageError("build: name the bans too (--bans PATH; an empty folder is no bans)")
+        raise UsageError("build: --mapfiles also needs --bans PATH. For no bans, name an empty folder")
     if args.rollback:
         return _roll_back(args)
     request = BuildRequest(
@@ -66,5 +66,5 @@ def _roll_back(args: argparse.Namespace) -> int:
     if args.json:
         print_json({"policy": {"file": args.output, "digest": digest}})
     else:
-        print(f"policy: {args.output} is the one before again ({digest[:12]}); bans are as they were")
+        print(f"policy: {args.output} is the previous one again ({digest[:12]}). The bans did not change")
     return YES

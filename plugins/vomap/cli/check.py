@@ -1,4 +1,4 @@
-"""`vomap check`: are the mapfiles and bans well formed, and do they mean what they seem to."""
+"""`vomap check`: check mapfiles and bans, and warn about likely mistakes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vomap.analysis.lint import lint as lint_mapfiles
 from vomap.analysis.lint.context import LintContext
 from vomap.bans.lint import lint as lint_bans
 from vomap.cli.arguments import add_sources, check_sources
-from vomap.cli.console import NO, YES, print_findings, print_json, progress_bar
+from vomap.cli.console import NO, YES, counted, print_findings, print_json, progress_bar
 from vomap.compile.check import SiteCheck
 from vomap.mapfile.findings import ERROR
 
@@ -18,13 +18,13 @@ HELP = "check mapfiles and bans, and change nothing"
 
 _EXAMPLES = """\
 examples:
-  vomap check                                      check what is in /etc/vomap
+  vomap check                                      check /etc/vomap
   vomap check --mapfiles 10-site.yaml osg.yaml     check these files, in this order
-  vomap check --strict                             let warnings count as errors do, as for a pipeline
+  vomap check --strict                             treat warnings as errors, for example in a pipeline
 
-exit codes: 0 no errors, 1 errors (with --strict, or warnings), 2 wrong usage, 3 an error of the command itself
+exit codes: 0 no errors, 1 errors (or warnings with --strict), 2 wrong usage, 3 an error of the command itself
 
-The word in brackets at the end of a warning is its code: docs/reference/lint.md says what each means."""
+The word in brackets at the end of a warning is its code. docs/reference/lint.md explains each code."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -34,12 +34,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--strict",
         action="store_true",
-        help="end with 1 if there are warnings, too; not for those about owners and modes",
+        help="also exit with 1 for warnings, except warnings about owners and modes",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Tell every error and warning; 1 if there is an error, or, with --strict, a warning."""
+    """Print errors and warnings. Return NO for an error, or with --strict for a warning."""
     site = check_sources(args)
     policy, bans = site.policy, site.bans
     if not policy.mapfiles:
@@ -48,23 +48,24 @@ def run(args: argparse.Namespace) -> int:
     findings = policy.findings.in_order + bans.findings.in_order
     errors = sum(finding.severity == ERROR for finding in findings)
     code = NO if errors or (args.strict and findings) else YES
-    # Whose files they are here says nothing of the mapfiles: a checkout belongs to those who work in it.
+    # Not errors even with --strict: a checkout belongs to its user, and says nothing about the files on the CE.
     findings += site.refusal_warnings
     if args.json:
-        found = [finding.as_json() for finding in findings]
-        print_json({"errors": errors, "findings": found, "not-looked-for": left_out})
+        members = [finding.as_json() for finding in findings]
+        print_json({"errors": errors, "findings": members, "not-looked-for": left_out})
         return code
     print_findings(findings)
     if left_out:
-        print(f"not looked for, as there are too many rules or bans: {', '.join(left_out)}")
+        print(f"not checked, because there are too many rules or bans: {', '.join(left_out)}")
     rules = len(policy.composition.document["rules"])
     files = len(policy.mapfiles) + len(bans.files)
-    print(f"{files} files, {rules} rules, {len(bans.document['bans'])} bans: {errors or 'no'} errors")
+    sizes = counted(files, "file"), counted(rules, "rule"), counted(len(bans.document["bans"]), "ban")
+    print(f"{', '.join(sizes)}: {counted(errors, 'error') if errors else 'no errors'}")
     return code
 
 
 def _lint(site: SiteCheck) -> list[str]:
-    """Add the linter's warnings to the findings, if there are no errors; return the codes that were not looked for."""
+    """Add the warnings of both linters, if there are no errors. Return the codes that the linters skipped."""
     if site.has_errors:
         return []
     with progress_bar("rules tried") as progress:

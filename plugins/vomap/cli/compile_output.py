@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 
-from vomap.cli.console import plain, print_findings, print_json
+from vomap.cli.console import counted, plain, print_findings, print_json
 from vomap.compile.build import BansBuild, PolicyBuild, errors_in
 from vomap.compile.rounds import BuildStep, ChangedSources
 from vomap.mapfile.findings import Finding
@@ -26,18 +26,18 @@ def print_steps(steps: Iterable[BuildStep], *, as_json: bool = False) -> bool:
 
 def _print_step(step: BuildStep) -> None:
     if isinstance(step, ChangedSources):
-        print("a source has changed during the build")
+        print("a source changed during the build, so vomap builds again")
     elif errors_in(step.findings):
         _print_refusal("bans" if isinstance(step, BansBuild) else "policy", step.findings)
     elif isinstance(step, BansBuild):
-        print(f"bans: {step.count} from {len(step.sources)} files -> {step.file}")
+        print(f"bans: {step.count} from {counted(len(step.sources), 'file')} -> {step.file}")
     else:
         _print_policy(step)
 
 
 def _print_refusal(what: str, findings: list[Finding]) -> None:
     print_findings(findings)
-    print(f"{what}: refused, {errors_in(findings)} errors; what was built before stays")
+    print(f"{what}: refused, {counted(errors_in(findings), 'error')}. The compiled {what} did not change")
 
 
 def _print_policy(build: PolicyBuild) -> None:
@@ -48,11 +48,10 @@ def _print_policy(build: PolicyBuild) -> None:
             print(plain(str(result)), file=sys.stderr)
     tests = len(build.results)
     if build.is_rolled_back:
-        print("policy: was rolled back, and no mapfile has changed since: it stays; `vomap build` builds it")
+        print("policy: not built. It was rolled back, and no mapfile changed since. To build it: vomap build")
     elif build.digest is None:
-        print(f"policy: refused, {len(build.failed)} of {tests} tests failed; the last built one stays")
+        failed = f"{len(build.failed)} of {counted(tests, 'test')} failed"
+        print(f"policy: refused, {failed}. The compiled policy did not change")
     else:
-        print(
-            f"policy: {build.rules} rules, {build.issuers} issuers, {tests} tests passed "
-            f"-> {build.file} ({build.digest[:12]})"
-        )
+        sizes = counted(build.rules, "rule"), counted(build.issuers, "issuer"), counted(tests, "test")
+        print(f"policy: {', '.join(sizes)} passed -> {build.file} ({build.digest[:12]})")

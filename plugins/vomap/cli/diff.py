@@ -1,4 +1,4 @@
-"""`vomap diff`: what a new policy changes, and for whom."""
+"""`vomap diff`: the changes of a new policy, and the users whom they concern."""
 
 from __future__ import annotations
 
@@ -19,30 +19,29 @@ from vomap.mapfile.findings import Findings
 from vomap.store import POLICY
 from vomap.store.writer import read_compiled
 
-HELP = "tell whose account a new policy changes, and who gains or loses access"
+HELP = "show whose account a new policy changes, and who gains or loses access"
 
 _EXAMPLES = """\
 examples:
-  vomap diff /var/lib/vomap/policy /etc/vomap/mapfiles.d      what the next build will change
+  vomap diff /var/lib/vomap/policy /etc/vomap/mapfiles.d      the changes of the next build
   vomap diff old.yaml new.yaml                                two mapfiles, each by itself
 
-Each of the two is a built policy, a mapfile, or a folder of mapfiles. Bans are no part of either.
+Each of the two is a compiled policy, a mapfile, or a folder of mapfiles. vomap compares them without bans.
 
-exit codes: 0 nothing changes, and that is proven; 1 something changes, or it is not proven that nothing does;
-            2 wrong usage, 3 an error"""
+exit codes: 0 proven that nothing changes, 1 a change, or no proof that there is none, 2 wrong usage, 3 an error"""
 _MOST_TOLD = 5
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.epilog = _EXAMPLES
-    parser.add_argument("old", metavar="OLD", help="the policy as it is")
-    parser.add_argument("new", metavar="NEW", help="the policy as it is to be")
+    parser.add_argument("old", metavar="OLD", help="the old policy")
+    parser.add_argument("new", metavar="NEW", help="the new policy")
     add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Compare two policies; 0 if they are proven to decide alike, 1 if not."""
+    """Compare two policies. Return YES if they are proven to decide alike."""
     documents = _read(args.old), _read(args.new)
     with progress_bar("tokens tried") as progress:
         difference = compare(*documents, time.time(), progress)
@@ -55,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _read(path: str) -> Mapping[str, Any]:
-    """Return the document of a built policy, a mapfile, or a folder of mapfiles."""
+    """Return the document of a compiled policy, a mapfile, or a folder of mapfiles."""
     if _is_built(path):
         return read_compiled(path, POLICY).document
     mapfiles = read_files([path])
@@ -84,26 +83,26 @@ def _print(difference: PolicyDiff) -> None:
     for why in difference.unproven:
         print(plain(f"not proven equal: {why}"))
     if difference.is_none:
-        print("no change: both are proven to decide alike, whatever the token")
+        print("no change: both are proven to decide alike for every token")
     elif not any(difference.lines):
-        print("no change was found, but it is not proven that there is none")
+        print("vomap found no change, but cannot prove that there is none")
 
 
 def _print_line(line: DiffLine) -> None:
-    """Print a line, for whom it is, what becomes of them, and a token."""
+    """Print a change: who is concerned, the old and the new decision, and a token."""
     who = _some(list(line.who))
     print(plain(f"{line.kind}: {who[0]}"))
     for each in who[1:]:
         print(plain(f"    and {each}"))
     for when, results in (("old", line.old), ("new", line.new)):
-        told = [f"{result}, by rule {result.place}" if result.place else str(result) for result in results.values()]
-        for each in _some(told):
+        lines = [f"{result}, by rule {result.place}" if result.place else str(result) for result in results.values()]
+        for each in _some(lines):
             print(plain(f"  {when}: {each}"))
     print(f"  token: {json.dumps(line.token)}")
 
 
 def _some(texts: list[str]) -> list[str]:
-    """Return texts to print; of many the first ones, and how many there are besides."""
+    """Return texts to print: all if they are few, otherwise the first ones and the number of the others."""
     if len(texts) <= _MOST_TOLD:
         return texts
     return [*texts[: _MOST_TOLD - 1], f"{len(texts) - _MOST_TOLD + 1} others"]

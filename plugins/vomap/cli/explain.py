@@ -1,4 +1,4 @@
-"""`vomap explain`: one token, and how the decision about it comes about."""
+"""`vomap explain`: explain the decision about one token."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from vomap.policy.model import Bans, Policy
 if TYPE_CHECKING:
     from vomap.verify import Verification
 
-HELP = "explain what becomes of one token, step by step"
+HELP = "explain the decision about one token, step by step"
 
 # Green, yellow and red, as terminals number them.
 _COLOURS = {MAPPED: 32, DECLINED: 33, DENIED: 31, ERROR: 31}
@@ -37,9 +37,9 @@ _EXAMPLES = """\
 examples:
   vomap explain --claims '{"iss": "https://cilogon.org/mu2e", "sub": "mu2epilot@fnal.gov",
                            "aud": "ANY", "scope": "compute.create"}'
-  vomap explain --token - < token                  a token as it is; its signature is not verified
-  vomap explain --verify --token - < token         the signature is verified, with the keys that its issuer publishes
-  vomap explain --mapfiles new.d --claims - < c    ask mapfiles instead of the built policy
+  vomap explain --token - < token                  an encoded token. vomap does not verify its signature
+  vomap explain --verify --token - < token         also verify the signature, with the issuer's keys
+  vomap explain --mapfiles new.d --claims - < c    ask mapfiles instead of the compiled policy
 
 exit codes: 0 mapped, 1 declined or denied, 2 wrong usage, 3 an error"""
 
@@ -48,26 +48,28 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.epilog = _EXAMPLES
     add_token(parser, required=True)
-    add_policy(parser, "the built policy to ask")
+    add_policy(parser, "the compiled policy to ask")
     add_mapfiles(parser)
     add_bans(parser)
     parser.add_argument(
-        "--verify", action="store_true", help="verify the signature of --token; its issuer may be asked"
+        "--verify", action="store_true", help="verify the signature of --token. vomap may fetch the issuer's keys"
     )
     parser.add_argument(
-        "--cache", type=Path, metavar="DIR", help="where issuers' keys are kept (default: ~/.cache/vomap)"
+        "--cache", type=Path, metavar="DIR", help="the cache of issuers' keys (default: ~/.cache/vomap)"
     )
     parser.add_argument(
-        "--ca", type=Path, metavar="FILE", help="certificates to trust for https, in place of the system's (PEM)"
+        "--ca", type=Path, metavar="FILE", help="certificates to trust for https, instead of the system's (PEM)"
     )
-    parser.add_argument("--accounts", action="store_true", help="look the account up on this machine, too")
-    parser.add_argument("--at", metavar="TIME", help="decide as of 2026-12-31T12:00:00Z, say (default: now)")
+    parser.add_argument("--accounts", action="store_true", help="also look the account up on this machine")
+    parser.add_argument(
+        "--at", metavar="TIME", help="decide as of this time, such as 2026-12-31T12:00:00Z (default: now)"
+    )
     add_json(parser)
 
 
 @dataclass
-class _Told:
-    """What is told beside the decision: its steps, what a CE makes of it, near misses, and how it was verified."""
+class _Reasons:
+    """The reasons for a decision: steps, notes about the CE, near misses, and the result of the verification."""
 
     trace: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -76,47 +78,47 @@ class _Told:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Explain one token; 0 if it is mapped, 1 if not, 3 if that cannot be decided."""
+    """Explain one token. Return 0 if vomap maps it, 1 if not, and 3 after an error."""
     if args.verify and args.token is None:
-        raise UsageError("explain: --verify wants a token with its signature, --token")
+        raise UsageError("explain: --verify needs an encoded token with its signature: --token JWT")
     policy, bans = asked_policy(args, "explain")
     now = _time(args.at)
-    told = _Told()
-    decision = _decide(args, policy, bans, now, told)
-    # Without --accounts every account counts as there; a pool is told all the same.
+    reasons = _Reasons()
+    decision = _decide(args, policy, bans, now, reasons)
+    # Without --accounts, vomap takes every account for an existing one, and still refuses a pool.
     confirm(decision, policy.site.accounts, None if args.accounts else lambda _: policy.site.accounts.minimum_uid)
     if args.json:
         members = decision.as_json(ce="none", time=format_utc(now))
-        verified = {"verified": told.verified and told.verified.as_json()} if args.verify else {}
-        steps = {"trace": told.trace, "notes": told.notes, "near-misses": told.near_misses}
+        verified = {"verified": reasons.verified and reasons.verified.as_json()} if args.verify else {}
+        steps = {"trace": reasons.trace, "notes": reasons.notes, "near-misses": reasons.near_misses}
         print_json({**members, **verified, **steps})
     else:
-        _print(decision, told)
+        _print(decision, reasons)
     return 0 if decision.outcome == MAPPED else 3 if decision.outcome == ERROR else 1
 
 
-def _decide(args: argparse.Namespace, policy: Policy, bans: Bans, now: float, told: _Told) -> Decision:
+def _decide(args: argparse.Namespace, policy: Policy, bans: Bans, now: float, reasons: _Reasons) -> Decision:
     """Decide for the token that a command line gives. Raises UsageError if it gives none."""
     given = given_token(args)
     payload = None if args.verify else payload_of(args, given)
     try:
-        claims = _verified(args, given, policy, told) if payload is None else read_payload(payload)
+        claims = _verified(args, given, policy, reasons) if payload is None else read_payload(payload)
     except TokenRefused as error:
         return Decision(None, policy.digest).settle(DENIED, str(error))
     except Error as error:
         return failed(str(error))
-    told.trace += describe_token(claims, now)
-    decision = decide(policy, bans, claims, now, told.trace)
-    told.notes = _notes(decision, claims)
-    told.near_misses = expired_bans(policy, bans, claims, now)
-    told.near_misses += map(str, find_near_misses(policy, bans, claims, decision, now))
+    reasons.trace += describe_token(claims, now)
+    decision = decide(policy, bans, claims, now, reasons.trace)
+    reasons.notes = _notes(decision, claims)
+    reasons.near_misses = expired_bans(policy, bans, claims, now)
+    reasons.near_misses += map(str, find_near_misses(policy, bans, claims, decision, now))
     return decision
 
 
-def _verified(args: argparse.Namespace, raw: bytes, policy: Policy, told: _Told) -> Claims:
-    """Return what a token claims whose signature is its issuer's, or whose issuer is not trusted: it is not mapped.
+def _verified(args: argparse.Namespace, raw: bytes, policy: Policy, reasons: _Reasons) -> Claims:
+    """Return the claims of a token with a genuine signature, or of an issuer that the policy does not trust.
 
-    Raises TokenRefused, or another Error if it cannot be found out.
+    Raises TokenRefused for a signature that is not genuine, and Error if vomap cannot verify it.
     """
     from vomap.verify import verify
     from vomap.verify.jws import read_token
@@ -124,16 +126,16 @@ def _verified(args: argparse.Namespace, raw: bytes, policy: Policy, told: _Told)
     from vomap.web import default_cache
 
     token = read_token(raw)
-    told.verified = verify(policy, token, KeyCache(args.cache or default_cache(), args.ca))
-    if told.verified is None:
-        told.trace.append("signature: not verified, as the issuer is not trusted")
+    reasons.verified = verify(policy, token, KeyCache(args.cache or default_cache(), args.ca))
+    if reasons.verified is None:
+        reasons.trace.append("signature: not verified, as the issuer is not trusted")
     else:
-        told.trace.append(f"signature: {told.verified}")
+        reasons.trace.append(f"signature: {reasons.verified}")
     return token.claims
 
 
 def _notes(decision: Decision, claims: Claims) -> list[str]:
-    """Say what HTCondor makes of the scopes: an account is no authorization there."""
+    """Return notes about scopes: HTCondor also authorizes each request by the scopes of the token."""
     if decision.outcome != MAPPED:
         return []
     return [
@@ -146,24 +148,24 @@ def _time(given: str | None) -> float:
     try:
         return time.time() if given is None else float(parse_time(given))
     except ValueError:
-        raise UsageError(f"explain: --at: {given!a} is no time such as 2026-12-31T12:00:00Z") from None
+        raise UsageError(f"explain: --at: expected a time such as 2026-12-31T12:00:00Z, not {given!a}") from None
 
 
-def _print(decision: Decision, told: _Told) -> None:
+def _print(decision: Decision, reasons: _Reasons) -> None:
     # The last step is the outcome itself.
-    for step in told.trace[:-1]:
+    for step in reasons.trace[:-1]:
         print(plain(f"  {step}"))
     said = f"{decision.outcome}{f' to {decision.account}' if decision.account else ''}"
     print(f"{_coloured(said, decision.outcome)}: {plain(decision.reason)}")
     for name, value in (("VO", decision.vo), ("rule", decision.rule), ("source", decision.source)):
         if value:
             print(plain(f"  {name}: {value}"))
-    for line in (*told.notes, *told.near_misses):
+    for line in (*reasons.notes, *reasons.near_misses):
         print(plain(f"  {line}"))
 
 
 def _coloured(text: str, outcome: str) -> str:
-    """Return a text in the colour of an outcome, if a terminal shows it and nobody minds (no-color.org)."""
+    """Return a text in the colour of an outcome on a terminal, unless NO_COLOR is set (no-color.org)."""
     if not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
         return text
     return f"\033[{_COLOURS[outcome]}m{text}\033[0m"

@@ -1,4 +1,4 @@
-"""`vomap generate`: a mapfile from a source."""
+"""`vomap generate`: write a mapfile from the OSG topology."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from vomap.web import can_be_changed_on_the_way
 if TYPE_CHECKING:
     from vomap.osg.generate import Generation
 
-HELP = "write a mapfile from a source: the VO files of the OSG topology"
+HELP = "write a mapfile from the VO files of the OSG topology"
 
 _EXAMPLES = """\
 examples:
   vomap generate osg --source topology/                          print the mapfile of a topology checkout
-  vomap generate osg --source topology.tar.gz --output osg.yaml  put it in place of a file, all or nothing
+  vomap generate osg --source topology.tar.gz --output osg.yaml  replace a file, all or nothing
   vomap generate osg --source topology/ --vo CMS --vo ATLAS      only these VOs
-  vomap generate osg --source topology/ --check osg.yaml         what would change, by meaning
+  vomap generate osg --source topology/ --check osg.yaml         show the changes of meaning
   vomap generate osg --source https://github.com/opensciencegrid/topology/archive/HEAD.tar.gz
-                                                                 the topology of today, if it has changed
+                                                                 the topology of today, downloaded if it changed
 
-exit codes: 0 done, or the same by meaning; 1 --check found differences; 2 usage; 3 an error
+exit codes: 0 done, or --check found no change, 1 --check found changes, 2 wrong usage, 3 an error
 """
 
 
@@ -51,7 +51,7 @@ def _configure_osg(parser: argparse.ArgumentParser) -> None:
         required=True,
         metavar="DIR|FILE|URL",
         help="a checkout of opensciencegrid/topology, its folder virtual-organizations, a tar or tar.gz of it, "
-        "or a single VO file; the last two also as an http or https URL",
+        "or one VO file. The last two may be http or https URLs",
     )
     parser.add_argument("--vo", action="append", default=[], metavar="NAME", help="only this VO (may be repeated)")
     parser.add_argument(
@@ -62,9 +62,9 @@ def _configure_osg(parser: argparse.ArgumentParser) -> None:
         help=f"a VO whose issuer speaks for its child VOs too (may be repeated; default: {DEFAULT_MULTI_VO})",
     )
     into = parser.add_mutually_exclusive_group()
-    into.add_argument("--output", metavar="FILE", help="write the mapfile here, at once; default: print it")
-    into.add_argument("--check", metavar="FILE", help="write nothing; say how this mapfile differs by meaning")
-    parser.add_argument("--skip-broken", action="store_true", help="go on without broken VO files, with a warning")
+    into.add_argument("--output", metavar="FILE", help="the mapfile to write (default: print it)")
+    into.add_argument("--check", metavar="FILE", help="write no file, and show how the meaning of this mapfile differs")
+    parser.add_argument("--skip-broken", action="store_true", help="skip broken VO files with a warning")
     add_web(parser)
     add_json(parser)
 
@@ -75,7 +75,10 @@ def _osg(args: argparse.Namespace) -> int:
         args.source, only=args.vo, multi_vos=args.multi_vo, skip_broken=args.skip_broken, web=web_of(args)
     )
     if can_be_changed_on_the_way(args.source):
-        print(f"vomap: warning: {args.source}: anybody on the way can change it; use https", file=sys.stderr)
+        print(
+            f"vomap: warning: {args.source}: an attacker on the network can change http downloads. Use https",
+            file=sys.stderr,
+        )
     for warning in generated.warnings:
         print(plain(f"vomap: warning: {warning}"), file=sys.stderr)
     if args.check is not None:

@@ -1,4 +1,4 @@
-"""`vomap init`: a site's first mapfile, the built policy, and the CE's configuration."""
+"""`vomap init`: write a site's first mapfile, build, and write the CE's configuration."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ from vomap.status.checks import built_line, freshness_line
 from vomap.status.line import GREEN, RED
 from vomap.store import BANS, POLICY, POLICY_FILE, bans_beside
 
-HELP = "write a site's first mapfile, build, and wire the CE, by asking or by flags"
+HELP = "write a site's first mapfile, build, and wire the CE"
 
 _EXAMPLES = """\
 examples:
-  vomap init                                       find the CE, ask, show every file, ask again, write
+  vomap init                                       find the CE, ask questions, show the files, write
   vomap init --audience ce01.example.org:9619 --serve CMS --serve Nova --mapfile osg --yes
-  vomap init --show                                show what would be written, and write nothing
+  vomap init --show                                show the files, and write none
 
-What exists is left as it is, unless --replace is given; run twice, it changes nothing."""
+vomap does not change existing files without --replace. A second run changes nothing."""
 
 _SITE_FILE = "10-site.yaml"
-# What ships and changes with vomap is linked; examples are copied, to be edited, and come before it.
+# A mapfile that changes with vomap becomes a link. Examples become copies to edit, which come first.
 _SHIPPED = {"egi": "30-egi.yaml", "fermilab": "40-fermilab.yaml", "osg": "50-osg.yaml"}
 _LINKED = ("osg",)
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A file that is to be there: its text, or what it is a link to."""
+    """A file to write: its text, or the target of a link."""
 
     path: Path
     text: str | None = None
@@ -53,18 +53,18 @@ class Planned:
 
     @property
     def is_done(self) -> bool:
-        """Whether it is there just so."""
+        """Whether the file exists with this text or target."""
         if self.target is not None:
             return self.path.is_symlink() and Path(os.readlink(self.path)) == self.target
         return self.path.is_file() and self.path.read_bytes() == (self.text or "").encode()
 
     @property
     def exists(self) -> bool:
-        """Whether something is there."""
+        """Whether the path exists."""
         return self.path.is_symlink() or self.path.exists()
 
     def show(self) -> None:
-        """Show what is to be written, or how it differs from what is there."""
+        """Print the new file, or its differences from the existing one."""
         if self.target is not None:
             print(f"{self.path} -> {self.target}")
         elif self.exists:
@@ -75,7 +75,7 @@ class Planned:
             print(f"---- {self.path}\n{self.text}", end="")
 
     def write(self) -> None:
-        """Put the file or the link in its place."""
+        """Write the file or the link."""
         _make_folder(self.path.parent)
         if self.target is None:
             replace_file(str(self.path), (self.text or "").encode())
@@ -91,28 +91,28 @@ class Planned:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.epilog = _EXAMPLES
-    parser.add_argument("--ce", choices=("htcondor", "arc"), help="the kind of CE (default: what is installed)")
+    parser.add_argument("--ce", choices=("htcondor", "arc"), help="the kind of CE (default: the installed ones)")
     parser.add_argument("--audience", action="append", metavar="TEXT", help="an audience of this CE, or `unchecked`")
-    parser.add_argument("--serve", action="append", metavar="VO", help="a VO that is served (default: all)")
+    parser.add_argument("--serve", action="append", metavar="VO", help="a VO that the site serves (default: all)")
     parser.add_argument(
         "--mapfile",
         action="append",
         choices=_SHIPPED,
-        help="a mapfile that ships: osg is linked, the others are copied to be edited",
+        help="a mapfile of the vomap package: osg becomes a link, the others become copies to edit",
     )
-    parser.add_argument("--never", action="append", metavar="ACCOUNT", help="an account that is never answered")
-    parser.add_argument("--minimum-uid", type=int, metavar="UID", help="the least uid of an account (default: 1000)")
+    parser.add_argument("--never", action="append", metavar="ACCOUNT", help="an account that no token maps to")
+    parser.add_argument("--minimum-uid", type=int, metavar="UID", help="the lowest uid of an account (default: 1000)")
     parser.add_argument(
-        "--callouts", type=Path, metavar="FOLDER", help="the callouts, if not where the packages put them"
+        "--callouts", type=Path, metavar="FOLDER", help="the folder of the callouts (default: that of the packages)"
     )
-    parser.add_argument("--replace", action="store_true", help="write files anew that exist and differ")
-    parser.add_argument("--show", action="store_true", help="show what would be written, and write nothing")
-    parser.add_argument("--yes", action="store_true", help="ask nothing: take the flags, and write")
+    parser.add_argument("--replace", action="store_true", help="replace existing files that differ")
+    parser.add_argument("--show", action="store_true", help="show the files, and write none")
+    parser.add_argument("--yes", action="store_true", help="ask no questions, and write")
     parser.add_argument("--root", type=Path, default=Path("/"), metavar="FOLDER", help="the root of the CE's system")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Show, ask and write; 1 if something that differs was left as it is, or if the policy was refused."""
+    """Show, ask and write. Return 1 if a file that differs was not replaced, or if vomap refused the policy."""
     ces = _ces(args)
     answers = _answers(args)
     site = _site_plan(args, answers)
@@ -137,12 +137,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _written(args: argparse.Namespace, new: list[Planned], site: list[Planned]) -> bool:
-    """Write the site's files, build, and only then wire the CE; False if the policy was refused."""
+    """Write the site's files, build, and then wire the CE. Return False if vomap refused the policy."""
     for each in new:
         if each in site:
             each.write()
     if not _build(args):
-        print("the CE is left as it is: its wiring would be that of a policy that was refused", file=sys.stderr)
+        print("the CE configuration did not change, because vomap refused the policy", file=sys.stderr)
         return False
     for each in new:
         if each not in site:
@@ -158,7 +158,7 @@ def _ces(args: argparse.Namespace) -> list[Ce]:
 
 
 def _answers(args: argparse.Namespace) -> dict[str, list[str]]:
-    """Return what the site's mapfile will say: from the flags, or asked of a person."""
+    """Return the settings for the site's mapfile, from the options or from the administrator's answers."""
     site_file = args.root / MAPFILES_FOLDER.lstrip("/") / _SITE_FILE
     ask = not args.yes and not args.show and not site_file.exists() and sys.stdin.isatty()
     audience = args.audience or (_asked("Audiences of this CE (host:port, ...)") if ask else [])
@@ -183,12 +183,12 @@ def _answer(question: str) -> str:
     try:
         return input(question)
     except EOFError:
-        raise UsageError("init: nobody is there to answer; see the flags, and --yes") from None
+        raise UsageError("init: no terminal to ask questions on. Give the options, and --yes") from None
 
 
 def _agreed(question: str) -> bool:
     if not sys.stdin.isatty():
-        raise UsageError("init: nobody is there to agree; --yes writes without asking")
+        raise UsageError("init: no terminal to confirm on. To write without a question, give --yes")
     return _answer(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
 
@@ -209,10 +209,10 @@ def _site_plan(args: argparse.Namespace, answers: dict[str, list[str]]) -> list[
 
 
 def _site_text(answers: dict[str, list[str]], minimum_uid: int | None) -> str:
-    """Return the site's mapfile. JSON's texts and lists are YAML's, too."""
+    """Return the site's mapfile. Strings and lists of JSON are also YAML."""
     audience = answers["audience"]
     lines = [
-        "# This site's own settings and rules; files with a higher number come after this one.",
+        "# This site's own settings and rules. Files with a higher number come after this one.",
         "mapfile: 1",
         "site:",
         "  # https://wlcg.cern.ch/jwt/v1/any and ANY, if they are added, let in tokens that are meant for any site.",
@@ -229,7 +229,7 @@ def _site_text(answers: dict[str, list[str]], minimum_uid: int | None) -> str:
 
 
 def _ce_plan(args: argparse.Namespace, ces: list[Ce], site: list[Planned]) -> list[Planned]:
-    """Plan the fragments of each CE, for the policy that the planned and the existing mapfiles will compose."""
+    """Plan the fragments of each CE, for the policy of the planned and the existing mapfiles."""
     findings = Findings()
     document = compose(_mapfiles_to_be(args, site), findings).document
     bans_folder = args.root / BANS_FOLDER.lstrip("/")
@@ -263,7 +263,7 @@ def _build(args: argparse.Namespace) -> bool:
 
 
 def _make_folder(path: Path) -> None:
-    """Make a folder that the CE's user can read and only we can write, whatever our umask."""
+    """Make a folder that every user can read and only its owner can write, whatever the umask is."""
     if not path.is_dir():
         _make_folder(path.parent)
         path.mkdir()
@@ -271,6 +271,6 @@ def _make_folder(path: Path) -> None:
 
 
 def _is_fresh(path: Path, kind: str, folder: Path) -> bool:
-    """Tell whether what is built was built from just what lies in a folder."""
+    """Return True if a compiled file was built from the present files of a folder."""
     _, built = built_line(kind, str(path), kind)
     return built is not None and freshness_line(kind, built, [str(folder)], RED, bans=kind == BANS).colour == GREEN

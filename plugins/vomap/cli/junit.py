@@ -1,4 +1,4 @@
-"""The results of tests in the form that CI systems read, JUnit's."""
+"""Write the results of tests as JUnit XML, for CI systems."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from xml.etree import ElementTree as ET  # it parses nothing  # nosec B405
 if TYPE_CHECKING:
     from vomap.mapfile.policy_tests import PolicyTestResult
 
-# What XML 1.0 has no way to write (section 2.2).
+# Characters that XML 1.0 cannot express (section 2.2).
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def junit(results: Sequence[PolicyTestResult], explained: Sequence[str]) -> bytes:
-    """Return the XML document: a case for each result, and, where one differs, how it is explained.
+    """Return the XML document: a case for each result, and the explanation of each difference.
 
-    A test that a ban changes has passed, and says so in what it printed.
+    A test whose decision only a ban changes has passed. Its output has the explanation.
     """
     failed = sum(not result.passed for result in results)
     counts = {"tests": str(len(results)), "failures": str(failed), "errors": "0"}
@@ -28,8 +28,8 @@ def junit(results: Sequence[PolicyTestResult], explained: Sequence[str]) -> byte
         names = {"classname": _legal(place.file), "name": _legal(f"{place.file}:{place.line}")}
         case = ET.SubElement(suite, "testcase", names)
         if not result.passed:
-            told = {"message": _legal("; ".join(result.differences)), "type": "difference"}
-            ET.SubElement(case, "failure", told).text = _legal(text)
+            members = {"message": _legal("; ".join(result.differences)), "type": "difference"}
+            ET.SubElement(case, "failure", members).text = _legal(text)
         elif result.banned:
             ET.SubElement(case, "system-out").text = _legal(text)
     return bytes(ET.tostring(suites, encoding="utf-8", xml_declaration=True)) + b"\n"

@@ -1,4 +1,4 @@
-"""`vomap log`: encrypt and decrypt the subjects of the decision log."""
+"""`vomap log`: resolve pseudonyms of the decision log, for users who can read its key."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from vomap.cli.parser import Action, add_actions
 from vomap.log import KEY_FILE
 from vomap.log.pseudonyms import make_pseudonym, read_key, resolve_pseudonym
 
-HELP = "decrypt a pseudonym of the decision log, or show the pseudonym of a subject"
+HELP = "show the subject of a pseudonym of the decision log, or the pseudonym of a subject"
 
 _EXAMPLES = f"""\
 examples:
-  vomap log resolve ~pBk3lq... --issuer https://cms-auth.web.cern.ch/      show the subject of a pseudonym
+  vomap log resolve ~pBk3lq... --issuer https://cms-auth.web.cern.ch/      the subject of this pseudonym
   vomap log hide 0d15ea5e-0000-4000-8000-00000000beef --issuer https://cms-auth.web.cern.ch/
-                                                                             show the pseudonym of a subject
+                                                                             the pseudonym of this subject
 
 Both need the key of the pseudonyms, {KEY_FILE}.
 
-exit codes: 0 shown, 1 not a pseudonym of this key and issuer, 2 wrong usage, 3 an error"""
+exit codes: 0 found, 1 not a pseudonym of this key and issuer, 2 wrong usage, 3 an error"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -71,9 +71,9 @@ def _key(args: argparse.Namespace) -> bytes:
     return read_key(args.key)
 
 
-def _report(args: argparse.Namespace, what: str, text: str) -> int:
+def _report(args: argparse.Namespace, key: str, text: str) -> int:
     if args.json:
-        print_json({what: text})
+        print_json({key: text})
     else:
-        print(text if text.isprintable() else ascii(text)[1:-1])
+        print(ascii(text)[1:-1] if not text.isprintable() else text)
     return YES

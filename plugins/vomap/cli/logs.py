@@ -1,4 +1,4 @@
-"""What verbs have in common that read the decision log: its files, the key of its pseudonyms, and what is shown."""
+"""Read decision logs, and resolve their pseudonyms, for the verbs that need it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from vomap.log.reader import BrokenLine, Record, Resolve, read_log
 
 
 def read_logs(logs: Iterable[str]) -> Iterator[tuple[str, Record | BrokenLine]]:
-    """Yield what is found in logs, with the name of each. Raises LogError."""
+    """Yield each line of logs, with the name of its log. Raises LogError."""
     for log in logs:
         for found in read_log(log):
             yield log, found
 
 
 def resolver(key_file: str | None) -> Resolve | None:
-    """Return what finds the subject behind a pseudonym by a key; None without a key. Raises KeyFileError."""
+    """Return a function that finds the subject of a pseudonym, or None without a key. Raises KeyFileError."""
     if key_file is None:
         return None
     key = read_key(key_file)

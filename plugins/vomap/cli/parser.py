@@ -1,4 +1,4 @@
-"""Verbs with actions: each action is a command line of its own, which refuses the options of the others."""
+"""Parse command lines: the words of vomap, and the actions of a verb, each with its own options."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ _EXAMPLES, _EXIT_CODES = "examples:", "exit codes:"
 
 
 class Parser(argparse.ArgumentParser):
-    """A command line that refuses what it does not know by itself, so that its own usage is shown."""
+    """A parser that refuses unknown words itself, so that argparse shows the usage of the right verb or action."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Read the words; a word that is left is an error here, not of the whole command. Raises SystemExit."""
+        """Parse the words. An unknown word is an error of this parser. Raises SystemExit."""
         read, unknown = super().parse_known_args(args, namespace)
         if unknown:
             self.error(f"unexpected argument {unknown[0]!a}{self._meant(unknown[0])}")
         return read, unknown
 
     def _meant(self, word: str) -> str:
-        """Return which option a word may belong to, where a command line has options for tokens."""
+        """Return a hint with the option that a word may belong to, if the parser has options for tokens."""
         if word.startswith("-") or "--subject" not in self._option_string_actions:
             return ""
         option = "--issuer" if word.startswith("https://") else "--subject"
@@ -29,7 +29,7 @@ class Parser(argparse.ArgumentParser):
 
 
 class Action(NamedTuple):
-    """One action of a verb: what it does, what adds its options, what runs it, and more help."""
+    """One action of a verb: its help, the functions that add its options and run it, and more help."""
 
     help: str
     configure: Callable[[argparse.ArgumentParser], None]
@@ -38,9 +38,9 @@ class Action(NamedTuple):
 
 
 def add_actions(parser: argparse.ArgumentParser, actions: Mapping[str, Action]) -> None:
-    """Add the actions of a verb, by their names; `run` of the namespace then has what runs the one that was named.
+    """Add the actions of a verb. The attribute `run` of the parsed arguments is the function that runs the action.
 
-    Each gets the examples of the verb's epilog that are about it, and its exit codes.
+    The help of an action has its own examples of the verb's epilog, and the exit codes.
     """
     added = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     for name, action in actions.items():
@@ -66,7 +66,7 @@ def _help(command: str, of_verb: str, its_own: str) -> Iterator[str]:
 
 
 def _examples(command: str, paragraph: str) -> Iterator[str]:
-    """Yield the lines of the examples that begin with a command; further lines of one are indented more."""
+    """Yield the examples that begin with a command. Further lines of an example are indented more."""
     is_its_own = False
     for line in paragraph.splitlines()[1:]:
         if line.startswith("  vomap"):

@@ -1,4 +1,4 @@
-"""`vomap refresh`: the mapfile of the OSG topology as it is now, installed unless a person must look first."""
+"""`vomap refresh`: install the mapfile of the OSG topology, unless the administrator must check it first."""
 
 from __future__ import annotations
 
@@ -25,36 +25,39 @@ from vomap.web import can_be_changed_on_the_way
 if TYPE_CHECKING:
     from vomap.osg.generate import Generation
 
-HELP = "fetch the OSG topology and install its mapfile, unless a person must look first"
+HELP = "fetch the OSG topology and install its mapfile, unless you must check it first"
 
 _OUTPUT = "/var/lib/vomap/mapfiles/osg.yaml"
 _SOURCE = "https://github.com/opensciencegrid/topology/archive/HEAD.tar.gz"
 _DROPPED = Limit(3, 10)
 _REPOINTED = Limit(0)
 _ADDED = Limit(0)
-# Somebody else's refresh takes no longer.
+# Seconds. Another refresh takes less.
 _PATIENCE = 60.0
 _NO_SHELL = ("/nologin", "/false")
 _INSTALLED, _UNCHANGED, _REFUSED = "installed", "unchanged", "refused"
 
 _EXAMPLES = f"""\
 examples:
-  vomap refresh                                    fetch, try, compare, and install {_OUTPUT}
-  vomap refresh --dry-run                          the same, and leave the mapfile as it is
+  vomap refresh                                    fetch, test, compare, and install {_OUTPUT}
+  vomap refresh --dry-run                          the same, but do not install
   vomap refresh --vo CMS --vo ATLAS --max-dropped 1
-  vomap refresh --accept DIGEST                    install what was refused and a person has looked at
+  vomap refresh --accept DIGEST                    install a refused mapfile that you checked
 
 A site links the mapfile, once: ln -s {_OUTPUT} {MAPFILES_FOLDER}/50-osg.yaml
 
-A person must look at the first mapfile, once; and when more is dropped, re-pointed or added than the limits allow (what
-is added may come to an account of the site's own rules, so by default nothing is added unseen), when a VO is gone, when
-an issuer that listed its subjects takes any, when another VO or a new issuer comes to an account in use, when the
-topology is older than the one in force, or when the mapfile was edited by hand. Whatever the limits, the whole policy
-of the site is compared, too: a VO or an account of its own rules gains no issuer unseen, and no declaration changes.
-Never installed, whoever accepts it, is a mapfile that fails its check or its tests, that names root or
-an account of the site's `accounts: never`, or with which the site's own policy fails.
+vomap refuses a mapfile until you check and accept it:
+- the first mapfile
+- more identities are dropped, re-pointed or added than the limits allow
+- a VO is gone, or another VO or a new issuer maps to an account that others use
+- an issuer that listed its subjects now accepts any subject
+- the topology is older than the installed one, or the installed mapfile was edited by hand
+- a VO or an account of the site's own rules gains an issuer, or the declaration of an issuer changes
 
-exit codes: 0 installed, or nothing to do; 1 refused, a person must look; 2 usage; 3 an error, such as no network
+vomap never installs a mapfile that fails its check or its tests, that names root or an account of `accounts: never`, or
+that makes the site's own policy fail. You cannot accept it.
+
+exit codes: 0 installed, or no change, 1 refused until you check it, 2 wrong usage, 3 an error, such as no network
 """
 
 
@@ -84,19 +87,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
             type=read_limit,
             default=default,
             metavar="LIMIT",
-            help=f"how many identities and names of VOs may {what} unseen: a number, a share of all, or both, of which "
-            f"the smaller holds: 3, 10%%, 3,10%% (default: {str(default).replace('%', '%%')})",
+            help=f"how many identities and names of VOs may {what} without your check: a number, a share, or the "
+            f"smaller of both: 3, 10%%, 3,10%% (default: {str(default).replace('%', '%%')})",
         )
-    parser.add_argument("--accept", metavar="DIGEST", help="install what has this digest: a person has looked at it")
-    parser.add_argument("--dry-run", action="store_true", help="install nothing, and say what would be")
+    parser.add_argument("--accept", metavar="DIGEST", help="install the mapfile with this digest, which you checked")
+    parser.add_argument("--dry-run", action="store_true", help="show the changes, and do not install")
     add_web(parser)
     add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Fetch, try, compare and install. Returns 1 if a person must look first; the mapfile in force then stays."""
+    """Fetch, test, compare and install. Return NO if the administrator must check first. Nothing then changes."""
     if can_be_changed_on_the_way(args.source):
-        raise UsageError(f"refresh: {args.source}: anybody on the way could change it; use https")
+        raise UsageError(f"refresh: {args.source}: an attacker on the network can change http downloads. Use https")
     with locked(args.output, _PATIENCE):
         files = open_source(args.source, web_of(args))
         try:
@@ -111,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
             return _refuse(args, generated, review)
         if not review.is_same and not args.dry_run:
             replace_file(args.output, generated.text.encode())
-        _tell(args, generated, review)
+        _print_result(args, generated, review)
     return YES
 
 
@@ -119,17 +122,17 @@ def _refuse(args: argparse.Namespace, generated: Generation | None, review: Revi
     if args.json:
         print_json(_report(args, _REFUSED, generated, review))
         return NO
-    _tell_changes(generated, review)
+    _print_changes(generated, review)
     for alarm in (*review.faults, *review.alarms):
-        print(plain(f"vomap: look at this: {alarm.text}"), file=sys.stderr)
-    print(f"{args.output}: refused; the mapfile in force stays as it is")
+        print(plain(f"vomap: check this: {alarm.text}"), file=sys.stderr)
+    print(f"{args.output}: refused. The installed mapfile did not change")
     if not review.faults:
-        print(f"to install it after a look: {shlex.join(_acceptance(args, review.digest))}")
+        print(f"to install it after your check: {shlex.join(_acceptance(args, review.digest))}")
     return NO
 
 
 def _acceptance(args: argparse.Namespace, digest: str) -> list[str]:
-    """Return the command line with which a person accepts what this one refused."""
+    """Return the command that accepts the mapfile that this command refused."""
     said: list[str] = []
     for option, value, default in (
         ("--source", args.source, _SOURCE),
@@ -149,9 +152,9 @@ def _acceptance(args: argparse.Namespace, digest: str) -> list[str]:
 
 
 def _words_to_become(owner: int, we: int) -> list[str]:
-    """Return the words by which root does something as the user of the service, to whom folder and cache belong.
+    """Return the words that let root run a command as the user of the service, who owns folder and cache.
 
-    They are for who reads the service's log, too: as that user nobody logs in.
+    The service logs the command, too. The administrator cannot log in as that user.
     """
     try:
         entry = pwd.getpwuid(owner)
@@ -161,26 +164,29 @@ def _words_to_become(owner: int, we: int) -> list[str]:
     return ["runuser", "-u", entry.pw_name, "--"] if is_service else []
 
 
-def _tell(args: argparse.Namespace, generated: Generation, review: Review) -> None:
+def _print_result(args: argparse.Namespace, generated: Generation, review: Review) -> None:
     outcome = _UNCHANGED if review.is_same else _INSTALLED
     if args.json:
         print_json(_report(args, outcome, generated, review))
         return
-    _tell_changes(generated, review)
+    _print_changes(generated, review)
     if review.is_same:
-        print(f"{args.output}: nothing to do")
+        print(f"{args.output}: no change")
         return
     done = "would be installed" if args.dry_run else _INSTALLED
     print(f"{args.output}: {done}: {generated.summary}")
     if not review.is_read:
-        print(f"it counts once it is linked: ln -s {args.output} {MAPFILES_FOLDER}/50-osg.yaml", file=sys.stderr)
+        print(
+            f"the site does not read it yet. Link it: ln -s {args.output} {MAPFILES_FOLDER}/50-osg.yaml",
+            file=sys.stderr,
+        )
 
 
-def _tell_changes(generated: Generation | None, review: Review) -> None:
+def _print_changes(generated: Generation | None, review: Review) -> None:
     for warning in generated.warnings if generated else ():
         print(plain(f"vomap: warning: {warning}"), file=sys.stderr)
     for change in review.changes:
-        # A log shows it before what follows on standard error.
+        # Flush, so that a log shows it before the later lines on standard error.
         print(plain(str(change)), flush=True)
 
 

@@ -1,4 +1,4 @@
-"""`vomap render`: the configuration that wires a CE to a policy."""
+"""`vomap render`: write the CE configuration for a policy."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from vomap.files.atomic import replace_file
 from vomap.store import BANS, POLICY, POLICY_FILE, bans_beside
 from vomap.store.writer import read_compiled
 
-HELP = "write the configuration that wires a CE to the policy"
+HELP = "write the CE configuration for the policy"
 
 _EXAMPLES = """\
 examples:
-  vomap render htcondor                            print the map file and the settings for the built policy
+  vomap render htcondor                            print the map file and the settings
   vomap render htcondor --output DIR               write them to a folder
-  vomap render htcondor --then EGI                 ask the plugin EGI about tokens that vomap declines
-  vomap render arc --vo Nova                       print blocks of arc.conf, with an authgroup for a queue of Nova's"""
+  vomap render htcondor --then EGI                 pass tokens that vomap declines to the plugin EGI
+  vomap render arc --vo Nova                       print blocks of arc.conf, with an authgroup for Nova"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -46,22 +46,22 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _configure_htcondor(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--then", metavar="PLUGIN", help="the plugin that is asked next about declined tokens")
+    parser.add_argument("--then", metavar="PLUGIN", help="the plugin that gets declined tokens next")
     _add_policy(parser)
 
 
 def _configure_arc(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--vo", action="append", default=[], metavar="VO", help="make an authgroup for this VO")
-    parser.add_argument("--more-rules", action="store_true", help="leave declined tokens to rules that follow")
+    parser.add_argument("--more-rules", action="store_true", help="let later rules of arc.conf map declined tokens")
     _add_policy(parser)
 
 
 def _add_policy(parser: argparse.ArgumentParser) -> None:
-    add_policy(parser, "the built policy to wire")
+    add_policy(parser, "the compiled policy to wire")
     add_mapfiles(parser)
     add_bans(parser)
-    parser.add_argument("--callout", metavar="PATH", help="the callout, if it is not where the packages put it")
-    parser.add_argument("--output", metavar="FOLDER", help="write the files here; default: print them")
+    parser.add_argument("--callout", metavar="PATH", help="the callout (default: that of the packages)")
+    parser.add_argument("--output", metavar="FOLDER", help="the folder to write the files to (default: print them)")
     add_json(parser)
 
 
@@ -92,7 +92,7 @@ def _write(args: argparse.Namespace, fragments: Sequence[Fragment]) -> int:
 
 def _documents(args: argparse.Namespace) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     if args.bans and not args.mapfiles:
-        raise UsageError(f"render {args.action}: --bans goes with --mapfiles; a built policy has its bans beside it")
+        raise UsageError(f"render {args.action}: --bans needs --mapfiles. The bans of a compiled policy are beside it")
     if args.mapfiles and args.policy != POLICY_FILE:
         raise UsageError(f"render {args.action}: --policy or --mapfiles, not both")
     if not args.mapfiles:

@@ -1,4 +1,4 @@
-"""`vomap replay`: decide the tokens of a decision log again, and tell what would be another answer."""
+"""`vomap replay`: decide the tokens of a decision log again, and show the decisions that change."""
 
 from __future__ import annotations
 
@@ -14,46 +14,48 @@ from vomap.cli.console import NO, YES, plain, print_json, progress_bar
 from vomap.cli.logs import read_logs, resolver
 from vomap.log.reader import BrokenLine
 
-HELP = "decide the tokens of a decision log again: what would be another answer"
+HELP = "decide the tokens of a decision log again, and show the decisions that change"
 
 _EXAMPLES = """\
 examples:
-  vomap replay /var/log/vomap/decisions.log --mapfiles new.d     what these mapfiles would change
+  vomap replay /var/log/vomap/decisions.log --mapfiles new.d     the changes of these mapfiles
   journalctl --all -o json -t vomap-htcondor | vomap replay - --mapfiles new.d
-  vomap replay decisions.log.1.gz decisions.log                  the built policy, against what it answered before
+  vomap replay decisions.log.1.gz decisions.log                  the compiled policy, against earlier decisions
   condor_ce_history -af:t AuthTokenId Owner > owners
-  vomap replay decisions.log --against owners                    against what another plugin mapped to
+  vomap replay decisions.log --against owners                    against the accounts of another plugin
 
-Each token is decided as of the time of its record; accounts are not looked up.
+vomap decides each token as of the time of its record. It does not look accounts up.
 
-exit codes: 0 nothing would change, 1 something would, 2 wrong usage, 3 an error, a log with
-broken lines, or none whose decisions can be made again"""
+exit codes: 0 no decision changes, 1 a decision changes, 2 wrong usage,
+            3 an error, a log with broken lines, or no record that vomap can decide again"""
 
 
-# What HTCondor prints for what a job does not have: it came without a token, or with one that has no `jti`.
+# HTCondor prints this for a job without a token, and for a token without a `jti`.
 _NO_JTI = "undefined"
 
 
 class TableError(Error):
-    """A table of accounts that cannot be read."""
+    """A table of accounts that vomap cannot read."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.epilog = _EXAMPLES
-    parser.add_argument("logs", nargs="+", metavar="LOG", help="decision logs, packed by gzip or not; - reads one")
-    add_policy(parser, "the built policy to ask")
+    parser.add_argument("logs", nargs="+", metavar="LOG", help="decision logs, plain or gzip. - reads standard input")
+    add_policy(parser, "the compiled policy to ask")
     add_mapfiles(parser)
     add_bans(parser)
     parser.add_argument(
-        "--against", metavar="TABLE", help="lines of a token's jti, a tab, and the account that another plugin gave it"
+        "--against",
+        metavar="TABLE",
+        help="a table of the accounts of another plugin: on each line a token's jti, a tab, and the account",
     )
     parser.add_argument("--key", metavar="FILE", help="the key of the pseudonyms in the log")
     add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Replay; 0 if each answer is the same, 1 if not, 3 if a log has broken lines."""
+    """Replay. Return 0 if each decision is the same, 1 if not, and 3 if a log has broken lines."""
     policy, bans = asked_policy(args, "replay")
     instead = None if args.against is None else _table(args.against)
     replayer = Replayer(policy, bans, resolve=resolver(args.key), instead=instead)
@@ -67,10 +69,10 @@ def run(args: argparse.Namespace) -> int:
             progress(number)
     result = replayer.result
     if not result.same + result.changed:
-        # Another file by mistake, or a key that is missing, must not look like a policy that changes nothing.
-        broken.append("no decision of these logs could be made again, so nothing is known of what would change")
+        # A wrong file or a missing key must not look like a policy that changes nothing.
+        broken.append("vomap could decide no record of these logs again, so the changes are unknown")
     if result.changes and args.mapfiles and not args.bans:
-        print("vomap: no bans were asked: with --mapfiles, name them with --bans", file=sys.stderr)
+        print("vomap: decided without bans. With --mapfiles, name the bans: --bans PATH", file=sys.stderr)
     for line in broken:
         print(plain(f"vomap: {line}"), file=sys.stderr)
     if args.json:
@@ -81,9 +83,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _table(path: str) -> Mapping[str, str]:
-    """Read the accounts that others gave, by `jti`. Raises TableError."""
+    """Read the accounts of another plugin, by `jti`. Raises TableError."""
     try:
-        # The lines of str.splitlines() are more than these.
+        # Not str.splitlines(), which also splits at other characters than line feeds.
         lines = Path(path).read_text("utf-8", "replace").removesuffix("\n").split("\n")
     except OSError as error:
         raise TableError(f"{path}: {error.strerror}") from None
@@ -96,7 +98,7 @@ def _table(path: str) -> Mapping[str, str]:
         if jti == _NO_JTI:
             continue
         if table.setdefault(jti, account) != account:
-            raise TableError(f"{path}:{number}: the token {jti} has the account {table[jti]} already")
+            raise TableError(f"{path}:{number}: the token {jti} already has the account {table[jti]}")
     return table
 
 

@@ -1,4 +1,4 @@
-"""`vomap status`: is this CE wired up, is the policy fresh, are the accounts there."""
+"""`vomap status`: report the state of a CE, its policy and its accounts."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from vomap.status.line import GREEN, RED, YELLOW, StatusLine
 from vomap.store import BANS, POLICY, POLICY_FILE, bans_beside
 from vomap.store.writer import CompiledPolicy
 
-HELP = "tell whether this CE is wired up, and the policy sound and fresh"
+HELP = "report whether this CE is wired, and whether the policy is sound and fresh"
 
 _EXAMPLES = """\
 examples:
-  vomap status                                     look at the CE that is installed here
-  vomap status --issuers                           ask the issuers for their keys, too
+  vomap status                                     report on the CE of this machine
+  vomap status --issuers                           also fetch the keys of the issuers
 
-Green is as it should be, yellow wants a look, red must be mended. The exit code is 1 if a line is red."""
+Green is good. Check what is yellow. Repair what is red. The exit code is 1 if a line is red."""
 
 _COLOURS = {GREEN: "\033[32m", YELLOW: "\033[33m", RED: "\033[31m"}
 
@@ -43,20 +43,24 @@ _COLOURS = {GREEN: "\033[32m", YELLOW: "\033[33m", RED: "\033[31m"}
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.epilog = _EXAMPLES
-    parser.add_argument("--policy", metavar="FILE", help=f"the built policy that the CE reads (default: {POLICY_FILE})")
+    parser.add_argument(
+        "--policy", metavar="FILE", help=f"the compiled policy that the CE reads (default: {POLICY_FILE})"
+    )
     add_mapfiles(parser)
     add_bans(parser)
-    parser.add_argument("--callouts", type=Path, metavar="FOLDER", help=f"where the callouts lie (default: {LIBEXEC})")
-    parser.add_argument("--issuers", action="store_true", help="ask each issuer for its keys, over the network")
     parser.add_argument(
-        "--ca", type=Path, metavar="FILE", help="certificates to trust for https, in place of the system's (PEM)"
+        "--callouts", type=Path, metavar="FOLDER", help=f"the folder of the callouts (default: {LIBEXEC})"
+    )
+    parser.add_argument("--issuers", action="store_true", help="fetch the keys of each issuer over the network")
+    parser.add_argument(
+        "--ca", type=Path, metavar="FILE", help="certificates to trust for https, instead of the system's (PEM)"
     )
     parser.add_argument("--root", type=Path, default=Path("/"), metavar="FOLDER", help="the root of the CE's system")
     add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print one line for each thing looked at; 1 if one is red."""
+    """Print one line for each check. Return 1 if a line is red."""
     lines = list(_lines(args))
     if args.json:
         print_json([line.as_json() for line in lines])
@@ -81,7 +85,7 @@ def _lines(args: argparse.Namespace) -> Iterator[StatusLine]:
             builder=_owner(policy_file),
         )
     if bans is not None:
-        # A ban that was written and not built keeps nobody out.
+        # A ban that was written and not built denies no token.
         yield freshness_line(
             "files of bans",
             bans,
@@ -115,7 +119,7 @@ def _lines(args: argparse.Namespace) -> Iterator[StatusLine]:
 
 
 def _owner(path: str) -> int | None:
-    """Return whose build made a file; None if it is gone meanwhile."""
+    """Return the uid of the user who built a file, or None if the file is gone meanwhile."""
     try:
         return os.stat(path).st_uid
     except OSError:
@@ -126,7 +130,7 @@ def _accounts(policy: CompiledPolicy) -> StatusLine:
     try:
         return accounts_line(policy.document)
     except (Error, KeyError, TypeError, ValueError) as error:
-        return StatusLine(RED, "accounts", f"the built policy cannot be used: {error}")
+        return StatusLine(RED, "accounts", f"vomap cannot use the compiled policy: {error}")
 
 
 def _shown(colour: str) -> str:

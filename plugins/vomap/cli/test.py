@@ -1,4 +1,4 @@
-"""`vomap test`: does the policy do what its tests promise."""
+"""`vomap test`: run the tests of the mapfiles."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from vomap.compile.suite import result_json, run_suite
 from vomap.mapfile.policy_tests import PolicyTestResult
 from vomap.policy import MAPPED
 
-HELP = "run the tests that the mapfiles hold"
+HELP = "run the tests of the mapfiles"
 
 _EXAMPLES = """\
 examples:
-  vomap test                                       test what is in /etc/vomap
+  vomap test                                       test /etc/vomap
   vomap test --mapfiles 10-site.yaml osg.yaml      test these files, in this order
-  vomap test --coverage                            tell the rules that no test reaches
-  vomap test --fail-under 100 --junit report.xml   in a pipeline: each rule has its test
+  vomap test --coverage                            show the rules that no test reaches
+  vomap test --fail-under 100 --junit report.xml   in a pipeline: each rule needs a test
 
-exit codes: 0 all tests passed, 1 one failed, or there are none, or fewer rules are reached than --fail-under says,
+exit codes: 0 all tests passed, 1 a test failed, there are no tests, or the tests reach too few rules (--fail-under),
             2 wrong usage, 3 an error"""
 _HUNDRED = 100
-# Of a longer explanation, the first steps are told and the last.
+# vomap prints the first and the last steps of a longer explanation.
 _MOST_STEPS = 40
 
 
@@ -35,15 +35,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.epilog = _EXAMPLES
     add_sources(parser)
-    parser.add_argument("--coverage", action="store_true", help="tell which rules no test reaches")
+    parser.add_argument("--coverage", action="store_true", help="show the rules that no test reaches")
     parser.add_argument(
-        "--fail-under", type=_percentage, metavar="N", help="end with 1 if fewer than N %% of the rules are reached"
+        "--fail-under",
+        type=_percentage,
+        metavar="N",
+        help="exit with 1 if the tests reach fewer than N %% of the rules",
     )
-    parser.add_argument("--junit", metavar="FILE", help="write the results as JUnit does, for CI systems")
+    parser.add_argument("--junit", metavar="FILE", help="write the results as JUnit XML, for CI systems")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the tests; 1 if one fails, if there are none, or if they reach too few rules."""
+    """Run the tests. Return NO if one fails, if there are none, or if they reach too few rules."""
     site = check_sources(args)
     policy = site.policy.policy
     print_findings(site.refusal_warnings)
@@ -55,8 +58,8 @@ def run(args: argparse.Namespace) -> int:
     if args.junit:
         Path(args.junit).write_bytes(junit(results, explained))
     if args.json:
-        told = [{**result_json(each), "steps": its_steps} for each, its_steps in zip(results, steps)]
-        print_json({"tests": len(results), "failed": failed, "coverage": coverage.as_json(), "results": told})
+        members = [{**result_json(each), "steps": its_steps} for each, its_steps in zip(results, steps)]
+        print_json({"tests": len(results), "failed": failed, "coverage": coverage.as_json(), "results": members})
     else:
         for text in filter(None, explained):
             print(plain(text), file=sys.stderr)
@@ -67,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _explained(result: PolicyTestResult, steps: list[str]) -> str:
-    """Say on which test it is that something differs, what was expected, what came, and by which steps."""
+    """Return the explanation of a test: what it expected, the decision, and its steps."""
     expected = ", ".join(f"{field} {value}" for field, value in result.test.expect.items())
     if "outcome" not in result.test.expect:
         expected = f"mapped, {expected}"
@@ -96,11 +99,11 @@ def _print_coverage(coverage: Coverage, wanted: float | None) -> None:
 
 
 def _percentage(text: str) -> float:
-    """Read a number from 0 to 100. Raises ArgumentTypeError for anything else."""
+    """Return a number from 0 to 100. Raises ArgumentTypeError for any other text."""
     try:
         number = float(text)
     except ValueError:
         number = -1.0
     if 0 <= number <= _HUNDRED:
         return number
-    raise argparse.ArgumentTypeError(f"{text!a} is no number from 0 to {_HUNDRED}")
+    raise argparse.ArgumentTypeError(f"expected a number from 0 to {_HUNDRED}, not {text!a}")

@@ -13,8 +13,8 @@ from vomap.cli.arguments import UsageError
 def add_token(parser: argparse.ArgumentParser, *, required: bool) -> None:
     """Add `--claims` and `--token`."""
     what = parser.add_mutually_exclusive_group(required=required)
-    what.add_argument("--claims", metavar="JSON|-", help="the token's payload; - reads it from standard input")
-    what.add_argument("--token", metavar="JWT|-", help="an encoded token; - reads it from standard input")
+    what.add_argument("--claims", metavar="JSON|-", help="the token's payload. - reads it from standard input")
+    what.add_argument("--token", metavar="JWT|-", help="an encoded token. - reads it from standard input")
 
 
 def token_payload(args: argparse.Namespace) -> bytes:
@@ -34,7 +34,7 @@ def payload_of(args: argparse.Namespace, content: bytes) -> bytes:
         return content
     parts = content.strip().split(b".")
     if len(parts) != len(("header", "payload", "signature")):
-        raise UsageError(f"{args.verb}: --token takes three parts with dots between them")
+        raise UsageError(f"{args.verb}: --token: expected an encoded token, three parts with dots between them")
     try:
         return base64.b64decode(parts[1] + b"=" * (-len(parts[1]) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):

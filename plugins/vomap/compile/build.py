@@ -21,7 +21,7 @@ from vomap.store.writer import stage_compiled, write_compiled
 
 @dataclass(frozen=True)
 class BansBuild:
-    """The result of a build of the bans; without a digest, vomap refused them and the compiled bans did not change.
+    """The result of a build of the bans. Without a digest, vomap refused them and the compiled bans did not change.
 
     `sources` has the sha256 of each file that was read, by its path.
     """
@@ -46,7 +46,7 @@ class BansBuild:
 
 @dataclass(frozen=True)
 class PolicyBuild:
-    """The result of a build of the policy; without a digest, the compiled policy did not change.
+    """The result of a build of the policy. Without a digest, the compiled policy did not change.
 
     Args:
         file: the path of the compiled policy.

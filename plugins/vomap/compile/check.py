@@ -107,7 +107,7 @@ def check_mapfiles(
     findings = Findings()
     refusals = findings if for_build else Findings()
     for path in skipped_files(paths):
-        findings.warn(Place(path, 1, 1), "is not read: mapfiles end in .yaml")
+        findings.warn(Place(path, 1, 1), "vomap does not read this file: the name of a mapfile ends in .yaml")
     mapfiles = read_files(paths)
     with progress_bar("rules read") as progress:
         composition = compose(mapfiles, findings, progress, refusals)
@@ -132,14 +132,14 @@ def source_digests(mapfiles: Sequence[str], bans: Sequence[str] = ()) -> dict[st
 
 def _report_missing_audience(place: Place, findings: Findings, *, for_build: bool) -> None:
     if not for_build:
-        findings.warn(place, "no `site: {audience: ...}` in these mapfiles: they can be checked, but not built")
+        findings.warn(place, "no mapfile has `site: {audience: ...}`, so `vomap build` would refuse these mapfiles")
     elif not findings.errors:
-        findings.error(place, "no mapfile has `site: {audience: ...}`; name the CE's audiences or `unchecked`")
+        findings.error(place, "no mapfile has `site: {audience: ...}`. Write the audiences of the CE, or `unchecked`")
 
 
 def _pool_warnings(composition: Composition) -> list[Finding]:
     """Return a warning for each rule with a pool, which the callouts of this version cannot lease from."""
-    message = "this version leases no accounts of pools: the CE gets an error"
+    message = "this version of vomap cannot lease accounts of pools, so the CE gets an error for this rule"
     rules = [rule for rule in composition.document["rules"] if "pool" in rule]
     return [Finding(Place.of_source(rule["source"]), message, WARNING) for rule in rules]
 

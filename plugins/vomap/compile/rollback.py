@@ -65,7 +65,7 @@ def _sound(path: str) -> CompiledFile:
 
 
 def _sources_of(path: str) -> bytes:
-    """Return the digests of the mapfiles that a policy was built from; nothing if the policy is damaged."""
+    """Return the digests of the mapfiles that a policy was built from, or nothing if the policy is damaged."""
     try:
         return _as_written(CompiledFile(path, POLICY).find("sources"))
     except Error:

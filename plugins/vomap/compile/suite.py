@@ -24,7 +24,7 @@ class SuiteReport:
 
 
 def run_suite(check: PolicyCheck, policy: Policy, bans: Bans, now: float) -> SuiteReport:
-    """Run the tests of mapfiles against the policy that they compose; `now` is in seconds since 1970."""
+    """Run the tests of mapfiles against the policy that they compose. `now` is in seconds since 1970."""
     results = list(run_tests(check.composition.tests, policy, check.mapfiles, bans, now))
     return SuiteReport(results, rule_coverage(check.composition.document["rules"], results))
 
