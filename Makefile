@@ -37,6 +37,7 @@ bench: $(VENV)/tests $(if $(findstring --ces,$(BENCH)),rpm)
 
 # `make lint` checks the prose of these: they have no findings. Add a path when `make prose PROSE=path` finds nothing.
 PROSE_CLEAN := \
+    bench demo tools/figures tools/prose \
     plugins/vomap/ces \
     plugins/vomap/status \
     plugins/vomap/verify

@@ -25,7 +25,7 @@ REFERENCE = ROOT / "docs" / "reference"
 
 
 def main() -> int:
-    """Write what is asked for; with `--check`, say what in the reference is not as the code has it, and return 1."""
+    """Write the pages. With `--check`, print the pages that differ from the code, and return 1."""
     parser = argparse.ArgumentParser(prog="python -m tools.manual", description=__doc__)
     parser.add_argument("--output", type=Path, default=ROOT / "build", help="where man/ and completions/ go")
     parser.add_argument("--reference", type=Path, default=REFERENCE, help="where the pages of the reference go")

@@ -1,4 +1,4 @@
-"""What several pages tell: exit codes, and files with their modes, from the constants that the code uses."""
+"""Facts of several pages: exit codes, and files with their modes, from the constants of the code."""
 
 from __future__ import annotations
 

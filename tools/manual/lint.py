@@ -15,7 +15,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "tests" / "lint"
 
 
 class Meaning(NamedTuple):
-    """What a code means, why it matters, and what to do."""
+    """The meaning of a code, the reason why it matters, and the advice."""
 
     means: str
     why: str

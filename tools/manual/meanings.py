@@ -1,4 +1,4 @@
-"""What each key of a mapfile means; the schema says what it may hold. A test holds both to the same keys."""
+"""The meaning of each key of a mapfile. A test checks that these are the keys of the schema."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def verb_parsers() -> dict[str, argparse.ArgumentParser]:
 
 
 def action_parsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    """Return the parser of each action of a verb, or of each verb of the command; none if there are no actions."""
+    """Return the parser of each action of a verb, or of each verb of the command."""
     return {name: each for action in _actions(parser) if _is_choice(action) for name, each in _nested(action).items()}
 
 
