@@ -1,6 +1,6 @@
-"""What a page of the manual consists of, whatever it is written as.
+"""The parts of a page of the manual, for each format.
 
-Texts are plain, with `code` between backticks; what is between them stands as it is.
+Texts are plain, with `code` between backticks. Formats show code unchanged.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def command_page() -> Page:
     verbs = Terms([(verb, import_module(f"vomap.cli.{verb}").HELP) for verb in parsers])
     sections = [
         Section("Description", [Paragraph(_DESCRIPTION)]),
-        Section("Verbs", [verbs, Paragraph("`vomap VERB --help` tells of each, with examples.")]),
+        Section("Verbs", [verbs, Paragraph("`vomap VERB --help` describes each, with examples.")]),
         Section("Options", [Terms([("--version", "print the version"), ("-h, --help", "print a short help")])]),
         Section("Exit codes", [exit_codes()]),
         files_section(),
