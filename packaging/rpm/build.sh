@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Source and binary packages of this checkout, in the layouts of Enterprise Linux 9 and 10, and what rpmlint says of them.
-# Built on Debian with stand-ins (macros.debian): the files are those of Enterprise Linux, the builder is not.
+# Build source and binary packages of this checkout, in the layouts of Enterprise Linux 9 and 10, and check them with
+# rpmlint. This runs on Debian with its own macros (macros.debian): the files are those of Enterprise Linux, the builder
+# is not.
 #
 #     build.sh [FOLDER [OPTION...]]      into FOLDER/el9 and FOLDER/el10; the default is build/rpm
 #
 # The options are rpmbuild's: `--without tests` leaves the unit tests out. Packages that are there already, of these very
-# files and with these options, are left as they are.
+# files and with these options, stay as they are.
 #
-# The environments that it builds in are kept in VOMAP_RPM_VENVS, by default in FOLDER/venv.
+# The environments for the builds are in VOMAP_RPM_VENVS, by default in FOLDER/venv.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -20,12 +21,12 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 require() {
-    # require PROGRAM PACKAGE: without the one, its package is named.
+    # require PROGRAM PACKAGE: fail without the program, and name its package.
     command -v "$1" >/dev/null || { echo "$1 is missing: apt-get install $2" >&2; exit 1; }
 }
 
 interpreter() {
-    # pyenv is in no package list: where it is, it is looked up, and where it is not, that is a failure.
+    # No list of packages has pyenv's interpreters. A missing one is a failure.
     local found
     found=$(ls -d "$(pyenv root)/versions/$1".*/bin/python 2>/dev/null | sort -V | tail -n 1)
     [ -x "$found" ] || { echo "Python $1 is missing: the packages must be built with it" >&2; exit 1; }
@@ -33,7 +34,8 @@ interpreter() {
 }
 
 source_archive() {
-    # The checkout's files, changed ones as they are now, and nothing that git ignores; the same bytes every time.
+    # The files of the checkout, changed ones as they are now, without those that git ignores. The bytes are always the
+    # same.
     local name=vomap-$version
     git -C "$top" ls-files -z --cached --others --exclude-standard |
         (cd "$top" && xargs -0 sh -c 'for file; do [ ! -e "$file" ] || printf "%s\0" "$file"; done' _) |
@@ -43,7 +45,7 @@ source_archive() {
 }
 
 environment() {
-    # environment FOLDER PYTHON CONSTRAINTS PYTEST: what the target's builder would find installed.
+    # environment FOLDER PYTHON CONSTRAINTS PYTEST: install the libraries of the target's builder.
     local wanted
     wanted=$(echo "$2 pytest==$4"; cat "$3")
     [ "$(cat "$1/holds" 2>/dev/null)" != "$wanted" ] || return 0
@@ -51,7 +53,7 @@ environment() {
     "$2" -m venv "$1"
     local pip=("$1/bin/pip" install -q --disable-pip-version-check -c "$3")
     "${pip[@]}" setuptools wheel
-    # PyYAML 5.4.1 builds only with what its time had.
+    # PyYAML 5.4.1 builds only with a Cython of its time.
     if grep -q '^pyyaml==5' "$3"; then
         "${pip[@]}" 'cython<3'
         "${pip[@]}" --no-build-isolation pyyaml
@@ -78,7 +80,7 @@ build() {
     cp "$archive" "$top/mapfiles/osg.yaml" "$top/LICENSE" "$folder/SOURCES"
     local spec source
     for spec in "$here"/*.spec; do
-        # Debian has no package that the build requirements could be met by.
+        # Debian has no packages with the names of the build requirements.
         rpmbuild --load "$here/macros.debian" --define "buildhost_python $venvs/el$release/bin/python" \
             --define "_topdir $folder" --define "dist .el$release" --define "rhel $release" \
             --nodeps "${options[@]}" -ba "$spec" >"$folder/log" 2>&1 || { cat "$folder/log" >&2; exit 1; }
@@ -88,7 +90,7 @@ build() {
     mv "$folder"/SRPMS/*.rpm "$folder"/RPMS/noarch/*.rpm "$output/el$release"
     lint "$output/el$release"/*.noarch.rpm
     for source in "$output/el$release"/*.src.rpm; do
-        # One by one: of several, rpmlint takes the specs for those of one package.
+        # One by one: rpmlint takes the specs of several packages for those of one.
         lint "$source"
     done
     echo "$sources" >"$output/el$release/built-from"
@@ -96,7 +98,7 @@ build() {
 
 require rpmbuild rpm
 require rpmlint rpmlint
-# Without this, rpm finds out no requirement of Python's, and says nothing.
+# Without this, rpm finds no requirements of Python code, and does not warn.
 /usr/bin/python3 -c 'import packaging' 2>/dev/null ||
     { echo "packaging is missing: apt-get install python3-packaging" >&2; exit 1; }
 version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$top/plugins/vomap/__init__.py")

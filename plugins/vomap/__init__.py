@@ -9,3 +9,8 @@ class Error(Exception):
     """A failure with one message for the administrator or the user. The command ends with `exit_code`."""
 
     exit_code: int = 3
+
+
+def printable(text: str) -> str:
+    """Return a text in printable ASCII: tokens, mapfiles and file names could contain control codes of a terminal."""
+    return text if text.isascii() and text.isprintable() else ascii(text)[1:-1]

@@ -12,7 +12,7 @@ import _thread
 import posix
 import time
 
-from vomap import Error
+from vomap import Error, printable
 from vomap.accounts import confirm, find_entry
 from vomap.claims import TokenRefused
 from vomap.log import DecisionLog, IncompleteRecordError
@@ -297,16 +297,12 @@ def say(callout: str, sentence: str, more: str = "") -> None:
 
     A sentence that is too long loses its end, for a token may have made it so; `more` is said in any case.
     """
-    end = _plain(more)[:_LONGEST_REASON]
-    line = _plain(sentence)[: _LONGEST_REASON - len(end)] + end
+    end = printable(more)[:_LONGEST_REASON]
+    line = printable(sentence)[: _LONGEST_REASON - len(end)] + end
     try:
         posix.write(2, f"{callout}: {line}\n".encode("ascii"))
     except OSError:
         pass
-
-
-def _plain(text: str) -> str:
-    return text if text.isascii() and text.isprintable() else ascii(text)[1:-1]
 
 
 def _print(text: str) -> None:

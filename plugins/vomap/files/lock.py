@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from vomap import printable
 from vomap.files import FileError
 
 _PAUSE = 0.1
@@ -114,12 +115,9 @@ def _holders(inode: str) -> dict[str, int]:
 
 def _command(process: int) -> str:
     words = _text(Path(f"/proc/{process}/cmdline")).rstrip("\0").split("\0")
-    command = _plain(shlex.join(words)) if words != [""] else "its command is not known"
+    # One by one: the quotes of the shell stay as they are.
+    command = "".join(map(printable, shlex.join(words))) if words != [""] else "its command is not known"
     return command if len(command) <= _LONGEST_COMMAND else f"{command[:_LONGEST_COMMAND]}..."
-
-
-def _plain(text: str) -> str:
-    return "".join(mark if mark.isascii() and mark.isprintable() else ascii(mark)[1:-1] for mark in text)
 
 
 def _text(path: Path) -> str:

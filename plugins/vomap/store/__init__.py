@@ -18,6 +18,7 @@ root and ourselves can have written it.
 from __future__ import annotations
 
 import posix
+from _json import make_scanner
 from binascii import crc32
 
 from vomap import Error
@@ -26,7 +27,7 @@ from vomap.policy.model import Bans, Policy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
 POLICY_FILE = "/var/lib/vomap/policy"
@@ -41,8 +42,8 @@ _KEPT_BUCKETS = 10_000
 NOT_AS_WRITTEN = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 
 
-class _AsWritten:
-    """How the scanner in C beneath the standard library's `json` is to read what that has written."""
+class _JsonSettings:
+    """Settings of the scanner in C beneath the standard library's `json`: it reads what `json.dumps` has written."""
 
     strict = True
     object_hook = None
@@ -50,6 +51,11 @@ class _AsWritten:
     parse_float = float
     parse_int = int
     parse_constant = float
+
+
+_settings: Any = _JsonSettings
+# An import of `json` takes longer than a decision.
+_scan: Callable[[str, int], tuple[Any, int]] = make_scanner(_settings)
 
 
 class BuiltError(Error):
@@ -170,26 +176,13 @@ def parse_written(content: bytes) -> Any:
     """Return the value of JSON in a built file, which has no blanks around it. Raises ValueError for any other text."""
     text = content.decode("utf-8")
     try:
-        value, end = _scan(text)
+        value, end = _scan(text, 0)
     except (StopIteration, RecursionError, SystemError):
         # SystemError: Python 3.10 and 3.11 find no words for a mistake unless the module `json` is loaded.
         raise ValueError("no JSON value") from None
     if end != len(text):
         raise ValueError("text after the JSON value")
     return value
-
-
-def _scan(text: str) -> tuple[Any, int]:
-    try:
-        from _json import make_scanner
-    except ImportError:
-        # An interpreter without the scanner in C.
-        import json
-
-        return json.JSONDecoder().raw_decode(text)
-    settings: Any = _AsWritten
-    scanned: tuple[Any, int] = make_scanner(settings)(text, 0)
-    return scanned
 
 
 def bans_beside(policy_file: str) -> str:
