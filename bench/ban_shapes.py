@@ -88,7 +88,7 @@ def _person(number: int) -> str:
 
 
 def _shape(number: int) -> str:
-    """Return a pattern whose literal parts stand where no other number's do."""
+    """Return a pattern whose literal parts are at other places than those of any other number."""
     return "/" + "/".join("other" if number >> at & 1 else "*" for at in range(10)) + "/other"
 
 

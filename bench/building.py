@@ -42,7 +42,7 @@ start to end, and the peak resident memory, as GNU time reports them."""
 
 
 def build_shipped(work: Path, layouts: Layouts, accounts: Iterable[str]) -> Path:
-    """Build the policy of a site for OSG, EGI and Fermilab, with ACCOUNT for some accounts; return its path."""
+    """Build the policy of a site for OSG, EGI and Fermilab, with ACCOUNT for some accounts, and return its path."""
     site = write_site(work / "site.yaml", accounts)
     return build(work, layouts, "shipped", [site, *SHIPPED]).policy
 

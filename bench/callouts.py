@@ -44,7 +44,7 @@ MEMORY_BAR, BIG_MEMORY_BAR = Bar(3, " MiB"), Bar(4, " MiB")
 
 
 class Case(NamedTuple):
-    """What is measured: a callout of a layout, with a policy and a token that `name` stands for."""
+    """One measurement: a callout of a layout, with the policy and the token that `name` means."""
 
     layout: str
     callout: str

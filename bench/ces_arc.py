@@ -19,7 +19,7 @@ from e2e.chroot import CHECKOUT, FOLDER
 _INSIDE = "/root/bench"
 _MAPPED = re.compile(r"Grid identity is mapped to local identity '([^']*)'")
 _MAPPING = re.compile(r"^map_with_plugin = (\S+) (\d+) .*$", re.MULTILINE)
-# ARC's own level; at the tests' each rule of each authgroup is logged for each request.
+# ARC's own level. At the level of the tests, ARC logs each rule of each authgroup for each request.
 _LOGGED = "[arex]\nloglevel=INFO\n"
 _WARM = 2
 _ROUNDS = 4
@@ -36,12 +36,12 @@ class Arc:
         self._fragments = fragments
 
     def wire(self, variant: Variant) -> None:
-        """Let this variant map from now on; it has answered everybody, and knows the issuers' keys, afterwards."""
+        """Let this variant map from now on, answer each bearer once, and learn the issuers' keys."""
         self._ce.wire(self._fragments[variant.name], more=_LOGGED)
         self.rate(variant, _WARM)
 
     def rate(self, variant: Variant, each: int) -> float:
-        """Let each bearer send so many requests, all at once; return the requests per second.
+        """Let each bearer send so many requests, all at once, and return the requests per second.
 
         A round in which the CE left one unmapped is begun anew, and said to be: seen with every way of mapping, where
         several first contacts need one issuer's keys at the same moment. Another account is an error at once.
@@ -57,7 +57,7 @@ class Arc:
         raise BenchError(f"ARC, {variant.name}: answered {statuses}, mapped to {dict(mapped)}")
 
     def _round(self, variant: Variant, each: int) -> tuple[dict[str, int], Counter[str], float]:
-        """Let all ask; return how often each status was answered, each account was mapped to, and the seconds."""
+        """Let all ask, and return how often each status and each account was answered, and the seconds."""
         mark = self._ce.mark()
         asked = {"clients": [bearer.claims for bearer in variant.bearers], "each": each}
         told = self._ce.chroot.run(["python3", f"{_INSIDE}/ces_client.py"], stdin=json.dumps(asked), seconds=900)

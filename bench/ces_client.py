@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def ask(token: str, requests: int) -> dict[str, Any]:
-    """Ask so often for the list of the bearer's jobs; return when that began and ended, and how it was answered."""
+    """Ask so often for the list of the bearer's jobs, and return begin, end and the answers."""
     tls = ssl.create_default_context(cafile=str(STATE / "ca.pem"))
     # No `Connection: close`: where A-REX 7.0.0 is the first to close, many handshakes of later connections fail.
     headers = {"Accept": "application/json", "Authorization": f"Bearer {token}"}

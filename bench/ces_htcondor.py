@@ -18,13 +18,13 @@ from processes import BenchError
 from e2e.chroot import CHECKOUT, FOLDER, Chroot
 from e2e.htcondor_pool import MAP_FILE, MAPFILES, Log, Pool
 
-# What is needed to count, with the times in milliseconds; the tests' own level writes everything.
+# The least level to count authentications, with times in milliseconds. The level of the tests writes everything.
 _LOGGED = "ALL_DEBUG = D_SECURITY D_SUB_SECOND\n"
 _COMPLETE = re.compile(r"^(\S+ \S+) DC_AUTHENTICATE: authentication of \S+ complete\.$", re.MULTILINE)
 _MAPPED = re.compile(r"AUTHENTICATION: post-map: current FQU is '([^']+)@users\.htcondor\.org'")
 _TIME = "%m/%d/%y %H:%M:%S.%f"
 _ASK = "levels=$1; shift; for token; do BEARER_TOKEN=$token condor_ping -type SCHEDD -table $levels & done; wait"
-# Loading the system's authorities costs a client more than the rest of the authentication; it needs none of them.
+# Loading the system's authorities costs a client more than the rest of the authentication. It needs none of them.
 _CLIENTS = {"AUTH_SSL_CLIENT_USE_DEFAULT_CAS": "False"}
 _PATIENCE = 30.0
 
@@ -40,7 +40,7 @@ class HTCondor:
         self._maps = maps
 
     def wire(self, variant: Variant) -> None:
-        """Let this variant map from now on; it has answered everybody once when this returns."""
+        """Let this variant map from now on, and answer each bearer once."""
         self._pool.chroot.write(f"{MAPFILES}/{MAP_FILE}", self._maps[variant.name])
         self._pool.as_root("condor_reconfig")
         until = time.monotonic() + _PATIENCE
@@ -50,7 +50,7 @@ class HTCondor:
             time.sleep(0.1)
 
     def rate(self, variant: Variant, each: int) -> float:
-        """Let each bearer authenticate so often, all at once; return the schedd's authentications per second."""
+        """Let each bearer authenticate so often, all at once, and return the schedd's authentications per second."""
         log = self._asked(variant, each)
         wrong = _wrong(variant, each, log)
         if wrong:
@@ -91,7 +91,7 @@ def _map_file(pool: Pool, variant: Variant) -> str:
 
 
 def _time(text: str) -> datetime:
-    """Return a time of the log; which zone it is told in does not matter."""
+    """Return a time of the log, in any zone."""
     return datetime.strptime(text, _TIME).replace(tzinfo=timezone.utc)
 
 
@@ -100,7 +100,7 @@ def _command(variant: Variant) -> str:
 
 
 def _wrong(variant: Variant, each: int, log: Log) -> str:
-    """Return what is wrong with the answers, "" if everybody got his account, and by this variant's plugin."""
+    """Return the fault of the answers, "" if this variant's plugin gave each bearer the right account."""
     expected = each * len(variant.bearers)
     complete, started = len(_COMPLETE.findall(log.text)), Counter(log.started)
     mapped = Counter(_MAPPED.findall(log.text))

@@ -19,7 +19,7 @@ from e2e import arc_ce, by_pip, htcondor_pool
 from e2e.chroot import Chroot
 
 CLIENTS = 8
-# Where things lie in a chroot: the static plugin, the big policy, one of the same issuers.
+# Places in a chroot: the static plugin, the big policy, and a small policy of the same issuers.
 STATIC = "/usr/libexec/vomap-bench/plugin"
 BIG = "/var/lib/vomap-bench/big"
 BIG_ISSUERS_ALONE = "/var/lib/vomap-bench/issuers"
@@ -31,7 +31,7 @@ _ANY_CE = "https://wlcg.cern.ch/jwt/v1/any"
 
 @dataclass(frozen=True)
 class Bearer:
-    """Somebody who comes: the claims of his tokens (without their times), and the account that he must get."""
+    """A bearer: the claims of the tokens (without their times), and the account that vomap must give."""
 
     claims: dict[str, Any]
     account: str
@@ -41,7 +41,7 @@ class Bearer:
 class Variant:
     """One way to map, and the bearers that all come at once.
 
-    `plugin` is the plugin's name for HTCondor, `htcondor` and `arc` are its words; without them the CE maps by itself.
+    `plugin` is the plugin's name for HTCondor, `htcondor` and `arc` are its words. Without them the CE maps by itself.
     `wired` is the built policy whose issuers the CE is wired for, "" for the site's own.
     """
 
@@ -60,7 +60,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class Parts:
-    """What was made on this machine, to be put into the chroots."""
+    """The files that this machine made for the chroots."""
 
     plugin: Path
     big: Path
@@ -68,9 +68,9 @@ class Parts:
 
 
 def make_variants(big: int) -> tuple[Variant, ...]:
-    """Return all variants, the CE's own map line first; the last one has so many rules.
+    """Return all variants, the CE's own map line first. The last one has so many rules.
 
-    Where it can be, the account tells who has answered: a wiring that did not take effect is found out.
+    Where possible, the account shows which plugin has answered, so that a configuration without effect is noticed.
     """
     htcondor, arc = f"{by_pip.CALLOUTS}/vomap-htcondor", f"{by_pip.CALLOUTS}/vomap-arc"
     policy = f"--policy {BIG}"

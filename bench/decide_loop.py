@@ -1,12 +1,12 @@
-"""The decision in process; started by `deciding` with the interpreter and the library that are measured.
+"""The decision in process. `deciding` starts it with the interpreter and the library to measure.
 
 python decide_loop.py ROUNDS RULES TOKENS BATCH
 
 ROUNDS batches of BATCH decisions for each policy, the OSG's and one of RULES rules, about TOKENS tokens in turn.
 Prints one JSON object: for each policy the decisions per second of every batch.
 
-Not pyperf: it starts a new process for every few values and one benchmark after the other, so that each of its twenty
-workers would make the policy of a million rules, and the two policies would not be measured side by side.
+Not pyperf: it starts a new process for every few values, and one benchmark after the other. Each of its twenty workers
+would make the policy of a million rules, and the two policies would not be measured side by side.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def main() -> None:
     """Measure both policies, interleaved, and print the rates."""
     rounds, rules, tokens, batch = map(int, sys.argv[1:])
     loads = {"osg": _osg(tokens), "big": _big(rules, tokens)}
-    # What is there now stays: looking through a million rules for garbage would be no part of a decision.
+    # Freeze these objects: a search for garbage in a million rules is not part of a decision.
     gc.collect()
     gc.freeze()
     rates: dict[str, list[float]] = {name: [] for name in loads}

@@ -35,13 +35,13 @@ def measure(work: Path, settings: Settings) -> list[Table]:
         (f"{settings.big:,} rules", *_per_second(big), f"{ratio:.3f}", *BIG_BAR.cells(ratio)),
     )
     text = f"""\
-From the bytes of a payload to the decision, in one process and one thread, so on one core. Measured,
-{settings.rounds} rounds; each takes {BATCH:,} decisions with the one policy, then as many with the other. Median and
+From the bytes of a payload to the decision, in one process and one thread, so on one core. Measured in
+{settings.rounds} rounds. Each takes {BATCH:,} decisions with the one policy, then as many with the other. Median and
 interquartile range (IQR). No bans. Policies and payloads are made before the clock starts.
 
-Tokens of the WLCG profile, {TOKENS:,} different ones for each policy: for the OSG policy those of its rules in turn;
-for the policy of {settings.big:,} rules of {BIG_ISSUERS} issuers those of rules spread evenly over all of them, so over
-all issuers and both kinds (half by subject, half by group), in a shuffled order."""
+Tokens of the WLCG profile, {TOKENS:,} different ones for each policy. Those of the OSG policy match its rules in turn.
+Those of the policy of {settings.big:,} rules and {BIG_ISSUERS} issuers match rules that are spread evenly over all
+issuers and both kinds (half by subject, half by group), in a shuffled order."""
     columns = ("policy", "decisions per second, median", "IQR", "ratio to OSG", "bar", "verdict")
     return [Table("Decisions in process", text, columns, rows)]
 

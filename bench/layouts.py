@@ -1,4 +1,4 @@
-"""vomap as it comes to a CE: by pip, and as a package for Enterprise Linux lays it out; and the bare interpreter."""
+"""The layouts of vomap on a CE: by pip, and as a package for Enterprise Linux. And the bare interpreter."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ print(json.dumps({
 
 @dataclass(frozen=True)
 class Layouts:
-    """What was laid out for this run; all of one interpreter.
+    """The layouts of this run, all for one interpreter.
 
     `bare` is the interpreter of a fresh virtual environment, `python` that of the one with vomap in it, `vomap` the
     command there, and `callouts` has the program of each callout, by layout and name.
@@ -92,8 +92,8 @@ def _lay_out_rpm(root: Path, about: dict[str, str], python: str, wheel: Path) ->
 
     A callout of a package starts with `-IS`: no `site`, so no .pth file and no search for user folders, and takes
     {sys.prefix}/lib/pythonX.Y/site-packages as the one folder of libraries. To have a `sys.prefix` of our own without
-    a chroot, the root gets a copy of the interpreter's program and links to its standard library; an interpreter finds
-    its prefix from where its program lies. The callouts are the checkout's, but for their first line.
+    a chroot, the root gets a copy of the interpreter's program and links to its standard library. An interpreter finds
+    its prefix by the place of its program. The callouts are the checkout's, but for their first line.
     """
     program = root / "bin" / "python3"
     program.parent.mkdir(parents=True)
@@ -126,7 +126,7 @@ def _run(*words: str) -> None:
 
 
 def _output(*words: str) -> str:
-    # The variables of whoever starts this, such as PYTHONPATH, are none of the layouts' business.
+    # Without PYTHONPATH and its like: they would change what a layout loads.
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     done = subprocess.run(words, capture_output=True, text=True, check=False, env=kept)
     if done.returncode != 0:

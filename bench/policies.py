@@ -28,7 +28,7 @@ LOG = "decisions.log"
 
 
 def write_site(path: Path, renamed: Iterable[str]) -> Path:
-    """Write the mapfile of a site that takes every CE's audience and gives ACCOUNT for some others; return its path.
+    """Write the mapfile of a site that takes every CE's audience and gives ACCOUNT for others, and return its path.
 
     Its callouts log every decision to LOG, beside it.
     """
@@ -38,7 +38,7 @@ def write_site(path: Path, renamed: Iterable[str]) -> Path:
 
 
 def write_mapfile(path: Path, issuer: str, rules: Iterable[dict[str, Any]]) -> Path:
-    """Write a mapfile with an issuer of many VOs and some rules, each of which gives ACCOUNT; return its path."""
+    """Write a mapfile with an issuer of many VOs and some rules, each of which gives ACCOUNT, and return its path."""
     whole = [{"name": f"rule{at:05d}", "account": ACCOUNT, **rule} for at, rule in enumerate(rules)]
     issuers = {issuer: {"vo-from": ["group"]}}
     # Every text of JSON is one of YAML.
@@ -47,7 +47,7 @@ def write_mapfile(path: Path, issuer: str, rules: Iterable[dict[str, Any]]) -> P
 
 
 def write_bans(folder: Path, bans: Iterable[dict[str, Any]]) -> Path:
-    """Write a folder of bans with one file, a ban a line; return the folder."""
+    """Write a folder of bans with one file, a ban a line, and return the folder."""
     folder.mkdir()
     text = _listed({**ban, "reason": "measured"} for ban in bans)
     (folder / "bans.yaml").write_text(f"mapfile: 1\nbans:\n{text}", "utf-8")
@@ -60,7 +60,7 @@ def _listed(entries: Iterable[dict[str, Any]]) -> str:
 
 def _site(folder: Path) -> str:
     log = folder / LOG
-    # Whoever is measured writes to it.
+    # The measured processes write to it.
     log.touch()
     log.chmod(0o666)
     return _SITE % log
@@ -72,7 +72,7 @@ def measured_numbers(rules: int) -> tuple[int, int]:
 
 
 def write_big(path: Path, rules: int, issuers: int) -> Path:
-    """Write a mapfile with so many rules of so many issuers, half by subject and half by group; return its path."""
+    """Write a mapfile with so many rules of so many issuers, half by subject and half by group, and return its path."""
     with path.open("w", encoding="utf-8") as file:
         file.write(_site(path.parent))
         file.write("  rename:\n")
@@ -91,7 +91,7 @@ def write_big(path: Path, rules: int, issuers: int) -> Path:
 
 
 def big_document(rules: int, issuers: int, site: dict[str, Any]) -> dict[str, Any]:
-    """Return the document that `write_big`'s mapfile is composed to; `site` is its site's part."""
+    """Return the document of the mapfile that `write_big` writes. `site` is the document of its site."""
     half = issuers // 2
     declared: dict[str, Any] = {_issuer(at): {"vo": f"vo{at}"} for at in range(half)}
     declared.update({_issuer(at): {"vo-from": ["group"]} for at in range(half, issuers)})
@@ -114,7 +114,7 @@ def big_document(rules: int, issuers: int, site: dict[str, Any]) -> dict[str, An
 
 
 def issuer_of(number: int, rules: int, issuers: int) -> str:
-    """Return the issuer of a rule: the rules of one issuer stand together, those by subject before those by group."""
+    """Return the issuer of a rule: the rules of one issuer are together, those by subject before those by group."""
     return _issuer(_issuer_number(number, rules, issuers))
 
 

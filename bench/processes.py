@@ -59,7 +59,7 @@ def check(call: Call) -> None:
 
 
 def interleaved(calls: Mapping[KeyT, Call], rounds: int) -> dict[KeyT, Samples]:
-    """Start every process once in each round, in an order of its own for each round; return the times in seconds."""
+    """Start every process once in each round, each round in another order, and return the times in seconds."""
     seconds: dict[KeyT, list[float]] = {key: [] for key in calls}
     # The same orders in every run: what differs between two runs is not the shuffling.
     shuffler = random.Random(0)
@@ -93,7 +93,7 @@ def peaks(calls: Mapping[KeyT, Call], rounds: int) -> dict[KeyT, Samples]:
 def unprivileged(measure: Callable[[], ResultT]) -> ResultT:
     """Return what a measurement returns that is made by an ordinary user, even if root asks for it.
 
-    A callout of ARC's that root starts becomes the user vomap; on a machine without one it searches for it, each time.
+    If root starts a callout of ARC, it becomes the user vomap. Without that user it searches for it each time.
     """
     if os.geteuid() != 0:
         return measure()
@@ -109,7 +109,7 @@ def unprivileged(measure: Callable[[], ResultT]) -> ResultT:
             with os.fdopen(writing, "wb") as stream:
                 pickle.dump(measure(), stream)
             status = 0
-        except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
+        except Exception as error:  # noqa: BLE001 - the parent must notice it
             print(f"bench: {error}", file=sys.stderr)
         finally:
             os._exit(status)
@@ -143,7 +143,7 @@ def measured(words: tuple[str, ...], report: Path) -> tuple[str, ...]:
     """Return the words that start a process under GNU time, which writes its time and peak memory to a file.
 
     A child begins its life as a copy of its parent, and the kernel counts the parent's memory as the child's peak
-    (ru_maxrss). GNU time is a small parent; this process is not.
+    (ru_maxrss). GNU time is a small parent. This process is not.
     """
     program = shutil.which("time")
     if program is None:

@@ -1,4 +1,4 @@
-"""What a run tells a terminal while it measures."""
+"""Show the progress of a run on a terminal."""
 
 from __future__ import annotations
 

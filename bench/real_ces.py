@@ -17,7 +17,7 @@ from tables import Settings, Table
 from e2e.chroot import ChrootError
 
 ROUNDS = 5
-# What each of the clients asks in a round; ARC answers more in the same time.
+# The requests of each client in a round. ARC answers more in the same time.
 HTCONDOR_EACH, ARC_EACH, QUICK_EACH = 25, 50, 5
 COLUMNS = ("who maps", "HTCondor, per s", "range", "ratio", "ARC, per s", "range", "ratio")
 
@@ -31,7 +31,7 @@ class CE(Protocol):
         """Let a variant map from now on."""
 
     def rate(self, variant: Variant, each: int) -> float:
-        """Let each of the variant's bearers ask so often, all at once; return the answers per second."""
+        """Let each of the variant's bearers ask so often, all at once, and return the answers per second."""
 
 
 def measure(work: Path, settings: Settings) -> list[Table]:
@@ -52,7 +52,7 @@ def measure(work: Path, settings: Settings) -> list[Table]:
 
 
 def _rates(ce: CE, variants: Sequence[Variant], rounds: int, each: int) -> list[list[float]]:
-    """Return the rates of each variant, one of each round; a round takes the variants one after the other."""
+    """Return the rates of each variant, one of each round. A round takes the variants one after the other."""
     rates: list[list[float]] = [[] for _ in variants]
     for number in range(rounds):
         for variant, so_far in zip(variants, rates):
@@ -74,7 +74,7 @@ def _cells(rates: Sequence[Sequence[float]]) -> list[tuple[str, str, str]]:
 def _text(rounds: int, variants: int) -> str:
     return f"""\
 Authentications per second of one HTCondor schedd, and requests per second of ARC's REST interface: {CLIENTS} clients
-at a time, each authentication a new session, each request a new TLS connection, so that each is mapped anew.
-Rounds: {rounds}, in each of which the {variants} ways to map take turns; median, range, and ratio to the CE's own map
+at a time. Each authentication is a new session, and each request a new TLS connection, so that the CE maps each anew.
+Rounds: {rounds}. In each round the {variants} ways to map take turns. Median, range, and ratio to the CE's own map
 line. Daemons, clients and plugins share this machine's cores. The run fails unless the CE's log says that each client
-got the right account, and HTCondor's, that the plugin was started once for each."""
+got the right account, and HTCondor's log that the plugin was started once for each."""

@@ -10,12 +10,12 @@ from tables import Table
 
 
 def report(command: str, version: str, tables: Sequence[Table]) -> str:
-    """Return the whole report; `command` is what makes it again, `version` that of the measured Python."""
+    """Return the whole report. `command` makes it again, `version` is that of the measured Python."""
     date = time.strftime("%Y-%m-%d", time.gmtime())
     head = f"""\
 # Performance
 
 Written by `{command}` on {date} (UTC): Python {version}, {os.cpu_count()} cores. Every figure is of this one run.
-Beside a figure that has a bar stand the bar, and whether the figure meets it.
+A figure with a bar has the bar beside it, and whether the figure meets it.
 """
     return "\n".join([head, *(table.markdown() for table in tables)])

@@ -23,7 +23,7 @@ from tables import Settings, Table
 
 
 def _measure_ces(work: Path, settings: Settings) -> list[Table]:
-    # Real CEs need what is not there everywhere; what is not asked for is not loaded.
+    # Only on demand: real CEs need programs that most machines do not have.
     import real_ces
 
     return real_ces.measure(work, settings)
@@ -41,7 +41,7 @@ MEASURES: dict[str, Callable[[Path, Settings], list[Table]]] = {
 
 
 def main() -> int:
-    """Measure, print the report, and write it where that is asked for; 3 if the run cannot be made."""
+    """Measure, print the report, and write it if there is --output. Return 3 if a measurement fails."""
     args = _arguments()
     settings = Settings(python=args.python)
     if args.quick:

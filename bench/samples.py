@@ -1,4 +1,4 @@
-"""Repeated measurements of one thing, and a bar that a figure is held against."""
+"""Repeated measurements of one thing, and the bar for a figure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Samples:
-    """What the rounds of one run gave, in one unit; two rounds at the least."""
+    """The values of the rounds of one run, in one unit. There are at least two rounds."""
 
     values: tuple[float, ...]
 
@@ -26,7 +26,7 @@ class Samples:
 
 @dataclass(frozen=True)
 class Bar:
-    """What a figure should be at the most, or at the least; `goal` is what it should be one day."""
+    """The limit of a figure, a maximum or a minimum. `goal` is the limit of a later version."""
 
     limit: float
     unit: str = ""

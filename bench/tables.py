@@ -1,4 +1,4 @@
-"""What the measuring modules are given, and what they hand back.
+"""The arguments and the results of the modules that measure.
 
 Each has `measure(work, settings)`: `work` is a folder of the run that they share. The module of real CEs is
 `real_ces`, for `ces` is a module of tests/, which the others import.
@@ -21,7 +21,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Table:
-    """One table of the report, with the text that stands before it."""
+    """One table of the report, with the text before it."""
 
     title: str
     text: str
@@ -29,7 +29,7 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
     def markdown(self) -> str:
-        """Return the table as a section of Markdown: heading, text, rows; it ends with a newline."""
+        """Return the table as a section of Markdown: heading, text and rows, with a newline at the end."""
         lines = [f"## {self.title}", ""]
         if self.text:
             lines += [self.text, ""]

@@ -1,6 +1,6 @@
 """The demonstration: generate, build, send real-shaped tokens through both callouts, and compare with what must come.
 
-Every answer comes from a process that is called as a CE calls it; a row that differs from tokens.yaml fails.
+Every answer comes from a process that is called as a CE calls it. A row that differs from tokens.yaml fails.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PRINTED = {"htcondor": "{}\n", "arc": "{}"}
 
 @dataclass(frozen=True)
 class Answer:
-    """What a callout printed, to the byte, said and ended with."""
+    """The result of a callout: its standard output, byte by byte, its reason and its exit code."""
 
     printed: str
     reason: str
@@ -43,7 +43,7 @@ class Answer:
 
 
 def main() -> int:
-    """Run the demonstration; 1 if a row is not as expected."""
+    """Run the demonstration, and return 1 if a row is not as expected."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--topology", default=HERE.parent / "mapfiles" / "osg-topology", help="the VO files")
     topology = parser.parse_args().topology
@@ -62,7 +62,7 @@ def main() -> int:
 def build(folder: Path, topology: Path) -> Path:
     """Generate the OSG mapfile, put it beside the site's own, and build. Returns the built policy's path."""
     mapfiles, bans, policy = folder / "mapfiles.d", folder / "bans.d", folder / "policy"
-    # A build takes settings and bans only from files of ours that nobody else can write, whatever the checkout is like.
+    # A build takes settings and bans only from files that no other user can write. Other users may write the checkout.
     os.umask(0o022)
     mapfiles.mkdir()
     bans.mkdir()
@@ -76,7 +76,7 @@ def build(folder: Path, topology: Path) -> Path:
 
 
 def vomap(*words: object) -> str:
-    """Run the `vomap` command and return what it printed; what it refuses ends the demonstration."""
+    """Run the `vomap` command and return its output. A command that fails ends the demonstration."""
     done = subprocess.run([BIN / "vomap", *map(str, words)], check=False, stdout=subprocess.PIPE, text=True)
     if done.returncode not in (0, 1) or (done.returncode and words[0] != "explain"):
         sys.exit(f"vomap {words[0]} ended with {done.returncode}")
@@ -113,7 +113,7 @@ def ask(command: list[Any], given: bytes | int, variables: dict[bytes, bytes]) -
 
 
 def row_of(person: dict[str, Any], policy: Path) -> tuple[tuple[str, ...], list[str]]:
-    """Return a person's row of the table, and what in it is not as expected."""
+    """Return the row of a user in the table, and the cells that are not as expected."""
     expected = person["expect"]
     answers = {"htcondor": ask_htcondor(person["token"], policy), "arc": ask_arc(person["token"], policy)}
     explained = json.loads(vomap("explain", "--json", "--policy", policy, "--claims", json.dumps(person["token"])))

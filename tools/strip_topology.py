@@ -4,7 +4,7 @@
     tools/strip_topology.py ../topology mapfiles/osg-topology
 
 Contacts, addresses and descriptions of VOs stay behind. The mapfile generated from the snapshot is, byte for byte, the
-one generated from the full files; the suite checks it.
+one generated from the full files. The suite checks it.
 """
 
 from __future__ import annotations

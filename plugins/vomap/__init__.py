@@ -1,4 +1,4 @@
-"""vomap decides which local account a token runs as on a grid Compute Element."""
+"""vomap decides the local account that a token runs as on a grid Compute Element."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ __version__ = "0.1.0"
 
 
 class Error(Exception):
-    """A failure with one message for the administrator; `exit_code` is the exit code of a command that it ends."""
+    """A failure with one message for the administrator or the user. The command ends with `exit_code`."""
 
     exit_code: int = 3
 

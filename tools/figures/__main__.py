@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tools.figures.identifiers import identifier_figures
 from tools.figures.imports import import_figures
+from tools.figures.rooms import read_rooms
 from tools.figures.sizes import size_figures
 from tools.figures.source import Figure, read_modules
 
@@ -33,10 +34,10 @@ def main() -> int:
     return 0
 
 
-def figures(checkout: Path) -> list[Figure]:
-    """Return all figures of a checkout."""
+def figures(checkout: Path, design: Path = ROOT) -> list[Figure]:
+    """Return all figures of a checkout. The order of its rooms is that of the checkout `design`."""
     modules = read_modules(checkout)
-    return [*size_figures(modules), *import_figures(modules), *identifier_figures(modules)]
+    return [*size_figures(modules), *import_figures(modules, read_rooms(design)), *identifier_figures(modules)]
 
 
 def print_table(columns: Sequence[Sequence[Figure]]) -> None:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 
 from tools.figures.imports import top_level
-from tools.figures.sizes import median, percentile
+from tools.figures.sizes import mean, median, percentile
 from tools.figures.source import Figure, Module
 
 
@@ -17,6 +17,7 @@ def identifier_figures(modules: Sequence[Module]) -> list[Figure]:
     private = _repeated(modules, lambda node: isinstance(node, ast.ClassDef) and node.name.startswith("_"))
     public = _repeated(modules, lambda node: not node.name.startswith("_"))
     return [
+        Figure("identifier length, mean", mean(lengths)),
         Figure("identifier length, median", median(lengths)),
         Figure("identifier length, 90th percentile", str(percentile(lengths, 90))),
         Figure("public names defined in several modules", str(len(public)), public),

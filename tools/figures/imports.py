@@ -6,7 +6,6 @@ import ast
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tools.figures.rooms import ROOMS
 from tools.figures.source import Figure, Module
 
 
@@ -21,16 +20,16 @@ class Import:
     types_only: bool
 
 
-def import_figures(modules: Sequence[Module]) -> list[Figure]:
-    """Return the figures about imports."""
+def import_figures(modules: Sequence[Module], rooms: Sequence[str]) -> list[Figure]:
+    """Return the figures about imports. `rooms` are in their order: a room imports only from rooms before it."""
     by_name = {module.name: module for module in modules}
     imports = [found for module in modules for found in _imports(module, by_name)]
     early = [found for found in imports if not found.late]
     return [
         _circle_figure("import circles", [found for found in early if not found.types_only]),
         _circle_figure("import circles, with TYPE_CHECKING", early),
-        _upward(imports),
-        _unknown_rooms(modules),
+        _upward(imports, rooms),
+        _unknown_rooms(modules, rooms),
     ]
 
 
@@ -113,17 +112,17 @@ def _circle_figure(label: str, imports: Sequence[Import]) -> Figure:
     return Figure(label, str(len(found)), tuple(lines))
 
 
-def _upward(imports: Sequence[Import]) -> Figure:
+def _upward(imports: Sequence[Import], rooms: Sequence[str]) -> Figure:
     lines = []
     for each in imports:
         importer, imported = each.importer.room, each.imported.room
-        if importer in ROOMS and imported in ROOMS and ROOMS.index(importer) < ROOMS.index(imported):
+        if importer in rooms and imported in rooms and rooms.index(importer) < rooms.index(imported):
             note = " (types only)" if each.types_only else ""
             lines.append(f"{each.importer.place(each.line)}: {importer} imports {each.imported.name}{note}")
     return Figure("upward imports", str(len(lines)), tuple(lines))
 
 
-def _unknown_rooms(modules: Sequence[Module]) -> Figure:
-    first = {module.room: module for module in reversed(modules) if module.room and module.room not in ROOMS}
+def _unknown_rooms(modules: Sequence[Module], rooms: Sequence[str]) -> Figure:
+    first = {module.room: module for module in reversed(modules) if module.room and module.room not in rooms}
     lines = tuple(f"{module.place(1)}: unknown room '{room}'" for room, module in sorted(first.items()))
     return Figure("unknown rooms", str(len(lines)), lines)

@@ -7,7 +7,7 @@ import io
 import math
 import statistics
 import tokenize
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tools.figures.source import Figure, Function, Module, docstring_of, docstrings, line_count
 
@@ -21,7 +21,7 @@ def size_figures(modules: Sequence[Module]) -> list[Figure]:
     return [
         *_line_figures(modules),
         *_function_figures(modules),
-        _typed(modules),
+        *_typed(modules),
         _any_dicts(modules),
         *_comment_figures(modules),
         _long_lines(modules),
@@ -36,6 +36,11 @@ def percentile(values: Sequence[int], percent: int) -> int:
 def median(values: Sequence[int]) -> str:
     """Return the median as text, `0` if there are no values."""
     return f"{statistics.median(values):g}" if values else "0"
+
+
+def mean(values: Sequence[int]) -> str:
+    """Return the mean with one decimal, `0.0` if there are no values."""
+    return f"{statistics.fmean(values):.1f}" if values else "0.0"
 
 
 def share(part: int, whole: int) -> str:
@@ -81,11 +86,17 @@ def _sized(length: int, module: Module, function: Function) -> str:
     return f"{module.place(function.lineno)}: {function.name} has {length} lines"
 
 
-def _typed(modules: Sequence[Module]) -> Figure:
+def _typed(modules: Sequence[Module]) -> list[Figure]:
+    return [
+        _share_of_functions(modules, "functions with a return type (%)", lambda function: function.returns is not None),
+        _share_of_functions(modules, "functions with full types (%)", _is_typed),
+    ]
+
+
+def _share_of_functions(modules: Sequence[Module], label: str, is_typed: Callable[[Function], bool]) -> Figure:
     functions = [(module, function) for module in modules for function in module.functions()]
-    untyped = tuple(f"{m.place(f.lineno)}: {f.name}" for m, f in functions if not _is_typed(f))
-    value = share(len(functions) - len(untyped), len(functions))
-    return Figure("functions with full types (%)", value, untyped)
+    untyped = tuple(f"{m.place(f.lineno)}: {f.name}" for m, f in functions if not is_typed(f))
+    return Figure(label, share(len(functions) - len(untyped), len(functions)), untyped)
 
 
 def _is_typed(function: Function) -> bool:

@@ -25,7 +25,7 @@ REFERENCE = ROOT / "docs" / "reference"
 
 
 def main() -> int:
-    """Write what is asked for; with `--check`, say what in the reference is not as the code has it, and return 1."""
+    """Write the pages. With `--check`, print the pages that differ from the code, and return 1."""
     parser = argparse.ArgumentParser(prog="python -m tools.manual", description=__doc__)
     parser.add_argument("--output", type=Path, default=ROOT / "build", help="where man/ and completions/ go")
     parser.add_argument("--reference", type=Path, default=REFERENCE, help="where the pages of the reference go")
@@ -52,7 +52,7 @@ def reference() -> dict[str, str]:
         "callouts.md": document("The callouts", _CALLOUTS, callouts),
         "mapfile.md": document("The mapfile", _MAPFILE, [section_part(each, 2) for each in mapfile.sections]),
         "lint.md": document(
-            "What the linter warns of", INTRODUCTION, [section_part(each, 2) for each in lint_sections()]
+            "The warnings of the linter", INTRODUCTION, [section_part(each, 2) for each in lint_sections()]
         ),
         "exit-codes.md": document("Exit codes", _EXIT_CODES, [section_part(each, 2) for each in _exit_sections()]),
         "files.md": document("Files and their modes", _FILES, [section_part(each, 2) for each in _file_sections()]),
@@ -123,17 +123,17 @@ def _lint(manual: list[Path]) -> int:
     return warned
 
 
-_COMMANDS = "Each verb as `vomap VERB --help` tells it. Every verb ends with one of these [exit codes](exit-codes.md)."
+_COMMANDS = "Each verb as `vomap VERB --help` shows it. Every verb ends with one of these [exit codes](exit-codes.md)."
 _CALLOUTS = (
-    "What the CEs call, and what services call that hold a raw token. [The design](../design/callouts.md) has the "
-    "reasons."
+    "The programs that the CEs call, and the program for services with a raw token. "
+    "[The design](../design/callouts.md) has the reasons."
 )
 _MAPFILE = (
     "Generated from [the schema](../../schemas/mapfile-1.schema.json), which also checks mapfiles and serves editors. "
-    "What issuers, VOs and memberships are is in [the semantics](../explanation/semantics.md)."
+    "[The semantics](../explanation/semantics.md) explain issuers, VOs and memberships."
 )
 _EXIT_CODES = "Generated from the tables by which the programs end."
-_FILES = "Where things lie by default; every path that the command reads or writes can be named otherwise by an option."
+_FILES = "The default places of files. An option can name another place for each path that the command reads or writes."
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -41,9 +41,9 @@ OPTIONS = {
     },
 }
 _ANSWER = (
-    "Nothing but the account is printed on standard output, and only for a mapped token. The reason is one line on "
-    "standard error, which the CE may log. Whatever fails ends in an error, never in a mapping: a policy or bans that "
-    "cannot be read or trusted, a name service that fails, a closed standard input, output or error. "
+    "Standard output has only the account, and only for a mapped token. Standard error has the reason in one line, "
+    "which the CE may log. Any failure ends in an error, never in a mapping: a policy or bans that vomap cannot read "
+    "or trust, a name service that fails, a closed standard input, output or error. "
     "A callout ends itself after {seconds:g} seconds."
 )
 
@@ -68,7 +68,7 @@ def _htcondor() -> Page:
         _options("vomap-htcondor"),
         _exit_codes(),
         Section(
-            "What HTCondor makes of it",
+            "The meaning of the exit codes to HTCondor",
             [
                 Paragraph(
                     "0: the client is the account. 1: the next plugin of the map file's line is asked, if there is "
@@ -99,8 +99,8 @@ def _arc() -> Page:
                     f"As root it becomes the user `{USER}`, where there is one, before it looks at the token."
                 ),
                 Paragraph(
-                    "`map` prints the account without a newline. `authorize` prints nothing: it tells by its exit code "
-                    "whether the token would be mapped, for an authgroup that allows something. ARC takes any other "
+                    "`map` prints the account without a newline. `authorize` prints nothing: its exit code shows "
+                    "whether vomap would map the token, for an authgroup that allows something. ARC takes any other "
                     'code and a time-out for "no member", so an authgroup with it must never be used to deny.'
                 ),
                 Paragraph(_ANSWER.format(seconds=SECONDS)),
@@ -110,7 +110,7 @@ def _arc() -> Page:
         _options("vomap-arc authorize"),
         _exit_codes(),
         Section(
-            "What ARC makes of it",
+            "The meaning of the exit codes to ARC",
             [
                 Paragraph(
                     '`map`: 0 is an account, 1 is "no mapping" and leaves the token to rules that follow, any other '
@@ -137,8 +137,8 @@ def _token() -> Page:
             "Description",
             [
                 Paragraph(
-                    "For a service of the site that holds a raw token, a JSON Web Token, and asks as whom its bearer "
-                    "runs: it verifies the signature and then decides as the CEs' callouts do. The token comes on "
+                    "For a service of the site that has a raw token, a JSON Web Token, and needs the account of its "
+                    "bearer. It verifies the signature and then decides as the CEs' callouts do. The token comes on "
                     f"standard input, at most {LONGEST_TOKEN} bytes, unless an option says where it is. As root it "
                     f"becomes the user `{USER}`, where there is one, before it looks at the token."
                 ),

@@ -41,7 +41,7 @@ def bash_completions() -> str:
 
 
 def _option(verb: str, action: argparse.Action) -> str:
-    """Return what follows an option that takes a value; for one that takes none, the verb's words follow."""
+    """Return the words after an option: its values, or the verb's words for an option without a value."""
     if not action.option_strings or action.nargs == 0:
         return ""
     names = "|".join(f'"{verb} {name}"' for name in action.option_strings)
@@ -94,7 +94,7 @@ def _arguments(parser: argparse.ArgumentParser) -> str:
 
 
 def _spec(action: argparse.Action) -> str:
-    """Return what `_arguments` is told of an argument or option."""
+    """Return the specification of an argument or option for `_arguments`."""
     choices = " ".join(map(str, action.choices or ()))
     does = f"({choices})" if choices else "_files" if _takes_paths(action) else " "
     value = f":{str(action.metavar or action.dest).replace('|', ' or ')}:{does}"

@@ -1,4 +1,4 @@
-"""What several pages tell: exit codes, and files with their modes, from the constants that the code uses."""
+"""Facts of several pages: exit codes, and files with their modes, from the constants of the code."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ FILES = (
         "`vomap build --rollback`",
         "the digests of the mapfiles that `vomap build --automatic` leaves unbuilt",
     ),
-    KeptFile(f"{POLICY_FILE}.lock", 0o600, "`vomap build`", "the lock of whoever builds the policy; empty"),
+    KeptFile(f"{POLICY_FILE}.lock", 0o600, "`vomap build`", "the lock of a build of the policy; empty"),
     KeptFile(BANS_FILE, 0o644, "`vomap build`, `vomap ban`", "the built bans, which the callouts read"),
-    KeptFile(f"{BANS_FILE}.lock", 0o600, "`vomap build`, `vomap ban`", "the lock of whoever builds the bans; empty"),
+    KeptFile(f"{BANS_FILE}.lock", 0o600, "`vomap build`, `vomap ban`", "the lock of a build of the bans; empty"),
     KeptFile(f"{HtcondorCe.MAPFILES[0]}/{MAP_FILE}", 0o644, "`vomap init`", "HTCondor-CE: whose tokens come to vomap"),
     KeptFile(f"{HtcondorCe.SETTINGS}/{DEFAULTS_FILE}", 0o644, "`vomap init`", "HTCondor-CE: settings for any policy"),
     KeptFile(f"{HtcondorCe.SETTINGS}/{SETTINGS_FILE}", 0o644, "`vomap init`", "HTCondor-CE: settings for this policy"),
@@ -107,8 +107,9 @@ def trust_of_files() -> Paragraph:
     """Return what a callout demands of the files that it reads."""
     return Paragraph(
         "A callout reads the built policy and the built bans only if they are regular files that belong to root or to "
-        "the user that it runs as, and if nobody else can write them, or any folder or link on the way to them. "
-        "Otherwise its answer is an error, and nobody is mapped. Only whoever builds needs to read the mapfiles."
+        "the user that it runs as. No other user may be able to write them, or any folder or link on the way to them. "
+        "Otherwise the decision is an error, and the callout maps no token. Only the user who builds needs to read the "
+        "mapfiles."
     )
 
 

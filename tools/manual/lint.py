@@ -15,7 +15,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "tests" / "lint"
 
 
 class Meaning(NamedTuple):
-    """What a code means, why it matters, and what to do."""
+    """The meaning of a code, the reason why it matters, and the advice."""
 
     means: str
     why: str
@@ -27,14 +27,14 @@ MEANINGS = {
     "unreachable-rule": Meaning(
         "Earlier rules take every token that this rule is for. vomap makes tokens that meet the rule and decides them; "
         "none of them comes as far. The warning names the rules that take them.",
-        "The first rule that matches decides. Whoever wrote this one meant it to decide for somebody: here pilots run "
-        "as users.",
+        "The first rule that matches decides. The author of this rule meant it to decide for some tokens: here pilots "
+        "run as users.",
         "Move the rule before the ones that are named, or delete it.",
     ),
     "impossible-rule": Meaning(
         "No token meets all conditions of the rule, as its issuers are declared.",
         "A rule with `vo` sees the groups and storage paths of that VO alone, so a group of another VO is never there. "
-        "The rule looks as if it let somebody in, or kept somebody out, and does neither.",
+        "The rule looks as if it admitted or denied some users, and does neither.",
         "Correct the condition, or delete the rule.",
     ),
     "undeclared-issuer": Meaning(
@@ -60,41 +60,41 @@ MEANINGS = {
     ),
     "group-without-scope": Meaning(
         "A rule gives an account for a role or a subgroup alone, though the issuer says by the paths of scopes what a "
-        "token is for (`vo-from: [scope-path, ...]`). A VO's top group is no role, and a rule that names its subjects, "
-        "or gives everybody an account of their own, is meant so.",
+        "token is for (`vo-from: [scope-path, ...]`). A VO's top group is not a role. A rule that names its subjects, "
+        "or gives each user an account, is not reported.",
         "The tokens of such issuers list all groups of their bearer. Who does shifts in production would run "
         "everything as production.",
         "Ask for a scope besides the group. For issuers whose tokens have no such scopes (EGI Check-in) a rule can ask "
         "nothing better, and the code is silent.",
     ),
     "illegal-group": Meaning(
-        "A group in a rule or ban is no legal FQAN: a part is `.` or `..`, or begins with `Role=` where none may be, "
+        "A group in a rule or ban is not a legal FQAN: a part is `.` or `..`, begins with `Role=` where none may be, "
         "or with `role=` in other letters.",
-        "Such a group in a token is passed over, or is a group of that very name and no role, so the rule or ban never "
+        "Such a group in a token is ignored, or is a group of that very name and not a role, so the rule or ban never "
         "sees the role.",
         "Write the group as the VO does: `/vo/subgroup/Role=name`.",
     ),
     "similar-issuers": Meaning(
         "Two declared issuers differ by a slash at the end alone, or one begins with the other and both speak for the "
-        "same VO. An issuer at a host and one at a path of it, each with a VO of its own, are told apart on purpose.",
+        "same VO. An issuer at a host and one at a path of it, each with a VO of its own, are not reported.",
         "They look alike and are not: the tokens have one of them, and what is said of the other does nothing. If one "
         "is distrusted, the other may not be.",
         "Look at `iss` in a token, and delete the declaration that is not it.",
     ),
     "http-issuer": Meaning(
         "A trusted issuer does not begin with `https://`.",
-        "Whoever is between the CE and the issuer can answer with keys of their own, and so sign tokens for everybody.",
+        "An attacker between the CE and the issuer can answer with other keys, and so sign tokens for all users.",
         "Declare the issuer by its `https://` URL; if its tokens say `http://`, ask the VO to change that.",
     ),
     "shared-account": Meaning(
         "Tokens of two VOs get the same account, as the site calls it after `rename`.",
-        "One VO's jobs can read, change and stop the other's, and accounting cannot tell them apart.",
+        "One VO's jobs can read, change and stop the other's, and accounting cannot separate them.",
         "Give each VO an account of its own, for instance with `<vo>`.",
     ),
     "system-account": Meaning(
         "A rule gives an account that is known to belong to the system or to a service; or a capture could give one, "
         "because the site has lowered `minimum-uid`, which keeps captures from it.",
-        "Whoever is called so by the issuer runs jobs with the rights of that service.",
+        "A user with that name at the issuer runs jobs with the rights of that service.",
         "Name another account, write something before the capture (`fnal-<user>`), or let `minimum-uid` be 1000.",
     ),
     "unused-rename": Meaning(
@@ -105,18 +105,18 @@ MEANINGS = {
     ),
     "unused-ban": Meaning(
         "No token was found that the ban keeps out.",
-        "Somebody is believed to be banned, and is not.",
+        "The administrator believes that a user is banned, who is not.",
         "Correct the ban; `vomap ban add` proves a ban when it adds it.",
     ),
     "expired-ban": Meaning(
         "A ban's `until` has passed.",
-        "It holds no more, and whoever reads the file may think that it does.",
+        "The ban is not in force, and a reader of the file may think that it is.",
         "Delete it with `vomap ban lift`, or set a later day.",
     ),
     "evadable-ban": Meaning(
         "The bearer of a token can get around the ban. At an issuer of several VOs the token need not name the VO. A "
         "ban of a subject and a client, or of a token and more, holds only for tokens that meet all of it.",
-        "The administrator believes that somebody is banned, who then comes with another token.",
+        "The administrator believes that a user is banned, who then comes with another token.",
         "Add the ban that the warning prints. It names issuers instead of the VO, and each subject, client or token by "
         "itself.",
     ),
@@ -174,8 +174,8 @@ INTRODUCTION = (
     "brackets; codes stay what they are, for programs (`--json` has them as `code`). A warning does not change the "
     "exit code unless `--strict` is given, and stops no build.\n\n"
     "Whether a rule or a ban does anything is not guessed from its text: vomap makes tokens that meet it, and decides "
-    "them. Files without `site: {audience: …}` are no whole site, so nothing is said of them that a file beside them "
-    "might settle. The rules of a mapfile whose tests are `alone` are judged alone as well: what a site does not serve "
+    "them. Files without `site: {audience: …}` are not a whole site, so vomap reports nothing that a file beside them "
+    "could change. The rules of a mapfile whose tests are `alone` are judged alone as well: what a site does not serve "
     "of a mapfile that it links, or decides before it, is that site's choice.\n\n"
     f"With more than {MOST_RULES:,} rules, `unreachable-rule`, `impossible-rule` and `shared-account` are not looked "
     f"for; with more than {MOST_BANS:,} bans, `unused-ban` and `evadable-ban` are not. `vomap check` says so."

@@ -24,8 +24,8 @@ def _listed(keys: Sequence[str], without: Sequence[str] = ()) -> str:
 _RULES = (
     "In order; the first that matches decides. The conditions are "
     f"{_listed((*CONDITIONS, 'first-group'), _BANS_ONLY)}; a rule names at "
-    "least `issuer` or `vo`. All keys must hold; within a key a list means any of them. There is exactly one of "
-    f"{_listed(OUTCOMES)}."
+    "least `issuer` or `vo`. All keys must match. Within a key, one value of a list must match. There is exactly one "
+    f"of {_listed(OUTCOMES)}."
 )
 _POOLS = (
     "Each key is a pool's name. This version checks and tests pools and leases no accounts: a callout answers a rule "
@@ -33,7 +33,7 @@ _POOLS = (
 )
 _BANS = (
     "In files of their own, in the folder of bans. A ban needs at least one condition, and goes before any rule. It "
-    "sees every reading of a token: all strings of a claim, and each group as it stands and split at commas."
+    "sees every reading of a token: all strings of a claim, and each group as written and split at commas."
 )
 _ISSUERS = (
     "The trust list. Each key is an issuer's URL, as tokens write it. Its value is `none` or a mapping. An issuer that "
@@ -43,9 +43,9 @@ _ISSUERS = (
     "such a claim holds no roles. In Keycloak, set the mapper to `Full group path`: without it any subgroup called "
     "`cms` counts as `/cms`."
 )
-# The parts of a mapfile: a key of it, the definition of what it holds, and what is said of the part.
+# The parts of a mapfile: the key, the definition in the schema, and the text about the part.
 PARTS = (
-    ("site", "site", "What the site demands of every token and account. Each key stands in one file only."),
+    ("site", "site", "The demands of the site on every token and account. Each key is in one file only."),
     ("issuers", "issuer", _ISSUERS),
     ("rules", "rule", _RULES),
     ("pools", "pool", _POOLS),
@@ -107,8 +107,8 @@ def _resolved(schema: Mapping[str, Any]) -> Mapping[str, Any]:
 _DESCRIPTION = (
     "Mapfiles are YAML files, `*.yaml`, in one folder; they are read in the order of their names and make one policy. "
     "Every scalar is text: `no` is false only where a truth value is meant. Unknown keys, keys that are there twice, "
-    "tags, anchors, aliases, empty values and empty lists (but `bans`) are errors. `vomap check` tells every error of "
-    "a run, each with file, line and column."
+    "tags, anchors, aliases, empty values and empty lists (but `bans`) are errors. `vomap check` reports every error "
+    "of a run, each with file, line and column."
 )
 _PATTERNS = """\
 `subject`, `group`, `first-group`, `scope` and `claim` take patterns: literal text, compared byte for byte. Parts are

@@ -44,7 +44,7 @@ def _rows(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 
 def _outside_code(text: str) -> str:
-    """Return a text in which only what stands between backticks may hold what Markdown would read."""
+    """Return a text with escapes for Markdown, except between backticks."""
     parts = text.split("`")
     return "`".join(part if number % 2 else _escaped(part) for number, part in enumerate(parts))
 

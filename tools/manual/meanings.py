@@ -1,4 +1,4 @@
-"""What each key of a mapfile means; the schema says what it may hold. A test holds both to the same keys."""
+"""The meaning of each key of a mapfile. A test checks that these are the keys of the schema."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ MEANINGS: dict[str, dict[str, str]] = {
         "issuers": "who is trusted, and for which VOs",
         "rules": "which token becomes which account",
         "pools": "accounts to be leased",
-        "tests": "what must hold of the policy",
+        "tests": "tests of the policy",
         "issued": "when a list of bans was published: `vomap ban fetch` takes none that is older than the one it has",
-        "bans": "who is kept out; a list of nobody is `[]`",
+        "bans": "who is kept out; an empty list is `[]`",
     },
     "site": {
         "audience": "what a token must be meant for; `vomap build` wants it, once, in one of the files",
@@ -48,7 +48,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "entitlements": "its groups come as entitlements of this kind",
         "entitlements: namespace": "what an entitlement begins with",
         "entitlements: authority": "what follows the `#`, where there is one",
-        "entitlements: in-scope": "believe entitlements that stand in `scope`; left out: no",
+        "entitlements: in-scope": "believe entitlements in `scope`; left out: no",
         "audience": "what its tokens must be meant for, instead of the site's",
         "without-audience": "accept tokens that name no audience",
         "without-compute": "accept tokens without a scope for jobs",
@@ -65,18 +65,18 @@ MEANINGS: dict[str, dict[str, str]] = {
         "jti": "the token's `jti`",
         "client": "the token's `client_id` or `azp`",
         "reason": "why; it is for the log and for `vomap ban list`",
-        "until": "the last day or second that it holds, UTC; left out: until it is lifted",
+        "until": "the last day or second that it is in force, UTC; left out: until it is lifted",
     },
     "pool": {
         "accounts": "its accounts",
-        "lease": "how long an account stays with whoever has it",
-        "quarantine": "how long it rests before somebody else gets it",
+        "lease": "how long an account stays with a user",
+        "quarantine": "how long it rests before another user gets it",
     },
     "test": {
         "token": "the claims",
         "token: exp": "when it expires",
         "token: iat": "when it was issued",
-        "token: nbf": "from when on it holds",
+        "token: nbf": "when it begins to be valid",
         "expect": "what must become of it; without `outcome`, mapped is expected",
         "expect: outcome": "the outcome",
         "expect: account": "the account",
@@ -84,6 +84,6 @@ MEANINGS: dict[str, dict[str, str]] = {
         "expect: rule": "the rule that decides",
         "expect: vo": "the VO",
         "at": "when it is decided; left out: now",
-        "alone": "judged by its own file only, with any audience, everybody served and nothing renamed",
+        "alone": "judged by its own file only, with any audience, every VO served and no account renamed",
     },
 }

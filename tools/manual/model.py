@@ -1,6 +1,6 @@
-"""What a page of the manual consists of, whatever it is written as.
+"""The parts of a page of the manual, for each format.
 
-Texts are plain, with `code` between backticks; what is between them stands as it is.
+Texts are plain, with `code` between backticks. Formats show code unchanged.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Code:
-    """Lines that stand as they are, in a language that the reference can colour."""
+    """Lines to show unchanged, in a language that the reference can colour."""
 
     text: str
     language: str = "text"
@@ -27,14 +27,14 @@ class Code:
 
 @dataclass(frozen=True)
 class Terms:
-    """Terms, each with what it means; a term is code."""
+    """Terms, each with its meaning. A term is code."""
 
     entries: Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table with a row of titles; where it becomes a list, `titled` says whether the titles are told in it."""
+    """A table with a row of titles. If it becomes a list, `titled` is True to repeat the titles in it."""
 
     titles: Sequence[str]
     rows: Sequence[Sequence[str]]

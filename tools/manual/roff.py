@@ -58,7 +58,7 @@ def _reference(name: str) -> str:
 
 
 def _inline(text: str) -> str:
-    """Return a text with what stands between backticks in bold."""
+    """Return a text with the text between backticks in bold."""
     parts = re.split(r"`([^`]+)`", text)
     return "".join(f"\\fB{_plain(part)}\\fR" if number % 2 else _plain(part) for number, part in enumerate(parts))
 

@@ -27,7 +27,7 @@ def verb_parsers() -> dict[str, argparse.ArgumentParser]:
 
 
 def action_parsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    """Return the parser of each action of a verb, or of each verb of the command; none if there are no actions."""
+    """Return the parser of each action of a verb, or of each verb of the command."""
     return {name: each for action in _actions(parser) if _is_choice(action) for name, each in _nested(action).items()}
 
 
@@ -65,7 +65,7 @@ def command_page() -> Page:
     verbs = Terms([(verb, import_module(f"vomap.cli.{verb}").HELP) for verb in parsers])
     sections = [
         Section("Description", [Paragraph(_DESCRIPTION)]),
-        Section("Verbs", [verbs, Paragraph("`vomap VERB --help` tells of each, with examples.")]),
+        Section("Verbs", [verbs, Paragraph("`vomap VERB --help` describes each, with examples.")]),
         Section("Options", [Terms([("--version", "print the version"), ("-h, --help", "print a short help")])]),
         Section("Exit codes", [exit_codes()]),
         files_section(),

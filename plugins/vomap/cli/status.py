@@ -26,7 +26,7 @@ from vomap.status.checks import (
 )
 from vomap.status.line import GREEN, RED, YELLOW, StatusLine
 from vomap.store import BANS, POLICY, POLICY_FILE, bans_beside
-from vomap.store.writer import CompiledPolicy
+from vomap.store.writer import CompiledBans, CompiledPolicy
 
 HELP = "report whether this CE is wired, and whether the policy is sound and fresh"
 
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _lines(args: argparse.Namespace) -> Iterator[StatusLine]:
-    policy_file = args.policy or str(args.root / POLICY_FILE.lstrip("/"))
+    policy_file = _policy_file(args)
     bans_file = bans_beside(policy_file)
     policy_line, policy = built_line("policy", policy_file, POLICY)
     bans_line, bans = built_line("bans", bans_file, BANS)
@@ -97,12 +97,17 @@ def _lines(args: argparse.Namespace) -> Iterator[StatusLine]:
     if policy is None or bans is None:
         return
     yield _accounts(policy)
-    unwired = unwired_line(policy, bans)
-    if unwired is not None:
-        yield unwired
-    key = key_line(args.root, policy.document)
-    if key is not None:
-        yield key
+    yield from (line for line in (unwired_line(policy, bans), key_line(args.root, policy.document)) if line is not None)
+    yield from _ce_lines(args, policy, bans)
+    if args.issuers:
+        # Only here: PyJWT, cryptography and requests are slow to load.
+        from vomap.status.issuers import issuer_lines
+
+        yield from issuer_lines(wired_issuers(policy.document, {"bans": []}), args.ca)
+
+
+def _ce_lines(args: argparse.Namespace, policy: CompiledPolicy, bans: CompiledBans) -> Iterator[StatusLine]:
+    policy_file = _policy_file(args)
     installed = [ce for ce in known_ces(args.root) if ce.is_installed]
     if not installed:
         yield StatusLine(RED, "CE", "neither HTCondor-CE nor ARC is installed here")
@@ -110,12 +115,12 @@ def _lines(args: argparse.Namespace) -> Iterator[StatusLine]:
         yield from fragment_lines(ce, policy, bans, args.callouts)
         yield from bypass_lines(ce, policy, bans)
         yield from observe_lines(ce)
-        yield callout_line(ce, policy_file, bans_file, args.callouts or LIBEXEC)
-    if args.issuers:
-        # Only here: PyJWT, cryptography and requests are slow to load.
-        from vomap.status.issuers import issuer_lines
+        yield callout_line(ce, policy_file, bans_beside(policy_file), args.callouts or LIBEXEC)
 
-        yield from issuer_lines(wired_issuers(policy.document, {"bans": []}), args.ca)
+
+def _policy_file(args: argparse.Namespace) -> str:
+    path: str = args.policy or str(args.root / POLICY_FILE.lstrip("/"))
+    return path
 
 
 def _owner(path: str) -> int | None:

@@ -36,7 +36,7 @@ tests:
   - token: {{iss: {ONE}, sub: alice, aud: "ce.example:9619", scope: compute.read}}
     expect: {{account: acct1}}
 """
-# Where a file is a link to, or what is in it; its mode, its inode, and when it was changed.
+# The target of a link or the content of a file, and its mode, inode and time of change.
 State = dict[str, tuple[Optional[str], bytes, int, int, int]]
 
 

@@ -14,12 +14,12 @@ class MapLine(NamedTuple):
     mapped: str
 
     def matches(self, issuer: str, subject: str) -> bool:
-        """Tell whether a token is mapped by this line; `re` stands for PCRE, which agrees on what is used here."""
+        """Return True if this line maps a token. For these expressions, `re` matches as PCRE does."""
         return re.search(self.expression, f"{issuer},{subject}") is not None
 
 
 def read_map_line(line: str) -> MapLine:
-    """Read a line whose second field is between slashes; there a backslash goes before a slash and before itself."""
+    """Read a line whose second field is between slashes. A backslash escapes a slash and itself there."""
     fields = re.fullmatch(r"(\S+) /((?:\\.|[^\\/])*)/ (\S+)\n", line)
     assert fields is not None, line
     return MapLine(fields[1], re.sub(r"\\([\\/])", r"\1", fields[2]), fields[3])

@@ -47,7 +47,7 @@ def test_the_tokens_of_each_issuer() -> None:
 
 
 def test_distrusted_and_banned_issuers() -> None:
-    """A distrusted issuer does not come to vomap; a banned one does, to be refused."""
+    """ARC passes no token of a distrusted issuer to vomap, but those of a banned issuer, so that vomap refuses them."""
     document = policy_document("mapfile: 1\nissuers:\n  https://a/: {vo: A}\n  https://gone/: none\n")
     bans = bans_document("mapfile: 1\nbans:\n  - {issuer: https://bad/, reason: x}\n")
     assert _blocks(document)[0][1] == ["authtokens = * https://a/ * * *"]
@@ -97,7 +97,7 @@ def test_no_group_denies() -> None:
 
 
 def test_a_vo_named_twice_has_one_group() -> None:
-    """ARC knows one block of a name; VO names compare without case."""
+    """ARC knows one block of a name. The names of VOs compare without case."""
     names = [name for name, _ in _blocks(vos=("Nova", "CMS", "nova", "Nova"))]
     assert names == [
         "[authgroup:vomap]",
@@ -135,6 +135,6 @@ def test_the_callout_ends_before_arc_ends_it() -> None:
 
 @pytest.mark.parametrize("callout", ["bin/x", "/a b/x", "/a\n[mapping]", "/a\tb", "/%D", "/a\0b"])
 def test_what_is_no_path_of_a_callout(callout: str) -> None:
-    """ARC searches no PATH, splits at blanks and replaces %D; a new line would be a rule of its own."""
+    """ARC searches no PATH, splits at blanks and replaces %D. A new line would be a rule of its own."""
     with pytest.raises(WiringError, match="is not a valid path of a callout"):
         _blocks(callout=callout)

@@ -1,4 +1,4 @@
-"""HTCondor's wiring: whose tokens come to the plugin, and what HTCondor itself is told to check."""
+"""The configuration of HTCondor: the issuers whose tokens come to the plugin, and HTCondor's own checks."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _settings(document: Mapping[str, Any], *, callout: str | None = None) -> dic
 
 
 def test_each_issuer_that_ships_is_matched_by_its_own_line_alone() -> None:
-    """Of the issuers that ship each has one line, which matches its tokens whoever they are for, and no other's."""
+    """Each issuer of the shipped mapfile has one line, which matches its tokens of any subject, and no others."""
     lines = _lines(OSG)
     assert len(lines) == len(OSG_ISSUERS) == 22
     for at, issuer in enumerate(OSG_ISSUERS):
@@ -60,7 +60,7 @@ def test_each_issuer_that_ships_is_matched_by_its_own_line_alone() -> None:
 
 @pytest.mark.parametrize("issuer", OSG_ISSUERS)
 def test_near_misses_of_an_issuer_that_ships_match_no_line(issuer: str) -> None:
-    """A dot that is any character, a slash more or less, something before or after: nobody's token comes in so."""
+    """No line matches with another character for a dot, a slash more or less, or more text before or after."""
     dots = [f"{issuer[:at]}x{issuer[at + 1 :]}" for at, mark in enumerate(issuer) if mark == "."]
     slashes = [f"{issuer[:at]}{issuer[at + 1 :]}" for at, mark in enumerate(issuer) if mark == "/"]
     around = [f"{issuer}/", f"{issuer}x", f"{issuer}.evil.example", f"{issuer}/evil", f"{issuer}?", f" {issuer}"]
@@ -71,7 +71,7 @@ def test_near_misses_of_an_issuer_that_ships_match_no_line(issuer: str) -> None:
         assert not [line for line in lines for subject in SUBJECTS if line.matches(other, subject)], other
 
 
-# What the schema accepts in an issuer, but for the comma: HTCondor cannot tell it from the one that ends the issuer.
+# The characters that the schema accepts in an issuer. For HTCondor, a comma ends the issuer.
 _MARKS = "".join(chr(code) for code in range(ord("!"), ord("~") + 1) if chr(code) not in "*,")
 _SPECIAL = r".^$+?()[]{}|\/-#&~<>=!:dDwWsSbBAZQEx0123456789"
 _issuers = st.text(st.sampled_from(_MARKS) | st.sampled_from(_SPECIAL), min_size=1, max_size=24)
@@ -79,7 +79,7 @@ _issuers = st.text(st.sampled_from(_MARKS) | st.sampled_from(_SPECIAL), min_size
 
 @given(issuer=_issuers, other=_issuers, subject=st.text())
 def test_a_line_matches_no_other_issuer(issuer: str, other: str, subject: str) -> None:
-    """Whatever characters an issuer has: its line matches all of its tokens, and none of another issuer's."""
+    """With any characters in an issuer, its line matches all of its tokens, and no token of another issuer."""
     line = read_map_line(map_line(issuer, PLUGIN))
     assert line.matches(issuer, subject)
     assert line.matches(other, subject) == (other == issuer)
@@ -133,7 +133,7 @@ def test_a_distrusted_issuer_does_not_reach_the_plugin() -> None:
 
 
 def test_a_banned_issuer_reaches_the_plugin() -> None:
-    """What is banned must be refused, not be left to a later line, whether it is declared, distrusted or unknown."""
+    """A banned issuer must be refused, declared, distrusted or unknown. A later line must not map its tokens."""
     banned = {"issuer": ["https://gone/", "https://b/", "https://new/"], "reason": "x"}
     assert _asked(banned) == ["https://a/", "https://b/", "https://gone/", "https://new/"]
     assert _asked({"issuer": "https://new/", "subject": "x", "reason": "x"})[-1] == "https://new/"
@@ -146,12 +146,12 @@ def test_a_banned_issuer_reaches_the_plugin() -> None:
     ['"x', "http://new/", "https://new/#x", "https://a,b/", "https://$(x)/", "https://'/", "x"],
 )
 def test_an_issuer_that_cannot_be_written_is_left_out(issuer: str) -> None:
-    """What is no plain https URL and is not declared never comes to a CE's configuration by a ban."""
+    """A ban adds only plain https URLs and declared issuers to the configuration of a CE."""
     assert _asked({"issuer": [issuer, "https://new/"], "reason": "x"}) == ["https://a/", "https://b/", "https://new/"]
 
 
 def test_a_published_list_wires_no_issuer() -> None:
-    """A list that others publish is for issuers that the site declares, with `none` too; it lets no other one in."""
+    """A published list adds only issuers that the site declares, with `none` or otherwise."""
     banned = [{"issuer": [url], "reason": "x"} for url in ("https://gone/", "https://b/", "https://new/")]
     bans = {"bans": [{**ban, "source": "/etc/vomap/bans.d/published-grid.yaml:5"} for ban in banned]}
     assert wired_issuers(DECLARED, bans) == ["https://a/", "https://b/", "https://gone/"]
@@ -160,7 +160,7 @@ def test_a_published_list_wires_no_issuer() -> None:
 
 
 def test_a_ban_without_an_issuer_lets_nobody_in() -> None:
-    """A ban by subject or VO is no reason to ask about issuers that nobody declared."""
+    """A ban by subject or VO adds no issuer."""
     assert _asked({"subject": "x", "reason": "x"}, {"vo": "A", "reason": "x"}) == ["https://a/", "https://b/"]
 
 
@@ -192,7 +192,7 @@ def test_the_audiences_of_all_issuers_are_accepted() -> None:
 
 
 def test_the_issuers_whose_tokens_htcondor_must_not_check() -> None:
-    """Those with entitlements, without an audience, or whose audience is unchecked; never a distrusted one."""
+    """Those with entitlements, without an audience, or whose audience is unchecked. Never a distrusted one."""
     document = policy_document(
         f"{SITE}issuers:\n"
         "  https://plain/: {vo: A}\n"
@@ -227,7 +227,7 @@ def test_a_site_that_checks_no_audience() -> None:
 
 
 def test_the_callouts_place() -> None:
-    """Where it is told, the callout is found; else the file that ships has the packages' place."""
+    """The settings have the path of the callout if it is given. Otherwise the shipped file has that of the packages."""
     name = f"SEC_SCITOKENS_PLUGIN_{PLUGIN}_COMMAND"
     assert name not in _settings(OSG)
     assert _settings(OSG, callout="/opt/v-1.0/vomap_htcondor")[name] == "/opt/v-1.0/vomap_htcondor"
@@ -237,7 +237,7 @@ def test_the_callouts_place() -> None:
     "callout", ["bin/x", "", "/a b/x", "/a\nALLOW_WRITE = *", "/a\tb", "/$(HOME)/x", "/a'b", "/a\\", "/a\0b"]
 )
 def test_what_is_no_path_of_a_callout(callout: str) -> None:
-    """HTCondor searches no PATH, splits at blanks and expands; a new line would be a setting of its own."""
+    """HTCondor searches no PATH, splits at blanks and expands. A new line would be a setting of its own."""
     with pytest.raises(WiringError, match="is not a valid path of a callout"):
         _rendered(OSG, callout=callout)
 
@@ -261,7 +261,7 @@ _audiences = st.text(min_size=1, max_size=12).filter(
 
 @given(audience=st.lists(_audiences, min_size=1, max_size=3, unique=True), issuer=_issuers)
 def test_no_text_of_the_policy_begins_a_line(audience: list[str], issuer: str) -> None:
-    """Whatever the audiences and the issuers: the settings are these four lines, with just these values."""
+    """With any audiences and issuers, the settings are these four lines with exactly these values."""
     issuer = issuer.replace("$", "x").replace("\\", "x")
     declared = {"vo": "V", "without-audience": "accept"}
     site = {"audience": audience}
@@ -278,7 +278,7 @@ def test_no_text_of_the_policy_begins_a_line(audience: list[str], issuer: str) -
 
 
 def test_what_ships_and_what_is_rendered_fit() -> None:
-    """The plugin has one name and one place; HTCondor-CE reads the files in the order of their names."""
+    """The plugin has one name and one place. HTCondor-CE reads the files in the order of their names."""
     lines = shipped_file("packaging/htcondor", DEFAULTS_FILE).read_text("utf-8").splitlines()
     settings = [line for line in lines if line and not line.startswith("#")]
     assert settings == [

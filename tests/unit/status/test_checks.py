@@ -21,7 +21,7 @@ def _htcondor(root: Path) -> Ce:
 
 
 def test_the_callout_runs_with_no_more_rights_than_the_ce_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its user, its group and its groups: with root's groups it could read what it cannot when the CE runs it."""
+    """It runs with the CE's user, group and groups: root's groups would open files that the CE cannot open."""
     me = pwd.getpwuid(os.getuid())
     runs: list[dict[str, Any]] = []
 
@@ -41,7 +41,7 @@ def test_the_callout_runs_with_no_more_rights_than_the_ce_has(tmp_path: Path, mo
 
 
 def test_a_ce_without_its_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the CE's user is missing, nothing is run, least of all as root."""
+    """If the CE's user is missing, vomap runs nothing, least of all as root."""
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(subprocess, "run", None)
     line = callout_line(replace(_htcondor(tmp_path), user="no-such-user"), "p", "p.bans", tmp_path)

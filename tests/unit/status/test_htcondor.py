@@ -66,7 +66,7 @@ def _colour(root: Path, line: str, path: str = EARLY) -> str:
     ],
 )
 def test_a_line_that_maps_past_vomap(tmp_path: Path, line: str) -> None:
-    """Whatever matches some token of a declared issuer before vomap's line does, or cannot be understood, is told."""
+    """The check reports a line before its own that matches a token of a declared issuer, or that it cannot read."""
     assert _colour(tmp_path, line) == RED
 
 
@@ -87,26 +87,26 @@ def test_a_line_that_maps_past_vomap(tmp_path: Path, line: str) -> None:
     ],
 )
 def test_a_line_of_others(tmp_path: Path, line: str) -> None:
-    """Other methods and other issuers, a longer one among them, are none of vomap's business."""
+    """The check does not report other methods and other issuers, a longer one among them."""
     assert _colour(tmp_path, line) == GREEN
 
 
 def test_a_line_after_vomaps(tmp_path: Path) -> None:
-    """What comes after vomap's line maps only what vomap is not asked about."""
+    """A line after vomap's maps only tokens that vomap does not see."""
     line = r"SCITOKENS /.*/ nobody"
     for name in ("05-vomap.conf.rpmsave", "10-scitokens.conf", "99-local.conf"):
         assert _colour(tmp_path, line, f"/etc/condor-ce/mapfiles.d/{name}") == GREEN
 
 
 def test_a_line_of_the_map_file_itself(tmp_path: Path) -> None:
-    """The map file includes the folders: what stands there before that comes before vomap, what follows does not."""
+    """The map file includes the folders. Only its lines before the `@include` come before vomap's."""
     line, include = r"SCITOKENS /.*/ nobody", "@include /etc/condor-ce/mapfiles.d/"
     assert _colour(tmp_path, f"{line}\n{include}", "/etc/condor-ce/condor_mapfile") == RED
     assert _colour(tmp_path, f"{include}\n{line}", "/etc/condor-ce/condor_mapfile") == GREEN
 
 
 def test_another_file_that_the_map_file_includes(tmp_path: Path) -> None:
-    """What is included before the folder that holds vomap's lines comes before vomap, a file or a folder."""
+    """A file or folder that is included before the folder of vomap's lines comes before vomap."""
     system = CeSystem(tmp_path, htcondor=True)
     for target, file in (("/etc/extra.map", "/etc/extra.map"), ("/etc/extra.d/", "/etc/extra.d/1.map")):
         include = f"@include {target}\n@include /etc/condor-ce/mapfiles.d/\n"
@@ -129,7 +129,7 @@ def test_another_file_that_the_map_file_includes(tmp_path: Path) -> None:
     ],
 )
 def test_settings_that_lead_past_vomap(tmp_path: Path, file: str, line: str, colour: str) -> None:
-    """Another map file, and a setting of vomap's that a later file changes, are told; other settings are not."""
+    """The check reports another map file, and later changes of its own settings, but no other settings."""
     system = CeSystem(tmp_path, htcondor=True)
     system.write("/etc/condor-ce/config.d/50-vomap.conf", "SEC_SCITOKENS_PLUGIN_VOMAP_COMMAND = /v\nDENY_READ = x\n")
     system.write(f"/etc/condor-ce/config.d/{file}", f"{line}\n")
@@ -138,7 +138,7 @@ def test_settings_that_lead_past_vomap(tmp_path: Path, file: str, line: str, col
 
 
 def test_what_is_no_text(tmp_path: Path) -> None:
-    """A folder among the map files, and bytes that are no UTF-8, hide nothing and stop nothing."""
+    """A folder among the map files, or bytes that are not UTF-8, neither hide a line nor end the check."""
     system = CeSystem(tmp_path, htcondor=True)
     system.at("/etc/condor-ce/mapfiles.d/00-folder").mkdir()
     system.at("/etc/condor-ce/mapfiles.d/00-bytes").write_bytes(b"# caf\xe9\n")

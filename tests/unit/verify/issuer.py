@@ -1,4 +1,4 @@
-"""An issuer of the tests' own: keys, tokens that it signs, and an https server that publishes what it is told to."""
+"""An issuer for tests: keys, tokens that it signs, and an https server that publishes documents of the tests."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def base64url(content: bytes) -> str:
 
 @cache
 def private_key(kind: str, number: int = 0) -> Any:
-    """Return a key of a kind; of each kind there are as many as are asked for by number."""
+    """Return a key of a kind, a different key for each number."""
     if kind.startswith("RSA"):
         return rsa.generate_private_key(65537, int(kind[3:] or 2048))
     if kind in _CURVES:
@@ -43,7 +43,7 @@ def private_key(kind: str, number: int = 0) -> Any:
 
 
 def jwk(kind: str, number: int = 0, **more: Any) -> dict[str, Any]:
-    """Return the public half of a key as a JSON Web Key; `more` is added, and what is None is left out."""
+    """Return the public half of a key as a JSON Web Key. `more` is added, and members that are None are left out."""
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     key = private_key(kind, number).public_key()
@@ -99,7 +99,7 @@ class Issuer:
 
     @property
     def policy(self) -> str:
-        """The built policy of the site that trusts it; the bans lie beside it."""
+        """The compiled policy of the site that trusts the issuer. The bans are beside it."""
         return str(self.folder / "policy")
 
     @property
@@ -108,7 +108,7 @@ class Issuer:
         return self.folder / "keys"
 
     def publish(self, keys: list[dict[str, Any]] | None = None, **headers: str) -> None:
-        """Publish metadata and keys; headers go with the keys."""
+        """Publish metadata and keys. The headers are those of the keys."""
         self.keys = self.keys if keys is None else keys
         self.metadata()
         self.server.put(KEYS, json.dumps({"keys": self.keys}).encode(), headers=headers)
@@ -119,7 +119,7 @@ class Issuer:
         self.server.put(path, json.dumps(document).encode())
 
     def claims(self, **claims: Any) -> dict[str, Any]:
-        """Return what a good token claims; `claims` are others, and what is None is left out."""
+        """Return the claims of a good token. `claims` replace them, and claims that are None are left out."""
         now = int(time.time())
         good = {"iss": self.url, "sub": "jo", "aud": "ANY", "scope": "compute.read", "iat": now, "exp": now + 600}
         return {name: value for name, value in {**good, **claims}.items() if value is not None}
@@ -134,7 +134,7 @@ class Issuer:
         claims: dict[str, Any] | None = None,
         **more: Any,
     ) -> bytes:
-        """Return a token; members of the header in place of the good ones, and claims, None for those left out."""
+        """Return a token. Members of the header and claims replace the good ones, and None leaves one out."""
         members = {"alg": algorithm, "typ": "JWT", "kid": "a", **(header or {})}
         stated = {name: value for name, value in members.items() if value is not None}
         payload = json.dumps(self.claims(**(claims or {}), **more)).encode()

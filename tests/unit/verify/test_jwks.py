@@ -1,4 +1,4 @@
-"""Where an issuer's metadata lie, and which of what is published is a key."""
+"""The URLs of an issuer's metadata, and the keys among the published ones that vomap uses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from vomap.verify.keys import ALGORITHMS, KeysError, choose_key, read_jwk
     ],
 )
 def test_where_metadata_lie(issuer: str, openid: str, oauth: str) -> None:
-    """OpenID Connect Discovery 1.0 section 4.1 appends, RFC 8414 section 3.1 inserts; a last slash is left out."""
+    """OpenID Connect Discovery 1.0 section 4.1 appends, RFC 8414 section 3.1 inserts. A last slash is left out."""
     names = {"openid": "/.well-known/openid-configuration", "oauth": "/.well-known/oauth-authorization-server"}
     assert metadata_urls(issuer) == (openid.format(**names), oauth.format(**names))
 
@@ -57,7 +57,7 @@ def test_where_none_are_looked_for(issuer: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_key_is_read_and_written(kind: str) -> None:
-    """What is kept of a key is what was published, without what is nobody's business."""
+    """The cache has the public members of a key, and no others."""
     key = read_jwk(jwk(kind, d="secret", x5c=["x"], x5u="https://evil.example/"))
     assert key is not None
     assert not {"d", "x5c", "x5u"} & key.as_jwk().keys()
@@ -104,7 +104,7 @@ def test_what_is_no_key(published: Any) -> None:
 
 
 def test_the_one_key_that_is_meant() -> None:
-    """By its name among those that fit, or without a name if only one fits; two are none."""
+    """The key is chosen by its name among those that fit, or without a name if exactly one fits."""
     one, other, curve = (read_jwk(each) for each in (jwk("RSA"), jwk("RSA", 1, kid="b"), jwk("P-256", kid="a")))
     nameless = read_jwk(jwk("RSA", kid=None))
     assert one is not None

@@ -1,4 +1,4 @@
-"""Kept keys: only from who may write them, whole, shared by processes, and never for ever."""
+"""The cache of keys: only root and ourselves may write it, processes share it, and keys expire."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def find(issuer: Issuer, now: float = NOW, **how: bool) -> CachedKeys:
 
 
 def kept_file(issuer: Issuer) -> Path:
-    """Return the one file of the cache that is no lock."""
+    """Return the only file of the cache that is not a lock."""
     (path,) = issuer.cache.glob("*.keys")
     return path
 
@@ -59,7 +59,7 @@ def kept_file(issuer: Issuer) -> Path:
     ],
 )
 def test_lifetimes(max_age: int | None, refresh: int, expiry: int) -> None:
-    """Refreshed after 6 h, 1 h at the least; used for 2 d, 4 d at the most; whatever the issuer, or the file, says."""
+    """Keys are due after 6 h, or 1 h at least, and usable for 2 d, or 4 d at most, for any `max_age`."""
     kept = CachedKeys((KEY,), fetched=NOW, asked=NOW, max_age=max_age)  # type: ignore[arg-type]
     assert [kept.is_due(NOW + age) for age in (-60, 0, refresh - 1, refresh)] == [False, False, False, True]
     assert [kept.is_usable(NOW + age) for age in (-60, 0, expiry - 1, expiry)] == [True, True, True, False]
@@ -103,7 +103,7 @@ def _somebody_elses(path: Path) -> None:
 
 @pytest.mark.parametrize("loosen", [_others_may_write, _group_may_write, _loose_folder, _somebody_elses])
 def test_keys_that_others_can_write(issuer: Issuer, loosen: Callable[[Path], None]) -> None:
-    """Whoever can write the keys could sign any token: they are neither used nor replaced."""
+    """A user who can write the keys could sign any token: vomap neither uses nor replaces them."""
     if loosen is _somebody_elses and os.geteuid() != 0:
         loosen = _others_may_write
     find(issuer)
@@ -153,7 +153,7 @@ def test_times_that_are_none(issuer: Issuer, members: dict[str, Any], is_new: bo
 
 
 def test_a_weak_key_in_the_file_is_none(issuer: Issuer) -> None:
-    """What is kept is read as strictly as what is published."""
+    """The cache is read as strictly as published keys."""
     find(issuer)
     path = kept_file(issuer)
     path.write_text(json.dumps({**json.loads(path.read_bytes()), "keys": [jwk("RSA1024"), {"kty": "oct", "k": "x"}]}))
@@ -250,7 +250,7 @@ def test_who_is_ended_while_it_asks_has_asked(issuer: Issuer, monkeypatch: pytes
 
 
 def test_a_fifo_in_the_locks_place_holds_nobody(tmp_path: Path) -> None:
-    """Whoever can write the folder could leave a FIFO there, which nobody opens for reading."""
+    """A FIFO in the folder does not block vomap."""
     cache = KeyCache(tmp_path, None)
     os.mkfifo(f"{cache._path('https://issuer.invalid/')}.lock")
     with cache._lock("https://issuer.invalid/", 0) as has_locked:

@@ -49,7 +49,7 @@ def payload(issuer: Issuer, **claims: Any) -> bytes:
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_every_algorithm_that_is_accepted(issuer: Issuer, algorithm: str) -> None:
-    """What is signed by each of them is genuine, and what is changed by one bit, or cut, is not."""
+    """A token signed by each algorithm is genuine. A token with one bit changed, or cut, is not."""
     good = issuer.token(algorithm, header={"kid": kind_for(algorithm)})
     assert answer(issuer, good) == (MAPPED, "rule: everybody")
     head, _, signature = good.rpartition(b".")
@@ -78,7 +78,7 @@ def test_a_claim_that_is_changed(issuer: Issuer, claim: str) -> None:
 
 @pytest.mark.parametrize("sub", [["jo"], 7, {"a": 1}, True, ""])
 def test_a_sub_that_is_no_text(issuer: Issuer, sub: object) -> None:
-    """PyJWT takes a list or a number for `sub`; here the token names nobody."""
+    """PyJWT accepts a list or a number for `sub`. For vomap, such a token has no subject."""
     assert answer(issuer, issuer.token(sub=sub)) == (DENIED, "subject: the token has no visible subject")
 
 
@@ -91,7 +91,7 @@ def test_a_time_that_is_no_number(issuer: Issuer, name: str, value: object) -> N
 
 @pytest.mark.parametrize("name", ["exp", "iat"])
 def test_a_time_that_is_null(issuer: Issuer, name: str) -> None:
-    """PyJWT raises TypeError for null; a time that is not there at all is not there either."""
+    """PyJWT raises TypeError for null. For vomap, null is a missing time."""
     text = json.dumps({**issuer.claims(), name: None}).encode()
     expected = (DENIED, f"token: {name} is missing or not a number")
     assert answer(issuer, assemble(HEADER, text)) == expected
@@ -100,7 +100,7 @@ def test_a_time_that_is_null(issuer: Issuer, name: str) -> None:
 
 @pytest.mark.parametrize("value", [b"Infinity", b"-Infinity", b"NaN"])
 def test_a_time_that_is_infinite(issuer: Issuer, value: bytes) -> None:
-    """PyJWT raises OverflowError for Infinity, which is no JSON."""
+    """PyJWT raises OverflowError for Infinity, which is not valid JSON."""
     text = payload(issuer, exp=4242).replace(b"4242", value)
     outcome, reason = answer(issuer, assemble(HEADER, text))
     assert outcome == ERROR
@@ -109,7 +109,7 @@ def test_a_time_that_is_infinite(issuer: Issuer, value: bytes) -> None:
 
 @pytest.mark.parametrize("value", [b"1e999", b"9" * 5000])
 def test_a_time_that_overflows(issuer: Issuer, value: bytes) -> None:
-    """A number that no float holds is no time."""
+    """A number that is larger than any float is not a valid time."""
     text = payload(issuer, exp=4242).replace(b"4242", value)
     assert answer(issuer, assemble(HEADER, text)) == (DENIED, "token: exp is missing or not a number")
 
@@ -128,7 +128,7 @@ def test_a_time_that_overflows(issuer: Issuer, value: bytes) -> None:
     ],
 )
 def test_a_genuine_token_is_still_checked(issuer: Issuer, claims: dict[str, Any], words: str) -> None:
-    """PyJWT 2.4 accepts an `iat` in the future; the site's own checks are made of every token."""
+    """PyJWT 2.4 accepts an `iat` in the future. vomap makes the site's checks of every token."""
     outcome, reason = answer(issuer, issuer.token(**claims))
     assert (outcome, reason[: len(words)]) == (DENIED, words)
 
@@ -153,7 +153,7 @@ def test_an_algorithm_that_is_no_text(issuer: Issuer, header: dict[str, Any]) ->
 
 @pytest.mark.parametrize("algorithm", ["HS256", "HS384", "HS512"])
 def test_the_public_key_as_a_secret(issuer: Issuer, algorithm: str) -> None:
-    """Everybody knows the public key: an algorithm with one secret would let everybody sign."""
+    """The public key is public: with an algorithm of one secret, an attacker could sign with it."""
     key = private_key("RSA").public_key()
     header = json.dumps({"alg": algorithm, "kid": "a"}).encode()
     signed = f"{base64url(header)}.{base64url(payload(issuer))}".encode()
@@ -200,7 +200,7 @@ def test_a_header_that_says_something_twice(issuer: Issuer, header: bytes) -> No
 
 
 def test_a_payload_that_says_something_twice(issuer: Issuer) -> None:
-    """As of HTCondor's payload, nobody may guess."""
+    """A key that occurs twice is refused, as in HTCondor's payload."""
     text = payload(issuer).replace(b'"sub": "jo"', b'"sub": "other", "sub": "jo"')
     outcome, reason = answer(issuer, assemble(HEADER, text))
     assert (outcome, reason) == (ERROR, "token: the payload is not valid JSON: a key occurs twice")
@@ -238,14 +238,14 @@ def test_a_name_of_a_key_is_only_compared(issuer: Issuer, kid: str) -> None:
 
 @pytest.mark.parametrize("extra", [{"crit": ["exp"]}, {"crit": []}, {"crit": ["b64"], "b64": False}, {"b64": False}])
 def test_a_header_that_must_be_understood(issuer: Issuer, extra: dict[str, Any]) -> None:
-    """RFC 7515 section 4.1.11 wants what is critical and not understood to be refused; RFC 7797 is one of these."""
+    """RFC 7515 section 4.1.11: refuse critical extensions that are not supported. RFC 7797 is one of these."""
     outcome, reason = answer(issuer, issuer.token(header=extra))
     assert (outcome, reason.partition(" has ")[0]) == (DENIED, "token: the header")
     assert reason.endswith(", which vomap does not support")
 
 
 def test_a_payload_that_is_not_encoded(issuer: Issuer) -> None:
-    """A payload as it is, signed so (RFC 7797), is no base64url."""
+    """A payload that is signed without encoding (RFC 7797) is not base64url."""
     header = b'{"alg":"RS256","kid":"a","b64":false,"crit":["b64"]}'
     signed = base64url(header).encode() + b"." + payload(issuer).replace(b".", b"")
     raw = signed + b"." + base64url(sign("RS256", signed)).encode()
@@ -293,7 +293,7 @@ def test_base64_that_is_as_it_should_be(issuer: Issuer) -> None:
 
 @pytest.mark.parametrize("dots", [b"", b".", b"..", b"...", b"....", b"a.b", b"a.b.c.d", b"a.b.c.d.e"])
 def test_parts_of_another_number(issuer: Issuer, dots: bytes) -> None:
-    """A token has three parts; an encrypted one, of five, is nothing that can be read here."""
+    """A token has three parts. vomap does not read encrypted tokens, which have five."""
     good = issuer.token()
     for raw in {dots, good + b".", b"." + good, good + b".x", good.rsplit(b".", 1)[0], b".".join([good, b"x", b"y"])}:
         outcome, reason = answer(issuer, raw)
@@ -309,7 +309,7 @@ def test_what_is_no_token(issuer: Issuer, raw: bytes) -> None:
 
 
 def test_the_longest_token(issuer: Issuer) -> None:
-    """16 kB are what HTCondor passes; one byte more is not looked at."""
+    """HTCondor passes 16 kB at most. vomap does not read a longer token."""
     short = issuer.token(jti="")
     long = issuer.token(jti="x" * ((LONGEST_TOKEN - len(short)) * 3 // 4 - 2))
     assert LONGEST_TOKEN - 8 < len(long) <= LONGEST_TOKEN
@@ -319,7 +319,7 @@ def test_the_longest_token(issuer: Issuer) -> None:
 
 @pytest.mark.parametrize("iss", [None, ["https://x/"], 7, {}, ""])
 def test_an_issuer_that_is_no_text(issuer: Issuer, iss: object) -> None:
-    """Whoever is not named is not asked."""
+    """For a token without an issuer, vomap asks no server."""
     outcome, reason = answer(issuer, issuer.token(iss=iss))
     assert (outcome, reason) == (DECLINED, "issuer: there is no token, or it names no issuer")
     assert issuer.server.asked == []
@@ -329,7 +329,7 @@ def test_an_issuer_that_is_no_text(issuer: Issuer, iss: object) -> None:
     "change", [str.upper, lambda url: url + "/", lambda url: url[:-1], lambda url: url + "/distrusted"]
 )
 def test_an_issuer_that_is_almost_the_same(issuer: Issuer, change: Any) -> None:
-    """Only the very bytes are declared; a distrusted one is not asked either."""
+    """Issuers compare byte for byte. vomap asks no distrusted issuer either."""
     assert answer(issuer, issuer.token(iss=change(issuer.url)))[0] == DECLINED
     assert issuer.server.asked == []
 

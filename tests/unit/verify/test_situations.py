@@ -1,4 +1,4 @@
-"""What issuers do, and what becomes of a token then: a table, each row as expected; `pytest -s` prints it."""
+"""A table of faults of issuers, with the decision for a token. `pytest -s` prints it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NO_ANSWER = "in time|takes longer|did not answer"
 class Step(NamedTuple):
     """A token that is presented so many seconds after the first, and what comes of it.
 
-    `does` is what the issuer does just before; `words` must be in the reason, one of those with `|` between them.
+    `does` is the act of the issuer just before. `words` must be in the reason, one of those with `|` between them.
     """
 
     outcome: str
@@ -268,7 +268,7 @@ def table() -> Iterator[list[str]]:
 
 @pytest.mark.parametrize("situation", SITUATIONS)
 def test_situations(situation: str, issuer: Issuer, table: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever an issuer does, the outcome is the one that is meant, and it is asked no more often than is meant."""
+    """For each fault of an issuer, the outcome and the number of requests are those of the table."""
     begin = time.time()
     for number, step in enumerate(SITUATIONS[situation]):
         step.does(issuer)
@@ -287,7 +287,7 @@ def test_situations(situation: str, issuer: Issuer, table: list[str], monkeypatc
 
 
 def test_keys_may_lie_on_another_host(issuer: Issuer) -> None:
-    """The issuer says where its keys are; several large ones have them elsewhere."""
+    """The metadata name the URL of the keys, which is on another host for several large issuers."""
     with serving(tls=True) as other:
         other.put("/k", json.dumps({"keys": [jwk("RSA")]}).encode())
         issuer.metadata(jwks_uri=other.url.replace("127.0.0.1", "localhost") + "/k")

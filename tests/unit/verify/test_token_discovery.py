@@ -41,7 +41,7 @@ def test_the_first_place_counts(places: dict[str, Path]) -> None:
 
 
 def test_what_is_not_there_is_passed_over(places: dict[str, Path]) -> None:
-    """A file that nobody named need not be there; in the end there must be one."""
+    """A file at a default place may be missing. One token must exist."""
     places["runtime"].unlink()
     assert _discover(places, "XDG_RUNTIME_DIR") == b"temporary"
     places["temporary"].unlink()
@@ -53,7 +53,7 @@ def test_what_is_not_there_is_passed_over(places: dict[str, Path]) -> None:
 @pytest.mark.parametrize("name", ["file", "runtime", "temporary"])
 @pytest.mark.parametrize("how", ["writable", "folder", "fifo", "dangling", "large", "loose", "another's"])
 def test_a_place_of_no_use_is_an_error(places: dict[str, Path], name: str, how: str) -> None:
-    """Whoever put it there meant it: no other place is looked at."""
+    """If the first place has no usable token, vomap tries no other place."""
     path = places[name]
     if how == "writable":
         path.chmod(0o622)
@@ -77,7 +77,7 @@ def test_a_place_of_no_use_is_an_error(places: dict[str, Path], name: str, how: 
 
 
 def test_a_file_that_is_named_must_be_there(places: dict[str, Path]) -> None:
-    """A variable that names no file is an error, and what it names is told, not what is in it."""
+    """A variable that names no file is an error. The message has the name, not the content."""
     for missing in ("", "/nowhere/token", "a\0b"):
         with pytest.raises(TokenError, match=r"^token: "):
             discover_token({"BEARER_TOKEN_FILE": missing}, 7, str(places["temporary"].parent))
