@@ -1,7 +1,7 @@
-"""Tokens through vomap's engine and through the oracle, side by side.
+"""Compare the decisions of vomap's engine and of the oracle about the same tokens.
 
-As a command (`python oracle_compare.py COUNT`, with vomap on PYTHONPATH) it compares so many tokens, says where that
-vomap is and the first difference on stdout, and ends with 1 if there is one; test_seeded_bugs.py runs it so against
+As a command (`python oracle_compare.py COUNT`, with vomap on PYTHONPATH) it compares so many tokens. It prints the
+place of that vomap and the first difference, and ends with 1 if there is one. test_seeded_bugs.py runs it so against
 copies of the engine.
 """
 
@@ -32,7 +32,7 @@ ENOUGH = 3  # differences of a chunk
 
 @dataclass
 class Report:
-    """What was found in some chunks: how many tokens, of which kinds, what decided them, and where both differ."""
+    """The results of some chunks: the number of tokens, their kinds, the deciding steps, and the differences."""
 
     tokens: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -81,7 +81,7 @@ class Engine:
 
 @cache
 def engines(name: str) -> tuple[Engine, Engine]:
-    """Return the engine with a policy that is held in memory, and with one that is read from a built file."""
+    """Return the engine with a policy in memory, and with one that is read from a compiled file."""
     from vomap.mapfile.compose import Mapfile, compose, compose_bans
     from vomap.mapfile.findings import Findings
     from vomap.policy.index import bans_of, policy_of
@@ -134,7 +134,7 @@ def compare(seed: int) -> Report:
 
 
 def _told(seed: int, policy: Described, token: Token, engine: Engine, opinion: oracle.Policy) -> str:
-    """Tell a difference, with as little of the token as still shows one."""
+    """Describe a difference, with as little of the token as still shows one."""
 
     def differs(payload: bytes) -> bool:
         return engine.decide(payload, token.now)[0] != oracle.decide(opinion, payload, token.now)

@@ -419,7 +419,10 @@ BUGS.update(OWNER_BUGS)
 
 
 def _copy(folder: Path, edits: list[Edit]) -> Path:
-    """Copy the product's source with edits, each of a text that is there exactly once; return what to import from."""
+    """Copy the product's source with edits, each of a text that is there exactly once.
+
+    Return the folder to import from.
+    """
     plugins = folder / "plugins"
     shutil.copytree(ROOT / "schemas", folder / "schemas")
     shutil.copytree(ROOT / "plugins" / "vomap", plugins / "vomap", ignore=shutil.ignore_patterns("__pycache__"))
@@ -444,7 +447,7 @@ def _prove(product: Path, proof: Proof, much: int) -> subprocess.CompletedProces
 
 @pytest.mark.parametrize("bug", list(BUGS)[:: count(full=1, reduced=3)])
 def test_the_proof_finds(bug: str, tmp_path: Path) -> None:
-    """The proof tells a token that is decided otherwise than the design says, or what another user has changed."""
+    """The proof reports a token that is decided against the design, or another user's forbidden change."""
     proof = PROOFS.get(bug, ORACLE)
     run = _prove(_copy(tmp_path, BUGS[bug]), proof, proof.reduced)
     assert run.returncode == 1, run.stdout + run.stderr
