@@ -22,7 +22,7 @@ mapfile: 1
 site:
   audience: ["ce01.example.org:9619", "https://wlcg.cern.ch/jwt/v1/any"]
   accounts: {minimum-uid: 1}
-  journal: {to: %s}
+  log: {to: %s}
 """
 LOG = "decisions.log"
 

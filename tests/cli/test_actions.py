@@ -41,7 +41,7 @@ FOREIGN = [
 
 def test_actions_are_command_lines() -> None:
     """No verb takes an action as a plain word, beside options that only another action uses."""
-    assert {verb for verb, actions in LINES.items() if actions} == {"ban", "generate", "journal", "render"}
+    assert {verb for verb, actions in LINES.items() if actions} == {"ban", "generate", "log", "render"}
     for parser in _nested(_PARSER).values():
         words = [each for each in parser._actions if not each.option_strings]
         assert not [each for each in words if each.choices and not _nested(parser)]

@@ -85,7 +85,7 @@ def test_a_list_is_fetched_and_in_force(fetching: Fetching) -> None:
     code, out, err = fetching.fetch(a_list("eve", "mallory"))
     assert (code, err) == (0, "")
     assert out.startswith("fetched: 2 bans, issued ")
-    assert "24 hours ago" in out
+    assert "1 day ago" in out
     assert fetching.reasons() == ["for eve", "for mallory"]
     assert fetching.file.read_bytes().endswith(a_list("eve", "mallory").partition(b"bans:")[2])
     assert fetching.url in fetching.file.read_text("utf-8").splitlines()[0]
@@ -221,7 +221,7 @@ def test_what_is_refused_leaves_the_list_that_is_there(
     returned, out, err = fetching.fetch(content)
     assert (returned, out) == (code, "")
     assert told in err
-    assert f"the list that is there stays: issued {STAMP}, 24 hours ago" in err
+    assert f"the list that is there stays: issued {STAMP}, 1 day ago" in err
     assert len(err.splitlines()) == 1
     assert fetching.state() == before
 
@@ -347,7 +347,7 @@ def test_what_cannot_be_fetched(fetching: Fetching, other: dict[str, Any], told:
     assert fetching.fetch(a_list("eve"))[0] == 0
     before = fetching.state()
     code, _, err = fetching.fetch(a_list("mallory", days_ago=0), **other)
-    assert (code, told in err, "24 hours ago" in err) == (3, True, True)
+    assert (code, told in err, "1 day ago" in err) == (3, True, True)
     assert fetching.state() == before
 
 

@@ -10,7 +10,7 @@ import pytest
 from cli.interrupted import SIGNALS, ended, interrupted
 from vomap.bans.folder import KeptBans
 from vomap.cli import run
-from vomap.cli.exits import FAILED
+from vomap.cli.console import FAILED
 from vomap.store import read_bans, read_policy
 
 
@@ -105,7 +105,7 @@ def test_a_signal_between_the_writes_of_a_rollback(tmp_path: Path, number: signa
         assert run(["build", "--mapfiles", str(site), "--bans", str(bans), "--output", str(policy)]) == 0
         digests.append(read_policy(str(policy)).digest)
     words = ["build", "--rollback", "--output", str(policy)]
-    code, errors = interrupted("vomap.cli.build.replace_file", number, *words, turn=turn)
+    code, errors = interrupted("vomap.compile.rollback.replace_file", number, *words, turn=turn)
     assert code == ended(number)
     assert [read_policy(f"{policy}{end}").digest for end in ("", ".previous")] == digests
     assert Path(f"{policy}.rolled-back").exists()

@@ -20,9 +20,9 @@ def _check(code: str, *words: str, kind: str = "bad") -> int:
 
 def test_a_warning_is_told_with_its_code(capsys: Capture) -> None:
     """A warning is a line on standard error that ends with its code. It changes no exit code."""
-    assert _check("idle-rename") == 0
+    assert _check("unused-rename") == 0
     printed = capsys.readouterr()
-    assert printed.err.endswith(" [idle-rename]\n")
+    assert printed.err.endswith(" [unused-rename]\n")
     assert printed.err.count("\n") == 1
     assert printed.out == "1 files, 1 rules, 0 bans: no errors\n"
 
@@ -45,18 +45,18 @@ def test_what_is_no_word_of_the_linter_has_no_code(tmp_path: Path, capsys: Captu
 
 def test_strict(capsys: Capture) -> None:
     """With `--strict` a warning is exit 1. Without any warning, nothing changes."""
-    assert _check("idle-rename", "--strict") == 1
-    assert _check("idle-rename", "--strict", "--json") == 1
-    assert _check("idle-rename", "--strict", kind="good") == 0
+    assert _check("unused-rename", "--strict") == 1
+    assert _check("unused-rename", "--strict", "--json") == 1
+    assert _check("unused-rename", "--strict", kind="good") == 0
     capsys.readouterr()
 
 
 def test_bans_are_told_after_mapfiles(capsys: Capture) -> None:
     """Warnings of bans come with the file of bans, after those of the mapfiles."""
     bans = str(EXAMPLES / "expired-ban" / "bad-bans.yaml")
-    assert _check("idle-rename", "--bans", bans) == 0
+    assert _check("unused-rename", "--bans", bans) == 0
     first, second = capsys.readouterr().err.splitlines()
-    assert first.endswith("[idle-rename]")
+    assert first.endswith("[unused-rename]")
     assert second.startswith(f"{bans}:4:")
     assert second.endswith("[expired-ban]")
 
@@ -65,7 +65,7 @@ def test_with_errors_nothing_is_linted(tmp_path: Path, capsys: Capture) -> None:
     """Mapfiles or bans with errors get only these errors, and no warnings."""
     bans = tmp_path / "bans.yaml"
     bans.write_text("mapfile: 1\nbans:\n  - {vo: V}\n", "utf-8")
-    assert _check("idle-rename", "--bans", str(bans)) == 1
+    assert _check("unused-rename", "--bans", str(bans)) == 1
     told = capsys.readouterr().err
     assert "[" not in told.replace("[a", "")
     assert str(bans) in told

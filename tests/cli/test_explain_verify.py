@@ -55,7 +55,7 @@ def test_what_is_told(issuer: Issuer, capsys: Capture) -> None:
     assert "  signature: verified by RS256 with its issuer's key 'a', fetched just now\n" in out
     assert "mapped to nova: rule: everybody" in out
     assert explain(issuer, issuer.token()) == 0
-    assert "with its issuer's key 'a', kept\n" in capsys.readouterr().out
+    assert "with its issuer's key 'a', from the cache\n" in capsys.readouterr().out
     assert len(list((issuer.folder / "cache" / "vomap").glob("*.keys"))) == 1
 
 
@@ -77,7 +77,7 @@ def test_what_is_told_to_programs(issuer: Issuer, capsys: Capture, tmp_path: Pat
         ({"header": {"alg": "none"}}, 1, "denied: token: signed by 'none'"),
         ({"exp": None}, 1, "denied: token: exp is missing"),
         ({"iss": "https://other.example/"}, 1, "declined: issuer: "),
-        ({"iss": "http://insecure.example/"}, 3, "error: token: the keys of "),
+        ({"iss": "http://insecure.example/"}, 3, "error: token: vomap has no keys of "),
         ({"iss": "a\nb"}, 3, "error: token: a control character"),
     ],
 )

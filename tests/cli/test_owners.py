@@ -29,7 +29,7 @@ tests:
     expect: {account: aaa}
 """
 # The reason for this rule: with that mapfile, root's build answered `daemon`, and no log showed it.
-GREEDY = "mapfile: 1\nsite: {accounts: {minimum-uid: 1}, journal: {to: none}}\n" + OSG.partition("\n")[2]
+GREEDY = "mapfile: 1\nsite: {accounts: {minimum-uid: 1}, log: {to: none}}\n" + OSG.partition("\n")[2]
 BAN = "mapfile: 1\nbans:\n  - {subject: %s, reason: r}\n"
 
 

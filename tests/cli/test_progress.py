@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from vomap.cli import progress
+from vomap.cli.console import progress_bar
 
 
 class _Terminal(io.StringIO):
@@ -23,7 +23,7 @@ def test_who_is_told(monkeypatch: pytest.MonkeyPatch, terminal: bool, seconds: i
     clock = [100.0]
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    with progress.shown("rules read") as told:
+    with progress_bar("rules read") as told:
         clock[0] += seconds
         for number in range(1, 3001):
             told(number)

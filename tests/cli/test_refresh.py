@@ -30,8 +30,7 @@ from threads import end
 from unit.web.server import AUTHORITY, Reply, WebServer, serving, without_variables
 from vomap import cli
 from vomap.cli import make_parser, refresh
-from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER
-from vomap.cli.generate import web_of
+from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, web_of
 from vomap.files.lock import locked
 from vomap.web import Web
 from vomap.web.download import Limits
@@ -116,7 +115,7 @@ class Situation:
 
 
 SITUATIONS = [
-    Situation("the first run", says="no mapfile is in force here yet"),
+    Situation("the first run", says="there is no mapfile yet"),
     Situation("the first run, accepted", code=0, says=": installed:", arguments=("--accept", "DIGEST"), stays=True),
     Situation("unchanged", code=0, says="nothing to do"),
     Situation(
@@ -130,7 +129,7 @@ SITUATIONS = [
     ),
     Situation("a subject dropped", edited("CMS.yaml", ITB, ""), code=0, says="identity dropped", stays=True),
     Situation("a broken VO file", with_file("CMS.yaml", "Credentials: ["), says="look at this: CMS.yaml:"),
-    Situation("half a tarball", code=3, says="is no complete tar", reply=lambda body: Reply(body[: len(body) // 2])),
+    Situation("half a tarball", code=3, says="is not a complete tar", reply=lambda body: Reply(body[: len(body) // 2])),
     Situation(
         "a connection that breaks",
         code=3,
@@ -141,21 +140,27 @@ SITUATIONS = [
     Situation("404", code=3, says="404 Not Found", reply=lambda _: Reply(b"", 404)),
     Situation("a web page", code=3, says="is a web page", reply=lambda _: Reply(b"<html>Sign in</html>")),
     Situation("a VO gone", without("IceCube.yaml"), says="the VO IceCube is gone"),
-    Situation("many VOs gone", lambda files: {n: files[n] for n in list(files)[:60]}, says="the limit is 3,10%"),
+    Situation(
+        "many VOs gone", lambda files: {n: files[n] for n in list(files)[:60]}, says="--max-dropped allows 3,10%"
+    ),
     Situation("all token issuers gone", lambda files: dict.fromkeys(files, "{}"), says="names a token issuer"),
     Situation("all VO files gone", lambda _: {}, code=3, says="no VO files"),
     Situation("an account turned to root", edited("CMS.yaml", "cmspilot", "root"), says="not root"),
-    Situation("an account that the site forbids", edited("LIGO.yaml", ": ligo", ": slurm"), says="slurm is an account"),
+    Situation(
+        "an account that the site forbids",
+        edited("LIGO.yaml", ": ligo", ": slurm"),
+        says="the site forbids the account slurm",
+    ),
     Situation(
         "an account that is renamed to one",
         with_file("X.yaml", VO_FILE % ("x", "ncar")),
-        says="ncar is an account that the site never answers",
+        says="the site forbids the account ncar, renamed to condor",
     ),
-    Situation("an account changed", edited("LIGO.yaml", ": ligo", ": virgo"), says="1 of "),
+    Situation("an account changed", edited("LIGO.yaml", ": ligo", ": virgo"), says="re-points 1 of "),
     Situation(
         "an account changed, which the site's test forbids, accepted",
         edited("LIGO.yaml", ": ligo", ": virgo"),
-        says="the site's policy fails with it",
+        says="the site's policy fails with the candidate",
         arguments=("--accept", "DIGEST"),
     ),
     Situation(
@@ -178,15 +183,17 @@ SITUATIONS = [
     Situation(
         "a new issuer for an account",
         edited("LIGO.yaml", "ReportingGroups", VO_FILE.partition("Issuers:\n")[2] % ("z", "ligo") + "ReportingGroups"),
-        says="https://z.example.org is a new issuer of LIGO",
+        says="https://z.example.org is a new issuer of the VO LIGO",
     ),
     Situation(
-        "any subject of an issuer", edited("CMS.yaml", NEW_SUBJECT, NEW_SUBJECT + ANYBODY), says="now maps any subject"
+        "any subject of an issuer",
+        edited("CMS.yaml", NEW_SUBJECT, NEW_SUBJECT + ANYBODY),
+        says="now any subject gets the account",
     ),
     Situation(
         "what the site's test forbids",
         with_file("Rival.yaml", VO_FILE % ("rival", "rival")),
-        says="the site's policy fails with it",
+        says="the site's policy fails with the candidate",
     ),
     Situation("a huge file", code=3, says="is larger than", reply=lambda _: Reply(bytes(3_000_000))),
     Situation("a slow server", code=3, says="takes longer than", reply=lambda body: Reply(body, drips=0.05)),
@@ -367,7 +374,7 @@ def test_a_mapfile_that_was_edited_by_hand_is_left(site: Site, capsys: Capture) 
     text = site.output.read_text()
     site.output.write_text(text.replace("rules:\n", "rules:\n  - {name: ours, vo: CMS, subject: x, deny: no}\n", 1))
     assert site.refresh() == 1
-    assert "rule ours was not written by the generator, and would be lost" in capsys.readouterr().err
+    assert "the candidate removes rule ours, which the generator did not write" in capsys.readouterr().err
     assert site.refresh("--accept", site.digest(capsys)) == 0
     assert site.output.read_text() == text
 
@@ -376,7 +383,7 @@ def test_a_damaged_mapfile_in_force_is_an_error(site: Site, capsys: Capture) -> 
     """A damaged mapfile in force cannot be compared: the administrator must remove it."""
     site.output.write_text("[")
     assert site.refresh() == 3
-    assert "take this file away to begin anew" in capsys.readouterr().err
+    assert "repair the mapfile in force, or move it away" in capsys.readouterr().err
     assert site.output.read_text() == "["
 
 
@@ -393,7 +400,7 @@ def test_a_site_that_is_broken_itself_gets_nothing_new(site: Site, capsys: Captu
     """If the site's own mapfiles have errors, its forbidden accounts are unknown, so nothing is installed."""
     (site.folder / "mapfiles.d" / "10-site.yaml").write_text(broken)
     assert site.refresh() == 1
-    assert "the site's policy fails with it" in capsys.readouterr().err
+    assert "the site's policy fails with the candidate" in capsys.readouterr().err
     assert site.content() is None
 
 
@@ -437,7 +444,7 @@ def test_additions_wait_for_a_person(site: Site, capsys: Capture) -> None:
     capsys.readouterr()
     assert site.refresh_as_it_is() == 1
     told = capsys.readouterr()
-    assert "added; the limit is 0" in told.out + told.err
+    assert "--max-added allows 0" in told.out + told.err
     assert site.content() == first
 
 
@@ -445,7 +452,7 @@ def test_the_first_mapfile_waits_for_a_person(site: Site, capsys: Capture) -> No
     """With nothing to compare with, all is new: it is shown, and installed only by its digest."""
     assert site.refresh() == 1
     told = capsys.readouterr()
-    assert "no mapfile is in force here yet" in told.err
+    assert "there is no mapfile yet" in told.err
     assert "identity added: https://scitokens.org/ligo, any subject: ligo" in told.out
     assert site.content() is None
     site.begin()
@@ -492,7 +499,7 @@ def test_additions_that_reach_the_sites_own_rules_wait_whatever_the_limits(site:
     site.serve(edited("IceCube.yaml", "  TokenIssuers:\n", "  TokenIssuers:\n" + more)(site.files))
     capsys.readouterr()
     assert site.refresh() == 1
-    assert "https://evil.example.org comes to speak for the VO icecube" in capsys.readouterr().err
+    assert "https://evil.example.org could speak for the VO icecube" in capsys.readouterr().err
     assert site.content() == before
 
 

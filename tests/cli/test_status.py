@@ -14,7 +14,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import requests
 
 from unit.ces.ce_system import (
     ARC_CONF,
@@ -35,8 +34,10 @@ from vomap.accounts import NameServiceError
 from vomap.ces.kinds import known_ces
 from vomap.cli import run, status
 from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER
-from vomap.status import checks
+from vomap.status import checks, issuers
 from vomap.store import read_policy
+from vomap.verify.jwks import PublishedKeys
+from vomap.verify.keys import Key, KeysError
 
 Capture = pytest.CaptureFixture[str]
 Monkeypatch = pytest.MonkeyPatch
@@ -474,7 +475,7 @@ def test_a_callout_that_ends_otherwise(
 
 def test_a_callout_that_cannot_log(either: CeSystem, look: Looked, tmp_path: Path) -> None:
     """The answer is right, but without a record: that is yellow, with the reason."""
-    either.write(SITE_FILE, either.read(SITE_FILE) + f"  journal: {{to: {tmp_path}/nowhere/decisions.log}}\n")
+    either.write(SITE_FILE, either.read(SITE_FILE) + f"  log: {{to: {tmp_path}/nowhere/decisions.log}}\n")
     assert either.build() == 0
     lines = look(either)
     what = "vomap-htcondor" if "vomap-htcondor" in lines else "vomap-arc"
@@ -483,20 +484,20 @@ def test_a_callout_that_cannot_log(either: CeSystem, look: Looked, tmp_path: Pat
     assert told.endswith(f"is not logged: {tmp_path}/nowhere/decisions.log: No such file or directory")
 
 
-def _write_journal(system: CeSystem, journal: str) -> None:
+def _write_log(system: CeSystem, log: str) -> None:
     """Let the site log so, and build."""
-    site = system.read(SITE_FILE).partition("  journal:")[0]
-    system.write(SITE_FILE, f"{site}  journal: {{{journal}}}\n")
+    site = system.read(SITE_FILE).partition("  log:")[0]
+    system.write(SITE_FILE, f"{site}  log: {{{log}}}\n")
     assert system.build() == 0
 
 
 @pytest.mark.parametrize(
     ("mode", "size", "line"),
     [
-        (0o640, 32, ("green", "is there")),
+        (0o640, 32, ("green", "only root and the callouts can read")),
         (0o600, 32, ("red", "the callouts cannot read it")),
-        (0o644, 32, ("red", "anybody can tell whose a pseudonym is")),
-        (0o660, 32, ("red", "others than root can change it")),
+        (0o644, 32, ("red", "all users can read it")),
+        (0o660, 32, ("red", "users other than root can change it")),
         (0o640, 31, ("red", "a key has 32 bytes at the least")),
         (None, 0, ("red", "No such file or directory")),
     ],
@@ -505,41 +506,41 @@ def test_the_key_of_pseudonyms(
     htcondor: CeSystem, look: Looked, mode: int | None, size: int, line: tuple[str, str]
 ) -> None:
     """Where subjects are logged as pseudonyms the key must be there, and for the callouts alone."""
-    assert "journal key" not in look(htcondor)
-    _write_journal(htcondor, f"to: {htcondor.root}/log, subject: pseudonym")
+    assert "log key" not in look(htcondor)
+    _write_log(htcondor, f"to: {htcondor.root}/log, subject: pseudonym")
     if mode is not None:
-        key = htcondor.at("/etc/vomap/journal.key")
+        key = htcondor.at("/etc/vomap/log.key")
         key.write_bytes(bytes(size))
         key.chmod(mode)
-    colour, told = look(htcondor)["journal key"]
+    colour, told = look(htcondor)["log key"]
     assert (colour, line[1] in told) == (line[0], True), told
 
 
 def test_a_key_of_another_group_or_owner(htcondor: CeSystem, look: Looked, monkeypatch: Monkeypatch) -> None:
     """A user other than root could change the file, and the callouts cannot read the file of another group."""
-    _write_journal(htcondor, f"to: {htcondor.root}/log, subject: pseudonym")
-    key = htcondor.at("/etc/vomap/journal.key")
+    _write_log(htcondor, f"to: {htcondor.root}/log, subject: pseudonym")
+    key = htcondor.at("/etc/vomap/log.key")
     key.write_bytes(bytes(32))
     key.chmod(0o640)
     ours = key.stat().st_gid
     for group, colour in ((ours, "green"), (ours + 1, "red")):
         monkeypatch.setattr(grp, "getgrnam", lambda _, group=group: SimpleNamespace(gr_gid=group))
-        assert look(htcondor)["journal key"][0] == colour
+        assert look(htcondor)["log key"][0] == colour
     monkeypatch.undo()
     monkeypatch.setattr(os, "geteuid", lambda: 4_000_000)
-    assert checks._wrong_with_key(os.stat_result((0o100640, 0, 0, 1, 4_000_001, 0, 32, 0, 0, 0))) is not None
+    assert checks._key_fault(os.stat_result((0o100640, 0, 0, 1, 4_000_001, 0, 32, 0, 0, 0))) is not None
 
 
 def test_a_key_that_only_root_can_look_at(htcondor: CeSystem, look: Looked, monkeypatch: Monkeypatch) -> None:
     """A user who may not look at the key gets no alarm. If nothing is logged, vomap looks for no key."""
-    for journal in ("to: none, subject: pseudonym", f"to: {htcondor.root}/log"):
-        _write_journal(htcondor, journal)
-        assert "journal key" not in look(htcondor)
-    _write_journal(htcondor, f"to: {htcondor.root}/log, subject: pseudonym")
-    htcondor.at("/etc/vomap/journal.key").write_bytes(bytes(32))
+    for log in ("to: none, subject: pseudonym", f"to: {htcondor.root}/log"):
+        _write_log(htcondor, log)
+        assert "log key" not in look(htcondor)
+    _write_log(htcondor, f"to: {htcondor.root}/log, subject: pseudonym")
+    htcondor.at("/etc/vomap/log.key").write_bytes(bytes(32))
     monkeypatch.setattr(os, "access", lambda *_: False)
-    colour, told = look(htcondor)["journal key"]
-    assert (colour, "as root it can" in told) == ("yellow", True)
+    colour, told = look(htcondor)["log key"]
+    assert (colour, "as root" in told) == ("yellow", True)
 
 
 def test_a_callout_of_the_other_ce(either: CeSystem, look: Looked, scripts: Callable[[str], Path]) -> None:
@@ -690,38 +691,37 @@ def test_two_ces(tmp_path: Path, look: Looked) -> None:
 # the issuers
 
 
-def test_issuers_are_asked_only_when_told(htcondor: CeSystem, look: Looked, monkeypatch: Monkeypatch) -> None:
-    """Nothing goes to the network unless it is asked for."""
-
-    def get(url: str, **how: Any) -> requests.Response:
-        raise requests.ConnectionError(f"no way to {url}")
-
-    monkeypatch.setattr(requests, "get", None)
-    assert _not_green(look(htcondor)) == {}
-    monkeypatch.setattr(requests, "get", get)
-    lines = look(htcondor, "--issuers")
-    assert _not_green(lines) == {ONE: "red", TWO: "red"}
-    assert "no way to https://one.example/.well-known/openid-configuration" in lines[ONE][1]
-
-
-def test_issuers_that_publish_keys(htcondor: CeSystem, look: Looked, monkeypatch: Monkeypatch) -> None:
-    """Each declared issuer has a line. A distrusted one is not asked, and a banned one may be long gone."""
+@pytest.fixture
+def fetched(monkeypatch: Monkeypatch) -> list[str]:
+    """Let each issuer publish two keys but TWO, which publishes none; return the issuers that vomap asks."""
     asked: list[str] = []
+
+    def fetch_keys(issuer: str, authorities: Path | None) -> PublishedKeys:
+        assert authorities == Path("ca.pem")
+        asked.append(issuer)
+        if issuer == TWO:
+            raise KeysError("no way there")
+        return PublishedKeys((Key("RSA", {}, None, None),) * 2, None)
+
+    monkeypatch.setattr(issuers, "fetch_keys", fetch_keys)
+    return asked
+
+
+def test_issuers_are_asked_only_on_demand(htcondor: CeSystem, look: Looked, fetched: list[str]) -> None:
+    """Without `--issuers`, nothing goes to the network."""
+    assert _not_green(look(htcondor)) == {}
+    assert fetched == []
+
+
+def test_the_keys_of_issuers(htcondor: CeSystem, look: Looked, fetched: list[str]) -> None:
+    """Each declared issuer has a line. vomap asks no distrusted issuer, and none that only a ban names."""
     htcondor.ban({"issuer": "https://bad.example/", "reason": "x"})
     assert htcondor.init("--yes", "--replace") == 0
-
-    def get(url: str, **how: Any) -> requests.Response:
-        asked.append(url)
-        response = requests.Response()
-        response.status_code = 200
-        response._content = json.dumps({"jwks_uri": "https://keys.example/", "keys": [{}]}).encode()
-        return response
-
-    monkeypatch.setattr(requests, "get", get)
-    lines = look(htcondor, "--issuers")
-    assert _not_green(lines) == {}
-    assert [what for what in lines if what.startswith("https:")] == [ONE, TWO]
-    assert len(asked) == 4
+    lines = look(htcondor, "--issuers", "--ca", "ca.pem")
+    assert _not_green(lines) == {TWO: "red"}
+    assert lines[ONE] == ("green", "publishes 2 keys")
+    assert lines[TWO] == ("red", "vomap cannot fetch its keys: no way there")
+    assert fetched == [ONE, TWO]
 
 
 # observing
@@ -755,7 +755,7 @@ def test_vomap_only_observes(htcondor: CeSystem, look: Looked) -> None:
     lines = look(_observed(htcondor))
     assert _not_green(lines) == {"observing": "yellow"}
     assert OBSERVE_FILE in lines["observing"][1]
-    assert lines["observing"][1].endswith("; who is mapped is for OTHER to say")
+    assert lines["observing"][1].endswith("; tokens are mapped by OTHER")
 
 
 def test_the_policys_settings_may_wait_while_vomap_observes(htcondor: CeSystem, look: Looked) -> None:

@@ -15,9 +15,10 @@ import pytest
 
 from vomap import Error, __version__
 from vomap.cli import run
+from vomap.files import FileError
 from vomap.files.shipped import shipped_file
 from vomap.mapfile.policy_tests import run_tests
-from vomap.store import FileError, read_bans, read_policy
+from vomap.store import read_bans, read_policy
 
 SITE = """\
 mapfile: 1
@@ -453,7 +454,7 @@ def test_what_is_saved_during_a_build_is_built(
             folder.site.write_text(OTHER, "utf-8")
         return run_tests(*args)
 
-    monkeypatch.setattr("vomap.cli.build.run_tests", somebody_saves)
+    monkeypatch.setattr("vomap.compile.suite.run_tests", somebody_saves)
     assert folder.build() == 0
     assert "a source has changed during the build" in capsys.readouterr().out
     assert len(list(read_bans(str(folder.built_bans)).all())) == (what == "ban")
@@ -468,7 +469,7 @@ def test_a_build_is_not_kept_busy_for_ever(folder: Folder, monkeypatch: pytest.M
         folder.site.write_text(f"{SITE}# {next(rounds)}\n", "utf-8")
         return run_tests(*args)
 
-    monkeypatch.setattr("vomap.cli.build.run_tests", somebody_saves)
+    monkeypatch.setattr("vomap.compile.suite.run_tests", somebody_saves)
     assert folder.build() == 0
     assert next(rounds) == 5
 

@@ -135,7 +135,7 @@ def observing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
     site = tmp_path_factory.mktemp("site")
     shutil.copytree(HERE / "site", site, dirs_exist_ok=True)
     rules = site / "10-site.yaml"
-    rules.write_text(rules.read_text("utf-8").replace("site:\n", f"site:\n  journal: {{to: {DECISIONS}}}\n"), "utf-8")
+    rules.write_text(rules.read_text("utf-8").replace("site:\n", f"site:\n  log: {{to: {DECISIONS}}}\n"), "utf-8")
     try:
         pool.prepare(accounts - {"", "declined", "denied"})
         chroot = pool.chroot

@@ -1,8 +1,8 @@
 """Compare the decisions of vomap's engine and of the oracle about the same tokens.
 
-As a command (`python oracle_compare.py COUNT`, with vomap on PYTHONPATH) it compares so many tokens. It prints the
-place of that vomap and the first difference, and ends with 1 if there is one. test_seeded_bugs.py runs it so against
-copies of the engine.
+As a command (`python oracle_compare.py COUNT`, with vomap on PYTHONPATH) it compares COUNT tokens. It prints the path
+of that vomap and the first difference, and ends with 1 if there is a difference. test_seeded_bugs.py runs it with a bug
+in place.
 """
 
 from __future__ import annotations

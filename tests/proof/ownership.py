@@ -1,7 +1,7 @@
 """Build mapfiles and bans of random owners and modes, and check the policy.
 
-As a command (`python ownership.py COUNT`, with vomap on PYTHONPATH) it builds so many sites. It prints the place of
-that vomap and the first violation, and ends with 1 if there is one. test_seeded_bugs.py runs it so against copies.
+As a command (`python ownership.py COUNT`, with vomap on PYTHONPATH) it builds COUNT sites. It prints the path of that
+vomap and the first violation, and ends with 1 if there is a violation. test_seeded_bugs.py runs it with a bug in place.
 
 The rules here are written from the design ("Who may write what"), not from the code.
 """
@@ -44,8 +44,8 @@ SETTINGS = (
     "serve: [Site, Theirs]",
     "rename: {theirs: other}",
     "maximum-lifetime: 6h",
-    "journal: {to: none}",
-    "journal: {subject: pseudonym}",
+    "log: {to: none}",
+    "log: {subject: pseudonym}",
 )
 ISSUERS = (
     "https://theirs.example/: {vo: Theirs}",

@@ -23,7 +23,7 @@ from property.strategies import (
     SUBJECTS,
     VOS,
 )
-from vomap.analysis.diff import Difference, compare
+from vomap.analysis.diff import PolicyDiff, compare
 from vomap.analysis.diff.lines import SHADOWED
 from vomap.claims import read_claims
 from vomap.mapfile.compose import NOBODYS_SITE
@@ -224,7 +224,7 @@ def _result(policy: Policy, token: Document) -> tuple[Any, ...]:
     return decision.outcome, decision.account, decision.pool, vo
 
 
-def _assert_lines_are_true(difference: Difference, old: Policy, new: Policy) -> None:
+def _assert_lines_are_true(difference: PolicyDiff, old: Policy, new: Policy) -> None:
     """Assert that each line's token is decided as the line says."""
     for line in difference.lines:
         for policy, results in ((old, line.old), (new, line.new)):

@@ -169,13 +169,13 @@ def test_a_log_on_a_stalled_file_system(stall: str, tmp_path: Path) -> None:
     The process that answers may not end before that file system does. The CE need not wait for that.
     """
     log = tmp_path / "fuse" / "file"
-    site = CalloutSite(tmp_path / "site", POLICY.replace("[ANY], ", f"[ANY], journal: {{to: {log}}}, "))
+    site = CalloutSite(tmp_path / "site", POLICY.replace("[ANY], ", f"[ANY], log: {{to: {log}}}, "))
     tokens = {"known": (0, 0, 0), "unknown": (2, 2, 1), "banned": (2, 2, 1), "other": (1, 2, 1)}
     asked = [(words, subject, codes[at]) for at, words in enumerate(CALLOUTS) for subject, codes in tokens.items()]
     with mounted(tmp_path / "fuse", 1, stall), ThreadPoolExecutor() as pool:
         answers = list(pool.map(lambda each: site.run(each[0], {**TOKEN, "sub": each[1]}), asked))
     # The callout reads nothing. The server does not see the written data.
-    says = f"{log}: Function not implemented" if stall == "read" else "the journal does not answer"
+    says = f"{log}: Function not implemented" if stall == "read" else "the decision log does not answer"
     for (words, subject, code), answer in zip(asked, answers):
         told = answer.err.decode("ascii")
         print(f"log on FUSE, stalled: {stall:<12} exit {answer.code} after {answer.seconds:.2f} s: {told}", end="")

@@ -148,7 +148,7 @@ class Logged:
     def __init__(self, folder: Path) -> None:
         """Build the site, with a file for its log."""
         self.folder, self.log, self.policy = folder, folder / "decisions.log", folder / "policy"
-        self.site = MAPFILE.replace("site:\n", f"site:\n  journal: {{to: {self.log}}}\n", 1)
+        self.site = MAPFILE.replace("site:\n", f"site:\n  log: {{to: {self.log}}}\n", 1)
         self.bans = BANNED + BY_CLAIM
         self.written = self.write("built", self.site, self.bans)
         assert run(["build", *self.written, "--output", str(self.policy)]) == 0

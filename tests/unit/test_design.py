@@ -41,12 +41,6 @@ def _named_files() -> list[tuple[str, str]]:
     ]
 
 
-# The design lists the rooms as they are after the move of all files to new rooms. `compile` is the last room to come.
-after_the_move = pytest.mark.skipif(
-    not (ROOMS / "compile" / "__init__.py").exists(), reason="files still move to new rooms"
-)
-
-
 @pytest.fixture
 def example(tmp_path: Path) -> Path:
     """Write the mapfile and the bans of the design, each in its folder."""
@@ -85,13 +79,11 @@ def test_every_verb_is_in_the_design() -> None:
     assert set(VERBS) <= set(listed)
 
 
-@after_the_move
 def test_every_room_is_in_the_design() -> None:
     """Each package of the code is a room of the design."""
     assert {path.parent.name for path in ROOMS.glob("*/__init__.py")} == set(_rooms())
 
 
-@after_the_move
 def test_a_room_imports_only_from_rooms_above_it() -> None:
     """No module imports from a room below its own, nor from cli or callouts."""
     listed = _rooms()
@@ -120,7 +112,6 @@ def test_the_first_words_of_reasons_are_in_the_design() -> None:
     assert re.findall(r"`(\w+)`", listed[1]) == words.split("|")
 
 
-@after_the_move
 @pytest.mark.parametrize(("page", "name"), _named_files())
 def test_a_named_file_exists(page: str, name: str) -> None:
     """A file that a page of the design names is in the repository, in vomap's package or among the long proofs."""

@@ -5,20 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from vomap.claims.memberships import normalise_percent
-from vomap.policy.index import Declared, find_spellings
+from vomap.policy.authority import Authority
+from vomap.policy.index import find_spellings
 from vomap.policy.model import DISTRUSTED, Issuer, Site
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class Standings:
+class Admission:
     """The issuers of a policy that it trusts and serves, and for which VOs each may speak."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         """Take a policy's document."""
         self.site = Site(document["site"])
-        self.owners = Declared(document).owners
+        self.authority = Authority(document)
         self.issuers = {
             url: Issuer(declared, self.site)
             for url, declared in document["issuers"].items()
@@ -27,26 +28,14 @@ class Standings:
         self.forms = {url: document["issuers"][url].get("entitlements") for url in self.issuers}
         self._spellings = find_spellings(document)
         self.known_vos = sorted(self._spellings)
-        self._speakers: dict[str, list[str]] = {}
-        self._free = [url for url, issuer in self.issuers.items() if issuer.names_vos_freely]
-        for url, issuer in self.issuers.items():
-            for vo in issuer.declared_vos():
-                self._speakers.setdefault(vo, []).append(url)
 
     def serves(self, vo: str) -> bool:
         """Tell whether the site serves a VO, given in lower case."""
         return self.site.serve is None or vo in self.site.serve
 
-    def may_name(self, url: str, vo: str) -> bool:
-        """Tell whether an issuer without `vos` may speak for a VO that its tokens name, given in lower case."""
-        return self.owners.get(vo, set()) <= {url}
-
     def speakers(self, vo: str) -> list[str]:
         """Return the trusted issuers that may speak for a VO, given in lower case, if the site serves it."""
-        if not self.serves(vo):
-            return []
-        free = [url for url in self._free if self.may_name(url, vo)]
-        return list(dict.fromkeys([*self._speakers.get(vo, ()), *free]))
+        return self.authority.speakers(vo) if self.serves(vo) else []
 
     def spelled(self, vo: str) -> str:
         """Return a VO's name as the policy spells it; of several spellings the last."""
@@ -60,7 +49,7 @@ class Standings:
         return {
             vo: frozenset(spellings)
             for vo, spellings in self._spellings.items()
-            if spellings != [vo] and self.serves(vo) and self.may_name(url, vo)
+            if spellings != [vo] and self.serves(vo) and self.authority.may_name(url, vo)
         }
 
     def may_mean(self, url: str, vo: str, name: str) -> bool:
@@ -80,7 +69,7 @@ class Standings:
         if issuer.vos is not None:
             return [name for name, meant in issuer.vos.items() if vo in (None, meant.lower())]
         vos = self.known_vos if vo is None else [vo]
-        return [self.spelled(each) for each in vos if self.may_name(url, each)]
+        return [self.spelled(each) for each in vos if self.authority.may_name(url, each)]
 
     def served_vos(self) -> dict[str, list[str]]:
         """Return the VOs that the policy spells out and serves, in lower case, with the issuers that may name each."""
@@ -90,7 +79,7 @@ class Standings:
     def of(self, url: str) -> dict[str, object]:
         """Return what a token of an issuer must pass, by the names that a mapfile has for it.
 
-        Empty, if each of its tokens is declined before anything else is asked. Equal standings mean that all tokens
+        Empty, if each of its tokens is declined before anything else is asked. Equal admission mean that all tokens
         come as far as the rules in the same way, bans apart.
         """
         issuer = self.issuers.get(url)
@@ -115,7 +104,7 @@ class Standings:
             "default-vo": issuer.default_vo and issuer.default_vo.lower(),
         }
         if issuer.vos is None:
-            others = frozenset(vo for vo in self.owners if not self.may_name(url, vo))
+            others = frozenset(self.authority.vos_of_others(url))
             said["spelling"] = self.spellings_of(url)
             # It is all one why a VO is not the token's to name.
             return {**said, "VOs of other issuers": others} if serve is None else {**said, "serve": serve - others}

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from vomap.policy.index import Declared
+from vomap.policy.authority import Authority
 
 HTCONDOR, ARC = "htcondor", "arc"
 _GM_JOBS = ("/usr/libexec/arc/gm-jobs", "/usr/lib/arc/gm-jobs")
@@ -41,13 +41,13 @@ class Remain:
         return asdict(self)
 
 
-def remains(ban: Mapping[str, Any], declared: Declared, ces: Iterable[str], root: Path) -> list[Remain]:
+def remains(ban: Mapping[str, Any], authority: Authority, ces: Iterable[str], root: Path) -> list[Remain]:
     """Return what a ban, given as its document, leaves as it is on these CEs, of which `root` is the root folder."""
     told = []
     if HTCONDOR in ces:
-        told += [_SESSIONS, _htcondor_jobs(ban, declared)]
+        told += [_SESSIONS, _htcondor_jobs(ban, authority)]
     if ARC in ces:
-        told += [_CONNECTIONS, _arc_jobs(ban, declared, root)]
+        told += [_CONNECTIONS, _arc_jobs(ban, authority, root)]
     return told
 
 
@@ -62,8 +62,8 @@ _CONNECTIONS = Remain(
 )
 
 
-def _htcondor_jobs(ban: Mapping[str, Any], declared: Declared) -> Remain:
-    constraint, is_whole = job_constraint(ban, declared)
+def _htcondor_jobs(ban: Mapping[str, Any], authority: Authority) -> Remain:
+    constraint, is_whole = job_constraint(ban, authority)
     look = "condor_ce_q -allusers -af:jh AuthTokenIssuer AuthTokenSubject AuthTokenId"
     if constraint is not None:
         look += f" -constraint {shlex.quote(constraint)}"
@@ -72,11 +72,11 @@ def _htcondor_jobs(ban: Mapping[str, Any], declared: Declared) -> Remain:
     return _jobs(HTCONDOR, look, "condor_ce_rm JOB...", "jobs do not show all that is banned: choose by hand")
 
 
-def _arc_jobs(ban: Mapping[str, Any], declared: Declared, root: Path) -> Remain:
+def _arc_jobs(ban: Mapping[str, Any], authority: Authority, root: Path) -> Remain:
     """Return the jobs of ARC, which belong to an issuer and a subject together."""
     look = "arcctl job list --long"
     subjects = ban.get("subject", ())
-    issuers, is_whole = _issuers(ban, declared)
+    issuers, is_whole = _issuers(ban, authority)
     owners = [f"{issuer}/{subject}" for issuer in issuers or () for subject in subjects]
     if owners and is_whole and _says_only(ban, ("issuer", "vo", "subject")) and all(map(_is_plain, owners)):
         program = next((path for path in _GM_JOBS if (root / path.lstrip("/")).exists()), _GM_JOBS[0])
@@ -89,14 +89,14 @@ def _jobs(ce: str, look: str, end: str, caution: str = "") -> Remain:
     return Remain(ce, "jobs, waiting and running", "until they end", (look, end), caution)
 
 
-def job_constraint(ban: Mapping[str, Any], declared: Declared) -> tuple[str | None, bool]:
+def job_constraint(ban: Mapping[str, Any], authority: Authority) -> tuple[str | None, bool]:
     """Return the ClassAd expression for jobs of a ban, and whether it says all that the ban does.
 
     None if it can say nothing of it. It is never narrower than the ban; texts that ClassAds could take for something
     else are left out.
     """
     wanted = {"AuthTokenSubject": ban.get("subject"), "AuthTokenId": ban.get("jti")}
-    wanted["AuthTokenIssuer"], is_whole = _issuers(ban, declared)
+    wanted["AuthTokenIssuer"], is_whole = _issuers(ban, authority)
     is_whole = is_whole and _says_only(ban, _IN_JOBS)
     clauses = []
     for name in ("AuthTokenIssuer", "AuthTokenSubject", "AuthTokenId"):
@@ -112,20 +112,17 @@ def job_constraint(ban: Mapping[str, Any], declared: Declared) -> tuple[str | No
     return " && ".join(clauses) or None, is_whole
 
 
-def _issuers(ban: Mapping[str, Any], declared: Declared) -> tuple[Sequence[str] | None, bool]:
+def _issuers(ban: Mapping[str, Any], authority: Authority) -> tuple[Sequence[str] | None, bool]:
     """Return the issuers whose tokens a ban may meet, None for any; and whether a job's issuer tells as much."""
     named = ban.get("issuer")
     if "vo" not in ban:
         return named, True
     vos = {vo.lower() for vo in ban["vo"]}
-    speakers = sorted(url for vo in vos for url in declared.owners.get(vo, ()) if url)
-    # Nobody may name a VO that another issuer is declared for.
-    is_free = not all(vo in declared.owners for vo in vos)
-    free = [url for url, issuer in declared.issuers.items() if is_free and issuer.names_vos_freely]
-    of_these = list(dict.fromkeys(url for url in [*speakers, *free] if named is None or url in named))
+    speakers = sorted({url for vo in vos for url in authority.speakers(vo)})
+    of_these = [url for url in speakers if named is None or url in named]
     if not of_these:
         return named, False
-    return of_these, all((declared.issuers[url].vo or "").lower() in vos for url in of_these)
+    return of_these, all((authority.issuers[url].vo or "").lower() in vos for url in of_these)
 
 
 def _says_only(ban: Mapping[str, Any], keys: Sequence[str]) -> bool:

@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from vomap.analysis.tokens.group_claims import write_groups
+from vomap.analysis.tokens.group_claims import as_list, write_groups
 from vomap.bans.examples import Examples
-from vomap.bans.tokens import COMPUTING, Token, tokens_for
+from vomap.bans.tokens import COMPUTING, tokens_for
 from vomap.claims import COMPUTING as ALL_COMPUTING
 from vomap.claims import GROUPS_CLAIM, Claims, TokenError, read_claims
 from vomap.claims.memberships import parse_fqan
 from vomap.policy import DENIED, MAPPED, Decision
+from vomap.policy.authority import Authority
 from vomap.policy.decide import decide
-from vomap.policy.index import Declared, bans_of
+from vomap.policy.index import bans_of
 from vomap.policy.matching import GroupPattern, Pattern
 from vomap.policy.model import Bans, Policy
+
+if TYPE_CHECKING:
+    from vomap.analysis.tokens.assembly import Token
 
 _BY_A_BAN = "ban: "
 
@@ -53,11 +57,11 @@ class Proof:
 
 
 class Trial:
-    """A policy to try bans with; `declared` are the issuers that it declares."""
+    """A policy to try bans with; `authority` says which of its issuers may speak for which VO."""
 
     def __init__(self, policy: Policy, document: Mapping[str, Any], now: float, find: Callable[[str], Any]) -> None:
         """Take the policy, the document of its site and issuers, the time, and what finds a piece of it by its key."""
-        self.declared = Declared(document)
+        self.authority = Authority(document)
         self._examples = Examples(document, find, now)
         self._policy = policy
         self._now = now
@@ -66,7 +70,7 @@ class Trial:
     def names_subjects(self, claims: Claims) -> bool:
         """Tell whether rules about a token's issuer, or its VO, are found by the subject: so they are for persons."""
         url = claims.text("iss")
-        issuer = self.declared.issuers.get(url or "")
+        issuer = self.authority.issuers.get(url or "")
         owners = [f"issuer\t{url}", *(f"vo\t{vo}" for vo in (issuer.declared_vos() if issuer is not None else ()))]
         aspects = {aspect for owner in owners for aspect in self._find(f"asked\t{owner}") or ()}
         return any(aspect.rpartition("/")[2] == "subject" for aspect in aspects)
@@ -80,11 +84,11 @@ class Trial:
 
         Raises TokenError.
         """
-        return read_claims(write_groups(token, self.declared.issuers.get(token["iss"])))
+        return read_claims(write_groups(token, self.authority.issuers.get(token["iss"])))
 
     def meeting(self, ban: Mapping[str, Any]) -> Iterator[tuple[Token, Claims]]:
         """Yield tokens of a ban's own conditions that meet it, given as its document, and no other ban considered."""
-        return self._meeting(ban, tokens_for(ban, self.declared, self._now))
+        return self._meeting(ban, tokens_for(ban, self.authority, self._now))
 
     def without_vos(self, url: str) -> list[tuple[Token, str | None]]:
         """Return tokens of an issuer that meet a rule and name no VO, with the subject that the rule names, if any."""
@@ -106,7 +110,7 @@ class Trial:
         Tokens of the ban's own conditions come first, then those that meet rules, with the ban's conditions besides.
         """
         found = None
-        for token, claims in chain(self.meeting(ban), self._meeting(ban, self._examples.meeting(ban, self.declared))):
+        for token, claims in chain(self.meeting(ban), self._meeting(ban, self._examples.meeting(ban, self.authority))):
             proof = Proof(claims, self.decide(claims, before), self.decide(claims, after))
             if not proof.holds or proof.was_mapped:
                 return token, proof
@@ -126,7 +130,7 @@ def outcome(decision: Decision) -> str:
     return f"{decision.outcome}: {decision.reason}"
 
 
-def without(token: Token, key: str, ban: Mapping[str, Any], declared: Declared) -> list[Token]:
+def without(token: Token, key: str, ban: Mapping[str, Any], authority: Authority) -> list[Token]:
     """Return what the bearer of a token may ask for instead, to no longer meet one condition of a ban."""
     if key == "scope":
         return _other_scopes(token, ban)
@@ -134,7 +138,7 @@ def without(token: Token, key: str, ban: Mapping[str, Any], declared: Declared) 
     if key == "group":
         return [_other_groups(token, ban)]
     if key == "audience":
-        issuer = declared.issuers.get(token["iss"])
+        issuer = authority.issuers.get(token["iss"])
         others = sorted((issuer.audience if issuer is not None else None) or ())
         less["aud"] = [each for each in others if each not in ban[key]][:1]
         return [less if less["aud"] else _left_out(less, "aud")]
@@ -144,7 +148,7 @@ def without(token: Token, key: str, ban: Mapping[str, Any], declared: Declared) 
 
 
 def _other_groups(token: Token, ban: Mapping[str, Any]) -> Token:
-    groups = [group for group in map(parse_fqan, token[GROUPS_CLAIM]) if group is not None]
+    groups = [group for group in map(parse_fqan, as_list(token[GROUPS_CLAIM])) if group is not None]
     banned = [GroupPattern(pattern) for pattern in ban["group"]]
     asked = [*groups, *(root for each in groups if (root := parse_fqan(f"/{each.root}")) is not None)]
     others = [each.fqan for each in asked if not any(pattern.match(each) for pattern in banned)]

@@ -1,7 +1,7 @@
 """Tokens that rules of a policy map, for a ban to be tried with: of a large policy, those of its first rules.
 
 A ban of a token or a client says nothing of what else its tokens hold, so its own conditions rarely make one that is
-mapped. `Witnesses` makes the tokens that meet a rule.
+mapped. `ExampleTokens` makes the tokens that meet a rule.
 """
 
 from __future__ import annotations
@@ -9,15 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from vomap.analysis.clauses import Clause, Reading
-from vomap.analysis.tokens.from_clauses import Witnesses
-from vomap.bans.tokens import Token, filled
+from vomap.analysis.clauses import Clause, SplitPolicy
+from vomap.analysis.tokens.assembly import with_values
+from vomap.analysis.tokens.from_clauses import ExampleTokens
+from vomap.bans.tokens import values_of
 from vomap.claims import GROUPS_CLAIM
-from vomap.policy.index import Declared
+from vomap.policy.authority import Authority
 from vomap.policy.matching import Pattern
 from vomap.policy.model import with_list
+
+if TYPE_CHECKING:
+    from vomap.analysis.tokens.assembly import Token
 
 # Rules that are read, those of them that are made tokens of, and tokens of one rule for one issuer and VO.
 _MOST_READ = 5_000
@@ -37,12 +41,12 @@ class Examples:
         self._now = now
         self._nameless: dict[str, list[tuple[Token, str | None]]] = {}
 
-    def meeting(self, ban: Mapping[str, Any], declared: Declared) -> Iterator[Token]:
+    def meeting(self, ban: Mapping[str, Any], authority: Authority) -> Iterator[Token]:
         """Yield tokens that meet a rule, and have besides what a ban, given as its document, asks for.
 
         Whether they meet the ban, and whether the rule maps them, only a decision can tell.
         """
-        rules = [*self._of_subjects(ban, declared), *(rule for rule in self._first if _may_share(ban, rule))]
+        rules = [*self._of_subjects(ban, authority), *(rule for rule in self._first if _may_share(ban, rule))]
         for clause, token in self._tokens(rules[:_MOST_RULES]):
             if clause.url in ban.get("issuer", (clause.url,)):
                 yield with_conditions(token, ban)
@@ -58,11 +62,11 @@ class Examples:
     def _tokens(self, rules: Iterable[dict[str, Any]]) -> Iterator[tuple[Clause, Token]]:
         """Yield tokens that meet rules, given as their documents, with the clause that each was made for."""
         once = {rule["source"] + rule["name"]: rule for rule in rules}
-        reading = Reading({**self._document, "rules": list(once.values()), "pools": self._find("pools") or {}})
-        witnesses = Witnesses(reading, reading, self._now)
-        for clauses in reading.clauses.values():
+        policy = SplitPolicy({**self._document, "rules": list(once.values()), "pools": self._find("pools") or {}})
+        example_tokens = ExampleTokens(policy, policy, self._now)
+        for clauses in policy.clauses.values():
             for clause in clauses:
-                for _, token in islice(witnesses.of_clause(clause), _MOST_OF_A_CLAUSE):
+                for _, token in islice(example_tokens.of_clause(clause), _MOST_OF_A_CLAUSE):
                     yield clause, token
 
     @cached_property
@@ -77,9 +81,9 @@ class Examples:
                 rules.append(rule)
         return rules
 
-    def _of_subjects(self, ban: Mapping[str, Any], declared: Declared) -> Iterator[dict[str, Any]]:
+    def _of_subjects(self, ban: Mapping[str, Any], authority: Authority) -> Iterator[dict[str, Any]]:
         """Yield the documents of rules that name a subject of a ban, wherever they stand."""
-        owners = [*(f"issuer\t{url}" for url in declared.issuers), *(f"vo\t{vo}" for vo in declared.owners)]
+        owners = [*(f"issuer\t{url}" for url in authority.issuers), *(f"vo\t{vo}" for vo in authority.owners)]
         for subject in ban.get("subject", ())[:_MOST_SUBJECTS]:
             for owner in owners:
                 for entry in self._find(f"{owner}\tsubject\t{subject}") or ():
@@ -95,25 +99,10 @@ class Examples:
 
 def with_conditions(token: Token, ban: Mapping[str, Any]) -> Token:
     """Return a token that has besides what a ban asks for; its subject stays if the ban takes it."""
-    more = dict(token)
-    if not any(Pattern(pattern).match(token["sub"]) for pattern in ban.get("subject", ("*", token["sub"]))):
-        more["sub"] = filled(ban["subject"][0])
-    if "group" in ban:
-        more[GROUPS_CLAIM] = [filled(ban["group"][0]), *more.get(GROUPS_CLAIM, ())]
-    if "scope" in ban:
-        more["scope"] = f"{more['scope']} {filled(ban['scope'][0])}"
-    if "audience" in ban:
-        accepted = more.get("aud", [])
-        more["aud"] = list(
-            dict.fromkeys([*([accepted] if isinstance(accepted, str) else accepted), ban["audience"][0]])
-        )
-    for claim, key in (("jti", "jti"), ("client_id", "client")):
-        if key in ban:
-            more[claim] = ban[key][0]
-    for claim, patterns in ban.get("claim", {}).items():
-        several = isinstance(more.get(claim), list)
-        more[claim] = [*more[claim], filled(patterns[0])] if several else filled(patterns[0])
-    return more
+    values = values_of(ban)
+    if any(Pattern(pattern).match(token["sub"]) for pattern in ban.get("subject", ())):
+        del values["subject"]
+    return with_values(token, values)
 
 
 def _may_share(ban: Mapping[str, Any], rule: Mapping[str, Any]) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vomap import Error
+from vomap.analysis.describe import duration
 from vomap.bans.ban_file import PUBLISHED
 from vomap.bans.folder import BanFile, Change, conditions_of
 from vomap.mapfile.compose import Mapfile, read_bans_file
@@ -36,7 +37,6 @@ _WIDE = ("issuer", "vo", "subject")
 LIMITS = Limits(whole=60, size=1 << 20)
 _HEAD = "# Fetched by `vomap ban fetch`, which writes over what is edited here, from "
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
-_MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
 class BrokenList(Error):
@@ -66,7 +66,7 @@ class PublishedList:
 
     def age(self, now: float) -> str:
         """Say how old the list is."""
-        return f"issued {written(self.issued)}, {_duration(now - self.issued)} ago"
+        return f"issued {written(self.issued)}, {duration(max(0, now - self.issued))} ago"
 
     @property
     def meaning(self) -> list[dict[str, Any]]:
@@ -241,10 +241,3 @@ def _values(ban: Mapping[str, Any]) -> Iterator[str]:
 
 def _line(ban: Mapping[str, Any]) -> int:
     return int(ban["source"].rpartition(":")[2]) - 1
-
-
-def _duration(seconds: float) -> str:
-    for unit, name in ((_DAY, "days"), (_HOUR, "hours"), (_MINUTE, "minutes")):
-        if seconds >= 2 * unit:
-            return f"{int(seconds // unit)} {name}"
-    return f"{max(0, int(seconds))} seconds"

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from vomap.analysis.tokens.patterns import example, legal_groups
 from vomap.bans.effect import Trial, is_banned, outcome, without
 from vomap.bans.foreign_issuers import NOT_IN_FORCE, is_wired
-from vomap.bans.tokens import Token, filled, ways_to_name
+from vomap.bans.tokens import FILLER
 from vomap.bans.wildcards import crossing_subjects, star_doubts, wider_subjects
 from vomap.claims import Claims
-from vomap.claims.memberships import parse_fqan
 from vomap.mapfile.entries import CONDITIONS
 from vomap.mapfile.findings import did_you_mean
 from vomap.policy import MAPPED
-from vomap.policy.index import Declared
+from vomap.policy.authority import Authority
 from vomap.policy.model import Bans
+
+if TYPE_CHECKING:
+    from vomap.analysis.tokens.assembly import Token
 
 # What the bearer chooses when asking for a token, and what he gets another of.
 _ASKED_FOR = ("group", "scope", "claim", "audience")
@@ -35,40 +38,40 @@ class Doubt:
     instead: tuple[Mapping[str, Any], ...] = ()
 
 
-def doubts_of_conditions(ban: Mapping[str, Any], declared: Declared, given: Claims | None = None) -> Iterator[Doubt]:
+def doubts_of_conditions(ban: Mapping[str, Any], authority: Authority, given: Claims | None = None) -> Iterator[Doubt]:
     """Yield what can be said of a ban's document and the issuers of a policy alone.
 
     `given` is the token that the ban is about, if the administrator has it.
     """
     for issuer in ban.get("issuer", ()):
-        if issuer not in declared.issuers:
-            yield Doubt(_undeclared(issuer, ban, declared))
-    yield from map(Doubt, _vos(ban, declared))
-    yield from map(Doubt, _one_of_several(ban, declared))
+        if issuer not in authority.issuers:
+            yield Doubt(_undeclared(issuer, ban, authority))
+    yield from map(Doubt, _vos(ban, authority))
+    yield from map(Doubt, _one_of_several(ban, authority))
     for pattern in ban.get("group", ()):
         # A ban sees a text with a comma as a whole, too.
-        if parse_fqan(filled(pattern).replace(",", "-")) is None:
+        if not legal_groups(pattern.replace(",", "-"), FILLER):
             yield Doubt(f"no token has a membership {pattern}: it is not a legal group")
     if "subject" not in ban and ("jti" in ban or "client" in ban):
         yield _alone(ban, given)
-    yield from evasions(ban, declared)
+    yield from evasions(ban, authority)
     yield from (Doubt(each.told, each.instead) for each in star_doubts(ban) if each.key != "subject")
 
 
-def evasions(ban: Mapping[str, Any], declared: Declared) -> Iterator[Doubt]:
+def evasions(ban: Mapping[str, Any], authority: Authority) -> Iterator[Doubt]:
     """Yield how the bearer of any token of an issuer gets around a ban that names subjects, clients or tokens."""
     named = _identities(ban)
-    several = _issuers_of_several_vos(ban, declared)
+    several = _issuers_of_several_vos(ban, authority)
     more = set(ban).intersection(("vo", *_ASKED_FOR)) if "jti" in ban else set()
     if len(named) > 1 or more:
         keys = [key for key in CONDITIONS if key in named or key in more]
         options = " and ".join(f"--{key}" for key in keys)
         told = f"a token must meet {options} at once, and its bearer can get one that does not; ban each by itself"
-        yield Doubt(told, tuple(_firm(ban, key, declared) for key in named))
+        yield Doubt(told, tuple(_firm(ban, key, authority) for key in named))
     elif several and named:
         vos = " or ".join(ban["vo"])
         told = f"a token of {' or '.join(several)} for this {named[0]} need not name {vos}; ban by issuer instead of VO"
-        yield Doubt(told, (_firm(ban, named[0], declared),))
+        yield Doubt(told, (_firm(ban, named[0], authority),))
 
 
 def _identities(ban: Mapping[str, Any]) -> list[str]:
@@ -84,12 +87,12 @@ def doubts_of_tokens(ban: Mapping[str, Any], trial: Trial, after: Bans, token: T
     for key in _ASKED_FOR:
         if key not in ban:
             continue
-        others = [trial.claims_of(each) for each in without(token, key, ban, trial.declared)]
+        others = [trial.claims_of(each) for each in without(token, key, ban, trial.authority)]
         decided = [(claims, trial.decide(claims, after)) for claims in others]
         mapped = [each for each in decided if each[1].outcome == MAPPED]
         claims, decision = (mapped or decided)[0]
         advice = "ban the subject" if "subject" not in ban else f"leave --{key} out"
-        instead = tuple(_firm(ban, each, trial.declared) for each in _identities(ban))
+        instead = tuple(_firm(ban, each, trial.authority) for each in _identities(ban))
         if decision.outcome == MAPPED:
             told = f"a token without this {key}, which its bearer can ask for, is {outcome(decision)}: {advice}"
             yield Doubt(told, instead)
@@ -103,7 +106,7 @@ def doubts_of_vos(ban: Mapping[str, Any], trial: Trial, after: Bans) -> Iterator
     """Yield tokens that name no VO and are mapped though a whole VO is banned: its members can ask for such tokens."""
     if set(ban).intersection(CONDITIONS) - {"vo", "issuer"}:
         return
-    for url in _issuers_of_several_vos(ban, trial.declared):
+    for url in _issuers_of_several_vos(ban, trial.authority):
         mapped = _mapped_without_vos(url, trial, after)
         # Whoever a rule does not name may be anybody: then the ban of the issuer covers those that rules name, too.
         if None in mapped or len(mapped) > _MOST_NAMED:
@@ -136,14 +139,15 @@ def _nameless(ban: Mapping[str, Any], url: str, subject: str | None, becomes: st
 def _slashes(ban: Mapping[str, Any], trial: Trial, after: Bans, token: Token) -> Iterator[Doubt]:
     """Yield the first subject with a slash that a pattern of the ban looks as if it took, and that is not banned."""
     for pattern in crossing_subjects(ban.get("subject", ())):
-        decision = trial.decide(trial.claims_of({**token, "sub": filled(pattern)}), after)
+        subject = example("subject", pattern, FILLER)
+        decision = trial.decide(trial.claims_of({**token, "sub": subject}), after)
         if not is_banned(decision):
-            told = f"`*` does not match a slash: a token for {filled(pattern)!a} is {outcome(decision)}"
-            yield Doubt(*_whole(ban, told, trial.declared))
+            told = f"`*` does not match a slash: a token for {subject!a} is {outcome(decision)}"
+            yield Doubt(*_whole(ban, told, trial.authority))
             return
 
 
-def _whole(ban: Mapping[str, Any], told: str, declared: Declared) -> tuple[str, tuple[Mapping[str, Any], ...]]:
+def _whole(ban: Mapping[str, Any], told: str, authority: Authority) -> tuple[str, tuple[Mapping[str, Any], ...]]:
     """Return the sentence about a pattern of subjects with what to do, and the ban that also takes slashes."""
     if _FOR_EVERYBODY not in ban["subject"]:
         more = "a subject with more slashes passes these, so ban its exact subject or its issuer"
@@ -151,11 +155,11 @@ def _whole(ban: Mapping[str, Any], told: str, declared: Declared) -> tuple[str, 
     form = _less(ban, "subject")
     if set(form).intersection(CONDITIONS):
         return f"{told}; leave --subject out", (form,)
-    trusted = [url for url, issuer in declared.issuers.items() if issuer.trusted]
+    trusted = [url for url, issuer in authority.issuers.items() if issuer.trusted]
     return f"{told}; ban the issuers instead", ({**form, "issuer": trusted},)
 
 
-def _firm(ban: Mapping[str, Any], identity: str, declared: Declared) -> dict[str, Any]:
+def _firm(ban: Mapping[str, Any], identity: str, authority: Authority) -> dict[str, Any]:
     """Return the ban of one identity that its bearer cannot get around: nothing else that he chooses counts.
 
     At an issuer of several VOs he chooses the VO, too, so the issuers that may speak for it take its place.
@@ -163,8 +167,8 @@ def _firm(ban: Mapping[str, Any], identity: str, declared: Declared) -> dict[str
     firm = {key: ban[key] for key in ("issuer", "vo", identity, "reason", "until") if key in ban}
     if identity == "jti":
         firm.pop("vo", None)
-    elif _issuers_of_several_vos(ban, declared):
-        firm["issuer"] = _speakers(ban, declared)
+    elif _issuers_of_several_vos(ban, authority):
+        firm["issuer"] = _speakers(ban, authority)
         del firm["vo"]
     return firm
 
@@ -173,20 +177,20 @@ def _less(ban: Mapping[str, Any], *keys: str) -> dict[str, Any]:
     return {key: value for key, value in ban.items() if key not in (*keys, "source")}
 
 
-def _speakers(ban: Mapping[str, Any], declared: Declared) -> list[str]:
+def _speakers(ban: Mapping[str, Any], authority: Authority) -> list[str]:
     """Return the issuers that may speak for a VO of a ban, among those that it names."""
-    urls = ban.get("issuer", declared.issuers)
-    return [url for url in urls if any(ways_to_name(vo, url, declared) is not None for vo in ban.get("vo", ()))]
+    urls = ban.get("issuer", authority.issuers)
+    return [url for url in urls if any(authority.may_speak(url, vo.lower()) for vo in ban.get("vo", ()))]
 
 
-def _issuers_of_several_vos(ban: Mapping[str, Any], declared: Declared) -> list[str]:
+def _issuers_of_several_vos(ban: Mapping[str, Any], authority: Authority) -> list[str]:
     """Return the issuers of a VO of a ban whose tokens may as well name another VO, or none."""
-    return [url for url in _speakers(ban, declared) if declared.issuers[url].sources]
+    return [url for url in _speakers(ban, authority) if authority.issuers[url].sources]
 
 
-def _undeclared(issuer: str, ban: Mapping[str, Any], declared: Declared) -> str:
-    hint = did_you_mean(issuer, declared.issuers)
-    if is_wired(issuer, ban, declared.issuers):
+def _undeclared(issuer: str, ban: Mapping[str, Any], authority: Authority) -> str:
+    hint = did_you_mean(issuer, authority.issuers)
+    if is_wired(issuer, ban, authority.issuers):
         return f"no issuer {issuer} is declared{hint}; its tokens come to vomap when the CE is wired anew"
     return f"no issuer {issuer} is declared{hint}, and it is not an https URL, so no CE is wired for it: {NOT_IN_FORCE}"
 
@@ -203,11 +207,11 @@ def _alone(ban: Mapping[str, Any], given: Claims | None) -> Doubt:
     return Doubt(told, ({"issuer": [issuer], "subject": [subject], **form},))
 
 
-def _vos(ban: Mapping[str, Any], declared: Declared) -> Iterator[str]:
+def _vos(ban: Mapping[str, Any], authority: Authority) -> Iterator[str]:
     """Yield the VOs that nobody speaks for, or not those whom the ban names."""
-    known = {vo for issuer in declared.issuers.values() for vo in issuer.declared_vos()}
+    known = authority.declared_vos()
     for vo in ban.get("vo", ()):
-        speakers: Sequence[str] = [url for url in declared.issuers if ways_to_name(vo, url, declared) is not None]
+        speakers = authority.speakers(vo.lower())
         hint = did_you_mean(vo.lower(), known)
         if not speakers or (hint and vo.lower() not in known):
             yield f"no issuer is declared for a VO {vo}{hint}"
@@ -215,14 +219,13 @@ def _vos(ban: Mapping[str, Any], declared: Declared) -> Iterator[str]:
             yield f"no token of {' or '.join(ban['issuer'])} speaks for {vo}; one of {', '.join(speakers)} may"
 
 
-def _one_of_several(ban: Mapping[str, Any], declared: Declared) -> Iterator[str]:
+def _one_of_several(ban: Mapping[str, Any], authority: Authority) -> Iterator[str]:
     """Yield the VOs whose other issuers the ban does not name."""
     named = ban.get("issuer", ())
     asked = {vo.lower() for vo in ban.get("vo", ())}
-    vos = {vo for url in named if url in declared.issuers for vo in declared.issuers[url].declared_vos()}
+    vos = {vo for url in named if url in authority.issuers for vo in authority.issuers[url].declared_vos()}
     for vo in sorted(vos & asked if asked else vos):
-        owners = declared.owners[vo] - {""}
-        others = sorted(url for url in owners if url not in named and declared.issuers[url].trusted)
-        if others and not owners.isdisjoint(named):
+        others = sorted(set(authority.speakers(vo)).difference(named))
+        if others:
             instead = "leave --issuer out" if asked else f"ban by --vo {vo}"
             yield f"{vo} has more issuers than this ban names: {', '.join(others)}; {instead} to cover them all"

@@ -12,20 +12,20 @@ import _thread
 import posix
 import time
 
-from vomap import Error
+from vomap import Error, printable
 from vomap.accounts import confirm, find_entry
 from vomap.claims import TokenRefused
-from vomap.log import Incomplete, Journal
+from vomap.log import DecisionLog, IncompleteRecordError
 from vomap.policy import DECLINED, DENIED, ERROR, MAPPED, Decision, failed
 from vomap.policy.decide import decide
 from vomap.store import POLICY_FILE, bans_beside, read_bans, read_policy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from typing import Any
+    from collections.abc import Callable, Sequence
 
     from vomap.claims import Claims
+    from vomap.policy.documents import LogDocument
     from vomap.policy.model import Policy
 
 HTCONDOR, ARC_MAP, ARC_AUTHORIZE = "vomap-htcondor", "vomap-arc map", "vomap-arc authorize"
@@ -217,40 +217,40 @@ def built_files(options: dict[str, str]) -> tuple[str, str]:
 class Answer:
     """A decision, and how the site wants it logged.
 
-    `journal` is the document of the site's, None if it does not say; `now` the second for which the decision was made,
+    `log` is the site's own document of the log, None without one; `now` the second for which the decision was made,
     which a replay asks for again; `asked` the names of the claims that bans look at.
     """
 
-    __slots__ = ("asked", "decision", "journal", "now")
+    __slots__ = ("asked", "decision", "log", "now")
 
     def __init__(
         self,
         decision: Decision,
-        journal: Mapping[str, Any] | None = None,
+        log: LogDocument | None = None,
         now: int | None = None,
         asked: Sequence[str] = (),
     ) -> None:
-        self.decision, self.journal, self.asked = decision, journal, asked
+        self.decision, self.log, self.asked = decision, log, asked
         self.now = int(time.time()) if now is None else now
 
 
 def decided(policy_file: str, bans_file: str, read_token: Callable[[Policy], Claims]) -> Answer:
     """Return the decision for the token that `read_token` reads; what fails becomes an error, never a mapping."""
-    journal = None
+    log = None
     try:
         policy, bans = read_policy(policy_file), read_bans(bans_file)
-        journal = policy.site.journal
+        log = policy.site.log
         claims = read_token(policy)
         now = int(time.time())
         decision = decide(policy, bans, claims, now)
         asked = bans.claims
         # Their file is closed before accounts are looked up, which takes descriptors of its own.
         del bans
-        return Answer(confirm(decision, policy.site.accounts), journal, now, asked)
+        return Answer(confirm(decision, policy.site.accounts), log, now, asked)
     except TokenRefused as error:
-        return Answer(Decision(None, None).settle(DENIED, str(error)), journal)
+        return Answer(Decision(None, None).settle(DENIED, str(error)), log)
     except Error as error:
-        return Answer(failed(str(error)), journal)
+        return Answer(failed(str(error)), log)
 
 
 def give(callout: str, answer: Answer, limit: TimeLimit, *, decline: int | None = None, observe: bool = False) -> int:
@@ -267,17 +267,17 @@ def give(callout: str, answer: Answer, limit: TimeLimit, *, decline: int | None 
     outcome = DECLINED if observe else decision.outcome
     code = decline if outcome == DECLINED and decline is not None else EXIT_CODES[callout][outcome]
     sentence = f"{'observed: ' if observe else ''}{_sentence(decision)}"
-    journal = Journal(answer.journal)
+    log = DecisionLog(answer.log)
     # A file may lie where nobody answers.
-    limit.stand(code, sentence, "; not logged: the journal does not answer", TO_LOG if journal.may_wait else None)
-    say(callout, sentence, _logged(journal, callout, answer, observe))
+    limit.stand(code, sentence, "; not logged: the decision log does not answer", TO_LOG if log.may_wait else None)
+    say(callout, sentence, _logged(log, callout, answer, observe))
     return code
 
 
-def _logged(journal: Journal, callout: str, answer: Answer, observed: bool) -> str:
+def _logged(log: DecisionLog, callout: str, answer: Answer, observed: bool) -> str:
     """Log a decision and return what went wrong, to be said: it changes no answer."""
     try:
-        journal.write(
+        log.write(
             answer.decision,
             callout=callout,
             ce=_CES[callout],
@@ -285,7 +285,7 @@ def _logged(journal: Journal, callout: str, answer: Answer, observed: bool) -> s
             asked=answer.asked,
             observed=observed,
         )
-    except Incomplete as error:
+    except IncompleteRecordError as error:
         return f"; logged without its subject: {error}"
     except Exception as error:  # noqa: BLE001 - whatever it is, the answer stands
         return f"; not logged: {error}"
@@ -297,16 +297,12 @@ def say(callout: str, sentence: str, more: str = "") -> None:
 
     A sentence that is too long loses its end, for a token may have made it so; `more` is said in any case.
     """
-    end = _plain(more)[:_LONGEST_REASON]
-    line = _plain(sentence)[: _LONGEST_REASON - len(end)] + end
+    end = printable(more)[:_LONGEST_REASON]
+    line = printable(sentence)[: _LONGEST_REASON - len(end)] + end
     try:
         posix.write(2, f"{callout}: {line}\n".encode("ascii"))
     except OSError:
         pass
-
-
-def _plain(text: str) -> str:
-    return text if text.isascii() and text.isprintable() else ascii(text)[1:-1]
 
 
 def _print(text: str) -> None:

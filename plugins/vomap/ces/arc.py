@@ -1,6 +1,6 @@
-"""ARC's wiring: whose tokens come to the mapping plugin, the plugin, and groups of VOs for queues.
+"""Write the blocks of arc.conf: the issuers of vomap's authgroup, the mapping rule, and authgroups of VOs for queues.
 
-Source: ARC's arc.conf.reference, blocks [authgroup], [mapping] and [arex/ws/jobs]; measured on ARC 7.0.0.
+Source: ARC's arc.conf.reference, blocks [authgroup], [mapping] and [arex/ws/jobs]. Measured on ARC 7.0.0.
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vomap.ces.wiring import LIBEXEC, Fragment, WiringError, callout_path, heading, issuers_to_ask_for
+from vomap.ces.wiring import LIBEXEC, Fragment, WiringError, callout_path, heading, wired_issuers
 
-# ARC reads arc.conf first, and then these by their names; mapping rules of others belong into files after this one.
+# ARC reads arc.conf first, then the fragments in the order of their names. Other mapping rules go after this file.
 FRAGMENT_FILE = "50-vomap.conf"
-# Longer than a callout takes at the most: it ends itself after four seconds.
-SECONDS = 10
+# Longer than any callout runs: it ends itself after four seconds.
+CALLOUT_SECONDS = 10
 
 
 def render_arc(
@@ -26,14 +26,14 @@ def render_arc(
 ) -> list[Fragment]:
     """Return the blocks of arc.conf for a policy.
 
-    `vos` get an authgroup each, for queues; every such group costs a start of the plugin at each connection.
-    `more_rules` leaves declined tokens to mapping rules that follow. `callout` is the callout's path if it is not where
-    the packages put it. Raises WiringError for a VO that no group can be named after.
+    Each of `vos` gets an authgroup, for queues: ARC then starts the plugin once more at each connection. With
+    `more_rules`, the mapping rules after vomap's may map declined tokens. `callout` is the path of the callout
+    (default: that of the packages). Raises WiringError for a VO whose name cannot be part of the name of a group.
     """
     program = callout_path(callout or str(LIBEXEC / "vomap-arc"))
     blocks = [
-        heading("arc", "into /etc/arc.conf.d; mapping rules of others go into a file after this one")
-        + _tokens(issuers_to_ask_for(document, bans)),
+        heading("arc", "/etc/arc.conf.d. Other mapping rules go into a file after this one")
+        + _token_group(wired_issuers(document, bans)),
         *(_vo_group(vo, program) for vo in {vo.lower(): vo for vo in vos}.values()),
         _mapping(program, more_rules=more_rules),
         "[arex/ws/jobs]\nallowaccess = vomap\n",
@@ -41,27 +41,27 @@ def render_arc(
     return [Fragment(FRAGMENT_FILE, "\n".join(blocks))]
 
 
-def _tokens(issuers: Sequence[str]) -> str:
-    """Return the group of all whose tokens vomap may be asked about; ARC itself compares the issuers, exactly."""
+def _token_group(issuers: Sequence[str]) -> str:
+    """Return the group of tokens that ARC passes to vomap. ARC compares the issuers exactly."""
     return "[authgroup:vomap]\n" + "".join(f"authtokens = * {issuer} * * *\n" for issuer in issuers)
 
 
 def _vo_group(vo: str, program: str) -> str:
-    """Return the group of those whom the policy would map for one VO. It may allow, but must never be used to deny.
+    """Return the group of tokens that the policy maps for one VO. It may allow, but must never be used to deny.
 
-    ARC takes a plugin that fails for "no member", so that a ban by such a group would let in whom it should keep out.
+    To ARC, a plugin that fails means "not a member". So a failing callout would admit the users that the group denies.
     """
     if not vo.replace("-", "").replace(".", "").replace("_", "").isalnum():
-        raise WiringError(f"render arc: --vo: {vo!a} is no name of a VO")
-    return f"[authgroup:vomap-{vo.lower()}]\nplugin = {SECONDS} {program} authorize --vo {vo}\n"
+        raise WiringError(f"render arc: --vo: {vo!a} is not a valid name of a VO: expected letters, digits and ._-")
+    return f"[authgroup:vomap-{vo.lower()}]\nplugin = {CALLOUT_SECONDS} {program} authorize --vo {vo}\n"
 
 
 def _mapping(program: str, *, more_rules: bool) -> str:
-    """Return the mapping rule. The policy lines before it hold for it, whatever ARC has read until then."""
+    """Return the mapping rule, with its own policy lines: those that ARC has read before could be others."""
     policy = "policy_on_map = stop\npolicy_on_nogroup = continue\n"
     if not more_rules:
-        return f"[mapping]\n{policy}policy_on_nomap = stop\nmap_with_plugin = vomap {SECONDS} {program} map\n"
+        return f"[mapping]\n{policy}policy_on_nomap = stop\nmap_with_plugin = vomap {CALLOUT_SECONDS} {program} map\n"
     return (
-        f"[mapping]\n{policy}# What vomap declines, the rules after this one may map; what it denies, none of them.\n"
-        f"policy_on_nomap = continue\nmap_with_plugin = vomap {SECONDS} {program} map --decline continue\n"
+        f"[mapping]\n{policy}# Later rules may map the tokens that vomap declines, but not those that it denies.\n"
+        f"policy_on_nomap = continue\nmap_with_plugin = vomap {CALLOUT_SECONDS} {program} map --decline continue\n"
     )

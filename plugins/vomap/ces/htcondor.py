@@ -1,6 +1,6 @@
-"""HTCondor's and HTCondor-CE's wiring: a map file that sends tokens to the plugin, and the settings that go with it.
+"""Write the configuration of HTCondor-CE: a map file that passes tokens to vomap, and settings of the token checks.
 
-Sources: HTCondor's src/condor_utils/MapFile.cpp and condor_scitokens.cpp; HTCondor-CE's config/condor_mapfile.
+Sources: HTCondor's src/condor_utils/MapFile.cpp and condor_scitokens.cpp, and HTCondor-CE's config/condor_mapfile.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ from typing import Any
 from vomap.ces.wiring import (
     Fragment,
     WiringError,
-    audiences,
+    accepted_audiences,
     callout_path,
     foreign_issuers,
     heading,
-    issuers_to_ask_for,
+    wired_issuers,
 )
 
-# Before 10-scitokens.conf, which is HTCondor-CE's own: the first line that matches decides.
+# Before HTCondor-CE's own 10-scitokens.conf: the first line that matches decides.
 MAP_FILE = "05-vomap.conf"
-# After 50-vomap.conf, which ships: the later setting holds.
+# After 50-vomap.conf, which ships with vomap: of two settings, HTCondor uses the later one.
 SETTINGS_FILE = "55-vomap-policy.conf"
 PLUGIN = "VOMAP"
 COMMAND = f"SEC_SCITOKENS_PLUGIN_{PLUGIN}_COMMAND"
 
-# What needs no backslash in a regular expression between slashes.
+# These need no backslash in a regular expression between slashes.
 _PLAIN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789:_-"
-# A comma ends a member of a list, $( ) is expanded, a backslash at the end takes the next line in.
+# A comma ends an item of a list, HTCondor expands $( ), and a backslash at the end of a line joins the next line.
 _NOT_IN_A_LIST = ",$\\"
 
 
@@ -36,22 +36,24 @@ def render_htcondor(
 ) -> list[Fragment]:
     """Return the map file and the settings for a policy.
 
-    `then` names the plugin that is asked about tokens that vomap declines; `callout` is the callout's path if it is not
-    where the packages put it. Raises WiringError if `then` is no name of a plugin.
+    `then` is the name of the plugin that HTCondor asks about tokens that vomap declines. `callout` is the path of the
+    callout (default: that of the packages). Raises WiringError if `then` is not a valid name of a plugin.
     """
     if then is not None and not then.replace("_", "").isalnum():
-        raise WiringError(f"render htcondor: --then: {then!a} is no name of a plugin")
+        raise WiringError(
+            f"render htcondor: --then: {then!a} is not a valid name of a plugin: expected letters, digits and _"
+        )
     plugins = PLUGIN if then is None else f"{PLUGIN},{then}"
-    lines = [map_line(issuer, plugins) for issuer in issuers_to_ask_for(document, bans)]
-    map_file = Fragment(MAP_FILE, heading("htcondor", "into mapfiles.d") + "".join(lines))
+    lines = [map_line(issuer, plugins) for issuer in wired_issuers(document, bans)]
+    map_file = Fragment(MAP_FILE, heading("htcondor", "mapfiles.d") + "".join(lines))
     return [map_file, Fragment(SETTINGS_FILE, _settings(document, callout))]
 
 
 def map_line(issuer: str, plugins: str) -> str:
-    """Return the line that sends one issuer's tokens, and nobody else's, to plugins.
+    """Return the line that passes the tokens of one issuer, and no other tokens, to plugins.
 
-    HTCondor matches it with `<issuer>,<subject>`, so it is anchored, and the comma ends the issuer. Of two backslashes
-    it takes one away before the expression is compiled.
+    HTCondor matches the expression with `<issuer>,<subject>`. So the expression is anchored, and the comma ends the
+    issuer. Before HTCondor compiles the expression, it replaces two backslashes by one.
     """
     escaped = "".join(mark if mark in _PLAIN else "\\" * 4 if mark == "\\" else f"\\{mark}" for mark in issuer)
     return f"SCITOKENS /^{escaped},/ PLUGIN:{plugins}\n"
@@ -59,17 +61,19 @@ def map_line(issuer: str, plugins: str) -> str:
 
 def _settings(document: Mapping[str, Any], callout: str | None) -> str:
     foreign = foreign_issuers(document)
-    accepted = audiences(document)
+    accepted = accepted_audiences(document)
     for text in (*accepted, *foreign):
         if any(mark in text for mark in _NOT_IN_A_LIST):
-            raise WiringError(f"render htcondor: {text!a} cannot stand in a list of HTCondor's settings: , $ and \\")
-    lines = [heading("htcondor", "into config.d, beside 50-vomap.conf, which ships with vomap")]
+            raise WiringError(
+                f"render htcondor: {text!a} cannot be in a list of HTCondor's settings: it contains , $ or \\"
+            )
+    lines = [heading("htcondor", "config.d, beside 50-vomap.conf, which ships with vomap")]
     if callout is not None:
         lines.append(f"{COMMAND} = {callout_path(callout)}\n")
     lines += [
-        "# HTCondor's own check of the audience; vomap checks it again, and alone for the issuers below.\n",
+        "# HTCondor's own check of the audience. For the issuers below, only vomap checks it.\n",
         f"SCITOKENS_SERVER_AUDIENCE = {', '.join(accepted)}\n",
-        "# Whose tokens are neither WLCG tokens nor SciTokens, or may come without the audience that those need.\n",
+        "# Issuers whose tokens are neither WLCG tokens nor SciTokens, or may have no audience.\n",
         f"SEC_SCITOKENS_ALLOW_FOREIGN_TOKEN_TYPES = {'true' if foreign else 'false'}\n",
         f"SEC_SCITOKENS_FOREIGN_TOKEN_ISSUERS = {', '.join(foreign)}\n",
     ]

@@ -1,6 +1,6 @@
-"""The CEs that vomap wires: where each keeps its configuration, and as whom it runs the callout.
+"""The kinds of CE: the places of their configuration, and the user that runs the callout.
 
-Sources: HTCondor-CE's config/condor_mapfile and htcondor-ce.spec; ARC's arc.conf.reference.
+Sources: HTCondor-CE's config/condor_mapfile and htcondor-ce.spec, and ARC's arc.conf.reference.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ DEFAULTS_FILE = "50-vomap.conf"
 
 @dataclass(frozen=True)
 class Ce:
-    """One kind of CE, on a system whose root folder is `root`."""
+    """One kind of CE, on a system whose root folder is `root`.
+
+    `user` runs the callout. The CE is installed if the path `marker` exists.
+    """
 
     name: str
     root: Path
@@ -29,11 +32,11 @@ class Ce:
 
     @property
     def is_installed(self) -> bool:
-        """Whether this CE is there."""
+        """True if this CE is installed."""
         return self.at(self.marker).exists()
 
     def at(self, path: str) -> Path:
-        """Return where a path of the CE's system lies for us."""
+        """Return the path below our own root of a path on the CE's system."""
         return self.root / path.lstrip("/")
 
     def fragments(
@@ -41,13 +44,13 @@ class Ce:
     ) -> dict[str, Fragment]:
         """Return the fragments that the CE needs for a policy, by their paths on the CE's system.
 
-        `callouts` is the folder of the callouts if they are not where the packages put them.
+        `callouts` is the folder of the callouts (default: that of the packages).
         """
         raise NotImplementedError
 
 
 class HtcondorCe(Ce):
-    """HTCondor-CE: map files and settings in folders, read in the order of their names."""
+    """HTCondor-CE: folders of map files and of settings, which it reads in the order of their names."""
 
     MAPFILE = "/etc/condor-ce/condor_mapfile"
     MAPFILES = ("/etc/condor-ce/mapfiles.d", "/usr/share/condor-ce/mapfiles.d")
@@ -56,7 +59,7 @@ class HtcondorCe(Ce):
     def fragments(
         self, document: Mapping[str, Any], bans: Mapping[str, Any], callouts: Path | None
     ) -> dict[str, Fragment]:
-        """Return both files of settings, and last the map file, which needs them."""
+        """Return both files of settings, and last the map file, which depends on them."""
         callout = None if callouts is None else str(callouts / "vomap-htcondor")
         rendered = render_htcondor(document, bans, then=None, callout=callout)
         defaults = Fragment(DEFAULTS_FILE, shipped_file("packaging/htcondor", DEFAULTS_FILE).read_text("utf-8"))
@@ -67,7 +70,7 @@ class HtcondorCe(Ce):
 
 
 class ArcCe(Ce):
-    """ARC CE: one file, and after it a folder of fragments, read in the order of their names."""
+    """ARC CE: one file, and a folder of fragments, which it reads after the file in the order of their names."""
 
     CONFIG = "/etc/arc.conf"
     FRAGMENTS = "/etc/arc.conf.d"
@@ -82,5 +85,5 @@ class ArcCe(Ce):
 
 
 def known_ces(root: Path) -> list[Ce]:
-    """Return all kinds of CE that vomap wires."""
+    """Return all kinds of CE that vomap knows, on the system below `root`."""
     return [HtcondorCe("htcondor", root, "condor", "/etc/condor-ce"), ArcCe("arc", root, "root", ArcCe.CONFIG)]

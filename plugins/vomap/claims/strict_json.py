@@ -1,22 +1,17 @@
 """JSON as RFC 8259 has it, read strictly and with next to no imports.
 
-The scanner is the one in C beneath the standard library's `json`; that module itself, which brings the regex
-engine, is imported only where the scanner is missing.
+The scanner is the one in C beneath the standard library's `json`. vomap does not import that module itself, because it
+brings the engine of regular expressions.
 """
 
 from __future__ import annotations
+
+from _json import make_scanner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
-
-try:
-    import _json
-
-    make_scanner: Any = _json.make_scanner
-except ImportError:  # pragma: no cover - an interpreter without the C scanner
-    make_scanner = None
 
 _BLANKS = " \t\n\r"
 _LONGEST_INTEGER = 300
@@ -71,16 +66,8 @@ def parse_json(text: str) -> object:
 
 
 def _scanner(settings: Any) -> Callable[[str, int], tuple[object, int]]:
-    if make_scanner is not None:
-        scan: Callable[[str, int], tuple[object, int]] = make_scanner(settings)
-        return scan
-    import json
-
-    return json.JSONDecoder(
-        object_pairs_hook=settings.object_pairs_hook,
-        parse_int=settings.parse_int,
-        parse_constant=settings.parse_constant,
-    ).raw_decode
+    scan: Callable[[str, int], tuple[object, int]] = make_scanner(settings)
+    return scan
 
 
 _SCAN_LONG, _SCAN_SHORT = _scanner(_Settings(_integer)), _scanner(_Settings(int))

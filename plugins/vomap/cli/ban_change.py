@@ -20,18 +20,16 @@ from vomap.bans.warnings import Doubt, doubts_of_conditions, doubts_of_tokens
 from vomap.ces.kinds import known_ces
 from vomap.claims import Claims
 from vomap.claims.htcondor_payload import read_payload
-from vomap.cli.arguments import BANS_FOLDER, UsageError, print_json
+from vomap.cli.arguments import BANS_FOLDER, UsageError
 from vomap.cli.ban_list import until
-from vomap.cli.exits import FAILED, NO, YES
-from vomap.cli.explain import token_payload
+from vomap.cli.console import FAILED, NO, YES, counted, plain, print_json, progress_bar
 from vomap.cli.logs import read_logs, resolver
-from vomap.cli.progress import shown
-from vomap.cli.terminal import counted, plain
+from vomap.cli.token_arguments import token_payload
 from vomap.files.lock import locked
 from vomap.log.reader import Unread
 from vomap.mapfile.compose import NOBODYS_SITE
 from vomap.mapfile.entries import CONDITIONS
-from vomap.policy.index import Declared
+from vomap.policy.authority import Authority
 from vomap.policy.model import NO_BANS, Ban, Bans
 from vomap.store import BANS, POLICY, POLICY_FILE, BuiltFile, bans_beside, read_bans, read_policy
 from vomap.store.writer import read_built, read_issuers
@@ -154,20 +152,20 @@ def _bans_before(built: str) -> Bans:
 def _told_of_added(policy: str, ban: Mapping[str, Any], given: Claims | None, before: Bans, after: Bans) -> _Told:
     """Try a ban that is in force with a token, and find what it does not cover and what goes on."""
     if not Path(policy).exists():
-        nothing = Declared(_NOTHING_DECLARED)
+        nothing = Authority(_NOTHING_DECLARED)
         going_on = remains(ban, nothing, _ces(), _ROOT)
         return _Told(sentences=[f"not proved: there is no {policy} yet to try it with"], remains=going_on)
     try:
         trial = _trial(policy, time.time())
         return _tried(trial, ban, given, before, after)
     except (Error, KeyError, TypeError, ValueError) as error:
-        going_on = remains(ban, Declared(_NOTHING_DECLARED), _ces(), _ROOT)
+        going_on = remains(ban, Authority(_NOTHING_DECLARED), _ces(), _ROOT)
         return _Told([Doubt(f"not proved: {error}")], remains=going_on, code=FAILED)
 
 
 def _tried(trial: Trial, ban: Mapping[str, Any], given: Claims | None, before: Bans, after: Bans) -> _Told:
-    doubts = list(doubts_of_conditions(ban, trial.declared, given))
-    going_on = remains(ban, trial.declared, _ces(), _ROOT)
+    doubts = list(doubts_of_conditions(ban, trial.authority, given))
+    going_on = remains(ban, trial.authority, _ces(), _ROOT)
     found = trial.prove(ban, before, after)
     proof = found[1] if found is not None else None
     if found is not None:
@@ -192,7 +190,7 @@ def _with_hits(told: _Told, args: argparse.Namespace, ban: Mapping[str, Any]) ->
     broken = 0
     try:
         hits = BanHits(ban, read_policy(args.policy), resolver(args.key))
-        with shown("decisions tried") as progress:
+        with progress_bar("decisions tried") as progress:
             for number, (_, found) in enumerate(read_logs(args.log), start=1):
                 if isinstance(found, Unread):
                     broken += 1

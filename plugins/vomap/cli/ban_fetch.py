@@ -9,10 +9,8 @@ import time
 from vomap import Error
 from vomap.bans.foreign_issuers import unwired_sentence
 from vomap.bans.published import LIMITS, MOST_WIDE, PublishedBans, PublishedList, check_bounds, check_successor, name_of
-from vomap.cli.arguments import print_json
 from vomap.cli.ban_list import count_unwired, declared_issuers
-from vomap.cli.exits import FAILED, YES
-from vomap.cli.terminal import counted, plain
+from vomap.cli.console import FAILED, YES, counted, plain, print_json
 from vomap.files.lock import locked
 from vomap.mapfile.compose import Mapfile
 from vomap.mapfile.times import written

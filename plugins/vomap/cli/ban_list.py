@@ -13,9 +13,8 @@ from vomap.bans.ban_file import is_published
 from vomap.bans.folder import conditions_of
 from vomap.bans.foreign_issuers import NOT_IN_FORCE, file_of, unwired_issuers, unwired_sentence
 from vomap.bans.published import read_kept
-from vomap.cli.arguments import load_bans, print_json
-from vomap.cli.exits import YES
-from vomap.cli.terminal import counted, plain
+from vomap.cli.console import YES, counted, plain, print_json
+from vomap.compile.check import check_bans
 from vomap.mapfile.compose import Mapfile
 from vomap.mapfile.entries import CONDITIONS
 from vomap.mapfile.times import written
@@ -26,12 +25,14 @@ from vomap.store.writer import read_built, read_issuers
 
 def list_bans(args: argparse.Namespace) -> int:
     """Print the bans, and the lists that were fetched."""
-    files, document, findings = load_bans([args.bans])
-    findings.raise_errors()
+    check = check_bans([args.bans])
+    check.findings.raise_errors()
     built, now = bans_beside(args.policy), time.time()
     declared = declared_issuers(args.policy)
-    bans = [_members(ban, _built(built), declared, now) for ban in document["bans"]]
-    lists = [_list_members(file, document["bans"], declared, now) for file in files if is_published(file.path)]
+    bans = [_members(ban, _built(built), declared, now) for ban in check.document["bans"]]
+    lists = [
+        _list_members(file, check.document["bans"], declared, now) for file in check.files if is_published(file.path)
+    ]
     if args.json:
         print_json({"bans": bans, "lists": lists})
         return YES

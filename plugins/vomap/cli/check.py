@@ -6,12 +6,13 @@ import argparse
 import time
 
 from vomap import Error
-from vomap.analysis.lint import lint
-from vomap.analysis.lint.context import Matter
-from vomap.cli.arguments import Sources, add_sources, load, print_findings, print_json, warn_of_pools
-from vomap.cli.exits import NO, YES
-from vomap.cli.progress import shown
-from vomap.mapfile.findings import ERROR, Place
+from vomap.analysis.lint import lint as lint_mapfiles
+from vomap.analysis.lint.context import LintContext
+from vomap.bans.lint import lint as lint_bans
+from vomap.cli.arguments import add_sources, check_sources
+from vomap.cli.console import NO, YES, print_findings, print_json, progress_bar
+from vomap.compile.check import SiteCheck
+from vomap.mapfile.findings import ERROR
 
 HELP = "check mapfiles and bans, and change nothing"
 
@@ -39,40 +40,38 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Tell every error and warning; 1 if there is an error, or, with --strict, a warning."""
-    sources = load(args)
-    if not sources.mapfiles:
+    site = check_sources(args)
+    policy, bans = site.policy, site.bans
+    if not policy.mapfiles:
         raise Error("there is no mapfile (*.yaml) to check")
-    if not sources.composition.has_audience:
-        place = Place(sources.mapfiles[0].path, 1, 1)
-        sources.findings.warn(place, "no `site: {audience: ...}` in these mapfiles: they can be checked, but not built")
-    warn_of_pools(sources.composition, sources.findings)
-    left_out = _lint(sources)
-    findings = sources.all_findings
+    left_out = _lint(site)
+    findings = policy.findings.in_order + bans.findings.in_order
     errors = sum(finding.severity == ERROR for finding in findings)
     code = NO if errors or (args.strict and findings) else YES
     # Whose files they are here says nothing of the mapfiles: a checkout belongs to those who work in it.
-    findings += sources.refusals.as_warnings
+    findings += site.refusal_warnings
     if args.json:
-        told = [finding.as_json() for finding in findings]
-        print_json({"errors": errors, "findings": told, "not-looked-for": left_out})
+        found = [finding.as_json() for finding in findings]
+        print_json({"errors": errors, "findings": found, "not-looked-for": left_out})
         return code
     print_findings(findings)
     if left_out:
         print(f"not looked for, as there are too many rules or bans: {', '.join(left_out)}")
-    rules = len(sources.composition.document["rules"])
-    files = len(sources.mapfiles) + len(sources.ban_files)
-    print(f"{files} files, {rules} rules, {len(sources.ban_document['bans'])} bans: {errors or 'no'} errors")
+    rules = len(policy.composition.document["rules"])
+    files = len(policy.mapfiles) + len(bans.files)
+    print(f"{files} files, {rules} rules, {len(bans.document['bans'])} bans: {errors or 'no'} errors")
     return code
 
 
-def _lint(sources: Sources) -> list[str]:
+def _lint(site: SiteCheck) -> list[str]:
     """Add the linter's warnings to the findings, if there are no errors; return the codes that were not looked for."""
-    if sources.findings.errors or sources.ban_findings.errors:
+    if site.has_errors:
         return []
-    with shown("rules tried") as progress:
-        linted = lint(Matter(sources.composition, sources.ban_document["bans"], time.time(), progress))
-    of_bans = {file.path for file in sources.ban_files}
-    for warning in linted.warnings:
-        findings = sources.ban_findings if warning.place.file in of_bans else sources.findings
-        findings.all.append(warning)
-    return linted.left_out
+    with progress_bar("rules tried") as progress:
+        context = LintContext(site.policy.composition, site.bans.document["bans"], time.time(), progress)
+        reports = lint_mapfiles(context), lint_bans(context)
+    of_bans = {file.path for file in site.bans.files}
+    for warning in (warning for report in reports for warning in report.warnings):
+        check = site.bans if warning.place.file in of_bans else site.policy
+        check.findings.all.append(warning)
+    return sorted(code for report in reports for code in report.skipped)

@@ -8,12 +8,10 @@ import os
 import time
 from typing import Any
 
-from vomap.analysis.diff import Difference, compare
-from vomap.analysis.diff.lines import Line
-from vomap.cli.arguments import add_json, print_json
-from vomap.cli.exits import NO, YES
-from vomap.cli.progress import shown
-from vomap.cli.terminal import plain
+from vomap.analysis.diff import PolicyDiff, compare
+from vomap.analysis.diff.lines import DiffLine
+from vomap.cli.arguments import add_json
+from vomap.cli.console import NO, YES, plain, print_json, progress_bar
 from vomap.mapfile.compose import SourceError, compose, read_sources
 from vomap.mapfile.findings import Findings
 from vomap.store import POLICY
@@ -44,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Compare two policies; 0 if they are proven to decide alike, 1 if not."""
     documents = _read(args.old), _read(args.new)
-    with shown("tokens tried") as progress:
+    with progress_bar("tokens tried") as progress:
         difference = compare(*documents, time.time(), progress)
     if args.json:
         lines = [line.as_json() for line in difference.lines]
@@ -62,7 +60,7 @@ def _read(path: str) -> dict[str, Any]:
     if not mapfiles:
         raise SourceError(f"{path}: holds no mapfiles, which end in .yaml")
     findings = Findings()
-    with shown("rules read") as progress:
+    with progress_bar("rules read") as progress:
         composition = compose(mapfiles, findings, progress)
     findings.raise_errors()
     return composition.document
@@ -78,7 +76,7 @@ def _is_built(path: str) -> bool:
         raise SourceError(f"{path}: {error.strerror}") from None
 
 
-def _print(difference: Difference) -> None:
+def _print(difference: PolicyDiff) -> None:
     for line in difference.lines:
         _print_line(line)
     for why in difference.unproven:
@@ -89,7 +87,7 @@ def _print(difference: Difference) -> None:
         print("no change was found, but it is not proven that there is none")
 
 
-def _print_line(line: Line) -> None:
+def _print_line(line: DiffLine) -> None:
     """Print a line, for whom it is, what becomes of them, and a token."""
     who = _some(list(line.who))
     print(plain(f"{line.kind}: {who[0]}"))

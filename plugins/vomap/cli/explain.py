@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import base64
-import binascii
 import os
 import sys
 import time
@@ -14,20 +12,21 @@ from typing import TYPE_CHECKING
 
 from vomap import Error
 from vomap.accounts import confirm
-from vomap.analysis.describe import tell_token
+from vomap.analysis.describe import describe_token
 from vomap.analysis.near_misses import expired_bans, find_near_misses
 from vomap.claims import Claims, TokenRefused, read_scopes
 from vomap.claims.htcondor_payload import read_payload
 from vomap.claims.scopes import refused_levels
-from vomap.cli.arguments import UsageError, add_bans, add_json, add_mapfiles, add_policy, asked_policy, print_json
-from vomap.cli.terminal import plain
+from vomap.cli.arguments import UsageError, add_bans, add_json, add_mapfiles, add_policy, asked_policy
+from vomap.cli.console import plain, print_json
+from vomap.cli.token_arguments import add_token, given_token, payload_of
 from vomap.mapfile.times import point_in_time, written
 from vomap.policy import DECLINED, DENIED, ERROR, MAPPED, Decision, failed
 from vomap.policy.decide import decide
 from vomap.policy.model import Bans, Policy
 
 if TYPE_CHECKING:
-    from vomap.verify import Genuine
+    from vomap.verify import Verification
 
 HELP = "explain what becomes of one token, step by step"
 
@@ -66,13 +65,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
-def add_token(parser: argparse.ArgumentParser, *, required: bool) -> None:
-    """Add `--claims` and `--token`."""
-    what = parser.add_mutually_exclusive_group(required=required)
-    what.add_argument("--claims", metavar="JSON|-", help="the token's payload; - reads it from standard input")
-    what.add_argument("--token", metavar="JWT|-", help="an encoded token; - reads it from standard input")
-
-
 @dataclass
 class _Told:
     """What is told beside the decision: its steps, what a CE makes of it, near misses, and how it was verified."""
@@ -80,7 +72,7 @@ class _Told:
     trace: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     near_misses: list[str] = field(default_factory=list)
-    verified: Genuine | None = None
+    verified: Verification | None = None
 
 
 def run(args: argparse.Namespace) -> int:
@@ -105,15 +97,15 @@ def run(args: argparse.Namespace) -> int:
 
 def _decide(args: argparse.Namespace, policy: Policy, bans: Bans, now: float, told: _Told) -> Decision:
     """Decide for the token that a command line gives. Raises UsageError if it gives none."""
-    given = _given(args)
-    payload = None if args.verify else _payload(args, given)
+    given = given_token(args)
+    payload = None if args.verify else payload_of(args, given)
     try:
         claims = _verified(args, given, policy, told) if payload is None else read_payload(payload)
     except TokenRefused as error:
         return Decision(None, policy.digest).settle(DENIED, str(error))
     except Error as error:
         return failed(str(error))
-    told.trace += tell_token(claims, now)
+    told.trace += describe_token(claims, now)
     decision = decide(policy, bans, claims, now, told.trace)
     told.notes = _notes(decision, claims)
     told.near_misses = expired_bans(policy, bans, claims, now)
@@ -148,28 +140,6 @@ def _notes(decision: Decision, claims: Claims) -> list[str]:
         f"mapped, but HTCondor will refuse {level}: the scopes do not grant it"
         for level in refused_levels(claims, read_scopes(claims))
     ]
-
-
-def token_payload(args: argparse.Namespace) -> bytes:
-    """Return the payload of the token that a command line gives. Raises UsageError."""
-    return _payload(args, _given(args))
-
-
-def _given(args: argparse.Namespace) -> bytes:
-    given: str = args.claims if args.claims is not None else args.token
-    return sys.stdin.buffer.read() if given == "-" else given.encode("utf-8", "surrogateescape")
-
-
-def _payload(args: argparse.Namespace, content: bytes) -> bytes:
-    if args.claims is not None:
-        return content
-    parts = content.strip().split(b".")
-    if len(parts) != len(("header", "payload", "signature")):
-        raise UsageError(f"{args.verb}: --token takes three parts with dots between them")
-    try:
-        return base64.b64decode(parts[1] + b"=" * (-len(parts[1]) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        raise UsageError(f"{args.verb}: the token's payload is not base64url") from None
 
 
 def _time(given: str | None) -> float:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vomap.cli.actions import Action, add_actions
-from vomap.cli.arguments import add_json, print_json
-from vomap.cli.terminal import plain
+from vomap.cli.arguments import add_json, add_web, web_of
+from vomap.cli.console import plain, print_json
+from vomap.cli.parser import Action, add_actions
 from vomap.files.atomic import replace_file
+from vomap.mapfile.compose import Mapfile, read_sources
 from vomap.osg.generate import DEFAULT_MULTI_VO, generate
-from vomap.refresh.meaning import compare, read_meaning
-from vomap.web import Web, can_be_changed_on_the_way
+from vomap.refresh.meaning import find_changes, read_meaning
+from vomap.web import can_be_changed_on_the_way
 
 if TYPE_CHECKING:
-    from vomap.osg.generate import Generated
+    from vomap.osg.generate import Generation
 
 HELP = "write a mapfile from a source: the VO files of the OSG topology"
 
@@ -69,24 +69,6 @@ def _configure_osg(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
-def add_web(parser: argparse.ArgumentParser) -> None:
-    """Add what a verb takes that fetches from a URL."""
-    parser.add_argument(
-        "--cache",
-        type=Path,
-        metavar="FOLDER",
-        help="where what a URL gave is kept, so that it comes again only if it changed (default: ~/.cache/vomap)",
-    )
-    parser.add_argument(
-        "--ca", type=Path, metavar="FILE", help="certificates to trust for https, in place of the system's (PEM)"
-    )
-
-
-def web_of(args: argparse.Namespace) -> Web:
-    """Return how a command line asks for URLs to be fetched."""
-    return Web(cache=args.cache, authorities=args.ca)
-
-
 def _osg(args: argparse.Namespace) -> int:
     """Generate, and print, write or compare. Returns 1 if `--check` found differences."""
     generated = generate(
@@ -109,10 +91,8 @@ def _osg(args: argparse.Namespace) -> int:
     return 0
 
 
-def _check(path: str, generated: Generated, *, as_json: bool) -> int:
-    differences = compare(
-        read_meaning(path, Path(path).read_bytes()), read_meaning("generated", generated.text.encode())
-    )
+def _check(path: str, generated: Generation, *, as_json: bool) -> int:
+    differences = find_changes(read_meaning(read_sources([path])), read_meaning([Mapfile("generated", generated.text)]))
     if as_json:
         print_json({"same": not differences, "differences": [difference.as_json() for difference in differences]})
     else:
@@ -121,6 +101,6 @@ def _check(path: str, generated: Generated, *, as_json: bool) -> int:
     return 1 if differences else 0
 
 
-def _report(generated: Generated, output: str | None) -> dict[str, object]:
+def _report(generated: Generation, output: str | None) -> dict[str, object]:
     report: dict[str, object] = {**generated.report(), "output": output}
     return report if output is not None else {**report, "mapfile": generated.text}

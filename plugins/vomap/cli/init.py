@@ -13,13 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from vomap.ces.kinds import Ce, known_ces
-from vomap.cli import build
 from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, UsageError
+from vomap.cli.compile_output import print_steps
+from vomap.cli.console import progress_bar
+from vomap.compile.rounds import BuildRequest, build_in_rounds
 from vomap.files.atomic import replace_file
 from vomap.files.shipped import shipped_file
 from vomap.mapfile.compose import Mapfile, compose, compose_bans, read_sources
 from vomap.mapfile.findings import Findings
-from vomap.status.checks import GREEN, RED, built_line, freshness_line
+from vomap.status.checks import built_line, freshness_line
+from vomap.status.line import GREEN, RED
 from vomap.store import BANS, POLICY, POLICY_FILE, bans_beside
 
 HELP = "write a site's first mapfile, build, and wire the CE, by asking or by flags"
@@ -254,10 +257,7 @@ def _build(args: argparse.Namespace) -> bool:
         _make_folder(folder)
     if _is_fresh(policy, POLICY, mapfiles) and _is_fresh(Path(bans_beside(str(policy))), BANS, bans):
         return True
-    words = argparse.Namespace(
-        mapfiles=[str(mapfiles)], bans=[str(bans)], output=str(policy), rollback=False, automatic=False, json=False
-    )
-    return build.run(words) == 0
+    return print_steps(build_in_rounds(BuildRequest([str(mapfiles)], [str(bans)], str(policy)), progress_bar))
 
 
 def _make_folder(path: Path) -> None:

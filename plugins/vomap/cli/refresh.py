@@ -10,22 +10,20 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from vomap.cli.arguments import MAPFILES_FOLDER, UsageError, add_json, add_mapfiles, print_json
-from vomap.cli.exits import NO, YES
-from vomap.cli.generate import add_web, web_of
-from vomap.cli.terminal import plain
+from vomap.cli.arguments import MAPFILES_FOLDER, UsageError, add_json, add_mapfiles, add_web, web_of
+from vomap.cli.console import NO, YES, plain, print_json
 from vomap.files.atomic import replace_file
 from vomap.files.lock import locked
 from vomap.mapfile.compose import Mapfile
+from vomap.osg.files import TopologyError
 from vomap.osg.generate import DEFAULT_MULTI_VO, generate_from
-from vomap.osg.problems import SourceError
 from vomap.osg.topology import open_source
-from vomap.refresh.alarms import Alarm, Limit, Limits, read_limit
-from vomap.refresh.review import Verdict, judge
+from vomap.refresh.alarms import Alarm, ChangeLimits, Limit, read_limit
+from vomap.refresh.review import Review, review_candidate
 from vomap.web import can_be_changed_on_the_way
 
 if TYPE_CHECKING:
-    from vomap.osg.generate import Generated
+    from vomap.osg.generate import Generation
 
 HELP = "fetch the OSG topology and install its mapfile, unless a person must look first"
 
@@ -103,30 +101,30 @@ def run(args: argparse.Namespace) -> int:
         files = open_source(args.source, web_of(args))
         try:
             generated = generate_from(files, args.source, only=args.vo, multi_vos=args.multi_vo)
-        except SourceError as error:
-            return _refuse(args, None, Verdict("", faults=tuple(Alarm("source", text) for text in error.problems)))
-        limits = Limits(args.max_dropped, args.max_repointed, args.max_added)
+        except TopologyError as error:
+            return _refuse(args, None, Review("", faults=tuple(Alarm("source", text) for text in error.problems)))
+        limits = ChangeLimits(args.max_dropped, args.max_repointed, args.max_added)
         candidate = Mapfile(args.output, generated.text)
-        verdict = judge(candidate, args.mapfiles or [MAPFILES_FOLDER], limits, time.time())
-        is_accepted = args.accept is not None and args.accept == verdict.digest
-        if verdict.faults or (verdict.alarms and not is_accepted):
-            return _refuse(args, generated, verdict)
-        if not verdict.is_same and not args.dry_run:
+        review = review_candidate(candidate, args.mapfiles or [MAPFILES_FOLDER], limits, time.time())
+        is_accepted = args.accept is not None and args.accept == review.digest
+        if review.faults or (review.alarms and not is_accepted):
+            return _refuse(args, generated, review)
+        if not review.is_same and not args.dry_run:
             replace_file(args.output, generated.text.encode())
-        _tell(args, generated, verdict)
+        _tell(args, generated, review)
     return YES
 
 
-def _refuse(args: argparse.Namespace, generated: Generated | None, verdict: Verdict) -> int:
+def _refuse(args: argparse.Namespace, generated: Generation | None, review: Review) -> int:
     if args.json:
-        print_json(_report(args, _REFUSED, generated, verdict))
+        print_json(_report(args, _REFUSED, generated, review))
         return NO
-    _tell_changes(generated, verdict)
-    for alarm in (*verdict.faults, *verdict.alarms):
+    _tell_changes(generated, review)
+    for alarm in (*review.faults, *review.alarms):
         print(plain(f"vomap: look at this: {alarm.text}"), file=sys.stderr)
     print(f"{args.output}: refused; the mapfile in force stays as it is")
-    if not verdict.faults:
-        print(f"to install it after a look: {shlex.join(_acceptance(args, verdict.digest))}")
+    if not review.faults:
+        print(f"to install it after a look: {shlex.join(_acceptance(args, review.digest))}")
     return NO
 
 
@@ -163,40 +161,40 @@ def _words_to_become(owner: int, we: int) -> list[str]:
     return ["runuser", "-u", entry.pw_name, "--"] if is_service else []
 
 
-def _tell(args: argparse.Namespace, generated: Generated, verdict: Verdict) -> None:
-    outcome = _UNCHANGED if verdict.is_same else _INSTALLED
+def _tell(args: argparse.Namespace, generated: Generation, review: Review) -> None:
+    outcome = _UNCHANGED if review.is_same else _INSTALLED
     if args.json:
-        print_json(_report(args, outcome, generated, verdict))
+        print_json(_report(args, outcome, generated, review))
         return
-    _tell_changes(generated, verdict)
-    if verdict.is_same:
+    _tell_changes(generated, review)
+    if review.is_same:
         print(f"{args.output}: nothing to do")
         return
     done = "would be installed" if args.dry_run else _INSTALLED
     print(f"{args.output}: {done}: {generated.summary}")
-    if not verdict.is_read:
+    if not review.is_read:
         print(f"it counts once it is linked: ln -s {args.output} {MAPFILES_FOLDER}/50-osg.yaml", file=sys.stderr)
 
 
-def _tell_changes(generated: Generated | None, verdict: Verdict) -> None:
+def _tell_changes(generated: Generation | None, review: Review) -> None:
     for warning in generated.warnings if generated else ():
         print(plain(f"vomap: warning: {warning}"), file=sys.stderr)
-    for difference in verdict.differences:
+    for change in review.changes:
         # A log shows it before what follows on standard error.
-        print(plain(str(difference)), flush=True)
+        print(plain(str(change)), flush=True)
 
 
-def _report(args: argparse.Namespace, outcome: str, generated: Generated | None, verdict: Verdict) -> dict[str, object]:
+def _report(args: argparse.Namespace, outcome: str, generated: Generation | None, review: Review) -> dict[str, object]:
     return {
         "outcome": outcome,
         "dry-run": args.dry_run,
         "source": args.source,
         "output": args.output,
-        "first": verdict.is_first,
-        "read-by-site": verdict.is_read,
-        "digest": verdict.digest,
-        "differences": [difference.as_json() for difference in verdict.differences],
-        "alarms": [alarm.as_json() for alarm in verdict.alarms],
-        "faults": [fault.as_json() for fault in verdict.faults],
+        "first": review.is_first,
+        "read-by-site": review.is_read,
+        "digest": review.digest,
+        "differences": [change.as_json() for change in review.changes],
+        "alarms": [alarm.as_json() for alarm in review.alarms],
+        "faults": [fault.as_json() for fault in review.faults],
         "generated": generated.report() if generated else None,
     }

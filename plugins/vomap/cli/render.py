@@ -10,8 +10,9 @@ from typing import Any
 from vomap.ces.arc import render_arc
 from vomap.ces.htcondor import render_htcondor
 from vomap.ces.wiring import Fragment
-from vomap.cli.actions import Action, add_actions
-from vomap.cli.arguments import UsageError, add_bans, add_json, add_mapfiles, add_policy, load, print_json
+from vomap.cli.arguments import UsageError, add_bans, add_json, add_mapfiles, add_policy, check_sources
+from vomap.cli.console import print_json
+from vomap.cli.parser import Action, add_actions
 from vomap.files.atomic import replace_file
 from vomap.store import BANS, POLICY, POLICY_FILE, bans_beside
 from vomap.store.writer import read_built
@@ -96,9 +97,9 @@ def _documents(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]
         raise UsageError(f"render {args.action}: --policy or --mapfiles, not both")
     if not args.mapfiles:
         return read_built(args.policy, POLICY).document, read_built(bans_beside(args.policy), BANS).document
-    sources = load(args)
-    sources.findings.raise_errors()
-    sources.ban_findings.raise_errors()
-    if not sources.composition.has_audience:
+    site = check_sources(args)
+    site.policy.findings.raise_errors()
+    site.bans.findings.raise_errors()
+    if not site.policy.composition.has_audience:
         raise UsageError("render: no mapfile has `site: {audience: ...}`; `vomap build` would refuse this policy")
-    return sources.composition.document, sources.ban_document
+    return site.policy.composition.document, site.bans.document

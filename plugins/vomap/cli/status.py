@@ -10,25 +10,21 @@ from pathlib import Path
 
 from vomap import Error
 from vomap.ces.kinds import known_ces
-from vomap.ces.wiring import LIBEXEC, issuers_to_ask_for
-from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, add_bans, add_json, add_mapfiles, print_json
-from vomap.cli.terminal import plain
+from vomap.ces.wiring import LIBEXEC, wired_issuers
+from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, add_bans, add_json, add_mapfiles
+from vomap.cli.console import plain, print_json
 from vomap.status.checks import (
-    GREEN,
-    RED,
-    YELLOW,
-    Line,
     accounts_line,
     built_line,
     bypass_lines,
     callout_line,
     fragment_lines,
     freshness_line,
-    issuer_lines,
     key_line,
     observe_lines,
     unwired_line,
 )
+from vomap.status.line import GREEN, RED, YELLOW, StatusLine
 from vomap.store import BANS, POLICY, POLICY_FILE, bans_beside
 from vomap.store.writer import Built
 
@@ -52,6 +48,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_bans(parser)
     parser.add_argument("--callouts", type=Path, metavar="FOLDER", help=f"where the callouts lie (default: {LIBEXEC})")
     parser.add_argument("--issuers", action="store_true", help="ask each issuer for its keys, over the network")
+    parser.add_argument(
+        "--ca", type=Path, metavar="FILE", help="certificates to trust for https, in place of the system's (PEM)"
+    )
     parser.add_argument("--root", type=Path, default=Path("/"), metavar="FOLDER", help="the root of the CE's system")
     add_json(parser)
 
@@ -62,11 +61,11 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json([line.as_json() for line in lines])
     for line in lines if not args.json else ():
-        print(f"{_shown(line.colour)}  {plain(f'{line.what}: {line.told}')}")
+        print(f"{_shown(line.colour)}  {plain(f'{line.what}: {line.text}')}")
     return 1 if any(line.colour == RED for line in lines) else 0
 
 
-def _lines(args: argparse.Namespace) -> Iterator[Line]:
+def _lines(args: argparse.Namespace) -> Iterator[StatusLine]:
     policy_file = args.policy or str(args.root / POLICY_FILE.lstrip("/"))
     bans_file = bans_beside(policy_file)
     policy_line, policy = built_line("policy", policy_file, POLICY)
@@ -102,14 +101,17 @@ def _lines(args: argparse.Namespace) -> Iterator[Line]:
         yield key
     installed = [ce for ce in known_ces(args.root) if ce.is_installed]
     if not installed:
-        yield Line(RED, "CE", "neither HTCondor-CE nor ARC is installed here")
+        yield StatusLine(RED, "CE", "neither HTCondor-CE nor ARC is installed here")
     for ce in installed:
         yield from fragment_lines(ce, policy, bans, args.callouts)
         yield from bypass_lines(ce, policy, bans)
         yield from observe_lines(ce)
         yield callout_line(ce, policy_file, bans_file, args.callouts or LIBEXEC)
     if args.issuers:
-        yield from issuer_lines(issuers_to_ask_for(policy.document, {"bans": []}))
+        # Only here: PyJWT, cryptography and requests are slow to load.
+        from vomap.status.issuers import issuer_lines
+
+        yield from issuer_lines(wired_issuers(policy.document, {"bans": []}), args.ca)
 
 
 def _owner(path: str) -> int | None:
@@ -120,11 +122,11 @@ def _owner(path: str) -> int | None:
         return None
 
 
-def _accounts(policy: Built) -> Line:
+def _accounts(policy: Built) -> StatusLine:
     try:
         return accounts_line(policy.document)
     except (Error, KeyError, TypeError, ValueError) as error:
-        return Line(RED, "accounts", f"the built policy cannot be used: {error}")
+        return StatusLine(RED, "accounts", f"the built policy cannot be used: {error}")
 
 
 def _shown(colour: str) -> str:

@@ -7,14 +7,13 @@ import sys
 import time
 from pathlib import Path
 
-from vomap.analysis.coverage import Coverage, rule_coverage
-from vomap.cli.arguments import add_sources, load, print_findings, print_json, result_json
-from vomap.cli.exits import NO, YES
+from vomap.analysis.coverage import Coverage
+from vomap.cli.arguments import add_sources, check_sources
+from vomap.cli.console import NO, YES, plain, print_findings, print_json
 from vomap.cli.junit import junit
-from vomap.cli.terminal import plain
-from vomap.mapfile.policy_tests import Result, run_tests
+from vomap.compile.suite import result_json, run_suite
+from vomap.mapfile.policy_tests import Result
 from vomap.policy import MAPPED
-from vomap.policy.index import policy_of
 
 HELP = "run the tests that the mapfiles hold"
 
@@ -45,14 +44,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the tests; 1 if one fails, if there are none, or if they reach too few rules."""
-    sources = load(args)
-    sources.findings.raise_errors()
-    print_findings(sources.refusals.as_warnings)
-    composition, bans = sources.composition, sources.bans
-    policy = policy_of(composition.document)
-    results = list(run_tests(composition.cases, policy, sources.mapfiles, bans, time.time()))
-    coverage = rule_coverage(composition.document["rules"], results)
-    failed = sum(not result.passed for result in results)
+    site = check_sources(args)
+    policy = site.policy.policy
+    print_findings(site.refusal_warnings)
+    suite = run_suite(site.policy, policy, site.bans.bans, time.time())
+    results, coverage, failed = suite.results, suite.coverage, len(suite.failed)
     too_few = args.fail_under is not None and coverage.reached * _HUNDRED < args.fail_under * coverage.rules
     steps = [result.explain() if result.differences else [] for result in results]
     explained = [_explained(*each) if each[0].differences else "" for each in zip(results, steps)]

@@ -1,1 +1,111 @@
-"""Files, safely: written in one step, locked, and judged by owner, mode and kind."""
+"""Open files that only root and the user who runs vomap can have written; raise FileError for all others.
+
+Callouts import this module. It uses `posix` in place of `os`, because an import of `os` takes longer than a decision
+where the interpreter starts without `site`.
+"""
+
+from __future__ import annotations
+
+import posix
+
+from vomap import Error
+
+# stat(2): mode bits.
+_OTHERS_MAY_WRITE = 0o022
+_STICKY = 0o1000
+_FILE_TYPE, _REGULAR, _LINK, _FOLDER = 0o170000, 0o100000, 0o120000, 0o040000
+# The kernel follows at most 40 links of a path (path_resolution(7)).
+_MOST_LINKS = 40
+
+
+class FileError(Error):
+    """vomap cannot read or write a file, or does not trust it."""
+
+
+def open_file(path: str) -> tuple[int, int]:
+    """Open a file; return its descriptor and its size. Raises FileError."""
+    try:
+        # Without O_NONBLOCK, opening a FIFO would wait for a writer.
+        descriptor = posix.open(path, posix.O_RDONLY | posix.O_NONBLOCK | posix.O_NOCTTY | posix.O_CLOEXEC)
+        return descriptor, posix.fstat(descriptor).st_size
+    except OSError as error:
+        raise FileError(f"{path}: {error.strerror}") from None
+
+
+def open_trusted(path: str) -> tuple[int, int]:
+    """Open a regular file that only root and we ourselves can have written; return its descriptor and its size.
+
+    Raises FileError otherwise.
+    """
+    descriptor, _ = open_file(path)
+    try:
+        return descriptor, _trusted_size(path, descriptor)
+    except OSError as error:
+        posix.close(descriptor)
+        raise FileError(f"{path}: {error.strerror}") from None
+    except FileError:
+        posix.close(descriptor)
+        raise
+
+
+def _trusted_size(path: str, descriptor: int) -> int:
+    """Return the size of an open file. Raises FileError if others can have written it, OSError if it cannot be seen."""
+    status = posix.fstat(descriptor)
+    if status.st_mode & _FILE_TYPE != _REGULAR:
+        raise FileError(f"{path}: not a regular file")
+    if not _is_ours(status) or status.st_mode & _OTHERS_MAY_WRITE:
+        raise FileError(f"{path}: others can write it; it must belong to root or to us, mode 0644")
+    _refuse_loose_folders(path)
+    return status.st_size
+
+
+def _refuse_loose_folders(path: str) -> None:
+    """Raise FileError if others could put another file there: in a folder, or by a link, anywhere on the way.
+
+    Each link is followed step by step, as the kernel does, so that no folder in the middle of a chain is passed over.
+    OSError is raised if a step cannot be looked at.
+    """
+    steps = path.split("/")[::-1]
+    place = "" if path[:1] == "/" else posix.getcwd()
+    _refuse_loose_folder(path, place or "/")
+    links = 0
+    while steps:
+        step = steps.pop()
+        if step in ("", "."):
+            continue
+        if step == "..":
+            place = place.rpartition("/")[0]
+            continue
+        status = posix.lstat(f"{place}/{step}")
+        kind = status.st_mode & _FILE_TYPE
+        if kind == _FOLDER:
+            place = f"{place}/{step}"
+            _refuse_loose(path, place, status)
+            continue
+        if not _is_ours(status):
+            raise FileError(f"{path}: others can replace {place}/{step}")
+        if kind == _LINK:
+            links += 1
+            if links > _MOST_LINKS:
+                raise FileError(f"{path}: its links lead round in circles")
+            target = posix.readlink(f"{place}/{step}")
+            place = "" if target[:1] == "/" else place
+            steps += target.split("/")[::-1]
+
+
+def _refuse_loose_folder(path: str, folder: str) -> None:
+    while True:
+        _refuse_loose(path, folder, posix.stat(folder))
+        if folder == "/":
+            return
+        folder = folder.rpartition("/")[0] or "/"
+
+
+def _refuse_loose(path: str, folder: str, status: posix.stat_result) -> None:
+    loose = status.st_mode & _OTHERS_MAY_WRITE and not status.st_mode & _STICKY
+    if loose or not _is_ours(status):
+        raise FileError(f"{path}: others can write the folder {folder}")
+
+
+def _is_ours(status: posix.stat_result) -> bool:
+    return status.st_uid == 0 or status.st_uid == posix.geteuid()

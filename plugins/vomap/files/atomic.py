@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from vomap.store import FileError, open_trusted
+from vomap.files import FileError, open_trusted
 
 _STAGED = ".new"
 

@@ -11,7 +11,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from vomap.store import FileError
+from vomap import printable
+from vomap.files import FileError
 
 _PAUSE = 0.1
 # A build of a few mapfiles is done sooner.
@@ -29,7 +30,7 @@ def locked(path: str, patience: float | None = None) -> Iterator[None]:
     can open: anybody else could hold it for ever. Raises FileError if it cannot be had.
     """
     try:
-        descriptor = _open(f"{path}.lock")
+        descriptor = open_lock(f"{path}.lock")
     except OSError as error:
         raise FileError(f"{path}: cannot be written: {error.strerror}") from None
     try:
@@ -39,7 +40,8 @@ def locked(path: str, patience: float | None = None) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _open(path: str) -> int:
+def open_lock(path: str) -> int:
+    """Open a lock file, new or not, and return its descriptor. The file belongs to the owner of its folder."""
     # For writing, too: NFS locks nothing else.
     flags = os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
@@ -55,13 +57,13 @@ def _open(path: str) -> int:
 
 def _take(descriptor: int, path: str, patience: float | None) -> None:
     silence = _SILENCE if patience is None else min(_SILENCE, patience)
-    if _is_free_within(descriptor, silence):
+    if take_within(descriptor, silence):
         return
     _report(f"waiting for the lock of {path}: {holder_of(descriptor)} holds it")
     if patience is None:
         # The kernel serves those who wait in their order.
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-    elif not _is_free_within(descriptor, patience - silence):
+    elif not take_within(descriptor, patience - silence):
         raise FileError(f"{path}: {holder_of(descriptor)} holds its lock; try again when that process has ended")
 
 
@@ -71,14 +73,14 @@ def _report(sentence: str) -> None:
         sys.stderr.flush()
 
 
-def _is_free_within(descriptor: int, seconds: float) -> bool:
+def take_within(descriptor: int, seconds: float) -> bool:
     """Take a lock if it is free within some seconds, and return whether it was."""
     until = time.monotonic() + seconds
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if time.monotonic() > until:
+            if time.monotonic() >= until:
                 return False
             time.sleep(_PAUSE)
         else:
@@ -113,12 +115,9 @@ def _holders(inode: str) -> dict[str, int]:
 
 def _command(process: int) -> str:
     words = _text(Path(f"/proc/{process}/cmdline")).rstrip("\0").split("\0")
-    command = _plain(shlex.join(words)) if words != [""] else "its command is not known"
+    # One by one: the quotes of the shell stay as they are.
+    command = "".join(map(printable, shlex.join(words))) if words != [""] else "its command is not known"
     return command if len(command) <= _LONGEST_COMMAND else f"{command[:_LONGEST_COMMAND]}..."
-
-
-def _plain(text: str) -> str:
-    return "".join(mark if mark.isascii() and mark.isprintable() else ascii(mark)[1:-1] for mark in text)
 
 
 def _text(path: Path) -> str:

@@ -1,8 +1,8 @@
 """Judge by owner and mode who, besides root and the user who builds, can have written a mapfile.
 
 Files of root and of the user who builds are trusted. Links and folders on the way are judged as a callout judges those
-of what it reads (store/__init__.py), except that a file and its own folder may belong to one other user. Such a file is
-foreign. It may contain only what vomap/mapfile/foreign.py lists.
+of its own files (vomap/files/__init__.py), except that a file and its folder may belong to one other user. Such a file
+is foreign. It may contain only what vomap/mapfile/foreign.py lists.
 """
 
 from __future__ import annotations

@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
     from vomap.claims import Claims
     from vomap.policy import Decision
+    from vomap.policy.documents import LogDocument
 
 SYSLOG, NOWHERE = "syslog", "none"
 PSEUDONYM = "pseudonym"
-KEY_FILE = "/etc/vomap/journal.key"
-# Of the journal's socket. A log daemon cuts what is longer: rsyslog's own limit is 8 kB.
+KEY_FILE = "/etc/vomap/log.key"
+# A log daemon cuts what is longer: rsyslog's own limit is 8 kB.
 _SOCKET = "/dev/log"
 _LONGEST_MESSAGE = 8000
 _LONGEST_LINE = 1 << 18
@@ -42,19 +43,19 @@ def _refuse(value: object) -> NoReturn:
 _encode: Any = make_encoder(None, _refuse, encode_basestring_ascii, None, ": ", ", ", False, False, False)
 
 
-class JournalError(Error):
+class LogWriteError(Error):
     """A decision that cannot be logged."""
 
 
-class Incomplete(JournalError):
+class IncompleteRecordError(LogWriteError):
     """A decision that was logged without its subject, as it can not be hidden."""
 
 
-class _NoDaemon(JournalError):
+class _NoDaemonError(LogWriteError):
     """There is no log daemon on this machine."""
 
 
-class Journal:
+class DecisionLog:
     """Where decisions are logged, how their subjects are told, and which claims are kept for a replay.
 
     `may_wait` tells whether writing may have to wait for somebody else.
@@ -62,9 +63,9 @@ class Journal:
 
     __slots__ = ("_is_said", "claims", "may_wait", "pseudonyms", "to")
 
-    def __init__(self, document: Mapping[str, Any] | None) -> None:
-        """Take the document of the site's `journal`; None is one that the site says nothing of."""
-        said = document or {}
+    def __init__(self, document: LogDocument | None) -> None:
+        """Take the document of the site's `log`; None is one that the site says nothing of."""
+        said: LogDocument = document or {}
         self._is_said = "to" in said
         self.to: str = said.get("to", SYSLOG)
         self.pseudonyms: bool = said.get("subject") == PSEUDONYM
@@ -84,7 +85,7 @@ class Journal:
     ) -> None:
         """Log a decision that was made for the second `now`; `asked` are the claims that bans look at.
 
-        Raises Incomplete if the subject had to be left out, and JournalError or OSError if nothing was logged.
+        Raises IncompleteRecordError if the record lacks its subject, LogWriteError or OSError if there is no record.
         """
         if self.to == NOWHERE:
             return
@@ -96,7 +97,7 @@ class Journal:
         kept = kept_claims(decision.claims, self._names(asked)) if decision.claims is not None else None
         self._send_or_append(members, kept, callout)
         if trouble is not None:
-            raise Incomplete(trouble)
+            raise IncompleteRecordError(trouble)
 
     def _names(self, asked: Sequence[str]) -> Sequence[str]:
         """Return the claims to keep: those that bans look at, too, unless the site keeps less than decisions need."""
@@ -115,7 +116,7 @@ class Journal:
             return
         try:
             _send(line, callout)
-        except _NoDaemon:
+        except _NoDaemonError:
             # In many containers there is none, and the site has not asked for it.
             if self._is_said:
                 raise
@@ -184,9 +185,9 @@ def _send(line: str, callout: str) -> None:
         daemon.connect(_SOCKET)
         daemon.send(message)
     except FileNotFoundError as error:
-        raise _NoDaemon(f"{_SOCKET}: {error.strerror}") from None
+        raise _NoDaemonError(f"{_SOCKET}: {error.strerror}") from None
     except OSError as error:
-        raise JournalError(f"{_SOCKET}: {error.strerror}") from None
+        raise LogWriteError(f"{_SOCKET}: {error.strerror}") from None
     finally:
         daemon.close()
 
@@ -202,16 +203,16 @@ def _append(path: str, line: str) -> None:
         descriptor = _open(path, flags)
         try:
             if posix.fstat(descriptor).st_mode & _KIND != _REGULAR:
-                raise JournalError(f"{path}: is no regular file")
+                raise LogWriteError(f"{path}: is no regular file")
             written = posix.write(descriptor, content)
             if written != len(content):
                 # The next line must not continue this one.
                 posix.write(descriptor, b"\n")
-                raise JournalError(f"{path}: took only {written} of {len(content)} bytes")
+                raise LogWriteError(f"{path}: took only {written} of {len(content)} bytes")
         finally:
             posix.close(descriptor)
     except OSError as error:
-        raise JournalError(f"{path}: {error.strerror}") from None
+        raise LogWriteError(f"{path}: {error.strerror}") from None
 
 
 def _open(path: str, flags: int) -> int:

@@ -91,6 +91,7 @@ class Composition:
     cases: list[Case] = field(default_factory=list)
     has_audience: bool = False
     issuer_places: dict[str, Place] = field(default_factory=dict)
+    site_places: dict[str, Place] = field(default_factory=dict)
     rename_places: dict[str, Place] = field(default_factory=dict)
 
 
@@ -319,7 +320,9 @@ class _Composer:
             "pools": self._pools,
         }
         has_audience = "audience" in self._site
-        return Composition(document, self._cases, has_audience, self._issuer_places, self._rename_places)
+        return Composition(
+            document, self._cases, has_audience, self._issuer_places, self._site_places, self._rename_places
+        )
 
     def _add_site(self, node: Node | None, plain: Any) -> None:
         for key, place, value in _members(node):
@@ -339,7 +342,7 @@ class _Composer:
             for renamed, place, account in _members(node):
                 self._rename_places[renamed] = place
                 refuse_root("rename", account, self._findings)
-        if key == "journal" and "claims" in plain:
+        if key == "log" and "claims" in plain:
             kept = node.member("claims")
             names = [item.value for item in kept.items()] if kept else []
             return {**plain, "claims": [] if names == ["none"] else names}
@@ -350,13 +353,13 @@ class _Composer:
         return [item.value for item in node.items()] if key == "serve" else plain
 
     def _keep_claims(self) -> None:
-        """Let the journal keep what decisions look at, if the site does not say what it keeps."""
+        """Let the decision log keep what decisions look at, if the site does not say what it keeps."""
         named = {name for rule in self._rules for name in rule.get("claim", ())}
         named.update(filter(None, map(_groups_claim, self._issuers.values())))
         more = sorted(named.difference(DECISIVE))
-        journal = self._site.get("journal", {})
-        if "claims" not in journal and more:
-            self._site["journal"] = {**journal, "claims": [*DECISIVE, *more]}
+        log = self._site.get("log", {})
+        if "claims" not in log and more:
+            self._site["log"] = {**log, "claims": [*DECISIVE, *more]}
 
     def _add_issuers(self, node: Node | None, plain: Any, guard: Guard | None) -> None:
         """Add what is declared of issuers; the earliest declaration of each holds as a whole."""

@@ -9,7 +9,7 @@ from typing import Any, Union
 import yaml
 
 from vomap.claims import is_clean
-from vomap.mapfile.findings import Findings, Place
+from vomap.mapfile.findings import Finding, Findings, Place
 
 # No mapfile needs more; what is deeper is an attack or an accident.
 _DEEPEST = 16
@@ -84,16 +84,22 @@ def read_yaml(
     """
     try:
         return _Reader(text, file, findings, take or {}, may_be_empty).document()
-    except yaml.MarkedYAMLError as error:
+    except yaml.YAMLError as error:
+        findings.extend([syntax_error(error, text, file)])
+    return None
+
+
+def syntax_error(error: yaml.YAMLError, text: str, file: str) -> Finding:
+    """Return what the YAML parser reports of a text as a finding, with its place in the file."""
+    if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        findings.error(Place(file, line, column), f"this is no YAML: {error.problem or error.context}{_advice(error)}")
-    except yaml.YAMLError as error:
-        at = getattr(error, "position", 0)
-        before = text[:at]
-        place = Place(file, before.count("\n") + 1, at - before.rfind("\n"))
-        findings.error(place, f"this is no YAML: {getattr(error, 'reason', error)}")
-    return None
+        message = f"this is no YAML: {error.problem or error.context}{_advice(error)}"
+        return Finding(Place(file, line, column), message)
+    at = getattr(error, "position", 0)
+    before = text[:at]
+    place = Place(file, before.count("\n") + 1, at - before.rfind("\n"))
+    return Finding(place, f"this is no YAML: {getattr(error, 'reason', error)}")
 
 
 class _Reader:

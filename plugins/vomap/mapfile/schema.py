@@ -15,6 +15,8 @@ from vomap.mapfile.reader import Node
 MAPFILE_SCHEMA = "mapfile-1.schema.json"
 _LONGEST_NUMBER = 15
 _Path = tuple[Union[str, int], ...]
+# Keys that had another name.
+_RENAMED = {"journal": "log"}
 _TRUTH = {"yes": True, "true": True, "no": False, "false": False}
 
 
@@ -153,6 +155,8 @@ def _name(path: _Path, whole: str) -> str:
 
 
 def _unknown_key(key: str, what: str, properties: dict[str, Any]) -> str:
+    if _RENAMED.get(key) in properties:
+        return f"`{key}`: write `{_RENAMED[key]}:`"
     hint = did_you_mean(key, properties) or f"; it may have: {', '.join(properties)}"
     return f"`{key}`: {what} has no such key{hint}"
 

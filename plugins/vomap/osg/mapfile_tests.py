@@ -5,24 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from vomap.analysis.tokens.assembly import assemble_token
+from vomap.policy.authority import SCOPE_PATH
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
-    from vomap.osg.rules import Rule
+    from vomap.analysis.tokens.assembly import Token
+    from vomap.osg.rules import GeneratedRule
 
-_COMPUTING = "compute.create compute.modify compute.cancel"
+_AUDIENCE = {"audience": ("ANY",)}
+_COMPUTING = ("compute.create", "compute.modify", "compute.cancel")
 
 
 @dataclass(frozen=True)
 class Case:
     """A token, and what becomes of it: a rule's account for a VO, or declined."""
 
-    token: Mapping[str, str]
-    rule: Rule | None = None
+    token: Token
+    rule: GeneratedRule | None = None
     vo: str | None = None
 
 
-def cases_of_entries(rules: Iterable[Rule]) -> list[Case]:
+def cases_of_entries(rules: Iterable[GeneratedRule]) -> list[Case]:
     """Return a token for each entry."""
     rules = list(rules)
     of_issuer = _by_issuer(rules)
@@ -31,13 +36,13 @@ def cases_of_entries(rules: Iterable[Rule]) -> list[Case]:
     ]
 
 
-def cases_of_strangers(rules: Iterable[Rule]) -> list[Case]:
+def cases_of_strangers(rules: Iterable[GeneratedRule]) -> list[Case]:
     """Return an unknown subject for each issuer where every entry names one."""
     of_issuer = _by_issuer(rules)
     return [Case(_token(issuer, _stranger(own))) for issuer, own in sorted(of_issuer.items()) if _is_pinned(own)]
 
 
-def cases_of_siblings(rules: Iterable[Rule]) -> list[Case]:
+def cases_of_siblings(rules: Iterable[GeneratedRule]) -> list[Case]:
     """Return, for each issuer, its subject at an issuer with a slash more or less, and at one that begins like it."""
     of_issuer = _by_issuer(rules)
     found = []
@@ -49,7 +54,7 @@ def cases_of_siblings(rules: Iterable[Rule]) -> list[Case]:
     return found
 
 
-def cases_of_names(rules: Iterable[Rule], issuer: str, names: Mapping[str, str]) -> list[Case]:
+def cases_of_names(rules: Iterable[GeneratedRule], issuer: str, names: Mapping[str, str]) -> list[Case]:
     """Return, for each name that an issuer's tokens use, a path with it: whose VO it is, and that it maps nobody.
 
     A name that is not listed is no VO, and leaves the issuer's own out too.
@@ -57,43 +62,39 @@ def cases_of_names(rules: Iterable[Rule], issuer: str, names: Mapping[str, str])
     own = _by_issuer(rules)[issuer]
     rule = own[0]
     subject = rule.subject or _stranger(own)
-    found = [
-        Case(_token(issuer, subject, f"{_COMPUTING} storage.read:/{name}"), rule, vo) for name, vo in names.items()
-    ]
-    found.append(Case(_token(issuer, subject, f"{_COMPUTING} storage.read:/{_unlisted(names)}")))
+    found = [Case(_token(issuer, subject, name), rule, vo) for name, vo in names.items()]
+    found.append(Case(_token(issuer, subject, _absent("unlisted", "-too", names))))
     if _is_pinned(own):
-        scopes = [f"compute.create storage.create:/{name}/data" for name in names]
-        found += [Case(_token(issuer, _stranger(own), scope)) for scope in scopes]
+        values = [{**_AUDIENCE, "scope": (f"storage.create:/{name}/data",)} for name in names]
+        found += [Case(assemble_token(issuer, each, subject=_stranger(own))) for each in values]
     return found
 
 
-def _token(issuer: str, subject: str, scope: str = _COMPUTING) -> dict[str, str]:
-    return {"iss": issuer, "sub": subject, "aud": "ANY", "scope": scope}
+def _token(issuer: str, subject: str, name: str | None = None) -> Token:
+    """Return a token that may run jobs; `name` is what it calls its VO, if it names one."""
+    ways = () if name is None else ((SCOPE_PATH, name),)
+    return assemble_token(issuer, _AUDIENCE, ways, subject=subject, compute=_COMPUTING)
 
 
-def _by_issuer(rules: Iterable[Rule]) -> dict[str, list[Rule]]:
+def _by_issuer(rules: Iterable[GeneratedRule]) -> dict[str, list[GeneratedRule]]:
     """Return the rules of each issuer, in their order."""
-    found: dict[str, list[Rule]] = {}
+    found: dict[str, list[GeneratedRule]] = {}
     for rule in rules:
         found.setdefault(rule.issuer, []).append(rule)
     return found
 
 
-def _is_pinned(rules: Iterable[Rule]) -> bool:
+def _is_pinned(rules: Iterable[GeneratedRule]) -> bool:
     return all(rule.subject is not None for rule in rules)
 
 
-def _unlisted(names: Mapping[str, str]) -> str:
-    name = "unlisted"
-    while name in names:
-        name += "-too"
-    return name
-
-
-def _stranger(rules: Iterable[Rule]) -> str:
+def _stranger(rules: Iterable[GeneratedRule]) -> str:
     """Return a subject that none of an issuer's rules names."""
-    named = {rule.subject for rule in rules}
-    subject = "anybody"
-    while subject in named:
-        subject += "-else"
-    return subject
+    return _absent("anybody", "-else", {rule.subject for rule in rules})
+
+
+def _absent(word: str, more: str, texts: Collection[str | None]) -> str:
+    """Return a word that is none of these texts; `more` is added to it until it is none."""
+    while word in texts:
+        word += more
+    return word

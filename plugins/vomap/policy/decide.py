@@ -170,7 +170,7 @@ class _Deciding:
         candidates = set(self.naming.candidates)
         if self.issuer is None or not self.issuer.sources:
             return candidates
-        from vomap.policy.vos import mentioned_vos
+        from vomap.policy.authority import mentioned_vos
 
         assert self.ban_view is not None, "bans ask"
         return candidates | mentioned_vos(self.policy, self.url, self.issuer, memberships, self.ban_view.scopes)
@@ -302,7 +302,9 @@ class _Deciding:
     def _name(self, root: str) -> str | None:
         """Return the VO, in lower case, that a group's or path's first part means."""
         if root not in self.names:
-            vo = self.policy.vo_of(self.url, self._declared(), root)
+            from vomap.policy.authority import vo_of
+
+            vo = vo_of(self.policy, self.url, self._declared(), root)
             self.names[root] = None if vo is None else vo.lower()
         return self.names[root]
 
@@ -385,7 +387,7 @@ def _not_read(claims: Claims, issuer: Issuer | None) -> Iterable[str]:
 
 
 def _naming(policy: Policy, url: str, issuer: Issuer, token: View) -> Naming:
-    from vomap.policy.vos import find_vos
+    from vomap.policy.authority import find_vos
 
     return find_vos(policy, url, issuer, token)
 

@@ -12,7 +12,7 @@ from typing import Literal, Optional, TypedDict, Union
 AccountsDocument = TypedDict("AccountsDocument", {"must-exist": bool, "minimum-uid": int, "never": list[str]})
 
 
-class JournalDocument(TypedDict, total=False):
+class LogDocument(TypedDict, total=False):
     """Where the decision log goes, and what it keeps of a token."""
 
     to: str
@@ -37,7 +37,7 @@ _SiteKeys = TypedDict(
 class SiteDocument(_SiteKeys, total=False):
     """What the site demands of every token and every account."""
 
-    journal: JournalDocument
+    log: LogDocument
 
 
 _EntitlementKeys = TypedDict("_EntitlementKeys", {"authority": str, "in-scope": bool}, total=False)

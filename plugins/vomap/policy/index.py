@@ -39,8 +39,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import product
 from typing import Any
 
+from vomap.policy.authority import Authority
 from vomap.policy.matching import EVERY_TOKEN, AccountName, GroupPattern, Pattern
-from vomap.policy.model import BAN_OWNERS, CLAIM, DISTRUSTED, FEW, Bans, Issuer, Policy, Site, with_list
+from vomap.policy.model import BAN_OWNERS, CLAIM, DISTRUSTED, FEW, Bans, Policy, with_list
 
 # A condition that a rule or a ban is found by: its key, and of each value the aspect, the anchor and the value itself.
 _Way = tuple[str, list[tuple[str, str, str]]]
@@ -138,11 +139,11 @@ def put_bans_together(pieces: Mapping[str, Any]) -> dict[str, Any]:
 
 def take_apart(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield the pieces of a policy's document, keys and values; rules first, in their order."""
-    declared = Declared(document)
+    authority = Authority(document)
     places = _RulePlaces()
     named = {*document["site"]["rename"], *document["site"]["rename"].values()}
     for number, rule in enumerate(document["rules"]):
-        named.update(declared.accounts_of(rule))
+        named.update(named_accounts(rule, authority))
         yield from places.add(number, rule)
     yield from places.pieces()
     for owner, aspects in places.asked.items():
@@ -153,15 +154,15 @@ def take_apart(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     yield "issuers", list(document["issuers"])
     for url, issuer in document["issuers"].items():
         yield f"issuer\t{url}", DISTRUSTED if issuer is None else issuer
-    yield from _vo_pieces(document, declared)
+    yield from _vo_pieces(document, authority)
     if document["pools"]:
         yield "pools", document["pools"]
     if document.get("reserved-vos"):
         yield "reserved-vos", document["reserved-vos"]
 
 
-def _vo_pieces(document: Mapping[str, Any], declared: Declared) -> Iterator[tuple[str, Any]]:
-    for vo, owners in declared.owners.items():
+def _vo_pieces(document: Mapping[str, Any], authority: Authority) -> Iterator[tuple[str, Any]]:
+    for vo, owners in authority.owners.items():
         yield f"owners\t{vo}", sorted(owners)
     for vo, spellings in find_spellings(document).items():
         if spellings != [vo]:
@@ -209,41 +210,24 @@ def _entries(kind: str, pieces: Mapping[str, Any]) -> list[dict[str, Any]]:
     return entries
 
 
-class Declared:
-    """The issuers that a document declares, and what follows from them for VOs and accounts."""
+def named_accounts(rule: Mapping[str, Any], authority: Authority) -> list[str]:
+    """Return the accounts that a rule names, before they are renamed; none that depend on a token's own words."""
+    if "account" not in rule:
+        return []
+    account = AccountName(rule["account"])
+    if not account.captures:
+        return [account.text]
+    if set(account.captures) != {"vo"}:
+        return []
+    return [account.expand({"vo": vo}) or "" for vo in _spelled_vos(rule, authority)]
 
-    def __init__(self, document: Mapping[str, Any]) -> None:
-        """Take a policy's document."""
-        site = Site(document["site"])
-        self.issuers = {
-            url: Issuer(DISTRUSTED if declared is None else declared, site)
-            for url, declared in document["issuers"].items()
-        }
-        self.owners: dict[str, set[str]] = {}
-        for url, issuer in self.issuers.items():
-            for vo in issuer.declared_vos():
-                self.owners.setdefault(vo, set()).add(url)
-        for vo in document.get("reserved-vos", ()):
-            # No issuer has this name: the VO's own is distrusted, and nobody else may speak for it.
-            self.owners.setdefault(vo.lower(), set()).add("")
 
-    def accounts_of(self, rule: Mapping[str, Any]) -> list[str]:
-        """Return the accounts that a rule names, before they are renamed; none that depend on a token's own words."""
-        if "account" not in rule:
-            return []
-        account = AccountName(rule["account"])
-        if not account.captures:
-            return [account.text]
-        if set(account.captures) != {"vo"}:
-            return []
-        return [account.expand({"vo": vo}) or "" for vo in self._spelled_vos(rule)]
-
-    def _spelled_vos(self, rule: Mapping[str, Any]) -> Iterable[str]:
-        """Return the VOs that the policy itself spells out for a rule: the rule's, or else those of its issuers."""
-        if "vo" in rule:
-            return [vo.lower() for vo in rule["vo"]]
-        asked = [self.issuers[url] for url in rule.get("issuer", self.issuers) if url in self.issuers]
-        return {vo for issuer in asked for vo in issuer.declared_vos()}
+def _spelled_vos(rule: Mapping[str, Any], authority: Authority) -> Iterable[str]:
+    """Return the VOs that the policy itself spells out for a rule: the rule's, or else those of its issuers."""
+    if "vo" in rule:
+        return [vo.lower() for vo in rule["vo"]]
+    urls = rule.get("issuer", authority.issuers)
+    return {vo for url in urls if url in authority.issuers for vo in authority.issuers[url].declared_vos()}
 
 
 def _owners(rule: Mapping[str, Any]) -> list[str]:

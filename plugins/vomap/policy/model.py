@@ -8,7 +8,7 @@ from __future__ import annotations
 from binascii import a2b_base64, crc32
 
 from vomap.claims import GROUPS_CLAIM
-from vomap.policy.matching import AccountName, GroupPattern, Pattern, anchors_for, is_account, is_word
+from vomap.policy.matching import AccountName, GroupPattern, Pattern, anchors_for, is_account
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from vomap.claims.memberships import EntitlementForm, GroupForm
+    from vomap.policy.documents import LogDocument
     from vomap.policy.matching import AnyView, BanView, View
     from vomap.policy.pools import Pool
 
@@ -68,7 +69,7 @@ class AccountLimits:
 class Site:
     """What the site demands of every token and every account."""
 
-    __slots__ = ("accounts", "audience", "journal", "maximum_lifetime", "rename", "serve")
+    __slots__ = ("accounts", "audience", "log", "maximum_lifetime", "rename", "serve")
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         """Take the document of `site`; `audience` None is unchecked, `serve` None is everybody."""
@@ -80,7 +81,7 @@ class Site:
             must_exist=accounts["must-exist"], minimum_uid=accounts["minimum-uid"], never=accounts["never"]
         )
         self.maximum_lifetime: int | None = document["maximum-lifetime"]
-        self.journal: Mapping[str, Any] | None = document.get("journal")
+        self.log: LogDocument | None = document.get("log")
 
 
 class Naming:
@@ -257,38 +258,6 @@ class Policy:
                 _make_room(self._issuers)
                 issuer = self._issuers[url] = Issuer(declared, self.site)
         return issuer
-
-    def vo_of(self, url: str, issuer: Issuer, name: str) -> str | None:
-        """Return the VO that a name in a token of an issuer, `url`, means, or None if it means none that it may name.
-
-        Where `vos` does not list the names, the name is the token's own word. It counts as the policy spells it, or
-        in lower case where the policy spells it nowhere otherwise: `<vo>` makes the account of the name in lower case,
-        so that of two spellings one would be the other's.
-        """
-        if issuer.vos is not None:
-            return issuer.vos.get(name)
-        vo = self.owned_vo(url, issuer, name)
-        if vo is None:
-            return None
-        spelled = self._find(f"spelled\t{vo}")
-        return name if (name == vo if spelled is None else name in spelled) else None
-
-    def owned_vo(self, url: str, issuer: Issuer, name: str) -> str | None:
-        """Return the VO, in lower case, that a name means without regard to its spelling, as bans and owners do.
-
-        An issuer without `vos` may speak for every VO but those that another issuer is declared for.
-        """
-        if issuer.vos is not None:
-            vo = issuer.vos.get(name)
-            return None if vo is None else vo.lower()
-        # Only ASCII has case here: str.lower() makes a `k` of a Kelvin sign.
-        if not is_word(name):
-            return None
-        vo = name.lower()
-        for owner in self._find(f"owners\t{vo}") or ():
-            if owner != url:
-                return None
-        return vo
 
     def ask_for(self, name: str) -> bool:
         """Return True if any rule asks for a claim by this name."""

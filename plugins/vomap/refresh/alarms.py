@@ -1,4 +1,4 @@
-"""What of a changed mapfile a person must look at before it is in force: who loses an account, and who gets whose."""
+"""Find the changes of a mapfile that the administrator must check before it is in force."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vomap.refresh.meaning import ANY_SUBJECT, compare
+from vomap.refresh.meaning import ANY_SUBJECT, find_changes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from vomap.refresh.meaning import Difference, Meaning
+    from vomap.refresh.meaning import MapfileChange, Meaning
 
 _LIMIT = re.compile(r"(?P<number>[0-9]{1,6})?(?:(?(number),)(?P<percent>[0-9]{1,3})%)?", re.ASCII)
 _WHOLE = 100
@@ -19,18 +19,18 @@ _WHOLE = 100
 
 @dataclass(frozen=True)
 class Limit:
-    """How many of something may change unseen: a number, a share in percent, or both, of which the smaller holds."""
+    """How many changes need no check: a number, a share in percent, or both. Of both the smaller one counts."""
 
     number: int | None = None
     percent: int | None = None
 
     def allows(self, count: int, total: int) -> bool:
-        """Tell whether so many, of so many that there are, are no more than the limit."""
-        few = self.number is None or count <= self.number
-        return few and (self.percent is None or count * _WHOLE <= self.percent * total)
+        """Return True if `count` changes among `total` identities and VO names are within the limit."""
+        is_few = self.number is None or count <= self.number
+        return is_few and (self.percent is None or count * _WHOLE <= self.percent * total)
 
     def __str__(self) -> str:
-        """Write the limit as it is read."""
+        """Return the limit as `read_limit` reads it."""
         number = [] if self.number is None else [str(self.number)]
         return ",".join(number if self.percent is None else [*number, f"{self.percent}%"])
 
@@ -39,17 +39,17 @@ def read_limit(text: str) -> Limit:
     """Return the limit that is written `3`, `10%` or `3,10%`. Raises ValueError."""
     found = _LIMIT.fullmatch(text)
     if not text or found is None:
-        raise ValueError(f"{text!a} is no limit; expected such as 3, 10% or 3,10%")
+        raise ValueError(f"{text!a} is not a valid limit; expected such as 3, 10% or 3,10%")
     number, percent = (None if part is None else int(part) for part in found.group("number", "percent"))
     return Limit(number, percent)
 
 
 @dataclass(frozen=True)
-class Limits:
-    """How many identities and names of VOs may be dropped, may come to mean another account or VO, and may be added.
+class ChangeLimits:
+    """How many identities and VO names may be dropped, re-pointed to another account or VO, and added without a check.
 
-    What is added may come to an account of the site's own rules, or speak for a VO that they are about: only a person
-    who knows these can tell.
+    An addition can use an account of the site's own rules, or speak for a VO of these rules. Only the administrator
+    knows them.
     """
 
     dropped: Limit
@@ -59,89 +59,94 @@ class Limits:
 
 @dataclass(frozen=True)
 class Alarm:
-    """One reason why a person must look: of what kind, and in words."""
+    """One reason why the administrator must check a mapfile: its kind, and a sentence."""
 
     kind: str
     text: str
 
     def as_json(self) -> dict[str, str]:
-        """Return the alarm for a program."""
+        """Return the alarm as a JSON object."""
         return {"kind": self.kind, "text": self.text}
 
 
-def find_alarms(old: Meaning, new: Meaning, limits: Limits) -> list[Alarm]:
-    """Return why a person must look at the new meaning before it takes the place of the old one."""
-    differences = compare(old, new)
+def find_alarms(old: Meaning, new: Meaning, limits: ChangeLimits) -> list[Alarm]:
+    """Return why the administrator must check a mapfile of the new meaning before it replaces the old one."""
+    changes = find_changes(old, new)
     return [
-        *_too_many(old, new, differences, limits),
+        *_over_limits(old, new, changes, limits),
         *_gone_vos(old, new),
-        *_opened(old, differences),
-        *_taken_accounts(old, new, differences),
-        *_by_hand(differences),
+        *_opened_issuers(old, changes),
+        *_shared_accounts(old, new, changes),
+        *_manual_edits(changes),
     ]
 
 
-def _too_many(old: Meaning, new: Meaning, differences: Sequence[Difference], limits: Limits) -> Iterator[Alarm]:
+def _over_limits(old: Meaning, new: Meaning, changes: Sequence[MapfileChange], limits: ChangeLimits) -> Iterator[Alarm]:
     total = len(old.identities) + len(old.vos)
-    dropped = [each for each in differences if each.change == "dropped" and each.what in ("identity", "vos")]
-    moved = [each for each in differences if _is_moved(old, new, each)]
-    added = [each for each in differences if each.change == "added" and each.what != "other"]
-    for kind, found, limit in (
-        ("dropped", dropped, limits.dropped),
-        ("re-pointed", moved, limits.repointed),
-        ("added", added, limits.added),
+    dropped = sum(change.kind == "dropped" and change.what in ("identity", "vos") for change in changes)
+    moved = sum(_is_moved(old, new, change) for change in changes)
+    added = sum(change.kind == "added" and change.what != "other" for change in changes)
+    of_all = f"of {total} identities and VO names"
+    for kind, count, limit, text in (
+        ("dropped", dropped, limits.dropped, f"drops {dropped} {of_all}"),
+        ("re-pointed", moved, limits.repointed, f"re-points {moved} {of_all} to another account or VO"),
+        ("added", added, limits.added, f"adds {added} issuers, identities and VO names"),
     ):
-        if found and not limit.allows(len(found), total):
-            many = f"{len(found)} of {total}" if kind != "added" else f"{len(found)} issuers,"
-            yield Alarm(kind, f"{many} identities and names of VOs are {kind}; the limit is {limit}")
+        if count and not limit.allows(count, total):
+            option = f"--max-{kind.replace('-', '')}"
+            yield Alarm(kind, f"the candidate {text}; {option} allows {limit}")
 
 
-def _is_moved(old: Meaning, new: Meaning, difference: Difference) -> bool:
-    """Tell whether somebody who had an account has another one.
+def _is_moved(old: Meaning, new: Meaning, change: MapfileChange) -> bool:
+    """Return True if an identity gets another account, or if a name or an issuer means something else.
 
-    So has a subject that is listed from now on, or no longer, where any subject has an account: another one.
+    A subject that is newly listed, or no longer listed, also moves if any subject of its issuer has another account.
     """
-    if difference.what != "identity" or difference.change == "re-pointed":
-        return difference.change in ("re-pointed", "changed")
-    everybody = (difference.name[0], ANY_SUBJECT)
-    elsewhere = (old if difference.change == "added" else new).identities.get(everybody)
-    return elsewhere is not None and elsewhere != (difference.new or difference.old)
+    if change.what != "identity" or change.kind == "re-pointed":
+        return change.kind in ("re-pointed", "changed")
+    any_subject = (change.name[0], ANY_SUBJECT)
+    elsewhere = (old if change.kind == "added" else new).identities.get(any_subject)
+    return elsewhere is not None and elsewhere != (change.new or change.old)
 
 
 def _gone_vos(old: Meaning, new: Meaning) -> Iterator[Alarm]:
     left = {vo.lower() for vo in new.owners.values()} | {vo.lower() for vo in new.vos.values()}
     for vo in sorted({*old.owners.values()}):
         if vo.lower() not in left:
-            yield Alarm("vo-gone", f"the VO {vo} is gone: none of its identities is left")
+            yield Alarm("vo-gone", f"the VO {vo} is gone: no issuer speaks for it any more")
 
 
-def _opened(old: Meaning, differences: Iterable[Difference]) -> Iterator[Alarm]:
-    for each in differences:
-        is_for_any = each.what == "identity" and each.change == "added" and each.name[1] == ANY_SUBJECT
-        if is_for_any and (each.name[0],) in old.issuers:
-            yield Alarm("opened", f"{each.name[0]} had its subjects listed, and now maps any subject to {each.new}")
+def _opened_issuers(old: Meaning, changes: Iterable[MapfileChange]) -> Iterator[Alarm]:
+    """Find issuers whose subjects were listed and that now map any subject."""
+    for change in changes:
+        is_for_any = change.what == "identity" and change.kind == "added" and change.name[1] == ANY_SUBJECT
+        if is_for_any and (change.name[0],) in old.issuers:
+            text = f"{change.name[0]} had a list of subjects, and now any subject gets the account {change.new}"
+            yield Alarm("opened", text)
 
 
-def _taken_accounts(old: Meaning, new: Meaning, differences: Iterable[Difference]) -> Iterator[Alarm]:
-    """Find accounts in use that somebody else comes to: another VO, or a new issuer of the same one."""
+def _shared_accounts(old: Meaning, new: Meaning, changes: Iterable[MapfileChange]) -> Iterator[Alarm]:
+    """Find accounts in use that another VO gets, or a new issuer of the same VO."""
     users: dict[str, set[str]] = {}
     for (issuer, _), account in old.identities.items():
         users.setdefault(account, set()).add(old.owners.get((issuer,), "").lower())
-    told = set()
-    for each in differences:
-        if each.what != "identity" or each.new not in users:
+    seen = set()
+    for change in changes:
+        if change.what != "identity" or change.new not in users or (change.name[0], change.new) in seen:
             continue
-        issuer, vo = each.name[0], new.owners.get((each.name[0],), "")
-        if (issuer, each.new) not in told and vo.lower() not in users[each.new]:
-            yield Alarm("account", f"{each.new} is an account of other VOs, and {issuer} of {vo} comes to it")
-        elif (issuer, each.new) not in told and (issuer,) not in old.issuers:
-            yield Alarm(
-                "account", f"{issuer} is a new issuer of {vo}, and comes to the account {each.new} that is in use"
-            )
-        told.add((issuer, each.new))
+        issuer, account = change.name[0], change.new
+        seen.add((issuer, account))
+        vo = new.owners.get((issuer,), "")
+        if vo.lower() not in users[account]:
+            yield Alarm("account", f"{account} is an account of other VOs, and {issuer} of the VO {vo} now gets it")
+        elif (issuer,) not in old.issuers:
+            text = f"{issuer} is a new issuer of the VO {vo} and gets the account {account}, which is in use"
+            yield Alarm("account", text)
 
 
-def _by_hand(differences: Iterable[Difference]) -> Iterator[Alarm]:
-    for each in differences:
-        if each.what == "other":
-            yield Alarm("by-hand", f"{', '.join(each.name)} was not written by the generator, and would be lost")
+def _manual_edits(changes: Iterable[MapfileChange]) -> Iterator[Alarm]:
+    for change in changes:
+        if change.what == "other":
+            does = "removes" if change.kind == "dropped" else "adds"
+            text = f"the candidate {does} {', '.join(change.name)}, which the generator did not write"
+            yield Alarm("by-hand", text)

@@ -1,10 +1,10 @@
-"""A mapfile is tried before it is in force: by itself, and among those that a site reads with it."""
+"""Check and test a candidate before it is in force: alone, and together with the other mapfiles of the site."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vomap.files.trusted import judge_new
 from vomap.mapfile.compose import Mapfile, SourceError, compose, read_sources
@@ -13,19 +13,21 @@ from vomap.mapfile.policy_tests import run_tests
 from vomap.policy.index import policy_of
 from vomap.policy.model import NO_BANS
 from vomap.refresh.alarms import Alarm
-from vomap.refresh.site_effect import Standing
+from vomap.refresh.site_effect import SitePolicy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+    from vomap.policy.documents import RuleDocument, SiteDocument
 
 _ROOT = "root"
 _SUFFIX = ".yaml"
 
 
 def new_mapfile(path: str, text: str) -> Mapfile:
-    """Return a mapfile that is to be put at a path, or linked from there: to root's build another user's file.
+    """Return a mapfile that `vomap refresh` would write to a path. For root's build it is a file of another user.
 
-    Raises SourceError if there is no such folder, Error for a link of another user's.
+    Raises SourceError if the folder of the path is missing, Error if a link of another user leads there.
     """
     try:
         return Mapfile(path, text, judge_new(path, os.geteuid()))
@@ -34,42 +36,41 @@ def new_mapfile(path: str, text: str) -> Mapfile:
 
 
 def site_with(paths: Sequence[str], candidate: Mapfile) -> list[Mapfile]:
-    """Return a site's mapfiles, in their order, with the candidate in each place from which its path is read.
+    """Return the mapfiles of a site, in their order, with the candidate wherever the site reads its path.
 
-    Raises SourceError for what cannot be read.
+    Raises SourceError for a file that vomap cannot read.
     """
-    target = os.path.realpath(candidate.path)
     return [
-        new_mapfile(path, candidate.text) if os.path.realpath(path) == target else read_sources([path])[0]
+        new_mapfile(path, candidate.text) if _is_same_file(path, candidate.path) else read_sources([path])[0]
         for path in _expanded(paths)
     ]
 
 
 def site_without(paths: Sequence[str], candidate: Mapfile) -> list[Mapfile]:
-    """Return a site's other mapfiles, in their order. Raises SourceError for what cannot be read."""
-    target = os.path.realpath(candidate.path)
-    return [read_sources([path])[0] for path in _expanded(paths) if os.path.realpath(path) != target]
+    """Return the other mapfiles of a site, in their order. Raises SourceError for a file that vomap cannot read."""
+    return [read_sources([path])[0] for path in _expanded(paths) if not _is_same_file(path, candidate.path)]
 
 
-def find_standing(mapfiles: Sequence[Mapfile], candidate: Mapfile, findings: Findings) -> Standing:
-    """Return what a site's mapfiles say together, where the candidate's path is that of the distributed one.
+def read_site_policy(mapfiles: Sequence[Mapfile], candidate: Mapfile) -> SitePolicy:
+    """Return the policy of a site's mapfiles. The distributed mapfile is the one at the candidate's path.
 
-    Their errors go to `findings`, and what is returned then is not to be used.
+    Raises MapfileError for mapfiles with errors.
     """
-    target = os.path.realpath(candidate.path)
-    return Standing(compose(mapfiles, findings).document, lambda file: os.path.realpath(file) == target)
+    findings = Findings()
+    composition = compose(mapfiles, findings)
+    findings.raise_errors()
+    return SitePolicy(composition, lambda file: _is_same_file(file, candidate.path))
 
 
 def is_part_of(paths: Sequence[str], candidate: Mapfile) -> bool:
-    """Tell whether a site reads the candidate's path, perhaps by way of a link. Raises SourceError."""
-    target = os.path.realpath(candidate.path)
-    return any(os.path.realpath(path) == target for path in _expanded(paths))
+    """Return True if the site reads the candidate's path, directly or through a link."""
+    return any(_is_same_file(path, candidate.path) for path in _expanded(paths))
 
 
 def find_failures(mapfiles: Sequence[Mapfile], now: float) -> list[str]:
-    """Return what keeps mapfiles from being a policy: their errors, their owners and modes, or else failing tests.
+    """Return why mapfiles are not a valid policy: errors, wrong owners and modes, or, without any, failing tests.
 
-    A policy without tests fails, too.
+    A policy without tests fails too.
     """
     findings = Findings()
     composition = compose(mapfiles, findings, refusals=findings)
@@ -77,24 +78,35 @@ def find_failures(mapfiles: Sequence[Mapfile], now: float) -> list[str]:
         return [str(finding) for finding in findings.errors]
     results = list(run_tests(composition.cases, policy_of(composition.document), mapfiles, NO_BANS, now))
     if not results:
-        return ["there are no tests in it"]
+        return ["it contains no tests"]
     return [str(result) for result in results if not result.passed]
 
 
-def find_forbidden(candidate: Mapfile, site: dict[str, Any]) -> list[Alarm]:
-    """Return the accounts of a sound mapfile that a site never answers: root, and those in `accounts: never`."""
-    rules = compose([candidate], Findings()).document["rules"]
+def find_forbidden(candidate: Mapfile, site: SiteDocument) -> list[Alarm]:
+    """Return an alarm for each account of a valid candidate that the site forbids: root, and `accounts: never`."""
+    rules: Sequence[RuleDocument] = compose([candidate], Findings()).document["rules"]
     forbidden = {_ROOT, *site["accounts"]["never"]}
-    named = {rule["account"] for rule in rules if "account" in rule}
+    renames = site["rename"]
     return [
-        Alarm("forbidden", f"{account} is an account that the site never answers (accounts: never)")
-        for account in sorted(named)
-        if not forbidden.isdisjoint((account, site["rename"].get(account, account)))
+        Alarm("forbidden", f"the site forbids the account {_described(account, renames.get(account, account))}")
+        for account in sorted({rule["account"] for rule in rules if "account" in rule})
+        if not forbidden.isdisjoint((account, renames.get(account, account)))
     ]
 
 
+def _described(account: str, renamed: str) -> str:
+    return (
+        f"{account} (accounts: never)" if renamed == account else f"{account}, renamed to {renamed} (accounts: never)"
+    )
+
+
+def _is_same_file(path: str, other: str) -> bool:
+    """Return True if two paths lead to the same file, which need not exist yet."""
+    return os.path.realpath(path) == os.path.realpath(other)
+
+
 def _expanded(paths: Iterable[str]) -> Iterator[str]:
-    """Yield the files that paths name as `read_sources` does; here one may be a link to what is not there yet."""
+    """Yield the files that paths name, as `read_sources` does. Here one may be a link to a missing file."""
     for path in paths:
         if not os.path.isdir(path):
             yield path

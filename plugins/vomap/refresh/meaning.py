@@ -1,31 +1,43 @@
-"""Whether two generated mapfiles mean the same: their issuers, the VOs these may name, and who runs as whom."""
+"""The meaning of a generated mapfile: its issuers, the VOs in their tokens, and the account of each identity.
+
+`vomap diff` (analysis/diff) asks another question: for which tokens does the decision change. The limits of `vomap
+refresh` count what the generator writes: an identity that two rules map in the same way is still one identity.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vomap.osg.problems import Problem, SourceError
-from vomap.osg.yaml_text import read_document
+from vomap.mapfile.compose import compose
+from vomap.mapfile.findings import Findings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from vomap.osg.yaml_text import Value
+    from vomap.mapfile.compose import Composition, Mapfile
+    from vomap.policy.documents import IssuerDocument, RuleDocument
 
-    # What something is called (an issuer; an issuer and a subject), and what is said of it.
+    # The name of what a mapfile states: an issuer, an issuer and a name in its tokens, an issuer and a subject.
     Name = tuple[str, ...]
 
 ANY_SUBJECT = "any subject"
 
-_KEYS = ("mapfile", "issuers", "rules", "tests")
-_RULE_KEYS = {"name", "issuer", "subject", "account"}
+_RULE_KEYS = {"name", "source", "issuer", "subject", "account"}
 _NAME_PARTS = {"issuer": ("issuer",), "vos": ("issuer", "name"), "identity": ("issuer", "subject"), "other": ("key",)}
 
 
 @dataclass(frozen=True)
-class Difference:
-    """One difference: in `what` (issuer, vos, identity, other), of what name, what it was and what it is."""
+class MapfileChange:
+    """One difference between two mapfiles.
+
+    Args:
+        what: issuer, vos, identity or other.
+        name: the issuer, with the name in its tokens or the subject; for other, the key or the rule.
+        old: the value in the old mapfile, or None if it is not there.
+        new: the value in the new mapfile, or None if it is not there.
+
+    """
 
     what: str
     name: Name
@@ -33,28 +45,34 @@ class Difference:
     new: str | None
 
     @property
-    def change(self) -> str:
-        """Added, dropped or changed; an identity that changes is re-pointed."""
+    def kind(self) -> str:
+        """Added, dropped or changed. An identity that changes is re-pointed."""
         if self.old is None or self.new is None:
             return "added" if self.old is None else "dropped"
         return "re-pointed" if self.what == "identity" else "changed"
 
     def __str__(self) -> str:
-        """Write the difference on one line."""
+        """Return the change on one line."""
         values = " -> ".join(value for value in (self.old, self.new) if value)
-        return f"{self.what} {self.change}: {', '.join(self.name)}{': ' if values else ''}{values}"
+        return f"{self.what} {self.kind}: {', '.join(self.name)}{': ' if values else ''}{values}"
 
     def as_json(self) -> dict[str, str | None]:
-        """Return the difference for a program."""
+        """Return the change as a JSON object."""
         parts = dict(zip(_NAME_PARTS[self.what], self.name))
-        return {"what": self.what, "change": self.change, **parts, "old": self.old, "new": self.new}
+        return {"what": self.what, "change": self.kind, **parts, "old": self.old, "new": self.new}
 
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a mapfile means, as far as the generator writes such things; `other` is what it would never write.
+    """The meaning of a mapfile, as far as the generator writes it.
 
-    `owners` has the VO of each issuer that has one.
+    Args:
+        issuers: the declaration of each issuer in words, without `vos`.
+        owners: the VO of each issuer that has `vo` or `default-vo`.
+        vos: the VO of each issuer and name in `vos`.
+        identities: the account of each issuer and subject.
+        other: the keys and rules that the generator never writes.
+
     """
 
     issuers: Mapping[Name, str]
@@ -67,90 +85,88 @@ class Meaning:
 NOTHING = Meaning({}, {}, {}, {}, {})
 
 
-def read_meaning(file: str, content: bytes) -> Meaning:
-    """Return what a mapfile means. Raises SourceError if it is none."""
-    problems: list[Problem] = []
-    document = read_document(file, content, problems)
-    keys = document.entries("a mapfile", problems) if document else {}
-    if not problems and ("mapfile" not in keys or keys["mapfile"].written() != "1"):
-        problems.append(Problem(file, 0, 0, "mapfile", "is missing or another version; expected mapfile: 1"))
-    declared = keys["issuers"].entries("a mapping of issuers", problems) if "issuers" in keys else {}
-    rules = keys["rules"].members("a list of rules", problems) if "rules" in keys else []
-    others: dict[Name, str] = {(f"key {key}",): "" for key in keys if key not in _KEYS}
-    identities, other_rules = _read_rules(rules, problems)
-    vos = _read_vos(declared, problems)
-    if problems:
-        raise SourceError(problems)
-    return Meaning(_read_issuers(declared), _read_owners(declared), vos, identities, {**others, **other_rules})
+def read_meaning(mapfiles: Sequence[Mapfile]) -> Meaning:
+    """Compose mapfiles and return their meaning. Raises MapfileError for mapfiles with errors."""
+    findings = Findings()
+    composition = compose(mapfiles, findings)
+    findings.raise_errors()
+    return meaning_of(composition)
 
 
-def compare(old: Meaning, new: Meaning) -> list[Difference]:
+def meaning_of(composition: Composition) -> Meaning:
+    """Return the meaning of composed mapfiles, which have no errors."""
+    issuers: Mapping[str, IssuerDocument | None] = composition.document["issuers"]
+    rules: Sequence[RuleDocument] = composition.document["rules"]
+    return Meaning(
+        {(url,): describe_issuer(issuer) for url, issuer in issuers.items()},
+        dict(_find_owners(issuers)),
+        {(url, name): vo for url, issuer in issuers.items() for name, vo in (issuer or {}).get("vos", {}).items()},
+        identities_of(rules),
+        {(key,): "" for key in _find_other(composition, rules)},
+    )
+
+
+def find_changes(old: Meaning, new: Meaning) -> list[MapfileChange]:
     """Return how the new meaning differs from the old."""
     return [
-        *_differences("issuer", old.issuers, new.issuers),
-        *_differences("vos", old.vos, new.vos),
-        *_differences("identity", old.identities, new.identities),
-        *_differences("other", old.other, new.other),
+        *_changes("issuer", old.issuers, new.issuers),
+        *_changes("vos", old.vos, new.vos),
+        *_changes("identity", old.identities, new.identities),
+        *_changes("other", old.other, new.other),
     ]
 
 
-def _differences(what: str, old: Mapping[Name, str], new: Mapping[Name, str]) -> list[Difference]:
-    names = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
-    return [Difference(what, name, old.get(name), new.get(name)) for name in names]
+def describe_issuer(issuer: IssuerDocument | None) -> str:
+    """Return an issuer's declaration on one line, without `vos`, whose names are compared one by one."""
+    if issuer is None:
+        return "none"
+    return ", ".join(f"{key}: {_written(value)}" for key, value in sorted(issuer.items()) if key != "vos")
 
 
-def _read_issuers(declared: Mapping[str, Value]) -> dict[Name, str]:
-    """Return what each issuer is declared as, `vos` apart."""
-    issuers: dict[Name, str] = {}
-    for url, value in declared.items():
-        keys = value.entries("a declaration", []) if value.is_mapping else {}
-        described = ", ".join(f"{key}: {keys[key].written()}" for key in sorted(keys) if key != "vos")
-        issuers[(url,)] = described or value.written()
-    return issuers
+def identities_of(rules: Iterable[RuleDocument]) -> dict[Name, str]:
+    """Return the account of each identity (issuer and subject) of the rules that the generator can write.
 
-
-def _read_owners(declared: Mapping[str, Value]) -> dict[Name, str]:
-    """Return the VO that each issuer speaks for, or speaks for first."""
-    owners: dict[Name, str] = {}
-    for url, value in declared.items():
-        keys = value.entries("a declaration", []) if value.is_mapping else {}
-        for key in ("default-vo", "vo"):
-            if key in keys:
-                owners[(url,)] = keys[key].written()
-    return owners
-
-
-def _read_vos(declared: Mapping[str, Value], problems: list[Problem]) -> dict[Name, str]:
-    """Return the VOs that an issuer's tokens may name, by issuer and name; in a list each is called what it is."""
-    vos: dict[Name, str] = {}
-    for url, value in declared.items():
-        names = value.entries("a declaration", problems).get("vos") if value.is_mapping else None
-        if names is not None and names.is_mapping:
-            vos.update({(url, name): vo.written() for name, vo in names.entries("names", problems).items()})
-        elif names is not None:
-            vos.update({(url, vo.written()): vo.written() for vo in names.members("a list of VOs", problems)})
-    return vos
-
-
-def _read_rules(rules: list[Value], problems: list[Problem]) -> tuple[dict[Name, str], dict[Name, str]]:
-    """Return the account of each identity, and the rules that say something else. The first rule that fits decides."""
+    The first rule that matches an identity decides.
+    """
     identities: dict[Name, str] = {}
-    other: dict[Name, str] = {}
-    for number, rule in enumerate(rules, 1):
-        keys = rule.entries("a rule", problems)
-        if not {"issuer", "account"} <= set(keys) <= _RULE_KEYS:
-            other[(f"rule {keys['name'].written() if 'name' in keys else number}",)] = ""
-            continue
-        subjects = _texts(keys["subject"], problems) if "subject" in keys else [ANY_SUBJECT]
-        for issuer in _texts(keys["issuer"], problems):
+    for rule in rules:
+        for issuer in rule["issuer"] if _is_plain(rule) else ():
             if (issuer, ANY_SUBJECT) not in identities:
-                for subject in subjects:
-                    identities.setdefault((issuer, subject), keys["account"].written())
-    return identities, other
+                for subject in rule.get("subject", [ANY_SUBJECT]):
+                    identities.setdefault((issuer, subject), rule["account"])
+    return identities
 
 
-def _texts(value: Value, problems: list[Problem]) -> list[str]:
-    """Return the texts of a condition: one, or a list of which any will do."""
-    members = [value] if value.is_text else value.members("text, or a list of texts", problems)
-    texts = [member.text("text", problems) for member in members]
-    return [text for text in texts if text is not None]
+def _changes(what: str, old: Mapping[Name, str], new: Mapping[Name, str]) -> list[MapfileChange]:
+    names = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
+    return [MapfileChange(what, name, old.get(name), new.get(name)) for name in names]
+
+
+def _find_owners(issuers: Mapping[str, IssuerDocument | None]) -> Iterator[tuple[Name, str]]:
+    for url, issuer in issuers.items():
+        owner = (issuer or {}).get("vo") or (issuer or {}).get("default-vo")
+        if owner is not None:
+            yield (url,), owner
+
+
+def _find_other(composition: Composition, rules: Iterable[RuleDocument]) -> Iterator[str]:
+    """Yield the keys and the rules of a mapfile that the generator never writes."""
+    if composition.site_places:
+        yield "key site"
+    if composition.document["pools"]:
+        yield "key pools"
+    yield from (f"rule {rule['name']}" for rule in rules if not _is_plain(rule))
+
+
+def _is_plain(rule: RuleDocument) -> bool:
+    return {"issuer", "account"} <= rule.keys() <= _RULE_KEYS
+
+
+def _written(value: object) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_written(each)}" for key, each in sorted(value.items())) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_written, value)) + "]"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "unchecked" if value is None else str(value)

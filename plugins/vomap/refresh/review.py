@@ -1,4 +1,4 @@
-"""May a newly generated mapfile take the place of the one in force, or must a person look first."""
+"""Review a newly generated mapfile: may it replace the one in force, or must the administrator check it first."""
 
 from __future__ import annotations
 
@@ -6,47 +6,52 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from vomap import Error
 from vomap.mapfile.compose import Mapfile, compose, read_sources
-from vomap.mapfile.findings import Findings
-from vomap.osg.problems import SourceError
+from vomap.mapfile.findings import Findings, MapfileError
 from vomap.osg.provenance import written_date
 from vomap.refresh.alarms import Alarm, find_alarms
 from vomap.refresh.candidate import (
     find_failures,
     find_forbidden,
-    find_standing,
     is_part_of,
     new_mapfile,
+    read_site_policy,
     site_with,
     site_without,
 )
-from vomap.refresh.meaning import NOTHING, Difference, compare, read_meaning
+from vomap.refresh.meaning import NOTHING, MapfileChange, find_changes, meaning_of, read_meaning
 from vomap.refresh.site_effect import find_site_alarms
 from vomap.store.writer import document_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from vomap.refresh.alarms import Limits
+    from vomap.refresh.alarms import ChangeLimits
+    from vomap.refresh.meaning import Meaning
+
+
+class BrokenMapfileError(Error):
+    """The mapfile in force has errors, so vomap cannot compare a candidate with it."""
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What a candidate would change, and what stands against it.
+class Review:
+    """The changes that a candidate brings, and the reasons against it.
 
     Args:
-        digest: of what the candidate decides; empty if it cannot be a policy.
-        differences: from the mapfile in force.
-        alarms: what a person may accept, having looked.
-        faults: what nobody may accept.
-        is_first: there is no mapfile in force.
-        is_same: the mapfile in force is the same, but perhaps for the comments at its top.
-        is_read: the site's mapfiles name the place where it will be.
+        digest: the digest of the candidate's policy; empty if the candidate has errors.
+        changes: the differences from the mapfile in force.
+        alarms: reasons that the administrator may set aside, by accepting the digest.
+        faults: reasons that nobody can set aside.
+        is_first: True if there is no mapfile in force.
+        is_same: True if the mapfile in force differs at most in the comments at its top.
+        is_read: True if the site's mapfiles include the candidate's path.
 
     """
 
     digest: str
-    differences: tuple[Difference, ...] = ()
+    changes: tuple[MapfileChange, ...] = ()
     alarms: tuple[Alarm, ...] = ()
     faults: tuple[Alarm, ...] = ()
     is_first: bool = False
@@ -54,59 +59,64 @@ class Verdict:
     is_read: bool = True
 
 
-def judge(candidate: Mapfile, site: Sequence[str], limits: Limits, now: float) -> Verdict:
-    """Return the verdict on a candidate for its path, where a site's mapfiles are those that `site` names.
+def review_candidate(candidate: Mapfile, site: Sequence[str], limits: ChangeLimits, now: float) -> Review:
+    """Return the review of a candidate for its path. `site` are the files and folders of the site's mapfiles.
 
-    Raises SourceError if the mapfile in force, or one of the site's, cannot be read.
+    `now` is in seconds since 1970. Raises SourceError if vomap cannot read the mapfile in force or one of the site's,
+    BrokenMapfileError if the mapfile in force has errors.
     """
     before = read_sources([candidate.path])[0] if os.path.lexists(candidate.path) else None
     candidate = new_mapfile(candidate.path, candidate.text)
-    digest = _digest(candidate)
+    findings = Findings()
+    composition = compose([candidate], findings)
+    digest = "" if findings.errors else document_digest(composition.document)
     is_read = is_part_of(site, candidate)
     if before is not None and not before.custody.faults and _body(before) == _body(candidate):
-        return Verdict(digest, is_same=True, is_read=is_read)
-    faults = tuple(_faults(candidate, site, now))
+        return Review(digest, is_same=True, is_read=is_read)
+    faults = tuple(_find_faults(candidate, site, now))
     if not digest:
-        return Verdict(digest, faults=faults, is_first=before is None, is_read=is_read)
-    alarms, differences = _changes(candidate, before, limits)
+        return Review(digest, faults=faults, is_first=before is None, is_read=is_read)
+    new = meaning_of(composition)
+    old = NOTHING if before is None else _meaning_in_force(before)
+    alarms = [_first_alarm()] if before is None else [*find_alarms(old, new, limits), *_older(before, candidate)]
     if not faults:
-        alarms += tuple(_site_alarms(candidate, before, site))
-    return Verdict(digest, differences, alarms, faults, is_first=before is None, is_read=is_read)
+        alarms += _site_alarms(candidate, before, site)
+    return Review(digest, tuple(find_changes(old, new)), tuple(alarms), faults, before is None, is_read=is_read)
 
 
-def _changes(
-    candidate: Mapfile, before: Mapfile | None, limits: Limits
-) -> tuple[tuple[Alarm, ...], tuple[Difference, ...]]:
-    new = read_meaning("generated", candidate.text.encode())
-    if before is None:
-        text = "no mapfile is in force here yet; whether this one gives what it should, a person must see, once"
-        return (Alarm("first", text),), tuple(compare(NOTHING, new))
+def _first_alarm() -> Alarm:
+    return Alarm("first", "there is no mapfile yet: check all that this one adds, then accept it")
+
+
+def _meaning_in_force(before: Mapfile) -> Meaning:
     try:
-        old = read_meaning(candidate.path, before.text.encode())
-    except SourceError as error:
-        raise SourceError([f"{error}; take this file away to begin anew without it"]) from None
-    return (*find_alarms(old, new, limits), *_older(before, candidate)), tuple(compare(old, new))
+        return read_meaning([before])
+    except MapfileError as error:
+        advice = "repair the mapfile in force, or move it away and accept a new one"
+        raise BrokenMapfileError(f"{error.findings[0]}; {advice}") from None
 
 
 def _older(before: Mapfile, candidate: Mapfile) -> Iterator[Alarm]:
-    """Find a topology that is older than the one in force, or may be: whoever sends it may undo what was mended."""
+    """Find a topology that may be older than the one in force: an attacker could send one to undo a correction."""
     old, new = written_date(before.text), written_date(candidate.text)
     if old is not None and (new is None or new < old):
-        yield Alarm("older", f"this topology is of {new or 'a date that is not known'}; the one in force is of {old}")
+        date = "has an unknown date" if new is None else f"is of {new}"
+        yield Alarm("older", f"this topology {date}, the one in force is of {old}")
 
 
 def _site_alarms(candidate: Mapfile, before: Mapfile | None, site: Sequence[str]) -> list[Alarm]:
-    """Compare what the whole of the site's mapfiles says with and without the candidate."""
-    findings = Findings()
+    """Compare the whole policy of the site with and without the candidate. The policy with it has no errors."""
     mapfiles = site_without(site, candidate) if before is None else site_with(site, before)
-    old = find_standing(mapfiles, candidate, findings)
-    if findings.errors:
-        return [Alarm("site", f"what changes for the site cannot be told: {error}") for error in findings.errors]
-    return find_site_alarms(old, find_standing(site_with(site, candidate), candidate, Findings()))
+    try:
+        old = read_site_policy(mapfiles, candidate)
+    except MapfileError as error:
+        text = "vomap cannot compare the site's policy, which has an error without the candidate"
+        return [Alarm("site", f"{text}: {finding}") for finding in error.findings]
+    return find_site_alarms(old, read_site_policy(site_with(site, candidate), candidate))
 
 
-def _faults(candidate: Mapfile, site: Sequence[str], now: float) -> list[Alarm]:
-    """Try the candidate by itself, then look for forbidden accounts, then try all that the site reads."""
+def _find_faults(candidate: Mapfile, site: Sequence[str], now: float) -> list[Alarm]:
+    """Check the candidate alone, then look for forbidden accounts, then check all mapfiles of the site."""
     failures = find_failures([candidate], now)
     if failures:
         return [Alarm("check", failure) for failure in failures]
@@ -117,17 +127,12 @@ def _faults(candidate: Mapfile, site: Sequence[str], now: float) -> list[Alarm]:
         forbidden = find_forbidden(candidate, composition.document["site"])
         if forbidden or not is_part_of(site, candidate):
             return forbidden
-    return [Alarm("site", f"the site's policy fails with it: {failure}") for failure in find_failures(mapfiles, now)]
-
-
-def _digest(candidate: Mapfile) -> str:
-    findings = Findings()
-    document = compose([candidate], findings).document
-    return "" if findings.errors else document_digest(document)
+    failures = find_failures(mapfiles, now)
+    return [Alarm("site", f"the site's policy fails with the candidate: {failure}") for failure in failures]
 
 
 def _body(mapfile: Mapfile) -> list[str]:
-    """Return a mapfile's lines after the comments at its top, which change with every commit."""
+    """Return the lines of a mapfile after the comments at its top, which change with every commit of the topology."""
     lines = mapfile.text.splitlines()
     begin = next((number for number, line in enumerate(lines) if not line.startswith("#")), len(lines))
     return lines[begin:]

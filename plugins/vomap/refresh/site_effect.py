@@ -1,121 +1,110 @@
-"""What a site's mapfiles say together, as far as a changed one among them can change it for the site's own rules."""
+"""Find what a changed mapfile changes for the site's own rules, accounts and VOs."""
 
 from __future__ import annotations
 
 import re
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from vomap.policy.index import Declared
+from vomap.policy.authority import Authority
+from vomap.policy.index import named_accounts
 from vomap.policy.matching import AccountName
 from vomap.policy.pools import Pool
 from vomap.refresh.alarms import Alarm
-from vomap.refresh.meaning import ANY_SUBJECT
+from vomap.refresh.meaning import ANY_SUBJECT, describe_issuer, identities_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-    from typing import Any
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-# By what a token says that it is of a VO, where its issuer speaks for that one alone, or for it by default.
+    from vomap.mapfile.compose import Composition
+    from vomap.policy.documents import RuleDocument, SiteDocument
+
+# The name of a VO in tokens whose issuer speaks for this VO alone, or by default.
 _NO_NAME = ""
 _CAPTURE = re.compile("<[^>]*>")
 
 
-class Standing:
-    """Who speaks for which VO, and who comes to which account, by a site's whole policy.
+class SitePolicy:
+    """The whole policy of a site: its own rules, and those of the distributed mapfile, which a candidate changes.
 
-    `identities` has the account, after the site's renames, that each issuer and subject has by the distributed mapfile.
+    Attributes:
+        issuers: the declaration of each issuer in words, without `vos`.
+        identities: the identities that the distributed mapfile maps, each an issuer and a subject.
+        named: the accounts that any rule names. Captures cannot give them.
+        users: the accounts of the distributed mapfile: account after the site's renames, issuer, account as written.
+        about: the VOs (in lower case) and issuers that the site's own rules name.
+        about_later: the same of the site's rules after the last distributed one.
+
     """
 
-    def __init__(self, document: Mapping[str, Any], is_distributed: Callable[[str], bool]) -> None:
-        """Take a policy's document, and what tells whether a file is the distributed mapfile."""
-        self._declared = Declared(document)
-        self._rename: dict[str, str] = document["site"]["rename"]
-        serve = document["site"]["serve"]
-        self._serve = None if serve is None else {vo.lower() for vo in serve}
+    def __init__(self, composition: Composition, is_distributed: Callable[[str], bool]) -> None:
+        """Take the composed mapfiles, and a function that returns True for the path of the distributed mapfile."""
+        document = composition.document
+        rules: Sequence[RuleDocument] = document["rules"]
+        site: SiteDocument = document["site"]
+        self._authority = Authority(document)
+        self._rename = site["rename"]
+        self._serve = None if site["serve"] is None else {vo.lower() for vo in site["serve"]}
         self._pools = [Pool(pool["accounts"]) for pool in document["pools"].values()]
-        self.issuers = {url: _without_vos(declared) for url, declared in document["issuers"].items()}
-        self.identities: dict[tuple[str, str], str] = {}
-        self.named: set[str] = set()
-        self._users: dict[str, set[tuple[str, str]]] = {}
-        self._own_accounts: set[str] = set()
-        self._captures: set[str] = set()
-        self._own_vos: set[str] = set()
-        # The VOs and issuers that the site's own rules are about; and those of rules after the distributed ones.
-        self.about: set[str] = set()
-        self.about_later: set[str] = set()
-        files: dict[str, bool] = {}
-        for rule in document["rules"]:
-            file = rule["source"].rpartition(":")[0]
-            if file not in files:
-                files[file] = is_distributed(file)
-            self.named.update(self._declared.accounts_of(rule))
-            if files[file]:
-                self._add_distributed(rule)
-            else:
-                self._add_own(rule)
-
-    def _add_distributed(self, rule: Mapping[str, Any]) -> None:
-        self.about_later.clear()
-        account = self._rename.get(rule.get("account", ""), rule.get("account", ""))
-        for issuer in rule.get("issuer", ()):
-            for subject in rule.get("subject", [ANY_SUBJECT]):
-                self.identities.setdefault((issuer, subject), account)
-            self._users.setdefault(account, set()).add((issuer, rule.get("account", "")))
-
-    def _add_own(self, rule: Mapping[str, Any]) -> None:
-        vos = {vo.lower() for vo in rule.get("vo", ())}
-        about = {*vos, *rule.get("issuer", ())}
-        self._own_vos |= vos
-        self.about |= about
-        self.about_later |= about
-        if "account" in rule:
-            if AccountName(rule["account"]).captures:
-                self._captures.add(rule["account"])
-            else:
-                self._own_accounts.add(self._rename.get(rule["account"], rule["account"]))
+        self.issuers = {url: describe_issuer(issuer) for url, issuer in document["issuers"].items()}
+        self.named = {account for rule in rules for account in named_accounts(rule, self._authority)}
+        files = {file for file in map(_file_of, rules) if is_distributed(file)}
+        distributed = [rule for rule in rules if _file_of(rule) in files]
+        self.identities = identities_of(distributed).keys()
+        self.users = {
+            (self._renamed(rule["account"]), issuer, rule["account"])
+            for rule in distributed
+            if "account" in rule
+            for issuer in rule.get("issuer", ())
+        }
+        own = [rule for rule in rules if _file_of(rule) not in files]
+        self.about = _names_in(own)
+        self.about_later = _names_in(takewhile(lambda rule: _file_of(rule) not in files, reversed(rules)))
+        self._own_vos = {vo.lower() for rule in own for vo in rule.get("vo", ())}
+        accounts = [AccountName(rule["account"]) for rule in own if "account" in rule]
+        self._captures = {account.text for account in accounts if account.captures}
+        self._own_accounts = {self._renamed(account.text) for account in accounts if not account.captures}
 
     @property
     def vos(self) -> set[str]:
-        """The VOs that are declared, or that the site's own rules are about, in lower case."""
-        return {*self._declared.owners, *self._own_vos}
+        """The VOs that are declared, or that the site's own rules name, in lower case."""
+        return self._authority.declared_vos() | self._own_vos
 
     def ways(self, vos: Iterable[str]) -> set[tuple[str, str, str]]:
-        """Return the ways into these VOs: the VO, an issuer that may speak for it, and by which name in its tokens.
+        """Return the ways into these VOs: the VO, an issuer that may speak for it, and the name of it in the tokens.
 
-        An issuer without `vos` speaks for all that no other is declared for. VOs that are not served have no ways.
+        A VO that the site does not serve has no ways.
         """
         found: set[tuple[str, str, str]] = set()
         wanted = {vo for vo in vos if self._serve is None or vo in self._serve}
-        for url, issuer in self._declared.issuers.items():
-            names = {vo: _NO_NAME for vo in (issuer.vo, issuer.default_vo) if vo}
-            found.update((vo.lower(), url, name) for vo, name in names.items())
+        for url, issuer in self._authority.issuers.items():
+            found.update((vo.lower(), url, _NO_NAME) for vo in (issuer.vo, issuer.default_vo) if vo)
             found.update((vo.lower(), url, name) for name, vo in (issuer.vos or {}).items())
             if issuer.names_vos_freely:
-                found.update((vo, url, vo) for vo in wanted if self._declared.owners.get(vo, {url}) <= {url})
+                found.update((vo, url, vo) for vo in wanted if self._authority.may_name(url, vo))
         return {way for way in found if way[0] in wanted}
 
-    def is_of_others(self, account: str, written: str) -> bool:
-        """Tell whether an account, which a distributed rule writes so before it is renamed, has other users.
+    def has_other_users(self, account: str, written: str) -> bool:
+        """Return True if an account has other users than the distributed rules that write it as `written`.
 
-        Those that the distributed mapfile itself writes the same way are not counted: they are seen in it alone.
+        `account` is the name after the site's renames. `find_alarms` compares the rules that write it in the same way.
         """
-        others = any(name != written for _, name in self._users.get(account, ()))
+        is_shared = any(name == account and text != written for name, _, text in self.users)
         is_own = account in self._own_accounts or self.is_captured(account)
-        return others or is_own or any(pool.holds(account) for pool in self._pools)
+        return is_shared or is_own or any(pool.holds(account) for pool in self._pools)
 
     def is_captured(self, account: str) -> bool:
-        """Tell whether what the site's own rules capture could be this account."""
-        return any(_could_be(account, text) for text in self._captures)
+        """Return True if a capture in the site's own rules can give an account."""
+        return any(_can_be(account, text) for text in self._captures)
 
-    def users(self) -> set[tuple[str, str, str]]:
-        """Return who comes to which account by the distributed mapfile: account, issuer, and how it is written."""
-        return {(account, *user) for account, users in self._users.items() for user in users}
+    def _renamed(self, account: str) -> str:
+        return self._rename.get(account, account)
 
 
-def find_site_alarms(old: Standing, new: Standing) -> list[Alarm]:
-    """Return why a person must look at a changed mapfile, of which the site's own rules make more than it says."""
+def find_site_alarms(old: SitePolicy, new: SitePolicy) -> list[Alarm]:
+    """Return why the administrator must check a changed mapfile, because of what the site's own mapfiles contain."""
     return [
-        *_declared_otherwise(old, new),
+        *_changed_issuers(old, new),
         *_new_ways(old, new),
         *_new_users(old, new),
         *_left_to_the_site(old, new),
@@ -123,58 +112,63 @@ def find_site_alarms(old: Standing, new: Standing) -> list[Alarm]:
     ]
 
 
-def _declared_otherwise(old: Standing, new: Standing) -> Iterator[Alarm]:
-    """Find issuers that are declared before and after, but otherwise: perhaps another file's declaration held."""
+def _changed_issuers(old: SitePolicy, new: SitePolicy) -> Iterator[Alarm]:
+    """Find issuers with another declaration than before: of the candidate, or of another file that it hid before."""
     for url in sorted(old.issuers.keys() & new.issuers.keys()):
         if old.issuers[url] != new.issuers[url]:
-            text = f"{url} is declared otherwise for this site: {old.issuers[url]} -> {new.issuers[url]}"
+            text = f"the declaration of {url} changes for this site: {old.issuers[url]} -> {new.issuers[url]}"
             yield Alarm("issuer", text)
 
 
-def _new_ways(old: Standing, new: Standing) -> Iterator[Alarm]:
-    """Find new ways into VOs that had some before, or to what the site's own rules are about."""
+def _new_ways(old: SitePolicy, new: SitePolicy) -> Iterator[Alarm]:
+    """Find new ways into VOs that had ways before, or into what the site's own rules name."""
     vos = old.vos | new.vos
     before = old.ways(vos)
     known = {vo for vo, _, _ in before} | new.about
     for vo, url, name in sorted(new.ways(vos) - before):
         if vo in known or url in known:
             by = f" by the name {name}" if name else ""
-            yield Alarm("vo", f"{url} comes to speak for the VO {vo}{by}, which had others or has rules of the site's")
+            why = "other issuers speak for this VO, or the site has rules for the VO or the issuer"
+            yield Alarm("vo", f"{url} could speak for the VO {vo}{by}: {why}")
 
 
-def _new_users(old: Standing, new: Standing) -> Iterator[Alarm]:
-    """Find accounts that others have, and that an issuer comes to by the distributed mapfile."""
-    before = {(account, issuer) for account, issuer, _ in old.users()}
-    for account, issuer, written in sorted(new.users()):
-        if (account, issuer) not in before and old.is_of_others(account, written):
-            yield Alarm("account", f"{issuer} comes to the account {account}, which this site gives to others, too")
+def _new_users(old: SitePolicy, new: SitePolicy) -> Iterator[Alarm]:
+    """Find accounts of others that a further issuer gets from the distributed mapfile."""
+    before = {(account, issuer) for account, issuer, _ in old.users}
+    for account, issuer, written in sorted(new.users):
+        if (account, issuer) not in before and old.has_other_users(account, written):
+            yield Alarm("account", f"{issuer} would get the account {account}, which this site also gives to others")
 
 
-def _left_to_the_site(old: Standing, new: Standing) -> Iterator[Alarm]:
-    """Find who loses his account, and comes to later rules of the site's own."""
+def _left_to_the_site(old: SitePolicy, new: SitePolicy) -> Iterator[Alarm]:
+    """Find identities that lose their mapping and would then match a later rule of the site."""
     vos_of: dict[str, set[str]] = {}
     for vo, url, _ in new.ways(old.vos | new.vos):
         vos_of.setdefault(url, set()).add(vo)
-    for issuer, subject in sorted(old.identities.keys() - new.identities.keys()):
-        falls = {issuer, *vos_of.get(issuer, ())} & new.about_later
-        if issuer in vos_of and falls and (issuer, ANY_SUBJECT) not in new.identities:
-            yield Alarm("left", f"{issuer}, {subject} is left to later rules of the site's own, about {min(falls)}")
+    for issuer, subject in sorted(old.identities - new.identities):
+        matched = {issuer, *vos_of.get(issuer, ())} & new.about_later
+        if issuer in vos_of and matched and (issuer, ANY_SUBJECT) not in new.identities:
+            rules = f"a later rule of the site about {min(matched)}"
+            yield Alarm("left", f"{issuer}, {subject} would lose its account and could match {rules}")
 
 
-def _no_longer_named(old: Standing, new: Standing) -> Iterator[Alarm]:
-    """Find accounts that no capture could give as long as a rule named them."""
+def _no_longer_named(old: SitePolicy, new: SitePolicy) -> Iterator[Alarm]:
+    """Find accounts that a capture could give as soon as no rule names them any more."""
     for account in sorted(old.named - new.named):
         if new.is_captured(account):
-            yield Alarm("account", f"no rule names {account} any more, so what the site's rules capture could give it")
+            text = f"no rule would name {account} any more, and a capture in a rule of the site could give it"
+            yield Alarm("account", text)
 
 
-def _without_vos(declared: Mapping[str, Any] | None) -> str:
-    """Describe a declaration; `vos` apart, which is compared name by name."""
-    if declared is None:
-        return "none"
-    return ", ".join(f"{key}: {declared[key]}" for key in sorted(declared) if key != "vos")
+def _file_of(rule: RuleDocument) -> str:
+    return rule["source"].rpartition(":")[0]
 
 
-def _could_be(account: str, text: str) -> bool:
+def _names_in(rules: Iterable[RuleDocument]) -> set[str]:
+    """Return the VOs, in lower case, and the issuers that rules name."""
+    return {name for rule in rules for name in (*map(str.lower, rule.get("vo", ())), *rule.get("issuer", ()))}
+
+
+def _can_be(account: str, text: str) -> bool:
     pattern = ".+".join(re.escape(part) for part in _CAPTURE.split(text))
     return re.fullmatch(pattern, account) is not None

@@ -1,1 +1,1 @@
-"""What `vomap status` reports."""
+"""The checks of `vomap status`."""

@@ -18,14 +18,16 @@ root and ourselves can have written it.
 from __future__ import annotations
 
 import posix
+from _json import make_scanner
 from binascii import crc32
 
 from vomap import Error
+from vomap.files import open_file, open_trusted
 from vomap.policy.model import Bans, Policy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
 POLICY_FILE = "/var/lib/vomap/policy"
@@ -36,16 +38,12 @@ OFFSET, CHECKSUM = 8, 4
 # The whole of most policies, and the head of nearly all, is in the first read.
 _FIRST_READ = 1 << 16
 _KEPT_BUCKETS = 10_000
-_OTHERS_MAY_WRITE = 0o022
-_STICKY = 0o1000
 # What a document raises that is none which was ever written, though its checksum is right.
 NOT_AS_WRITTEN = (AttributeError, IndexError, KeyError, TypeError, ValueError)
-_FILE_TYPE, _REGULAR, _LINK, _FOLDER = 0o170000, 0o100000, 0o120000, 0o040000
-_MOST_LINKS = 40
 
 
-class _AsWritten:
-    """How the scanner in C beneath the standard library's `json` is to read what that has written."""
+class _JsonSettings:
+    """Settings of the scanner in C beneath the standard library's `json`: it reads what `json.dumps` has written."""
 
     strict = True
     object_hook = None
@@ -55,8 +53,9 @@ class _AsWritten:
     parse_constant = float
 
 
-class FileError(Error):
-    """A file that cannot be written or read, or that cannot be trusted."""
+_settings: Any = _JsonSettings
+# An import of `json` takes longer than a decision.
+_scan: Callable[[str, int], tuple[Any, int]] = make_scanner(_settings)
 
 
 class BuiltError(Error):
@@ -73,7 +72,7 @@ class BuiltFile:
         """
         self.path = path
         self._buckets: dict[int, dict[str, Any]] = {}
-        self._descriptor, self._size = _open(path) if just_written else open_trusted(path)
+        self._descriptor, self._size = open_file(path) if just_written else open_trusted(path)
         self._first = b""
         self._first = self._read(0, _FIRST_READ)
         line = self._first.partition(b"\n")[0]
@@ -85,6 +84,10 @@ class BuiltFile:
             self.digest: str = head["digest"]
             self.built: str = head["built"]
             self._pieces: dict[str, Any] = head["pieces"]
+            if self.is_previous:
+                from vomap.store.format2 import rename_log
+
+                rename_log(self._pieces)
         except NOT_AS_WRITTEN:
             raise self.damaged() from None
 
@@ -173,26 +176,13 @@ def parse_written(content: bytes) -> Any:
     """Return the value of JSON in a built file, which has no blanks around it. Raises ValueError for any other text."""
     text = content.decode("utf-8")
     try:
-        value, end = _scan(text)
+        value, end = _scan(text, 0)
     except (StopIteration, RecursionError, SystemError):
         # SystemError: Python 3.10 and 3.11 find no words for a mistake unless the module `json` is loaded.
         raise ValueError("no JSON value") from None
     if end != len(text):
         raise ValueError("text after the JSON value")
     return value
-
-
-def _scan(text: str) -> tuple[Any, int]:
-    try:
-        from _json import make_scanner
-    except ImportError:
-        # An interpreter without the scanner in C.
-        import json
-
-        return json.JSONDecoder().raw_decode(text)
-    settings: Any = _AsWritten
-    scanned: tuple[Any, int] = make_scanner(settings)(text, 0)
-    return scanned
 
 
 def bans_beside(policy_file: str) -> str:
@@ -230,92 +220,3 @@ def read_bans(path: str) -> Bans:
         return Bans(ban_finder(file), file.digest)
     except NOT_AS_WRITTEN:
         raise file.damaged() from None
-
-
-def open_trusted(path: str) -> tuple[int, int]:
-    """Open a regular file that only root and we ourselves can have written; return its descriptor and its size.
-
-    Raises FileError otherwise.
-    """
-    descriptor, _ = _open(path)
-    try:
-        return descriptor, _trusted_size(path, descriptor)
-    except OSError as error:
-        posix.close(descriptor)
-        raise FileError(f"{path}: {error.strerror}") from None
-    except FileError:
-        posix.close(descriptor)
-        raise
-
-
-def _open(path: str) -> tuple[int, int]:
-    """Open a file; return its descriptor and its size. Raises FileError."""
-    try:
-        # Without O_NONBLOCK, opening a FIFO would wait for a writer.
-        descriptor = posix.open(path, posix.O_RDONLY | posix.O_NONBLOCK | posix.O_NOCTTY | posix.O_CLOEXEC)
-        return descriptor, posix.fstat(descriptor).st_size
-    except OSError as error:
-        raise FileError(f"{path}: {error.strerror}") from None
-
-
-def _trusted_size(path: str, descriptor: int) -> int:
-    """Return the size of an open file. Raises FileError if others can have written it, OSError if it cannot be seen."""
-    status = posix.fstat(descriptor)
-    if status.st_mode & _FILE_TYPE != _REGULAR:
-        raise FileError(f"{path}: not a regular file")
-    if not _is_ours(status) or status.st_mode & _OTHERS_MAY_WRITE:
-        raise FileError(f"{path}: others can write it; it must belong to root or to us, mode 0644")
-    _refuse_loose_folders(path)
-    return status.st_size
-
-
-def _refuse_loose_folders(path: str) -> None:
-    """Raise FileError if others could put another file there: in a folder, or by a link, anywhere on the way.
-
-    Each link is followed step by step, as the kernel does, so that no folder in the middle of a chain is passed over.
-    OSError is raised if a step cannot be looked at.
-    """
-    steps = path.split("/")[::-1]
-    place = "" if path[:1] == "/" else posix.getcwd()
-    _refuse_loose_folder(path, place or "/")
-    links = 0
-    while steps:
-        step = steps.pop()
-        if step in ("", "."):
-            continue
-        if step == "..":
-            place = place.rpartition("/")[0]
-            continue
-        status = posix.lstat(f"{place}/{step}")
-        kind = status.st_mode & _FILE_TYPE
-        if kind == _FOLDER:
-            place = f"{place}/{step}"
-            _refuse_loose(path, place, status)
-            continue
-        if not _is_ours(status):
-            raise FileError(f"{path}: others can replace {place}/{step}")
-        if kind == _LINK:
-            links += 1
-            if links > _MOST_LINKS:
-                raise FileError(f"{path}: its links lead round in circles")
-            target = posix.readlink(f"{place}/{step}")
-            place = "" if target[:1] == "/" else place
-            steps += target.split("/")[::-1]
-
-
-def _refuse_loose_folder(path: str, folder: str) -> None:
-    while True:
-        _refuse_loose(path, folder, posix.stat(folder))
-        if folder == "/":
-            return
-        folder = folder.rpartition("/")[0] or "/"
-
-
-def _refuse_loose(path: str, folder: str, status: posix.stat_result) -> None:
-    loose = status.st_mode & _OTHERS_MAY_WRITE and not status.st_mode & _STICKY
-    if loose or not _is_ours(status):
-        raise FileError(f"{path}: others can write the folder {folder}")
-
-
-def _is_ours(status: posix.stat_result) -> bool:
-    return status.st_uid == 0 or status.st_uid == posix.geteuid()

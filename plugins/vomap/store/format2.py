@@ -1,7 +1,7 @@
 """The format before this one, read with today's meaning: an update must refuse nobody.
 
 A policy of format 2 lacks the pieces `spelled` and `claims`, and keeps rules in places that are still understood. Its
-bans lie in the head as a whole.
+piece `site` calls the settings of the decision log `journal`. Its bans lie in the head as a whole.
 """
 
 from __future__ import annotations
@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 
 _SPELLED = "spelled\t"
 _CLAIMS = "claims"
+
+
+def rename_log(pieces: dict[str, Any]) -> None:
+    """Give the settings of the decision log the key that they have today, in the pieces of a head of format 2."""
+    site = pieces.get("site", {})
+    if "journal" in site:
+        site["log"] = site.pop("journal")
 
 
 def policy_finder(file: BuiltFile) -> Callable[[str], Any]:

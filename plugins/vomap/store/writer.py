@@ -12,10 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from typing import IO, Any
 
+from vomap.files import FileError
 from vomap.files.atomic import discard, put_in_place, stage
 from vomap.policy.index import put_bans_together, put_together, take_apart, take_bans_apart
 from vomap.policy.model import DISTRUSTED
-from vomap.store import BANS, CHECKSUM, FORMAT, NOT_AS_WRITTEN, OFFSET, POLICY, BuiltFile, FileError, head_checksum
+from vomap.store import BANS, CHECKSUM, FORMAT, NOT_AS_WRITTEN, OFFSET, POLICY, BuiltFile, head_checksum
 
 # What every token asks for.
 _IN_HEAD = {POLICY: ("site",), BANS: ("asked", "claims")}

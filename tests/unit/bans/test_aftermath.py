@@ -10,9 +10,9 @@ import pytest
 
 from vomap.bans.aftermath import ARC, HTCONDOR, Remain, job_constraint, remains
 from vomap.mapfile.compose import NOBODYS_SITE
-from vomap.policy.index import Declared
+from vomap.policy.authority import Authority
 
-DECLARED = Declared(
+DECLARED = Authority(
     {
         "site": NOBODYS_SITE,
         "issuers": {
@@ -24,7 +24,7 @@ DECLARED = Declared(
         },
     }
 )
-FREE = Declared(
+FREE = Authority(
     {"site": NOBODYS_SITE, "issuers": {"https://f/": {"vo-from": ["group"]}, "https://d/": {"vo": "ATLAS"}}}
 )
 

@@ -34,6 +34,7 @@ INTERPRETER = {"__future__", "_json", "_socket", "_thread", "binascii", "gc", "p
 ALWAYS = {
     "vomap",
     "vomap.accounts",
+    "vomap.files",
     "vomap.store",
     "vomap.callouts",
     "vomap.claims",
@@ -47,7 +48,7 @@ OF_CALLOUT = {
     "htcondor": {"vomap.callouts.htcondor", "vomap.claims.strict_json", "vomap.claims.htcondor_payload"},
     "arc": {"vomap.callouts.arc", "vomap.claims.arc_environment"},
 }
-WITH_GROUPS = {"vomap.claims.memberships", "vomap.claims.scopes", "vomap.policy.vos"}
+WITH_GROUPS = {"vomap.claims.memberships", "vomap.claims.scopes", "vomap.policy.authority"}
 TOKENS: dict[str, tuple[dict[str, Any], set[str]]] = {
     "a subject": ({"iss": PEOPLE, "sub": "jo"}, set()),
     "a path in a scope": ({"iss": PEOPLE, "sub": "x", "scope": "storage.read:/x"}, {"vomap.claims.scopes"}),
@@ -55,7 +56,7 @@ TOKENS: dict[str, tuple[dict[str, Any], set[str]]] = {
     "an entitlement": ({"iss": GROUPS, "sub": "x", "entitlements": ["urn:mace:egi.eu:group:two"]}, WITH_GROUPS),
     "a capture": (
         {"iss": FREE, "sub": "nobody2"},
-        {"vomap.claims.scopes", "vomap.policy.vos", "vomap.policy.pools"},
+        {"vomap.claims.scopes", "vomap.policy.authority", "vomap.policy.pools"},
     ),
 }
 _DRIVER = """\

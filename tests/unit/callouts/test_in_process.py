@@ -5,7 +5,7 @@ from __future__ import annotations
 import posix
 import pwd
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -31,7 +31,10 @@ from vomap.callouts import (
 )
 from vomap.policy import DECLINED, DENIED, ERROR, MAPPED, OUTCOMES, Decision
 
-UNLOGGED = {"to": "none"}
+if TYPE_CHECKING:
+    from vomap.policy.documents import LogDocument
+
+UNLOGGED: LogDocument = {"to": "none"}
 
 
 def test_exit_codes() -> None:

@@ -32,7 +32,7 @@ mapfile: 1
 site:
   audience: ANY
   accounts: {{minimum-uid: 1}}
-  journal: {{JOURNAL}}
+  log: {{LOG}}
 issuers:
   {ISSUER}: {{vo: One}}
 rules:
@@ -46,9 +46,9 @@ _DRIVER = """\
 import posix, sys
 sys.path.append({library!r})
 import vomap.callouts.htcondor as callout
-import vomap.log as journal
+import vomap.log
 import vomap.log.pseudonyms
-journal._SOCKET, journal.KEY_FILE = {socket!r}, {key!r}
+vomap.log._SOCKET, vomap.log.KEY_FILE = {socket!r}, {key!r}
 if {become!r}:
     posix.setgroups([])
     posix.setgid({become!r})
@@ -69,9 +69,9 @@ class Site:
         self.key.write_bytes(bytes(range(32)))
         self.become = 0
 
-    def ask(self, subject: str = "jo", *, journal: str | None = None, **how: Any) -> str:
+    def ask(self, subject: str = "jo", *, log: str | None = None, **how: Any) -> str:
         """Ask about a token; the answer is as ever and comes in time. Return what was said."""
-        policy = POLICY.replace("{JOURNAL}", journal if journal is not None else f"{{to: {self.log}}}")
+        policy = POLICY.replace("{LOG}", log if log is not None else f"{{to: {self.log}}}")
         path = self.folder / "policy"
         writer.write_built(str(path), store.POLICY, policy_document(policy), sources={}, built="now")
         writer.write_built(f"{path}.bans", store.BANS, bans_document(None), sources={}, built="now")
@@ -194,20 +194,20 @@ def test_nobody_listens_to_the_trouble(site: Site) -> None:
 
 
 @pytest.mark.parametrize("subject", ANSWERS)
-@pytest.mark.parametrize("journal", ["{subject: pseudonym}", "{to: syslog, subject: pseudonym}", None])
-def test_a_key_that_never_comes(site: Site, journal: str | None, subject: str) -> None:
+@pytest.mark.parametrize("log", ["{subject: pseudonym}", "{to: syslog, subject: pseudonym}", None])
+def test_a_key_that_never_comes(site: Site, log: str | None, subject: str) -> None:
     """A FIFO in the key's place holds the record, not the answer, whichever way decisions are logged."""
     site.key.unlink()
     os.mkfifo(site.key)
-    journal = journal or f"{{to: {site.log}, subject: pseudonym}}"
-    assert site.ask(subject, journal=journal).endswith("; not logged: the journal does not answer\n")
+    log = log or f"{{to: {site.log}, subject: pseudonym}}"
+    assert site.ask(subject, log=log).endswith("; not logged: the decision log does not answer\n")
     assert not site.log.exists()
 
 
 def test_a_missing_key_costs_the_subject_alone(site: Site) -> None:
     """The decision is logged without the subject, and that is told."""
     site.key.unlink()
-    told = site.ask(journal=f"{{to: {site.log}, subject: pseudonym}}")
+    told = site.ask(log=f"{{to: {site.log}, subject: pseudonym}}")
     assert f"; logged without its subject: {site.key}: No such file or directory" in told
     (record,) = site.found()
     assert isinstance(record, Record)
@@ -261,18 +261,18 @@ def _absent(_path: Path) -> Iterator[None]:
 def test_a_log_daemon_that_does_not_listen(site: Site, daemon: Any, told: str, subject: str) -> None:
     """Nobody waits for it, and it is told."""
     with daemon(site.socket):
-        assert site.ask(subject, journal="{to: syslog}").endswith(f"; not logged: {site.socket}: {told}\n")
+        assert site.ask(subject, log="{to: syslog}").endswith(f"; not logged: {site.socket}: {told}\n")
 
 
 def test_no_log_daemon_at_all(site: Site) -> None:
     """Where the site has not asked for one, as in many containers, nothing is said of it."""
-    assert "logged" not in site.ask(journal="{subject: plain}")
+    assert "logged" not in site.ask(log="{subject: plain}")
 
 
 def test_a_log_daemon_that_listens(site: Site) -> None:
     """It gets the record."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
         listening.bind(str(site.socket))
-        assert "logged" not in site.ask(journal="{to: syslog}")
+        assert "logged" not in site.ask(log="{to: syslog}")
         message = listening.recv(1 << 16).decode("ascii")
     assert json.loads(message.partition(": ")[2])["account"] == ACCOUNT

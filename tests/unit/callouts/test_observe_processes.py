@@ -27,10 +27,10 @@ class LoggingSite(Site):
     """A site that logs to a file."""
 
     def __init__(self, folder: Path) -> None:
-        """Build both files again, the policy with a journal."""
+        """Build both files again, the policy with a decision log."""
         super().__init__(folder)
         self.log = folder / "decisions.log"
-        policy = POLICY.replace("site: {", f"site: {{journal: {{to: {self.log}}}, ")
+        policy = POLICY.replace("site: {", f"site: {{log: {{to: {self.log}}}, ")
         writer.write_built(str(self.policy), store.POLICY, policy_document(policy), sources={}, built="now")
 
     def logged(self) -> list[dict[str, Any]]:
@@ -171,7 +171,7 @@ def test_a_hang(site: LoggingSite) -> None:
 
 
 def test_a_log_that_does_not_answer(site: LoggingSite) -> None:
-    """A journal that cannot be written is told, and the token is declined all the same."""
+    """A decision log that cannot be written is told, and the token is declined all the same."""
     os.mkfifo(site.log)
     answer = site.run(HTCONDOR, TOKEN, OBSERVE)
     _assert_declined(answer)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from unit.policy.composed import bans_document, policy_document
-from vomap.ces.arc import FRAGMENT_FILE, SECONDS, render_arc
+from vomap.ces.arc import CALLOUT_SECONDS, FRAGMENT_FILE, render_arc
 from vomap.ces.wiring import WiringError
 from vomap.files.shipped import shipped_file
 
@@ -72,7 +72,7 @@ POLICY = ("policy_on_map = stop", "policy_on_nogroup = continue")
 def test_the_blocks() -> None:
     """The group, the mapping for that group alone, and who may use the interface."""
     assert _blocks()[1:] == [
-        ("[mapping]", [*POLICY, "policy_on_nomap = stop", f"map_with_plugin = vomap {SECONDS} {PROGRAM} map"]),
+        ("[mapping]", [*POLICY, "policy_on_nomap = stop", f"map_with_plugin = vomap {CALLOUT_SECONDS} {PROGRAM} map"]),
         ("[arex/ws/jobs]", ["allowaccess = vomap"]),
     ]
 
@@ -81,8 +81,11 @@ def test_a_group_for_each_vo() -> None:
     """Queues can be kept for a VO: the group asks the callout, and lies before the mapping."""
     blocks = _blocks(vos=("Nova", "vo.example.org"), callout="/opt/vomap-arc")
     assert blocks[1:3] == [
-        ("[authgroup:vomap-nova]", [f"plugin = {SECONDS} /opt/vomap-arc authorize --vo Nova"]),
-        ("[authgroup:vomap-vo.example.org]", [f"plugin = {SECONDS} /opt/vomap-arc authorize --vo vo.example.org"]),
+        ("[authgroup:vomap-nova]", [f"plugin = {CALLOUT_SECONDS} /opt/vomap-arc authorize --vo Nova"]),
+        (
+            "[authgroup:vomap-vo.example.org]",
+            [f"plugin = {CALLOUT_SECONDS} /opt/vomap-arc authorize --vo vo.example.org"],
+        ),
     ]
 
 
@@ -109,7 +112,7 @@ def test_a_vo_named_twice_has_one_group() -> None:
 )
 def test_what_is_no_name_of_a_vo(vo: str) -> None:
     """A name that could end its word, its line or its block, or that ARC would replace, is refused."""
-    with pytest.raises(WiringError, match="is no name of a VO"):
+    with pytest.raises(WiringError, match="is not a valid name of a VO"):
         _blocks(vos=("CMS", vo))
 
 
@@ -119,18 +122,18 @@ def test_rules_that_follow() -> None:
     assert lines == [
         *POLICY,
         "policy_on_nomap = continue",
-        f"map_with_plugin = vomap {SECONDS} {PROGRAM} map --decline continue",
+        f"map_with_plugin = vomap {CALLOUT_SECONDS} {PROGRAM} map --decline continue",
     ]
     assert "policy_on_nomap = continue" not in str(_blocks())
 
 
 def test_the_callout_ends_before_arc_ends_it() -> None:
     """ARC takes a group's plugin that it had to end for `no member`: it must never come to that."""
-    assert SECONDS > 4
+    assert CALLOUT_SECONDS > 4
 
 
 @pytest.mark.parametrize("callout", ["bin/x", "/a b/x", "/a\n[mapping]", "/a\tb", "/%D", "/a\0b"])
 def test_what_is_no_path_of_a_callout(callout: str) -> None:
     """ARC searches no PATH, splits at blanks and replaces %D; a new line would be a rule of its own."""
-    with pytest.raises(WiringError, match="is no path of a callout"):
+    with pytest.raises(WiringError, match="is not a valid path of a callout"):
         _blocks(callout=callout)

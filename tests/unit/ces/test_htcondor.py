@@ -13,7 +13,7 @@ from unit.ces.map_lines import MapLine, read_map_file, read_map_line
 from unit.policy.composed import bans_document, policy_document
 from vomap.ces.htcondor import MAP_FILE, PLUGIN, SETTINGS_FILE, map_line, render_htcondor
 from vomap.ces.kinds import DEFAULTS_FILE
-from vomap.ces.wiring import LIBEXEC, WiringError, audiences, foreign_issuers, issuers_to_ask_for
+from vomap.ces.wiring import LIBEXEC, WiringError, accepted_audiences, foreign_issuers, wired_issuers
 from vomap.files.shipped import shipped_file
 
 OSG = policy_document(shipped_file("mapfiles", "osg.yaml").read_text("utf-8"))
@@ -121,12 +121,12 @@ DECLARED = policy_document(f"{SITE}issuers:\n  https://b/: {{vo: B}}\n  https://
 
 
 def _asked(*bans: dict[str, Any]) -> list[str]:
-    return issuers_to_ask_for(DECLARED, bans_document(written({"mapfile": "1", "bans": list(bans)})))
+    return wired_issuers(DECLARED, bans_document(written({"mapfile": "1", "bans": list(bans)})))
 
 
 def test_a_distrusted_issuer_does_not_reach_the_plugin() -> None:
     """`none` is not declared."""
-    assert issuers_to_ask_for(DECLARED, NO_BANS) == ["https://a/", "https://b/"]
+    assert wired_issuers(DECLARED, NO_BANS) == ["https://a/", "https://b/"]
     assert len(_lines(DECLARED)) == 2
     assert not any(line.matches("https://gone/", "x") for line in _lines(DECLARED))
 
@@ -153,9 +153,9 @@ def test_a_published_list_wires_no_issuer() -> None:
     """A list that others publish is for issuers that the site declares, with `none` too; it lets no other one in."""
     banned = [{"issuer": [url], "reason": "x"} for url in ("https://gone/", "https://b/", "https://new/")]
     bans = {"bans": [{**ban, "source": "/etc/vomap/bans.d/published-grid.yaml:5"} for ban in banned]}
-    assert issuers_to_ask_for(DECLARED, bans) == ["https://a/", "https://b/", "https://gone/"]
+    assert wired_issuers(DECLARED, bans) == ["https://a/", "https://b/", "https://gone/"]
     bans = {"bans": [{**ban, "source": "/etc/published-x/own.yaml:5"} for ban in banned]}
-    assert issuers_to_ask_for(DECLARED, bans)[-1] == "https://new/"
+    assert wired_issuers(DECLARED, bans)[-1] == "https://new/"
 
 
 def test_a_ban_without_an_issuer_lets_nobody_in() -> None:
@@ -172,7 +172,7 @@ def test_the_next_plugin() -> None:
 @pytest.mark.parametrize("then", ["", "_", "A B", "A,B", "A\nSCITOKENS", "A\n", "*", "PLUGIN:A", "A/", "A\0"])
 def test_what_is_no_name_of_a_plugin(then: str) -> None:
     """A name that could end its field, or its line, is refused."""
-    with pytest.raises(WiringError, match="is no name of a plugin"):
+    with pytest.raises(WiringError, match="is not a valid name of a plugin"):
         _rendered(OSG, then=then)
 
 
@@ -186,7 +186,7 @@ def test_the_audiences_of_all_issuers_are_accepted() -> None:
         "  https://a/: {vo: A, audience: [x, ANY]}\n  https://b/: {vo: B, audience: y}\n  https://c/: {vo: C}\n"
         "  https://d/: {vo: D, audience: unchecked}\n  https://e/: none\n"
     )
-    assert audiences(document) == ["ce:1", "ANY", "x", "y"]
+    assert accepted_audiences(document) == ["ce:1", "ANY", "x", "y"]
     assert _settings(document)["SCITOKENS_SERVER_AUDIENCE"] == "ce:1, ANY, x, y"
 
 
@@ -221,7 +221,7 @@ def test_a_site_that_checks_no_audience() -> None:
         "mapfile: 1\nsite: {audience: unchecked}\nissuers:\n"
         "  https://a/: {vo: A}\n  https://b/: {vo: B, audience: [x]}\n"
     )
-    assert audiences(document) == ["x"]
+    assert accepted_audiences(document) == ["x"]
     assert foreign_issuers(document) == ["https://a/"]
 
 
@@ -237,7 +237,7 @@ def test_the_callouts_place() -> None:
 )
 def test_what_is_no_path_of_a_callout(callout: str) -> None:
     """HTCondor searches no PATH, splits at blanks and expands; a new line would be a setting of its own."""
-    with pytest.raises(WiringError, match="is no path of a callout"):
+    with pytest.raises(WiringError, match="is not a valid path of a callout"):
         _rendered(OSG, callout=callout)
 
 
@@ -249,7 +249,7 @@ def test_what_cannot_stand_in_a_list_of_settings(text: str, what: str) -> None:
     declared = {"vo": "V", "audience": [text] if what == "issuer" else "unchecked"}
     site = {"audience": [audience]}
     document = policy_document(written({"mapfile": "1", "site": site, "issuers": {url: declared}}))
-    with pytest.raises(WiringError, match="cannot stand in a list"):
+    with pytest.raises(WiringError, match="cannot be in a list"):
         _rendered(document)
 
 
@@ -292,4 +292,4 @@ def test_what_ships_and_what_is_rendered_fit() -> None:
 def test_the_headings_name_the_policy() -> None:
     """Each fragment says which policy it was written for."""
     for text in _rendered(OSG).values():
-        assert text.splitlines()[0].startswith("# Written by `vomap render htcondor`;")
+        assert text.splitlines()[0].startswith("# Written by `vomap render htcondor`.")

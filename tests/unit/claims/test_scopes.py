@@ -7,7 +7,7 @@ import pytest
 from vomap.claims import COMPUTING, may_compute, read_claims, read_scopes
 from vomap.claims.memberships import Membership
 from vomap.claims.scopes import is_safe, refused_levels, storage_root
-from vomap.policy.vos import named_in
+from vomap.policy.authority import named_in
 
 
 @pytest.mark.parametrize(

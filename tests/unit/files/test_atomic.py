@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from vomap import store
+from vomap import files
+from vomap.files import FileError
 from vomap.files.atomic import put_in_place, read_trusted, replace_file, stage
 from vomap.files.lock import locked
-from vomap.store import FileError
 
 ROOT = os.geteuid() == 0
 SOMEBODY = 12345
@@ -296,7 +296,7 @@ def test_somebody_elses_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) ->
     """Whom a folder belongs to can write it, whatever its mode and whatever lies in it."""
     replace_file(str(folder / "f"), b"content")
     owner = folder.stat().st_uid
-    monkeypatch.setattr(store, "_is_ours", lambda status: stat.S_ISREG(status.st_mode) or status.st_uid != owner)
+    monkeypatch.setattr(files, "_is_ours", lambda status: stat.S_ISREG(status.st_mode) or status.st_uid != owner)
     with pytest.raises(FileError, match="others can write the folder"):
         read_trusted(str(folder / "f"))
 

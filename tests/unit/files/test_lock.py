@@ -15,9 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from vomap.files import lock
+from vomap.files import FileError, lock
 from vomap.files.lock import holder_of, locked
-from vomap.store import FileError
 
 Capture = pytest.CaptureFixture[str]
 HOLD = """\

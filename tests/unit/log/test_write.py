@@ -8,7 +8,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
@@ -17,9 +17,12 @@ from threads import helping
 from vomap import log
 from vomap.claims import DECISIVE, read_claims
 from vomap.files.shipped import shipped_file
-from vomap.log import Incomplete, Journal, JournalError, kept_claims
+from vomap.log import DecisionLog, IncompleteRecordError, LogWriteError, kept_claims
 from vomap.log.pseudonyms import subject_behind
 from vomap.policy import MAPPED, Decision
+
+if TYPE_CHECKING:
+    from vomap.policy.documents import LogDocument
 
 TOKEN: dict[str, Any] = {
     "iss": "https://one.example/",
@@ -40,10 +43,10 @@ def _decision(token: dict[str, Any] | None = None) -> Decision:
     return decision.settle(MAPPED, "rule: r")
 
 
-def _written(path: Path, document: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+def _written(path: Path, document: LogDocument | None = None, **more: Any) -> dict[str, Any]:
     """Log a decision to a file, and return the record, which the schema accepts."""
-    journal = Journal({"to": str(path), **(document or {})})
-    journal.write(_decision(more.pop("token", None)), callout="vomap-htcondor", ce="htcondor", now=NOW, **more)
+    decision_log = DecisionLog({"to": str(path), **(document or {})})
+    decision_log.write(_decision(more.pop("token", None)), callout="vomap-htcondor", ce="htcondor", now=NOW, **more)
     (line,) = path.read_text("ascii").splitlines()
     record: dict[str, Any] = json.loads(line)
     jsonschema.Draft7Validator(SCHEMA).validate(record)
@@ -113,10 +116,10 @@ def test_observed_decisions_say_so(tmp_path: Path) -> None:
     assert _written(tmp_path / "log", observed=True)["observed"] is True
 
 
-def test_no_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A site that wants no log has none."""
     monkeypatch.setattr(log, "_SOCKET", str(tmp_path / "nobody"))
-    Journal({"to": "none"}).write(_decision(), callout="vomap-arc map", ce="arc", now=NOW)
+    DecisionLog({"to": "none"}).write(_decision(), callout="vomap-arc map", ce="arc", now=NOW)
 
 
 @pytest.fixture
@@ -131,7 +134,7 @@ def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.s
 
 def test_syslog_is_where_decisions_go(daemon: socket.socket) -> None:
     """Unless the site says otherwise: one message of authpriv.info, under the callout's name and process."""
-    Journal(None).write(_decision(), callout="vomap-arc map", ce="arc", now=NOW)
+    DecisionLog(None).write(_decision(), callout="vomap-arc map", ce="arc", now=NOW)
     message = daemon.recv(1 << 16).decode("ascii")
     head, _, body = message.partition(": ")
     assert head.startswith("<86>")
@@ -142,7 +145,7 @@ def test_syslog_is_where_decisions_go(daemon: socket.socket) -> None:
 def test_a_message_is_never_longer_than_daemons_take(daemon: socket.socket) -> None:
     """A long token's record loses its claims, not its end."""
     token = {**TOKEN, "scope": "s" * 9000}
-    Journal(None).write(_decision(token), callout="vomap-htcondor", ce="htcondor", now=NOW)
+    DecisionLog(None).write(_decision(token), callout="vomap-htcondor", ce="htcondor", now=NOW)
     message = daemon.recv(1 << 20)
     assert len(message) < 8192
     assert json.loads(message.partition(b": ")[2])["cut"] is True
@@ -154,7 +157,7 @@ def test_what_takes_many_bytes_is_cut_shorter(daemon: socket.socket, character: 
     long = character * 3000
     token = {**TOKEN, "iss": long, "sub": long, "jti": long, "client_id": long}
     decision = _decision(token).settle(MAPPED, f"issuer: {long!a}")
-    Journal(None).write(decision, callout="vomap-htcondor", ce="htcondor", now=NOW)
+    DecisionLog(None).write(decision, callout="vomap-htcondor", ce="htcondor", now=NOW)
     message = daemon.recv(1 << 20)
     assert len(message) < 8192
     record = json.loads(message.partition(b": ")[2])
@@ -166,24 +169,24 @@ def test_what_takes_many_bytes_is_cut_shorter(daemon: socket.socket, character: 
 def test_a_daemon_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing waits, and the error names the socket, if the site has asked for it; many containers have none."""
     monkeypatch.setattr(log, "_SOCKET", str(tmp_path / "nobody"))
-    with pytest.raises(JournalError, match="nobody"):
-        Journal({"to": "syslog"}).write(_decision(), callout="vomap-htcondor", ce="htcondor", now=NOW)
-    Journal({"subject": "plain"}).write(_decision(), callout="vomap-htcondor", ce="htcondor", now=NOW)
+    with pytest.raises(LogWriteError, match="nobody"):
+        DecisionLog({"to": "syslog"}).write(_decision(), callout="vomap-htcondor", ce="htcondor", now=NOW)
+    DecisionLog({"subject": "plain"}).write(_decision(), callout="vomap-htcondor", ce="htcondor", now=NOW)
     (tmp_path / "nobody").write_text("")
-    with pytest.raises(JournalError, match="nobody"):
-        Journal(None).write(_decision(), callout="vomap-htcondor", ce="htcondor", now=NOW)
+    with pytest.raises(LogWriteError, match="nobody"):
+        DecisionLog(None).write(_decision(), callout="vomap-htcondor", ce="htcondor", now=NOW)
 
 
 @pytest.mark.usefixtures("daemon")
 def test_a_daemon_that_does_not_read_stops_nobody() -> None:
     """When its queue is full, a record is lost, and that is told at once."""
-    with pytest.raises(JournalError, match="unavailable"):
+    with pytest.raises(LogWriteError, match="unavailable"):
         _log_many()
 
 
 def _log_many() -> None:
     for _ in range(5000):
-        Journal(None).write(_decision(), callout="vomap-htcondor", ce="htcondor", now=NOW)
+        DecisionLog(None).write(_decision(), callout="vomap-htcondor", ce="htcondor", now=NOW)
 
 
 def test_a_file_is_for_all_who_log(tmp_path: Path) -> None:
@@ -223,15 +226,15 @@ def test_what_is_no_file_is_not_written_to(tmp_path: Path, kind: str) -> None:
         path.mkdir()
     else:
         path = tmp_path / "absent" / "log"
-    with pytest.raises(JournalError, match="log: "):
-        Journal({"to": str(path)}).write(_decision(), callout="vomap-htcondor", ce="htcondor", now=NOW)
+    with pytest.raises(LogWriteError, match="log: "):
+        DecisionLog({"to": str(path)}).write(_decision(), callout="vomap-htcondor", ce="htcondor", now=NOW)
     assert not (tmp_path / "elsewhere").exists()
 
 
 def test_a_device_is_not_written_to() -> None:
     """Nor is anything else that is no regular file."""
-    with pytest.raises(JournalError, match="no regular file"):
-        Journal({"to": "/dev/full"}).write(_decision(), callout="vomap-htcondor", ce="htcondor", now=NOW)
+    with pytest.raises(LogWriteError, match="no regular file"):
+        DecisionLog({"to": "/dev/full"}).write(_decision(), callout="vomap-htcondor", ce="htcondor", now=NOW)
 
 
 def test_a_half_written_line_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,18 +242,20 @@ def test_a_half_written_line_is_ended(tmp_path: Path, monkeypatch: pytest.Monkey
     path = tmp_path / "log"
     write = os.write
     monkeypatch.setattr("posix.write", lambda descriptor, content: write(descriptor, content[:10]))
-    with pytest.raises(JournalError, match="10 of"):
-        Journal({"to": str(path)}).write(_decision(), callout="vomap-htcondor", ce="htcondor", now=NOW)
+    with pytest.raises(LogWriteError, match="10 of"):
+        DecisionLog({"to": str(path)}).write(_decision(), callout="vomap-htcondor", ce="htcondor", now=NOW)
     assert path.read_bytes().endswith(b"\n")
 
 
 def test_many_threads_write_whole_lines(tmp_path: Path) -> None:
-    """Lines never mix. Many processes, and who creates the file: tests/proof/test_journal.py."""
-    journal = Journal({"to": str(tmp_path / "log")})
+    """Lines never mix. Many processes, and who creates the file: tests/proof/test_log.py."""
+    decision_log = DecisionLog({"to": str(tmp_path / "log")})
     # The mask of the process, which whoever creates it sets for that moment, is one for all threads.
     (tmp_path / "log").touch()
     writers = [
-        threading.Thread(target=journal.write, args=(_decision(),), kwargs={"callout": "c", "ce": "arc", "now": NOW})
+        threading.Thread(
+            target=decision_log.write, args=(_decision(),), kwargs={"callout": "c", "ce": "arc", "now": NOW}
+        )
         for _ in range(40)
     ]
     with helping(*writers):
@@ -278,9 +283,9 @@ def test_without_its_key_no_subject_is_logged(
     monkeypatch.setattr(log, "KEY_FILE", str(path))
     if key is not None:
         path.write_bytes(key)
-    journal = Journal({"to": str(tmp_path / "log"), "subject": "pseudonym"})
-    with pytest.raises(Incomplete, match="nokey"):
-        journal.write(_decision(), callout="vomap-htcondor", ce="htcondor", now=NOW)
+    decision_log = DecisionLog({"to": str(tmp_path / "log"), "subject": "pseudonym"})
+    with pytest.raises(IncompleteRecordError, match="nokey"):
+        decision_log.write(_decision(), callout="vomap-htcondor", ce="htcondor", now=NOW)
     record = json.loads((tmp_path / "log").read_text("ascii"))
     jsonschema.Draft7Validator(SCHEMA).validate(record)
     assert (record["subject"], record["pseudonym"], record["account"]) == (None, None, "jo")
@@ -297,10 +302,10 @@ def test_no_kept_claim_tells_what_a_pseudonym_hides(tmp_path: Path, monkeypatch:
 
 def test_a_hung_key_is_waited_for_no_longer_than_a_hung_log() -> None:
     """With pseudonyms even the log daemon's way reads a file; without one, and where nothing is logged, none."""
-    assert Journal({"subject": "pseudonym"}).may_wait
-    assert Journal({"to": "/x"}).may_wait
-    assert not Journal(None).may_wait
-    assert not Journal({"to": "none", "subject": "pseudonym"}).may_wait
+    assert DecisionLog({"subject": "pseudonym"}).may_wait
+    assert DecisionLog({"to": "/x"}).may_wait
+    assert not DecisionLog(None).may_wait
+    assert not DecisionLog({"to": "none", "subject": "pseudonym"}).may_wait
 
 
 def test_what_is_no_json_is_not_logged() -> None:
@@ -316,7 +321,7 @@ def test_what_bans_look_at_is_kept(tmp_path: Path) -> None:
     token = {**TOKEN, "email": "jo@example.org"}
     assert "email" not in _written(tmp_path / "plain", token=token)["claims"]
     assert _written(tmp_path / "asked", token=token, asked=["email"])["claims"]["email"] == "jo@example.org"
-    own = {"claims": [*DECISIVE, "secret"]}
+    own: LogDocument = {"claims": [*DECISIVE, "secret"]}
     assert {"email", "secret"} <= set(_written(tmp_path / "own", own, token=token, asked=["email"])["claims"])
     assert _written(tmp_path / "less", {"claims": ["scope"]}, token=token, asked=["email"])["claims"] == {
         "scope": "compute.read"
@@ -330,8 +335,8 @@ def test_a_token_without_subject_has_no_pseudonym(tmp_path: Path) -> None:
 
 def test_a_decision_without_claims_is_logged(tmp_path: Path) -> None:
     """A token that could not be read leaves a record, too."""
-    journal = Journal({"to": str(tmp_path / "log"), "subject": "pseudonym"})
-    journal.write(
+    decision_log = DecisionLog({"to": str(tmp_path / "log"), "subject": "pseudonym"})
+    decision_log.write(
         Decision(None, None).settle("error", "token: broken"), callout="vomap-htcondor", ce="htcondor", now=NOW
     )
     record = json.loads((tmp_path / "log").read_text())

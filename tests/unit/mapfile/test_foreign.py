@@ -58,7 +58,7 @@ def test_what_is_allowed() -> None:
 @pytest.mark.parametrize(
     ("text", "at", "what"),
     [
-        (HEAD + "site: {accounts: {minimum-uid: 1}, journal: {to: none}}\n", "site:", "`site`"),
+        (HEAD + "site: {accounts: {minimum-uid: 1}, log: {to: none}}\n", "site:", "`site`"),
         (HEAD + "pools: {p: {accounts: [p1]}}\n", "pools:", "`pools`"),
         (HEAD + "issuers: {https://a.example/: none}\n", "https:", "https://a.example/: none"),
         (HEAD + ISSUER % ", audience: unchecked", "audience:", "`audience`"),

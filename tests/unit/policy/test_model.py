@@ -1,4 +1,4 @@
-"""What a policy knows of itself: who owns a VO, and which accounts are named."""
+"""Which accounts a policy names, and which documents are not valid."""
 
 from __future__ import annotations
 
@@ -17,30 +17,6 @@ issuers:
   https://free/: {vo-from: [group]}
   https://gone/: none
 """
-
-
-@pytest.mark.parametrize(
-    ("issuer", "name", "vo"),
-    [
-        ("https://list/", "Two", "Two"),
-        ("https://list/", "two", None),
-        ("https://list/", "Three", None),
-        ("https://free/", "four", "four"),
-        ("https://free/", "ONE", None),
-        ("https://free/", "\u212aelvin", None),
-        ("https://free/", "-x", None),
-        ("https://free/", "two", None),
-        ("https://free/", "Three", None),
-        ("https://one/", "One", "One"),
-        ("https://one/", "one", None),
-    ],
-)
-def test_which_vo_a_name_means(issuer: str, name: str, vo: str | None) -> None:
-    """An issuer without `vos` may not speak for a VO that another one is declared for."""
-    policy = policy_of(ISSUERS)
-    declared = policy.issuer(issuer)
-    assert declared is not None
-    assert policy.vo_of(issuer, declared, name) == vo
 
 
 @pytest.mark.parametrize(

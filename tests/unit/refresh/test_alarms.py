@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from vomap.refresh.alarms import Limit, Limits, find_alarms, read_limit
-from vomap.refresh.meaning import read_meaning
+from vomap.mapfile.compose import Mapfile
+from vomap.refresh.alarms import ChangeLimits, Limit, find_alarms, read_limit
+from vomap.refresh.meaning import Meaning, read_meaning
 
 BASE = """\
 mapfile: 1
@@ -22,12 +23,17 @@ rules:
   - {name: b, issuer: https://b.example.org, account: b}
   - {name: f, issuer: https://f.example.org, subject: q, account: f}
 """
-LOOSE = Limits(Limit(), Limit(), Limit())
+LOOSE = ChangeLimits(Limit(), Limit(), Limit())
 
 
-def alarms(changed: str, limits: Limits = LOOSE) -> list[tuple[str, str]]:
+def meaning(text: str) -> Meaning:
+    """Return the meaning of the text of a mapfile."""
+    return read_meaning([Mapfile("osg.yaml", text)])
+
+
+def alarms(changed: str, limits: ChangeLimits = LOOSE) -> list[tuple[str, str]]:
     """Return the alarms of a mapfile in the place of BASE."""
-    found = find_alarms(read_meaning("old", BASE.encode()), read_meaning("new", changed.encode()), limits)
+    found = find_alarms(meaning(BASE), meaning(changed), limits)
     return [(alarm.kind, alarm.text) for alarm in found]
 
 
@@ -48,7 +54,7 @@ def test_a_limit(text: str, number: int | None, percent: int | None, allowed: in
 )
 def test_what_is_no_limit(text: str) -> None:
     """What could be taken for another limit than was meant is none."""
-    with pytest.raises(ValueError, match="is no limit"):
+    with pytest.raises(ValueError, match="is not a valid limit"):
         read_limit(text)
 
 
@@ -80,22 +86,22 @@ def test_what_changes_every_day_is_no_alarm(old: str, new: str) -> None:
             "subject: p, account: a}",
             "account: a}",
             "opened",
-            "https://a.example.org had its subjects listed, and now maps any subject to a",
+            "https://a.example.org had a list of subjects, and now any subject gets the account a",
         ),
         ("subject: p, account: a}", "subject: p, account: b}", "account", "b is an account of other VOs"),
         (
             "rules:",
             "  https://n.example.org: {vo: N}\nrules:\n  - {name: n, issuer: https://n.example.org, account: a}",
             "account",
-            "a is an account of other VOs, and https://n.example.org of N comes to it",
+            "a is an account of other VOs, and https://n.example.org of the VO N now gets it",
         ),
         (
             "rules:",
             "  https://n.example.org: {vo: a}\nrules:\n  - {name: n, issuer: https://n.example.org, account: a}",
             "account",
-            "https://n.example.org is a new issuer of a, and comes to the account a that is in use",
+            "https://n.example.org is a new issuer of the VO a and gets the account a, which is in use",
         ),
-        ("rules:", "site: {audience: ANY}\nrules:", "by-hand", "key site was not written by the generator"),
+        ("rules:", "site: {audience: ANY}\nrules:", "by-hand", "adds key site, which the generator did not write"),
     ],
 )
 def test_what_is_always_an_alarm(old: str, new: str, kind: str, words: str) -> None:
@@ -110,9 +116,9 @@ def test_what_is_always_an_alarm(old: str, new: str, kind: str, words: str) -> N
 def test_who_had_the_account_of_any_subject_has_another(account: str, expected: list[str]) -> None:
     """A subject that is listed where any subject had an account is no new one: it may come to another account."""
     listed = f"rules:\n  - {{name: b-1, issuer: https://b.example.org, subject: x, account: {account}}}"
-    with_subject, limits = BASE.replace("rules:", listed), Limits(Limit(), Limit(0), Limit())
+    with_subject, limits = BASE.replace("rules:", listed), ChangeLimits(Limit(), Limit(0), Limit())
     assert [kind for kind, _ in alarms(with_subject, limits)] == expected
-    found = find_alarms(read_meaning("old", with_subject.encode()), read_meaning("new", BASE.encode()), limits)
+    found = find_alarms(meaning(with_subject), meaning(BASE), limits)
     assert [alarm.kind for alarm in found] == expected
 
 
@@ -126,16 +132,20 @@ def test_a_vo_that_is_a_name_of_another_issuer_is_not_gone() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("nova: Nova, ", "", "1 of 6 identities and names of VOs are dropped; the limit is 0"),
-        ("nova: Nova, ", "nova: F, ", "1 of 6 identities and names of VOs are re-pointed; the limit is 0"),
-        ("subject: p, account: a}", "subject: p, account: c}", "1 of 6 identities and names of VOs are re-pointed"),
-        ("scope-path, group", "group", "1 of 6 identities and names of VOs are re-pointed"),
+        ("nova: Nova, ", "", "the candidate drops 1 of 6 identities and VO names; --max-dropped allows 0"),
+        (
+            "nova: Nova, ",
+            "nova: F, ",
+            "the candidate re-points 1 of 6 identities and VO names to another account or VO; --max-repointed allows 0",
+        ),
+        ("subject: p, account: a}", "subject: p, account: c}", "the candidate re-points 1 of 6 identities"),
+        ("scope-path, group", "group", "the candidate re-points 1 of 6 identities"),
     ],
 )
 def test_what_is_counted(old: str, new: str, expected: str) -> None:
     """Identities and the names that tokens use for VOs count, and how an issuer is declared."""
     assert old in BASE
-    ((_, text),) = alarms(BASE.replace(old, new, 1), Limits(Limit(0), Limit(0), Limit()))
+    ((_, text),) = alarms(BASE.replace(old, new, 1), ChangeLimits(Limit(0), Limit(0), Limit()))
     assert text.startswith(expected)
 
 
@@ -154,5 +164,5 @@ def test_nothing_is_added_unseen(old: str, new: str) -> None:
     """What is added may come to an account of the site's own, or to its VO, of which the mapfile knows nothing."""
     assert old in BASE
     changed = BASE.replace(old, new, 1)
-    assert "added" in [kind for kind, _ in alarms(changed, Limits(Limit(), Limit(), Limit(0)))]
-    assert "added" not in [kind for kind, _ in alarms(changed, Limits(Limit(), Limit(), Limit(5)))]
+    assert "added" in [kind for kind, _ in alarms(changed, ChangeLimits(Limit(), Limit(), Limit(0)))]
+    assert "added" not in [kind for kind, _ in alarms(changed, ChangeLimits(Limit(), Limit(), Limit(5)))]

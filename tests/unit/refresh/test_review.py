@@ -8,10 +8,10 @@ import pytest
 
 from owners import OTHER, ROOT, other_owners
 from vomap.mapfile.compose import Mapfile
-from vomap.refresh.alarms import Limit, Limits
-from vomap.refresh.review import Verdict, judge
+from vomap.refresh.alarms import ChangeLimits, Limit
+from vomap.refresh.review import Review, review_candidate
 
-LOOSE = Limits(Limit(), Limit(), Limit())
+LOOSE = ChangeLimits(Limit(), Limit(), Limit())
 SITE = "mapfile: 1\nsite: {audience: ANY, accounts: {never: [slurm]}, rename: {a: slurm}}\n"
 GOOD = """\
 mapfile: 1
@@ -26,7 +26,7 @@ tests:
 """
 
 
-def verdict_on(text: str, folder: Path, *, files: bool = False) -> Verdict:
+def review_of(text: str, folder: Path, *, files: bool = False) -> Review:
     """Judge a candidate where a site has a mapfile, and a link to the candidate; `files` names them one by one."""
     site, link = folder / "10-site.yaml", folder / "50-osg.yaml"
     site.write_text(SITE)
@@ -34,16 +34,16 @@ def verdict_on(text: str, folder: Path, *, files: bool = False) -> Verdict:
     (folder / "state").mkdir()
     link.symlink_to(folder / "state" / "osg.yaml")
     named = [str(site), str(link)] if files else [str(folder)]
-    return judge(Mapfile(str(folder / "state" / "osg.yaml"), text), named, LOOSE, 0)
+    return review_candidate(Mapfile(str(folder / "state" / "osg.yaml"), text), named, LOOSE, 0)
 
 
 @pytest.mark.parametrize("files", [True, False])
 def test_a_good_one_has_no_faults(tmp_path: Path, files: bool) -> None:
     """What is well formed, passes its tests and forbids nothing of the site's has a digest to accept it by."""
-    verdict = verdict_on(GOOD, tmp_path, files=files)
-    assert (verdict.faults, verdict.is_first, verdict.is_read) == ((), True, True)
-    assert [alarm.kind for alarm in verdict.alarms] == ["first"]
-    assert len(verdict.digest) == 64
+    review = review_of(GOOD, tmp_path, files=files)
+    assert (review.faults, review.is_first, review.is_read) == ((), True, True)
+    assert [alarm.kind for alarm in review.alarms] == ["first"]
+    assert len(review.digest) == 64
 
 
 @pytest.mark.parametrize(
@@ -53,9 +53,14 @@ def test_a_good_one_has_no_faults(tmp_path: Path, files: bool) -> None:
         ("account: one}\ntests", "acount: one}\ntests", "check", "acount"),
         ("account: one}\ntests", "account: root}\ntests", "check", "root"),
         ("expect: {account: one}", "expect: {account: two}", "check", "expected account two, got one"),
-        (GOOD[GOOD.index("tests:") :], "", "check", "there are no tests in it"),
-        ("account: one}", "account: slurm}", "forbidden", "slurm is an account that the site never answers"),
-        ("account: one}", "account: a}", "forbidden", "a is an account that the site never answers"),
+        (GOOD[GOOD.index("tests:") :], "", "check", "it contains no tests"),
+        ("account: one}", "account: slurm}", "forbidden", "the site forbids the account slurm (accounts: never)"),
+        (
+            "account: one}",
+            "account: a}",
+            "forbidden",
+            "the site forbids the account a, renamed to slurm (accounts: never)",
+        ),
         ("rules:", "site: {audience: unchecked}\nrules:", "check", "`site` is refused in a file that "),
     ],
 )
@@ -63,7 +68,7 @@ def test_a_bad_one_has_a_fault(tmp_path: Path, old: str, new: str, kind: str, wo
     """Its own check, its own tests, forbidden accounts and the site's whole policy each stand in the way."""
     assert old in GOOD
     changed = GOOD.replace(old, new) if kind == "forbidden" else GOOD.replace(old, new, 1)
-    (fault, *_) = verdict_on(changed, tmp_path).faults
+    (fault, *_) = review_of(changed, tmp_path).faults
     assert fault.kind == kind
     assert words in fault.text
 
@@ -76,23 +81,23 @@ def test_it_is_judged_as_root_s_build_will(tmp_path: Path, given: bool) -> None:
         if given:
             owners.give(tmp_path / "state")
         text = GOOD.replace("account: one}\ntests", "deny: no}\ntests")
-        verdict = judge(Mapfile(str(tmp_path / "state" / "osg.yaml"), text), [], LOOSE, 0)
-    assert [fault.kind for fault in verdict.faults] == ["check"]
+        review = review_candidate(Mapfile(str(tmp_path / "state" / "osg.yaml"), text), [], LOOSE, 0)
+    assert [fault.kind for fault in review.faults] == ["check"]
     who = f"the user {OTHER}" if given else "another user" if ROOT else ""
-    assert f"osg.yaml:5:48: `deny` is refused in a file that {who}" in verdict.faults[0].text
-    assert ": chown root " in verdict.faults[0].text
+    assert f"osg.yaml:5:48: `deny` is refused in a file that {who}" in review.faults[0].text
+    assert ": chown root " in review.faults[0].text
 
 
 @pytest.mark.parametrize("loose", ["10-site.yaml", "state", "."])
 def test_what_a_build_would_refuse_is_not_installed(tmp_path: Path, loose: str) -> None:
     """Neither where others can write the site's mapfiles, nor where they can put another in the candidate's place."""
-    assert verdict_on(GOOD, tmp_path).faults == ()
+    assert review_of(GOOD, tmp_path).faults == ()
     (tmp_path / loose).chmod(0o777)
-    verdict = judge(Mapfile(str(tmp_path / "state" / "osg.yaml"), GOOD), [str(tmp_path)], LOOSE, 0)
-    assert verdict.faults
+    review = review_candidate(Mapfile(str(tmp_path / "state" / "osg.yaml"), GOOD), [str(tmp_path)], LOOSE, 0)
+    assert review.faults
     assert all(
         f"(mode 0777); expected 0{'644' if loose[0] == '1' else '755'}: chmod go-w " in fault.text
-        for fault in verdict.faults
+        for fault in review.faults
     )
 
 
@@ -101,7 +106,7 @@ def test_one_in_force_that_others_can_write_is_put_in_place_anew(tmp_path: Path)
     path = tmp_path / "osg.yaml"
     path.write_text(GOOD)
     path.chmod(0o644)
-    assert judge(Mapfile(str(path), GOOD), [], LOOSE, 0).is_same
+    assert review_candidate(Mapfile(str(path), GOOD), [], LOOSE, 0).is_same
     path.chmod(0o666)
-    verdict = judge(Mapfile(str(path), GOOD), [], LOOSE, 0)
-    assert (verdict.is_same, verdict.faults, verdict.alarms) == (False, (), ())
+    review = review_candidate(Mapfile(str(path), GOOD), [], LOOSE, 0)
+    assert (review.is_same, review.faults, review.alarms) == (False, (), ())

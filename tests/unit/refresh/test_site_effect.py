@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from vomap.mapfile.compose import Mapfile
-from vomap.refresh.alarms import Limit, Limits
-from vomap.refresh.review import Verdict, judge
+from vomap.refresh.alarms import ChangeLimits, Limit
+from vomap.refresh.review import Review, review_candidate
 
-LOOSE = Limits(Limit(), Limit(), Limit())
+LOOSE = ChangeLimits(Limit(), Limit(), Limit())
 A, N, F, EGI = (f"https://{name}.example.org" for name in ("a", "n", "f", "egi"))
 BASE = f"""\
 mapfile: 1
@@ -37,13 +37,13 @@ def alarms(
     folder: Path, own: str, old: str, new: str, *, later: str = "", site: str = SETTINGS
 ) -> list[tuple[str, str]]:
     """Return the alarms where a site has rules of its own before (and perhaps after) the distributed ones."""
-    verdict = verdict_of(folder, own, old, new, later=later, site=site)
-    assert verdict.faults == ()
-    return [(alarm.kind, alarm.text) for alarm in verdict.alarms]
+    review = review_of(folder, own, old, new, later=later, site=site)
+    assert review.faults == ()
+    return [(alarm.kind, alarm.text) for alarm in review.alarms]
 
 
-def verdict_of(folder: Path, own: str, old: str, new: str, *, later: str = "", site: str = SETTINGS) -> Verdict:
-    """Return the verdict on what becomes of the distributed rules by one edit."""
+def review_of(folder: Path, own: str, old: str, new: str, *, later: str = "", site: str = SETTINGS) -> Review:
+    """Return the review on what becomes of the distributed rules by one edit."""
     (folder / "mapfiles.d").mkdir()
     (folder / "mapfiles.d" / "10-site.yaml").write_text(site + own)
     if later:
@@ -53,7 +53,7 @@ def verdict_of(folder: Path, own: str, old: str, new: str, *, later: str = "", s
     in_force.write_text(BASE)
     assert old in BASE
     changed = BASE.replace(old, new, 1)
-    return judge(Mapfile(str(in_force), changed), [str(folder / "mapfiles.d")], LOOSE, 0)
+    return review_candidate(Mapfile(str(in_force), changed), [str(folder / "mapfiles.d")], LOOSE, 0)
 
 
 def issuer(url: str, vo: str, account: str) -> str:
@@ -68,47 +68,47 @@ OWN = "rules:\n  - {name: own, %s}\n"
 @pytest.mark.parametrize(
     ("own", "old", "new", "words"),
     [
-        (OWN % "vo: A, account: ours", WITH_RULES, issuer(N, "a", "n"), f"{N} comes to speak for the VO a"),
-        ("", WITH_RULES, issuer(N, "A", "n"), f"{N} comes to speak for the VO a"),
-        (OWN % "vo: New, account: ours", WITH_RULES, issuer(N, "New", "n"), f"{N} comes to speak for the VO new"),
+        (OWN % "vo: A, account: ours", WITH_RULES, issuer(N, "a", "n"), f"{N} could speak for the VO a"),
+        ("", WITH_RULES, issuer(N, "A", "n"), f"{N} could speak for the VO a"),
+        (OWN % "vo: New, account: ours", WITH_RULES, issuer(N, "New", "n"), f"{N} could speak for the VO new"),
         (
             OWN % "vo: Mu2e, account: ours",
             "nova: Nova",
             "nova: Nova, mu2e: Mu2e",
-            f"{F} comes to speak for the VO mu2e by the name mu2e",
+            f"{F} could speak for the VO mu2e by the name mu2e",
         ),
         (OWN % f"issuer: {F}, account: <vo>pro", "nova: Nova", "nova: Nova, mu2e: Mu2e", "by the name mu2e"),
         ("", "nova: Nova", "nova: Nova, supernova: Nova", "by the name supernova"),
-        (OWN % f"issuer: {N}, account: ours", WITH_RULES, issuer(N, "New", "n"), f"{N} comes to speak"),
+        (OWN % f"issuer: {N}, account: ours", WITH_RULES, issuer(N, "New", "n"), f"{N} could speak"),
         (
             OWN % "vo: Other, account: ours",
             WITH_RULES,
             issuer(N, "New", "ours"),
-            f"{N} comes to the account ours",
+            f"{N} would get the account ours",
         ),
         (
             OWN % f"issuer: {EGI}, subject: <user>@x, account: <user>",
             WITH_RULES,
             issuer(N, "New", "jo"),
-            f"{N} comes to the account jo",
+            f"{N} would get the account jo",
         ),
         (
             OWN % "vo: Other, pool: many" + "pools: {many: {accounts: 'ex{01..20}'}}\n",
             WITH_RULES,
             issuer(N, "New", "ex07"),
-            f"{N} comes to the account ex07",
+            f"{N} would get the account ex07",
         ),
         (
             OWN % f"issuer: {EGI}, subject: <user>@x, account: <user>",
             f"  - {{name: f, issuer: {F}, subject: q, account: f}}\n",
             "",
-            "no rule names f any more",
+            "no rule would name f any more",
         ),
         (
             f"issuers:\n  {EGI}: {{vo-from: [group]}}\n" + OWN % "vo: A, account: ours",
             f"  {A}: {{vo: A}}\n",
             f"  {A}: {{vo: B}}\n",
-            f"{EGI} comes to speak for the VO a by the name a",
+            f"{EGI} could speak for the VO a by the name a",
         ),
     ],
 )
@@ -122,14 +122,14 @@ def test_a_rename_leads_to_an_account_of_others(tmp_path: Path) -> None:
     """The account that a rule names is not the one that its users get."""
     site = "mapfile: 1\nsite: {audience: ANY, rename: {n: a}}\n"
     ((kind, text),) = alarms(tmp_path, "", WITH_RULES, issuer(N, "New", "n"), site=site)
-    assert (kind, text.split(",")[0]) == ("account", f"{N} comes to the account a")
+    assert (kind, text.split(",")[0]) == ("account", f"{N} would get the account a")
 
 
 @pytest.mark.parametrize("later", [f"issuers:\n  {N}: none\n", f"issuers:\n  {N}: {{vo: Mine, audience: [x]}}\n"])
 def test_a_declaration_hides_that_of_a_later_file(tmp_path: Path, later: str) -> None:
     """Nobody can accept that: root's build refuses it in a file of another user's."""
-    (fault,) = verdict_of(tmp_path, "", WITH_RULES, issuer(N, "New", "n"), later=later).faults
-    assert fault.text.startswith("the site's policy fails with it: ")
+    (fault,) = review_of(tmp_path, "", WITH_RULES, issuer(N, "New", "n"), later=later).faults
+    assert fault.text.startswith("the site's policy fails with the candidate: ")
     assert f"{N}: a declaration that hides a later one ({tmp_path}/mapfiles.d/90-later.yaml:3; read" in fault.text
 
 
@@ -138,7 +138,7 @@ def test_who_loses_his_account_may_fall_to_a_later_rule(tmp_path: Path) -> None:
     dropped = f"  - {{name: a-2, issuer: {A}, subject: q, account: a}}\n"
     rule = "rules:\n  - {name: rest, vo: A, account: rest}\n"
     ((kind, text),) = alarms(tmp_path, "", dropped, "", later=rule)
-    assert (kind, text.split(" is ")[0]) == ("left", f"{A}, q")
+    assert (kind, text.split(" would ")[0]) == ("left", f"{A}, q")
 
 
 @pytest.mark.parametrize(
@@ -178,8 +178,8 @@ def test_an_older_topology_waits_for_a_person(tmp_path: Path, old: str, new: str
     changed = f"# date: {new}\n{BASE}".replace("subject: p, account", "subject: p2, account").replace(
         "sub: p,", "sub: p2,"
     )
-    verdict = judge(Mapfile(str(in_force), changed), [str(tmp_path)], LOOSE, 0)
-    assert [alarm.kind for alarm in verdict.alarms] == expected
+    review = review_candidate(Mapfile(str(in_force), changed), [str(tmp_path)], LOOSE, 0)
+    assert [alarm.kind for alarm in review.alarms] == expected
 
 
 def test_a_site_that_cannot_be_read_with_the_mapfile_in_force_is_an_alarm(tmp_path: Path) -> None:
@@ -187,5 +187,5 @@ def test_a_site_that_cannot_be_read_with_the_mapfile_in_force_is_an_alarm(tmp_pa
     (tmp_path / "10-site.yaml").write_text(SETTINGS)
     in_force = tmp_path / "50-osg.yaml"
     in_force.write_text(BASE + "site: {audience: ANY}\n")
-    verdict = judge(Mapfile(str(in_force), BASE), [str(tmp_path)], LOOSE, 0)
-    assert "site" in [alarm.kind for alarm in verdict.alarms]
+    review = review_candidate(Mapfile(str(in_force), BASE), [str(tmp_path)], LOOSE, 0)
+    assert "site" in [alarm.kind for alarm in review.alarms]

@@ -14,12 +14,12 @@ import pytest
 from unit.policy.composed import bans_document, policy_document, policy_of
 from unit.policy.composed import bans_of as composed_bans
 from vomap import store
-from vomap.claims import read_claims
+from vomap.claims import DECISIVE, read_claims
+from vomap.files import FileError
 from vomap.policy.decide import decide
 from vomap.policy.model import NO_BANS, Policy
 from vomap.store import (
     BuiltError,
-    FileError,
     bans_beside,
     read_bans,
     read_policy,
@@ -136,6 +136,16 @@ def test_the_format_before_means_what_it_means_today(format_2: Path, token: dict
     text = (FORMAT_2 / "bans.yaml").read_text("utf-8").replace("first-group", "group")
     again = decide(built, composed_bans(text), claims, 0)
     assert (again.outcome, again.account, again.reason) == (decision.outcome, decision.account, decision.reason)
+
+
+def test_the_format_before_names_the_log_otherwise(format_2: Path) -> None:
+    """Its `journal` is the decision log of today, for a callout and for the tools of the administrator."""
+    path = str(format_2 / "policy")
+    expected = {"claims": [*DECISIVE, "uid"]}
+    assert read_policy(path).site.log == expected
+    for document in (writer.read_built(path, store.POLICY).document, writer.read_issuers(path)):
+        assert document["site"]["log"] == expected
+        assert "journal" not in document["site"]
 
 
 def test_what_the_format_before_holds(format_2: Path) -> None:

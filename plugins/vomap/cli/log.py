@@ -1,12 +1,12 @@
-"""`vomap journal`: what the decision log hides, for whoever has its key."""
+"""`vomap log`: what the decision log hides, for whoever has its key."""
 
 from __future__ import annotations
 
 import argparse
 
-from vomap.cli.actions import Action, add_actions
-from vomap.cli.arguments import UsageError, add_json, print_json
-from vomap.cli.exits import YES
+from vomap.cli.arguments import UsageError, add_json
+from vomap.cli.console import YES, print_json
+from vomap.cli.parser import Action, add_actions
 from vomap.log import KEY_FILE
 from vomap.log.pseudonyms import pseudonym, read_key, subject_behind
 
@@ -14,8 +14,8 @@ HELP = "tell whose a pseudonym of the decision log is, or which is whose"
 
 _EXAMPLES = f"""\
 examples:
-  vomap journal resolve ~pBk3lq... --issuer https://cms-auth.web.cern.ch/      whose pseudonym this is
-  vomap journal hide 0d15ea5e-0000-4000-8000-00000000beef --issuer https://cms-auth.web.cern.ch/
+  vomap log resolve ~pBk3lq... --issuer https://cms-auth.web.cern.ch/      whose pseudonym this is
+  vomap log hide 0d15ea5e-0000-4000-8000-00000000beef --issuer https://cms-auth.web.cern.ch/
                                                                              which pseudonym to look for
 
 Both need the key of the pseudonyms, {KEY_FILE}.
@@ -67,7 +67,7 @@ def _hide(args: argparse.Namespace) -> int:
 
 def _key(args: argparse.Namespace) -> bytes:
     if not args.text:
-        raise UsageError(f"journal {args.action}: name what to {args.action}")
+        raise UsageError(f"log {args.action}: name what to {args.action}")
     return read_key(args.key)
 
 

@@ -1,6 +1,6 @@
 """Many processes log to one file: no line is lost or torn, whichever process creates the file, and at any rotation.
 
-`pytest -s tests/proof/test_journal.py` prints the time that it took. As root: the processes are those of several users.
+`pytest -s tests/proof/test_log.py` prints the time that it took. As root: the processes are those of several users.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pytest
 
 from proof.counts import count
 from vomap.claims import read_claims
-from vomap.log import Journal
+from vomap.log import DecisionLog
 from vomap.log.reader import Record, read_log
 from vomap.policy import MAPPED, Decision
 
@@ -58,12 +58,12 @@ def write(log: Path, process: int, lines: int) -> None:
     os.setgroups([])
     os.setgid(GROUP)
     os.setuid(USERS[process % len(USERS)])
-    journal = Journal({"to": str(log)})
+    decision_log = DecisionLog({"to": str(log)})
     for line in range(lines):
         scope = LONG if line % LONG_ONE == 0 else "compute.create"
         claims = read_claims({"iss": "https://i/", "sub": "s", "jti": f"{process}-{line}", "scope": scope})
         decision = Decision(claims, None).settle(MAPPED, "rule: r")
-        journal.write(decision, callout="vomap-htcondor", ce="htcondor", now=NOW)
+        decision_log.write(decision, callout="vomap-htcondor", ce="htcondor", now=NOW)
 
 
 def rename(log: Path, number: int) -> None:

@@ -1,0 +1,47 @@
+"""Tables of checks: which codes a linter has, and which of its checks it skips in a large policy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from vomap.analysis.lint.context import LintContext
+    from vomap.mapfile.findings import Finding
+
+
+class Check(NamedTuple):
+    """A function that yields warnings, and the codes that these can have."""
+
+    find: Callable[[LintContext], Iterator[Finding]]
+    codes: tuple[str, ...]
+
+
+class LintReport(NamedTuple):
+    """The warnings of a linter, and the codes whose checks it skipped."""
+
+    warnings: list[Finding]
+    skipped: list[str]
+
+
+class CheckTable(NamedTuple):
+    """The checks of a linter; those of `each` take a decision for each rule or ban."""
+
+    always: tuple[Check, ...]
+    each: tuple[Check, ...]
+
+    @property
+    def codes(self) -> frozenset[str]:
+        """The codes of all checks."""
+        return _codes(self.always + self.each)
+
+    def run(self, context: LintContext, *, is_large: bool) -> LintReport:
+        """Run the checks; skip those of `each` if the policy is large."""
+        checks, skipped = (self.always, self.each) if is_large else (self.always + self.each, ())
+        warnings = [warning for check in checks for warning in check.find(context)]
+        return LintReport(warnings, sorted(_codes(skipped)))
+
+
+def _codes(checks: tuple[Check, ...]) -> frozenset[str]:
+    return frozenset(code for check in checks for code in check.codes)

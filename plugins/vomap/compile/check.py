@@ -1,0 +1,151 @@
+"""Check mapfiles and bans: read them, compose them, and report errors and warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+from vomap.mapfile.compose import (
+    Composition,
+    Mapfile,
+    Progress,
+    compose,
+    compose_bans,
+    read_sources,
+    refuse_folders,
+    unread,
+)
+from vomap.mapfile.findings import WARNING, Finding, Findings, Place
+from vomap.policy.index import bans_of, policy_of
+from vomap.policy.model import Bans, Policy
+from vomap.store.writer import document_digest
+
+# Shows the title of a long piece of work, and yields the function that shows how far the work has come.
+ProgressBar = Callable[[str], AbstractContextManager[Progress]]
+
+
+def no_progress_bar(_: str) -> AbstractContextManager[Progress]:
+    """Return a progress bar that shows nothing."""
+    return nullcontext(lambda _: None)
+
+
+@dataclass(frozen=True)
+class PolicyCheck:
+    """Mapfiles, the policy that they compose, and the findings.
+
+    `refusals` are errors for a build only: about owners and modes of files, and about the content of foreign files.
+    """
+
+    mapfiles: list[Mapfile]
+    composition: Composition
+    findings: Findings
+    refusals: Findings
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """The sha256 of each mapfile, by its path."""
+        return _digests(self.mapfiles)
+
+    @property
+    def policy(self) -> Policy:
+        """The policy for the engine. Raises MapfileError if the mapfiles have errors."""
+        self.findings.raise_errors()
+        document = self.composition.document
+        return policy_of(document, document_digest(document))
+
+
+@dataclass(frozen=True)
+class BansCheck:
+    """Files of bans, the document that they compose, and the findings. `refusals` are errors for a build only."""
+
+    files: list[Mapfile]
+    document: dict[str, Any]
+    findings: Findings
+    refusals: Findings
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """The sha256 of each file, by its path."""
+        return _digests(self.files)
+
+    @property
+    def bans(self) -> Bans:
+        """The bans for the engine. Raises MapfileError if the files have errors."""
+        self.findings.raise_errors()
+        return bans_of(self.document, document_digest(self.document))
+
+
+@dataclass(frozen=True)
+class SiteCheck:
+    """The mapfiles and the bans of a site."""
+
+    policy: PolicyCheck
+    bans: BansCheck
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether a mapfile or a file of bans has an error."""
+        return bool(self.policy.findings.errors or self.bans.findings.errors)
+
+    @property
+    def refusal_warnings(self) -> list[Finding]:
+        """A warning for each file that a build would refuse for its owner or mode."""
+        return self.policy.refusals.as_warnings + self.bans.refusals.as_warnings
+
+
+def check_site(mapfiles: Sequence[str], bans: Sequence[str], progress_bar: ProgressBar = no_progress_bar) -> SiteCheck:
+    """Read and compose mapfiles and files of bans. Raises SourceError for a file that vomap cannot read."""
+    return SiteCheck(check_mapfiles(mapfiles, progress_bar), check_bans(bans))
+
+
+def check_mapfiles(
+    paths: Sequence[str], progress_bar: ProgressBar = no_progress_bar, *, for_build: bool = False
+) -> PolicyCheck:
+    """Read and compose mapfiles. For a build, refusals and a missing audience are errors.
+
+    Raises SourceError for a file that vomap cannot read.
+    """
+    findings = Findings()
+    refusals = findings if for_build else Findings()
+    for path in unread(paths):
+        findings.warn(Place(path, 1, 1), "is not read: mapfiles end in .yaml")
+    mapfiles = read_sources(paths)
+    with progress_bar("rules read") as progress:
+        composition = compose(mapfiles, findings, progress, refusals)
+    if mapfiles and not composition.has_audience:
+        _report_missing_audience(Place(mapfiles[0].path, 1, 1), findings, for_build=for_build)
+    findings.all += _pool_warnings(composition)
+    return PolicyCheck(mapfiles, composition, findings, refusals)
+
+
+def check_bans(paths: Sequence[str]) -> BansCheck:
+    """Read and compose files of bans. Raises SourceError for a file that vomap cannot read."""
+    findings, refusals = Findings(), Findings()
+    files = read_sources(paths, bans=True)
+    refuse_folders(paths, refusals)
+    return BansCheck(files, compose_bans(files, findings, refusals), findings, refusals)
+
+
+def source_digests(mapfiles: Sequence[str], bans: Sequence[str] = ()) -> dict[str, str]:
+    """Return the sha256 of each file, by its path. Raises SourceError for a file that vomap cannot read."""
+    return _digests([*read_sources(bans, bans=True), *read_sources(mapfiles)])
+
+
+def _report_missing_audience(place: Place, findings: Findings, *, for_build: bool) -> None:
+    if not for_build:
+        findings.warn(place, "no `site: {audience: ...}` in these mapfiles: they can be checked, but not built")
+    elif not findings.errors:
+        findings.error(place, "no mapfile has `site: {audience: ...}`; name the CE's audiences or `unchecked`")
+
+
+def _pool_warnings(composition: Composition) -> list[Finding]:
+    """Return a warning for each rule with a pool, which the callouts of this version cannot lease from."""
+    message = "this version leases no accounts of pools: the CE gets an error"
+    rules = [rule for rule in composition.document["rules"] if "pool" in rule]
+    return [Finding(Place.of_source(rule["source"]), message, WARNING) for rule in rules]
+
+
+def _digests(files: Iterable[Mapfile]) -> dict[str, str]:
+    return {file.path: file.digest for file in files}

@@ -1,0 +1,76 @@
+"""Roll the compiled policy back to the one before it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+
+from vomap import Error
+from vomap.files.atomic import discard, read_trusted, replace_file
+from vomap.files.lock import locked
+from vomap.files.signals import held_back
+from vomap.store import POLICY, BuiltFile
+
+_PREVIOUS = ".previous"
+# Beside a policy that was rolled back: the digests of the mapfiles that the policy before the rollback was built from.
+_ROLLED_BACK = ".rolled-back"
+
+
+def roll_back(path: str) -> str:
+    """Exchange the compiled policy and the one before it. Return the digest of the policy that is now in force.
+
+    Bans are not rolled back. Raises FileError or BuiltError if there is no sound policy to roll back to.
+    """
+    with locked(path):
+        previous = _sound(path + _PREVIOUS)
+        before, now = read_trusted(path + _PREVIOUS), read_trusted(path)
+        # First, so that an automatic build after a crash does not build the policy again that is being rolled back.
+        marker = _sources_of(path)
+        with held_back(f"{path} is the policy before again"):
+            replace_file(path + _ROLLED_BACK, marker)
+            replace_file(path, before)
+            replace_file(path + _PREVIOUS, now)
+    return previous.digest
+
+
+def is_rolled_back(path: str, digests: Mapping[str, str]) -> bool:
+    """Return True if the administrator rolled back the policy of the mapfiles with these digests."""
+    marker = path + _ROLLED_BACK
+    return os.path.lexists(marker) and read_trusted(marker) == _as_written(digests)
+
+
+def forget_rollback(path: str) -> None:
+    """Let automatic builds build the policy at this path again."""
+    discard(path + _ROLLED_BACK)
+
+
+def keep_previous(path: str, digest: str) -> None:
+    """Copy the policy for a later rollback, if it is sound and has another digest than the one that replaces it."""
+    if os.path.exists(path):
+        try:
+            before = _sound(path)
+        except Error:
+            return
+        if before.digest != digest:
+            replace_file(path + _PREVIOUS, read_trusted(path))
+
+
+def _sound(path: str) -> BuiltFile:
+    """Open a compiled policy and read all of it. Raises FileError or BuiltError if a part is damaged."""
+    file = BuiltFile(path, POLICY)
+    for _ in file.pieces():
+        pass
+    return file
+
+
+def _sources_of(path: str) -> bytes:
+    """Return the digests of the mapfiles that a policy was built from; nothing if the policy is damaged."""
+    try:
+        return _as_written(BuiltFile(path, POLICY).find("sources"))
+    except Error:
+        return b""
+
+
+def _as_written(digests: Mapping[str, str]) -> bytes:
+    return json.dumps(digests, sort_keys=True).encode()

@@ -1,0 +1,176 @@
+"""Which issuer may speak for which VO, and for which VOs a token of it speaks.
+
+An issuer that declares `vo` or `vos` speaks for these VOs and no others. An issuer without `vos` whose tokens name
+their VOs (`vo-from`) speaks for every VO that no other issuer is declared for. A reserved VO belongs to a distrusted
+issuer: no issuer speaks for it unless it declares the VO itself.
+
+The callouts load this module only for issuers whose tokens name their VOs.
+"""
+
+from __future__ import annotations
+
+from vomap.claims.scopes import first_name, is_malformed, storage_root
+from vomap.policy.matching import is_word
+from vomap.policy.model import DISTRUSTED, Issuer, Naming, Site
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from typing import Any
+
+    from vomap.claims.memberships import Membership
+    from vomap.policy.matching import View
+    from vomap.policy.model import Policy
+
+SCOPE_PATH = "scope-path"
+SOURCES = ("group", SCOPE_PATH)
+# The owner of a reserved VO. No issuer has this URL.
+_NO_ISSUER = ""
+
+
+def may_name(owners: Iterable[str], url: str) -> bool:
+    """Return True if an issuer without `vos` may speak for a VO that its tokens name.
+
+    `owners` are the issuers that are declared for the VO, `url` is the issuer of the token.
+    """
+    return all(owner == url for owner in owners)
+
+
+class Authority:
+    """Which issuer may speak for which VO, by the document of a policy. VOs are given and returned in lower case.
+
+    `issuers` are all declared issuers, distrusted ones included. `owners` has each VO that is declared or reserved,
+    with the issuers that are declared for it, in the document's order. A reserved VO has the owner "" as well.
+    """
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        """Take a policy's document."""
+        site = Site(document["site"])
+        self.issuers = {
+            url: Issuer(DISTRUSTED if declared is None else declared, site)
+            for url, declared in document["issuers"].items()
+        }
+        self._free = [url for url, issuer in self.issuers.items() if issuer.names_vos_freely]
+        self.owners: dict[str, list[str]] = {}
+        for url, issuer in self.issuers.items():
+            for vo in issuer.declared_vos():
+                self.owners.setdefault(vo, []).append(url)
+        for vo in {vo.lower() for vo in document.get("reserved-vos", ())}:
+            self.owners.setdefault(vo, []).append(_NO_ISSUER)
+
+    def may_name(self, url: str, vo: str) -> bool:
+        """Return True if an issuer without `vos` may speak for a VO that its tokens name."""
+        return may_name(self.owners.get(vo, ()), url)
+
+    def may_speak(self, url: str, vo: str) -> bool:
+        """Return True if tokens of an issuer may speak for a VO."""
+        issuer = self.issuers.get(url)
+        if issuer is None:
+            return False
+        return vo in issuer.declared_vos() or (issuer.names_vos_freely and self.may_name(url, vo))
+
+    def speakers(self, vo: str) -> list[str]:
+        """Return the issuers that may speak for a VO, in the document's order. All of them are trusted."""
+        owners = self.owners.get(vo, ())
+        free = [url for url in self._free if may_name(owners, url)]
+        return list(dict.fromkeys([url for url in owners if url != _NO_ISSUER] + free))
+
+    def vos_of(self, url: str, served: Collection[str] | None) -> set[str] | None:
+        """Return the VOs that an issuer may speak for, of those that the site serves (None: it serves every VO).
+
+        None stands for any VO.
+        """
+        issuer = self.issuers[url]
+        if not issuer.names_vos_freely:
+            return {vo for vo in issuer.declared_vos() if served is None or vo in served}
+        return None if served is None else {vo for vo in served if self.may_speak(url, vo)}
+
+    def vos_of_others(self, url: str) -> set[str]:
+        """Return the VOs that an issuer without `vos` may not speak for: those of other issuers, and reserved ones."""
+        return {vo for vo in self.owners if not self.may_name(url, vo)}
+
+    def declared_vos(self) -> set[str]:
+        """Return the VOs that any issuer is declared for."""
+        return {vo for vo, owners in self.owners.items() if owners != [_NO_ISSUER]}
+
+
+def vo_of(policy: Policy, url: str, issuer: Issuer, name: str) -> str | None:
+    """Return the VO that a name in a token of an issuer, `url`, means, or None if it means none that it may name.
+
+    Where `vos` does not list the names, the name is the token's own word. It counts as the policy spells it, or in
+    lower case where the policy spells it nowhere otherwise: `<vo>` makes the account of the name in lower case, so that
+    of two spellings one would be the other's.
+    """
+    if issuer.vos is not None:
+        return issuer.vos.get(name)
+    vo = owned_vo(policy, url, issuer, name)
+    if vo is None:
+        return None
+    spelled = policy.piece(f"spelled\t{vo}")
+    return name if (name == vo if spelled is None else name in spelled) else None
+
+
+def owned_vo(policy: Policy, url: str, issuer: Issuer, name: str) -> str | None:
+    """Return the VO, in lower case, that a name means without regard to its spelling, as bans and owners do.
+
+    None if the issuer, `url`, may not speak for it.
+    """
+    if issuer.vos is not None:
+        vo = issuer.vos.get(name)
+        return None if vo is None else vo.lower()
+    # Only ASCII has case here: str.lower() makes a `k` of a Kelvin sign.
+    if not is_word(name):
+        return None
+    vo = name.lower()
+    return vo if may_name(policy.piece(f"owners\t{vo}") or (), url) else None
+
+
+def find_vos(policy: Policy, url: str, issuer: Issuer, token: View) -> Naming:
+    """Find the VOs that a token of an issuer with `vo-from`, `url`, speaks for.
+
+    The first source that names a VO decides; the default VO holds only if no source names anything, listed or not. A
+    malformed storage scope names no VO, but something, and so does a text among the groups that is no group.
+    """
+    names_any = False
+    for source in issuer.sources:
+        names = named_in(source, token.memberships, token.scopes)
+        vos = [vo for vo in [vo_of(policy, url, issuer, name) for name in names] if vo]
+        if vos:
+            return Naming(vos, names_any=True)
+        names_any = names_any or bool(names) or _names_no_vo(source, issuer, token)
+    if not names_any and issuer.default_vo is not None:
+        return Naming([issuer.default_vo], names_any=True)
+    return Naming((), names_any=names_any)
+
+
+def _names_no_vo(source: str, issuer: Issuer, token: View) -> bool:
+    """Return True if a source says something of VOs, but not which."""
+    if source == SCOPE_PATH:
+        return any(map(is_malformed, token.scopes))
+    if issuer.groups_claim is None or not token.claims.values(issuer.groups_claim):
+        return False
+    # Few tokens come here that have groups.
+    from vomap.claims.memberships import has_malformed_groups
+
+    return has_malformed_groups(token.claims, issuer.group_form)
+
+
+def mentioned_vos(
+    policy: Policy, url: str, issuer: Issuer, memberships: Sequence[Membership], scopes: Sequence[str]
+) -> set[str]:
+    """Return the VOs, in lower case, that a token names anywhere, even if it does not speak for them, as bans ask.
+
+    `memberships` and `scopes` are those that bans see. Spelling means nothing, and a path names the VO that it begins
+    with however it is written.
+    """
+    names = {name for source in SOURCES for name in named_in(source, memberships, scopes)}
+    names.update(name for name in map(first_name, scopes) if name is not None)
+    vos = (owned_vo(policy, url, issuer, name) for name in names)
+    return {vo for vo in vos if vo is not None}
+
+
+def named_in(source: str, memberships: Iterable[Membership], scopes: Sequence[str]) -> list[str]:
+    """Return the names that one of the SOURCES holds, in the token's order, each once."""
+    if source == "group":
+        return list(dict.fromkeys([membership.root for membership in memberships]))
+    return list(dict.fromkeys([root for root in map(storage_root, scopes) if root is not None]))

@@ -1,0 +1,146 @@
+"""`vomap status` reports the map lines and settings of HTCondor-CE by which tokens bypass vomap."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from unit.ces.ce_system import CeSystem
+from unit.policy.composed import policy_document
+from vomap.ces.kinds import Ce, known_ces
+from vomap.status.checks import bypass_lines
+from vomap.status.line import GREEN, RED
+from vomap.store.writer import Built
+
+ISSUER = "https://chtc.cs.wisc.edu"
+POLICY = Built(
+    policy_document(
+        "mapfile: 1\nsite: {audience: [ANY]}\nissuers:\n"
+        f"  {ISSUER}: {{vo: GLOW}}\n  {ISSUER}/icecube: {{vo: IceCube}}\n  https://gone/: none\n"
+    ),
+    "d" * 64,
+    "",
+    {},
+)
+BANS = Built({"bans": []}, "", "", {})
+EARLY = "/etc/condor-ce/mapfiles.d/01-local.conf"
+
+
+def _htcondor(root: Path) -> Ce:
+    return known_ces(root)[0]
+
+
+def _colour(root: Path, line: str, path: str = EARLY) -> str:
+    CeSystem(root, htcondor=True).write(path, f"# a comment\n\n{line}\n")
+    (found,) = bypass_lines(_htcondor(root), POLICY, BANS)
+    assert (f"{path}:3" in found.text) == (found.colour == RED)
+    return found.colour
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        r"SCITOKENS /.*/ nobody",
+        r"SCITOKENS /^https:\/\/chtc\.cs\.wisc\.edu,/ glow",
+        r"SCITOKENS /^https:\/\/chtc.cs.wisc.edu.*/ glow",
+        r"SCITOKENS /^https:\/\/chtc\.cs\.wisc\.edu,alice$/ alice",
+        r"SCITOKENS /^https:\/\/chtc\.cs\.wisc\.edu\/ice.*,alice$/ alice",
+        r"SCITOKENS /^https:\/\/(chtc|other)\.cs\.wisc\.edu,bob$/ bob",
+        r"SCITOKENS /^https:\/\/other\/,x$|,alice$/ alice",
+        r"SCITOKENS /^https?:\/\/[[:alnum:].]+,bob/ bob",
+        r"SCITOKENS /,alice$/ alice",
+        r"SCITOKENS /^(.*),(.*)@fnal\.gov$/ \2",
+        r"SCITOKENS /^HTTPS:\/\/CHTC\.CS\.WISC\.EDU,/i glow",
+        r"SCITOKENS /^https:\/\/chtc\.cs\.wisc\.edu,(first last|alice)$/ alice",
+        r"SCITOKENS /^\Qhttps://chtc.cs.wisc.edu\E,/ glow",
+        r"SCITOKENS /(?i)^HTTPS:/ glow",
+        r"SCITOKENS /^https:\/\/chtc\.cs\.wisc\.edu(/ glow",
+        r"SCITOKENS /[/ glow",
+        r"SCITOKENS /^https:\/\/chtc\.cs\.wisc\.edu,",
+        r"SCITOKENS https://chtc.cs.wisc.edu,alice alice",
+        r'SCITOKENS "https://chtc.cs.wisc.edu/icecube,alice" alice',
+        "SCITOKENS\t/^https:\\/\\/chtc\\.cs\\.wisc\\.edu,/\tglow",
+        r"  scitokens /^https:\/\/chtc\.cs\.wisc\.edu,/ glow",
+        r"SCITOKENS /^https:\/\/chtc\.cs\.wisc\.edu,/ PLUGIN:OTHER",
+    ],
+)
+def test_a_line_that_maps_past_vomap(tmp_path: Path, line: str) -> None:
+    """Whatever matches some token of a declared issuer before vomap's line does, or cannot be understood, is told."""
+    assert _colour(tmp_path, line) == RED
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        r"FS /.*/ nobody",
+        r"SSL /.*/ nobody",
+        r"# SCITOKENS /.*/ nobody",
+        r"SCITOKENS /^https:\/\/other\.example\/,/ other",
+        r"SCITOKENS /^https:\/\/chtc\.cs\.wisc\.edu\/other,/ other",
+        r"SCITOKENS /^https:\/\/chtc\.cs\.wisc\.education,/ other",
+        r"SCITOKENS /^https:\/\/gone\/,/ other",
+        r"SCITOKENS https://chtc.cs.wisc.edu/other,alice alice",
+        r"SCITOKENS https://chtc.cs.wisc.edu glow",
+        r"SCITOKENS",
+        r"",
+    ],
+)
+def test_a_line_of_others(tmp_path: Path, line: str) -> None:
+    """Other methods and other issuers, a longer one among them, are none of vomap's business."""
+    assert _colour(tmp_path, line) == GREEN
+
+
+def test_a_line_after_vomaps(tmp_path: Path) -> None:
+    """What comes after vomap's line maps only what vomap is not asked about."""
+    line = r"SCITOKENS /.*/ nobody"
+    for name in ("05-vomap.conf.rpmsave", "10-scitokens.conf", "99-local.conf"):
+        assert _colour(tmp_path, line, f"/etc/condor-ce/mapfiles.d/{name}") == GREEN
+
+
+def test_a_line_of_the_map_file_itself(tmp_path: Path) -> None:
+    """The map file includes the folders: what stands there before that comes before vomap, what follows does not."""
+    line, include = r"SCITOKENS /.*/ nobody", "@include /etc/condor-ce/mapfiles.d/"
+    assert _colour(tmp_path, f"{line}\n{include}", "/etc/condor-ce/condor_mapfile") == RED
+    assert _colour(tmp_path, f"{include}\n{line}", "/etc/condor-ce/condor_mapfile") == GREEN
+
+
+def test_another_file_that_the_map_file_includes(tmp_path: Path) -> None:
+    """What is included before the folder that holds vomap's lines comes before vomap, a file or a folder."""
+    system = CeSystem(tmp_path, htcondor=True)
+    for target, file in (("/etc/extra.map", "/etc/extra.map"), ("/etc/extra.d/", "/etc/extra.d/1.map")):
+        include = f"@include {target}\n@include /etc/condor-ce/mapfiles.d/\n"
+        system.write("/etc/condor-ce/condor_mapfile", include)
+        assert _colour(tmp_path, r"SCITOKENS /.*/ nobody", file) == RED
+        assert _colour(tmp_path, r"FS /.*/ nobody", file) == GREEN
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "colour"),
+    [
+        ("99-local.conf", "CERTIFICATE_MAPFILE = /etc/other.map", RED),
+        ("01-local.conf", "CERTIFICATE_MAPFILE = /etc/other.map", RED),
+        ("99-local.conf", "CERTIFICATE_MAPFILE = /etc/condor-ce/condor_mapfile", GREEN),
+        ("99-local.conf", "sec_scitokens_plugin_vomap_command = /bin/true", RED),
+        ("01-local.conf", "SEC_SCITOKENS_PLUGIN_VOMAP_COMMAND = /bin/true", GREEN),
+        ("99-local.conf", "DENY_READ =", RED),
+        ("51-local.conf", "DENY_READ =", RED),
+        ("99-local.conf", "ALLOW_WRITE = *", GREEN),
+    ],
+)
+def test_settings_that_lead_past_vomap(tmp_path: Path, file: str, line: str, colour: str) -> None:
+    """Another map file, and a setting of vomap's that a later file changes, are told; other settings are not."""
+    system = CeSystem(tmp_path, htcondor=True)
+    system.write("/etc/condor-ce/config.d/50-vomap.conf", "SEC_SCITOKENS_PLUGIN_VOMAP_COMMAND = /v\nDENY_READ = x\n")
+    system.write(f"/etc/condor-ce/config.d/{file}", f"{line}\n")
+    (found,) = bypass_lines(_htcondor(tmp_path), POLICY, BANS)
+    assert found.colour == colour
+
+
+def test_what_is_no_text(tmp_path: Path) -> None:
+    """A folder among the map files, and bytes that are no UTF-8, hide nothing and stop nothing."""
+    system = CeSystem(tmp_path, htcondor=True)
+    system.at("/etc/condor-ce/mapfiles.d/00-folder").mkdir()
+    system.at("/etc/condor-ce/mapfiles.d/00-bytes").write_bytes(b"# caf\xe9\n")
+    assert _colour(tmp_path, r"FS /.*/ nobody") == GREEN
+    assert _colour(tmp_path, r"SCITOKENS /.*/ nobody") == RED
