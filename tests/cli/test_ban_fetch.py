@@ -19,7 +19,7 @@ from cli.interrupted import SIGNALS, ended, interrupted
 from unit.web.server import AUTHORITY, WebServer, serving, without_variables
 from vomap.cli import ban, make_parser, run
 from vomap.cli.arguments import BANS_FOLDER
-from vomap.mapfile.times import written
+from vomap.mapfile.times import format_utc
 from vomap.store import read_bans
 
 Capture = pytest.CaptureFixture[str]
@@ -30,7 +30,7 @@ DAY = 86400
 def a_list(*subjects: str, days_ago: float = 1, extra: str = "") -> bytes:
     """Return a list that bans subjects."""
     bans = "".join(f"  - {{subject: {subject}, reason: for {subject}}}\n" for subject in subjects)
-    issued = written(time.time() - days_ago * DAY)
+    issued = format_utc(time.time() - days_ago * DAY)
     return f"mapfile: 1\nissued: {issued}\nbans:{' []' if not bans else ''}\n{bans}{extra}".encode()
 
 
@@ -164,7 +164,7 @@ def test_a_list_that_is_not_sent_again(fetching: Fetching) -> None:
     assert fetching.reasons() == ["for eve"]
 
 
-STAMP = written(time.time() - DAY)
+STAMP = format_utc(time.time() - DAY)
 
 
 REFUSED: list[tuple[bytes, int, str]] = [

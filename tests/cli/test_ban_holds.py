@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vomap.bans import examples
+from vomap.bans import rule_tokens
 from vomap.bans.commands import add_command
 from vomap.cli import run
 
@@ -196,7 +196,7 @@ def test_a_subject_with_slashes(site: Site, words: list[str], evading: str) -> N
 
 
 def test_subjects_with_slashes_that_another_ban_takes(site: Site) -> None:
-    """A token that another ban denies causes no warning."""
+    """What is banned anyway is no warning."""
     site.add("--issuer", ONE, "--issuer", IAM, "--issuer", PATHS, "--issuer", FREE)
     assert not any("slash" in each for each in site.add("--subject", "*@x")["warnings"])
 
@@ -413,6 +413,6 @@ def test_a_rule_that_asks_for_much(site: Site, monkeypatch: pytest.MonkeyPatch, 
     site.build(SITE.partition("rules:\n")[0] + "rules:\n" + NEEDY % IAM + "".join(named))
     assert site.add(*words)["proof"]["before"] == before
     assert site.run("ban", "lift", *words, "--bans", str(site.bans), "--policy", str(site.policy))[0] == 0
-    monkeypatch.setattr(examples, "_MOST_READ", 0)
+    monkeypatch.setattr(rule_tokens, "_MOST_READ", 0)
     proof = site.add(*words, "--jti", "another")["proof"]
     assert proof["was-mapped"] == (words == ["--subject", "s350"])

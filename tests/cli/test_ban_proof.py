@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from vomap.bans import examples
+from vomap.bans import rule_tokens
 from vomap.cli import run
 from vomap.log import as_line
 
@@ -190,7 +190,7 @@ def test_subjects_that_rules_name(site: Site, monkeypatch: pytest.MonkeyPatch) -
     """
     site.build(SITE.replace("  - {name: people, vo: CMS, group: /cms, account: cmsuser}\n", ""))
     assert any("mapped to cmspilot: ban the sub" in each for each in site.add("--group", "/cms/uscms")["warnings"])
-    monkeypatch.setattr(examples, "_MOST_RULES", 0)
+    monkeypatch.setattr(rule_tokens, "_MOST_RULES", 0)
     assert any("name subjects" in warning for warning in site.add("--group", "/cms/other")["warnings"])
     assert not any("name subjects" in warning for warning in site.add("--group", "/atlas/x")["warnings"])
 

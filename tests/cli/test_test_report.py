@@ -10,7 +10,9 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from vomap.cli import run
-from vomap.mapfile.compose import Case, Mapfile, compose
+from vomap.mapfile.compose import compose
+from vomap.mapfile.entries import PolicyTest
+from vomap.mapfile.files import Mapfile
 from vomap.mapfile.findings import Findings, Place
 from vomap.mapfile.policy_tests import run_tests
 from vomap.policy.index import policy_of
@@ -100,7 +102,9 @@ def test_a_long_explanation_is_cut(site: Site, capsys: Capture) -> None:
 def test_a_token_that_is_none_is_explained() -> None:
     """Where nothing could be decided, the reason is the only step."""
     document = compose([Mapfile("m.yaml", PASSING)], Findings()).document
-    case = Case(Place("m.yaml", 1, 1), {"iss": "https://i/", "sub": "\0"}, {"outcome": "error"}, None, alone=False)
+    case = PolicyTest(
+        Place("m.yaml", 1, 1), {"iss": "https://i/", "sub": "\0"}, {"outcome": "error"}, None, alone=False
+    )
     (result,) = run_tests([case], policy_of(document), [], NO_BANS, 0)
     assert result.passed
     assert result.explain() == [result.decision.reason]

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 
-from vomap.mapfile.compose import Mapfile, compose, compose_bans
+from vomap.mapfile.bans import compose_bans
+from vomap.mapfile.compose import compose
+from vomap.mapfile.files import Mapfile
 from vomap.mapfile.findings import Findings
 from vomap.mapfile.reader import read_yaml
 from vomap.policy.index import bans_of, policy_of, put_together, take_apart

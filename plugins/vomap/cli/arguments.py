@@ -62,7 +62,7 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 
 def check_sources(args: argparse.Namespace) -> SiteCheck:
-    """Read and compose the files that a command line names. Raises SourceError for a file that vomap cannot read."""
+    """Read and compose the files that a command line names. Raises UnreadableFileError."""
     bans = args.bans or ([] if args.mapfiles else [BANS_FOLDER])
     return check_site(args.mapfiles or [MAPFILES_FOLDER], bans, progress_bar)
 

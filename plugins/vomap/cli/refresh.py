@@ -14,7 +14,7 @@ from vomap.cli.arguments import MAPFILES_FOLDER, UsageError, add_json, add_mapfi
 from vomap.cli.console import NO, YES, plain, print_json
 from vomap.files.atomic import replace_file
 from vomap.files.lock import locked
-from vomap.mapfile.compose import Mapfile
+from vomap.mapfile.files import Mapfile
 from vomap.osg.files import TopologyError
 from vomap.osg.generate import DEFAULT_MULTI_VO, generate_from
 from vomap.osg.topology import open_source

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +90,7 @@ def _write(args: argparse.Namespace, fragments: Sequence[Fragment]) -> int:
     return 0
 
 
-def _documents(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
+def _documents(args: argparse.Namespace) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     if args.bans and not args.mapfiles:
         raise UsageError(f"render {args.action}: --bans goes with --mapfiles; a built policy has its bans beside it")
     if args.mapfiles and args.policy != POLICY_FILE:
