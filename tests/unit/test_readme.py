@@ -30,7 +30,7 @@ def test_the_example_prints_what_the_readme_says(
 
 
 def test_its_two_commands_are_two() -> None:
-    """`make demo` and `make test` are what a newcomer needs, and the gate reads them from here."""
+    """The README names `make demo` and `make test` for newcomers. The gate reads the two commands from there."""
     assert re.findall(r"^    (make [a-z]+) ", README, re.MULTILINE) == ["make demo", "make test"]
 
 
