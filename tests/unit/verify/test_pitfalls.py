@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from unit.verify.issuer import KINDS, Issuer, assemble, base64url, issuing, jwk, kind_for, private_key, sign
 from unit.web.server import AUTHORITY, without_variables
-from vomap.callouts.token import answer_for
+from vomap.callouts.token import decide_raw_token
 from vomap.policy import DECLINED, DENIED, ERROR, MAPPED
 from vomap.verify.jws import LONGEST_TOKEN
 from vomap.verify.key_cache import KeyCache
@@ -36,7 +36,7 @@ def issuer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Issuer]:
 
 def answer(issuer: Issuer, raw: bytes) -> tuple[str, str]:
     """Return outcome and reason."""
-    decision = answer_for(raw, issuer.policy, f"{issuer.policy}.bans", KeyCache(issuer.cache, AUTHORITY)).decision
+    decision = decide_raw_token(raw, issuer.policy, f"{issuer.policy}.bans", KeyCache(issuer.cache, AUTHORITY)).decision
     assert decision.reason.isprintable()
     assert (decision.account is not None) == (decision.outcome == MAPPED)
     return decision.outcome, decision.reason
