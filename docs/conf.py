@@ -1,4 +1,4 @@
-"""How Sphinx builds the documentation: `make docs`, which takes every warning for an error."""
+"""The configuration of Sphinx for `make docs`, which treats every warning as an error."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ author = "the vomap project"
 project_copyright = author
 extensions = ["myst_parser", "sphinx.ext.graphviz"]
 exclude_patterns = ["requirements.txt"]
-# A link to a heading is checked as a link to a file is.
+# Sphinx checks a link to a heading like a link to a file.
 myst_heading_anchors = 3
 nitpicky = True
 html_theme = "furo"
 html_title = "vomap"
 # `dot` of graphviz draws the pictures when the pages are built. Readers need no JavaScript for them, and no network.
 graphviz_output_format = "svg"
-# Nothing is fetched when somebody reads it.
+# The pages load no files from other hosts.
 html_static_path: list[str] = []

@@ -1,4 +1,4 @@
-"""Files of other users: root gives them away for real, anybody else only in what vomap is told of them."""
+"""Files of other users: root gives them away for real, and any other user only in the answers that vomap gets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = os.geteuid() == 0
-# Nobody has these uids.
+# No user has these uids.
 OTHER, ANOTHER = 54_711, 54_712
 _UID = 4
 
@@ -22,7 +22,7 @@ class Owners:
         self._given: dict[tuple[int, int], int] = {}
 
     def give(self, path: str | Path, uid: int = OTHER) -> None:
-        """Give what is at a path to a user; a link itself, not what it leads to."""
+        """Give the file at a path to a user. Of a link, give the link itself, not its target."""
         if ROOT:
             os.chown(path, uid, -1, follow_symlinks=False)
         else:
@@ -30,7 +30,7 @@ class Owners:
             self._given[status.st_dev, status.st_ino] = uid
 
     def told(self, descriptor: int) -> os.stat_result:
-        """Return what `os.fstat` tells of an open file, with the owner that it was given to."""
+        """Return the answer of `os.fstat` for an open file, with the owner that it was given to."""
         status = _fstat(descriptor)
         uid = self._given.get((status.st_dev, status.st_ino))
         return status if uid is None else os.stat_result((*status[:_UID], uid, *status[_UID + 1 :]))
@@ -38,7 +38,7 @@ class Owners:
 
 @contextmanager
 def other_owners() -> Iterator[Owners]:
-    """Return what gives files away; while this is entered, vomap sees whose they are."""
+    """Return a function that gives files away. Inside this context, vomap sees their new owners."""
     owners = Owners()
     if ROOT:
         yield owners

@@ -39,10 +39,10 @@ def helping(*threads: threading.Thread) -> Iterator[None]:
 
 @contextmanager
 def pipe_from(write: Callable[[int], None] | None, seconds: float = PATIENCE) -> Iterator[int]:
-    """Yield the reading end of a pipe that `write` writes to, in a thread of its own; None writes nothing.
+    """Yield the reading end of a pipe, to which `write` writes in a thread of its own. None writes nothing.
 
-    In the end the reading end is closed first: the writer gets EPIPE, and ends. Then the writing end is closed. If
-    the writer goes on, this raises AssertionError, and the writing end stays open: its number must not be given again.
+    At the end, this closes the reading end first: the writer gets EPIPE, and ends. Then it closes the writing end. If
+    the writer goes on, this raises AssertionError and leaves the writing end open: no other file may get its number.
     """
     reading, writing = os.pipe()
     writer = threading.Thread(target=_until_no_reader, args=(write, writing), daemon=True)

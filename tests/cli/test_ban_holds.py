@@ -196,7 +196,7 @@ def test_a_subject_with_slashes(site: Site, words: list[str], evading: str) -> N
 
 
 def test_subjects_with_slashes_that_another_ban_takes(site: Site) -> None:
-    """What is banned anyway is no warning."""
+    """A token that another ban denies causes no warning."""
     site.add("--issuer", ONE, "--issuer", IAM, "--issuer", PATHS, "--issuer", FREE)
     assert not any("slash" in each for each in site.add("--subject", "*@x")["warnings"])
 

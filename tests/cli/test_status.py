@@ -693,7 +693,7 @@ def test_two_ces(tmp_path: Path, look: Looked) -> None:
 
 @pytest.fixture
 def fetched(monkeypatch: Monkeypatch) -> list[str]:
-    """Let each issuer publish two keys but TWO, which publishes none; return the issuers that vomap asks."""
+    """Let each issuer publish two keys but TWO, which publishes none. Return the issuers that vomap asks."""
     asked: list[str] = []
 
     def fetch_keys(issuer: str, authorities: Path | None) -> PublishedKeys:

@@ -19,7 +19,7 @@ from vomap.store import writer
 HTCONDOR, ARC_MAP, ARC_AUTHORIZE = ("vomap-htcondor",), ("vomap-arc", "map"), ("vomap-arc", "authorize")
 CALLOUTS = (HTCONDOR, ARC_MAP, ARC_AUTHORIZE)
 ISSUER = "https://i.example/"
-# An account that every machine has; its uid is lower than those of users.
+# An account that every machine has, with a uid lower than those of users.
 ACCOUNT = "daemon"
 TOKEN: dict[str, Any] = {"iss": ISSUER, "sub": "known", "aud": "ANY", "scope": "compute.read"}
 POLICY = f"""\
@@ -39,7 +39,7 @@ PATIENCE = 60
 
 @dataclass(frozen=True)
 class Answer:
-    """What a callout answered, and how long it took."""
+    """The answer of a callout, and the time that it took."""
 
     code: int
     out: bytes
@@ -52,7 +52,7 @@ class Answer:
         return self.out.strip()
 
     def assert_error(self, words: Sequence[str], says: str = "") -> None:
-        """Nothing but an error, told in one line: exit 3; an authgroup of ARC knows no such thing, so 1 will do."""
+        """Only an error, in one line: exit 3. An authgroup of ARC has no such code, so exit 1 will do."""
         told = (words, self)
         assert self.out == b"", told
         assert self.code == 3 or (self.code == 1 and words == ARC_AUTHORIZE), told
@@ -86,7 +86,7 @@ class CalloutSite:
         shim: Path | None = None,
         **how: Any,
     ) -> Answer:
-        """Run a callout to its end; its standard input is the payload, unless it is named."""
+        """Run a callout to its end. Its standard input is the payload, unless another is named."""
         payload = htcondor_payload(dict(token)) if words == HTCONDOR and stdin is None else None
         pipes = {"stdin": subprocess.PIPE if stdin is None else stdin, "stdout": subprocess.PIPE, **how}
         command = pipes.pop("command", None) or self.command(words)
@@ -117,7 +117,7 @@ def executable(name: str) -> str:
 
 
 def compiled(folder: Path, name: str, *definitions: str) -> Path:
-    """Compile one of the libraries in shims/ and return its path; without a compiler there is no proof."""
+    """Compile one of the libraries in shims/ and return its path. Without a compiler there is no proof."""
     library = folder / f"{name}.so"
     command: list[str | Path] = [
         "cc",

@@ -6,5 +6,5 @@ import os
 
 
 def count(*, full: int, reduced: int) -> int:
-    """Return how often to try; what is not asked for in full is reduced."""
+    """Return the number of tries. Without a request for the full number it is reduced."""
     return full if os.environ.get("VOMAP_PROOF") == "full" else reduced

@@ -1,8 +1,8 @@
-"""One damaged byte, or a missing end, at a time: what becomes of the answers that callouts give from the file.
+"""Damage one byte at a time, or cut off an end, and compare the answers of callouts from the file.
 
-An answer depends on a built file by the pieces that it reads of it and by the file's size, and on nothing else in it.
-So of a file with its old size only the tokens are asked again whose answer has read the damaged byte; the others would
-read the same bytes. And since every answer begins with opening both files, all tokens are refused where that fails.
+An answer depends only on the pieces that it reads of a compiled file, and on the file's size. So for a file with its
+old size, only the tokens whose answer read the damaged byte are decided again. The others would read the same bytes.
+Every answer begins with opening both files, so a failure there refuses all tokens.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Damage:
 
 @dataclass
 class Tally:
-    """What became of damaged files: how many answers of each kind, and each that was another one."""
+    """The results of damaged files: the number of answers of each kind, and each answer that was another one."""
 
     counts: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
@@ -114,9 +114,9 @@ class Bench:
         return (*(getattr(decision, name) for name in fields), *decision.unchecked)
 
     def _traced(self, number: int) -> Answer:
-        """Answer, and write down which bytes and which pieces that takes.
+        """Answer, and record the bytes and the pieces that this reads.
 
-        Of what is read at first, whatever it is good for, that is the line; what else is looked at is read again.
+        Of the first read, only the line counts. All other bytes that matter are read again.
         """
         read, find = CompiledFile._read, CompiledFile.find
 
@@ -178,7 +178,7 @@ class Bench:
             tally.wrong.append(f"{damage}: token {number}: {told}")
 
     def _is_noticed(self, kind: str) -> bool:
-        """Tell whether somebody who reads all of the file is told of the damage."""
+        """Return True if a reader of the whole file notices the damage."""
         try:
             read_compiled(str(self._paths[kind]), kind)
         except Error:

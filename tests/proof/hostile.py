@@ -1,4 +1,4 @@
-"""What an attacker may send, made from good tokens and from nothing: payloads for HTCondor, environments for ARC."""
+"""An attacker's inputs, made from good tokens and from nothing: payloads for HTCondor, environments for ARC."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ces import arc_environment, htcondor_payload
 
 Environment = dict[bytes, bytes]
 
-# What Linux passes on of one variable, and a little less than it passes on of all.
+# Linux's limit for one variable, and a little less than its limit for all.
 LONGEST_VARIABLE, LARGEST_ENVIRONMENT = 131_000, 1_500_000
 _TOKEN = b"BEARER_TOKEN_0_"
 _CLAIMS = ("iss", "sub", "aud", "scope", "wlcg.groups", "entitlements", "eduperson_entitlement", "exp", "iat", "nbf")
@@ -38,7 +38,7 @@ _CONSTANTS = (
 
 
 class Hostile:
-    """A seeded source of inputs; each is made from a good token, and spoilt in one of many ways, or in several."""
+    """A seeded source of inputs. Each is made from a good token, and spoilt in one of many ways, or in several."""
 
     def __init__(self, seed: int, tokens: Sequence[dict[str, Any]]) -> None:
         """Take the tokens to spoil."""

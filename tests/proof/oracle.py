@@ -38,7 +38,7 @@ UNRESERVED = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~
 
 
 class Answer(NamedTuple):
-    """What is decided of a token: the outcome, what it maps to, and why."""
+    """The decision for a token: the outcome, the account, and the reason."""
 
     outcome: str
     account: str | None
@@ -74,7 +74,7 @@ class Policy:
     spelled: set[str] = field(default_factory=set)
 
 
-# What is written, read.
+# The readers of mapfiles and bans.
 
 
 def read(mapfiles: list[str], bans: list[str]) -> Policy:
@@ -115,7 +115,7 @@ def vos_spelled(policy: Policy) -> set[str]:
 
 
 def listed(value: Any) -> list[Any]:
-    """Return a list of one for a single value; within a key a list means any of them."""
+    """Return a list of one for a single value. Within a key a list means any of them."""
     return value if isinstance(value, list) else [value]
 
 
@@ -134,14 +134,14 @@ def seconds(duration: str) -> int:
 
 
 def is_over(until: str, now: float) -> bool:
-    """Tell whether a ban's `until`, which is inclusive and in UTC, is past."""
+    """Return True if a ban's `until`, which is inclusive and in UTC, is past."""
     if "T" in until:
         return now > calendar.timegm(time.strptime(until, "%Y-%m-%dT%H:%M:%SZ"))
     return now >= calendar.timegm(time.strptime(until, "%Y-%m-%d")) + 86400  # through the day's last second
 
 
 def accounts_named(policy: Policy, rule: dict[str, Any]) -> set[str]:
-    """Return the accounts that a rule names: as it stands, or by `<vo>` of the VOs that the policy spells out."""
+    """Return the accounts that a rule names: plain ones, or by `<vo>` of the VOs that the policy spells out."""
     account = rule.get("account", "<none>")
     if "<" not in account.replace("<vo>", ""):
         if "<vo>" not in account:
@@ -163,7 +163,7 @@ def declared_vos(declared: Any) -> list[str]:
     return names + [declared[key] for key in ("vo", "default-vo") if key in declared]
 
 
-# What the token says (section 2).
+# The readers of tokens (section 2).
 
 
 def claims_of(payload: bytes) -> dict[str, Any]:
@@ -178,7 +178,7 @@ def claims_of(payload: bytes) -> dict[str, Any]:
         raise Refused(f"{name} is no JSON")
 
     def whole_number(text: str) -> float:
-        # The design is silent on very long numbers; tests/cases (payload-number-of-5000-digits) lets them be.
+        # The design is silent on very long numbers. tests/cases (payload-number-of-5000-digits) accepts them.
         return int(text) if len(text) < 4000 else math.inf
 
     try:
@@ -196,8 +196,8 @@ def claims_of(payload: bytes) -> dict[str, Any]:
 
 
 def says_something(value: Any) -> bool:
-    """Tell whether a value is text without a control character or half a character."""
-    # The design is silent on which characters are control characters: taken are Unicode's, C0, DEL and C1; and on
+    """Return True if a value is text without a control character or half a character."""
+    # The design is silent on the control characters. Taken are Unicode's: C0, DEL and C1. It is also silent on
     # half a character (a lone surrogate), for which tests/cases has the answer.
     return isinstance(value, str) and not any(
         character < " " or "\x7f" <= character <= "\x9f" or "\ud800" <= character <= "\udfff" for character in value
@@ -220,7 +220,7 @@ def scope_words(claims: dict[str, Any]) -> list[str]:
 
 
 def is_component(part: str) -> bool:
-    """Tell whether a part of a group, or a role, may be one."""
+    """Return True if a text may be a part of a group, or a role."""
     # The design is silent on which characters are blanks: any white space of Unicode's is taken.
     if part in ("", ".", "..") or part.startswith(("Role=", "Capability=")) or "/" in part:
         return False
@@ -240,12 +240,12 @@ def is_visible(value: str) -> bool:
 def fqan(value: str) -> Membership | None:
     """Read a VOMS FQAN: /cms/pilots, /cms/Role=pilot. A comma is an ordinary character."""
     value = value.removesuffix("/")
-    # The design is silent on where these are dropped; tests/cases (groups-capability-null-before-role): at the end.
+    # The design is silent on the place of these. tests/cases (groups-capability-null-before-role): at the end.
     value = value.removesuffix("/Capability=NULL")
     nothing, *parts = value.split("/")
     role = parts.pop()[len("Role=") :] if parts and parts[-1].startswith("Role=") else None
-    # The design is silent on two roles, of which one is NULL (/cms/Role=pilot/Role=NULL): found out from the engine,
-    # that it is no legal FQAN, which is the reading that refuses more.
+    # The design is silent on two roles, of which one is NULL (/cms/Role=pilot/Role=NULL). The engine, asked, does not
+    # take it for a legal FQAN. This is the reading that refuses more.
     if role == "NULL":
         role = None
     if nothing or not parts or not all(map(is_component, parts)) or not (role is None or is_component(role)):
@@ -270,8 +270,8 @@ def without_case(value: str) -> str:
 
 def entitlement(value: str, declared: dict[str, Any]) -> Membership | None:
     """Read an AARC entitlement of the declared namespace and authority."""
-    # The design is silent on percent-encoding in namespace and authority. Found out from the engine: the namespace is
-    # treated as the rest is, the authority is compared as it stands, which refuses more.
+    # The design is silent on percent-encoding in namespace and authority. The engine, asked, treats the namespace as
+    # the rest, and compares the authority as it is written, which refuses more.
     urn, hash_sign, authority = value.partition("#")
     urn = normalised(urn)
     if hash_sign and authority != declared.get("authority"):
@@ -372,7 +372,7 @@ def path_of(word: str) -> str | None:
 
 
 def is_of_storage(word: str) -> bool:
-    """Tell whether a scope is one of storage: storage.*, read and write."""
+    """Return True if a scope is one of storage: storage.*, read and write."""
     operation, _, _ = word.partition(":")
     # The design is silent on `storage.` with nothing after it: taken for one, which hides more.
     return operation in ("read", "write") or operation.startswith("storage.")
@@ -397,21 +397,21 @@ def name_for_bans(word: str) -> str | None:
 
 
 def misleads(word: str) -> bool:
-    """Tell whether a scope's path holds `.` or `..`, or a storage path an empty part, percent-encoded, too."""
-    # The design is silent on what the path is of a scope with no slash right after the colon, such as
-    # `storage.read:x/../y`: all after the first slash is taken, which refuses more.
+    """Return True if a scope's path has `.` or `..`, or a storage path an empty part, percent-encoded, too."""
+    # The design is silent on the path of a scope with no slash right after the colon, such as
+    # `storage.read:x/../y`. All after the first slash is taken, which refuses more.
     decoded = re.sub("%([0-9A-Fa-f]{2})", lambda found: chr(int(found[1], 16)), word)
     parts = decoded.split("/")[1:]
     if "." in parts or ".." in parts:
         return True
-    return is_of_storage(word) and "" in parts[:-1]  # one slash at the end is no empty part
+    return is_of_storage(word) and "" in parts[:-1]  # one slash at the end is not an empty part
 
 
 # Patterns (section 3).
 
 
 def part_fits(pattern: str, part: str, captured: dict[str, str]) -> bool:
-    """Tell whether one part fits: literal text, `*` for one or more characters, `<name>` for one word."""
+    """Return True if one part fits: literal text, `*` for one or more characters, `<name>` for one word."""
     capture = re.search("<([^<>]*)>", pattern)
     before, wildcard, after = pattern.partition(capture[0] if capture else "*")
     if not wildcard:
@@ -426,7 +426,7 @@ def part_fits(pattern: str, part: str, captured: dict[str, str]) -> bool:
 
 
 def parts_fit(patterns: list[str], parts: list[str], captured: dict[str, str]) -> bool:
-    """Tell whether parts fit those of a pattern; `**` at the end is the thing itself and all below it."""
+    """Return True if parts fit those of a pattern. `**` at the end is the thing itself and all below it."""
     if len(patterns) > 1 and patterns[-1] == "**":
         patterns = patterns[:-1]
         parts = parts[: len(patterns)]
@@ -436,12 +436,12 @@ def parts_fit(patterns: list[str], parts: list[str], captured: dict[str, str]) -
 
 
 def fits(pattern: str, value: str, captured: dict[str, str]) -> bool:
-    """Tell whether a text fits a pattern, part by part."""
+    """Return True if a text fits a pattern, part by part."""
     return parts_fit(pattern.split("/"), value.split("/"), captured)
 
 
 def group_fits(pattern: str, membership: Membership) -> bool:
-    """Tell whether a membership fits; without `Role=` any role does. Group and role are matched apart."""
+    """Return True if a membership fits. Without `Role=` any role fits. Group and role are matched apart."""
     parts = pattern.split("/")
     if parts[-1].startswith("Role="):
         wanted = parts.pop()[len("Role=") :]
@@ -519,7 +519,7 @@ class Speaker:
         sources = self.sources()
         # A storage scope without a path or with an unsafe one names something, and no VO.
         bad = "scope-path" in self.declared["vo-from"] and any(map(is_bad_storage, self.scopes))
-        # So does a value among the groups that is no group: it must not hide a VO from a ban and leave the default one.
+        # So does a value among the groups that is not a group: it must not hide a VO from a ban, or leave default-vo.
         groups = group_claim(self.declared)
         bad_group = (
             groups is not None
@@ -555,7 +555,7 @@ class Speaker:
 
 
 def unlike(vos: list[str]) -> list[str]:
-    """Return each VO once, in the token's order; names compare without case."""
+    """Return each VO once, in the token's order. Names compare without case."""
     # The design is silent on which spelling the decision has of a VO that the token writes in two. Found out from the
     # engine: the last new one. Nothing hangs on it but what is logged.
     kept: list[str] = []
@@ -568,11 +568,11 @@ def unlike(vos: list[str]) -> list[str]:
 
 
 def same(vo: str, others: list[str]) -> bool:
-    """Tell whether a VO is among others, without case."""
+    """Return True if a VO is among others, without case."""
     return without_case(vo) in [without_case(other) for other in others]
 
 
-# What a rule or a ban sees, and its conditions.
+# The part of a token that a rule or a ban sees, and its conditions.
 
 
 class Sight(NamedTuple):
@@ -598,7 +598,7 @@ def sight_of_rules(speaker: Speaker, vo: str | None, hidden: Any) -> Sight:
         if vo is not None:
             return meant is not None and same(meant, [vo])
         if meant is None:
-            # A name outside `vos` is no VO, just a group. Without `vos` it is not the issuer's to name.
+            # A name outside `vos` is not a VO, just a group. Without `vos` it is not the issuer's to name.
             return "vos" in (speaker.declared or {})
         return not hidden(meant)
 
@@ -631,7 +631,7 @@ def conditions_hold(rule: dict[str, Any], speaker: Speaker, sight: Sight, captur
 
 
 def ban_holds(ban: dict[str, Any], speaker: Speaker) -> bool:
-    """Return True if all conditions of a ban hold. A ban looks at every string of a claim."""
+    """Return True if a token meets all conditions of a ban. A ban looks at every string of a claim."""
     claims = speaker.claims
     if "vo" in ban and not any(same(vo, speaker.named_for_bans()) for vo in listed(ban["vo"])):
         return False
@@ -659,7 +659,7 @@ def any_group_fits(patterns: Any, among: list[Membership]) -> bool:
 
 
 def claim_holds(value: Any, patterns: list[str], captured: dict[str, str]) -> bool:
-    """Tell whether any value of a claim fits; a capture wants a claim that has one value."""
+    """Return True if any value of a claim fits. A capture needs a claim that has one value."""
     values = listed(value)
     if "<" in patterns[0] and len(values) != 1:
         return False
@@ -680,7 +680,7 @@ def decide(policy: Policy, payload: bytes, now: float) -> Answer:
     # 1. The candidates.
     candidates, _ = speaker.candidates()
 
-    # 2. Bans. A ban by VO alone takes the VO away; any other denies the token.
+    # 2. Bans. A ban by VO alone takes the VO away. Any other denies the token.
     bans = [ban for ban in policy.bans if "until" not in ban or not is_over(ban["until"], now)]
     by_vo_alone = [ban for ban in bans if set(ban) <= {"vo", "reason", "until"}]
     banned = [vo for ban in by_vo_alone for vo in listed(ban["vo"])]
@@ -697,8 +697,8 @@ def decide(policy: Policy, payload: bytes, now: float) -> Answer:
     if any(ban_holds(ban, speaker) for ban in bans if ban not in by_vo_alone):
         return Answer("denied", None, None, only, None, "ban")
 
-    # What fewer of the VOs banned that the token names leave denied is denied with all of them; what they leave
-    # declined is declined, unless it is denied with all of them.
+    # If fewer of the banned VOs that the token names leave it denied, all of them leave it denied. If they leave it
+    # declined, it is declined, unless all of them leave it denied.
     about = sorted({without_case(vo) for vo in banned if same(vo, speaker.everything_named())})
     if len(about) > 4:
         return Answer("denied", None, None, only, None, "ban")
@@ -771,7 +771,7 @@ def failed_check(  # noqa: C901 - one check after the other
         return "time"
     audience = declared.get("audience", site["audience"])
     if audience != "unchecked":
-        # The design is silent on `audience: unchecked` and an `aud` that names nobody: nothing is checked.
+        # The design is silent on `audience: unchecked` and an `aud` without an audience. vomap then checks nothing.
         if "aud" not in claims and declared.get("without-audience") != "accept":
             return "audience"
         if "aud" in claims and not any(one in listed(audience) for one in texts(claims, "aud")):
@@ -788,9 +788,9 @@ def failed_check(  # noqa: C901 - one check after the other
 
 
 def is_time(value: Any) -> bool:
-    """Tell whether a claim is a number; a truth value is none."""
-    # The design is silent on how large a time may be. Found out from the engine: under 2**53, the last second that a
-    # double tells from the next one; a larger number is no time, and is refused.
+    """Return True if a claim is a number. A truth value is not."""
+    # The design is silent on the largest time. The engine, asked, accepts times under 2**53, the last second that a
+    # double distinguishes from the next one. A larger number is not a time, and is refused.
     return isinstance(value, (int, float)) and not isinstance(value, bool) and -(2**53) < value < 2**53
 
 
@@ -819,7 +819,7 @@ def rule_matches(
 
 
 def account_given(policy: Policy, index: int, speaker: Speaker, vo: str, captured: dict[str, str]) -> str | None:
-    """Return the account that a rule gives; none if it cannot be made, or is another's that the token leads to."""
+    """Return the account that a rule gives, None if it cannot be made, or is another's that the token leads to."""
     rule = policy.rules[index]
     account = str(rule["account"])
     if "<vo>" in account and not vo:
@@ -838,6 +838,6 @@ def account_given(policy: Policy, index: int, speaker: Speaker, vo: str, capture
 
 
 def may_be_answered(account: str, site: dict[str, Any]) -> bool:
-    """Tell whether an account's name may be answered."""
+    """Return True if vomap may answer an account's name."""
     never = listed(site.get("accounts", {}).get("never", []))
     return bool(ACCOUNT.fullmatch(account)) and not account.isdigit() and account != "root" and account not in never

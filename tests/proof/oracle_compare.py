@@ -1,4 +1,4 @@
-"""Tokens through vomap's engine and through the oracle, side by side.
+"""Compare the decisions of vomap's engine and of the oracle about the same tokens.
 
 As a command (`python oracle_compare.py COUNT`, with vomap on PYTHONPATH) it compares COUNT tokens. It prints the path
 of that vomap and the first difference, and ends with 1 if there is a difference. test_seeded_bugs.py runs it with a bug
@@ -32,7 +32,7 @@ ENOUGH = 3  # differences of a chunk
 
 @dataclass
 class Report:
-    """What was found in some chunks: how many tokens, of which kinds, what decided them, and where both differ."""
+    """The results of some chunks: the number of tokens, their kinds, the deciding steps, and the differences."""
 
     tokens: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -81,7 +81,7 @@ class Engine:
 
 @cache
 def engines(name: str) -> tuple[Engine, Engine]:
-    """Return the engine with a policy that is held in memory, and with one that is read from a built file."""
+    """Return the engine with a policy in memory, and with one that is read from a compiled file."""
     from vomap.mapfile.bans import compose_bans
     from vomap.mapfile.compose import compose
     from vomap.mapfile.files import Mapfile
@@ -136,7 +136,7 @@ def compare(seed: int) -> Report:
 
 
 def _told(seed: int, policy: Described, token: Token, engine: Engine, opinion: oracle.Policy) -> str:
-    """Tell a difference, with as little of the token as still shows one."""
+    """Describe a difference, with as little of the token as still shows one."""
 
     def differs(payload: bytes) -> bool:
         return engine.decide(payload, token.now)[0] != oracle.decide(opinion, payload, token.now)

@@ -1,4 +1,4 @@
-"""Mapfiles and bans of random owners and modes, and what a build may make of them.
+"""Build mapfiles and bans of random owners and modes, and check the policy.
 
 As a command (`python ownership.py COUNT`, with vomap on PYTHONPATH) it builds COUNT sites. It prints the path of that
 vomap and the first violation, and ends with 1 if there is a violation. test_seeded_bugs.py runs it with a bug in place.
@@ -122,7 +122,7 @@ def draw_place(draw: random.Random) -> Place:
 
 
 def draw_text(draw: random.Random) -> str:
-    """Draw a mapfile that is right in a file of ours: half of them hold only what anybody's may."""
+    """Draw a mapfile that is valid in a file of ours. Half of them have only entries that any user's file may have."""
     wild = draw.random() < 0.5
     issuers = {draw.choice(ISSUERS if wild else ISSUERS[:5]) for _ in range(draw.randrange(3))}
     rules = [draw.choice(RULES if wild else RULES[:3]) for _ in range(draw.randrange(3))]
@@ -146,7 +146,7 @@ def draw_text(draw: random.Random) -> str:
 
 
 def outside(text: str) -> list[str]:
-    """Return what another user's mapfile may not hold."""
+    """Return the entries that another user's mapfile may not have."""
     document = yaml.load(text, yaml.BaseLoader)  # every scalar is text
     found = [key for key in document if key not in ALLOWED[""]]
     for url, issuer in document.get("issuers", {}).items():
@@ -162,7 +162,7 @@ def outside(text: str) -> list[str]:
 
 
 def hides(text: str) -> bool:
-    """Tell whether a mapfile that is read first declares an issuer of the site's."""
+    """Return True if a mapfile that is read first declares an issuer of the site's."""
     declared = yaml.load(text, yaml.BaseLoader).get("issuers", {})
     return not declared.keys().isdisjoint(("https://site.example/", "https://gone.example/"))
 
@@ -186,7 +186,7 @@ class Site:
         return path
 
     def build(self, mapfiles: list[Path], bans: Path, name: str) -> tuple[dict[str, Any] | None, list[Any] | None]:
-        """Return the policy and the bans that are built; None for each that is refused."""
+        """Return the policy and the bans that are compiled, None for each that is refused."""
         from vomap.cli import run
         from vomap.store import BANS, POLICY
         from vomap.store.writer import read_compiled
@@ -202,7 +202,7 @@ class Site:
 
 
 def violations(seed: int, owners: Owners, kinds: Counter[str]) -> Iterator[str]:
-    """Build a site; yield what it should not have come to."""
+    """Build a site, and yield each violation."""
     draw = random.Random(seed)
     place, of_bans, text = draw_place(draw), draw_place(draw), draw_text(draw)
     is_first, is_linked = draw.random() < 0.3, draw.random() < 0.5

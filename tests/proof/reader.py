@@ -1,9 +1,9 @@
-"""One who reads a policy, bans and a mapfile over and over, and notes what is neither old nor new.
+"""Read a policy, bans and a mapfile over and over, and note each answer that is neither old nor new.
 
 reader.py HOW POLICY BANS MAPFILE SHA256...: HOW is `inside` (this process reads and decides) or the first words of a
-callout. Ends when standard input does, and prints how many answers there were and what was wrong, as JSON. The policy
-answers with an account `vN`, N never less than before; the number of bans, the bans' own last answer, neither. The
-mapfile has one of the checksums.
+callout. It ends when standard input does, and prints the number of answers and the errors, as JSON. The policy answers
+with an account `vN`. N is never less than before, and neither is the number of bans in the answer to the bans' own
+token. The mapfile has one of the checksums.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ bans:
 
 
 def composed() -> Composition:
-    """Compose the site's policy; a mistake in it is a mistake in the proof."""
+    """Compose the site's policy. An error in it is an error in the proof."""
     shipped = read_files(str(FOLDER / f"{name}.yaml") for name in ("osg", "egi", "fermilab"))
     findings = Findings()
     composition = compose([Mapfile("10-site.yaml", MAPFILE), *shipped], findings)
@@ -99,7 +99,7 @@ def _fermilab(subject: str, scope: str = "", **claims: Any) -> dict[str, Any]:
     return {"iss": FERMILAB, "sub": subject, "aud": "ANY", "scope": f"compute.create {scope}".strip(), **claims}
 
 
-# Every kind of condition, of outcome and of ban, and tokens that are nobody's.
+# Every kind of condition, of outcome and of ban, and tokens that no rule matches.
 TOKENS: list[dict[str, Any]] = [
     _own("bad"),
     _own("worse"),

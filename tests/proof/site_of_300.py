@@ -1,6 +1,6 @@
-"""A site's mapfile of 300 rules, of every kind that the language has; and edits of it, as test data writes them.
+"""A site's mapfile of 300 rules, of every kind in the language, and edits of it, as test data write them.
 
-Each rule and each issuer is on a line of its own, so that a place in the file means something.
+Each rule and each issuer is on a line of its own, so that a source names exactly one of them.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def _collaboration(name: str) -> list[Mapfile]:
 
 
 def written(mapfile: Mapfile, comments: str = "") -> str:
-    """Write a mapfile with each rule, each issuer and each pool on a line of its own; JSON is YAML."""
+    """Write a mapfile with each rule, each issuer and each pool on a line of its own. JSON is YAML."""
     lines = ["mapfile: 1", f"site: {_flow(mapfile['site'])}", "issuers:"]
     lines += [f"  {_flow(url)}: {_flow(declared)}" for url, declared in mapfile["issuers"].items()]
     lines.append("rules:")
@@ -131,7 +131,7 @@ def line_of(mapfile: Mapfile, rule: str) -> int:
 
 
 def edited(mapfile: Mapfile, edits: list[Mapfile]) -> Mapfile:
-    """Return a mapfile after edits; each is one of the functions below, by its name, with its words."""
+    """Return a mapfile after edits. Each edit names one of the functions below, with its arguments."""
     new = deepcopy(mapfile)
     for edit in edits:
         words = dict(edit)

@@ -1,8 +1,8 @@
-"""A file system in user space with one file, whose server stops to answer where it is told to; it speaks FUSE itself.
+"""Mount a file system in user space with one file, whose server stops to answer at a chosen request. It speaks FUSE.
 
-stalled_fuse.py MOUNTPOINT SIZE STALL: as root. STALL is the kind of request that is taken and never answered, or
-`everything`: then no request is taken at all, as with a server that was stopped. Ends, and takes the mount away, when
-standard input does. The structures are those of <linux/fuse.h>, version 7.31.
+stalled_fuse.py MOUNTPOINT SIZE STALL: as root. STALL is the kind of request that the server takes and never answers, or
+`everything`: then it takes no request at all, as a stopped server does. It ends, and unmounts, when
+standard input ends. The structures are those of <linux/fuse.h>, version 7.31.
 """
 
 from __future__ import annotations

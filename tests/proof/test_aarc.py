@@ -1,8 +1,8 @@
 """Entitlements against `aarc-entitlement`, the library of AARC-G002 and AARC-G069.
 
-Both are asked which membership an entitlement of an issuer is. The library takes it apart and knows nothing of issuers;
-that the namespace and the authority are the declared ones is asked here of what it says. Where the two differ, the
-difference is of a class in DIFFERENCES, with its reason; any other fails.
+Both get the question which membership an entitlement of an issuer is. The library takes it apart and knows no issuers,
+so this module checks namespace and authority of its result against the declared ones. Where the two differ, the
+difference is of a class in DIFFERENCES, with its reason. Any other difference fails.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def _is_refused(part: str) -> bool:
     return part in ("", ".", "..") or bool(re.search(r"[/\s]", part)) or part.startswith(("Role=", "Capability="))
 
 
-# What tells a class of differences from the entitlement, vomap's answer and the library's answer.
+# The conditions of a class of differences: the entitlement, vomap's answer and the library's answer.
 
 
 def _other_form(asked: Asked, ours: Said | None, theirs: Said | None) -> bool:
@@ -169,7 +169,7 @@ def _urn_in_capitals(asked: Asked, ours: Said | None, theirs: Said | None) -> bo
 
 
 class Difference(NamedTuple):
-    """A class of differences: what tells it, and the reason."""
+    """A class of differences: its condition, and the reason."""
 
     tells: Callable[[Asked, Said | None, Said | None], bool]
     reason: str
@@ -200,7 +200,7 @@ DIFFERENCES = {
 
 @pytest.mark.parametrize("guideline", DIFFERENCES)
 def test_entitlements_as_the_library_reads_them(guideline: type[G002 | G069]) -> None:
-    """Vomap and the library read an entitlement alike, or differ in a way that the table has; each of these occurs."""
+    """Both read an entitlement alike, or differ in a way that the table has. Each of these ways occurs."""
     chance, alike, seen = Random(SEED), 0, Counter[str]()
     number = count(full=2_000_000, reduced=30_000)
     for _ in range(number):

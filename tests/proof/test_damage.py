@@ -1,4 +1,4 @@
-"""Damage to the built policy and bans: a refusal, or the very same answer; never another account."""
+"""Damage to the compiled policy and bans gives a refusal or the very same answer, never another account."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_every_damage(files: Files, chosen: list[dict[str, Any]]) -> None:
         f"{len(chosen)} tokens, {dict(tally.counts)}, {len(tally.wrong)} wrong, {time.monotonic() - begun:.0f} s"
     )
     _assert_right(tally)
-    # What a token takes is checked, so none of it gives the same answer once it is damaged.
+    # A checksum covers each byte that a token needs, so no damaged one of these gives the same answer.
     assert tally.counts.keys() >= {REFUSED, UNREAD}
     assert sum(tally.counts.values()) == len(tried) * len(chosen)
 

@@ -1,4 +1,4 @@
-"""`vomap diff` on a policy of 300 rules: every seeded change is told, and no rewriting that means the same is one."""
+"""`vomap diff` on a policy of 300 rules reports every seeded change, and no rewriting of the same meaning."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_enough_of_both() -> None:
 
 @pytest.mark.parametrize("case", CHANGES, ids=[case["name"] for case in CHANGES])
 def test_each_change_is_found(case: dict[str, Any]) -> None:
-    """Each change is told, with the rules that decide, where these are written, and a token that shows it."""
+    """Each change is reported, with the rules that decide, their sources, and a token that shows it."""
     new = edited(SITE, case["edits"])
     document = _document("new.yaml", written(new))
     difference = compare(OLD, document, NOW)
@@ -79,7 +79,7 @@ def test_each_change_is_found(case: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("case", REWRITES, ids=[case["name"] for case in REWRITES])
 def test_no_rewriting_is_a_change(case: dict[str, Any]) -> None:
-    """What is written otherwise and means the same changes nothing, and random tokens agree."""
+    """A rewriting of the same meaning changes nothing, and random tokens agree."""
     text = written(edited(SITE, case["edits"]), case.get("comments", ""))
     assert text != written(SITE)
     document = _document("new.yaml", text)

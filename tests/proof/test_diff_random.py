@@ -187,7 +187,7 @@ class Drawn:
 
 
 def test_no_change_is_true() -> None:
-    """Two policies that are proven to decide alike decide every token alike; what one line says is so."""
+    """Two policies that are proven equal decide every token alike, and each reported line is true."""
     drawn = Drawn(seed=1)
     tokens = [drawn.token() for _ in range(1_000)]
     told: Counter[str] = Counter()
@@ -205,7 +205,7 @@ def test_no_change_is_true() -> None:
         told["missed"] += bool(differs) and all(line.kind == SHADOWED for line in difference.lines)
     print(f"\npairs of random policies, with {TOKENS} random tokens each: {dict(told)}")
     assert told["none"] * TOKENS >= count(full=10_000, reduced=2_000)
-    # What only three rules together show is not promised, and is rare.
+    # A change that only three rules together show is not promised, and is rare.
     assert told["missed"] * 20 <= told["found"]
 
 

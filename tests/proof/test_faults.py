@@ -1,6 +1,6 @@
-"""Whatever is broken around the callouts and the commands: exit 3 and one line, or the right answer; nothing between.
+"""With any fault around the callouts and the commands, the result is exit 3 and one line, or the right answer.
 
-`pytest -s tests/proof/test_faults.py` prints what happened. As root, with a C compiler.
+`pytest -s tests/proof/test_faults.py` prints the results. As root, with a C compiler.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from proof.callout_site import (
 from proof.counts import count
 
 WORDS = [pytest.param(words, id="-".join(words)) for words in CALLOUTS]
-# Until when a process that was given too little memory may be busy with it; past it, it counts as one that hangs.
+# The time for which a process with too little memory may be busy with it. After it, the process counts as a hang.
 SECONDS = 10
 _MEGABYTE = 1 << 20
 
@@ -110,7 +110,7 @@ def test_spoilt_files(site: CalloutSite, which: str, name: str, spoil: Callable[
 @pytest.mark.parametrize("at", ["OPENING", "READING"])
 @pytest.mark.parametrize("which", ["policy", "bans"])
 def test_a_disk_that_fails(site: CalloutSite, which: str, at: str, status: str, tmp_path: Path) -> None:
-    """Whatever error the kernel has for who opens or reads a file: an error that names the file."""
+    """Any error of the kernel for opening or reading a file is an error that names the file."""
     shim, path = compiled(tmp_path, "files", f"-D{at}={status}"), getattr(site, which)
     for words in CALLOUTS:
         environment: Any = {**site.environment(words, TOKEN, shim), b"FAULTY": bytes(path)}
@@ -119,7 +119,7 @@ def test_a_disk_that_fails(site: CalloutSite, which: str, at: str, status: str, 
 
 @dataclass(frozen=True)
 class Payload:
-    """What HTCondor's callout is given, and what it says of it."""
+    """An input of HTCondor's callout, and the answer."""
 
     name: str
     make: Callable[[], bytes]
@@ -146,7 +146,7 @@ PAYLOADS = [
 
 @pytest.mark.parametrize("payload", PAYLOADS, ids=lambda payload: payload.name)
 def test_standard_input(site: CalloutSite, payload: Payload, tmp_path: Path) -> None:
-    """What is no payload of HTCondor's is an error that says what is wrong with it."""
+    """An input that is not a payload of HTCondor is an error that says what is wrong with it."""
     (tmp_path / "payload").write_bytes(payload.make())
     with (tmp_path / "payload").open("rb") as content:
         answer = site.run(HTCONDOR, stdin=content)
@@ -156,7 +156,7 @@ def test_standard_input(site: CalloutSite, payload: Payload, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("number", ["9" * 900_000, "1e999", "-1e999", "1e-999999999"])
 def test_huge_numbers(site: CalloutSite, number: str, tmp_path: Path) -> None:
-    """A number that is no time and no claim of ours costs nothing; as an expiry, it is judged in time or refused."""
+    """A huge number outside our claims costs nothing. As an expiry, it is judged in time or refused."""
     for claim in ("other", "exp"):
         payload = GOOD.replace(b"{", f'{{"{claim}": {number}, '.encode(), 1)
         (tmp_path / "payload").write_bytes(payload)
@@ -174,7 +174,7 @@ def test_a_hundred_thousand_variables(site: CalloutSite, words: Sequence[str]) -
     """As many variables as that change nothing, be they others', or groups of the token that no claim bears out."""
 
     def with_room() -> None:
-        # What is passed to a program may take a quarter of its stack.
+        # The arguments of a program may take a quarter of its stack.
         resource.setrlimit(resource.RLIMIT_STACK, (64 << 20, resource.RLIM_INFINITY))
 
     others = {f"V{number}".encode(): b"" for number in range(100_000)}
@@ -190,7 +190,7 @@ def test_a_hundred_thousand_variables(site: CalloutSite, words: Sequence[str]) -
 
 @pytest.mark.parametrize("words", WORDS)
 def test_the_name_service(site: CalloutSite, words: Sequence[str], tmp_path: Path) -> None:
-    """A slow one is waited for, one that fails is an error; that it knows nobody is an answer, and no error."""
+    """The callout waits for a slow name service, and a failing one is an error. An unknown account is an answer."""
     answer = site.run(words, shim=compiled(tmp_path, "names", "-DSECONDS=1"))
     assert_mapped(words, answer)
     assert answer.seconds > 1
@@ -228,7 +228,10 @@ def _limited(kind: int, value: int) -> Callable[[], None]:
 
 
 def _ended(site: CalloutSite, words: Sequence[str] | None, kind: int, value: int) -> tuple[int | None, bytes, bytes]:
-    """Return how a callout ends under a limit, or, without words, the interpreter alone; None is that it does not."""
+    """Return how a callout ends under a limit, or, without arguments, the interpreter alone.
+
+    None means that it hangs.
+    """
     command = site.command(words) if words else [sys.executable, "-I", "-c", "pass"]
     environment: Any = site.environment(words, TOKEN) if words else {}
     pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
@@ -252,10 +255,10 @@ def _ended(site: CalloutSite, words: Sequence[str] | None, kind: int, value: int
     ids=["descriptors", "memory"],
 )
 def test_nothing_left(site: CalloutSite, what: str, kind: int, values: range, margin: int) -> None:
-    """With too few descriptors or too little memory nobody is mapped by mistake, and the callout ends in exit 3.
+    """With too few descriptors or too little memory no token is mapped by mistake, and the callout ends in exit 3.
 
-    That needs an interpreter that begins to run the callout: what the interpreter itself does with less than it needs,
-    and a margin of memory, is its own. It may end in exit 1 then, of which HTCondor asks the next plugin.
+    That needs an interpreter that begins to run the callout. With less than it needs, plus a margin of memory, the
+    interpreter may end in exit 1, at which HTCondor asks the next plugin.
     """
     bare = {value: _ended(site, None, kind, value) for value in values}
     starts = max((value for value, end in bare.items() if end != (0, b"", b"")), default=0) + values.step + margin
@@ -347,9 +350,9 @@ READING = [
 
 @pytest.mark.parametrize("what", NOT_FILES)
 def test_commands_and_what_is_no_file(commands: Commands, what: str) -> None:
-    """What is there in the place of a file is told in one line, at once; what is built stays as it is.
+    """Another kind of file in the place of a file is reported in one line, at once. Compiled files stay as they are.
 
-    An empty folder is no error where a folder is asked for; a ban needs one; status tells what is wrong as its answer.
+    An empty folder is valid for a folder, but not for a ban. `status` reports the problem as its answer.
     """
     NOT_FILES[what](commands.folder / "X")
     before = (commands.folder / "built" / "policy").read_bytes()
@@ -367,7 +370,7 @@ def test_commands_and_what_is_no_file(commands: Commands, what: str) -> None:
         elif words[:2] != ["ban", "add"]:
             assert (code, len(err.splitlines())) == (3, 1), told
             assert "X: " in err, told
-    # An empty folder of bans is no bans, of which a policy is built as of any others.
+    # An empty folder of bans means no bans, and a policy is compiled with them as with any others.
     assert what == "a folder" or (commands.folder / "built" / "policy").read_bytes() == before
 
 
@@ -397,7 +400,7 @@ def full_disk(folder: Path) -> Iterator[None]:
 
 
 def test_a_full_disk(commands: Commands) -> None:
-    """Where nothing can be written, build and ban are exit 3 with a line that names the file; the old one stays."""
+    """In an unwritable folder, build and ban are exit 3 with a line that names the file. The old file stays."""
     built = commands.folder / "full"
     build = ["build", "--mapfiles", "m.d", "--bans", "b.d", "--output", "full/policy"]
     ban = ["ban", "add", "--bans", "b.d", "--policy", "full/policy", "--vo", "Nova", "--subject", "x", "--reason", "r"]

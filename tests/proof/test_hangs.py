@@ -1,6 +1,6 @@
-"""Whatever a callout waits for, it ends by itself, in exit 3, within five seconds: neither CE may wait for it for ever.
+"""For any hang, a callout ends by itself in exit 3 within five seconds: no CE may wait for it for ever.
 
-`pytest -s tests/proof/test_hangs.py` prints how long each hang was borne. As root, with /dev/fuse and a C compiler.
+`pytest -s tests/proof/test_hangs.py` prints the length of each hang. As root, with /dev/fuse and a C compiler.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def test_standard_input_that_never_ends(site: CalloutSite, writer: Callable[[int
 @pytest.mark.parametrize("words", WORDS)
 @pytest.mark.parametrize("which", ["policy", "bans"])
 def test_a_fifo_in_the_place_of_a_file(site: CalloutSite, words: Sequence[str], which: str) -> None:
-    """Whoever opens a FIFO waits for its other end; nobody waits here."""
+    """A process that opens a FIFO waits for its other end. The callout does not."""
     path: Path = getattr(site, which)
     path.unlink()
     os.mkfifo(path, 0o644)
@@ -101,7 +101,7 @@ def test_a_name_service_that_never_answers(site: CalloutSite, words: Sequence[st
 
 
 def test_nobody_reads_standard_output(site: CalloutSite) -> None:
-    """A pipe that is full, and that nobody reads."""
+    """A full pipe without a reader does not block the callout."""
     reading, writing = os.pipe()
     try:
         os.set_blocking(writing, False)
@@ -133,9 +133,9 @@ def mounted(folder: Path, size: int, stall: str) -> Iterator[None]:
 @pytest.mark.parametrize("which", ["policy", "bans"])
 @pytest.mark.parametrize("stall", STALLS)
 def test_a_stalled_file_system(site: CalloutSite, stall: str, which: str, tmp_path: Path) -> None:
-    """A file lies on a FUSE file system, and its server takes a request and does not answer it, or takes none.
+    """A file is on a FUSE file system, and its server takes a request and does not answer it, or takes none.
 
-    Whoever waits for a request that was taken cannot be ended, not even by SIGKILL: the callout is not who waits.
+    Nothing ends a process that waits for a taken request, not even SIGKILL. So the callout must not be that process.
     """
     with mounted(tmp_path / "fuse", getattr(site, which).stat().st_size, stall):
         setattr(site, which, tmp_path / "fuse" / "file")
@@ -146,7 +146,7 @@ def test_a_stalled_file_system(site: CalloutSite, stall: str, which: str, tmp_pa
 
 
 def test_answers_beside_a_stalled_file_system(site: CalloutSite, tmp_path: Path) -> None:
-    """Where such a file system is mounted at all, a child answers; the answers are the same, byte for byte."""
+    """If such a file system is mounted anywhere, a child answers. The answers are the same, byte for byte."""
     tokens = [{}, {"sub": "banned"}, {"sub": "unknown"}, {"iss": "https://who.example"}, {"iss": "\x01"}]
     asked = [(words, {**TOKEN, **token}) for words in CALLOUTS for token in tokens]
     plain = [site.run(words, token) for words, token in asked]
@@ -164,9 +164,9 @@ def test_answers_beside_a_stalled_file_system(site: CalloutSite, tmp_path: Path)
 
 @pytest.mark.parametrize("stall", STALLS)
 def test_a_log_on_a_stalled_file_system(stall: str, tmp_path: Path) -> None:
-    """The log lies on a FUSE file system whose server does not answer: the answer stands, and that is told.
+    """The log is on a FUSE file system whose server does not answer. The answer is given, with a warning.
 
-    Who answers may not end before that file system does; the CE need not wait for that.
+    The process that answers may not end before that file system does. The CE need not wait for that.
     """
     log = tmp_path / "fuse" / "file"
     site = CalloutSite(tmp_path / "site", POLICY.replace("[ANY], ", f"[ANY], log: {{to: {log}}}, "))
@@ -174,7 +174,7 @@ def test_a_log_on_a_stalled_file_system(stall: str, tmp_path: Path) -> None:
     asked = [(words, subject, codes[at]) for at, words in enumerate(CALLOUTS) for subject, codes in tokens.items()]
     with mounted(tmp_path / "fuse", 1, stall), ThreadPoolExecutor() as pool:
         answers = list(pool.map(lambda each: site.run(each[0], {**TOKEN, "sub": each[1]}), asked))
-    # Nothing is read; of what is written, the server does not know.
+    # The callout reads nothing. The server does not see the written data.
     says = f"{log}: Function not implemented" if stall == "read" else "the decision log does not answer"
     for (words, subject, code), answer in zip(asked, answers):
         told = answer.err.decode("ascii")

@@ -29,7 +29,7 @@ from vomap.policy.index import bans_of, policy_of
 from vomap.policy.matching import is_account
 
 PROCESSES = 2
-# What hangs is what is found so; a loaded machine is not.
+# This test finds hangs in this way, and no slow machine.
 SECONDS = 60
 LONGEST_LINE = 1100
 _DIGITS = re.compile(rb"[0-9]+")
@@ -39,7 +39,7 @@ Answer = tuple[int, bytes, bytes]
 
 @dataclass(frozen=True)
 class Input:
-    """What a callout is given: standard input of HTCondor's, the environment of ARC's."""
+    """The input of a callout: standard input of HTCondor's, the environment of ARC's."""
 
     callout: str
     payload: bytes
@@ -130,8 +130,8 @@ def _mistake_in_line(err: bytes, given: Input, decision: Decision) -> str | None
         return "stderr is not one short line"
     if not all(0x20 <= byte < 0x7F for byte in err[:-1]):
         return "stderr is not plain"
-    # The reason of a crash would be another one. Numbers may be how long ago something was, what is quoted is escaped,
-    # and how JSON is wrong is told in the words of the interpreter.
+    # The reason of a crash would be another one. Numbers may be times, quoted text is escaped, and the interpreter
+    # words the errors of JSON.
     reason = ": ".join(decision.reason.split(": ")[:2]).partition("'")[0]
     said = f"{given.callout}: {decision.outcome}".encode()
     if not err.startswith(said) or _DIGITS.sub(b"", reason.encode("ascii", "replace")) not in _DIGITS.sub(b"", err):
@@ -140,7 +140,7 @@ def _mistake_in_line(err: bytes, given: Input, decision: Decision) -> str | None
 
 
 def _try_all(inputs: list[Input], site: Site) -> tuple[Counter[str], list[str]]:
-    """Run the callouts, some at a time; return how often each outcome came, and what was wrong."""
+    """Run the callouts, some at a time. Return the number of each outcome, and the errors."""
     outcomes: Counter[str] = Counter()
     wrong: list[str] = []
     with ThreadPoolExecutor(PROCESSES) as pool:
@@ -154,7 +154,7 @@ def _try_all(inputs: list[Input], site: Site) -> tuple[Counter[str], list[str]]:
 
 
 def test_hostile_inputs(site: Site) -> None:
-    """Whatever comes, a callout answers in one of four ways, and as the policy's engine does in this process."""
+    """For any input, a callout answers with one of four outcomes, and as the policy's engine does in this process."""
     begun = time.monotonic()
     number = count(full=20_000, reduced=2_000)
     outcomes: Counter[str] = Counter()

@@ -46,8 +46,8 @@ Credentials:
 """
 READERS = ("inside",) * 6 + ("vomap-htcondor", "vomap-arc map")
 KINDS = ("build", "ban", "refresh")
-# What is run after a kill: a ban that was only written is brought in force by a build; what refresh left in its cache
-# goes when something else is fetched.
+# The commands after a kill. A build brings a ban in force that was only written, and the next fetch of another file
+# removes the rest of a refresh from its cache.
 MENDING = {"build": ("build",), "ban": ("build", "ban"), "refresh": ("refresh", "refresh")}
 TESTS = Path(__file__).parents[1]
 PATIENCE = 60
@@ -107,14 +107,14 @@ class Site:
         self.topology = "y" if self.topology == "x" else "x"
         self.server.put("/t.tar.gz", topology(self.topology), headers={"ETag": self.topology})
         named = ["--output", self.refreshed, "--cache", "cache", "--mapfiles", "mapfiles.d"]
-        # A person has looked at both topologies, as each brings what would wait for one.
+        # The administrator has accepted both topologies, because each has changes that would wait.
         accepted = (
             ["--accept", self.digests[self.topology]] if self.topology in self.digests else ["--dry-run", "--json"]
         )
         return [executable("vomap"), "refresh", "--source", f"{self.server.url}/t.tar.gz", *map(str, named), *accepted]
 
     def digest_to_accept(self) -> str:
-        """Return the digest by which a person accepts what the next topology gives, after a look."""
+        """Return the digest by which the administrator accepts the next topology."""
         with self.start("refresh") as process:
             told, _ = process.communicate(timeout=PATIENCE)
         digest: str = json.loads(told[told.index(b"{") : told.rindex(b"}") + 1])["digest"]
@@ -157,7 +157,7 @@ class Site:
         return int(accounts[0][1:]), len(bans), 1 + len(re.findall(r"\bb\d+\b", self.kept.read_text())), name
 
     def assert_old_or_new(self, kind: str, before: tuple[int, int, int, str]) -> str:
-        """Only what the command changes has changed, as a whole or not at all; return which, in a word."""
+        """Only the target of the command has changed, as a whole or not at all. Return which, in a word."""
         version, built, written, name = state = self.state()
         if kind == "build":
             # A ban that was written when a kill came is brought in force by the next build.
@@ -196,7 +196,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
 
 @contextmanager
 def reading(site: Site) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Read all the time, in eight processes; in the end each of them must have seen nothing but old and new."""
+    """Read all the time, in eight processes. Each of them must have seen only the old and the new state."""
     checksums = [hashlib.sha256(content).hexdigest() for content in site.mapfiles.values()]
     named = [str(path) for path in (site.policy, site.built_bans, site.refreshed)]
     path = {**os.environ, "PYTHONPATH": str(TESTS)}
@@ -224,7 +224,7 @@ def reading(site: Site) -> Iterator[list[subprocess.Popen[bytes]]]:
 
 
 def killed(process: subprocess.Popen[bytes], after: float) -> bool:
-    """Kill a command and all that it started, after so many seconds; return whether it was not over by then."""
+    """Kill a command and its children after so many seconds. Return True if it was still running."""
     with process:
         try:
             process.wait(after)

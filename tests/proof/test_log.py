@@ -1,6 +1,6 @@
-"""Many processes log to one file: no line is lost or torn, whoever creates the file and whenever it is rotated.
+"""Many processes log to one file: no line is lost or torn, whichever process creates the file, and at any rotation.
 
-`pytest -s tests/proof/test_log.py` prints how long it took. As root: the processes are those of several users.
+`pytest -s tests/proof/test_log.py` prints the time that it took. As root: the processes are those of several users.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from vomap.policy import MAPPED, Decision
 
 PROCESSES = 64
 NOW = 1795348800
-# Of the group that the folder belongs to, as condor and vomap are; each has a user of its own, and a mask of its own.
+# The processes are of the folder's group, as condor and vomap are. Each has a user and a mask of its own.
 GROUP, USERS, MASKS = 1, (1, 65534), (0o022, 0o077)
 # One line in so many is longer than a pipe or a page holds at once.
 LONG_ONE = 50
@@ -72,7 +72,7 @@ def rename(log: Path, number: int) -> None:
 
 
 def rename_and_create(log: Path, number: int) -> None:
-    """Rotate as logrotate does with `create`: it creates the file, if nobody did so first."""
+    """Rotate as logrotate does with `create`: it creates the file, if no callout did so first."""
     rename(log, number)
     try:
         descriptor = os.open(log, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
@@ -132,7 +132,7 @@ def _jtis(path: Path) -> Iterator[str]:
 
 
 def test_a_file_that_another_creates_is_written_to(folder: Path) -> None:
-    """Logrotate's `create`: what it makes for the group is the group's, and nobody's line is lost with it."""
+    """With logrotate's `create`, the group may write to the new file, and no line is lost with it."""
     log = folder / "decisions.log"
     for number in range(1, 4):
         assert_ended([forked(lambda number=number: write(log, number, 2))])  # type: ignore[misc]
@@ -143,7 +143,7 @@ def test_a_file_that_another_creates_is_written_to(folder: Path) -> None:
 
 
 def test_users_who_are_not_of_the_group_get_nowhere(folder: Path) -> None:
-    """Nobody else reads the log, or writes to it."""
+    """No other user reads the log, or writes to it."""
     log = folder / "decisions.log"
     assert_ended([forked(lambda: write(log, 0, 1))])
 

@@ -29,7 +29,7 @@ OUTCOMES = {"mapped", "declined", "denied", "error"}
 
 
 def _cases() -> list[Any]:
-    """Return the cases that HTCondor can show; ARC's environment is out of the oracle's scope."""
+    """Return the cases that HTCondor can show. ARC's environment is out of the oracle's scope."""
     return [
         pytest.param(file, case, id=case["name"])
         for file, content in FILES.items()
@@ -66,7 +66,7 @@ def test_there_are_cases() -> None:
 
 
 def test_the_oracle_imports_nothing_of_vomap() -> None:
-    """What holds the engine to the design shares no line with it, nor does what makes the tokens."""
+    """The oracle shares no line with the engine, and neither does the generator of tokens."""
     for module in ("oracle", "tokens"):
         tree = ast.parse((HERE / f"{module}.py").read_text("utf-8"))
         names = [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
@@ -88,7 +88,7 @@ def test_a_seed_gives_the_same_tokens() -> None:
 
 
 def test_a_difference_is_shrunk() -> None:
-    """A token is told without the claims, members and words that a difference does not need."""
+    """A difference is reported with the smallest token: no claims, members or words that it does not need."""
     payload = b'{"iss": "a", "scope": "x y z", "wlcg.groups": ["/a", "/b", "/c"], "sub": "s"}'
     assert shrunk(payload, lambda smaller: b"y" in smaller and b"/b" in smaller) == (
         b'{"scope": "y", "wlcg.groups": ["/b"]}'

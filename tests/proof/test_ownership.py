@@ -1,4 +1,4 @@
-"""What another user writes can do to a policy: add issuers and plain accounts, and nothing else."""
+"""Another user's mapfile can add issuers and plain accounts to a policy, and nothing else."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from proof.ownership import FULL, REDUCED, look_at
 
 
 def test_only_what_is_on_the_list_counts() -> None:
-    """Whatever a build accepts is in a place that one other user can write at most, and changes nothing but that.
+    """Each accepted file is one that at most one other user can write, and adds only what that user may add.
 
-    And what may be built is built: to refuse everything would be no rule.
+    A file that may be compiled is compiled: a build that refuses everything does not pass.
     """
     found = look_at(count(full=FULL, reduced=REDUCED))
     print(f"\n{found.sites} sites: {dict(found.kinds)}")

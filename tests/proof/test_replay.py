@@ -60,16 +60,16 @@ class Edit(NamedTuple):
 
 NOBODY = (DECLINED, None, None)
 BANNED_NOW = (DENIED, None, None)
-# What each means for the tokens of tests/proof/site.py, by hand. Each token is asked about by both CEs.
+# The expected changes for the tokens of tests/proof/site.py, by hand. Each token is decided for both CEs.
 EDITS = {
-    # anna and dora/x, for whom nothing else stands in the way.
+    # anna and dora/x, whom no other rule or ban affects.
     "another account": Edit(
         "site",
         "account: ownlist}",
         "account: another}",
         {Change("Own", (MAPPED, "ownlist", "own-listed"), (MAPPED, "another", "own-listed")): 2},
     ),
-    # The same two, for whom no later rule is; but not the one in a banned group, nor the banned by token or client.
+    # The same two, for whom there is no later rule, without the tokens that are banned by group, token or client.
     "a subject taken away": Edit(
         "site",
         'subject: [anna, bert, cleo, "dora/*"]',
@@ -90,8 +90,8 @@ EDITS = {
         "",
         {Change("Own", (DENIED, None, None), (MAPPED, "thief", "own-user")): 1},
     ),
-    # `nobody` is mapped by project (two tokens), by role and by group below /own/ops, by the first group, by a path;
-    # and is declined without any of these.
+    # The user `nobody` is mapped by project (two tokens), by role and by group below /own/ops, by the first group, by
+    # a path, and is declined without any of these.
     "a ban added": Edit(
         "bans",
         "bans:\n",
@@ -118,7 +118,7 @@ EDITS = {
         f"{OWN}: {{vo: Own, without-compute: accept}}",
         {Change("Own", (DENIED, None, None), (MAPPED, "ownlist", "own-listed")): 1},
     ),
-    # A token of /new and one of /new with /own, which is not this issuer's to name; the one of two VOs has no account.
+    # A token of /new and one of /new with /own, which is not this issuer's to name. The one of two VOs has no account.
     "another account by VO": Edit(
         "site",
         "account: <vo>free",
@@ -154,7 +154,7 @@ class Logged:
         assert run(["build", *self.written, "--output", str(self.policy)]) == 0
 
     def write(self, name: str, site: str, bans: str) -> list[str]:
-        """Write the site's own mapfile and its bans; return the words that name all mapfiles and them."""
+        """Write the site's own mapfile and its bans. Return the arguments that name all mapfiles and bans."""
         mapfile, banned = self.folder / f"{name}.yaml", self.folder / f"{name}-bans.yaml"
         mapfile.write_text(site, "utf-8")
         banned.write_text(bans, "utf-8")
@@ -210,7 +210,7 @@ def test_nothing_changes_by_the_same_policy(logged: Logged, capsys: pytest.Captu
 
 @pytest.mark.parametrize("name", EDITS)
 def test_an_edit_changes_what_it_is_about(logged: Logged, capsys: pytest.CaptureFixture[str], name: str) -> None:
-    """Each change is told with its VO, accounts and rules, as often as a CE was asked; and no other is."""
+    """Each change is reported with its VO, accounts and rules, as often as a CE asked, and no other change is."""
     edit = EDITS[name]
     texts = {"site": logged.site, "bans": logged.bans}
     assert texts[edit.file].count(edit.old) == 1

@@ -108,7 +108,7 @@ def test_a_wrong_target_is_an_error(replacement: Replacement) -> None:
     ids=["no such method", "held by another module"],
 )
 def test_an_installation_that_fails_ends_the_run(code: str, said: str) -> None:
-    """A target that is gone, or that something still holds, ends the run with an error."""
+    """A target that is gone, or to which a reference remains, ends the run with an error."""
     run = _python("-c", f"from proof.seeded_bugs.replacement import *; SCRIPT = ''; {code}")
     assert run.returncode != 0
     assert said in run.stderr

@@ -172,7 +172,7 @@ def listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-# What a rule or a ban asks for.
+# The conditions of rules and bans.
 
 
 def _aimed(  # noqa: C901, PLR0912 - one claim after the other
@@ -311,7 +311,7 @@ def _filled(patterns: Any, name: str, policy: Described, chance: Random) -> str:
             return chance.choice(("alice", "bob", "user1", "r1"))
         if draw < (0.5 if found[0] == "*" else 0.7):
             account = chance.choice(policy.accounts)
-            # What makes, with the text around it in the rules, the account of another.
+            # The word that, with the text around it in the rules, gives the account of another user.
             return account[chance.choice((0, 0, 0, 1, 2)) :] or account
         return name if draw < 0.8 else chance.choice(WORDS)
 
@@ -367,7 +367,7 @@ def _any_path(policy: Described, chance: Random) -> str:
 
 
 def _group_claim(declared: dict[str, Any]) -> tuple[str, str]:
-    """Return the claim and the form of an issuer's groups; `wlcg.groups` and `none` where rules read none."""
+    """Return the claim and the form of an issuer's groups: `wlcg.groups` and `none` if rules read none."""
     groups = declared.get("groups", "none" if "entitlements" in declared else {})
     if groups == "none":
         return "wlcg.groups", "none"
@@ -469,7 +469,7 @@ def _wrong_type(claims: dict[str, Any], policy: Described, chance: Random, now: 
 
 
 def _control(claims: dict[str, Any], policy: Described, chance: Random, now: int) -> None:
-    """Put a control character, half a character or odd white space into a value; `iss` and `sub` are for errors."""
+    """Put a control character, half a character or odd white space into a value. `iss` and `sub` are for errors."""
     name = chance.choice([name for name in claims if name not in ("iss", "sub")] or ["x"])
     value = claims.get(name, "x")
     mark = chance.choice(("\0", "\n", "\t", "\x7f", "\x85", "\ud800", "\u00a0", "\u2003", "\u3000", " "))
@@ -505,7 +505,7 @@ def _subject(claims: dict[str, Any], policy: Described, chance: Random, now: int
 
 
 def _odd(claims: dict[str, Any], policy: Described, chance: Random, now: int) -> None:
-    """Give a claim that the checks look at a value that names nobody."""
+    """Give a checked claim a value that names no subject, audience or version."""
     name = chance.choice(("sub", "sub", "sub", "aud", "aud", "wlcg.ver"))
     claims[name] = chance.choice(INVISIBLE) if name == "sub" else chance.choice(ODD)
 
@@ -744,7 +744,7 @@ _TWISTS = (
 )  # fmt: skip
 
 
-# What cannot be read.
+# Inputs that cannot be read.
 
 
 def _unreadable(claims: dict[str, Any], chance: Random) -> bytes:

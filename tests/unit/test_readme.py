@@ -1,4 +1,4 @@
-"""What the README claims, it shows: its example is run, and its output is the real one."""
+"""The README is true: a test runs its example and compares the output."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ README = (ROOT / "README.md").read_text("utf-8")
 def test_the_example_prints_what_the_readme_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The command of the example, asked of its mapfile, prints the output that stands below it."""
+    """The command of the example, with its mapfile, prints the output below it."""
     ((mapfile,),) = [re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)]
     ((session,),) = [re.findall(r"```console\n\$ (.*?)```", README, re.DOTALL)]
     command, output = re.fullmatch(r"(.*?\}')\n(.*)", session, re.DOTALL).groups()  # type: ignore[union-attr]
@@ -30,7 +30,7 @@ def test_the_example_prints_what_the_readme_says(
 
 
 def test_its_two_commands_are_two() -> None:
-    """`make demo` and `make test` are what a newcomer needs, and the gate reads them from here."""
+    """The README names `make demo` and `make test` for newcomers. The gate reads the two commands from there."""
     assert re.findall(r"^    (make [a-z]+) ", README, re.MULTILINE) == ["make demo", "make test"]
 
 

@@ -1,7 +1,7 @@
 """Replacements: how a seeded bug takes the place of a function, a method or a constant of vomap at run time.
 
-A target is `module:qualified.name`. A replacement reaches every vomap module that holds the target: modules that
-imported it by its name, tables, and classes. Whatever still holds the right function makes the installation fail.
+A target is `module:qualified.name`. A replacement reaches every vomap module that refers to the target: modules
+that imported it by its name, tables, and classes. A remaining reference to the right function fails the installation.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class TargetError(Exception):
 
 
 def run(script: str, words: Sequence[str], bug: Sequence[Replacement]) -> int:
-    """Run a script with a bug in place; return its exit code, or UNUSED if it never called a replaced function."""
+    """Run a script with a bug in place. Return its exit code, or UNUSED if it never called a replaced function."""
     calls = install(bug)
     sys.argv = [script, *words]
     code = 0
@@ -56,7 +56,7 @@ def run(script: str, words: Sequence[str], bug: Sequence[Replacement]) -> int:
 
 
 def install(bug: Sequence[Replacement]) -> Counter[str]:
-    """Install a bug; return the number of calls of each function that it replaces. Raises TargetError."""
+    """Install a bug. Return the number of calls of each function that it replaces. Raises TargetError."""
     calls: Counter[str] = Counter()
     for each in bug:
         if isinstance(each, Call):
@@ -129,7 +129,7 @@ def _put(right: Any, wrong: Any) -> None:
 
 
 def _modules() -> Iterator[ModuleType]:
-    """Yield the modules of vomap that are imported; those that are imported later get the replacement by themselves."""
+    """Yield the imported modules of vomap. Modules that are imported later get the replacement by themselves."""
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] == "vomap":
             yield module
