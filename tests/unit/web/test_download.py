@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from unit.web.server import AUTHORITY, WebServer, serving, without_variables
-from vomap.web.download import Answer, FetchError, Limits, NoFileError, Validators, download
+from vomap.web.download import FetchError, HttpResponse, Limits, NoFileError, Validators, download
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
 QUICK = Limits(connect=5, pause=0.3, whole=1, size=1000, redirects=3)
@@ -33,7 +33,7 @@ def server() -> Iterator[WebServer]:
         yield running
 
 
-def get(url: str, known: Validators | None = None, *, ca: Path | None = None, **limits: Any) -> Answer:
+def get(url: str, known: Validators | None = None, *, ca: Path | None = None, **limits: Any) -> HttpResponse:
     """Download within limits that are good for a test."""
     return download(url, replace(Limits(), **limits), ca, known)
 
@@ -51,7 +51,7 @@ def refusal(url: str, **options: Any) -> str:
 def test_the_content_comes_as_it_is(server: WebServer) -> None:
     """What is there is what comes, with what it can be asked for by again."""
     url = server.put("/a", b"\x1f\x8bcontent", headers={"ETag": '"1"'})
-    assert get(url) == Answer(b"\x1f\x8bcontent", Validators(url, '"1"'))
+    assert get(url) == HttpResponse(b"\x1f\x8bcontent", Validators(url, '"1"'))
     ((_, headers),) = server.asked
     assert headers["User-Agent"].startswith("vomap/")
     assert "Authorization" not in headers
@@ -63,7 +63,7 @@ def test_what_is_unchanged_is_not_sent(server: WebServer, validator: dict[str, s
     named = {"ETag": validator.get("etag"), "Last-Modified": validator.get("last_modified")}
     url = server.put("/a", b"x", headers={name: value for name, value in named.items() if value})
     known = Validators(url, **validator)
-    assert get(url, known) == Answer(None, known)
+    assert get(url, known) == HttpResponse(None, known)
     assert server.bytes_sent == 0
     assert get(url, Validators(url, '"0"')).content == b"x"
 
@@ -102,18 +102,18 @@ def test_unchanged_is_no_answer_to_who_knows_nothing(server: WebServer) -> None:
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        (404, "is not there (404 Not Found); look at the URL"),
-        (410, "is not there (410 Gone); look at the URL"),
-        (401, "vomap has no password to show"),
-        (403, "vomap has no password to show"),
+        (404, "is not there (404 Not Found); check the URL"),
+        (410, "is not there (410 Gone); check the URL"),
+        (401, "needs a login"),
+        (403, "needs a login"),
         (429, "try again later"),
-        (500, "the server cannot give it now (500 Internal Server Error); try again later"),
+        (500, "the server cannot send it now (500 Internal Server Error); try again later"),
         (503, "try again later"),
-        (599, "cannot give it now (599)"),
-        (204, "answers 204 No Content"),
-        (206, "answers 206 Partial Content"),
-        (300, "answers 300 Multiple Choices"),
-        (418, "answers 418"),
+        (599, "cannot send it now (599)"),
+        (204, "responds with 204 No Content"),
+        (206, "responds with 206 Partial Content"),
+        (300, "responds with 300 Multiple Choices"),
+        (418, "responds with 418"),
     ],
 )
 def test_an_answer_without_the_file_is_an_error(server: WebServer, status: int, words: str) -> None:
@@ -145,7 +145,7 @@ def test_half_a_file_is_an_error(server: WebServer, other: dict[str, Any]) -> No
     url = server.put("/a", b"x" * 500, **other)
     if "is_chunked" in other:
         server.put("/a", headers={"Transfer-Encoding": "chunked", "Content-Length": "1000"}, sent=b"3e8\r\nxxx")
-    assert re.search("ended after 500 of 1000 bytes|cannot be fetched", refusal(url))
+    assert re.search("ended after 500 of 1000 bytes|cannot fetch it", refusal(url))
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_half_a_file_is_an_error(server: WebServer, other: dict[str, Any]) -> No
 def test_a_slow_server_is_not_waited_for(server: WebServer, reply: dict[str, Any]) -> None:
     """Silence ends after a pause, and a byte now and then after the time for the whole; headers that drip, too."""
     server.put("/a", **reply)
-    with pytest.raises(FetchError, match=r"does not answer in time|takes longer than 1 seconds"):
+    with pytest.raises(FetchError, match=r"does not respond in time|takes longer than 1 seconds"):
         download(f"{server.url}/a", QUICK, None, None)
 
 
@@ -169,13 +169,13 @@ def test_nobody_there_is_an_error() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-        assert "cannot be fetched: Connection refused; look at" in refusal(f"http://127.0.0.1:{port}/a")
+        assert "cannot fetch it: Connection refused; check" in refusal(f"http://127.0.0.1:{port}/a")
 
 
 def test_a_server_that_speaks_something_else_is_an_error(server: WebServer) -> None:
     """TLS spoken to a server without is an error in a line."""
     server.put("/a")
-    assert "cannot be fetched: " in refusal(server.url.replace("http:", "https:") + "/a", ca=AUTHORITY)
+    assert "cannot fetch it: " in refusal(server.url.replace("http:", "https:") + "/a", ca=AUTHORITY)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -189,12 +189,12 @@ def test_a_redirect_on_the_same_host_is_followed(server: WebServer, status: int)
 @pytest.mark.parametrize(
     ("location", "words"),
     [
-        ("", "no http or https URL"),
-        (None, "no http or https URL"),
-        ("file:///etc/passwd", "no http or https URL"),
-        ("ftp://127.0.0.1/a", "no http or https URL"),
-        ("http://[::1", "no http or https URL"),
-        ("/a\x7fb", "no http or https URL"),
+        ("", "not an http or https URL"),
+        (None, "not an http or https URL"),
+        ("file:///etc/passwd", "not an http or https URL"),
+        ("ftp://127.0.0.1/a", "not an http or https URL"),
+        ("http://[::1", "not an http or https URL"),
+        ("/a\x7fb", "not an http or https URL"),
         ("http://localhost/a", "another host"),
         ("https://localhost/a", "another host"),
         ("/a", "more than 3 redirects"),
@@ -244,7 +244,7 @@ def test_certificates_are_verified(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         assert "certificate is not trusted" in refusal(url)
         (tmp_path / "empty").touch()
         for name in ("empty", "gone"):
-            assert f"{name}: holds no certificates that can be read" in refusal(url, ca=tmp_path / name)
+            assert f"{name}: is not a readable file of certificates" in refusal(url, ca=tmp_path / name)
         assert len(secure.asked) == 1
     with serving(tls=True, host="127.0.0.2") as elsewhere:
         assert "certificate is not trusted" in refusal(elsewhere.put("/a"), ca=AUTHORITY)

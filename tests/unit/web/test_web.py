@@ -134,13 +134,13 @@ def test_who_can_change_a_file_on_the_way(url: str, expected: bool) -> None:
 def test_what_is_kept_is_not_fetched_again(server: WebServer, web: Web) -> None:
     """A file that was read is kept, and comes again when it changes."""
     url = server.put("/a", b"old", headers={"ETag": '"1"'})
-    web.fetch(url).keep()
+    web.fetch(url).save()
     again = web.fetch(url)
     assert (again.content, again.is_unchanged) == (b"old", True)
     assert server.bytes_sent == 3
     server.put("/a", b"new", headers={"ETag": '"2"'})
     changed = web.fetch(url)
-    changed.keep()
+    changed.save()
     assert (changed.content, changed.is_unchanged) == (b"new", False)
     assert web.fetch(url).is_unchanged
 
@@ -156,7 +156,7 @@ def test_what_was_not_read_is_not_kept(server: WebServer, web: Web) -> None:
 def test_a_damaged_file_of_the_cache_is_fetched_again(server: WebServer, web: Web, content: bytes | None) -> None:
     """What is kept counts only whole, to the byte."""
     url = server.put("/a", b"new", headers={"ETag": '"1"'})
-    web.fetch(url).keep()
+    web.fetch(url).save()
     (kept,) = (web.cache or Path()).iterdir()
     kept.write_bytes(kept.read_bytes()[:-1] + b"?" if content is None else content)
     fetched = web.fetch(url)
@@ -167,7 +167,7 @@ def test_files_of_two_urls_are_kept_apart(server: WebServer, web: Web) -> None:
     """A kept file under another URL's name is none."""
     urls = [server.put(path, path.encode(), headers={"ETag": '"1"'}) for path in ("/a", "/b")]
     for url in urls:
-        web.fetch(url).keep()
+        web.fetch(url).save()
     one, other = (web.cache or Path()).iterdir()
     other.write_bytes(one.read_bytes())
     assert [web.fetch(url).content for url in urls] == [b"/a", b"/b"]
@@ -176,7 +176,7 @@ def test_files_of_two_urls_are_kept_apart(server: WebServer, web: Web) -> None:
 def test_what_others_could_have_written_is_not_trusted(server: WebServer, web: Web) -> None:
     """The cache decides as much as the source: its folder is ours alone, and one that is not is refused."""
     url = server.put("/a", b"x", headers={"ETag": '"1"'})
-    web.fetch(url).keep()
+    web.fetch(url).save()
     folder = web.cache or Path()
     assert folder.stat().st_mode & 0o777 == 0o700
     folder.chmod(0o777)
@@ -188,8 +188,8 @@ def test_a_cache_that_cannot_be_is_an_error(server: WebServer, tmp_path: Path) -
     """Where a file lies in the place of the folder, it is told, with what to do."""
     (tmp_path / "file").touch()
     fetched = Web(cache=tmp_path / "file").fetch(server.put("/a"))
-    with pytest.raises(FetchError, match=r"cannot be kept: .*; name another folder with --cache"):
-        fetched.keep()
+    with pytest.raises(FetchError, match=r"cannot write its cache: .*; name another folder with --cache"):
+        fetched.save()
 
 
 def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
