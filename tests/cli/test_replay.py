@@ -75,7 +75,7 @@ def test_exit_codes(log: Log) -> None:
 
 
 def test_a_log_obeys_no_terminal(log: Log) -> None:
-    """Whoever can write to a log, as all can to syslog, must not move the cursor of who reads it."""
+    """A user who can write to a log, as every user can to syslog, must not move the cursor of its reader."""
     hostile = "a\x1b[2J\u202e"
     _, out, err = log.replay({"account": hostile, "vo": hostile, "reason": hostile, "rule": hostile, "jti": hostile})
     assert out.count("\n") > 1
@@ -85,7 +85,7 @@ def test_a_log_obeys_no_terminal(log: Log) -> None:
 
 
 def test_jobs_without_a_token_are_no_error(log: Log) -> None:
-    """condor_ce_history prints `undefined` for a job that was submitted otherwise; several accounts have such jobs."""
+    """condor_ce_history prints `undefined` for a job that was submitted otherwise. Several accounts have such jobs."""
     log.table.write_text("undefined\tanna\nj-1\tjo\nundefined\tbert\nj-2\tundefined\n")
     assert log.replay({}, words=("--against", str(log.table)))[0] == 0
 

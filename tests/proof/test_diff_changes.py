@@ -24,10 +24,11 @@ from proof.site_of_300 import (
     written,
 )
 from vomap.analysis.diff import compare
-from vomap.analysis.diff.lines import Line
-from vomap.analysis.outcome import Result
+from vomap.analysis.diff.lines import DiffLine
+from vomap.analysis.outcome import TokenOutcome
 from vomap.claims import read_claims
-from vomap.mapfile.compose import Mapfile, compose
+from vomap.mapfile.compose import compose
+from vomap.mapfile.files import Mapfile
 from vomap.mapfile.findings import Findings
 from vomap.policy import MAPPED
 from vomap.policy.decide import decide
@@ -45,7 +46,7 @@ def _document(name: str, text: str) -> dict[str, Any]:
     findings = Findings()
     document = compose([Mapfile(name, text)], findings).document
     findings.raise_errors()
-    return document
+    return dict(document)
 
 
 OLD = _document("old.yaml", written(SITE))
@@ -96,7 +97,7 @@ def test_no_rewriting_is_a_change(case: dict[str, Any]) -> None:
     assert mapped > 20, "tokens of which hardly any is mapped would prove nothing"
 
 
-def _fits(line: Line, expected: dict[str, Any], new: dict[str, Any]) -> bool:
+def _fits(line: DiffLine, expected: dict[str, Any], new: dict[str, Any]) -> bool:
     old_rule, new_rule = expected.get("by", (None, None))
     return (
         line.kind == expected["change"]
@@ -106,7 +107,7 @@ def _fits(line: Line, expected: dict[str, Any], new: dict[str, Any]) -> bool:
     )
 
 
-def _is_result(result: Result, rule: str | None, outcome: str | None, file: str, mapfile: dict[str, Any]) -> bool:
+def _is_result(result: TokenOutcome, rule: str | None, outcome: str | None, file: str, mapfile: dict[str, Any]) -> bool:
     if rule not in ("any", result.rule_name):
         return False
     place = None if result.rule_name is None else f"{file}:{line_of(mapfile, result.rule_name)}"
@@ -116,7 +117,7 @@ def _is_result(result: Result, rule: str | None, outcome: str | None, file: str,
     return outcome in (None, told)
 
 
-def _assert_shows(line: Line, new: dict[str, Any]) -> None:
+def _assert_shows(line: DiffLine, new: dict[str, Any]) -> None:
     """Assert that the line's token is decided as its first results say."""
     if line.new and "uid" not in str(line.who) and "does not exist" not in str(line.who):
         for document, results in ((OLD, line.old), (new, line.new)):

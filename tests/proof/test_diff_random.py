@@ -23,10 +23,10 @@ from property.strategies import (
     SUBJECTS,
     VOS,
 )
-from vomap.analysis.diff import Difference, compare
+from vomap.analysis.diff import PolicyDiff, compare
 from vomap.analysis.diff.lines import SHADOWED
 from vomap.claims import read_claims
-from vomap.mapfile.compose import NOBODYS_SITE
+from vomap.mapfile.entries import DEFAULT_SITE
 from vomap.policy import MAPPED
 from vomap.policy.decide import decide
 from vomap.policy.index import policy_of
@@ -129,7 +129,7 @@ class Drawn:
     def _site(self) -> Document:
         draw = self._random
         accounts = {"must-exist": True, "minimum-uid": 1000, "never": self._some(("acct1", "bob", "spare"))}
-        site = {**NOBODYS_SITE, "audience": draw.choice((["ANY", "ce.example:9619"], None)), "accounts": accounts}
+        site = {**DEFAULT_SITE, "audience": draw.choice((["ANY", "ce.example:9619"], None)), "accounts": accounts}
         optional = {
             "serve": self._some(VOS, 3),
             "rename": {"renamed": "ours", "acct2": "acct3"},
@@ -224,7 +224,7 @@ def _result(policy: Policy, token: Document) -> tuple[Any, ...]:
     return decision.outcome, decision.account, decision.pool, vo
 
 
-def _assert_lines_are_true(difference: Difference, old: Policy, new: Policy) -> None:
+def _assert_lines_are_true(difference: PolicyDiff, old: Policy, new: Policy) -> None:
     """Assert that each line's token is decided as the line says."""
     for line in difference.lines:
         for policy, results in ((old, line.old), (new, line.new)):

@@ -97,13 +97,13 @@ MEANINGS = {
         "Whoever is called so by the issuer runs jobs with the rights of that service.",
         "Name another account, write something before the capture (`fnal-<user>`), or let `minimum-uid` be 1000.",
     ),
-    "idle-rename": Meaning(
+    "unused-rename": Meaning(
         "`site: rename` has an account that no rule names.",
         "The account that was meant to be renamed is answered under its old name, or the file that names it is not "
         "linked.",
         "Write the account as the rule does, or delete the line.",
     ),
-    "idle-ban": Meaning(
+    "unused-ban": Meaning(
         "No token was found that the ban keeps out.",
         "Somebody is believed to be banned, and is not.",
         "Correct the ban; `vomap ban add` proves a ban when it adds it.",
@@ -138,7 +138,7 @@ MEANINGS = {
         "For a group or a path, write `/**` at the end. Leave out a subject that may be any. A pattern for each number "
         "of slashes, `*` and `*/*`, takes these subjects alone; ban exact subjects or the issuer to be sure.",
     ),
-    "idle-test": Meaning(
+    "unused-test": Meaning(
         "A test's token is declined, or an error, whatever the policy is; or the same token is tested for the same "
         "time already.",
         "The test passes, and proves nothing.",
@@ -178,5 +178,5 @@ INTRODUCTION = (
     "might settle. The rules of a mapfile whose tests are `alone` are judged alone as well: what a site does not serve "
     "of a mapfile that it links, or decides before it, is that site's choice.\n\n"
     f"With more than {MOST_RULES:,} rules, `unreachable-rule`, `impossible-rule` and `shared-account` are not looked "
-    f"for; with more than {MOST_BANS:,} bans, `idle-ban` and `evadable-ban` are not. `vomap check` says so."
+    f"for; with more than {MOST_BANS:,} bans, `unused-ban` and `evadable-ban` are not. `vomap check` says so."
 )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class Standings:
+class Admission:
     """The issuers of a policy that it trusts and serves, and for which VOs each may speak."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
@@ -79,7 +79,7 @@ class Standings:
     def of(self, url: str) -> dict[str, object]:
         """Return what a token of an issuer must pass, by the names that a mapfile has for it.
 
-        Empty, if each of its tokens is declined before anything else is asked. Equal standings mean that all tokens
+        Empty, if each of its tokens is declined before anything else is asked. Equal admission mean that all tokens
         come as far as the rules in the same way, bans apart.
         """
         issuer = self.issuers.get(url)

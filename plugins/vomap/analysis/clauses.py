@@ -10,8 +10,8 @@ from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from vomap.analysis.admission import Standings
-from vomap.analysis.tokens.patterns import covers, fresh_word, group_covers, meet, meet_groups
+from vomap.analysis.admission import Admission
+from vomap.analysis.tokens.patterns import GROUPS, common_groups, common_texts, covers, fresh_word, group_covers
 from vomap.claims.scopes import storage_root
 from vomap.policy.index import take_apart
 from vomap.policy.matching import AccountName
@@ -21,10 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     # A condition's key (`claim NAME` among them) and the values of which one must hold.
-    Asked = tuple[tuple[str, tuple[str, ...]], ...]
+    Conditions = tuple[tuple[str, tuple[str, ...]], ...]
     Outcome = tuple[Any, ...]
 
-GROUPS = ("group", "first-group")
 DENIED: Outcome = ("denied",)
 # Longer products of lists stay what they are: such a rule is compared as a whole.
 _MOST_CLAUSES = 5_000
@@ -36,7 +35,7 @@ class Clause:
 
     __slots__ = ("asked", "number", "outcome", "url", "vo")
 
-    def __init__(self, url: str, vo: str | None, asked: Asked, outcome: Outcome, number: int) -> None:
+    def __init__(self, url: str, vo: str | None, asked: Conditions, outcome: Outcome, number: int) -> None:
         """Take the issuer, the VO in lower case (None: whatever it is), conditions, outcome, and the rule's number."""
         self.url = url
         self.vo = vo
@@ -45,12 +44,12 @@ class Clause:
         self.number = number
 
     @property
-    def conditions(self) -> tuple[str | None, Asked]:
+    def conditions(self) -> tuple[str | None, Conditions]:
         """What a token of the issuer must meet."""
         return self.vo, self.asked
 
     @property
-    def meaning(self) -> tuple[str | None, Asked, Outcome]:
+    def meaning(self) -> tuple[str | None, Conditions, Outcome]:
         """All that decides, so that two clauses with one meaning do the same."""
         return self.vo, self.asked, self.outcome
 
@@ -86,29 +85,30 @@ class Clause:
         theirs = dict(other.asked)
         single = ("subject", "first-group") if self.vo == other.vo else ("subject",)
         return all(
-            key not in single or key not in theirs or bool(met(key, values, theirs[key])) for key, values in self.asked
+            key not in single or key not in theirs or bool(common_values(key, values, theirs[key]))
+            for key, values in self.asked
         )
 
 
-def met(key: str, values: Iterable[str], others: Iterable[str], word: str = "x") -> list[str]:
+def common_values(key: str, values: Iterable[str], others: Iterable[str], word: str = "x") -> list[str]:
     """Return values that meet a condition of two clauses at once."""
-    common = meet_groups if key in GROUPS else meet
+    common = common_groups if key in GROUPS else common_texts
     found = (text for value in values for other in others for text in common(value, other, word))
     return list(dict.fromkeys(found))
 
 
-class Reading:
-    """A policy's document, read for comparison: its standings, and the clauses of each issuer."""
+class SplitPolicy:
+    """A policy's document, read for comparison: its admission, and the clauses of each issuer."""
 
     def __init__(self, document: Mapping[str, Any], pieces: Mapping[str, Any] | None = None) -> None:
         """Take a policy's document, and its pieces if they are there already."""
         self.document = document
         self.rules: list[dict[str, Any]] = document["rules"]
-        self.standings = Standings(document)
+        self.admission = Admission(document)
         self.pools = {name: _pool_meaning(pool) for name, pool in document["pools"].items()}
         keys = take_apart(document) if pieces is None else pieces.items()
         self.named = frozenset(key.partition("\t")[2] for key, _ in keys if key.startswith("named\t"))
-        self.clauses: dict[str, list[Clause]] = {url: [] for url in self.standings.issuers}
+        self.clauses: dict[str, list[Clause]] = {url: [] for url in self.admission.issuers}
         self._could_be_made: dict[str, frozenset[str]] = {}
         for number, rule in enumerate(self.rules):
             for clause in self._clauses_of(number, rule):
@@ -129,7 +129,7 @@ class Reading:
             roots = [storage_root(value) or "*" for value in values]
         else:
             return True
-        return any(_is_wide(root) or self.standings.may_mean(url, vo, root) for root in roots)
+        return any(_is_wide(root) or self.admission.may_mean(url, vo, root) for root in roots)
 
     def patterns(self) -> Iterator[str]:
         """Yield the texts of all patterns."""
@@ -143,14 +143,14 @@ class Reading:
         """Return the accounts that a template could make, and that no capture may give or the site never answers."""
         if template not in self._could_be_made:
             before, after = template.partition("<")[0], template.rpartition(">")[2]
-            kept = self.named | self.standings.site.accounts.never | self._ends_of_pools()
+            kept = self.named | self.admission.site.accounts.never | self._ends_of_pools()
             found = (name for name in kept if name.startswith(before) and name.endswith(after))
             self._could_be_made[template] = frozenset(found)
         return self._could_be_made[template]
 
     def status(self, account: str) -> tuple[bool, ...]:
         """Return all that matters of an account that a capture might give."""
-        never = self.standings.site.accounts.never
+        never = self.admission.site.accounts.never
         return account in self.named, account in never, account in self._ends_of_pools()
 
     def _ends_of_pools(self) -> set[str]:
@@ -172,17 +172,17 @@ class Reading:
 
     def _spoken_for(self, rule: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
         """Yield the issuers that a rule is for, each with each VO in the rule's order; only those that can meet it."""
-        standings = self.standings
+        admission = self.admission
         wanted = rule.get("issuer")
         if "vo" in rule:
             for vo in dict.fromkeys(each.lower() for each in rule["vo"]):
-                for url in standings.speakers(vo):
+                for url in admission.speakers(vo):
                     if wanted is None or url in wanted:
                         yield url, vo
             return
         for url in dict.fromkeys(wanted or ()):
             # An issuer with nothing but one VO cannot be met with any other.
-            standing = standings.of(url)
+            standing = admission.of(url)
             if standing:
                 vo = standing.get("vo")
                 yield url, vo if isinstance(vo, str) else None
@@ -192,32 +192,32 @@ class Reading:
             return DENIED
         if "pool" in rule:
             return "pool", vo, rule["pool"], self.pools[rule["pool"]]
-        issuer = self.standings.issuers[url]
+        issuer = self.admission.issuers[url]
         account = template if vo is None else template.replace("<vo>", vo)
         captures = set(AccountName(account).captures)
         if not captures:
             return self._named_outcome(vo, account)
         if captures == {"vo"} and not issuer.names_vos_freely:
-            vos = sorted(each for each in issuer.declared_vos() if self.standings.serves(each))
+            vos = sorted(each for each in issuer.declared_vos() if self.admission.serves(each))
             return "by VO", tuple((each, self._named_outcome(each, account.replace("<vo>", each))) for each in vos)
         kept = self.made_accounts(account)
         # Of an account that a rule names it does not matter whether it is answered: no capture gives it.
-        never = (kept & self.standings.site.accounts.never) - self.named
+        never = (kept & self.admission.site.accounts.never) - self.named
         return "made", vo, account, kept & self.named, never, tuple(sorted(self.pools.items()))
 
     def _named_outcome(self, vo: str | None, account: str) -> Outcome:
-        site = self.standings.site
+        site = self.admission.site
         answered = site.rename.get(account, account)
         return DENIED if site.accounts.refusal(answered) else ("account", vo, answered)
 
 
-def word_for(*readings: Reading) -> str:
+def word_for(*policies: SplitPolicy) -> str:
     """Return a word that no pattern of these policies singles out, and that is none of their accounts."""
-    texts = [text for reading in readings for text in reading.patterns()]
-    return fresh_word([*texts, *(account for reading in readings for account in reading.named)])
+    texts = [text for policy in policies for text in policy.patterns()]
+    return fresh_word([*texts, *(account for policy in policies for account in policy.named)])
 
 
-def _conditions(rule: Mapping[str, Any]) -> tuple[Asked, str]:
+def _conditions(rule: Mapping[str, Any]) -> tuple[Conditions, str]:
     """Return a rule's conditions, issuer and VO apart, and its account, with captures called by their order."""
     keys = ("subject", *GROUPS, "scope", "audience")
     asked = {key: rule[key] for key in keys if key in rule}
@@ -236,7 +236,7 @@ def _call(called: dict[str, str], name: str) -> str:
     return f"<{called.setdefault(name, f'c{len(called)}')}>"
 
 
-def _split(asked: Asked) -> Iterator[Asked]:
+def _split(asked: Conditions) -> Iterator[Conditions]:
     """Yield conditions with one value of each list, if these are not too many."""
     if prod(len(values) for _, values in asked) > _MOST_CLAUSES:
         yield asked

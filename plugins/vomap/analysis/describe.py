@@ -5,23 +5,23 @@ from __future__ import annotations
 from vomap.claims import Claims, read_scopes
 
 _UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
-_TOLD = {"exp": ("expires", "expired"), "nbf": ("holds", "has held"), "iat": ("is issued", "was issued")}
+_TENSES = {"exp": ("expires", "expired"), "nbf": ("holds", "has held"), "iat": ("is issued", "was issued")}
 
 
-def tell_token(claims: Claims, now: float) -> list[str]:
+def describe_token(claims: Claims, now: float) -> list[str]:
     """Return a line for each thing that a token says of itself: issuer, subject, audience, scopes, times."""
     said = [("issuer", claims.values("iss")), ("subject", claims.values("sub")), ("audience", claims.values("aud"))]
     lines = [f"{name}: {', '.join(map(ascii, values)) or 'none'}" for name, values in said]
     lines.append(f"scopes: {' '.join(read_scopes(claims)) or 'none'}")
-    times = [_told(name, seconds, now) for name, seconds in claims.times.items()]
+    times = [_describe_time(name, seconds, now) for name, seconds in claims.times.items()]
     lines.append(f"times: {', '.join(times) or 'none shown'}")
     return lines
 
 
-def _told(name: str, seconds: float | None, now: float) -> str:
+def _describe_time(name: str, seconds: float | None, now: float) -> str:
     if seconds is None:
         return f"{name} is no number"
-    coming, gone = _TOLD[name]
+    coming, gone = _TENSES[name]
     if seconds > now:
         return f"{coming} in {duration(seconds - now)}"
     return f"{gone} since {duration(now - seconds)}" if name == "nbf" else f"{gone} {duration(now - seconds)} ago"

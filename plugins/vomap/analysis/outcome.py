@@ -15,7 +15,7 @@ from vomap.policy.model import NO_BANS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from vomap.analysis.clauses import Reading
+    from vomap.analysis.clauses import SplitPolicy
     from vomap.policy import Decision
 
 ACCOUNT_CHANGES, VO_CHANGES = "account changes", "VO changes"
@@ -23,7 +23,7 @@ GAINS, LOSES, REFUSED_OTHERWISE = "gains access", "loses access", "refused other
 
 
 @dataclass(frozen=True)
-class Result:
+class TokenOutcome:
     """What a policy makes of a token: the outcome, the account or pool and the VO; by which rule, and why.
 
     `pool_meaning` is what the pool holds. `rule` is the rule's number, None if no rule has decided.
@@ -61,21 +61,21 @@ class Result:
         return {**{name: getattr(self, name) for name in shown}, "rule": self.rule_name}
 
 
-class Judge:
+class Evaluator:
     """One policy, asked about tokens; without bans, which are no part of it."""
 
-    def __init__(self, reading: Reading, now: float) -> None:
+    def __init__(self, policy: SplitPolicy, now: float) -> None:
         """Take a policy as it was read, and the time of all decisions."""
-        self._policy = policy_of(reading.document)
-        self._pools = reading.pools
+        self._policy = policy_of(policy.document)
+        self._pools = policy.pools
         self._now = now
-        self._numbers = {(rule["name"], rule["source"]): number for number, rule in enumerate(reading.rules)}
+        self._numbers = {(rule["name"], rule["source"]): number for number, rule in enumerate(policy.rules)}
 
-    def judge(self, token: Mapping[str, Any]) -> Result:
+    def decide(self, token: Mapping[str, Any]) -> TokenOutcome:
         """Return what the policy makes of a token, every account taken for one that exists."""
         return self._result(self._decide(token))
 
-    def judge_with_uid(self, token: Mapping[str, Any], uid: int | None) -> Result:
+    def decide_with_uid(self, token: Mapping[str, Any], uid: int | None) -> TokenOutcome:
         """Return what the policy makes of a token if the account has a uid, or, with None, does not exist."""
         decision = self._decide(token)
         if decision.account is not None:
@@ -85,9 +85,9 @@ class Judge:
     def _decide(self, token: Mapping[str, Any]) -> Decision:
         return decide(self._policy, NO_BANS, read_claims(token), self._now)
 
-    def _result(self, decision: Decision) -> Result:
+    def _result(self, decision: Decision) -> TokenOutcome:
         number = None if decision.rule is None else self._numbers[decision.rule, decision.source or ""]
-        return Result(
+        return TokenOutcome(
             decision.outcome,
             decision.account,
             decision.pool,
@@ -100,7 +100,7 @@ class Judge:
         )
 
 
-def kind_of_change(old: Result, new: Result) -> str | None:
+def kind_of_change(old: TokenOutcome, new: TokenOutcome) -> str | None:
     """Return what changes for the bearer of a token, or None if nothing does.
 
     A refusal is one, whatever its words; but what is declined may still be mapped by the CE's next plugin.

@@ -24,7 +24,7 @@ AN_ERROR, NO_CLAIMS, NO_SUBJECT, AN_AUTHORIZATION, UNKNOWN = (
 _AUTHORIZE = "vomap-arc authorize"
 
 
-class Answer(NamedTuple):
+class DecisionSummary(NamedTuple):
     """What became of a token: the account if it was mapped, the rule that decided, if one did, and the reason."""
 
     outcome: str
@@ -38,12 +38,12 @@ class Answer(NamedTuple):
         )
 
 
-class Change(NamedTuple):
+class DecisionChange(NamedTuple):
     """An answer that would be another now."""
 
     vo: str
-    before: Answer
-    after: Answer
+    before: DecisionSummary
+    after: DecisionSummary
 
 
 @dataclass
@@ -54,8 +54,8 @@ class Replay:
     """
 
     same: int = 0
-    changes: Counter[Change] = field(default_factory=Counter)
-    first: dict[Change, Record] = field(default_factory=dict)
+    changes: Counter[DecisionChange] = field(default_factory=Counter)
+    first: dict[DecisionChange, Record] = field(default_factory=dict)
     left_out: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -63,12 +63,12 @@ class Replay:
         """How many decisions changed."""
         return sum(self.changes.values())
 
-    def add(self, record: Record, before: Answer, after: Answer, vo: str) -> None:
+    def add(self, record: Record, before: DecisionSummary, after: DecisionSummary, vo: str) -> None:
         """Add a decision that was made again."""
         if (before.outcome, before.account) == (after.outcome, after.account):
             self.same += 1
             return
-        change = Change(vo, before, after)
+        change = DecisionChange(vo, before, after)
         self.changes[change] += 1
         self.first.setdefault(change, record)
 
@@ -120,25 +120,25 @@ class Replayer:
             return NO_SUBJECT
         return record.claims() or NO_CLAIMS
 
-    def _before(self, record: Record) -> Answer:
+    def _before(self, record: Record) -> DecisionSummary:
         members = record.members
         if self._instead is not None:
             account = self._instead[members["jti"]]
-            return Answer(MAPPED, account, None, "by another plugin")
-        return Answer(members["outcome"], members["account"], members["rule"], members["reason"])
+            return DecisionSummary(MAPPED, account, None, "by another plugin")
+        return DecisionSummary(members["outcome"], members["account"], members["rule"], members["reason"])
 
 
-def _after(decision: Decision, record: Record, before: Answer) -> Answer:
+def _after(decision: Decision, record: Record, before: DecisionSummary) -> DecisionSummary:
     """Return what is answered now. Accounts are not looked up: one that was refused for what it is still is."""
     refused = record.members["reason"].startswith(f"account: {decision.account} ")
     if before.outcome == DENIED and decision.outcome == MAPPED and refused:
         return before
-    return Answer(decision.outcome, decision.account, decision.rule, decision.reason)
+    return DecisionSummary(decision.outcome, decision.account, decision.rule, decision.reason)
 
 
-def _accounts(change: Change) -> set[str]:
+def _accounts(change: DecisionChange) -> set[str]:
     return {answer.account for answer in (change.before, change.after) if answer.account is not None}
 
 
-def _rules(change: Change) -> set[str]:
+def _rules(change: DecisionChange) -> set[str]:
     return {answer.rule for answer in (change.before, change.after) if answer.rule is not None}

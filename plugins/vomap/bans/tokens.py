@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from vomap.claims import ALL_OF_WRITE, GROUPS_CLAIM
+from vomap.analysis.tokens.assembly import assemble_token, with_vo
+from vomap.analysis.tokens.patterns import example
+from vomap.claims import ALL_OF_WRITE
 from vomap.claims.memberships import parse_fqan
 from vomap.claims.scopes import storage_root
 from vomap.policy.authority import Authority
-from vomap.policy.matching import EVERYTHING_BELOW
-from vomap.policy.model import Issuer
 
-Token = dict[str, Any]
+if TYPE_CHECKING:
+    from vomap.analysis.tokens.assembly import Token, Way
+    from vomap.policy.model import Issuer
 
 COMPUTING = (*sorted(ALL_OF_WRITE), "compute.read")
-_FILLER = "x"
+FILLER = "x"
 # Of an issuer that nobody declared, for bans that no issuer matters to (RFC 2606).
 _NO_ISSUER = "https://issuer.invalid/"
 _LIFETIME = 60
-_UNNAMED = ("", "")
-_SEVERAL = ("aud", GROUPS_CLAIM)
 _PATTERNS = ("subject", "group", "scope", "audience", "jti", "client")
 _MOST = 500
 
@@ -35,12 +35,14 @@ def tokens_for(ban: Mapping[str, Any], authority: Authority, now: float) -> Iter
     return islice(_tokens(ban, authority, now), _MOST)
 
 
-def filled(pattern: str) -> str:
-    """Return a text that fits a pattern of a ban."""
-    return pattern.removesuffix(EVERYTHING_BELOW).replace("*", _FILLER)
+def values_of(ban: Mapping[str, Any], turn: int = 0) -> dict[str, tuple[str]]:
+    """Return a text for each condition of a ban, `claim NAME` among them; of several values that of a turn."""
+    conditions = {key: ban[key] for key in _PATTERNS if key in ban}
+    conditions.update({f"claim {name}": texts for name, texts in _claims(ban).items()})
+    return {key: (example(key, texts[turn % len(texts)], FILLER),) for key, texts in conditions.items()}
 
 
-def ways_to_name(vo: str, url: str, authority: Authority) -> list[tuple[str, str]] | None:
+def ways_to_name(vo: str, url: str, authority: Authority) -> list[Way] | None:
     """Return how a token of an issuer may name a VO: each a source of `vo-from` and the token's name for the VO.
 
     An empty list if it need not name it; None if no token of this issuer speaks for the VO.
@@ -58,9 +60,9 @@ def ways_to_name(vo: str, url: str, authority: Authority) -> list[tuple[str, str
 def _tokens(ban: Mapping[str, Any], authority: Authority, now: float) -> Iterator[Token]:
     turns = max(len(values) for values in [[""], *(ban.get(key, ()) for key in _PATTERNS), *_claims(ban).values()])
     for url in _issuers(ban, authority):
-        for names in _namings(ban, url, authority):
+        for way in _namings(ban, url, authority):
             for turn in range(turns):
-                yield _token(ban, (url, authority.issuers.get(url)), names, turn, now)
+                yield _token(ban, (url, authority.issuers.get(url)), way, turn, now)
 
 
 def _issuers(ban: Mapping[str, Any], authority: Authority) -> Sequence[str]:
@@ -73,12 +75,12 @@ def _issuers(ban: Mapping[str, Any], authority: Authority) -> Sequence[str]:
 
 def _roots(ban: Mapping[str, Any]) -> set[str]:
     """Return the first parts of a ban's groups and storage paths, which most issuers call as the VO is called."""
-    groups = [parse_fqan(filled(each)) for each in ban.get("group", ())]
-    paths = [storage_root(filled(each)) for each in ban.get("scope", ())]
+    groups = [parse_fqan(example("group", each, FILLER)) for each in ban.get("group", ())]
+    paths = [storage_root(example("scope", each, FILLER)) for each in ban.get("scope", ())]
     return {group.root for group in groups if group is not None} | {root for root in paths if root is not None}
 
 
-def _namings(ban: Mapping[str, Any], url: str, authority: Authority) -> Iterator[tuple[str, str]]:
+def _namings(ban: Mapping[str, Any], url: str, authority: Authority) -> Iterator[Way | None]:
     """Yield how the token may name a VO of the ban, or any VO if the ban is about none.
 
     A group that is called as the VO is comes with many tokens whose issuer need not name it.
@@ -89,42 +91,24 @@ def _namings(ban: Mapping[str, Any], url: str, authority: Authority) -> Iterator
     for vo in vos:
         ways = [] if vo is None else ways_to_name(vo, url, authority)
         if ways is not None:
-            yield from ways or [_UNNAMED]
+            yield from ways or (None,)
             if only is not None:
                 yield "group", only.lower()
 
 
-def _token(
-    ban: Mapping[str, Any], issuer: tuple[str, Issuer | None], name: tuple[str, str], turn: int, now: float
-) -> Token:
-    def asked(key: str) -> list[str]:
-        values = ban.get(key)
-        return [filled(values[turn % len(values)])] if values else []
-
+def _token(ban: Mapping[str, Any], issuer: tuple[str, Issuer | None], way: Way | None, turn: int, now: float) -> Token:
     url, declared = issuer
-    source, vo = name
-    groups = [*asked("group"), *([f"/{vo}"] if source == "group" else [])]
-    paths = [f"storage.read:/{vo}"] if source == "scope-path" else []
-    token: Token = {
-        "iss": url,
-        "sub": (asked("subject") or [_FILLER])[0],
-        "scope": " ".join([*COMPUTING, *asked("scope"), *paths]),
-        "iat": int(now),
-        "exp": int(now) + _LIFETIME,
-        "wlcg.ver": "1.0",
-    }
     accepted = declared.audience if declared is not None else None
-    audience = asked("audience") or sorted(accepted or ())[:1]
-    for claim, values in (("aud", audience), (GROUPS_CLAIM, groups)):
-        if values:
-            token[claim] = values
-    for claim, key in (("jti", "jti"), ("client_id", "client")):
-        if key in ban:
-            token[claim] = asked(key)[0]
-    for claim, patterns in _claims(ban).items():
-        value = filled(patterns[turn % len(patterns)])
-        token[claim] = [*token.get(claim, ()), value] if claim in _SEVERAL else value
-    return token
+    token = assemble_token(
+        url,
+        values_of(ban, turn),
+        subject=FILLER,
+        audience=() if "audience" in ban else sorted(accepted or ())[:1],
+        compute=COMPUTING,
+    )
+    if way is not None:
+        token = with_vo(token, way)
+    return {**token, "iat": int(now), "exp": int(now) + _LIFETIME, "wlcg.ver": "1.0"}
 
 
 def _claims(ban: Mapping[str, Any]) -> Mapping[str, list[str]]:

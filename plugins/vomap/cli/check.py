@@ -7,11 +7,10 @@ import time
 
 from vomap import Error
 from vomap.analysis.lint import lint as lint_mapfiles
-from vomap.analysis.lint.context import Matter
+from vomap.analysis.lint.context import LintContext
 from vomap.bans.lint import lint as lint_bans
-from vomap.cli.arguments import add_sources, check_sources, print_findings, print_json
-from vomap.cli.exits import NO, YES
-from vomap.cli.progress import shown
+from vomap.cli.arguments import add_sources, check_sources
+from vomap.cli.console import NO, YES, print_findings, print_json, progress_bar
 from vomap.compile.check import SiteCheck
 from vomap.mapfile.findings import ERROR
 
@@ -52,8 +51,8 @@ def run(args: argparse.Namespace) -> int:
     # Whose files they are here says nothing of the mapfiles: a checkout belongs to those who work in it.
     findings += site.refusal_warnings
     if args.json:
-        told = [finding.as_json() for finding in findings]
-        print_json({"errors": errors, "findings": told, "not-looked-for": left_out})
+        found = [finding.as_json() for finding in findings]
+        print_json({"errors": errors, "findings": found, "not-looked-for": left_out})
         return code
     print_findings(findings)
     if left_out:
@@ -68,9 +67,9 @@ def _lint(site: SiteCheck) -> list[str]:
     """Add the linter's warnings to the findings, if there are no errors; return the codes that were not looked for."""
     if site.has_errors:
         return []
-    with shown("rules tried") as progress:
-        matter = Matter(site.policy.composition, site.bans.document["bans"], time.time(), progress)
-        reports = lint_mapfiles(matter), lint_bans(matter)
+    with progress_bar("rules tried") as progress:
+        context = LintContext(site.policy.composition, [*map(dict, site.bans.document["bans"])], time.time(), progress)
+        reports = lint_mapfiles(context), lint_bans(context)
     of_bans = {file.path for file in site.bans.files}
     for warning in (warning for report in reports for warning in report.warnings):
         check = site.bans if warning.place.file in of_bans else site.policy

@@ -6,11 +6,11 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from vomap.cli.actions import Action, add_actions
-from vomap.cli.arguments import add_json, add_web, print_json, web_of
-from vomap.cli.terminal import plain
+from vomap.cli.arguments import add_json, add_web, web_of
+from vomap.cli.console import plain, print_json
+from vomap.cli.parser import Action, add_actions
 from vomap.files.atomic import replace_file
-from vomap.mapfile.compose import Mapfile, read_sources
+from vomap.mapfile.files import Mapfile, read_files
 from vomap.osg.generate import DEFAULT_MULTI_VO, generate
 from vomap.refresh.meaning import find_changes, read_meaning
 from vomap.web import can_be_changed_on_the_way
@@ -92,7 +92,7 @@ def _osg(args: argparse.Namespace) -> int:
 
 
 def _check(path: str, generated: Generation, *, as_json: bool) -> int:
-    differences = find_changes(read_meaning(read_sources([path])), read_meaning([Mapfile("generated", generated.text)]))
+    differences = find_changes(read_meaning(read_files([path])), read_meaning([Mapfile("generated", generated.text)]))
     if as_json:
         print_json({"same": not differences, "differences": [difference.as_json() for difference in differences]})
     else:

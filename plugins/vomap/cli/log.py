@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from vomap.cli.actions import Action, add_actions
-from vomap.cli.arguments import UsageError, add_json, print_json
-from vomap.cli.exits import YES
+from vomap.cli.arguments import UsageError, add_json
+from vomap.cli.console import YES, print_json
+from vomap.cli.parser import Action, add_actions
 from vomap.log import KEY_FILE
 from vomap.log.pseudonyms import pseudonym, read_key, subject_behind
 

@@ -10,12 +10,11 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from vomap.cli.arguments import MAPFILES_FOLDER, UsageError, add_json, add_mapfiles, add_web, print_json, web_of
-from vomap.cli.exits import NO, YES
-from vomap.cli.terminal import plain
+from vomap.cli.arguments import MAPFILES_FOLDER, UsageError, add_json, add_mapfiles, add_web, web_of
+from vomap.cli.console import NO, YES, plain, print_json
 from vomap.files.atomic import replace_file
 from vomap.files.lock import locked
-from vomap.mapfile.compose import Mapfile
+from vomap.mapfile.files import Mapfile
 from vomap.osg.files import TopologyError
 from vomap.osg.generate import DEFAULT_MULTI_VO, generate_from
 from vomap.osg.topology import open_source

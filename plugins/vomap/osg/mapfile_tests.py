@@ -5,19 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+from vomap.analysis.tokens.assembly import assemble_token
+from vomap.policy.authority import SCOPE_PATH
 
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from vomap.analysis.tokens.assembly import Token
     from vomap.osg.rules import GeneratedRule
 
-_COMPUTING = "compute.create compute.modify compute.cancel"
+_AUDIENCE = {"audience": ("ANY",)}
+_COMPUTING = ("compute.create", "compute.modify", "compute.cancel")
 
 
 @dataclass(frozen=True)
 class Case:
     """A token, and what becomes of it: a rule's account for a VO, or declined."""
 
-    token: Mapping[str, str]
+    token: Token
     rule: GeneratedRule | None = None
     vo: str | None = None
 
@@ -57,18 +62,18 @@ def cases_of_names(rules: Iterable[GeneratedRule], issuer: str, names: Mapping[s
     own = _by_issuer(rules)[issuer]
     rule = own[0]
     subject = rule.subject or _stranger(own)
-    found = [
-        Case(_token(issuer, subject, f"{_COMPUTING} storage.read:/{name}"), rule, vo) for name, vo in names.items()
-    ]
-    found.append(Case(_token(issuer, subject, f"{_COMPUTING} storage.read:/{_unlisted(names)}")))
+    found = [Case(_token(issuer, subject, name), rule, vo) for name, vo in names.items()]
+    found.append(Case(_token(issuer, subject, _absent("unlisted", "-too", names))))
     if _is_pinned(own):
-        scopes = [f"compute.create storage.create:/{name}/data" for name in names]
-        found += [Case(_token(issuer, _stranger(own), scope)) for scope in scopes]
+        values = [{**_AUDIENCE, "scope": (f"storage.create:/{name}/data",)} for name in names]
+        found += [Case(assemble_token(issuer, each, subject=_stranger(own))) for each in values]
     return found
 
 
-def _token(issuer: str, subject: str, scope: str = _COMPUTING) -> dict[str, str]:
-    return {"iss": issuer, "sub": subject, "aud": "ANY", "scope": scope}
+def _token(issuer: str, subject: str, name: str | None = None) -> Token:
+    """Return a token that may run jobs; `name` is what it calls its VO, if it names one."""
+    ways = () if name is None else ((SCOPE_PATH, name),)
+    return assemble_token(issuer, _AUDIENCE, ways, subject=subject, compute=_COMPUTING)
 
 
 def _by_issuer(rules: Iterable[GeneratedRule]) -> dict[str, list[GeneratedRule]]:
@@ -83,17 +88,13 @@ def _is_pinned(rules: Iterable[GeneratedRule]) -> bool:
     return all(rule.subject is not None for rule in rules)
 
 
-def _unlisted(names: Mapping[str, str]) -> str:
-    name = "unlisted"
-    while name in names:
-        name += "-too"
-    return name
-
-
 def _stranger(rules: Iterable[GeneratedRule]) -> str:
     """Return a subject that none of an issuer's rules names."""
-    named = {rule.subject for rule in rules}
-    subject = "anybody"
-    while subject in named:
-        subject += "-else"
-    return subject
+    return _absent("anybody", "-else", {rule.subject for rule in rules})
+
+
+def _absent(word: str, more: str, texts: Collection[str | None]) -> str:
+    """Return a word that is none of these texts; `more` is added to it until it is none."""
+    while word in texts:
+        word += more
+    return word

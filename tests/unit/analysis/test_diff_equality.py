@@ -7,7 +7,7 @@ from itertools import permutations
 import pytest
 
 from vomap.analysis.clauses import DENIED, Clause
-from vomap.analysis.diff.equality import Budget, Comparison, _longest_rise
+from vomap.analysis.diff.equality import Budget, ClauseComparison, _longest_rise
 
 
 def _clause(account: str, group: str = "", subject: str = "", vo: str | None = "v") -> Clause:
@@ -38,8 +38,8 @@ MADE = _clause("<c1>", subject="<c1>")
 )
 def test_proven(old: list[Clause], new: list[Clause]) -> None:
     """Clauses that exclude each other may change places, and what changes nothing may go."""
-    assert Comparison(old, new).is_proven
-    assert Comparison(new, old).is_proven
+    assert ClauseComparison(old, new).is_proven
+    assert ClauseComparison(new, old).is_proven
 
 
 @pytest.mark.parametrize(
@@ -61,13 +61,13 @@ def test_proven(old: list[Clause], new: list[Clause]) -> None:
 )
 def test_not_proven(old: list[Clause], new: list[Clause]) -> None:
     """What may make a difference is found in both directions."""
-    assert not Comparison(old, new).is_proven
-    assert not Comparison(new, old).is_proven
+    assert not ClauseComparison(old, new).is_proven
+    assert not ClauseComparison(new, old).is_proven
 
 
 def test_what_changed_places() -> None:
     """Of two that may be met together and do not do the same, the pair is named, once."""
-    comparison = Comparison([ALICE, BOB, GROUP], [GROUP, ALICE, BOB])
+    comparison = ClauseComparison([ALICE, BOB, GROUP], [GROUP, ALICE, BOB])
     assert [{first, second} for first, second in comparison.swapped] == [{ALICE, GROUP}, {BOB, GROUP}]
 
 

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from vomap.analysis import lint as mapfile_linter
-from vomap.analysis.lint.context import Matter
+from vomap.analysis.lint.context import LintContext
 from vomap.bans import lint as ban_linter
-from vomap.mapfile.compose import Mapfile, compose, compose_bans, read_sources
+from vomap.mapfile.bans import compose_bans
+from vomap.mapfile.compose import compose
+from vomap.mapfile.files import Mapfile, read_files
 from vomap.mapfile.findings import Finding, Findings
 
 ROOT = Path(__file__).parents[3]
@@ -51,15 +53,15 @@ def _composed(*files: Mapfile) -> Any:
 
 def _bans(*files: Mapfile) -> list[dict[str, Any]]:
     findings = Findings()
-    bans: list[dict[str, Any]] = compose_bans(files, findings)["bans"]
+    bans = compose_bans(files, findings)["bans"]
     findings.raise_errors()
-    return bans
+    return [dict(ban) for ban in bans]
 
 
 def warnings(files: Sequence[Mapfile], bans: Sequence[Mapfile] = ()) -> list[Finding]:
     """Return what the linter warns of."""
-    matter = Matter(_composed(*files), _bans(*bans), NOW)
-    return [*mapfile_linter.lint(matter).warnings, *ban_linter.lint(matter).warnings]
+    context = LintContext(_composed(*files), _bans(*bans), NOW)
+    return [*mapfile_linter.lint(context).warnings, *ban_linter.lint(context).warnings]
 
 
 def _codes(*texts: str, bans: str = "") -> list[tuple[str | None, str, int]]:
@@ -73,7 +75,7 @@ def _codes(*texts: str, bans: str = "") -> list[tuple[str | None, str, int]]:
 def _example(code: str, kind: str) -> list[Finding]:
     folder = EXAMPLES / code
     bans = folder / f"{kind}-bans.yaml"
-    return warnings(read_sources([str(folder / f"{kind}.yaml")]), read_sources([str(bans)]) if bans.exists() else [])
+    return warnings(read_files([str(folder / f"{kind}.yaml")]), read_files([str(bans)]) if bans.exists() else [])
 
 
 def test_every_code_has_its_examples() -> None:
@@ -130,8 +132,8 @@ issuers: {https://cms-auth.cern.ch/: none}
 # What fires on what ships, and why it is meant: by what is checked, the code and the rule or issuer.
 _DELIBERATE: dict[str, set[tuple[str, str]]] = {
     # The site's rename is for an account of osg.yaml, which is not there.
-    "typical egi.yaml": {("idle-rename", "cmspilot"), ("undeclared-issuer", "cms-pilots-here")},
-    "typical fermilab.yaml": {("idle-rename", "cmspilot"), ("undeclared-issuer", "cms-pilots-here")},
+    "typical egi.yaml": {("unused-rename", "cmspilot"), ("undeclared-issuer", "cms-pilots-here")},
+    "typical fermilab.yaml": {("unused-rename", "cmspilot"), ("undeclared-issuer", "cms-pilots-here")},
 }
 
 
@@ -146,21 +148,21 @@ def _deliberate(key: str, found: Sequence[Finding]) -> None:
 @pytest.mark.parametrize("path", _SHIPPED, ids=lambda path: path.name)
 def test_a_shipped_mapfile_alone_has_no_warning(path: Path) -> None:
     """A mapfile that ships, by itself."""
-    _deliberate(path.name, warnings(read_sources([str(path)])))
+    _deliberate(path.name, warnings(read_files([str(path)])))
 
 
 @pytest.mark.parametrize("site", _SITES)
 @pytest.mark.parametrize("names", [("egi.yaml",), ("fermilab.yaml",), ("osg.yaml",), tuple(p.name for p in _SHIPPED)])
 def test_a_shipped_mapfile_in_a_site_has_no_warning(site: str, names: tuple[str, ...]) -> None:
     """The mapfiles that ship, linked by a site: what it does not serve, or has decided before, is its choice."""
-    files = [Mapfile("10-site.yaml", _SITES[site]), *read_sources([str(ROOT / "mapfiles" / name) for name in names])]
+    files = [Mapfile("10-site.yaml", _SITES[site]), *read_files([str(ROOT / "mapfiles" / name) for name in names])]
     _deliberate(f"{site} {' '.join(names)}", warnings(files))
 
 
 def test_the_demonstration_has_no_warning() -> None:
     """The demonstration's site, with the mapfile that it links and its bans."""
-    files = read_sources([str(ROOT / "demo" / "10-site.yaml"), str(ROOT / "mapfiles" / "osg.yaml")])
-    assert warnings(files, read_sources([str(ROOT / "demo" / "bans.yaml")])) == []
+    files = read_files([str(ROOT / "demo" / "10-site.yaml"), str(ROOT / "mapfiles" / "osg.yaml")])
+    assert warnings(files, read_files([str(ROOT / "demo" / "bans.yaml")])) == []
 
 
 # What a code is not for, and what else it is for
@@ -401,10 +403,10 @@ def test_renames_of_what_vo_stands_for() -> None:
         ("vo: One, reason: r", []),
         # It keeps out who would be left to the CE's next plugin.
         ("issuer: https://three/, reason: r", []),
-        ("vo: Three, reason: r", ["idle-ban"]),
-        ("issuer: https://one/, vo: Two, reason: r", ["idle-ban"]),
+        ("vo: Three, reason: r", ["unused-ban"]),
+        ("issuer: https://one/, vo: Two, reason: r", ["unused-ban"]),
         ("vo: Three, until: 2020-01-01, reason: r", ["expired-ban"]),
-        ("group: /a/./b, reason: r", ["idle-ban", "illegal-group"]),
+        ("group: /a/./b, reason: r", ["illegal-group", "unused-ban"]),
         ("group: /one/role=pilot, reason: r", ["illegal-group"]),
         ("group: /one/ROLE=pilot/Role=x, reason: r", ["illegal-group"]),
         ("group: /one/Role=pilot, reason: r", []),
@@ -427,7 +429,7 @@ def test_renames_of_what_vo_stands_for() -> None:
     ],
 )
 def test_bans(ban: str, codes: list[str]) -> None:
-    """A ban is idle if no token meets it; one that has expired is told as that alone."""
+    """A ban is unused if no token meets it; one that has expired is told as that alone."""
     found = _codes(SITE + ONE, bans=f"  - {{{ban}}}\n")
     assert sorted(code for code, _, _ in found if code) == codes
     assert {(file, line) for _, file, line in found} <= {("bans.yaml", 3)}
@@ -449,9 +451,9 @@ _TOKEN = "iss: https://one/, sub: x, aud: ANY, scope: compute.read"
     ],
 )
 def test_idle_tests(tests: list[str], lines: list[int]) -> None:
-    """A test is idle if every policy passes or fails it, or if the same token is tested for the same time before."""
+    """A test is unused if every policy passes or fails it, or if the same token is tested for the same time before."""
     text = SITE + ONE + "tests:\n" + "".join(f"  - {{{test}}}\n" for test in tests)
-    assert [line for code, _, line in _codes(text) if code == "idle-test"] == lines
+    assert [line for code, _, line in _codes(text) if code == "unused-test"] == lines
 
 
 # Limits
@@ -461,16 +463,16 @@ def test_with_many_rules_or_bans_some_codes_are_left_out(monkeypatch: pytest.Mon
     """What takes a decision for each rule is not looked for in huge policies, and that is said."""
     text = SITE + ONE + _rules("vo: One, account: x", "vo: One, account: condor")
     ban_file = Mapfile("bans.yaml", "mapfile: 1\nbans:\n  - {vo: Three, reason: r}\n")
-    matter = Matter(_composed(Mapfile("m.yaml", text)), _bans(ban_file), NOW)
-    of_rules, of_bans = mapfile_linter.lint(matter), ban_linter.lint(matter)
+    context = LintContext(_composed(Mapfile("m.yaml", text)), _bans(ban_file), NOW)
+    of_rules, of_bans = mapfile_linter.lint(context), ban_linter.lint(context)
     assert [each.code for each in of_rules.warnings] == ["system-account", "unreachable-rule"]
-    assert [each.code for each in of_bans.warnings] == ["idle-ban"]
+    assert [each.code for each in of_bans.warnings] == ["unused-ban"]
     assert of_rules.skipped == of_bans.skipped == []
     monkeypatch.setattr(mapfile_linter, "MOST_RULES", 1)
     monkeypatch.setattr(ban_linter, "MOST_BANS", 0)
-    of_rules, of_bans = mapfile_linter.lint(matter), ban_linter.lint(matter)
+    of_rules, of_bans = mapfile_linter.lint(context), ban_linter.lint(context)
     assert of_rules.skipped == ["impossible-rule", "shared-account", "unreachable-rule"]
-    assert of_bans.skipped == ["evadable-ban", "idle-ban"]
+    assert of_bans.skipped == ["evadable-ban", "unused-ban"]
     assert [each.code for each in of_rules.warnings] == ["system-account"]
     assert of_bans.warnings == []
 
@@ -486,7 +488,7 @@ _PAGES = {
 }
 # Both pages show how such a mistake is told.
 _IN_DOCS: dict[str, set[str]] = {
-    "docs/howto/check-and-test.md": {"idle-rename", "unreachable-rule"},
+    "docs/howto/check-and-test.md": {"unused-rename", "unreachable-rule"},
     "docs/howto/new-mapfile.md": {"unreachable-rule"},
 }
 

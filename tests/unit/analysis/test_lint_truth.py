@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from property.strategies import NOW, mapfiles, tokens
 from vomap.analysis.lint import lint
-from vomap.analysis.lint.context import Matter
+from vomap.analysis.lint.context import LintContext
 from vomap.claims import TokenError, read_claims
-from vomap.mapfile.compose import Mapfile, compose
+from vomap.mapfile.compose import compose
+from vomap.mapfile.files import Mapfile
 from vomap.mapfile.findings import Findings
 from vomap.policy.decide import decide
 from vomap.policy.index import policy_of
@@ -40,9 +41,9 @@ def test_what_is_said_to_decide_for_nobody_does_not(data: st.DataObject) -> None
     findings = Findings()
     composition = compose([Mapfile("drawn.yaml", _one_rule_a_line(data.draw(mapfiles())))], findings)
     findings.raise_errors()
-    warned = lint(Matter(composition, [], NOW)).warnings
-    idle = {f"{each.place.file}:{each.place.line}" for each in warned if each.code in _DECIDES_NOTHING}
+    warned = lint(LintContext(composition, [], NOW)).warnings
+    unused = {f"{each.place.file}:{each.place.line}" for each in warned if each.code in _DECIDES_NOTHING}
     policy = policy_of(composition.document)
     for _ in range(20):
         token = data.draw(tokens())
-        assert _rule(policy, token) not in idle, token
+        assert _rule(policy, token) not in unused, token

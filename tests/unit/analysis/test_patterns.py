@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from property import strategies
-from vomap.analysis.tokens.patterns import covers, examples, fresh_word, group_covers, meet, meet_groups
+from vomap.analysis.tokens.patterns import common_groups, common_texts, covers, examples, fresh_word, group_covers
 from vomap.claims.memberships import parse_fqan
 from vomap.policy.matching import GroupPattern, Pattern
 
@@ -45,7 +45,7 @@ def _compiled(text: str) -> Pattern:
 @given(_patterns, _patterns)
 def test_what_meets_fits_both(first: str, second: str) -> None:
     """Each text that is given fits both patterns."""
-    for text in meet(first, second, "w"):
+    for text in common_texts(first, second, "w"):
         assert _compiled(first).match(text)
         assert _compiled(second).match(text)
 
@@ -53,7 +53,7 @@ def test_what_meets_fits_both(first: str, second: str) -> None:
 @given(_patterns, _patterns, _values)
 def test_none_means_that_nothing_fits_both(first: str, second: str, value: str) -> None:
     """If no text is given, no text fits both."""
-    if not meet(first, second, "w"):
+    if not common_texts(first, second, "w"):
         assert not (_compiled(first).match(value) and _compiled(second).match(value))
 
 
@@ -82,8 +82,8 @@ def test_what_covers_takes_all(wide: str, narrow: str, value: str) -> None:
 )
 def test_meet(first: str, second: str, expected: list[str]) -> None:
     """Two patterns meet in the shortest texts that fit both, whichever comes first."""
-    assert meet(first, second, "w") == expected
-    assert meet(second, first, "w") == expected
+    assert common_texts(first, second, "w") == expected
+    assert common_texts(second, first, "w") == expected
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_meet(first: str, second: str, expected: list[str]) -> None:
 )
 def test_meet_groups(first: str, second: str, expected: list[str]) -> None:
     """A group and its role meet apart, and what is given is a membership that fits both."""
-    assert meet_groups(first, second, "w") == expected
+    assert common_groups(first, second, "w") == expected
     for text in expected:
         membership = parse_fqan(text)
         assert membership is not None

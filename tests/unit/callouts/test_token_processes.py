@@ -75,7 +75,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
         ({"header": {"alg": "none"}}, 2, b"", b"denied: token: signed by 'none'"),
         ({"sub": "banned"}, 2, b"", b"denied for Nova: ban: leaked"),
         ({"aud": "elsewhere"}, 2, b"", b"denied for Nova: audience: "),
-        ({"iss": "http://insecure.example/"}, 3, b"", b"error: token: the keys of "),
+        ({"iss": "http://insecure.example/"}, 3, b"", b"error: token: vomap has no keys of "),
         ({"iss": "\n"}, 3, b"", b"error: token: a control character"),
     ],
 )

@@ -14,7 +14,7 @@ from vomap import Error
 from vomap.files import regular
 from vomap.files.regular import Step, Way
 from vomap.files.trusted import OURS, Custody, judge_file, judge_folder, judge_new
-from vomap.mapfile.compose import read_sources
+from vomap.mapfile.files import read_files
 
 US = os.geteuid()
 
@@ -40,7 +40,7 @@ def file(tmp_path: Path) -> Path:
 
 def custody(path: Path) -> Custody:
     """Read a file, and return who can have written it."""
-    return read_sources([str(path)])[0].custody
+    return read_files([str(path)])[0].custody
 
 
 def fault(path: Path) -> str:
@@ -208,7 +208,7 @@ def test_what_is_judged_is_what_is_read(file: Path, monkeypatch: pytest.MonkeyPa
         return opened(path, flags, *more, dir_fd=dir_fd)
 
     monkeypatch.setattr(os, "open", exchange)
-    (read,) = read_sources([str(file)])
+    (read,) = read_files([str(file)])
     assert read.text == "theirs"
     assert "other users can write this file (mode 0666)" in read.custody.faults[0]
 

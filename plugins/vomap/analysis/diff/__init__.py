@@ -11,20 +11,20 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from vomap.analysis.clauses import Reading
-from vomap.analysis.diff.equality import Budget, Comparison
+from vomap.analysis.clauses import SplitPolicy
+from vomap.analysis.diff.equality import Budget, ClauseComparison
 from vomap.analysis.diff.lines import (
     ISSUER_ADDED,
     ISSUER_DROPPED,
     SHADOWED,
     VO_ADDED,
     VO_DROPPED,
-    Judged,
-    Line,
-    Lines,
+    DiffLine,
+    DiffLines,
+    OutcomePair,
 )
-from vomap.analysis.outcome import REFUSED_OTHERWISE, Judge
-from vomap.analysis.tokens.from_clauses import Witnesses, simplicity
+from vomap.analysis.outcome import REFUSED_OTHERWISE, Evaluator
+from vomap.analysis.tokens.from_clauses import ExampleTokens, simplicity
 from vomap.analysis.tokens.group_claims import write_groups
 from vomap.claims import GROUPS_CLAIM
 from vomap.policy import MAPPED
@@ -32,10 +32,10 @@ from vomap.policy import MAPPED
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from vomap.analysis.clauses import Asked, Clause
+    from vomap.analysis.clauses import Clause, Conditions
+    from vomap.analysis.tokens.assembly import Token
 
-    Token = dict[str, Any]
-    Standing = dict[str, object]
+    AdmissionOfIssuer = dict[str, object]
 
 # How many overlaps of two clauses are looked at for each issuer.
 MOST_OVERLAPS = 150_000
@@ -46,10 +46,10 @@ _CAPTURE = re.compile("<c[0-9]+>")
 
 
 @dataclass
-class Difference:
+class PolicyDiff:
     """All that was found: the lines, and why equality is not proven beyond them."""
 
-    lines: list[Line]
+    lines: list[DiffLine]
     unproven: list[str]
 
     @property
@@ -60,90 +60,92 @@ class Difference:
 
 def compare(
     old: Mapping[str, Any], new: Mapping[str, Any], now: float, progress: Callable[[int], None] = lambda _: None
-) -> Difference:
+) -> PolicyDiff:
     """Compare the documents of two policies; `progress` is told how many tokens both have decided."""
-    return _Comparing(Reading(old), Reading(new), now, progress).compare()
+    return _PolicyComparison(SplitPolicy(old), SplitPolicy(new), now, progress).compare()
 
 
-class _Comparing:
+class _PolicyComparison:
     """A comparison on its way."""
 
-    def __init__(self, old: Reading, new: Reading, now: float, progress: Callable[[int], None]) -> None:
+    def __init__(self, old: SplitPolicy, new: SplitPolicy, now: float, progress: Callable[[int], None]) -> None:
         self.old, self.new = old, new
-        self.judges = Judge(old, now), Judge(new, now)
-        self.witnesses = Witnesses(old, new, now)
+        self.evaluators = Evaluator(old, now), Evaluator(new, now)
+        self.example_tokens = ExampleTokens(old, new, now)
         self.progress = progress
         self.asked = 0
-        self.lines = Lines(old, new)
+        self.lines = DiffLines(old, new)
         self.unproven: dict[str, None] = {}
         self.all_proven = True
         self.mapped: Token | None = None
         # The rules that some token reaches in the new policy; of the old one, what shows that a clause was reached.
         self.reached: set[int | None] = set()
-        self.reached_old: dict[tuple[str, str | None, Asked], Judged] = {}
+        self.reached_old: dict[tuple[str, str | None, Conditions], OutcomePair] = {}
 
-    def compare(self) -> Difference:
-        for url in dict.fromkeys([*self.old.standings.issuers, *self.new.standings.issuers]):
+    def compare(self) -> PolicyDiff:
+        for url in dict.fromkeys([*self.old.admission.issuers, *self.new.admission.issuers]):
             self._compare_issuer(url)
         if not self.all_proven:
             self._compare_vos()
         self._compare_limits()
         self._find_shadowed()
-        return Difference(self.lines.in_order(), list(self.unproven))
+        return PolicyDiff(self.lines.in_order(), list(self.unproven))
 
     def _compare_issuer(self, url: str) -> None:
         """Compare all that two policies say about the tokens of one issuer."""
-        comparison = Comparison(self.old.possible(url), self.new.possible(url))
+        comparison = ClauseComparison(self.old.possible(url), self.new.possible(url))
         bases: list[Token] = []
         explained = self._try_clauses(comparison, bases)
-        standings = self.old.standings.of(url), self.new.standings.of(url)
-        if standings[0] == standings[1] and comparison.is_proven:
+        admission = self.old.admission.of(url), self.new.admission.of(url)
+        if admission[0] == admission[1] and comparison.is_proven:
             return
         self.all_proven = False
-        if not (standings[0] and standings[1]):
+        if not (admission[0] and admission[1]):
             # Every token of this issuer is declined by one of the two, which is all that there is to say.
-            self._tell_issuer(url, added=not standings[0])
+            self._add_issuer(url, added=not admission[0])
             return
-        self._compare_standings(url, *standings, bases)
+        self._compare_admission(url, *admission, bases)
         self._compare_order(comparison)
         explained |= self._compare_overlaps(url, comparison)
         for side, alone in ((self.old, comparison.only_old), (self.new, comparison.only_new)):
             for clause in alone:
-                if id(clause) not in explained and not comparison.is_told_by_another(clause):
+                if id(clause) not in explained and not comparison.is_redundant_in_other(clause):
                     self._doubt(f"rule {_rule(side, clause)} differs, and no token was found for which it matters")
 
-    def _try_clauses(self, comparison: Comparison, bases: list[Token]) -> set[int]:
+    def _try_clauses(self, comparison: ClauseComparison, bases: list[Token]) -> set[int]:
         """Try tokens for each clause; add some that are mapped to `bases`, return the clauses that explain a change."""
         changed = {id(clause) for clause in (*comparison.only_old, *comparison.only_new)}
         explained = set()
-        for side, listed in ((self.old, comparison.old), (self.new, comparison.new)):
-            for clause in listed.clauses:
+        for side, issuer_clauses in ((self.old, comparison.old), (self.new, comparison.new)):
+            for clause in issuer_clauses.clauses:
                 if side is self.new and clause.meaning in comparison.old.place:
                     continue
                 found = list(self._tokens_of(side, clause, thorough=id(clause) in changed))
                 # As they were made: where their groups are written may be what is declared otherwise.
                 mapped = [token for token, _, each in found if MAPPED in (each.old.outcome, each.new.outcome)]
                 bases += mapped[:_OF_A_CLAUSE]
-                if self._tell_clause(side, clause, [(asked, each) for _, asked, each in found]):
+                if self._add_clause(side, clause, [(asked, each) for _, asked, each in found]):
                     explained.add(id(clause))
         return explained
 
-    def _tokens_of(self, side: Reading, clause: Clause, *, thorough: bool) -> Iterator[tuple[Token, Asked, Judged]]:
+    def _tokens_of(
+        self, side: SplitPolicy, clause: Clause, *, thorough: bool
+    ) -> Iterator[tuple[Token, Conditions, OutcomePair]]:
         """Yield tokens that meet a clause, each with the conditions that it was made for, and as it is decided."""
-        made = self.witnesses.of_changed_clause(clause) if thorough else self.witnesses.of_clause(clause)
+        made = self.example_tokens.of_changed_clause(clause) if thorough else self.example_tokens.of_clause(clause)
         for asked, token in made:
-            judged = self._judge(token)
-            yield token, asked, judged
-            if self._is_reached(side, clause, judged):
+            outcomes = self._decide(token)
+            yield token, asked, outcomes
+            if self._is_reached(side, clause, outcomes):
                 if side is self.old:
-                    self.reached_old.setdefault((clause.url, *clause.conditions), judged)
+                    self.reached_old.setdefault((clause.url, *clause.conditions), outcomes)
                 if not thorough:
                     return
 
-    def _is_reached(self, side: Reading, clause: Clause, judged: Judged) -> bool:
-        return (judged.old if side is self.old else judged.new).rule == clause.number
+    def _is_reached(self, side: SplitPolicy, clause: Clause, outcomes: OutcomePair) -> bool:
+        return (outcomes.old if side is self.old else outcomes.new).rule == clause.number
 
-    def _tell_clause(self, side: Reading, clause: Clause, found: list[tuple[Asked, Judged]]) -> bool:
+    def _add_clause(self, side: SplitPolicy, clause: Clause, found: list[tuple[Conditions, OutcomePair]]) -> bool:
         """Tell what changes for those who meet a clause, all or some of them, and whether anything does."""
         # What fails a check before any rule says nothing about this one.
         about = [
@@ -155,18 +157,18 @@ class _Comparing:
         differs = False
         for asked, each in about:
             who = self._who(clause.url, (clause.vo, asked))
-            told = self.lines.tell_token(some + who if asked is clause.asked else who, each)
-            differs = told or differs
+            changes = self.lines.add_token(some + who if asked is clause.asked else who, each)
+            differs = changes or differs
         return differs
 
-    def _compare_order(self, comparison: Comparison) -> None:
+    def _compare_order(self, comparison: ClauseComparison) -> None:
         """Try tokens that meet two clauses which both policies have in another order."""
         for clause, other in comparison.swapped:
             if not self._try_pair(clause, other, (None, None)):
                 rules = f"{_rule(self.old, clause)} and {_rule(self.old, other)}"
                 self._doubt(f"rules {rules} stand in another order, and no token was found for which it matters")
 
-    def _compare_overlaps(self, url: str, comparison: Comparison) -> set[int]:
+    def _compare_overlaps(self, url: str, comparison: ClauseComparison) -> set[int]:
         """Try tokens that meet a clause of one policy alone and another; return the clauses that explain a change."""
         explained: set[int] = set()
         budget = Budget(MOST_OVERLAPS)
@@ -184,13 +186,13 @@ class _Comparing:
     def _try_pair(self, clause: Clause, other: Clause, changed: tuple[int | None, int | None]) -> bool:
         """Try tokens that meet two clauses; tell whether one of them is decided otherwise."""
         who = self._who(clause.url, clause.conditions, other.conditions)
-        tokens = self.witnesses.of_pair(clause, other)
-        told = [self.lines.tell_overlap(who, self._judge(token), changed) for token in tokens]
-        return any(told)
+        tokens = self.example_tokens.of_pair(clause, other)
+        changes = [self.lines.add_overlap(who, self._decide(token), changed) for token in tokens]
+        return any(changes)
 
-    def _compare_standings(self, url: str, old: Standing, new: Standing, bases: list[Token]) -> None:
+    def _compare_admission(self, url: str, old: AdmissionOfIssuer, new: AdmissionOfIssuer, bases: list[Token]) -> None:
         """Try tokens for each thing that is declared otherwise of an issuer: variations of some that are mapped."""
-        naming = [self.witnesses.naming(url, way) for way in self.witnesses.ways(url, None)[:_OF_A_CLAUSE]]
+        naming = [self.example_tokens.naming(url, way) for way in self.example_tokens.ways(url, None)[:_OF_A_CLAUSE]]
         in_order = sorted([*naming, *bases], key=simplicity)
         with_groups = [token for token in in_order if GROUPS_CLAIM in token]
         chosen = [*in_order[:_BASES], *with_groups[:_BASES]]
@@ -199,14 +201,14 @@ class _Comparing:
                 continue
             if name == "spelling" and not self._is_spelled_otherwise(url):
                 continue
-            tokens = self.witnesses.of_field(url, name, chosen)
-            told = [self.lines.tell_field(f"issuer {url}, {name}", self._judge(token)) for token in tokens]
-            if not any(told):
+            tokens = self.example_tokens.of_field(url, name, chosen)
+            changes = [self.lines.add_field(f"issuer {url}, {name}", self._decide(token)) for token in tokens]
+            if not any(changes):
                 self._doubt(f"issuer {url} has another `{name}`, and no token was found for which it matters")
 
     def _is_spelled_otherwise(self, url: str) -> bool:
         """Tell whether the policies spell a VO otherwise that an issuer may name in both; of others more is told."""
-        sides = self.old.standings, self.new.standings
+        sides = self.old.admission, self.new.admission
         old, new = (side.spellings_of(url) for side in sides)
         named = [
             vo for vo in {*old, *new} if all(side.serves(vo) and side.authority.may_name(url, vo) for side in sides)
@@ -215,31 +217,31 @@ class _Comparing:
 
     def _compare_vos(self) -> None:
         """Tell the VOs that one policy alone knows and serves."""
-        old, new = self.old.standings.served_vos(), self.new.standings.served_vos()
+        old, new = self.old.admission.served_vos(), self.new.admission.served_vos()
         for vo in sorted(set(old) - set(new)):
-            self._tell_vo(VO_DROPPED, self.old, vo, old[vo])
+            self._add_vo(VO_DROPPED, self.old, vo, old[vo])
         for vo in sorted(set(new) - set(old)):
-            self._tell_vo(VO_ADDED, self.new, vo, new[vo])
+            self._add_vo(VO_ADDED, self.new, vo, new[vo])
 
-    def _tell_vo(self, kind: str, side: Reading, vo: str, urls: list[str]) -> None:
-        tokens = [self.witnesses.naming(url, way) for url in urls for way in self.witnesses.ways(url, vo)]
-        judged = [self._judge(token) for token in tokens]
-        results = [(each.old if side is self.old else each.new, each) for each in judged]
+    def _add_vo(self, kind: str, side: SplitPolicy, vo: str, urls: list[str]) -> None:
+        tokens = [self.example_tokens.naming(url, way) for url in urls for way in self.example_tokens.ways(url, vo)]
+        outcomes = [self._decide(token) for token in tokens]
+        results = [(each.old if side is self.old else each.new, each) for each in outcomes]
         speaking = [each for result, each in results if (result.vo or "").lower() == vo]
-        self.lines.tell(kind, vo, f"{side.standings.spelled(vo)}, by {', '.join(urls)}", (speaking or judged)[0])
+        self.lines.add(kind, vo, f"{side.admission.spelled(vo)}, by {', '.join(urls)}", (speaking or outcomes)[0])
 
-    def _tell_issuer(self, url: str, *, added: bool) -> None:
+    def _add_issuer(self, url: str, *, added: bool) -> None:
         kind, side, other = (ISSUER_ADDED, self.new, self.old) if added else (ISSUER_DROPPED, self.old, self.new)
-        if url in other.standings.issuers:
+        if url in other.admission.issuers:
             # It is still declared; its VO alone is not served any more, or is now.
             return
-        vos = [side.standings.spelled(vo) for vo in sorted(side.standings.issuers[url].declared_vos())]
+        vos = [side.admission.spelled(vo) for vo in sorted(side.admission.issuers[url].declared_vos())]
         who = f"{url} for {', '.join(vos)}" if vos else url
-        self.lines.tell(kind, url, who, self._judge(self.witnesses.plain(url)))
+        self.lines.add(kind, url, who, self._decide(self.example_tokens.plain(url)))
 
     def _compare_limits(self) -> None:
         """Tell what changes for accounts that do not exist, or that have a low uid."""
-        old, new = (reading.standings.site.accounts for reading in (self.old, self.new))
+        old, new = (policy.admission.site.accounts for policy in (self.old, self.new))
         lowest = min(old.minimum_uid, new.minimum_uid)
         if old.minimum_uid != new.minimum_uid:
             self._try_account(f"an account with uid {lowest}", lowest)
@@ -248,12 +250,12 @@ class _Comparing:
 
     def _try_account(self, what: str, uid: int | None) -> None:
         if self.mapped is None:
-            self._doubt(f"site: {what} is judged otherwise, and no token was found that both map")
+            self._doubt(f"site: {what} is decided differently, and vomap found no token that both policies map")
             return
-        old, new = (judge.judge_with_uid(self.mapped, uid) for judge in self.judges)
-        kind = Judged(self.mapped, old, new).kind
+        old, new = (evaluator.decide_with_uid(self.mapped, uid) for evaluator in self.evaluators)
+        kind = OutcomePair(self.mapped, old, new).kind
         assert kind is not None, "one of the two refuses what the other accepts"
-        self.lines.tell(kind, what, f"every issuer, {what}", Judged(self.mapped, old, new))
+        self.lines.add(kind, what, f"every issuer, {what}", OutcomePair(self.mapped, old, new))
 
     def _find_shadowed(self) -> None:
         """Tell the rules that decide for nobody any more, for others before them do."""
@@ -263,36 +265,36 @@ class _Comparing:
                 shown = self.reached_old.get((clause.url, *clause.conditions))
                 if shown is not None and shown.new.rule is not None and not self._reaches(clause):
                     who = f"{_rule(self.new, clause)}, by {shown.new.place}"
-                    self.lines.tell(SHADOWED, clause.number, who, shown)
+                    self.lines.add(SHADOWED, clause.number, who, shown)
 
     def _reaches(self, clause: Clause) -> bool:
         """Tell whether any token reaches the rule of a clause in the new policy."""
-        for _, token in self.witnesses.of_changed_clause(clause):
+        for _, token in self.example_tokens.of_changed_clause(clause):
             if clause.number in self.reached:
                 break
-            self._judge(token)
+            self._decide(token)
         return clause.number in self.reached
 
-    def _judge(self, token: Token) -> Judged:
+    def _decide(self, token: Token) -> OutcomePair:
         url = token["iss"]
-        issuers = (reading.standings.issuers.get(url) for reading in (self.old, self.new))
+        issuers = (policy.admission.issuers.get(url) for policy in (self.old, self.new))
         written = write_groups(token, *issuers)
-        judged = Judged(written, *(judge.judge(written) for judge in self.judges))
-        self.reached.add(judged.new.rule)
+        outcomes = OutcomePair(written, *(evaluator.decide(written) for evaluator in self.evaluators))
+        self.reached.add(outcomes.new.rule)
         self.asked += 1
         self.progress(self.asked)
-        both = judged.old.account is not None and judged.new.account is not None
+        both = outcomes.old.account is not None and outcomes.new.account is not None
         if both and (self.mapped is None or simplicity(written) < simplicity(self.mapped)):
             self.mapped = written
-        return judged
+        return outcomes
 
-    def _who(self, url: str, *conditions: tuple[str | None, Asked]) -> str:
+    def _who(self, url: str, *conditions: tuple[str | None, Conditions]) -> str:
         """Say for whom clauses of one issuer are, in a mapfile's words."""
         said = {f"issuer {url}": None}
         for vo, asked in conditions:
             if vo is not None:
-                side = self.new if vo in self.new.standings.known_vos else self.old
-                said[f"VO {side.standings.spelled(vo)}"] = None
+                side = self.new if vo in self.new.admission.known_vos else self.old
+                said[f"VO {side.admission.spelled(vo)}"] = None
             for key, values in asked:
                 said[f"{key} {' or '.join(_CAPTURE.sub('*', value) for value in values)}"] = None
         return ", ".join(said)
@@ -301,17 +303,17 @@ class _Comparing:
         self.unproven[why] = None
 
 
-def _overlapping(clause: Clause, comparison: Comparison) -> Iterator[Clause]:
+def _overlapping(clause: Clause, comparison: ClauseComparison) -> Iterator[Clause]:
     """Yield the clauses of both policies that may be met together with a clause, and that do something else."""
     tried = {clause.conditions}
-    for listed in (comparison.old, comparison.new):
-        for _, other in listed.near(clause):
+    for issuer_clauses in (comparison.old, comparison.new):
+        for _, other in issuer_clauses.near(clause):
             alike = clause.is_certain and other.outcome == clause.outcome
             if other.conditions not in tried and not alike and clause.overlaps(other):
                 tried.add(other.conditions)
                 yield other
 
 
-def _rule(side: Reading, clause: Clause) -> str:
+def _rule(side: SplitPolicy, clause: Clause) -> str:
     rule = side.rules[clause.number]
     return f"{rule['name']} ({rule['source']})"

@@ -38,7 +38,7 @@ class Budget:
         return self._left >= 0
 
 
-class Listed:
+class IssuerClauses:
     """The clauses of one issuer in their order, found by the subject that they mean."""
 
     def __init__(self, clauses: Iterable[Clause]) -> None:
@@ -70,7 +70,7 @@ class Listed:
             if at < end and not (other.is_certain and other.outcome == clause.outcome) and other.overlaps(clause)
         }
 
-    def drop_idle(self, clause: Clause, budget: Budget) -> bool:
+    def drop_redundant(self, clause: Clause, budget: Budget) -> bool:
         """Take a clause out if it changes nothing, and tell whether it did."""
         here = self.place[clause.meaning]
         in_the_way = False
@@ -90,12 +90,12 @@ class Listed:
         return False
 
 
-class Comparison:
+class ClauseComparison:
     """What keeps two lists of clauses from being the same: clauses of one alone, and pairs in another order."""
 
     def __init__(self, old: Iterable[Clause], new: Iterable[Clause]) -> None:
         """Compare the clauses that one issuer has in two policies."""
-        self.old, self.new = Listed(old), Listed(new)
+        self.old, self.new = IssuerClauses(old), IssuerClauses(new)
         budget = Budget()
         self.only_old = _only_in(self.old, self.new, budget)
         self.only_new = _only_in(self.new, self.old, budget)
@@ -106,7 +106,7 @@ class Comparison:
         """Whether both lists decide alike, whatever the token."""
         return not (self.only_old or self.only_new or self.swapped)
 
-    def is_told_by_another(self, clause: Clause) -> bool:
+    def is_redundant_in_other(self, clause: Clause) -> bool:
         """Tell whether a clause of one list alone would change nothing in the other, whatever the others there do.
 
         That is so if the other list has a clause that covers it and does the same, and has before that one just what
@@ -141,9 +141,9 @@ class Comparison:
                         return
 
 
-def _only_in(these: Listed, those: Listed, budget: Budget) -> list[Clause]:
+def _only_in(these: IssuerClauses, those: IssuerClauses, budget: Budget) -> list[Clause]:
     alone = [clause for clause in these.clauses if clause.meaning not in those.place]
-    return [clause for clause in alone if not these.drop_idle(clause, budget)]
+    return [clause for clause in alone if not these.drop_redundant(clause, budget)]
 
 
 def _longest_rise(numbers: Sequence[int]) -> list[bool]:

@@ -11,7 +11,7 @@ from vomap.analysis.outcome import (
     LOSES,
     REFUSED_OTHERWISE,
     VO_CHANGES,
-    Result,
+    TokenOutcome,
     kind_of_change,
 )
 from vomap.analysis.tokens.from_clauses import simplicity
@@ -19,7 +19,7 @@ from vomap.analysis.tokens.from_clauses import simplicity
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from vomap.analysis.clauses import Reading
+    from vomap.analysis.clauses import SplitPolicy
 
 ISSUER_ADDED, ISSUER_DROPPED = "issuer added", "issuer dropped"
 VO_ADDED, VO_DROPPED = "VO added", "VO dropped"
@@ -30,12 +30,12 @@ KINDS = (
 )
 
 
-class Judged(NamedTuple):
+class OutcomePair(NamedTuple):
     """A token, and what the old and the new policy make of it."""
 
     token: dict[str, Any]
-    old: Result
-    new: Result
+    old: TokenOutcome
+    new: TokenOutcome
 
     @property
     def kind(self) -> str | None:
@@ -44,7 +44,7 @@ class Judged(NamedTuple):
 
 
 @dataclass
-class Line:
+class DiffLine:
     """One thing that changes: what, for whom, from what to what, and the simplest token that shows it.
 
     `who` says for whom, in the words of a mapfile; `old` and `new` are the results for the tokens that were found, each
@@ -54,15 +54,15 @@ class Line:
     kind: str
     token: dict[str, Any]
     who: dict[str, None] = field(default_factory=dict)
-    old: dict[str, Result] = field(default_factory=dict)
-    new: dict[str, Result] = field(default_factory=dict)
+    old: dict[str, TokenOutcome] = field(default_factory=dict)
+    new: dict[str, TokenOutcome] = field(default_factory=dict)
 
-    def add(self, who: str, judged: Judged) -> None:
+    def add(self, who: str, outcomes: OutcomePair) -> None:
         """Add one more for whom this changes."""
         self.who[who] = None
-        old, new = ({f"{result} {result.place}": result} for result in (judged.old, judged.new))
-        if simplicity(judged.token) < simplicity(self.token):
-            self.token, self.old, self.new = judged.token, {**old, **self.old}, {**new, **self.new}
+        old, new = ({f"{result} {result.place}": result} for result in (outcomes.old, outcomes.new))
+        if simplicity(outcomes.token) < simplicity(self.token):
+            self.token, self.old, self.new = outcomes.token, {**old, **self.old}, {**new, **self.new}
         else:
             self.old, self.new = {**self.old, **old}, {**self.new, **new}
 
@@ -72,68 +72,68 @@ class Line:
         return {"change": self.kind, "who": list(self.who), "old": old, "new": new, "token": self.token}
 
 
-class Lines:
+class DiffLines:
     """The lines so far; tokens for which the same rules do the same share a line."""
 
-    def __init__(self, old: Reading, new: Reading) -> None:
+    def __init__(self, old: SplitPolicy, new: SplitPolicy) -> None:
         """Take both policies."""
-        self._readings = (old, new)
-        self._lines: dict[Hashable, Line] = {}
-        self._told: set[Hashable] = set()
+        self._policies = (old, new)
+        self._lines: dict[Hashable, DiffLine] = {}
+        self._shown: set[Hashable] = set()
 
-    def in_order(self) -> list[Line]:
+    def in_order(self) -> list[DiffLine]:
         """Return the lines by what changes."""
         return sorted(self._lines.values(), key=lambda line: KINDS.index(line.kind))
 
-    def tell(self, kind: str, name: Hashable, who: str, judged: Judged) -> None:
+    def add(self, kind: str, name: Hashable, who: str, outcomes: OutcomePair) -> None:
         """Tell something that has a name of its own: an issuer, a VO, a rule."""
-        self._add((kind, name), kind, who, judged)
+        self._add((kind, name), kind, who, outcomes)
 
-    def tell_token(self, who: str, judged: Judged) -> bool:
+    def add_token(self, who: str, outcomes: OutcomePair) -> bool:
         """Add a token to the line that it belongs to, if it is decided otherwise, and tell whether it is."""
-        kind = judged.kind
+        kind = outcomes.kind
         if kind is not None:
-            key = self._key(kind, judged)
-            self._told.add(key)
-            self._add(key, kind, who, judged)
+            key = self._key(kind, outcomes)
+            self._shown.add(key)
+            self._add(key, kind, who, outcomes)
         return kind is not None
 
-    def tell_field(self, who: str, judged: Judged) -> bool:
+    def add_field(self, who: str, outcomes: OutcomePair) -> bool:
         """Add a token for which it matters what is declared of its issuer; all that it does is one line of a kind."""
-        kind = judged.kind
-        if kind is not None and self._key(kind, judged) not in self._told:
-            self._add((kind, who), kind, who, judged)
+        kind = outcomes.kind
+        if kind is not None and self._key(kind, outcomes) not in self._shown:
+            self._add((kind, who), kind, who, outcomes)
         return kind is not None
 
-    def tell_overlap(self, who: str, judged: Judged, changed: tuple[int | None, int | None]) -> bool:
+    def add_overlap(self, who: str, outcomes: OutcomePair, changed: tuple[int | None, int | None]) -> bool:
         """Add a token of an overlap; what a changed rule does to all that it overlaps is one line.
 
         `changed` is that rule's number in the old policy, or in the new one.
         """
-        kind = judged.kind
+        kind = outcomes.kind
         if kind is None:
             return False
-        key = self._key(kind, judged)
-        if key in self._told:
+        key = self._key(kind, outcomes)
+        if key in self._shown:
             return True
-        self._told.add(key)
+        self._shown.add(key)
         _, old, new = key
-        if judged.old.rule is not None and judged.old.rule == changed[0]:
+        if outcomes.old.rule is not None and outcomes.old.rule == changed[0]:
             key = (kind, old, "others")
-        elif judged.new.rule is not None and judged.new.rule == changed[1]:
+        elif outcomes.new.rule is not None and outcomes.new.rule == changed[1]:
             key = (kind, "others", new)
-        self._add(key, kind, who, judged)
+        self._add(key, kind, who, outcomes)
         return True
 
-    def _add(self, key: Hashable, kind: str, who: str, judged: Judged) -> None:
-        self._lines.setdefault(key, Line(kind, judged.token)).add(who, judged)
+    def _add(self, key: Hashable, kind: str, who: str, outcomes: OutcomePair) -> None:
+        self._lines.setdefault(key, DiffLine(kind, outcomes.token)).add(who, outcomes)
 
-    def _key(self, kind: str, judged: Judged) -> tuple[Hashable, Hashable, Hashable]:
-        old, new = (_source(*each) for each in zip(self._readings, (judged.old, judged.new)))
+    def _key(self, kind: str, outcomes: OutcomePair) -> tuple[Hashable, Hashable, Hashable]:
+        old, new = (_source(*each) for each in zip(self._policies, (outcomes.old, outcomes.new)))
         return kind, old, new
 
 
-def _source(side: Reading, result: Result) -> Hashable:
+def _source(side: SplitPolicy, result: TokenOutcome) -> Hashable:
     """Return what tells results apart; the accounts that one rule makes of tokens are together."""
     if result.rule is None:
         return result.outcome, result.reason.partition(":")[0]

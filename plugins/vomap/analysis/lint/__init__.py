@@ -11,12 +11,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vomap.analysis.lint.accounts import (
-    IDLE_RENAME,
     SHARED_ACCOUNT,
     SYSTEM_ACCOUNT,
-    idle_renames,
+    UNUSED_RENAME,
     shared_accounts,
     system_accounts,
+    unused_renames,
 )
 from vomap.analysis.lint.breadth import (
     GROUP_WITHOUT_SCOPE,
@@ -24,7 +24,7 @@ from vomap.analysis.lint.breadth import (
     ISSUER_ALONE,
     groups_without_scope,
     illegal_groups,
-    issuers_alone,
+    issuer_alone_rules,
 )
 from vomap.analysis.lint.checks import Check, CheckTable
 from vomap.analysis.lint.issuers import (
@@ -33,40 +33,40 @@ from vomap.analysis.lint.issuers import (
     TWO_SPELLINGS,
     http_issuers,
     similar_issuers,
-    spellings,
+    vos_with_two_spellings,
 )
-from vomap.analysis.lint.reachability import IMPOSSIBLE_RULE, UNREACHABLE_RULE, rules_for_nobody
-from vomap.analysis.lint.tests import IDLE_TEST, idle_tests
-from vomap.analysis.lint.undeclared import UNDECLARED_ISSUER, UNKNOWN_VO, UNSERVED_VO, rules_about_nobody
+from vomap.analysis.lint.reachability import IMPOSSIBLE_RULE, UNREACHABLE_RULE, unreachable_rules
+from vomap.analysis.lint.tests import UNUSED_TEST, unused_tests
+from vomap.analysis.lint.undeclared import UNDECLARED_ISSUER, UNKNOWN_VO, UNSERVED_VO, undeclared_names
 
 if TYPE_CHECKING:
     from vomap.analysis.lint.checks import LintReport
-    from vomap.analysis.lint.context import Matter
+    from vomap.analysis.lint.context import LintContext
 
 # With more rules, the checks that decide tokens for each rule are skipped: they would take minutes.
 MOST_RULES = 20_000
 
 _TABLE = CheckTable(
     always=(
-        Check(rules_about_nobody, (UNDECLARED_ISSUER, UNKNOWN_VO, UNSERVED_VO)),
-        Check(issuers_alone, (ISSUER_ALONE,)),
+        Check(undeclared_names, (UNDECLARED_ISSUER, UNKNOWN_VO, UNSERVED_VO)),
+        Check(issuer_alone_rules, (ISSUER_ALONE,)),
         Check(groups_without_scope, (GROUP_WITHOUT_SCOPE,)),
         Check(illegal_groups, (ILLEGAL_GROUP,)),
         Check(similar_issuers, (SIMILAR_ISSUERS,)),
         Check(http_issuers, (HTTP_ISSUER,)),
-        Check(spellings, (TWO_SPELLINGS,)),
+        Check(vos_with_two_spellings, (TWO_SPELLINGS,)),
         Check(system_accounts, (SYSTEM_ACCOUNT,)),
-        Check(idle_renames, (IDLE_RENAME,)),
-        Check(idle_tests, (IDLE_TEST,)),
+        Check(unused_renames, (UNUSED_RENAME,)),
+        Check(unused_tests, (UNUSED_TEST,)),
     ),
     each=(
-        Check(rules_for_nobody, (UNREACHABLE_RULE, IMPOSSIBLE_RULE)),
+        Check(unreachable_rules, (UNREACHABLE_RULE, IMPOSSIBLE_RULE)),
         Check(shared_accounts, (SHARED_ACCOUNT,)),
     ),
 )
 CODES = _TABLE.codes
 
 
-def lint(matter: Matter) -> LintReport:
+def lint(context: LintContext) -> LintReport:
     """Return the warnings about mapfiles."""
-    return _TABLE.run(matter, is_large=len(matter.rules) > MOST_RULES)
+    return _TABLE.run(context, is_large=len(context.rules) > MOST_RULES)

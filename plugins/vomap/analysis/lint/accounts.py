@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vomap.analysis.lint.context import told, warning
+from vomap.analysis.lint.context import name_and_source, warning
 from vomap.mapfile.findings import did_you_mean
 from vomap.policy.index import named_accounts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vomap.analysis.lint.context import Matter, Rule
+    from vomap.analysis.lint.context import LintContext, Rule
     from vomap.mapfile.findings import Finding
 
-SHARED_ACCOUNT, SYSTEM_ACCOUNT, IDLE_RENAME = "shared-account", "system-account", "idle-rename"
+SHARED_ACCOUNT, SYSTEM_ACCOUNT, UNUSED_RENAME = "shared-account", "system-account", "unused-rename"
 # Of Enterprise Linux and Debian, and of the services of a CE and the machines around it.
 SYSTEM_ACCOUNTS = frozenset(
     (
@@ -102,25 +102,25 @@ SYSTEM_ACCOUNTS = frozenset(
 _FIRST_UID = 1000
 
 
-def shared_accounts(matter: Matter) -> Iterator[Finding]:
+def shared_accounts(context: LintContext) -> Iterator[Finding]:
     """Warn of an account, as the site calls it, that tokens of several VOs get."""
     first: dict[str, tuple[str, int]] = {}
     warned: set[tuple[str, str]] = set()
-    for number, vo, account in sorted(_given(matter)):
+    for number, vo, account in sorted(_given(context)):
         owner, earlier = first.setdefault(account, (vo, number))
         if owner == vo or (account, vo) in warned:
             continue
         warned.add((account, vo))
-        rule = matter.rules[number]
-        by = "" if earlier == number else f" by {told(matter.rules[earlier])}"
-        vos = [matter.standings.spelled(each) for each in (vo, owner)]
+        rule = context.rules[number]
+        by = "" if earlier == number else f" by {name_and_source(context.rules[earlier])}"
+        vos = [context.admission.spelled(each) for each in (vo, owner)]
         message = f"rule {rule['name']} gives the account {account} to {vos[0]}; {vos[1]} gets it{by}, too"
         yield warning(SHARED_ACCOUNT, rule, f"{message}: either VO can touch the other's jobs and files")
 
 
-def _given(matter: Matter) -> Iterator[tuple[int, str, str]]:
+def _given(context: LintContext) -> Iterator[tuple[int, str, str]]:
     """Yield which rule gives which VO which account, by the rule's number; accounts that tokens make are left out."""
-    for clauses in matter.reading.clauses.values():
+    for clauses in context.policy.clauses.values():
         for clause in clauses:
             outcomes = [clause.outcome]
             if clause.outcome[0] == "by VO":
@@ -130,18 +130,18 @@ def _given(matter: Matter) -> Iterator[tuple[int, str, str]]:
                     yield clause.number, outcome[1], outcome[2]
 
 
-def system_accounts(matter: Matter) -> Iterator[Finding]:
+def system_accounts(context: LintContext) -> Iterator[Finding]:
     """Warn of rules that name an account of the system, or whose captures could give one.
 
     A capture could where the site has lowered the uid that keeps it from that.
     """
-    site = matter.standings.site
+    site = context.admission.site
     guarded = site.accounts.minimum_uid >= _FIRST_UID
     could_be_made = sorted(SYSTEM_ACCOUNTS - site.accounts.never - {"root"})
-    for rule in matter.rules:
+    for rule in context.rules:
         if "account" not in rule:
             continue
-        named = [site.rename.get(name, name) for name in named_accounts(rule, matter.authority)]
+        named = [site.rename.get(name, name) for name in named_accounts(rule, context.authority)]
         for account in sorted(SYSTEM_ACCOUNTS.intersection(named)):
             message = f"rule {rule['name']} gives the account {account}, which belongs to the system or to a service"
             yield warning(SYSTEM_ACCOUNT, rule, message)
@@ -161,12 +161,12 @@ def _made(rule: Rule, accounts: list[str]) -> Iterator[Finding]:
         yield warning(SYSTEM_ACCOUNT, rule, f"{message}: {how}")
 
 
-def idle_renames(matter: Matter) -> Iterator[Finding]:
+def unused_renames(context: LintContext) -> Iterator[Finding]:
     """Warn of renames of accounts that no rule names; of a whole site, for the rules may be in another file."""
-    if not matter.is_whole:
+    if not context.is_whole:
         return
-    named = {account for rule in matter.rules for account in named_accounts(rule, matter.authority)}
-    for account, place in matter.rename_places.items():
+    named = {account for rule in context.rules for account in named_accounts(rule, context.authority)}
+    for account, place in context.rename_places.items():
         if account not in named:
             message = f"`rename: {account}` renames nothing: no rule names this account{did_you_mean(account, named)}"
-            yield warning(IDLE_RENAME, place, message)
+            yield warning(UNUSED_RENAME, place, message)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vomap.analysis.lint.context import warning
-from vomap.analysis.tokens.patterns import group_examples, split_role
-from vomap.claims.memberships import parse_fqan
+from vomap.analysis.tokens.patterns import legal_groups, split_role
 from vomap.policy.matching import EVERYTHING_BELOW, AccountName
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vomap.analysis.lint.context import Matter, Rule
+    from vomap.analysis.lint.context import LintContext, Rule
     from vomap.mapfile.findings import Finding
 
 ISSUER_ALONE, GROUP_WITHOUT_SCOPE, ILLEGAL_GROUP = "issuer-alone", "group-without-scope", "illegal-group"
@@ -21,38 +20,38 @@ _WORD = "x"
 _OF_THE_BEARER = ("vo", "subject", "group", "first-group", "scope", "claim")
 
 
-def issuers_alone(matter: Matter) -> Iterator[Finding]:
+def issuer_alone_rules(context: LintContext) -> Iterator[Finding]:
     """Warn of rules that give one account to all tokens of an issuer of many VOs."""
-    for rule in matter.rules:
+    for rule in context.rules:
         if "deny" in rule or any(key in rule for key in _OF_THE_BEARER) or _names_vo(rule):
             continue
         for url in rule["issuer"]:
-            if _speaks_for_many(matter, url):
+            if _speaks_for_many(context, url):
                 gets = f"the account {rule['account']}" if "account" in rule else f"the pool {rule['pool']}"
                 message = f"rule {rule['name']} gives {gets} to every token of {url}, whatever VO it speaks for"
                 yield warning(ISSUER_ALONE, rule, f"{message}: name a `vo`, or write <vo> in the account")
 
 
-def _speaks_for_many(matter: Matter, url: str) -> bool:
-    if url not in matter.standings.issuers:
+def _speaks_for_many(context: LintContext, url: str) -> bool:
+    if url not in context.admission.issuers:
         return False
-    vos = matter.served_of(url)
+    vos = context.served_of(url)
     return vos is None or len(vos) > 1
 
 
-def groups_without_scope(matter: Matter) -> Iterator[Finding]:
+def groups_without_scope(context: LintContext) -> Iterator[Finding]:
     """Warn of rules that give a role's account for being in a group, where scopes say what a token is for.
 
     An issuer that has VOs found by `scope-path` says by scopes what a token is for, and lists all groups of its bearer
     in each. For those of an issuer without such scopes a rule can ask nothing better. A VO's own top group is no role.
     """
-    for rule in matter.rules:
+    for rule in context.rules:
         groups = [group for group in rule.get("group", ()) if _is_role(group)]
         asks_more = any(key in rule for key in ("first-group", "scope", "claim", "deny"))
         if not groups or asks_more or _is_for_one(rule):
             continue
-        urls = rule["issuer"] if "issuer" in rule else _speakers(matter, rule)
-        issuers = {url: matter.standings.issuers.get(url) for url in urls}
+        urls = rule["issuer"] if "issuer" in rule else _speakers(context, rule)
+        issuers = {url: context.admission.issuers.get(url) for url in urls}
         listing = [url for url, issuer in issuers.items() if issuer is not None and "scope-path" in issuer.sources]
         if listing:
             message = f"rule {rule['name']} asks for {groups[0]} alone, but tokens of {listing[0]} list all groups of"
@@ -60,8 +59,8 @@ def groups_without_scope(matter: Matter) -> Iterator[Finding]:
             yield warning(GROUP_WITHOUT_SCOPE, rule, f"{message} {why}")
 
 
-def _speakers(matter: Matter, rule: Rule) -> list[str]:
-    return [url for vo in rule["vo"] for url in matter.standings.speakers(vo.lower())]
+def _speakers(context: LintContext, rule: Rule) -> list[str]:
+    return [url for vo in rule["vo"] for url in context.admission.speakers(vo.lower())]
 
 
 def _is_for_one(rule: Rule) -> bool:
@@ -76,9 +75,9 @@ def _is_role(pattern: str) -> bool:
     return role is not None or group.removesuffix(EVERYTHING_BELOW).count("/") > 1
 
 
-def illegal_groups(matter: Matter) -> Iterator[Finding]:
+def illegal_groups(context: LintContext) -> Iterator[Finding]:
     """Warn of groups in rules that no token can have."""
-    for rule in matter.rules:
+    for rule in context.rules:
         yield from illegal_groups_of(rule, f"rule {rule['name']}")
 
 
@@ -93,7 +92,7 @@ def illegal_groups_of(entry: Rule, who: str) -> Iterator[Finding]:
 
 def _no_group(pattern: str) -> str | None:
     """Return why no token has a group or role that fits a pattern, or none that is meant."""
-    if not any(map(parse_fqan, group_examples(pattern, _WORD))):
+    if not legal_groups(pattern, _WORD):
         return "is no legal group, so no token has it"
     if any(part.lower().startswith(("role=", "capability=")) for part in split_role(pattern)[0].split("/")):
         return "names no role: a role is written `/Role=NAME`, at the end, and in just these letters"

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from vomap.analysis.lint.context import Matter
+    from vomap.analysis.lint.context import LintContext
     from vomap.mapfile.findings import Finding
 
 
 class Check(NamedTuple):
     """A function that yields warnings, and the codes that these can have."""
 
-    find: Callable[[Matter], Iterator[Finding]]
+    find: Callable[[LintContext], Iterator[Finding]]
     codes: tuple[str, ...]
 
 
@@ -36,10 +36,10 @@ class CheckTable(NamedTuple):
         """The codes of all checks."""
         return _codes(self.always + self.each)
 
-    def run(self, matter: Matter, *, is_large: bool) -> LintReport:
+    def run(self, context: LintContext, *, is_large: bool) -> LintReport:
         """Run the checks; skip those of `each` if the policy is large."""
         checks, skipped = (self.always, self.each) if is_large else (self.always + self.each, ())
-        warnings = [warning for check in checks for warning in check.find(matter)]
+        warnings = [warning for check in checks for warning in check.find(context)]
         return LintReport(warnings, sorted(_codes(skipped)))
 
 

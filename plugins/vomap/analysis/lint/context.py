@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from vomap.analysis.admission import Standings
-from vomap.analysis.clauses import Reading
-from vomap.mapfile.compose import NOBODYS_SITE, Composition
+from vomap.analysis.admission import Admission
+from vomap.analysis.clauses import SplitPolicy
+from vomap.mapfile.compose import Composition
+from vomap.mapfile.entries import DEFAULT_SITE
 from vomap.mapfile.findings import WARNING, Finding, Place
 from vomap.policy.authority import Authority
 from vomap.policy.index import take_apart
@@ -15,10 +16,12 @@ from vomap.policy.index import take_apart
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from vomap.policy.documents import PolicyDocument
+
     Rule = dict[str, Any]
 
 
-class Matter:
+class LintContext:
     """Mapfiles composed to a policy, and bans; all that is costly is found out once, when it is asked for."""
 
     def __init__(
@@ -30,11 +33,11 @@ class Matter:
     ) -> None:
         """Take the policy, the documents of the bans, and the time of all decisions.
 
-        `progress` is told how many rules were tried.
+        `progress` gets the number of rules that were tried.
         """
         self.document = composition.document
-        self.rules: list[Rule] = composition.document["rules"]
-        self.cases = composition.cases
+        self.rules: list[Rule] = cast("list[Rule]", composition.document["rules"])
+        self.tests = composition.tests
         self.issuer_places = composition.issuer_places
         self.rename_places = composition.rename_places
         self.bans = bans
@@ -42,20 +45,20 @@ class Matter:
         self.progress = progress
         # What these files do not say, files beside them may, unless the site's settings are here.
         self.is_whole = composition.has_audience
-        self._distributed = {case.place.file for case in composition.cases if case.alone}
+        self._distributed = {case.place.file for case in composition.tests if case.alone}
 
     def is_distributed(self, rule: Rule) -> bool:
         """Tell whether a rule's mapfile proves itself alone, for it does not know the site that links it."""
         return _file(rule) in self._distributed
 
-    def distributed(self) -> Iterator[Matter]:
+    def distributed(self) -> Iterator[LintContext]:
         """Yield each distributed mapfile's rules by themselves, as if no site had linked them."""
         rules: dict[str, list[Rule]] = {}
         for rule in filter(self.is_distributed, self.rules):
             rules.setdefault(_file(rule), []).append(rule)
         for its_own in rules.values():
-            document = {**self.document, "site": NOBODYS_SITE, "rules": its_own}
-            yield Matter(Composition(document), [], self.now, self.progress)
+            document = cast("PolicyDocument", {**self.document, "site": DEFAULT_SITE, "rules": its_own})
+            yield LintContext(Composition(document), [], self.now, self.progress)
 
     @cached_property
     def authority(self) -> Authority:
@@ -68,23 +71,23 @@ class Matter:
         return dict(take_apart(self.document))
 
     @cached_property
-    def reading(self) -> Reading:
+    def policy(self) -> SplitPolicy:
         """The policy, its rules taken apart to clauses."""
-        return Reading(self.document, self.pieces)
+        return SplitPolicy(self.document, self.pieces)
 
     @cached_property
-    def standings(self) -> Standings:
+    def admission(self) -> Admission:
         """What the site trusts and serves."""
-        return Standings(self.document)
+        return Admission(self.document)
 
     @cached_property
-    def if_all_served(self) -> Standings:
+    def admission_if_all_served(self) -> Admission:
         """What the site trusts, as if it served everybody."""
-        return Standings({**self.document, "site": {**self.document["site"], "serve": None}})
+        return Admission({**self.document, "site": {**self.document["site"], "serve": None}})
 
     def served_of(self, url: str) -> set[str] | None:
         """Return the VOs, in lower case, that come here from a trusted issuer; None if it may be any VO whatever."""
-        return self.authority.vos_of(url, self.standings.site.serve)
+        return self.authority.vos_of(url, self.admission.site.serve)
 
 
 def warning(code: str, where: Place | Rule, message: str) -> Finding:
@@ -93,7 +96,7 @@ def warning(code: str, where: Place | Rule, message: str) -> Finding:
     return Finding(place, message, WARNING, code)
 
 
-def told(rule: Rule) -> str:
+def name_and_source(rule: Rule) -> str:
     """Return a rule's name and where it is written."""
     return f"{rule['name']} ({rule['source']})"
 

@@ -9,54 +9,54 @@ from vomap.analysis.lint.context import warning
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vomap.analysis.lint.context import Matter
+    from vomap.analysis.lint.context import LintContext
     from vomap.mapfile.findings import Finding
 
 SIMILAR_ISSUERS, HTTP_ISSUER, TWO_SPELLINGS = "similar-issuers", "http-issuer", "two-spellings"
 _HTTPS = "https://"
 
 
-def similar_issuers(matter: Matter) -> Iterator[Finding]:
+def similar_issuers(context: LintContext) -> Iterator[Finding]:
     """Warn of two declared issuers that differ by a slash at the end, or of one VO of which one begins the other.
 
     Two issuers of different VOs where one begins the other (a host, and a path of it) are told apart on purpose.
     """
-    declared = matter.document["issuers"]
+    declared = context.document["issuers"]
     for url in declared:
         beginnings = (url[:end] for end in range(len(_HTTPS), len(url)))
         for other in (begins for begins in beginnings if begins in declared):
-            place = matter.issuer_places[other]
+            place = context.issuer_places[other]
             if url == f"{other}/":
                 how = "differs by a slash at the end alone from"
-            elif _share_a_vo(matter, url, other):
+            elif _share_a_vo(context, url, other):
                 how = "begins with, and speaks for the same VO as,"
             else:
                 continue
             message = f"issuer {url} {how} {other} ({place.file}:{place.line}): tokens have just one of them"
-            yield warning(SIMILAR_ISSUERS, matter.issuer_places[url], message)
+            yield warning(SIMILAR_ISSUERS, context.issuer_places[url], message)
 
 
-def http_issuers(matter: Matter) -> Iterator[Finding]:
+def http_issuers(context: LintContext) -> Iterator[Finding]:
     """Warn of trusted issuers whose keys nobody can fetch safely."""
-    for url in matter.standings.issuers:
+    for url in context.admission.issuers:
         if not url.startswith(_HTTPS):
             message = f"issuer {url} does not begin with {_HTTPS}, so whoever is between could sign in its name"
-            yield warning(HTTP_ISSUER, matter.issuer_places[url], message)
+            yield warning(HTTP_ISSUER, context.issuer_places[url], message)
 
 
-def spellings(matter: Matter) -> Iterator[Finding]:
+def vos_with_two_spellings(context: LintContext) -> Iterator[Finding]:
     """Warn of VOs that the policy spells in two ways, where the tokens of an issuer without `vos` may name them."""
     warned: set[str] = set()
-    for url, issuer in matter.standings.issuers.items():
-        for vo, ways in matter.standings.spellings_of(url).items() if issuer.names_vos_freely else ():
+    for url, issuer in context.admission.issuers.items():
+        for vo, ways in context.admission.spellings_of(url).items() if issuer.names_vos_freely else ():
             if len(ways) > 1 and vo not in warned:
                 warned.add(vo)
                 several = " and ".join(sorted(ways))
                 message = f"issuer {url} may name the VO {vo}, which these mapfiles spell {several}; write one of them"
-                yield warning(TWO_SPELLINGS, matter.issuer_places[url], message)
+                yield warning(TWO_SPELLINGS, context.issuer_places[url], message)
 
 
-def _share_a_vo(matter: Matter, *urls: str) -> bool:
-    issuers = [matter.standings.issuers.get(url) for url in urls]
+def _share_a_vo(context: LintContext, *urls: str) -> bool:
+    issuers = [context.admission.issuers.get(url) for url in urls]
     vos = [issuer.declared_vos() if issuer is not None else set() for issuer in issuers]
     return not vos[0].isdisjoint(vos[1])

@@ -5,20 +5,20 @@ from __future__ import annotations
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
-from vomap.analysis.clauses import GROUPS, Clause
-from vomap.analysis.lint.context import told, warning
-from vomap.analysis.outcome import Judge
-from vomap.analysis.tokens.from_clauses import Witnesses
+from vomap.analysis.clauses import Clause
+from vomap.analysis.lint.context import name_and_source, warning
+from vomap.analysis.outcome import Evaluator
+from vomap.analysis.tokens.from_clauses import ExampleTokens
 from vomap.analysis.tokens.group_claims import write_groups
-from vomap.analysis.tokens.patterns import meet, meet_groups
-from vomap.analysis.tokens.variants import Around, asked_by
+from vomap.analysis.tokens.patterns import GROUPS, common_groups, common_texts
+from vomap.analysis.tokens.variants import TokenVariants, asked_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from vomap.analysis.lint.context import Matter
-    from vomap.analysis.outcome import Result
-    from vomap.analysis.tokens.from_clauses import Token
+    from vomap.analysis.lint.context import LintContext
+    from vomap.analysis.outcome import TokenOutcome
+    from vomap.analysis.tokens.assembly import Token
     from vomap.mapfile.findings import Finding
 
 UNREACHABLE_RULE, IMPOSSIBLE_RULE = "unreachable-rule", "impossible-rule"
@@ -32,46 +32,46 @@ _TOLD = 3
 _NOT_SERVED = "vo: "
 
 
-def rules_for_nobody(matter: Matter) -> Iterator[Finding]:
+def unreachable_rules(context: LintContext) -> Iterator[Finding]:
     """Warn of rules whose tokens are all taken by earlier rules, and of those that no token meets.
 
     A rule is doubted only if all tokens that were made for it were decided without it, and these are of every kind
     that can be told apart by its own conditions and by those of the rules that took them. The rules of a
     distributed mapfile are tried as its tests are, by its own rules and without the site's settings.
     """
-    if matter.is_whole:
-        for alone in matter.distributed():
-            yield from rules_for_nobody(alone)
-    reaching = _Reaching(matter)
+    if context.is_whole:
+        for alone in context.distributed():
+            yield from unreachable_rules(alone)
+    reachability = _Reachability(context)
     clauses: dict[int, list[Clause]] = {}
-    for listed in matter.reading.clauses.values():
+    for listed in context.policy.clauses.values():
         for clause in listed:
             clauses.setdefault(clause.number, []).append(clause)
     for tried, (number, its_own) in enumerate(sorted(clauses.items())):
-        matter.progress(tried)
-        if not (matter.is_whole and matter.is_distributed(matter.rules[number])):
-            yield from reaching.doubts(number, its_own)
+        context.progress(tried)
+        if not (context.is_whole and context.is_distributed(context.rules[number])):
+            yield from reachability.doubts(number, its_own)
 
 
-class _Reaching:
+class _Reachability:
     """Which rules some token reaches."""
 
-    def __init__(self, matter: Matter) -> None:
-        self._matter = matter
-        self._judge = Judge(matter.reading, matter.now)
-        self._witnesses = Witnesses(matter.reading, matter.reading, matter.now)
-        self._around = Around(matter, self._witnesses)
+    def __init__(self, context: LintContext) -> None:
+        self._context = context
+        self._evaluator = Evaluator(context.policy, context.now)
+        self._example_tokens = ExampleTokens(context.policy, context.policy, context.now)
+        self._variants = TokenVariants(context, self._example_tokens)
         self._reached: set[int | None] = set()
         self._left = _MOST_IN_ALL
 
     def doubts(self, number: int, clauses: Sequence[Clause]) -> Iterator[Finding]:
-        results: list[Result] = []
+        results: list[TokenOutcome] = []
         tokens = chain(self._tokens(clauses), self._varied(number, clauses, results))
         for token in islice(tokens, _MOST_TOKENS + 1):
             if number in self._reached or self._left <= 0:
                 return
-            written = write_groups(token, self._matter.standings.issuers.get(token["iss"]))
-            result = self._judge.judge(written)
+            written = write_groups(token, self._context.admission.issuers.get(token["iss"]))
+            result = self._evaluator.decide(written)
             self._left -= 1
             self._reached.add(result.rule)
             results.append(result)
@@ -85,38 +85,40 @@ class _Reaching:
                 yield from made(clause)
 
     def _of_clause(self, clause: Clause) -> Iterator[Token]:
-        return (token for _, token in self._witnesses.of_clause(clause))
+        return (token for _, token in self._example_tokens.of_clause(clause))
 
     def _of_every_kind(self, clause: Clause) -> Iterator[Token]:
-        return (token for _, token in self._witnesses.of_changed_clause(clause))
+        return (token for _, token in self._example_tokens.of_changed_clause(clause))
 
     def _of_vos(self, clause: Clause) -> Iterator[Token]:
         """Yield tokens whose groups and paths are those of a VO, where a pattern leaves open of which one they are."""
-        for name in self._matter.standings.names(clause.url, clause.vo)[:_MOST_VOS]:
-            asked = tuple((key, _of_vo(key, values, name, self._witnesses.word)) for key, values in clause.asked)
+        for name in self._context.admission.names(clause.url, clause.vo)[:_MOST_VOS]:
+            asked = tuple((key, _of_vo(key, values, name, self._example_tokens.word)) for key, values in clause.asked)
             if asked != clause.asked:
                 yield from self._of_clause(Clause(clause.url, clause.vo, asked, clause.outcome, clause.number))
 
-    def _varied(self, number: int, clauses: Sequence[Clause], results: Sequence[Result]) -> Iterator[Token]:
+    def _varied(self, number: int, clauses: Sequence[Clause], results: Sequence[TokenOutcome]) -> Iterator[Token]:
         """Yield tokens that go around the earlier rules which took the others, until no rule asks for more."""
         asked: set[str] = set()
         while True:
             takers = _takers(number, results)
-            more = asked.union(*(asked_by(self._matter.rules[taker]) for taker in takers))
+            more = asked.union(*(asked_by(self._context.rules[taker]) for taker in takers))
             if more == asked:
                 return
             asked = more
             for token in list(self._tokens(clauses)):
-                yield from self._around.vary(token, asked)
+                yield from self._variants.vary(token, asked)
 
     def _has_many(self, clauses: Sequence[Clause]) -> bool:
-        return any(clause.vo is None and len(self._witnesses.ways(clause.url, None)) > _MOST_VOS for clause in clauses)
+        return any(
+            clause.vo is None and len(self._example_tokens.ways(clause.url, None)) > _MOST_VOS for clause in clauses
+        )
 
-    def _doubt(self, number: int, results: Sequence[Result]) -> Iterator[Finding]:
-        rule = self._matter.rules[number]
-        takers = [self._matter.rules[taker] for taker in _takers(number, results)]
+    def _doubt(self, number: int, results: Sequence[TokenOutcome]) -> Iterator[Finding]:
+        rule = self._context.rules[number]
+        takers = [self._context.rules[taker] for taker in _takers(number, results)]
         if takers:
-            names = [*map(told, takers[:_TOLD]), *(["others"] if len(takers) > _TOLD else [])]
+            names = [*map(name_and_source, takers[:_TOLD]), *(["others"] if len(takers) > _TOLD else [])]
             what = "an earlier rule takes" if len(takers) == 1 else "earlier rules take"
             message = f"rule {rule['name']} decides for nobody: {what} all of its tokens: {', '.join(names)}"
             yield warning(UNREACHABLE_RULE, rule, message)
@@ -125,7 +127,7 @@ class _Reaching:
             yield warning(IMPOSSIBLE_RULE, rule, message)
 
 
-def _takers(number: int, results: Sequence[Result]) -> list[int]:
+def _takers(number: int, results: Sequence[TokenOutcome]) -> list[int]:
     """Return the rules before one that took the tokens made for it; one that a later rule took did not meet it."""
     return list(dict.fromkeys(each.rule for each in results if each.rule is not None and each.rule < number))
 
@@ -134,7 +136,7 @@ def _of_vo(key: str, values: tuple[str, ...], name: str, word: str) -> tuple[str
     """Return the values of a condition with groups and paths that are those of a VO, as far as they can be."""
     if key not in (*GROUPS, "scope"):
         return values
-    common = meet_groups if key in GROUPS else meet
+    common = common_groups if key in GROUPS else common_texts
     found: list[str] = []
     for value in values:
         before = value.partition("/")[0]

@@ -10,17 +10,17 @@ from vomap.analysis.lint.context import warning
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vomap.analysis.lint.context import Matter
-    from vomap.mapfile.compose import Case
+    from vomap.analysis.lint.context import LintContext
+    from vomap.mapfile.entries import PolicyTest
     from vomap.mapfile.findings import Finding, Place
 
-IDLE_TEST = "idle-test"
+UNUSED_TEST = "unused-test"
 
 
-def idle_tests(matter: Matter) -> Iterator[Finding]:
+def unused_tests(context: LintContext) -> Iterator[Finding]:
     """Warn of tests whose outcome no policy could change, and of a token that is tested twice for the same time."""
     seen: dict[str, Place] = {}
-    for case in matter.cases:
+    for case in context.tests:
         first = seen.setdefault(_asked(case), case.place)
         issuer = case.token.get("iss")
         if not (isinstance(issuer, str) and issuer):
@@ -29,10 +29,10 @@ def idle_tests(matter: Matter) -> Iterator[Finding]:
             why = f"{first.file}:{first.line} tests the same token"
         else:
             continue
-        yield warning(IDLE_TEST, case.place, f"this test tests nothing: {why}")
+        yield warning(UNUSED_TEST, case.place, f"this test tests nothing: {why}")
 
 
-def _asked(case: Case) -> str:
+def _asked(case: PolicyTest) -> str:
     """Return what two tests have in common of which one is enough."""
     file = case.place.file if case.alone else None
     return json.dumps([case.token, case.at, file], sort_keys=True)

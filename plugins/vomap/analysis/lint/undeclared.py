@@ -11,30 +11,30 @@ from vomap.mapfile.findings import did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vomap.analysis.lint.context import Matter, Rule
+    from vomap.analysis.lint.context import LintContext, Rule
     from vomap.mapfile.findings import Finding
 
 UNDECLARED_ISSUER, UNKNOWN_VO, UNSERVED_VO = "undeclared-issuer", "unknown-vo", "unserved-vo"
 
 
-def rules_about_nobody(matter: Matter) -> Iterator[Finding]:
+def undeclared_names(context: LintContext) -> Iterator[Finding]:
     """Warn of rules of the site's own whose issuers or VOs bring no token as far as the rules."""
-    if not matter.is_whole:
+    if not context.is_whole:
         return
-    looked_up = _Names(matter)
-    for rule in matter.rules:
-        if not matter.is_distributed(rule):
+    looked_up = _Names(context)
+    for rule in context.rules:
+        if not context.is_distributed(rule):
             yield from looked_up.issuers(rule) or looked_up.vos(rule) or looked_up.served(rule)
 
 
 class _Names:
     """The issuers and VOs that a policy declares; each that is missing is looked up once."""
 
-    def __init__(self, matter: Matter) -> None:
-        self._matter = matter
-        self._declared = matter.document["issuers"]
-        self._all = matter.if_all_served
-        known = sorted(matter.authority.declared_vos())
+    def __init__(self, context: LintContext) -> None:
+        self._context = context
+        self._declared = context.document["issuers"]
+        self._all = context.admission_if_all_served
+        known = sorted(context.authority.declared_vos())
         self._like_issuer = lru_cache(maxsize=None)(lambda url: did_you_mean(url, self._declared))
         self._like_vo = lru_cache(maxsize=None)(
             lambda vo: did_you_mean(vo, {each: None for name in known for each in (name, self._all.spelled(name))})
@@ -52,7 +52,7 @@ class _Names:
             return None
         if url not in self._declared:
             return f"issuer {url} is not declared, so none of its tokens comes here{self._like_issuer(url)}"
-        place = self._matter.issuer_places[url]
+        place = self._context.issuer_places[url]
         return f"issuer {url} is distrusted by `none` in {place.file}:{place.line}, so none of its tokens comes here"
 
     def vos(self, rule: Rule) -> list[Finding]:
@@ -72,10 +72,10 @@ class _Names:
     def served(self, rule: Rule) -> list[Finding]:
         """Warn of a rule of whose VOs, or of whose issuers' VOs, the site serves none."""
         if "vo" in rule:
-            served = any(self._matter.standings.serves(vo.lower()) for vo in rule["vo"])
+            served = any(self._context.admission.serves(vo.lower()) for vo in rule["vo"])
             why = f"the site does not serve {' or '.join(rule['vo'])}"
         else:
-            served = any(self._matter.served_of(url) != set() for url in rule["issuer"])
+            served = any(self._context.served_of(url) != set() for url in rule["issuer"])
             why = f"the site serves no VO that {' or '.join(rule['issuer'])} may speak for"
         if served:
             return []

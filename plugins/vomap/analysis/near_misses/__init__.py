@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vomap.analysis.near_misses.changes import Difference, Token
-from vomap.analysis.near_misses.policy_changes import policy_differences
-from vomap.analysis.near_misses.token_changes import token_differences
+from vomap.analysis.near_misses.changes import ExplainedToken, SingleChange
+from vomap.analysis.near_misses.policy_changes import changes_of_policy
+from vomap.analysis.near_misses.token_changes import changes_of_token
 from vomap.claims import Claims, TokenError, read_claims
-from vomap.mapfile.times import written
+from vomap.mapfile.times import format_utc
 from vomap.policy import DENIED, MAPPED, Decision
 from vomap.policy.decide import decide
 from vomap.policy.index import bans_of
@@ -43,9 +43,9 @@ def find_near_misses(policy: Policy, bans: Bans, claims: Claims, decision: Decis
 
     `decision` is what was decided about the claims at `now`.
     """
-    token = Token(policy, claims)
+    token = ExplainedToken(policy, claims)
     found: dict[str, NearMiss] = {}
-    for difference in _differences(token, decision, now):
+    for difference in _changes(token, decision, now):
         other = _without(difference, policy, bans, claims, now)
         if other is not None and _leads_further(other, decision, policy):
             found.setdefault(difference.sentence, NearMiss(difference.sentence, other))
@@ -57,23 +57,23 @@ def find_near_misses(policy: Policy, bans: Bans, claims: Claims, decision: Decis
 def expired_bans(policy: Policy, bans: Bans, claims: Claims, now: float) -> list[str]:
     """Return a sentence for each ban that would refuse this token, had it not expired."""
     return [
-        f"ban: {ban.source} ({ban.reason}) would refuse it, but held only until {written(ban.until)}"
+        f"ban: {ban.source} ({ban.reason}) would refuse it, but held only until {format_utc(ban.until)}"
         for document in bans.documents()
         for ban in [Ban(document)]
         if ban.until is not None and not ban.holds_at(now) and _refuses(document, policy, claims, ban.until)
     ]
 
 
-def _differences(token: Token, decision: Decision, now: float) -> Iterator[Difference]:
+def _changes(token: ExplainedToken, decision: Decision, now: float) -> Iterator[SingleChange]:
     """Yield what is worth trying; of a banned token nothing is, for a hint could show a way around the ban."""
     if decision.reason.startswith("ban:"):
         return
-    for difference in (*token_differences(token, decision, now), *policy_differences(token, decision)):
+    for difference in (*changes_of_token(token, decision, now), *changes_of_policy(token, decision)):
         if difference.is_spelling or decision.outcome != MAPPED:
             yield difference
 
 
-def _without(difference: Difference, policy: Policy, bans: Bans, claims: Claims, now: float) -> Decision | None:
+def _without(difference: SingleChange, policy: Policy, bans: Bans, claims: Claims, now: float) -> Decision | None:
     """Decide without a difference; None if no such token could be."""
     try:
         other = claims if difference.members is None else read_claims(difference.members)

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from vomap.analysis.tokens.group_claims import as_entitlement
 from vomap.claims import ENTITLEMENT_CLAIMS, GROUPS_CLAIM, Claims, read_scopes
 from vomap.claims.memberships import Membership, parse_entitlement, parse_fqan, parse_group, read_memberships
 from vomap.policy.model import Issuer, Policy
 
 
 @dataclass(frozen=True)
-class Difference:
+class SingleChange:
     """One difference, in words, and the token, or the policy, without it.
 
     `is_spelling` is true of what looks the same to a person: only that is worth telling of a token that is mapped.
@@ -24,7 +25,7 @@ class Difference:
     is_spelling: bool = True
 
 
-class Token:
+class ExplainedToken:
     """A token's claims, and what its issuer's declaration makes of them."""
 
     def __init__(self, policy: Policy, claims: Claims) -> None:
@@ -63,7 +64,7 @@ class Token:
         for name in ENTITLEMENT_CLAIMS if form is not None else ():
             values = self.claims.values(name)
             if form and any(_same(parse_entitlement(value, form), old) for value in values):
-                written = form.prefix + new.group[1:].replace("/", ":") + (f":role={new.role}" if new.role else "")
+                written = as_entitlement(new.fqan, form)
                 changed[name] = [written if _same(parse_entitlement(value, form), old) else value for value in values]
         return changed
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from vomap.analysis.near_misses.changes import Difference, Token
+from vomap.analysis.near_misses.changes import ExplainedToken, SingleChange
 from vomap.claims import ENTITLEMENT_CLAIMS, GROUPS_CLAIM
 from vomap.policy import Decision
 from vomap.policy.authority import named_in
@@ -15,7 +15,7 @@ from vomap.policy.model import Policy
 _GROUPS_CLAIMS = ("groups", "wlcg_groups")
 
 
-def policy_differences(token: Token, decision: Decision) -> Iterator[Difference]:
+def changes_of_policy(token: ExplainedToken, decision: Decision) -> Iterator[SingleChange]:
     """Yield what the policy may say otherwise, if that is what stopped the token."""
     if token.issuer is None or not token.issuer.trusted:
         return
@@ -28,7 +28,7 @@ def policy_differences(token: Token, decision: Decision) -> Iterator[Difference]
     yield from _checks(token, decision)
 
 
-def _vos(token: Token) -> Iterator[Difference]:
+def _vos(token: ExplainedToken) -> Iterator[SingleChange]:
     """Yield the names that the token has for VOs and that its issuer's `vos` lacks."""
     issuer, declared = token.issuer, token.policy.piece(f"issuer\t{token.url}")
     if issuer is None or issuer.vos is None:
@@ -41,30 +41,30 @@ def _vos(token: Token) -> Iterator[Difference]:
             how = f"{alike!a} is: letters have case" if alike else "so it names no VO"
             sentence = f"vo: {name!a} is not among the `vos` of {token.url!a}; {how}"
             vos = {**issuer.vos, name: issuer.vos[alike] if alike else name}
-            yield Difference(sentence, policy=_listed(token, {**declared, "vos": vos}, vos[name]))
+            yield SingleChange(sentence, policy=_listed(token, {**declared, "vos": vos}, vos[name]))
 
 
-def _listed(token: Token, declared: Mapping[str, Any], vo: str) -> Policy:
+def _listed(token: ExplainedToken, declared: Mapping[str, Any], vo: str) -> Policy:
     """Return a policy with another declaration of the token's issuer, and with a VO that the site serves."""
     site = token.policy.piece("site")
     serve = None if site["serve"] is None else [*site["serve"], vo]
     return _changed(token.policy, {f"issuer\t{token.url}": declared, "site": {**site, "serve": serve}})
 
 
-def _served(token: Token) -> Iterator[Difference]:
+def _served(token: ExplainedToken) -> Iterator[SingleChange]:
     site = token.policy.piece("site")
     if site["serve"] is not None:
         everybody = _changed(token.policy, {"site": {**site, "serve": None}})
-        yield Difference("vo: the token is for none of the VOs in the site's `serve`", policy=everybody)
+        yield SingleChange("vo: the token is for none of the VOs in the site's `serve`", policy=everybody)
 
 
-def _groups(token: Token) -> Iterator[Difference]:
+def _groups(token: ExplainedToken) -> Iterator[SingleChange]:
     """Yield what the issuer's declaration does not take for groups, and might."""
     declared = token.policy.piece(f"issuer\t{token.url}")
     for claim in (GROUPS_CLAIM, *_GROUPS_CLAIMS):
         if claim != token.groups_claim and token.claims.values(claim):
             sentence = f"claim: {claim!a} is present and not read; `groups: {{claim: {claim}}}` of the issuer reads it"
-            yield Difference(sentence, policy=_issuer(token, {**declared, "groups": {"claim": claim}}))
+            yield SingleChange(sentence, policy=_issuer(token, {**declared, "groups": {"claim": claim}}))
     if token.groups_claim is None:
         return
     values = token.claims.values(token.groups_claim)
@@ -74,10 +74,10 @@ def _groups(token: Token) -> Iterator[Difference]:
             f"claim {token.groups_claim}: {values[0]!a} has a comma, so it is not a group; if this issuer writes "
             "several groups in one string, declare `groups: {form: comma-separated}`"
         )
-        yield Difference(sentence, policy=_issuer(token, {**declared, "groups": groups}))
+        yield SingleChange(sentence, policy=_issuer(token, {**declared, "groups": groups}))
 
 
-def _entitlements(token: Token) -> Iterator[Difference]:
+def _entitlements(token: ExplainedToken) -> Iterator[SingleChange]:
     """Yield what the issuer's declaration does not take for an entitlement, and might."""
     declared = token.policy.piece(f"issuer\t{token.url}")
     form: Mapping[str, Any] | None = declared.get("entitlements")
@@ -85,7 +85,7 @@ def _entitlements(token: Token) -> Iterator[Difference]:
     in_scope = [word.partition(":")[2] for word in token.scopes if word.partition(":")[0] in ENTITLEMENT_CLAIMS]
     if form is not None and in_scope and not form.get("in-scope"):
         sentence = "claim: entitlements inside `scope` are requests, and count only with `in-scope: yes`"
-        yield Difference(sentence, policy=_issuer(token, {**declared, "entitlements": {**form, "in-scope": True}}))
+        yield SingleChange(sentence, policy=_issuer(token, {**declared, "entitlements": {**form, "in-scope": True}}))
     for value in values:
         name, mark, authority = value.partition("#")
         namespace, found, _ = name.partition(":group:")
@@ -100,17 +100,17 @@ def _entitlements(token: Token) -> Iterator[Difference]:
             sentence = f"claim: {value!a} has the namespace {namespace!a}, declared is {form['namespace']!a}"
         else:
             continue
-        yield Difference(sentence, policy=_issuer(token, {**declared, "entitlements": other}))
+        yield SingleChange(sentence, policy=_issuer(token, {**declared, "entitlements": other}))
 
 
-def _checks(token: Token, decision: Decision) -> Iterator[Difference]:
+def _checks(token: ExplainedToken, decision: Decision) -> Iterator[SingleChange]:
     declared = token.policy.piece(f"issuer\t{token.url}")
     if decision.reason.startswith("audience:") and not token.claims.values("aud"):
         sentence = "audience: the token does not say for whom it is; `without-audience: accept` would take it"
-        yield Difference(sentence, policy=_issuer(token, {**declared, "without-audience": True}))
+        yield SingleChange(sentence, policy=_issuer(token, {**declared, "without-audience": True}))
 
 
-def _issuer(token: Token, declared: Mapping[str, Any]) -> Policy:
+def _issuer(token: ExplainedToken, declared: Mapping[str, Any]) -> Policy:
     return _changed(token.policy, {f"issuer\t{token.url}": declared})
 
 

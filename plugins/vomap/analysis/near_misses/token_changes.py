@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import unquote
 
-from vomap.analysis.near_misses.changes import Difference, Token
+from vomap.analysis.near_misses.changes import ExplainedToken, SingleChange
 from vomap.claims import ENTITLEMENT_CLAIMS
 from vomap.claims.memberships import Membership, parse_fqan
 from vomap.mapfile.findings import nearest
@@ -27,7 +27,7 @@ _OTHER_NAMES = {
 _SOON = 600
 
 
-def token_differences(token: Token, decision: Decision, now: float) -> Iterator[Difference]:
+def changes_of_token(token: ExplainedToken, decision: Decision, now: float) -> Iterator[SingleChange]:
     """Yield what may be otherwise, first what the decision's reason names."""
     yield from _other_issuer(token)
     yield from _other_names(token)
@@ -38,12 +38,12 @@ def token_differences(token: Token, decision: Decision, now: float) -> Iterator[
     yield from _other_claims(token)
 
 
-def _other_issuer(token: Token) -> Iterator[Difference]:
+def _other_issuer(token: ExplainedToken) -> Iterator[SingleChange]:
     for url, how in _spellings(token.url):
         declared = token.policy.issuer(url)
         if url != token.url and declared is not None and declared.trusted:
             sentence = f"issuer: the token says {token.url!a}, declared is {url!a}: {how}"
-            yield Difference(sentence, token.with_claim("iss", url))
+            yield SingleChange(sentence, token.with_claim("iss", url))
 
 
 def _spellings(url: str) -> Iterator[tuple[str, str]]:
@@ -59,25 +59,25 @@ def _spellings(url: str) -> Iterator[tuple[str, str]]:
         yield "https://" + url, "an issuer is a whole URL"
 
 
-def _other_names(token: Token) -> Iterator[Difference]:
+def _other_names(token: ExplainedToken) -> Iterator[SingleChange]:
     """Yield claims that are read under another name than the token has them."""
     for name, read in _OTHER_NAMES.items():
         if name in token.members and read not in token.members:
             value = token.members[name]
             if read == "scope" and isinstance(value, list):
                 value = " ".join(map(str, value))
-            yield Difference(f"claim: {name!a} is not read, {read!a} is", token.with_claim(read, value))
+            yield SingleChange(f"claim: {name!a} is not read, {read!a} is", token.with_claim(read, value))
     for name in ENTITLEMENT_CLAIMS:
         text = token.claims.text(name)
         if text is not None and " " in text:
             sentence = f"claim: {name!a} is one text; several entitlements are a list"
-            yield Difference(sentence, token.with_claim(name, text.split()))
+            yield SingleChange(sentence, token.with_claim(name, text.split()))
     if isinstance(token.members.get("scope"), list):
         words = " ".join(map(str, token.members["scope"]))
-        yield Difference("claim: 'scope' is a list; it is one text, with blanks", token.with_claim("scope", words))
+        yield SingleChange("claim: 'scope' is a list; it is one text, with blanks", token.with_claim("scope", words))
 
 
-def _checks(token: Token, decision: Decision, now: float) -> Iterator[Difference]:
+def _checks(token: ExplainedToken, decision: Decision, now: float) -> Iterator[SingleChange]:
     """Yield what the site's checks of a token miss."""
     stage = decision.reason.partition(":")[0]
     issuer = token.issuer
@@ -86,19 +86,19 @@ def _checks(token: Token, decision: Decision, now: float) -> Iterator[Difference
         ours = sorted(issuer.audience)
         near = [nearest(audience, ours) for audience in token.claims.values("aud")]
         wanted = next((audience for audience in near if audience), ours[0])
-        yield Difference(f"audience: the token is for {said}, not for {wanted!a}", token.with_claim("aud", wanted))
+        yield SingleChange(f"audience: the token is for {said}, not for {wanted!a}", token.with_claim("aud", wanted))
     elif stage == "computing":
         members = token.with_scope(None, "compute.create")
-        yield Difference("scope: the token has no scope such as compute.create", members)
+        yield SingleChange("scope: the token has no scope such as compute.create", members)
     elif stage in ("time", "lifetime"):
         times = {"exp": now + _SOON, "iat": now, "nbf": now}
         fresh = {**token.members, **{name: value for name, value in times.items() if name in token.members}}
-        yield Difference(f"{stage}: the token is not of now, or lives too long", fresh)
+        yield SingleChange(f"{stage}: the token is not of now, or lives too long", fresh)
     elif stage == "version":
-        yield Difference("version: the token is of another profile", token.with_claim("wlcg.ver", "1.0"))
+        yield SingleChange("version: the token is of another profile", token.with_claim("wlcg.ver", "1.0"))
 
 
-def _other_subject(token: Token) -> Iterator[Difference]:
+def _other_subject(token: ExplainedToken) -> Iterator[SingleChange]:
     subject = token.claims.text("sub") or ""
     for pattern in _patterns(token, "subject"):
         how = _how_near(subject, pattern.text)
@@ -106,10 +106,10 @@ def _other_subject(token: Token) -> Iterator[Difference]:
             how = "what follows the @ is missing"
         if how:
             sentence = f"subject: {subject!a} is not {pattern.text!a}: {how}"
-            yield Difference(sentence, token.with_claim("sub", pattern.text))
+            yield SingleChange(sentence, token.with_claim("sub", pattern.text))
 
 
-def _other_groups(token: Token) -> Iterator[Difference]:
+def _other_groups(token: ExplainedToken) -> Iterator[SingleChange]:
     for pattern in (*_patterns(token, "group"), *_patterns(token, "first-group")):
         for membership in token.memberships:
             wanted = _wanted(pattern, membership)
@@ -117,12 +117,12 @@ def _other_groups(token: Token) -> Iterator[Difference]:
             if wanted is not None and how:
                 sentence = f"group: the token has {membership.fqan!a}, not {wanted.fqan!a}: {how}"
                 without = token.with_membership(membership, wanted)
-                yield Difference(sentence, without, is_spelling=is_spelling)
+                yield SingleChange(sentence, without, is_spelling=is_spelling)
     for text in token.broken_groups():
         bare = "/" + text.strip().strip("/")
         if parse_fqan(bare) is not None:
             sentence = f"group: {text!a} is no group; a group is written {bare!a}"
-            yield Difference(sentence, token.with_group_text(text, bare))
+            yield SingleChange(sentence, token.with_group_text(text, bare))
 
 
 def _wanted(pattern: GroupPattern, near: Membership) -> Membership | None:
@@ -157,7 +157,7 @@ def _how_otherwise(membership: Membership, wanted: Membership) -> tuple[str | No
     return _how_near(membership.group, wanted.group), True
 
 
-def _other_scopes(token: Token) -> Iterator[Difference]:
+def _other_scopes(token: ExplainedToken) -> Iterator[SingleChange]:
     for pattern in _patterns(token, "scope"):
         wanted = pattern.text.removesuffix(EVERYTHING_BELOW)
         if "*" in wanted:
@@ -171,10 +171,10 @@ def _other_scopes(token: Token) -> Iterator[Difference]:
                 how = "a path is not what is below it"
             if how:
                 sentence = f"scope: {scope!a} is not {wanted!a}: {how}"
-                yield Difference(sentence, token.with_scope(scope, wanted), is_spelling=is_spelling)
+                yield SingleChange(sentence, token.with_scope(scope, wanted), is_spelling=is_spelling)
 
 
-def _other_claims(token: Token) -> Iterator[Difference]:
+def _other_claims(token: ExplainedToken) -> Iterator[SingleChange]:
     """Yield claims that rules ask for and that the token has under another name, or with another value."""
     for rule in token.policy.rules():
         for key, wanted in rule.conditions.asked:
@@ -183,13 +183,13 @@ def _other_claims(token: Token) -> Iterator[Difference]:
             name = key[len(CLAIM) :]
             near = nearest(name, [each for each in token.members if each != name])
             if name not in token.members and near is not None:
-                yield Difference(f"claim: {near!a} is not {name!a}", token.with_claim(name, token.members[near]))
+                yield SingleChange(f"claim: {near!a} is not {name!a}", token.with_claim(name, token.members[near]))
             for value in token.claims.values(name):
                 for pattern in wanted:
                     how = _how_near(value, pattern.text)
                     if how:
                         sentence = f"claim {name}: {value!a} is not {pattern.text!a}: {how}"
-                        yield Difference(sentence, token.with_claim(name, pattern.text))
+                        yield SingleChange(sentence, token.with_claim(name, pattern.text))
 
 
 def _how_near(text: str, wanted: str) -> str | None:
@@ -208,7 +208,7 @@ def _how_near(text: str, wanted: str) -> str | None:
     return next((how for how, change in changes.items() if change(text) == change(wanted)), None)
 
 
-def _patterns(token: Token, key: str) -> Iterable[Any]:
+def _patterns(token: ExplainedToken, key: str) -> Iterable[Any]:
     """Return the patterns of a condition's key, of all rules that may be meant for this token, each text once."""
     found = {}
     for rule in token.policy.rules():

@@ -5,25 +5,23 @@ from __future__ import annotations
 from itertools import islice, product
 from typing import TYPE_CHECKING, Any
 
-from vomap.analysis.clauses import GROUPS, met, word_for
+from vomap.analysis.clauses import common_values, word_for
+from vomap.analysis.tokens.assembly import COMPUTE, assemble_token, with_vo
 from vomap.analysis.tokens.group_claims import WrittenToken, as_entitlement
-from vomap.analysis.tokens.patterns import examples, group_examples, meet_groups, split_role
+from vomap.analysis.tokens.patterns import GROUPS, LITERAL, common_groups, examples, legal_groups, split_role
 from vomap.claims import GROUPS_CLAIM
 from vomap.claims.memberships import EntitlementForm, parse_fqan
-from vomap.policy.authority import SOURCES
+from vomap.policy.authority import SCOPE_PATH, SOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from vomap.analysis.clauses import Asked, Clause, Reading
+    from vomap.analysis.clauses import Clause, Conditions, SplitPolicy
+    from vomap.analysis.tokens.assembly import Token, Way
 
-    Token = dict[str, Any]
     # Of each condition the values that a token is to have.
     Draft = dict[str, tuple[str, ...]]
-    # How a token names its VO: in which source, by what name.
-    Way = tuple[str, str]
 
-COMPUTE = "compute.create"
 _OTHER_COMPUTE = "condor:/WRITE"
 _MOST_WAYS = 60
 _MOST_AUDIENCES = 4
@@ -33,12 +31,12 @@ _MOST_ACCOUNTS = 100
 _NO_WORD = "~"
 
 
-class Witnesses:
+class ExampleTokens:
     """Makes tokens for the clauses of two policies."""
 
-    def __init__(self, old: Reading, new: Reading, now: float) -> None:
+    def __init__(self, old: SplitPolicy, new: SplitPolicy, now: float) -> None:
         """Take both policies, and the time at which tokens that show any begin."""
-        self._readings = (old, new)
+        self._policies = (old, new)
         self._now = int(now)
         self.word = word_for(old, new)
 
@@ -50,14 +48,14 @@ class Witnesses:
         """Return a token of an issuer that names one VO."""
         return self._token(url, {}, way)
 
-    def of_clause(self, clause: Clause) -> Iterator[tuple[Asked, Token]]:
+    def of_clause(self, clause: Clause) -> Iterator[tuple[Conditions, Token]]:
         """Yield tokens that meet just one clause, and its conditions: one token for each way to name its VO."""
         drafts = self._drafts(clause, clause.asked)
         for draft in drafts[:1]:
             for way in self.ways(clause.url, clause.vo):
                 yield clause.asked, self._token(clause.url, draft, way)
 
-    def of_changed_clause(self, clause: Clause) -> Iterator[tuple[Asked, Token]]:
+    def of_changed_clause(self, clause: Clause) -> Iterator[tuple[Conditions, Token]]:
         """Yield tokens that meet just one clause, for each kind of text that it takes, and what they were made for.
 
         That is the clause's conditions, or what is left of them if its capture stands for one account.
@@ -115,10 +113,10 @@ class Witnesses:
         After the VO itself comes something below it, for a rule may be about just the VO's own group.
         """
         found: dict[Way, None] = {}
-        for reading in self._readings:
-            issuer = reading.standings.issuers.get(url)
+        for policy in self._policies:
+            issuer = policy.admission.issuers.get(url)
             for source in issuer.sources if issuer else ():
-                for name in reading.standings.names(url, vo)[:_MOST_WAYS]:
+                for name in policy.admission.names(url, vo)[:_MOST_WAYS]:
                     found[source, name] = None
                 if issuer is not None and issuer.names_vos_freely and vo is None:
                     found[source, self.word] = None
@@ -130,8 +128,8 @@ class Witnesses:
         return [None, *list(found)[:_MOST_WAYS], *below[:_MOST_WAYS]]
 
     def _names_that_change(self, url: str) -> set[str]:
-        names = [set(reading.standings.names(url, None)) for reading in self._readings]
-        meant = [getattr(reading.standings.issuers.get(url), "vos", None) or {} for reading in self._readings]
+        names = [set(policy.admission.names(url, None)) for policy in self._policies]
+        meant = [getattr(policy.admission.issuers.get(url), "vos", None) or {} for policy in self._policies]
         changed = {name for name, _ in set(meant[0].items()) ^ set(meant[1].items())}
         return changed | (names[0] ^ names[1])
 
@@ -163,7 +161,7 @@ class Witnesses:
         yield {**base, "scope": " ".join(base["scope"].split()[1:])}
 
     def _other_audiences(self, base: Token) -> Iterator[Token]:
-        of_either = [self._accepted(reading, base["iss"]) for reading in self._readings]
+        of_either = [self._accepted(policy, base["iss"]) for policy in self._policies]
         audiences = {audience for accepted in of_either for audience in accepted or ()}
         without = {key: value for key, value in base.items() if key != "aud"}
         yield without
@@ -171,14 +169,14 @@ class Witnesses:
             yield {**without, "aud": audience}
 
     def _lifetimes(self, base: Token) -> Iterator[Token]:
-        limits = {reading.standings.site.maximum_lifetime for reading in self._readings} - {None}
+        limits = {policy.admission.site.maximum_lifetime for policy in self._policies} - {None}
         for limit in sorted(limit for limit in limits if limit is not None):
             yield {**base, "iat": self._now, "exp": self._now + limit + 1}
 
     def _as_entitlements(self, token: Token) -> Iterator[Token]:
         """Yield the same token with its groups written as entitlements, where the policies read these otherwise."""
         url = token["iss"]
-        forms = [reading.standings.forms.get(url) for reading in self._readings]
+        forms = [policy.admission.forms.get(url) for policy in self._policies]
         if GROUPS_CLAIM not in token or forms[0] == forms[1]:
             return
         without = {key: value for key, value in token.items() if key != GROUPS_CLAIM}
@@ -197,7 +195,7 @@ class Witnesses:
         groups = token.get(GROUPS_CLAIM)
         if not groups:
             return
-        issuers = [reading.standings.issuers.get(token["iss"]) for reading in self._readings]
+        issuers = [policy.admission.issuers.get(token["iss"]) for policy in self._policies]
         claims = [GROUPS_CLAIM, *(issuer.groups_claim for issuer in issuers if issuer is not None)]
         for claim in dict.fromkeys(claims):
             if claim is not None:
@@ -207,29 +205,29 @@ class Witnesses:
 
     def _spelled(self, url: str) -> Iterator[Token]:
         """Yield tokens that name a VO in each way that one of the policies spells it, and in lower case."""
-        for reading in self._readings:
-            for vo, spellings in reading.standings.spellings_of(url).items():
+        for policy in self._policies:
+            for vo, spellings in policy.admission.spellings_of(url).items():
                 for name in {vo, *spellings}:
                     yield self.naming(url, ("group", name))
 
-    def _captured(self, clause: Clause, most: int = _MOST_ACCOUNTS) -> Iterator[Asked]:
+    def _captured(self, clause: Clause, most: int = _MOST_ACCOUNTS) -> Iterator[Conditions]:
         """Yield a clause's conditions with what makes an account of them that one policy or the other names."""
         if clause.outcome[0] != "made":
             return
         before, mark, after = clause.outcome[2].partition("<c1>")
         if not mark or "<" in before + after:
             return
-        old, new = self._readings
+        old, new = self._policies
         accounts = sorted(old.made_accounts(clause.outcome[2]) | new.made_accounts(clause.outcome[2]))
         changed = [account for account in accounts if old.status(account) != new.status(account)]
         for account in [*changed[:most], *[account for account in accounts if account not in changed][:1]]:
             word = account[len(before) : len(account) - len(after)]
             yield tuple((key, tuple(text.replace("<c1>", word) for text in values)) for key, values in clause.asked)
 
-    def _drafts(self, clause: Clause, asked: Asked, word: str = "") -> list[Draft]:
+    def _drafts(self, clause: Clause, asked: Conditions, word: str = "") -> list[Draft]:
         return _vary({key: self._examples(clause, key, values, word or self.word) for key, values in asked})
 
-    def _odd_drafts(self, clause: Clause, asked: Asked) -> Iterator[Draft]:
+    def _odd_drafts(self, clause: Clause, asked: Conditions) -> Iterator[Draft]:
         """Yield what `*` takes and a capture does not, a subject that `*` does not take, a group that is not first."""
         yield from self._drafts(clause, asked, _NO_WORD + self.word)
         for draft in self._drafts(clause, asked)[:1]:
@@ -243,7 +241,7 @@ class Witnesses:
         """Return of a condition what a token may have to meet it."""
         texts: list[str] = []
         for value in values:
-            if key == "audience":
+            if key in LITERAL:
                 texts.append(value)
             elif key in GROUPS:
                 texts += self._groups(clause, value, word)
@@ -253,14 +251,16 @@ class Witnesses:
 
     def _groups(self, clause: Clause, pattern: str, word: str) -> list[str]:
         """Return memberships that fit a pattern; of the VO that a rule is for, if the pattern leaves it open."""
-        anything = _legal(group_examples(pattern, word))
+        anything = legal_groups(pattern, word)
         if not split_role(pattern)[0].startswith("/*"):
             return anything
-        names = {name: None for reading in self._readings for name in reading.standings.names(clause.url, clause.vo)}
-        named = [group for name in list(names)[:_OF_EACH_VO] for group in meet_groups(pattern, f"/{name}/**", word)]
+        names = {name: None for policy in self._policies for name in policy.admission.names(clause.url, clause.vo)}
+        named = [group for name in list(names)[:_OF_EACH_VO] for group in common_groups(pattern, f"/{name}/**", word)]
         return [*_legal(named), *anything]
 
-    def _common(self, clause: Clause, asked: Asked, other: Clause, others: Asked) -> dict[str, list[tuple[str, ...]]]:
+    def _common(
+        self, clause: Clause, asked: Conditions, other: Clause, others: Conditions
+    ) -> dict[str, list[tuple[str, ...]]]:
         """Return of each condition of two clauses what a token may have to meet both; nothing, if it cannot."""
         ours, theirs = dict(asked), dict(others)
         found: dict[str, list[tuple[str, ...]]] = {}
@@ -272,7 +272,7 @@ class Witnesses:
             elif key == "audience":
                 found[key] = [tuple(dict.fromkeys((one, two))) for one, two in product(ours[key], theirs[key])]
             else:
-                common = met(key, ours[key], theirs[key], self.word)
+                common = common_values(key, ours[key], theirs[key], self.word)
                 found[key] = [(text,) for text in (_legal(common) if key in GROUPS else common)]
                 if not found[key] and key not in ("subject", "first-group"):
                     several = product(
@@ -283,38 +283,18 @@ class Witnesses:
         return found
 
     def _token(self, url: str, draft: Draft, *ways: Way | None) -> Token:
-        scopes = [COMPUTE, *draft.get("scope", ())]
-        groups = [group for key in ("first-group", "group") for group in draft.get(key, ())]
-        for way in ways:
-            if way is None:
-                continue
-            source, name = way
-            if source == "group":
-                groups += () if any(group.split("/")[1] == name for group in groups) else (f"/{name}",)
-            else:
-                scopes.append(f"storage.read:/{name}")
-        audiences = list(dict.fromkeys([*self._audience(url), *draft.get("audience", ())]))
-        token: Token = {"iss": url, "sub": draft.get("subject", (self.word,))[0]}
-        if audiences:
-            token["aud"] = audiences if len(audiences) > 1 else audiences[0]
-        token["scope"] = " ".join(dict.fromkeys(scopes))
-        if groups:
-            token[GROUPS_CLAIM] = list(dict.fromkeys(groups))
-        for key, values in draft.items():
-            if key.startswith("claim "):
-                token[key[len("claim ") :]] = list(values) if len(values) > 1 else values[0]
-        return token
+        return assemble_token(url, draft, ways, subject=self.word, audience=self._audience(url))
 
     def _audience(self, url: str) -> list[str]:
         """Return an audience that both policies accept, or one for each; none where none is asked for."""
-        old, new = (self._accepted(reading, url) for reading in self._readings)
+        old, new = (self._accepted(policy, url) for policy in self._policies)
         if old is None or new is None:
             return sorted(old or new or ())[:1]
         return sorted(old & new)[:1] or [*sorted(old)[:1], *sorted(new)[:1]]
 
     @staticmethod
-    def _accepted(reading: Reading, url: str) -> frozenset[str] | None:
-        issuer = reading.standings.issuers.get(url)
+    def _accepted(policy: SplitPolicy, url: str) -> frozenset[str] | None:
+        issuer = policy.admission.issuers.get(url)
         return None if issuer is None else issuer.audience
 
 
@@ -325,14 +305,10 @@ def simplicity(token: Mapping[str, Any]) -> tuple[int, bool, int]:
 
 def _also_naming(token: Token, way: Way) -> Iterator[Token]:
     """Yield a token that names a VO besides, before and after what it has of the kind."""
+    yield with_vo(token, way)
     source, name = way
-    if source != "group":
-        yield {**token, "scope": f"{token['scope']} storage.read:/{name}"}
-        return
-    groups = token.get(GROUPS_CLAIM, [])
-    yield {**token, GROUPS_CLAIM: [*groups, f"/{name}"]}
-    if groups:
-        yield {**token, GROUPS_CLAIM: [f"/{name}", *groups]}
+    if source != SCOPE_PATH and GROUPS_CLAIM in token:
+        yield {**token, GROUPS_CLAIM: [f"/{name}", *token[GROUPS_CLAIM]]}
 
 
 def _vary(choices: Mapping[str, list[tuple[str, ...]]]) -> list[Draft]:

@@ -8,7 +8,7 @@ from vomap.analysis.tokens.patterns import split_role
 from vomap.claims import ENTITLEMENT_CLAIMS, GROUPS_CLAIM
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from vomap.claims.memberships import EntitlementForm
     from vomap.policy.model import Issuer
@@ -33,7 +33,7 @@ def write_groups(token: Mapping[str, Any], *issuers: Issuer | None) -> dict[str,
             written[claim] = groups
         elif issuer is not None and issuer.entitlements is not None:
             entitlements = [as_entitlement(group, issuer.entitlements) for group in groups]
-            written[ENTITLEMENT_CLAIMS[0]] = [*_listed(token.get(ENTITLEMENT_CLAIMS[0])), *entitlements]
+            written[ENTITLEMENT_CLAIMS[0]] = [*as_list(token.get(ENTITLEMENT_CLAIMS[0])), *entitlements]
     return written
 
 
@@ -44,5 +44,6 @@ def as_entitlement(group: str, form: EntitlementForm) -> str:
     return f"{form.prefix}{named}" + (f"#{form.authority}" if form.authority else "")
 
 
-def _listed(value: object) -> Sequence[object]:
+def as_list(value: Any) -> list[Any]:
+    """Return the values of a claim, which is a list, one value, or None."""
     return [] if value is None else value if isinstance(value, list) else [value]

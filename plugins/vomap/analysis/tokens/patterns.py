@@ -6,6 +6,7 @@ from functools import lru_cache
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Union
 
+from vomap.claims.memberships import parse_fqan
 from vomap.policy.matching import Pattern
 
 if TYPE_CHECKING:
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 # As in Pattern.shape; None is a part below `/**`, which may be anything.
 Part = Union[str, tuple[str, str, str], None]
 ROLE = "/Role="
+GROUPS = ("group", "first-group")
+# Conditions whose values are not patterns.
+LITERAL = ("audience", "jti", "client")
 
 
 @lru_cache(maxsize=50_000)
@@ -22,7 +26,7 @@ def compiled(text: str) -> Pattern:
     return Pattern(text, below=True, capture=True)
 
 
-def meet(first: str, second: str, word: str) -> list[str]:
+def common_texts(first: str, second: str, word: str) -> list[str]:
     """Return texts that fit two patterns, the shortest first; none if there is no such text.
 
     `word` is what `*` or `<name>` is to stand for, where that is free.
@@ -31,7 +35,7 @@ def meet(first: str, second: str, word: str) -> list[str]:
     others, others_below = compiled(second).shape
     if (len(parts) < len(others) and not below) or (len(others) < len(parts) and not others_below):
         return []
-    chosen = [_meet_part(part, other, word) for part, other in zip_longest(parts, others)]
+    chosen = [_common_text(part, other, word) for part, other in zip_longest(parts, others)]
     if None in chosen:
         return []
     text = "/".join(part for part in chosen if part is not None)
@@ -40,22 +44,30 @@ def meet(first: str, second: str, word: str) -> list[str]:
 
 def examples(pattern: str, word: str) -> list[str]:
     """Return texts that fit a pattern, the shortest first; none if `word` cannot stand where it captures."""
-    return meet(pattern, pattern, word)
+    return common_texts(pattern, pattern, word)
 
 
-def meet_groups(first: str, second: str, word: str) -> list[str]:
+def common_groups(first: str, second: str, word: str) -> list[str]:
     """Return memberships, as FQANs, that fit two patterns of groups, with and without a role if neither names one."""
     (group, role), (other_group, other_role) = split_role(first), split_role(second)
-    groups = meet(group, other_group, word)
+    groups = common_texts(group, other_group, word)
     if role is None and other_role is None:
         return [*groups, *(f"{each}{ROLE}{word}" for each in groups[:1])]
-    roles = meet(role or other_role or "", other_role or role or "", word)
+    roles = common_texts(role or other_role or "", other_role or role or "", word)
     return [f"{each}{ROLE}{role}" for each in groups for role in roles]
 
 
-def group_examples(pattern: str, word: str) -> list[str]:
-    """Return memberships, as FQANs, that fit a pattern of groups."""
-    return meet_groups(pattern, pattern, word)
+def legal_groups(pattern: str, word: str) -> list[str]:
+    """Return memberships, as FQANs, that fit a pattern of groups and that a token can have."""
+    return [group for group in common_groups(pattern, pattern, word) if parse_fqan(group) is not None]
+
+
+def example(key: str, pattern: str, word: str) -> str:
+    """Return the shortest text that fits a value of a condition; for a group that no token can have, any text."""
+    if key in LITERAL:
+        return pattern
+    legal = legal_groups(pattern, word) if key in GROUPS else ()
+    return (legal or examples(pattern, word))[0]
 
 
 def covers(wide: str, narrow: str) -> bool:
@@ -113,11 +125,11 @@ def _words() -> Iterator[str]:
             yield f"{first}0{last}"
 
 
-def _meet_part(one: Part, other: Part, word: str) -> str | None:
+def _common_text(one: Part, other: Part, word: str) -> str | None:
     """Return a text that fits two parts, or None; parts of a pattern's `/**` leave the choice to the other's."""
     if one is None or other is None:
         chosen = other if one is None else one
-        return _meet_part(chosen, chosen, word) if chosen is not None else None
+        return _common_text(chosen, chosen, word) if chosen is not None else None
     if isinstance(one, str):
         return one if _fits(other, one) else None
     if isinstance(other, str):

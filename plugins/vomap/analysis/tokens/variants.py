@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vomap.analysis.tokens.from_clauses import COMPUTE
+from vomap.analysis.tokens.assembly import COMPUTE, vo_path, with_vo
 from vomap.claims import COMPUTING, GROUPS_CLAIM
 from vomap.policy.matching import AccountName
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vomap.analysis.lint.context import Matter, Rule
-    from vomap.analysis.tokens.from_clauses import Token, Witnesses
+    from vomap.analysis.lint.context import LintContext, Rule
+    from vomap.analysis.tokens.assembly import Token
+    from vomap.analysis.tokens.from_clauses import ExampleTokens
 
 # A rule whose account has <vo> asks for a token of one VO, though it does not say so.
 _ONE_VO = "<vo>"
 _MOST_NAMES = 3
-_PATH = "storage.read:/"
+_PATH = vo_path("")
 
 
 def asked_by(rule: Rule) -> set[str]:
@@ -30,14 +31,14 @@ def asked_by(rule: Rule) -> set[str]:
     return asked
 
 
-class Around:
+class TokenVariants:
     """Varies tokens of a policy."""
 
-    def __init__(self, matter: Matter, witnesses: Witnesses) -> None:
+    def __init__(self, context: LintContext, example_tokens: ExampleTokens) -> None:
         """Take the policy, and what makes its tokens."""
-        self._matter = matter
-        self._witnesses = witnesses
-        self._word = witnesses.word
+        self._context = context
+        self._example_tokens = example_tokens
+        self._word = example_tokens.word
 
     def vary(self, token: Token, asked: set[str]) -> Iterator[Token]:
         """Yield a token as it is, and varied in all ways together in what is `asked`, as by `asked_by`."""
@@ -54,7 +55,7 @@ class Around:
         yield from tokens
 
     def _audiences(self, token: Token) -> Iterator[Token]:
-        return self._witnesses.of_field(token["iss"], "audience", [token])
+        return self._example_tokens.of_field(token["iss"], "audience", [token])
 
     def _subjects(self, token: Token) -> Iterator[Token]:
         """Yield subjects that are no word, and have more parts: `*` and a capture take neither."""
@@ -72,13 +73,10 @@ class Around:
 
     def _vos(self, token: Token) -> Iterator[Token]:
         """Yield tokens that name one more VO."""
-        issuer = self._matter.standings.issuers[token["iss"]]
-        names = self._matter.standings.names(token["iss"], None)[:_MOST_NAMES]
+        issuer = self._context.admission.issuers[token["iss"]]
+        names = self._context.admission.names(token["iss"], None)[:_MOST_NAMES]
         for name in (*names, self._word) if issuer.names_vos_freely else names:
-            if "group" in issuer.sources:
-                yield {**token, GROUPS_CLAIM: [*token.get(GROUPS_CLAIM, ()), f"/{name}"]}
-            if "scope-path" in issuer.sources:
-                yield {**token, "scope": f"{token['scope']} {_PATH}{name}"}
+            yield from (with_vo(token, (source, name)) for source in issuer.sources)
 
     def _scopes(self, token: Token) -> Iterator[Token]:
         """Yield other scopes that let a token run jobs, and other paths of the same VOs."""

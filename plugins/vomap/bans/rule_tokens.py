@@ -1,7 +1,7 @@
-"""Tokens that rules of a policy map, for a ban to be tried with: of a large policy, those of its first rules.
+"""Make example tokens from the rules of a policy, to test a ban with.
 
-A ban of a token or a client says nothing of what else its tokens hold, so its own conditions rarely make one that is
-mapped. `Witnesses` makes the tokens that meet a rule.
+A ban of a token or a client says nothing about other claims. A token made from its conditions alone is rarely mapped,
+so that it cannot show the effect of the ban. From a large policy only the first rules are used.
 """
 
 from __future__ import annotations
@@ -9,15 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from vomap.analysis.clauses import Clause, Reading
-from vomap.analysis.tokens.from_clauses import Witnesses
-from vomap.bans.tokens import Token, filled
+from vomap.analysis.clauses import Clause, SplitPolicy
+from vomap.analysis.tokens.assembly import with_values
+from vomap.analysis.tokens.from_clauses import ExampleTokens
+from vomap.bans.tokens import values_of
 from vomap.claims import GROUPS_CLAIM
 from vomap.policy.authority import Authority
 from vomap.policy.matching import Pattern
 from vomap.policy.model import with_list
+
+if TYPE_CHECKING:
+    from vomap.analysis.tokens.assembly import Token
 
 # Rules that are read, those of them that are made tokens of, and tokens of one rule for one issuer and VO.
 _MOST_READ = 5_000
@@ -27,20 +31,20 @@ _MOST_SUBJECTS = 20
 _STORAGE = ("storage.", "read:", "write:")
 
 
-class Examples:
-    """Makes tokens that meet the rules of a policy, which is read by pieces."""
+class RuleTokens:
+    """Make example tokens that match the rules of a policy. Only the needed keys of a compiled policy are read."""
 
     def __init__(self, document: Mapping[str, Any], find: Callable[[str], Any], now: float) -> None:
-        """Take the document of the site and the issuers, what finds a piece of the policy by its key, and the time."""
+        """Take the document of the site and the issuers, the function that reads a key of the policy, and the time."""
         self._document = document
         self._find = find
         self._now = now
         self._nameless: dict[str, list[tuple[Token, str | None]]] = {}
 
-    def meeting(self, ban: Mapping[str, Any], authority: Authority) -> Iterator[Token]:
-        """Yield tokens that meet a rule, and have besides what a ban, given as its document, asks for.
+    def with_conditions_of(self, ban: Mapping[str, Any], authority: Authority) -> Iterator[Token]:
+        """Yield tokens that match a rule and also have the conditions of a ban.
 
-        Whether they meet the ban, and whether the rule maps them, only a decision can tell.
+        Only a decision shows whether the ban denies them, and whether the rule maps them.
         """
         rules = [*self._of_subjects(ban, authority), *(rule for rule in self._first if _may_share(ban, rule))]
         for clause, token in self._tokens(rules[:_MOST_RULES]):
@@ -48,7 +52,7 @@ class Examples:
                 yield with_conditions(token, ban)
 
     def without_vos(self, url: str) -> list[tuple[Token, str | None]]:
-        """Return tokens of an issuer that meet a rule and name no VO, with the subject that the rule names, if any."""
+        """Return example tokens of an issuer that match a rule and name no VO, and the rule's subject or None."""
         if url not in self._nameless:
             rules = [rule for rule in self._first if url in rule.get("issuer", (url,))]
             made = [each for each in self._tokens(rules[:_MOST_RULES]) if each[0].url == url]
@@ -56,18 +60,18 @@ class Examples:
         return self._nameless[url]
 
     def _tokens(self, rules: Iterable[dict[str, Any]]) -> Iterator[tuple[Clause, Token]]:
-        """Yield tokens that meet rules, given as their documents, with the clause that each was made for."""
+        """Yield tokens that match rules, each with the clause that it was made from."""
         once = {rule["source"] + rule["name"]: rule for rule in rules}
-        reading = Reading({**self._document, "rules": list(once.values()), "pools": self._find("pools") or {}})
-        witnesses = Witnesses(reading, reading, self._now)
-        for clauses in reading.clauses.values():
+        policy = SplitPolicy({**self._document, "rules": list(once.values()), "pools": self._find("pools") or {}})
+        example_tokens = ExampleTokens(policy, policy, self._now)
+        for clauses in policy.clauses.values():
             for clause in clauses:
-                for _, token in islice(witnesses.of_clause(clause), _MOST_OF_A_CLAUSE):
+                for _, token in islice(example_tokens.of_clause(clause), _MOST_OF_A_CLAUSE):
                     yield clause, token
 
     @cached_property
     def _first(self) -> list[dict[str, Any]]:
-        """The documents of the first rules that give an account."""
+        """The first rules that give an account."""
         rules = []
         for number in range(_MOST_READ):
             rule = self._rule(number)
@@ -78,7 +82,7 @@ class Examples:
         return rules
 
     def _of_subjects(self, ban: Mapping[str, Any], authority: Authority) -> Iterator[dict[str, Any]]:
-        """Yield the documents of rules that name a subject of a ban, wherever they stand."""
+        """Yield the rules, of all rules, that name a subject of a ban."""
         owners = [*(f"issuer\t{url}" for url in authority.issuers), *(f"vo\t{vo}" for vo in authority.owners)]
         for subject in ban.get("subject", ())[:_MOST_SUBJECTS]:
             for owner in owners:
@@ -95,29 +99,14 @@ class Examples:
 
 def with_conditions(token: Token, ban: Mapping[str, Any]) -> Token:
     """Return a token that has besides what a ban asks for; its subject stays if the ban takes it."""
-    more = dict(token)
-    if not any(Pattern(pattern).match(token["sub"]) for pattern in ban.get("subject", ("*", token["sub"]))):
-        more["sub"] = filled(ban["subject"][0])
-    if "group" in ban:
-        more[GROUPS_CLAIM] = [filled(ban["group"][0]), *more.get(GROUPS_CLAIM, ())]
-    if "scope" in ban:
-        more["scope"] = f"{more['scope']} {filled(ban['scope'][0])}"
-    if "audience" in ban:
-        accepted = more.get("aud", [])
-        more["aud"] = list(
-            dict.fromkeys([*([accepted] if isinstance(accepted, str) else accepted), ban["audience"][0]])
-        )
-    for claim, key in (("jti", "jti"), ("client_id", "client")):
-        if key in ban:
-            more[claim] = ban[key][0]
-    for claim, patterns in ban.get("claim", {}).items():
-        several = isinstance(more.get(claim), list)
-        more[claim] = [*more[claim], filled(patterns[0])] if several else filled(patterns[0])
-    return more
+    values = values_of(ban)
+    if any(Pattern(pattern).match(token["sub"]) for pattern in ban.get("subject", ())):
+        del values["subject"]
+    return with_values(token, values)
 
 
 def _may_share(ban: Mapping[str, Any], rule: Mapping[str, Any]) -> bool:
-    """Return whether a rule may be for tokens of a ban, by the issuers and VOs that both name."""
+    """Return True if a rule and a ban may match the same token, judged by the issuers and VOs that both name."""
     for key in ("issuer", "vo"):
         ours, theirs = ({each.lower() for each in document.get(key, ())} for document in (ban, rule))
         if ours and theirs and ours.isdisjoint(theirs):

@@ -1,0 +1,97 @@
+"""Assemble the claims of an example token: the values that it must have, and the VOs that it must name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from vomap.analysis.tokens.group_claims import as_list
+from vomap.claims import GROUPS_CLAIM
+from vomap.policy.authority import SCOPE_PATH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    # The members of a token, its groups in `wlcg.groups` (group_claims.py).
+    Token = dict[str, Any]
+    # By condition (`claim NAME` among them), the values that a token must have.
+    Values = Mapping[str, Sequence[str]]
+    # How a token names a VO: the VO source, and the name in the token.
+    Way = tuple[str, str]
+
+COMPUTE = "compute.create"
+_CLAIM = "claim "
+_ONE_VALUE = {"jti": "jti", "client": "client_id"}
+# Claims to which a value is added; it replaces the value of any other claim.
+_LISTS = ("aud", GROUPS_CLAIM)
+
+
+def assemble_token(
+    url: str,
+    values: Values,
+    ways: Iterable[Way | None] = (),
+    *,
+    subject: str,
+    audience: Iterable[str] = (),
+    compute: Iterable[str] = (COMPUTE,),
+) -> Token:
+    """Return a token of an issuer that has the given values, and names a VO in each of the given ways.
+
+    `subject` is the subject if `values` has none. `audience` are audiences that the issuer's declaration accepts,
+    `compute` are the scopes that permit jobs.
+    """
+    token: Token = {"iss": url, "sub": subject}
+    audiences = list(dict.fromkeys([*audience, *values.get("audience", ())]))
+    if audiences:
+        token["aud"] = audiences if len(audiences) > 1 else audiences[0]
+    token["scope"] = " ".join(compute)
+    token = with_values(token, values)
+    for way in ways:
+        if way is not None and not _names_group(token, way):
+            token = with_vo(token, way)
+    return token
+
+
+def with_values(token: Token, values: Values) -> Token:
+    """Return a token that has the given values as well; the subject and all single claims are replaced."""
+    more = dict(token)
+    if "subject" in values:
+        more["sub"] = values["subject"][0]
+    if "audience" in values:
+        more["aud"] = _one_or_several([*as_list(more.get("aud")), *values["audience"]])
+    groups = [group for key in ("first-group", "group") for group in values.get(key, ())]
+    if groups:
+        more[GROUPS_CLAIM] = list(dict.fromkeys([*groups, *more.get(GROUPS_CLAIM, ())]))
+    if "scope" in values:
+        more["scope"] = " ".join(dict.fromkeys([*more["scope"].split(" "), *values["scope"]]))
+    for key, claim in _ONE_VALUE.items():
+        if key in values:
+            more[claim] = values[key][0]
+    for key, texts in values.items():
+        if key.startswith(_CLAIM):
+            name = key[len(_CLAIM) :]
+            several = name in _LISTS or isinstance(more.get(name), list)
+            more[name] = _one_or_several([*(as_list(more.get(name)) if several else ()), *texts])
+    return more
+
+
+def with_vo(token: Token, way: Way) -> Token:
+    """Return a token that names one more VO, behind those that it names already."""
+    source, name = way
+    if source == SCOPE_PATH:
+        return {**token, "scope": " ".join(dict.fromkeys([*token["scope"].split(" "), vo_path(name)]))}
+    return {**token, GROUPS_CLAIM: list(dict.fromkeys([*as_list(token.get(GROUPS_CLAIM)), f"/{name}"]))}
+
+
+def vo_path(name: str) -> str:
+    """Return the scope that names a VO and permits the least."""
+    return f"storage.read:/{name}"
+
+
+def _names_group(token: Token, way: Way) -> bool:
+    source, name = way
+    return source != SCOPE_PATH and any(group.split("/")[1] == name for group in as_list(token.get(GROUPS_CLAIM)))
+
+
+def _one_or_several(values: Iterable[str]) -> str | list[str]:
+    several = list(dict.fromkeys(values))
+    return several if len(several) > 1 else several[0]
