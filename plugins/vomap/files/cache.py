@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from vomap.files import FileError
 from vomap.files.atomic import read_trusted, replace_file
+from vomap.files.lock import open_lock, take_within
 
 _OWNER_ONLY = 0o700
 
@@ -24,13 +27,6 @@ class CacheFolder:
         """Return the path of the file of a key."""
         return str(self._folder / f"{hashlib.sha256(key.encode()).hexdigest()}{self._suffix}")
 
-    def make(self) -> None:
-        """Make the folder if it does not exist. Raises FileError."""
-        try:
-            self._folder.mkdir(mode=_OWNER_ONLY, parents=True, exist_ok=True)
-        except OSError as error:
-            raise FileError(f"{self._folder}: {error.strerror}") from None
-
     def read(self, key: str) -> bytes:
         """Return the content of the file of a key, or nothing if there is none.
 
@@ -41,5 +37,24 @@ class CacheFolder:
 
     def write(self, key: str, content: bytes) -> None:
         """Replace the file of a key in one step. Raises FileError."""
-        self.make()
+        self._make()
         replace_file(self.path(key), content, 0o600)
+
+    @contextlib.contextmanager
+    def lock(self, key: str, seconds: float) -> Iterator[bool]:
+        """Wait up to some seconds for the lock of a key, and yield whether we have it. Raises FileError."""
+        self._make()
+        try:
+            descriptor = open_lock(f"{self.path(key)}.lock")
+        except OSError as error:
+            raise FileError(f"{self._folder}: {error.strerror}") from None
+        try:
+            yield take_within(descriptor, seconds)
+        finally:
+            os.close(descriptor)
+
+    def _make(self) -> None:
+        try:
+            self._folder.mkdir(mode=_OWNER_ONLY, parents=True, exist_ok=True)
+        except OSError as error:
+            raise FileError(f"{self._folder}: {error.strerror}") from None
