@@ -105,7 +105,7 @@ def test_what_changes_every_day_is_no_alarm(old: str, new: str) -> None:
     ],
 )
 def test_what_is_always_an_alarm(old: str, new: str, kind: str, words: str) -> None:
-    """Whatever the limits, an issuer that gets an account of others is an alarm, and so is a VO that is gone."""
+    """No limit allows it: a gone VO is an alarm, and so is an issuer with an account of others."""
     assert old in BASE
     ((found, text),) = alarms(BASE.replace(old, new, 1))
     assert found == kind

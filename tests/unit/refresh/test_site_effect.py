@@ -113,7 +113,7 @@ OWN = "rules:\n  - {name: own, %s}\n"
     ],
 )
 def test_what_the_sites_own_rules_make_of_it(tmp_path: Path, own: str, old: str, new: str, words: str) -> None:
-    """Whatever the limits, a new issuer of a VO of the site and a new user of its accounts are alarms."""
+    """No limit allows it: a new issuer of a VO of the site and a new user of its accounts are alarms."""
     found = alarms(tmp_path, own, old, new)
     assert [text for _, text in found if words in text], found
 
