@@ -12,7 +12,7 @@ import pytest
 
 from vomap.bans import rule_tokens
 from vomap.cli import run
-from vomap.log import as_line
+from vomap.log import format_record
 
 Capture = pytest.CaptureFixture[str]
 SITE = """\
@@ -249,10 +249,10 @@ def test_without_a_policy(site: Site) -> None:
 
 def test_a_policy_of_before_that_lists_no_issuers(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """A policy that was built before issuers were listed is read as a whole, and proves as well."""
-    from vomap.store import BuiltFile
+    from vomap.store import CompiledFile
 
-    find = BuiltFile.find
-    monkeypatch.setattr(BuiltFile, "find", lambda self, key: None if key == "issuers" else find(self, key))
+    find = CompiledFile.find
+    monkeypatch.setattr(CompiledFile, "find", lambda self, key: None if key == "issuers" else find(self, key))
     assert site.add("--vo", "CMS", "--subject", "pilot")["proof"]["before"] == "mapped to cmspilot"
 
 
@@ -330,7 +330,7 @@ def _logged(site: Site, *records: dict[str, Any]) -> str:
         "claims": {"scope": "compute.create"},
     }
     path = site.folder / "decisions.log"
-    path.write_text("".join(as_line({**whole, **record}) for record in records), "ascii")
+    path.write_text("".join(format_record({**whole, **record}) for record in records), "ascii")
     return str(path)
 
 

@@ -1,4 +1,4 @@
-"""Whether an account that was decided exists and may be answered; the second half of the decision's step 7."""
+"""Check that the account of a decision exists and may be used: the second half of the decision's step 7."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _LONGEST_ENTRY = 1 << 20
 
 
 class NameServiceError(Error):
-    """The name service could not tell whether an account exists."""
+    """The name service failed, so it is not known whether an account exists."""
 
 
 def confirm(decision: Decision, limits: AccountLimits, look_up: Callable[[str], int | None] | None = None) -> Decision:
-    """Confirm that the account of a decision exists and is an ordinary one, or turn the decision into a refusal.
+    """Confirm that the account of a decision exists and that its uid is allowed, or turn the decision into a refusal.
 
-    `look_up` gives an account's uid, None if there is no such account, and raises NameServiceError.
+    `look_up` returns an account's uid, or None if there is no such account. It raises NameServiceError.
     """
     if decision.outcome != MAPPED:
         return decision
@@ -45,7 +45,7 @@ def confirm(decision: Decision, limits: AccountLimits, look_up: Callable[[str], 
 def find_uid(account: str) -> int | None:
     """Return the uid of an account, or None if there is no such account.
 
-    Raises NameServiceError if the name service fails, which `pwd` alone does not tell from an unknown name.
+    Raises NameServiceError if the name service fails: `pwd` alone raises KeyError for that and for an unknown name.
     """
     entry = find_entry(account)
     return None if entry is None else entry.pw_uid
@@ -61,17 +61,17 @@ def find_entry(account: str) -> pwd.struct_passwd | None:
     except OSError as error:
         raise NameServiceError(f"the name service fails for {account}: {error.strerror}") from None
     if entry.pw_name != account:
-        # A directory that compares without case: whose account this is, the site's own list of names cannot say.
+        # A directory that ignores case: the names of the policy say nothing about this other account.
         raise NameServiceError(f"the name service answers {entry.pw_name!a} for {account}")
     return entry
 
 
 def _raise_if_failing(account: str) -> None:
-    """Ask once more, in a way that shows an error; only names that were not found get here."""
+    """Ask for a name that was not found once more, in a way that shows an error."""
     import ctypes
     import errno
 
-    # What getpwnam_r may return for a name that nobody knows; glibc returns 0.
+    # The results of getpwnam_r for an unknown name. That of glibc is 0.
     not_found = (0, errno.ENOENT, errno.ESRCH)
     entry, result = ctypes.create_string_buffer(1024), ctypes.c_void_p()
     size = 4096

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from vomap.analysis.admission import Admission
 from vomap.analysis.tokens.patterns import GROUPS, common_groups, common_texts, covers, fresh_word, group_covers
 from vomap.claims.scopes import storage_root
-from vomap.policy.index import take_apart
+from vomap.policy.index import index_policy
 from vomap.policy.matching import AccountName
+from vomap.policy.model import NAMED
 from vomap.policy.pools import Pool
 
 if TYPE_CHECKING:
@@ -100,14 +101,14 @@ def common_values(key: str, values: Iterable[str], others: Iterable[str], word: 
 class SplitPolicy:
     """A policy's document, read for comparison: its admission, and the clauses of each issuer."""
 
-    def __init__(self, document: Mapping[str, Any], pieces: Mapping[str, Any] | None = None) -> None:
-        """Take a policy's document, and its pieces if they are there already."""
+    def __init__(self, document: Mapping[str, Any], entries: Mapping[str, Any] | None = None) -> None:
+        """Take a policy's document, and the entries of its index if they are there already."""
         self.document = document
         self.rules: list[dict[str, Any]] = document["rules"]
         self.admission = Admission(document)
         self.pools = {name: _pool_meaning(pool) for name, pool in document["pools"].items()}
-        keys = take_apart(document) if pieces is None else pieces.items()
-        self.named = frozenset(key.partition("\t")[2] for key, _ in keys if key.startswith("named\t"))
+        keys = (key for key, _ in index_policy(document)) if entries is None else (key for key in entries)
+        self.named = frozenset(name for kind, _, name in (key.partition("\t") for key in keys) if kind == NAMED)
         self.clauses: dict[str, list[Clause]] = {url: [] for url in self.admission.issuers}
         self._could_be_made: dict[str, frozenset[str]] = {}
         for number, rule in enumerate(self.rules):

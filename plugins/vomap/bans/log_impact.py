@@ -86,7 +86,7 @@ class LogImpactCounter:
     def add(self, record: Record) -> None:
         """Try one record; whatever was answered then."""
         members = record.members
-        is_hidden = "pseudonym" in members and not record.show_subject(self._resolve)
+        is_hidden = "pseudonym" in members and not record.reveal_subject(self._resolve)
         claims = record.claims()
         if claims is None:
             self.result.unknown[NO_CLAIMS] += 1

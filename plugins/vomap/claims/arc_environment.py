@@ -1,8 +1,8 @@
 """ARC's token: the variables that ARC sets for a plugin (src/hed/shc/otokens, measured on ARC 7.0.0).
 
 `BEARER_TOKEN_0_CLAIM_<name>_<n>` shows every claim, but a `=` in a claim's name moves the border between name and
-value. ISSUER, SUBJECT, AUDIENCE, SCOPE and GROUP cannot be reached that way; so where they are set, the claims must
-agree with them.
+value. ISSUER, SUBJECT, AUDIENCE, SCOPE and GROUP cannot be changed that way. So where they are set, the claims must
+have the same values.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 _TOKEN, _FIRST = b"BEARER_TOKEN_", b"BEARER_TOKEN_0_"
 _CLAIM = b"CLAIM_"
-# A control character: such a value says nothing, but it is there.
+# A control character: such a value does not count, but the claim is present.
 _SAYS_NOTHING = b"\x01"
-# No variable can hold it.
+# No environment variable can contain it.
 _BETWEEN = b"\x00"
 _DIGITS_AS_ZERO = bytes.maketrans(b"123456789", b"000000000")
 _STANDARD = (b"iss", b"sub", b"aud", b"scope", b"wlcg.groups")
 
 
 def read_environment(environ: Mapping[bytes, bytes]) -> Claims:
-    """Read the claims of the one token that ARC shows; no token at all gives claims that say nothing.
+    """Read the claims of the one token that ARC shows. Without a token, the claims are empty.
 
     Raises TokenError if there is more than one token, or if the variables can be read in two ways, and TokenRefused
     if the job would belong to a certificate that came with the token.
@@ -53,7 +53,7 @@ def read_environment(environ: Mapping[bytes, bytes]) -> Claims:
 
 
 def _refuse_another_token(names: bytes) -> None:
-    # One look is enough where there is but one.
+    # With one token, counting the names is enough.
     if names.count(_BETWEEN + _TOKEN) == names.count(_BETWEEN + _FIRST):
         return
     for rest in names.split(_BETWEEN + _TOKEN)[1:]:
@@ -79,7 +79,7 @@ def _indexed(environ: Mapping[bytes, bytes], field: bytes) -> list[bytes]:
 
 
 def _refuse_two_spellings(values: Mapping[bytes, list[bytes]]) -> None:
-    """ARC looks claims up without regard to case and takes the first: then nobody can tell whose value it shows."""
+    """Refuse two spellings of a claim: ARC ignores case and shows the value of either."""
     seen: dict[bytes, bytes] = {}
     for name in values:
         folded = name.lower()
@@ -89,9 +89,9 @@ def _refuse_two_spellings(values: Mapping[bytes, list[bytes]]) -> None:
 
 
 def _without_names(values: list[bytes]) -> list[bytes]:
-    """Return the values without what they say where they may be the rest of a claim's name; the same list if none is.
+    """Return the values, each that may be the rest of a claim's name replaced, or the same list if none may.
 
-    The name may be that of a claim that hides this one: whoever asks for the claim must know (`Claims.forged`).
+    The other name may hide this claim, so the claim counts as forged (`Claims.forged`).
     """
     if b"0=" not in _BETWEEN.join(values).translate(_DIGITS_AS_ZERO):
         return values
@@ -100,7 +100,7 @@ def _without_names(values: list[bytes]) -> list[bytes]:
 
 
 def _may_be_a_name(value: bytes) -> bool:
-    """Tell whether a value may be the rest of a claim's name: `_<digits>=` is where ARC puts the border."""
+    """Return True if a value may be the rest of a claim's name: `_<digits>=` is where ARC puts the border."""
     equals = value.find(b"=")
     while equals >= 0:
         digits = equals
@@ -113,7 +113,7 @@ def _may_be_a_name(value: bytes) -> bool:
 
 
 def _one(environ: Mapping[bytes, bytes], field: bytes, claim: list[bytes] | None) -> list[bytes]:
-    """Return the value of a claim that may have one only; ARC shows the first string of an array there."""
+    """Return the value of a claim with at most one value. ARC shows the first string of an array there."""
     shown = environ.get(_FIRST + field, b"")
     if claim is None:
         return [shown] if shown else []
@@ -142,8 +142,8 @@ def _scope(environ: Mapping[bytes, bytes], claim: list[bytes] | None) -> list[by
 
 
 def _put(members: dict[str, object], name: bytes, raw: list[bytes]) -> None:
-    """Add a claim: ARC shows a string and an array with one member alike, so one value is a string."""
-    # A byte that is no UTF-8 becomes half a surrogate pair, which counts as a control character from here on.
+    """Add a claim. ARC shows a string and an array with one member in the same way, so one value is a string."""
+    # A byte that is not valid UTF-8 becomes half a surrogate pair, which later counts as a control character.
     if raw:
         values = _text(_BETWEEN.join(raw)).split(_BETWEEN.decode())
         members[_text(name)] = values if len(values) > 1 else values[0]

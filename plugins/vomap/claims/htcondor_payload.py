@@ -1,7 +1,7 @@
 """HTCondor's token: the payload that the plugin gets on standard input.
 
-HTCondor writes it exactly as the token has it (src/condor_io/condor_auth_ssl.cpp), which is why it, and not the
-ambiguous environment, is the truth there.
+HTCondor writes it exactly as the token has it (src/condor_io/condor_auth_ssl.cpp). So the plugin reads it, and not the
+ambiguous environment.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ def read_payload(payload: bytes) -> Claims:
             _refuse_deep(text)
         members = parse_json(text)
     except UnicodeDecodeError:
-        raise TokenError("token: the payload is no UTF-8") from None
+        raise TokenError("token: the payload is not valid UTF-8") from None
     except ValueError as error:
-        raise TokenError(f"token: the payload is no JSON that can be trusted: {error}") from None
+        raise TokenError(f"token: the payload is not valid JSON: {error}") from None
     if not isinstance(members, dict):
-        raise TokenError("token: the payload is no JSON object")
+        raise TokenError("token: the payload is not a JSON object")
     return read_claims(members)
 
 
 def _refuse_deep(text: str) -> None:
-    """Raise ValueError for nesting that no token has; how much the parser bears depends on the interpreter."""
+    """Raise ValueError for nesting that no token has. The limit of the parser itself depends on the interpreter."""
     if text.count("{") + text.count("[") <= _DEEPEST:
         return
     depth = 0

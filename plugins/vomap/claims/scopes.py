@@ -1,6 +1,6 @@
-"""Scopes: what the token lets its bearer do.
+"""Scopes: the rights that the token gives its bearer.
 
-Sources: WLCG profile v1.3 sections 2.2.1 and 3.1, SciTokens claims 2.0; HTCondor's reading of them is
+Sources: WLCG profile v1.3 sections 2.2.1 and 3.1, SciTokens claims 2.0. HTCondor reads them in
 src/condor_utils/condor_scitokens.cpp, measured on 23.9.6.
 """
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def refused_levels(claims: Claims, scopes: Iterable[str]) -> list[str]:
-    """Return which of HTCondor's levels WRITE and READ it will refuse, whatever account the bearer gets.
+    """Return those of HTCondor's levels WRITE and READ that it will refuse, with any account.
 
-    In a SciToken (`ver`) HTCondor passes `compute.*` over.
+    In a SciToken (`ver`) HTCondor ignores `compute.*`.
     """
     held = set(scopes)
     scitoken = claims.text("ver") is not None and claims.text("wlcg.ver") is None
@@ -28,9 +28,9 @@ def refused_levels(claims: Claims, scopes: Iterable[str]) -> list[str]:
 
 
 def is_safe(scope: str) -> bool:
-    """Tell whether no part of a scope's path is `.` or `..`, plain or percent-encoded, nor a storage path's part empty.
+    """Return True if no part of a scope's path is `.` or `..`, plain or percent-encoded, and no storage path has `//`.
 
-    What reads the path later may climb, or may fold two slashes to one.
+    A program that reads the path later may go up by `..`, or may read two slashes as one.
     """
     parts = _decoded(scope).split("/")[1:]
     if any(part in (".", "..") for part in parts):
@@ -41,7 +41,7 @@ def is_safe(scope: str) -> bool:
 def is_malformed(scope: str) -> bool:
     """Return True for a storage scope without a path, or with an unsafe one: it speaks for no VO.
 
-    The path `/` is everybody's, and not malformed.
+    The path `/` is that of no VO, and not malformed.
     """
     capability, _, path = scope.partition(":")
     return _is_storage(capability) and not (path[:1] == "/" and is_safe(scope))
@@ -50,7 +50,7 @@ def is_malformed(scope: str) -> bool:
 def storage_root(scope: str) -> str | None:
     """Return the first part of the path of a storage scope (`storage.*`, `read`, `write`), which is a VO's name.
 
-    None if it is another scope, or if its path begins with no name.
+    None for another scope, and for a path that does not begin with a name.
     """
     capability, _, path = scope.partition(":")
     if not _is_storage(capability):
@@ -60,9 +60,9 @@ def storage_root(scope: str) -> str | None:
 
 
 def first_name(scope: str) -> str | None:
-    """Return the first name in the path of a storage scope, also of one without a safe path; None if there is none.
+    """Return the first name in the path of a storage scope, also of an unsafe path. None if it has no name.
 
-    Bans ask for it: a malformed path must not hide the VO that it begins with.
+    Bans use it: a malformed path must not hide the VO that it begins with.
     """
     capability, _, path = scope.partition(":")
     if not _is_storage(capability):

@@ -17,7 +17,7 @@ from vomap.mapfile.compose import compose
 from vomap.mapfile.files import UnreadableFileError, read_files
 from vomap.mapfile.findings import Findings
 from vomap.store import POLICY
-from vomap.store.writer import read_built
+from vomap.store.writer import read_compiled
 
 HELP = "tell whose account a new policy changes, and who gains or loses access"
 
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
 def _read(path: str) -> Mapping[str, Any]:
     """Return the document of a built policy, a mapfile, or a folder of mapfiles."""
     if _is_built(path):
-        return read_built(path, POLICY).document
+        return read_compiled(path, POLICY).document
     mapfiles = read_files([path])
     if not mapfiles:
         raise UnreadableFileError(f"{path}: holds no mapfiles, which end in .yaml")

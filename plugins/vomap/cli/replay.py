@@ -12,7 +12,7 @@ from vomap.analysis.replay import Replay, Replayer
 from vomap.cli.arguments import add_bans, add_json, add_mapfiles, add_policy, asked_policy
 from vomap.cli.console import NO, YES, plain, print_json, progress_bar
 from vomap.cli.logs import read_logs, resolver
-from vomap.log.reader import Unread
+from vomap.log.reader import BrokenLine
 
 HELP = "decide the tokens of a decision log again: what would be another answer"
 
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     broken: list[str] = []
     with progress_bar("decisions made again") as progress:
         for number, (log, found) in enumerate(read_logs(args.logs), start=1):
-            if isinstance(found, Unread):
+            if isinstance(found, BrokenLine):
                 broken.append(f"{log}:{found.line}: {found.why}")
             else:
                 replayer.add(found)

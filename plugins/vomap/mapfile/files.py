@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vomap import Error
-from vomap.files.regular import PlainFileError, read_plain
+from vomap.files.regular import RegularFileError, read_regular_file
 from vomap.files.trusted import OURS, Custody, judge_file
 
 _SUFFIX = ".yaml"
@@ -78,11 +78,11 @@ def _expand(path: Path, *, bans: bool) -> list[Path]:
 
 def _read(path: Path, builder: int) -> Mapfile:
     try:
-        file = read_plain(str(path))
+        file = read_regular_file(str(path))
         return Mapfile(str(path), file.content.decode("utf-8"), judge_file(file.way, builder))
     except OSError as error:
         raise UnreadableFileError(f"{path}: {error.strerror}") from None
-    except PlainFileError as error:
+    except RegularFileError as error:
         raise UnreadableFileError(str(error)) from None
     except UnicodeDecodeError as error:
         raise UnreadableFileError(f"{path}: byte {error.start} is no UTF-8; save the file as UTF-8") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from vomap.files.regular import PlainFileError
+from vomap.files.regular import RegularFileError
 from vomap.files.trusted import judge_folder
 from vomap.mapfile.files import Mapfile, UnreadableFileError
 from vomap.mapfile.findings import Finding, Place
@@ -40,7 +40,7 @@ def _folder_refusals(path: str, builder: int) -> list[Finding]:
         return _refusals(path, judge_folder(path, builder))
     except OSError as error:
         raise UnreadableFileError(f"{path}: {error.strerror}") from None
-    except PlainFileError as error:
+    except RegularFileError as error:
         raise UnreadableFileError(str(error)) from None
 
 

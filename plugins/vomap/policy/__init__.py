@@ -1,26 +1,27 @@
-"""The decision, and the trace of how it came about."""
+"""The decision for a token."""
 
 from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vomap.claims import Claims
+    from vomap.policy.documents import DecisionDocument
 
 MAPPED, DECLINED, DENIED, ERROR = "mapped", "declined", "denied", "error"
 OUTCOMES = (MAPPED, DECLINED, DENIED, ERROR)
 
 
 class Decision:
-    """What is to become of a token, and why.
+    """The outcome for a token, and the reason.
 
-    `reason` begins with the word of the stage that decided: ban, issuer, vo, subject, audience, computing, lifetime,
-    version, rule, account, pool or token. `pool` is set, and `account` is not, until a pool account is leased.
+    `reason` begins with the word of the step that decided: ban, issuer, vo, subject, time, audience, computing,
+    lifetime, version, rule, account, pool or token. With a pool, `account` is None until an account is leased.
     """
 
     __slots__ = ("account", "claims", "outcome", "policy", "pool", "reason", "rule", "source", "unchecked", "vo")
 
     def __init__(self, claims: Claims | None, policy: str | None) -> None:
-        """Start with the claims of the token, None if it cannot be read, and the digest of the policy that decides."""
+        """Take the claims of the token, None if it cannot be read, and the digest of the policy."""
         self.claims = claims
         self.policy = policy
         self.outcome = ERROR
@@ -33,14 +34,14 @@ class Decision:
         self.unchecked: list[str] = []
 
     def settle(self, outcome: str, reason: str) -> Decision:
-        """Set the outcome and its reason; an account is answered only with `mapped`."""
+        """Set the outcome and its reason. Only a mapped token has an account."""
         self.outcome = outcome
         self.reason = reason
         if outcome != MAPPED:
             self.account = self.pool = None
         return self
 
-    def as_json(self, *, ce: str, time: str) -> dict[str, object]:
+    def as_json(self, *, ce: str, time: str) -> DecisionDocument:
         """Return the decision's members, as in schemas/decision-1.schema.json."""
         claims = self.claims
         return {
@@ -52,10 +53,10 @@ class Decision:
             "rule": self.rule,
             "source": self.source,
             "reason": self.reason,
-            "issuer": claims and claims.text("iss"),
-            "subject": claims and claims.text("sub"),
-            "client": claims and (claims.text("client_id") or claims.text("azp")),
-            "jti": claims and claims.text("jti"),
+            "issuer": claims.text("iss") if claims else None,
+            "subject": claims.text("sub") if claims else None,
+            "client": (claims.text("client_id") or claims.text("azp")) if claims else None,
+            "jti": claims.text("jti") if claims else None,
             "audience": list(claims.values("aud")) if claims else [],
             "unchecked": self.unchecked,
             "policy": self.policy,
@@ -63,5 +64,5 @@ class Decision:
 
 
 def failed(reason: str, claims: Claims | None = None) -> Decision:
-    """Return the decision for what could not be decided."""
+    """Return the decision for a token that vomap cannot decide about."""
     return Decision(claims, None).settle(ERROR, reason)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from vomap.claims.scopes import first_name, is_malformed, storage_root
 from vomap.policy.matching import is_word
-from vomap.policy.model import DISTRUSTED, Issuer, Naming, Site
+from vomap.policy.model import DISTRUSTED, OWNERS, SPELLED, Issuer, NamedVos, Site, key_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Authority:
     def vos_of(self, url: str, served: Collection[str] | None) -> set[str] | None:
         """Return the VOs that an issuer may speak for, of those that the site serves (None: it serves every VO).
 
-        None stands for any VO.
+        The result None means any VO.
         """
         issuer = self.issuers[url]
         if not issuer.names_vos_freely:
@@ -97,16 +97,16 @@ class Authority:
 def vo_of(policy: Policy, url: str, issuer: Issuer, name: str) -> str | None:
     """Return the VO that a name in a token of an issuer, `url`, means, or None if it means none that it may name.
 
-    Where `vos` does not list the names, the name is the token's own word. It counts as the policy spells it, or in
-    lower case where the policy spells it nowhere otherwise: `<vo>` makes the account of the name in lower case, so that
-    of two spellings one would be the other's.
+    Without `vos`, the name is the token's own word. It must have a spelling of the policy, or be in lower case if the
+    policy has no other spelling. The reason: `<vo>` puts the name into an account in lower case, so two spellings would
+    share an account.
     """
     if issuer.vos is not None:
         return issuer.vos.get(name)
     vo = owned_vo(policy, url, issuer, name)
     if vo is None:
         return None
-    spelled = policy.piece(f"spelled\t{vo}")
+    spelled = policy.find(key_of(SPELLED, vo))
     return name if (name == vo if spelled is None else name in spelled) else None
 
 
@@ -122,34 +122,34 @@ def owned_vo(policy: Policy, url: str, issuer: Issuer, name: str) -> str | None:
     if not is_word(name):
         return None
     vo = name.lower()
-    return vo if may_name(policy.piece(f"owners\t{vo}") or (), url) else None
+    return vo if may_name(policy.find(key_of(OWNERS, vo)) or (), url) else None
 
 
-def find_vos(policy: Policy, url: str, issuer: Issuer, token: View) -> Naming:
+def find_named_vos(policy: Policy, url: str, issuer: Issuer, token: View) -> NamedVos:
     """Find the VOs that a token of an issuer with `vo-from`, `url`, speaks for.
 
-    The first source that names a VO decides; the default VO holds only if no source names anything, listed or not. A
-    malformed storage scope names no VO, but something, and so does a text among the groups that is no group.
+    The first VO source that names a VO decides. The default VO counts only if no source has any name, in `vos` or not.
+    A malformed storage scope, or a malformed group, is such a name, but not that of a VO.
     """
     names_any = False
     for source in issuer.sources:
         names = named_in(source, token.memberships, token.scopes)
         vos = [vo for vo in [vo_of(policy, url, issuer, name) for name in names] if vo]
         if vos:
-            return Naming(vos, names_any=True)
+            return NamedVos(vos, names_any=True)
         names_any = names_any or bool(names) or _names_no_vo(source, issuer, token)
     if not names_any and issuer.default_vo is not None:
-        return Naming([issuer.default_vo], names_any=True)
-    return Naming((), names_any=names_any)
+        return NamedVos([issuer.default_vo], names_any=True)
+    return NamedVos((), names_any=names_any)
 
 
 def _names_no_vo(source: str, issuer: Issuer, token: View) -> bool:
-    """Return True if a source says something of VOs, but not which."""
+    """Return True if a VO source has a name, but not that of a VO."""
     if source == SCOPE_PATH:
         return any(map(is_malformed, token.scopes))
     if issuer.groups_claim is None or not token.claims.values(issuer.groups_claim):
         return False
-    # Few tokens come here that have groups.
+    # Few tokens with groups come here.
     from vomap.claims.memberships import has_malformed_groups
 
     return has_malformed_groups(token.claims, issuer.group_form)
@@ -158,10 +158,10 @@ def _names_no_vo(source: str, issuer: Issuer, token: View) -> bool:
 def mentioned_vos(
     policy: Policy, url: str, issuer: Issuer, memberships: Sequence[Membership], scopes: Sequence[str]
 ) -> set[str]:
-    """Return the VOs, in lower case, that a token names anywhere, even if it does not speak for them, as bans ask.
+    """Return the VOs, in lower case, that bans find in a token: all that it names, even if it does not speak for them.
 
-    `memberships` and `scopes` are those that bans see. Spelling means nothing, and a path names the VO that it begins
-    with however it is written.
+    `memberships` and `scopes` are those that bans see. Any spelling counts. A path names the VO that it begins with,
+    also if it is malformed.
     """
     names = {name for source in SOURCES for name in named_in(source, memberships, scopes)}
     names.update(name for name in map(first_name, scopes) if name is not None)
@@ -170,7 +170,7 @@ def mentioned_vos(
 
 
 def named_in(source: str, memberships: Iterable[Membership], scopes: Sequence[str]) -> list[str]:
-    """Return the names that one of the SOURCES holds, in the token's order, each once."""
+    """Return the names in one of the SOURCES, in the token's order, each once."""
     if source == "group":
         return list(dict.fromkeys([membership.root for membership in memberships]))
     return list(dict.fromkeys([root for root in map(storage_root, scopes) if root is not None]))

@@ -1,7 +1,7 @@
-"""The documents of a policy and of bans: what mapfiles become, what the compiled policy keeps, what the engine reads.
+"""The types of the documents of a policy and of bans, which mapfiles are composed to and the engine reads.
 
 Only type checkers import this module, so it costs a callout nothing. Keys are those of the mapfile language
-(docs/reference/mapfile.md); a value that a mapfile may write as one text is always a list here. Times are seconds since
+(docs/reference/mapfile.md). A value that a mapfile may write as one text is always a list here. Times are seconds since
 1970, durations are seconds.
 """
 
@@ -35,7 +35,7 @@ _SiteKeys = TypedDict(
 
 
 class SiteDocument(_SiteKeys, total=False):
-    """What the site demands of every token and every account."""
+    """The demands of the site on every token and every account."""
 
     log: LogDocument
 
@@ -73,7 +73,7 @@ IssuerDocument = TypedDict(
     total=False,
 )
 
-# What rules and bans ask of a token: every key must hold, and within a key any of its values does.
+# The conditions of rules and bans: a token must meet every key, and of each key any of its values.
 ConditionsDocument = TypedDict(
     "ConditionsDocument",
     {
@@ -109,7 +109,7 @@ class RuleDocument(_RuleOutcome):
 
 
 class _BanPeriod(ConditionsDocument, total=False):
-    # The last second at which the ban holds.
+    # The last second at which the ban is in force.
     until: int | None
 
 
@@ -148,3 +148,35 @@ class BansDocument(TypedDict):
     """All bans, in their order."""
 
     bans: list[BanDocument]
+
+
+class _DecisionKeys(TypedDict):
+    # UTC, as in 2026-12-31T12:00:00Z.
+    time: str
+    # htcondor, arc, token or none.
+    ce: str
+    outcome: str
+    account: str | None
+    vo: str | None
+    rule: str | None
+    source: str | None
+    reason: str
+    issuer: str | None
+    subject: str | None
+    client: str | None
+    jti: str | None
+    audience: list[str]
+    unchecked: list[str]
+    # The digest of the compiled policy.
+    policy: str | None
+
+
+class DecisionDocument(_DecisionKeys, total=False):
+    """One decision, as in schemas/decision-1.schema.json, with the keys that only a record of the log has."""
+
+    callout: str
+    observed: bool
+    pseudonym: str | None
+    # None: the record would be too long, or the token has no claims that vomap can read.
+    claims: dict[str, object] | None
+    cut: bool

@@ -35,8 +35,8 @@ def _any_group_first(holds: Any, key: str, *others: Any) -> Any:
     return holds("group" if key == "first-group" else key, *others)
 
 
-def _any_for_all(unmet: Any, conditions: Any, view: Any, captured: dict[str, str]) -> Any:
-    keys = [unmet(SimpleNamespace(asked=[each]), view, captured) for each in conditions.asked]
+def _any_for_all(first_unmet: Any, conditions: Any, view: Any, captured: dict[str, str]) -> Any:
+    keys = [first_unmet(SimpleNamespace(asked=[each]), view, captured) for each in conditions.asked]
     return None if None in keys or not keys else "all"
 
 
@@ -68,7 +68,7 @@ BUGS: Mapping[str, Sequence[Replacement]] = {
     "a star for nothing": [Call("vomap.policy.matching:Pattern.match", _star_for_nothing)],
     "a role ignored": [Call("vomap.policy.matching:GroupPattern.__init__", _role_ignored)],
     "first-group is any group": [Call("vomap.policy.matching:_holds", _any_group_first)],
-    "any of the conditions for all": [Call("vomap.policy.matching:unmet", _any_for_all)],
+    "any of the conditions for all": [Call("vomap.policy.matching:first_unmet_condition", _any_for_all)],
     "azp only without client_id": [Call("vomap.policy.matching:BanView.values", _azp_without_client_id)],
     "an account of 33 characters": [Constant("vomap.policy.matching:LONGEST_ACCOUNT", lambda _: 33)],
     "a ban by subject blind to a list": [Call("vomap.policy.matching:BanView.values", _first_subject)],

@@ -13,34 +13,37 @@ from vomap.policy import DENIED, MAPPED
 from vomap.policy.decide import SKEW
 
 
-def _last_rule(candidates: Any, *args: Any) -> Iterator[Any]:
-    return reversed(list(candidates(*args)))
+def _last_rule(matching_rules: Any, *args: Any) -> Iterator[Any]:
+    return reversed(list(matching_rules(*args)))
 
 
-def _until_exclusive(holds_at: Any, ban: Any, now: float) -> Any:
-    return holds_at(ban, now + 1)
+def _until_exclusive(is_in_force: Any, ban: Any, now: float) -> Any:
+    return is_in_force(ban, now + 1)
 
 
-def _without_any_ban(with_only: Any, deciding: Any, _: Any) -> Any:
-    return with_only(deciding, ())
+def _without_any_ban(ask_with: Any, facts: Any, _: Any, trace: Any) -> Any:
+    return ask_with(facts, (), trace)
 
 
-def _first_refusal(refused_anyway: Any, deciding: Any, banned: list[str]) -> Any:
-    decision = refused_anyway(deciding, banned)
-    if decision is None or decision is deciding.decision or decision.outcome != DENIED:
+def _first_refusal(refuse_with_fewer: Any, question: Any, bans: Any, trace: Any) -> Any:
+    from vomap.policy.decide import _ask_with, _decide_unbanned, _vos_of_rules
+
+    decision = refuse_with_fewer(question, bans, trace)
+    if decision is None or decision.reason.startswith("ban: ") or _decide_unbanned(question, None).outcome == DENIED:
         return decision
+    banned = sorted(question.banned & _vos_of_rules(question.facts))
     fewer = (each for size in range(len(banned)) for each in combinations(banned, size))
-    decisions = (deciding._with_only(each).decision for each in fewer)
+    decisions = (_ask_with(question.facts, each, None)[0] for each in fewer)
     return next(each for each in decisions if each.outcome != MAPPED)
 
 
-def _blind_to_unfound(banned: Any, deciding: Any) -> Any:
-    if not deciding.naming.candidates:
-        deciding.bans = [ban for ban in deciding.bans if not ban.only_vos]
-    return banned(deciding)
+def _blind_to_unfound(refuse_banned: Any, question: Any, bans: Any, view: Any, trace: Any) -> Any:
+    if not question.facts.named.vos:
+        bans = [ban for ban in bans if not ban.only_vos]
+    return refuse_banned(question, bans, view, trace)
 
 
-def _never_at_a_glance(_: Any, *__: Any) -> bool:
+def _never_plain(_: Any, *__: Any) -> bool:
     return False
 
 
@@ -95,42 +98,38 @@ def _declared_only(spelled: Any, rule: Any, authority: Any) -> Any:
     return spelled(rule, SimpleNamespace(issuers=issuers))
 
 
-def _default_vo_of_token(made_by_token: Any, deciding: Any, rule: Any, *others: Any) -> Any:
-    freely = rule.conditions.vo is None and deciding._declared().names_vos_freely
-    return made_by_token(deciding, rule, *others) or freely
+def _default_vo_of_token(is_made_by_token: Any, rule: Any, captured: Any, issuer: Any) -> Any:
+    freely = rule.conditions.vo is None and issuer.names_vos_freely
+    return is_made_by_token(rule, captured, issuer) or freely
 
 
-def _unserved_seen(may_see: Any, deciding: Any, root: str) -> Any:
-    vo = deciding._name(root)
-    return may_see(deciding, root) if vo is None else vo not in deciding.banned
+def _unserved_seen(may_see: Any, parts: Any, root: str) -> Any:
+    vo = parts._name(root)
+    return may_see(parts, root) if vo is None else vo not in parts._question.banned
 
 
-def _banned_seen(may_see: Any, deciding: Any, root: str) -> Any:
-    vo = deciding._name(root)
-    return may_see(deciding, root) if vo is None else deciding._serves(vo)
+def _banned_seen(may_see: Any, parts: Any, root: str) -> Any:
+    vo, serve = parts._name(root), parts._question.facts.policy.site.serve
+    return may_see(parts, root) if vo is None else serve is None or vo in serve
 
 
-def _all_seen(part: Any, deciding: Any, vo: str | None) -> Any:
-    return part(deciding, vo) if vo is None else deciding.whole.safe()
+def _all_seen(of: Any, parts: Any, vo: str | None) -> Any:
+    return of(parts, vo) if vo is None else parts._safe
 
 
 _OUTSIDE = "vomap.policy.decide:_outside_its_time"
-_AT_A_GLANCE = Call("vomap.policy.decide:_is_plainly_within_its_time", _never_at_a_glance)
+_PLAIN_TIMES = Call("vomap.policy.decide:_has_plain_times", _never_plain)
 BUGS: Mapping[str, Sequence[Replacement]] = {
-    "the last rule that matches": [Call("vomap.policy.model:Policy.candidates", _last_rule)],
-    "a ban until, exclusive": [Call("vomap.policy.model:Ban.holds_at", _until_exclusive)],
-    "what is refused without a ban, allowed with it": [
-        Call("vomap.policy.decide:_Deciding._refused_anyway", lambda *_: None)
-    ],
-    "what is refused with one VO banned, allowed with two": [
-        Call("vomap.policy.decide:_Deciding._with_only", _without_any_ban)
-    ],
+    "the last rule that matches": [Call("vomap.policy.model:Policy.matching_rules", _last_rule)],
+    "a ban until, exclusive": [Call("vomap.policy.model:Ban.is_in_force", _until_exclusive)],
+    "what is refused without a ban, allowed with it": [Call("vomap.policy.decide:_refuse_with_fewer", lambda *_: None)],
+    "what is refused with one VO banned, allowed with two": [Call("vomap.policy.decide:_ask_with", _without_any_ban)],
     "what is denied with one VO banned, declined with two": [
-        Call("vomap.policy.decide:_Deciding._refused_anyway", _first_refusal)
+        Call("vomap.policy.decide:_refuse_with_fewer", _first_refusal)
     ],
-    "a ban by VO blind to what rules do not find": [Call("vomap.policy.decide:_Deciding._banned", _blind_to_unfound)],
-    "the skew the other way": [_AT_A_GLANCE, Call(_OUTSIDE, _expired_early)],
-    "a skew of a second less": [_AT_A_GLANCE, Call(_OUTSIDE, _begins_late)],
+    "a ban by VO blind to what rules do not find": [Call("vomap.policy.decide:_refuse_banned", _blind_to_unfound)],
+    "the skew the other way": [_PLAIN_TIMES, Call(_OUTSIDE, _expired_early)],
+    "a skew of a second less": [_PLAIN_TIMES, Call(_OUTSIDE, _begins_late)],
     "a lifetime of exactly the maximum refused": [Call("vomap.policy.decide:_lifetime", _maximum_refused)],
     "major 10 is major 1": [Call("vomap.policy.decide:_version", _major_by_first_digit)],
     "a wlcg.ver that is not a text": [Call("vomap.policy.decide:_version", _version_of_any_type)],
@@ -142,12 +141,10 @@ BUGS: Mapping[str, Sequence[Replacement]] = {
     "a capture gives an account named elsewhere": [Call("vomap.policy.model:Policy.names", lambda *_: False)],
     "a capture gives an account made of a default VO": [Call("vomap.policy.index:_spelled_vos", _declared_only)],
     "a default VO taken for the token's own word": [
-        Call("vomap.policy.decide:_Deciding._made_by_token", _default_vo_of_token)
+        Call("vomap.policy.decide:_is_made_by_token", _default_vo_of_token)
     ],
-    "a capture gives a pool's account": [Call("vomap.policy.pools:Pool.holds", lambda *_: False)],
-    "an unserved VO's groups seen by rules without vo": [
-        Call("vomap.policy.decide:_Deciding._may_see", _unserved_seen)
-    ],
-    "a banned VO's groups seen by rules without vo": [Call("vomap.policy.decide:_Deciding._may_see", _banned_seen)],
-    "another VO's groups seen by rules with vo": [Call("vomap.policy.decide:_Deciding._part", _all_seen)],
+    "a capture gives a pool's account": [Call("vomap.policy.pools:Pool.has", lambda *_: False)],
+    "an unserved VO's groups seen by rules without vo": [Call("vomap.policy.decide:_Parts._may_see", _unserved_seen)],
+    "a banned VO's groups seen by rules without vo": [Call("vomap.policy.decide:_Parts._may_see", _banned_seen)],
+    "another VO's groups seen by rules with vo": [Call("vomap.policy.decide:_Parts.of", _all_seen)],
 }

@@ -7,7 +7,7 @@ from typing import Any
 
 from proof.seeded_bugs.replacement import Call, Replacement
 from vomap.policy.authority import owned_vo
-from vomap.policy.model import Naming
+from vomap.policy.model import NamedVos
 
 
 def _dots_passed(is_safe: Any, scope: str) -> Any:
@@ -26,11 +26,11 @@ def _slashes_decoded(_: Any, text: str) -> str:
     return text.replace("%2f", "/").replace("%2F", "/")
 
 
-def _default_beside_unlisted(find_vos: Any, policy: Any, url: str, issuer: Any, token: Any) -> Any:
-    naming = find_vos(policy, url, issuer, token)
-    if naming.candidates or issuer.default_vo is None:
-        return naming
-    return Naming([issuer.default_vo], names_any=True)
+def _default_beside_unlisted(find_named_vos: Any, policy: Any, url: str, issuer: Any, token: Any) -> Any:
+    named = find_named_vos(policy, url, issuer, token)
+    if named.vos or issuer.default_vo is None:
+        return named
+    return NamedVos([issuer.default_vo], names_any=True)
 
 
 def _unreserved(init: Any, authority: Any, document: Any) -> None:
@@ -47,13 +47,13 @@ def _any_spelling(vo_of: Any, policy: Any, url: str, issuer: Any, name: str) -> 
 
 def _any_unspelled(vo_of: Any, policy: Any, url: str, issuer: Any, name: str) -> Any:
     vo = owned_vo(policy, url, issuer, name)
-    if issuer.vos is None and vo is not None and policy.piece(f"spelled\t{vo}") is None:
+    if issuer.vos is None and vo is not None and policy.find(f"spelled\t{vo}") is None:
         return name
     return vo_of(policy, url, issuer, name)
 
 
-def _lower_case_only(vo_pieces: Any, document: Any, declared: Any) -> Any:
-    return [piece for piece in vo_pieces(document, declared) if not piece[0].startswith("spelled\t")]
+def _lower_case_only(*_: Any) -> Any:
+    return ()
 
 
 def _unspelled_by_serve(find_spellings: Any, document: Any) -> Any:
@@ -74,14 +74,14 @@ BUGS: Mapping[str, Sequence[Replacement]] = {
         Call("vomap.claims:read_scopes", lambda _, claims: claims.texts.get("scope", "").split())
     ],
     "a default VO although the token names an unlisted one": [
-        Call("vomap.policy.authority:find_vos", _default_beside_unlisted)
+        Call("vomap.policy.authority:find_named_vos", _default_beside_unlisted)
     ],
     "a VO whose issuer is distrusted, named by another": [
         Call("vomap.policy.authority:Authority.__init__", _unreserved)
     ],
     "a VO in any spelling": [Call("vomap.policy.authority:vo_of", _any_spelling)],
     "a VO that is spelled nowhere in any spelling": [Call("vomap.policy.authority:vo_of", _any_unspelled)],
-    "a VO in lower case where it is spelled otherwise": [Call("vomap.policy.index:_vo_pieces", _lower_case_only)],
+    "a VO in lower case where it is spelled otherwise": [Call("vomap.policy.index:spelling_entries", _lower_case_only)],
     "a spelling in `serve` that does not count": [Call("vomap.policy.index:find_spellings", _unspelled_by_serve)],
     "a spelling in a rule that does not count": [Call("vomap.policy.index:find_spellings", _unspelled_by_rules)],
 }

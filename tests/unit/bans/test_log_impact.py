@@ -9,7 +9,7 @@ import pytest
 from unit.policy.composed import bans_document, policy_of
 from vomap.analysis.replay import NO_CLAIMS, NO_SUBJECT
 from vomap.bans.log_impact import CLAIM_NOT_LOGGED, DecisionCount, Identity, LogImpact, LogImpactCounter
-from vomap.log.pseudonyms import pseudonym
+from vomap.log.pseudonyms import make_pseudonym
 from vomap.log.reader import Record
 
 ONE, MANY = "https://one.example/", "https://many.example/"
@@ -24,11 +24,11 @@ rules:
 """
 TIME = "2026-11-22T12:00:00Z"
 KEY = b"k" * 32
-HIDDEN = pseudonym(KEY, ONE, "jo")
+HIDDEN = make_pseudonym(KEY, ONE, "jo")
 
 
 def _record(**members: Any) -> Record:
-    whole = {
+    whole: Any = {
         "time": TIME,
         "outcome": "mapped",
         "account": "jo",
@@ -40,8 +40,9 @@ def _record(**members: Any) -> Record:
         "jti": "j-1",
         "audience": ["ANY"],
         "claims": {"scope": "compute.read", "client_id": "c"},
+        **members,
     }
-    return Record(1, {**whole, **members})
+    return Record(1, whole)
 
 
 def _hits(ban: str, *records: Record, **more: Any) -> LogImpact:

@@ -67,7 +67,7 @@ import vomap.callouts.{callout} as callout
 # As root, ARC's becomes a user; this one is there everywhere.
 callout.USER = "root"
 # Where a file system in user space is mounted, a child answers.
-sys.modules["vomap.callouts"].may_be_held = lambda: False
+sys.modules["vomap.callouts"].has_fuse_mount = lambda: False
 callout.main()
 print()
 print(*sorted(set(sys.modules) - before))
@@ -78,8 +78,8 @@ print(*sorted(set(sys.modules) - before))
 def policy(tmp_path: Path) -> str:
     """A built policy with each kind of rule that loads something of its own."""
     path = tmp_path / "policy"
-    writer.write_built(str(path), store.POLICY, policy_document(POLICY), sources={}, built="now")
-    writer.write_built(f"{path}.bans", store.BANS, bans_document(None), sources={}, built="now")
+    writer.write_compiled(str(path), store.POLICY, policy_document(POLICY), sources={}, built="now")
+    writer.write_compiled(f"{path}.bans", store.BANS, bans_document(None), sources={}, built="now")
     return str(path)
 
 

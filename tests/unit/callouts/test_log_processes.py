@@ -21,7 +21,7 @@ import vomap
 from ces import htcondor_payload
 from unit.policy.composed import bans_document, policy_document
 from vomap import store
-from vomap.log.reader import Record, Unread, read_log
+from vomap.log.reader import BrokenLine, Record, read_log
 from vomap.store import writer
 
 ISSUER = "https://i.example/"
@@ -73,8 +73,8 @@ class Site:
         """Ask about a token; the answer is as ever and comes in time. Return what was said."""
         policy = POLICY.replace("{LOG}", log if log is not None else f"{{to: {self.log}}}")
         path = self.folder / "policy"
-        writer.write_built(str(path), store.POLICY, policy_document(policy), sources={}, built="now")
-        writer.write_built(f"{path}.bans", store.BANS, bans_document(None), sources={}, built="now")
+        writer.write_compiled(str(path), store.POLICY, policy_document(policy), sources={}, built="now")
+        writer.write_compiled(f"{path}.bans", store.BANS, bans_document(None), sources={}, built="now")
         driver = _DRIVER.format(
             library=str(Path(vomap.__file__).parents[1]),
             socket=str(self.socket),
@@ -92,7 +92,7 @@ class Site:
         assert told.count("\n") == (1 if pipes["stderr"] == subprocess.PIPE else 0)
         return told
 
-    def found(self) -> list[Record | Unread]:
+    def found(self) -> list[Record | BrokenLine]:
         """Return what can be read of the log."""
         return list(read_log(str(self.log)))
 
@@ -163,7 +163,7 @@ def test_a_fifo_with_a_reader(site: Site) -> None:
     os.mkfifo(site.log)
     reader = os.open(site.log, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        assert "no regular file" in site.ask()
+        assert "not a regular file" in site.ask()
         assert os.read(reader, 1) == b""
     finally:
         os.close(reader)

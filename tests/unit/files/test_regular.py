@@ -10,7 +10,7 @@ import pytest
 
 from threads import end
 from vomap import Error
-from vomap.files.regular import LARGEST
+from vomap.files.regular import LARGEST_FILE
 from vomap.mapfile.files import UnreadableFileError, read_files
 
 
@@ -77,5 +77,5 @@ def test_what_is_too_large_is_an_error(tmp_path: Path) -> None:
     """A file without an end, which takes no room on the disk, must not fill the memory."""
     path = tmp_path / "m.yaml"
     path.touch()
-    os.truncate(path, LARGEST + 1)
+    os.truncate(path, LARGEST_FILE + 1)
     assert "is larger than 1024 MiB" in refusal(path)

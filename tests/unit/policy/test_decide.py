@@ -9,7 +9,7 @@ import pytest
 from unit.policy.composed import bans_of, policy_of
 from vomap.claims import read_claims
 from vomap.policy import DECLINED, DENIED, ERROR, MAPPED, OUTCOMES, Decision, failed
-from vomap.policy.decide import decide
+from vomap.policy.decide import TokenFacts, _vos_of_rules, decide
 
 NOW = 1_800_000_000
 ONE, MANY, FREE, GONE, PLAIN = (f"https://{name}.example/" for name in ("one", "many", "free", "gone", "plain"))
@@ -66,23 +66,23 @@ def _decide(token: dict[str, Any], bans: str | None = None, policy: str = POLICY
         ({"iss": FREE, "wlcg.groups": "/one"}, DECLINED, "vo", "none that"),
         ({"iss": MANY, "wlcg.groups": "/d"}, DECLINED, "vo", "none that"),
         ({"iss": MANY, "wlcg.groups": "/c"}, DECLINED, "vo", "does not serve 'C'"),
-        ({"iss": ONE, "sub": ""}, DENIED, "subject", "nobody"),
-        ({"iss": ONE, "sub": ["s"]}, DENIED, "subject", "nobody"),
+        ({"iss": ONE, "sub": ""}, DENIED, "subject", "no visible subject"),
+        ({"iss": ONE, "sub": ["s"]}, DENIED, "subject", "no visible subject"),
         ({"iss": ONE, "aud": "other"}, DENIED, "audience", "'other'"),
-        ({"iss": ONE, "aud": []}, DENIED, "audience", "names nobody"),
-        ({"iss": PLAIN, "aud": []}, DENIED, "audience", "names nobody"),
-        ({"iss": PLAIN, "aud": 5}, DENIED, "audience", "names nobody"),
-        ({"iss": PLAIN, "aud": {}}, DENIED, "audience", "names nobody"),
-        ({"iss": PLAIN, "aud": ["\x01"]}, DENIED, "audience", "names nobody"),
-        ({"iss": ONE, "sub": "\u200b \u3164"}, DENIED, "subject", "nobody"),
+        ({"iss": ONE, "aud": []}, DENIED, "audience", "has no text"),
+        ({"iss": PLAIN, "aud": []}, DENIED, "audience", "has no text"),
+        ({"iss": PLAIN, "aud": 5}, DENIED, "audience", "has no text"),
+        ({"iss": PLAIN, "aud": {}}, DENIED, "audience", "has no text"),
+        ({"iss": PLAIN, "aud": ["\x01"]}, DENIED, "audience", "has no text"),
+        ({"iss": ONE, "sub": "\u200b \u3164"}, DENIED, "subject", "no visible subject"),
         ({"iss": ONE, "wlcg.ver": 2}, DENIED, "version", "not a text"),
         ({"iss": ONE, "wlcg.ver": ["2.0"]}, DENIED, "version", "not a text"),
         ({"iss": ONE, "wlcg.ver": None}, DENIED, "version", "not a text"),
         ({"iss": ONE, "aud": ""}, DENIED, "audience", "''"),
         ({"iss": ONE, "scope": "openid"}, DENIED, "computing", "jobs"),
         ({"iss": ONE, "exp": NOW + 3601}, DENIED, "lifetime", "3601 s"),
-        ({"iss": ONE, "exp": None}, DENIED, "time", "no number"),
-        ({"iss": ONE, "iat": "x"}, DENIED, "time", "no number"),
+        ({"iss": ONE, "exp": None}, DENIED, "time", "not a number"),
+        ({"iss": ONE, "iat": "x"}, DENIED, "time", "not a number"),
         ({"iss": ONE, "wlcg.ver": "2.0"}, DENIED, "version", "'2.0'"),
         ({"iss": ONE, "wlcg.ver": "1."}, DENIED, "version", "'1.'"),
         ({"iss": ONE, "wlcg.ver": "1"}, DENIED, "version", "'1'"),
@@ -90,7 +90,7 @@ def _decide(token: dict[str, Any], bans: str | None = None, policy: str = POLICY
         ({"iss": ONE, "sub": "bad"}, DENIED, "rule", "bad people"),
         ({"iss": ONE, "sub": "n"}, DENIED, "account", "never answers nobody"),
         ({"iss": ONE, "sub": "root@x"}, DENIED, "account", "root"),
-        ({"iss": ONE, "sub": "1000@x"}, DENIED, "account", "no legal"),
+        ({"iss": ONE, "sub": "1000@x"}, DENIED, "account", "not a legal"),
         ({"iss": ONE}, DECLINED, "rule", "none matches"),
     ],
 )
@@ -406,3 +406,18 @@ def test_no_ban_weakens_a_refusal(groups: list[str], banned: str, outcome: str) 
         trace: list[str] = []
         assert decide(policy_of(DENY_ONE), bans, claims, NOW, trace).outcome == outcome
         assert trace[-1].startswith(outcome)
+
+
+def test_the_trace_of_a_token_of_an_unknown_issuer() -> None:
+    """It has no memberships and speaks for no VO."""
+    trace: list[str] = []
+    decide(policy_of(POLICY), bans_of(), read_claims({**GOOD, "iss": "https://unknown/"}), NOW, trace)
+    assert trace[-3:-1] == ["memberships: none", "VOs that the token speaks for: none"]
+
+
+def test_the_vos_that_rules_find() -> None:
+    """Rules find the one VO of an issuer in its tokens, whatever they name, and each VO that other tokens name."""
+    policy, groups = policy_of(POLICY), {"wlcg.groups": ["/a", "/b"]}
+    for url, vos in ((ONE, 1), (MANY, 2), ("https://unknown/", 0)):
+        facts = TokenFacts(policy, read_claims({**GOOD, **groups, "iss": url}), NOW)
+        assert len(_vos_of_rules(facts)) == vos

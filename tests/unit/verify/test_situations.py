@@ -14,7 +14,7 @@ import pytest
 import vomap.verify
 from unit.verify.issuer import KEYS, OAUTH, OPENID, REALM, Issuer, issuing, jwk
 from unit.web.server import AUTHORITY, serving, without_variables
-from vomap.callouts.token import answer_for
+from vomap.callouts.token import decide_raw_token
 from vomap.policy import DECLINED, DENIED, ERROR, MAPPED
 from vomap.verify.key_cache import KeyCache
 
@@ -275,7 +275,9 @@ def test_situations(situation: str, issuer: Issuer, table: list[str], monkeypatc
         issuer.server.asked.clear()
         monkeypatch.setattr(vomap.verify, "time", SimpleNamespace(time=lambda at=step.at: begin + at))
         token = issuer.token(**step.token)
-        decision = answer_for(token, issuer.policy, f"{issuer.policy}.bans", KeyCache(issuer.cache, AUTHORITY)).decision
+        decision = decide_raw_token(
+            token, issuer.policy, f"{issuer.policy}.bans", KeyCache(issuer.cache, AUTHORITY)
+        ).decision
         asked = len(issuer.server.asked)
         table.append(f"{situation}, {step.at:+g} s | {asked} | {decision.outcome}: {decision.reason}")
         assert (number, decision.outcome, asked) == (number, step.outcome, step.requests), decision.reason
@@ -289,7 +291,7 @@ def test_keys_may_lie_on_another_host(issuer: Issuer) -> None:
     with serving(tls=True) as other:
         other.put("/k", json.dumps({"keys": [jwk("RSA")]}).encode())
         issuer.metadata(jwks_uri=other.url.replace("127.0.0.1", "localhost") + "/k")
-        decision = answer_for(
+        decision = decide_raw_token(
             issuer.token(), issuer.policy, f"{issuer.policy}.bans", KeyCache(issuer.cache, AUTHORITY)
         ).decision
         assert decision.outcome == MAPPED
@@ -298,7 +300,9 @@ def test_keys_may_lie_on_another_host(issuer: Issuer) -> None:
 
 def test_a_server_that_is_somebody_elses(issuer: Issuer) -> None:
     """A certificate of no authority that is trusted gives no keys."""
-    decision = answer_for(issuer.token(), issuer.policy, f"{issuer.policy}.bans", KeyCache(issuer.cache, None)).decision
+    decision = decide_raw_token(
+        issuer.token(), issuer.policy, f"{issuer.policy}.bans", KeyCache(issuer.cache, None)
+    ).decision
     assert decision.outcome == ERROR
     assert "certificate is not trusted" in decision.reason
     assert issuer.server.asked == []

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from vomap.analysis.near_misses.changes import ExplainedToken, SingleChange
 from vomap.claims import ENTITLEMENT_CLAIMS, GROUPS_CLAIM
 from vomap.policy import Decision
 from vomap.policy.authority import named_in
-from vomap.policy.model import Policy
+from vomap.policy.model import ISSUER, SITE, Policy, key_of
 
 # Where IAM, Keycloak and others write groups.
 _GROUPS_CLAIMS = ("groups", "wlcg_groups")
@@ -30,7 +30,7 @@ def changes_of_policy(token: ExplainedToken, decision: Decision) -> Iterator[Sin
 
 def _vos(token: ExplainedToken) -> Iterator[SingleChange]:
     """Yield the names that the token has for VOs and that its issuer's `vos` lacks."""
-    issuer, declared = token.issuer, token.policy.piece(f"issuer\t{token.url}")
+    issuer, declared = token.issuer, token.policy.find(key_of(ISSUER, token.url))
     if issuer is None or issuer.vos is None:
         return
     for source in issuer.sources:
@@ -46,13 +46,13 @@ def _vos(token: ExplainedToken) -> Iterator[SingleChange]:
 
 def _listed(token: ExplainedToken, declared: Mapping[str, Any], vo: str) -> Policy:
     """Return a policy with another declaration of the token's issuer, and with a VO that the site serves."""
-    site = token.policy.piece("site")
+    site = token.policy.find(SITE)
     serve = None if site["serve"] is None else [*site["serve"], vo]
-    return _changed(token.policy, {f"issuer\t{token.url}": declared, "site": {**site, "serve": serve}})
+    return _changed(token.policy, {key_of(ISSUER, token.url): declared, SITE: {**site, "serve": serve}})
 
 
 def _served(token: ExplainedToken) -> Iterator[SingleChange]:
-    site = token.policy.piece("site")
+    site = token.policy.find("site")
     if site["serve"] is not None:
         everybody = _changed(token.policy, {"site": {**site, "serve": None}})
         yield SingleChange("vo: the token is for none of the VOs in the site's `serve`", policy=everybody)
@@ -60,7 +60,7 @@ def _served(token: ExplainedToken) -> Iterator[SingleChange]:
 
 def _groups(token: ExplainedToken) -> Iterator[SingleChange]:
     """Yield what the issuer's declaration does not take for groups, and might."""
-    declared = token.policy.piece(f"issuer\t{token.url}")
+    declared = token.policy.find(key_of(ISSUER, token.url))
     for claim in (GROUPS_CLAIM, *_GROUPS_CLAIMS):
         if claim != token.groups_claim and token.claims.values(claim):
             sentence = f"claim: {claim!a} is present and not read; `groups: {{claim: {claim}}}` of the issuer reads it"
@@ -79,7 +79,7 @@ def _groups(token: ExplainedToken) -> Iterator[SingleChange]:
 
 def _entitlements(token: ExplainedToken) -> Iterator[SingleChange]:
     """Yield what the issuer's declaration does not take for an entitlement, and might."""
-    declared = token.policy.piece(f"issuer\t{token.url}")
+    declared = token.policy.find(key_of(ISSUER, token.url))
     form: Mapping[str, Any] | None = declared.get("entitlements")
     values = [value for name in ENTITLEMENT_CLAIMS for value in token.claims.values(name)]
     in_scope = [word.partition(":")[2] for word in token.scopes if word.partition(":")[0] in ENTITLEMENT_CLAIMS]
@@ -104,7 +104,7 @@ def _entitlements(token: ExplainedToken) -> Iterator[SingleChange]:
 
 
 def _checks(token: ExplainedToken, decision: Decision) -> Iterator[SingleChange]:
-    declared = token.policy.piece(f"issuer\t{token.url}")
+    declared = token.policy.find(f"issuer\t{token.url}")
     if decision.reason.startswith("audience:") and not token.claims.values("aud"):
         sentence = "audience: the token does not say for whom it is; `without-audience: accept` would take it"
         yield SingleChange(sentence, policy=_issuer(token, {**declared, "without-audience": True}))
@@ -114,7 +114,6 @@ def _issuer(token: ExplainedToken, declared: Mapping[str, Any]) -> Policy:
     return _changed(token.policy, {f"issuer\t{token.url}": declared})
 
 
-def _changed(policy: Policy, pieces: Mapping[str, Any]) -> Policy:
-    """Return a policy with other pieces in the place of some of its own."""
-    find: Callable[[str], Any] = policy.piece
-    return Policy(lambda key: pieces[key] if key in pieces else find(key), policy.digest)
+def _changed(policy: Policy, entries: Mapping[str, Any]) -> Policy:
+    """Return a policy with other entries in its index, by their keys."""
+    return Policy(lambda key: entries[key] if key in entries else policy.find(key), policy.digest)
