@@ -183,7 +183,7 @@ def test_a_wrong_command_line_is_usage(arguments: list[str]) -> None:
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("ftp://example.org/topology.tar.gz", "is no http or https URL"),
+        ("ftp://example.org/topology.tar.gz", "not an http or https URL"),
         (
             "https://github.com/opensciencegrid/topology/tree/master/virtual-organizations",
             "use https://github.com/opensciencegrid/topology/archive/master.tar.gz",
@@ -236,7 +236,7 @@ def test_a_url_that_gives_nothing_is_an_error(
     output.write_text("old")
     assert run("--source", f"{served.url}/gone.tar.gz", "--output", str(output)) == 3
     assert capsys.readouterr().err.splitlines() == [
-        f"vomap: {served.url}/gone.tar.gz: is not there (404 Not Found); look at the URL"
+        f"vomap: {served.url}/gone.tar.gz: is not there (404 Not Found); check the URL"
     ]
     assert output.read_text() == "old"
 

@@ -21,7 +21,7 @@ from vomap.mapfile.findings import Findings
 from vomap.mapfile.issuer_urls import is_issuer_url
 from vomap.mapfile.times import format_utc
 from vomap.policy.decide import SKEW
-from vomap.web import Fetched
+from vomap.web import WebFile
 from vomap.web.download import Limits
 from vomap.web.urls import split_url
 
@@ -100,7 +100,7 @@ class PublishedBanFile:
         text = self._file.text()
         return None if text is None else read_saved(Mapfile(self.path, text))
 
-    def read(self, fetched: Fetched) -> PublishedList:
+    def read(self, fetched: WebFile) -> PublishedList:
         """Read what a URL gave as it would lie in the folder. Raises InvalidList."""
         url, content = fetched.url, fetched.content
         if not fetched.is_delimited:

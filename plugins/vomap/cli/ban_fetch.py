@@ -55,11 +55,11 @@ def _fetch(args: argparse.Namespace, bans: PublishedBanFile, now: float) -> int:
             return YES
         is_same = kept is not None and kept.issued == published.issued
         if kept is not None and is_same and _is_built(args, bans.path, kept):
-            fetched.keep()
+            fetched.save()
             _print_result(args, _UNCHANGED, kept, bans.path, now)
             return YES
         change = bans.put(kept if kept is not None and is_same else published)
-    fetched.keep()
+    fetched.save()
     _print_result(args, _FETCHED, published, bans.path, now)
     if change.left:
         print(plain(change.left), file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The tests that a generated mapfile carries: every entry, and who is near to one without being it."""
+"""Make the tests of a generated mapfile: a token for each entry, and tokens that are similar to one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _COMPUTING = ("compute.create", "compute.modify", "compute.cancel")
 
 @dataclass(frozen=True)
 class Case:
-    """A token, and what becomes of it: a rule's account for a VO, or declined."""
+    """A token and its decision: the account of a rule for a VO, or declined without a rule."""
 
     token: Token
     rule: GeneratedRule | None = None
@@ -43,7 +43,7 @@ def cases_of_strangers(rules: Iterable[GeneratedRule]) -> list[Case]:
 
 
 def cases_of_siblings(rules: Iterable[GeneratedRule]) -> list[Case]:
-    """Return, for each issuer, its subject at an issuer with a slash more or less, and at one that begins like it."""
+    """Return, for each issuer, its subject with a slash more or less in the issuer's URL, and with a longer URL."""
     of_issuer = _by_issuer(rules)
     found = []
     for issuer, own in sorted(of_issuer.items()):
@@ -55,9 +55,9 @@ def cases_of_siblings(rules: Iterable[GeneratedRule]) -> list[Case]:
 
 
 def cases_of_names(rules: Iterable[GeneratedRule], issuer: str, names: Mapping[str, str]) -> list[Case]:
-    """Return, for each name that an issuer's tokens use, a path with it: whose VO it is, and that it maps nobody.
+    """Return tokens with each name in an issuer's tokens: the name selects its VO, but a name alone maps no token.
 
-    A name that is not listed is no VO, and leaves the issuer's own out too.
+    vomap declines a token with an unlisted name.
     """
     own = _by_issuer(rules)[issuer]
     rule = own[0]
@@ -71,7 +71,7 @@ def cases_of_names(rules: Iterable[GeneratedRule], issuer: str, names: Mapping[s
 
 
 def _token(issuer: str, subject: str, name: str | None = None) -> Token:
-    """Return a token that may run jobs; `name` is what it calls its VO, if it names one."""
+    """Return a token that may run jobs. `name` is the name of the VO in it, if any."""
     ways = () if name is None else ((SCOPE_PATH, name),)
     return assemble_token(issuer, _AUDIENCE, ways, subject=subject, compute=_COMPUTING)
 
@@ -94,7 +94,7 @@ def _stranger(rules: Iterable[GeneratedRule]) -> str:
 
 
 def _absent(word: str, more: str, texts: Collection[str | None]) -> str:
-    """Return a word that is none of these texts; `more` is added to it until it is none."""
+    """Return a word that is not among these texts, with `more` added as often as needed."""
     while word in texts:
         word += more
     return word

@@ -79,7 +79,7 @@ def read_exceptions(content: bytes | None = None) -> dict[str, dict[str, str]]:
 def token_name(fqan: str, parent_group: str) -> str | None:
     """Return the part of an FQAN right after the parent's group, or None.
 
-    `/fermilab/uboone` is `uboone`; the data also has `fermilab/captmnv` and `/fermilab/argoneut/Role=Analysis`.
+    `/fermilab/uboone` gives `uboone`. The topology also has `fermilab/captmnv` and `/fermilab/argoneut/Role=Analysis`.
     """
     parts = fqan.strip("/").split("/")
     if parts[0] != parent_group or len(parts) == 1 or parts[1].startswith(_NO_GROUP):

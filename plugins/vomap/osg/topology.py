@@ -88,9 +88,9 @@ def open_source(source: str, web: Web | None = None) -> TopologyFiles:
     Raises TopologyError for a source that vomap cannot read, and for a URL also UrlError and FetchError.
     """
     if is_url(source):
-        fetched = (web or Web()).fetch(source)
-        files = read_download(source, fetched.content, is_delimited=fetched.is_delimited)
-        fetched.keep()
+        file = (web or Web()).fetch(source)
+        files = read_download(source, file.content, is_delimited=file.is_delimited)
+        file.save()
         return files
     path = Path(source)
     if path.is_dir():

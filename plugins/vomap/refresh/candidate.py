@@ -19,7 +19,7 @@ from vomap.refresh.site_effect import SitePolicy
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from vomap.policy.documents import RuleDocument, SiteDocument
+    from vomap.policy.documents import SiteDocument
 
 _ROOT = "root"
 _SUFFIX = ".yaml"
@@ -88,7 +88,7 @@ def find_failures(mapfiles: Sequence[Mapfile], now: float) -> list[str]:
 
 def find_forbidden(candidate: Mapfile, site: SiteDocument) -> list[Alarm]:
     """Return an alarm for each account of a valid candidate that the site forbids: root, and `accounts: never`."""
-    rules: Sequence[RuleDocument] = compose([candidate], Findings()).document["rules"]
+    rules = compose([candidate], Findings()).document["rules"]
     forbidden = {_ROOT, *site["accounts"]["never"]}
     renames = site["rename"]
     return [

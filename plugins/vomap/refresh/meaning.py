@@ -96,8 +96,7 @@ def read_meaning(mapfiles: Sequence[Mapfile]) -> Meaning:
 
 def meaning_of(composition: Composition) -> Meaning:
     """Return the meaning of composed mapfiles, which have no errors."""
-    issuers: Mapping[str, IssuerDocument | None] = composition.document["issuers"]
-    rules: Sequence[RuleDocument] = composition.document["rules"]
+    issuers, rules = composition.document["issuers"], composition.document["rules"]
     return Meaning(
         {(url,): describe_issuer(issuer) for url, issuer in issuers.items()},
         dict(_find_owners(issuers)),

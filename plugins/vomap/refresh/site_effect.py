@@ -13,10 +13,10 @@ from vomap.refresh.alarms import Alarm
 from vomap.refresh.meaning import ANY_SUBJECT, describe_issuer, identities_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     from vomap.mapfile.compose import Composition
-    from vomap.policy.documents import RuleDocument, SiteDocument
+    from vomap.policy.documents import RuleDocument
 
 # The name of a VO in tokens whose issuer speaks for this VO alone, or by default.
 _NO_NAME = ""
@@ -38,8 +38,7 @@ class SitePolicy:
     def __init__(self, composition: Composition, is_distributed: Callable[[str], bool]) -> None:
         """Take the composed mapfiles, and a function that returns True for the path of the distributed mapfile."""
         document = composition.document
-        rules: Sequence[RuleDocument] = document["rules"]
-        site: SiteDocument = document["site"]
+        site, rules = document["site"], document["rules"]
         self._authority = Authority(document)
         self._rename = site["rename"]
         self._serve = None if site["serve"] is None else {vo.lower() for vo in site["serve"]}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from vomap.claims.strict_json import parse_json
 from vomap.verify.keys import Key, KeysError, read_jwk
-from vomap.web.download import Answer, Limits, NoFileError, download
+from vomap.web.download import HttpResponse, Limits, NoFileError, download
 from vomap.web.urls import split_url
 
 # A service and its user wait for the fetch.
@@ -85,7 +85,7 @@ class _IssuerRequests:
             raise KeysError(f"{url}: its jwks_uri is not an https URL")
         return keys_url
 
-    def _metadata(self) -> tuple[str, Answer]:
+    def _metadata(self) -> tuple[str, HttpResponse]:
         """Return the metadata and their URL. If there are none, raise the error of the more common URL."""
         first, second = metadata_urls(self._issuer)
         try:
@@ -96,7 +96,7 @@ class _IssuerRequests:
             except NoFileError:
                 raise error from None
 
-    def _get(self, url: str) -> Answer:
+    def _get(self, url: str) -> HttpResponse:
         left = max(self._deadline - time.monotonic(), 0.01)
         limits = Limits(
             connect=min(left, _CONNECT_SECONDS),
@@ -115,7 +115,7 @@ def _is_secure(url: str) -> bool:
     return parts is not None and parts.scheme == "https" and "@" not in parts.netloc
 
 
-def _parse(url: str, answer: Answer) -> dict[str, object]:
+def _parse(url: str, answer: HttpResponse) -> dict[str, object]:
     try:
         document = parse_json((answer.content or b"").decode("utf-8"))
     except ValueError:

@@ -7,19 +7,14 @@ the time that the issuer states, up to 4 days. vomap asks an issuer at most once
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import json
-import os
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from vomap import Error
 from vomap.claims.strict_json import parse_json
 from vomap.files import FileError
-from vomap.files.atomic import read_trusted, replace_file
-from vomap.files.lock import open_lock, take_within
+from vomap.files.cache import CacheFolder
 from vomap.verify.jwks import FETCH_SECONDS, fetch_keys
 from vomap.verify.keys import Key, KeysError, read_jwk
 
@@ -29,7 +24,6 @@ EXPIRY, LATEST_EXPIRY = 2 * _DAY, 4 * _DAY
 PAUSE = 300
 # The clock may be set back by so much: then the times in the cache are not taken for wrong ones.
 _SKEW = 60
-_OWNER_ONLY = 0o700
 
 
 @dataclass(frozen=True)
@@ -69,7 +63,7 @@ class KeyCache:
 
     def __init__(self, folder: Path, authorities: Path | None) -> None:
         """Take the folder, which may be missing, and certificates (PEM) to trust in place of the system's."""
-        self._folder = folder
+        self._files = CacheFolder(folder, ".keys")
         self._authorities = authorities
 
     def find(self, issuer: str, now: float, *, refetch: bool = False) -> CachedKeys:
@@ -78,12 +72,16 @@ class KeyCache:
         With `refetch`, fetch them also if they are not due, unless vomap has asked in the last PAUSE seconds. Raises
         KeysError if there are no usable keys.
         """
-        cached = self._read(issuer)
-        if not cached.is_usable(now):
-            # Wait: another process may fetch the keys at this moment, and holds the lock meanwhile.
-            cached = self._ask(issuer, now, FETCH_SECONDS)
-        elif (refetch or cached.is_due(now)) and cached.may_ask(now):
-            cached = self._ask(issuer, now, 0)
+        try:
+            cached = self._read(issuer)
+            if not cached.is_usable(now):
+                # Wait: another process may fetch the keys at this moment, and holds the lock meanwhile.
+                cached = self._ask(issuer, now, FETCH_SECONDS)
+            elif (refetch or cached.is_due(now)) and cached.may_ask(now):
+                cached = self._ask(issuer, now, 0)
+        except FileError as error:
+            advice = "name a folder that only you can write with --cache"
+            raise KeysError(f"token: vomap cannot keep keys: {error}; {advice}") from None
         if not cached.is_usable(now):
             reason = cached.failure or "another process is fetching the issuer's keys; try again"
             raise KeysError(f"token: {reason}")
@@ -91,7 +89,7 @@ class KeyCache:
 
     def _ask(self, issuer: str, now: float, patience: float) -> CachedKeys:
         """Fetch the keys, unless another process does or just did. Wait for that process up to `patience` seconds."""
-        with self._lock(issuer, patience) as is_ours:
+        with self._files.lock(issuer, patience) as is_ours:
             cached = self._read(issuer)
             if not is_ours or not cached.may_ask(now):
                 return cached
@@ -109,16 +107,8 @@ class KeyCache:
             return replace(cached, failure=_failure(issuer, str(error)))
         return CachedKeys(published.keys, fetched=now, asked=now, max_age=published.max_age, is_new=True)
 
-    def _path(self, issuer: str) -> str:
-        return str(self._folder / f"{hashlib.sha256(issuer.encode()).hexdigest()}.keys")
-
     def _read(self, issuer: str) -> CachedKeys:
-        path = self._path(issuer)
-        try:
-            content = read_trusted(path) if os.path.lexists(path) else b""
-        except FileError as error:
-            raise _cache_error(error) from None
-        return _parse(issuer, content)
+        return _parse(issuer, self._files.read(issuer))
 
     def _write(self, issuer: str, cached: CachedKeys) -> None:
         document = {
@@ -129,31 +119,11 @@ class KeyCache:
             "failure": cached.failure,
             "keys": [key.as_jwk() for key in cached.keys],
         }
-        try:
-            replace_file(self._path(issuer), json.dumps(document).encode(), 0o600)
-        except FileError as error:
-            raise _cache_error(error) from None
-
-    @contextlib.contextmanager
-    def _lock(self, issuer: str, patience: float) -> Iterator[bool]:
-        """Wait up to `patience` seconds for the lock of an issuer, and yield whether we have it."""
-        try:
-            self._folder.mkdir(mode=_OWNER_ONLY, parents=True, exist_ok=True)
-            descriptor = open_lock(f"{self._path(issuer)}.lock")
-        except OSError as error:
-            raise _cache_error(FileError(f"{self._folder}: {error.strerror}")) from None
-        try:
-            yield take_within(descriptor, patience)
-        finally:
-            os.close(descriptor)
+        self._files.write(issuer, json.dumps(document).encode())
 
 
 def _failure(issuer: str, reason: str) -> str:
     return f"vomap has no keys of {issuer!a}: {reason}"
-
-
-def _cache_error(error: Error) -> KeysError:
-    return KeysError(f"token: vomap cannot keep keys: {error}; name a folder that only you can write with --cache")
 
 
 def _is_within(begin: float | None, now: float, seconds: float) -> bool:

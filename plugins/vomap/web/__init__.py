@@ -1,4 +1,4 @@
-"""Files from the web: fetched within limits, kept, and fetched again only when they have changed."""
+"""Fetch files from the web within limits, keep them in a cache, and fetch them again only when they have changed."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vomap import Error
-from vomap.web.cache import Cache
-from vomap.web.download import Answer, FetchError, Limits, download
+from vomap.web.cache import WebCache
+from vomap.web.download import FetchError, HttpResponse, Limits, download
 from vomap.web.hosting import file_behind
 from vomap.web.urls import has_user, is_this_machine, split_url
 
@@ -17,46 +17,43 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 class UrlError(Error):
-    """A URL that cannot be a source, whatever is there."""
+    """A URL that vomap does not fetch, whatever the server would send."""
 
     exit_code = 2
 
 
 @dataclass(frozen=True)
-class Fetched:
-    """What a URL gave: its content, and whether it is what was kept of it before.
-
-    Of what was not delimited it is not known whether it is whole: its end may have been cut off.
-    """
+class WebFile:
+    """The content of a URL. `is_unchanged` is True if it comes from the cache and the server confirmed it."""
 
     url: str
     content: bytes
     is_unchanged: bool
-    _answer: Answer
-    _cache: Cache
+    _response: HttpResponse
+    _cache: WebCache
 
     @property
     def is_delimited(self) -> bool:
-        """Tell whether the answer said where it ends; only what knows that of itself can be taken for whole else."""
-        return self.is_unchanged or self._answer.is_delimited
+        """Whether the server stated where the content ends. If not, the content may have been cut off."""
+        return self.is_unchanged or self._response.is_delimited
 
-    def keep(self) -> None:
-        """Keep the content, and do not ask for it again until it changes. Raises FetchError.
+    def save(self) -> None:
+        """Save the content in the cache. Raises FetchError.
 
-        This is for who has read it and found it whole: half a file that is kept might stay forever.
+        Call this only for content that is whole: the cache would keep half a file as long as the server's is the same.
         """
         if not self.is_unchanged:
-            self._cache.keep(self.url, self._answer.validators, self.content)
+            self._cache.save(self.url, self._response.validators, self.content)
 
 
 @dataclass(frozen=True)
 class Web:
-    """How the web is asked: where answers are kept, whose certificates are trusted, and within which limits.
+    """How vomap fetches from the web.
 
     Args:
-        cache: the folder of kept answers; none given means the user's own.
-        authorities: a file of certificates of authorities, in place of those that the system trusts.
-        limits: how long and how large an answer may be.
+        cache: the folder of the cache (default: that of the user).
+        authorities: a file with certificates of authorities, in place of those that the system trusts.
+        limits: the longest time and the largest size of a file.
 
     """
 
@@ -64,46 +61,44 @@ class Web:
     authorities: Path | None = None
     limits: Limits = field(default_factory=Limits)
 
-    def fetch(self, url: str) -> Fetched:
-        """Return what a URL gives. Raises UrlError if it cannot be a source, and FetchError if it gives nothing."""
+    def fetch(self, url: str) -> WebFile:
+        """Return the file of a URL. Raises UrlError for a URL that vomap does not fetch, FetchError if it fails."""
         check_url(url)
-        cache = Cache(self.cache or default_cache())
-        kept = cache.find(url)
-        answer = download(url, self.limits, self.authorities, kept.validators if kept else None)
-        if answer.content is None and kept is not None:
-            return Fetched(url, kept.content, is_unchanged=True, _answer=answer, _cache=cache)
-        return Fetched(url, answer.content or b"", is_unchanged=False, _answer=answer, _cache=cache)
+        cache = WebCache(self.cache or default_cache())
+        cached = cache.find(url)
+        response = download(url, self.limits, self.authorities, cached.validators if cached else None)
+        if response.content is None and cached is not None:
+            return WebFile(url, cached.content, is_unchanged=True, _response=response, _cache=cache)
+        return WebFile(url, response.content or b"", is_unchanged=False, _response=response, _cache=cache)
 
 
 def is_url(source: str) -> bool:
-    """Tell whether a source is meant as a URL, of whatever kind."""
+    """Return True if a source is meant as a URL of any kind."""
     return bool(_SCHEME.match(source))
 
 
 def check_url(url: str) -> None:
-    """Raise UrlError for what is no plain http(s) URL, and for a page that shows a file and is none."""
+    """Raise UrlError for a URL that is not a plain http or https URL, and for a page that shows a file."""
     parts = split_url(url)
     if parts is None:
-        raise UrlError(f"{url!a}: is no http or https URL; expected such as https://example.org/topology.tar.gz")
+        raise UrlError(f"{url!a}: is not an http or https URL; expected such as https://example.org/topology.tar.gz")
     if has_user(parts):
-        raise UrlError(
-            f"{parts.hostname}: a URL with a name or a password in it cannot be a source: they would be told"
-        )
+        raise UrlError(f"{parts.hostname}: the URL contains a user or a password, which logs would show; remove it")
     better = file_behind(url)
     if better:
         raise UrlError(f"{url}: is a page, not a tarball or a VO file; use {better}")
 
 
 def can_be_changed_on_the_way(url: str) -> bool:
-    """Tell whether somebody on the way could change what a URL gives: without TLS, except from this very machine."""
+    """Return True if an attacker in the network can change the file of a URL: http, except from this machine."""
     parts = split_url(url)
     return parts is not None and parts.scheme == "http" and not is_this_machine(parts.hostname or "")
 
 
 def default_cache() -> Path:
-    """Return the user's folder for what can be fetched again (XDG Base Directory Specification). Raises FetchError."""
+    """Return the user's cache folder (XDG Base Directory Specification). Raises FetchError."""
     stated = Path(os.environ.get("XDG_CACHE_HOME", ""))
     try:
         return (stated if stated.is_absolute() else Path.home() / ".cache") / "vomap"
     except RuntimeError:
-        raise FetchError("there is no home folder to keep what is fetched in; name a folder with --cache") from None
+        raise FetchError("the user has no home folder for the cache; name a folder with --cache") from None

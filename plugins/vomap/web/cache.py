@@ -1,59 +1,56 @@
-"""What was fetched before, a file for each URL: a line of JSON that says what it is, and the content."""
+"""Keep fetched files in a cache, each after a line of JSON with its URL, its digest and its validators."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from vomap import Error
-from vomap.files.atomic import read_trusted, replace_file
+from vomap.files import FileError
+from vomap.files.cache import CacheFolder
 from vomap.web.download import FetchError, Validators
 
-_OURS_ALONE = 0o700
+if TYPE_CHECKING:
+    from pathlib import Path
+
 _ANOTHER = "name another folder with --cache"
 
 
 @dataclass(frozen=True)
-class Kept:
-    """What a URL gave, and what is asked whether it still does."""
+class CachedFile:
+    """The content of a URL, and the validators that ask the server whether it has changed."""
 
     validators: Validators
     content: bytes
 
 
-class Cache:
-    """A folder of answers. Nobody but root and ourselves may write to it: it decides as much as the source does."""
+class WebCache:
+    """A folder of fetched files."""
 
     def __init__(self, folder: Path) -> None:
-        """Take the folder; it need not be there."""
+        """Take the folder, which need not exist."""
         self._folder = folder
+        self._files = CacheFolder(folder, ".fetched")
 
-    def find(self, url: str) -> Kept | None:
-        """Return what is kept of a URL; None if there is nothing, or nothing whole. Raises FetchError."""
-        path = self._path(url)
+    def find(self, url: str) -> CachedFile | None:
+        """Return the cached file of a URL, or None if there is none or if it is damaged. Raises FetchError."""
         try:
-            content = read_trusted(str(path)) if path.exists() else b""
-        except (Error, OSError) as error:
+            return _parse(url, self._files.read(url))
+        except FileError as error:
             raise FetchError(f"{error}; {_ANOTHER}") from None
-        return _read(url, content)
 
-    def keep(self, url: str, validators: Validators, content: bytes) -> None:
-        """Keep what a URL gave, in the place of what it gave before. Raises FetchError."""
+    def save(self, url: str, validators: Validators, content: bytes) -> None:
+        """Replace the cached file of a URL. Raises FetchError."""
         head = {"url": url, "sha256": hashlib.sha256(content).hexdigest(), "validators": asdict(validators)}
         try:
-            self._folder.mkdir(mode=_OURS_ALONE, parents=True, exist_ok=True)
-            replace_file(str(self._path(url)), json.dumps(head).encode() + b"\n" + content, 0o600)
-        except (Error, OSError) as error:
-            raise FetchError(f"{self._folder}: what was fetched cannot be kept: {error}; {_ANOTHER}") from None
-
-    def _path(self, url: str) -> Path:
-        return self._folder / f"{hashlib.sha256(url.encode()).hexdigest()}.fetched"
+            self._files.write(url, json.dumps(head).encode() + b"\n" + content)
+        except FileError as error:
+            raise FetchError(f"{self._folder}: vomap cannot write its cache: {error}; {_ANOTHER}") from None
 
 
-def _read(url: str, content: bytes) -> Kept | None:
-    """Read a kept answer; one that is damaged, or of another vomap's making, is none."""
+def _parse(url: str, content: bytes) -> CachedFile | None:
+    """Parse a cached file. Return None for a damaged one, and for one that another version of vomap wrote."""
     line, _, body = content.partition(b"\n")
     try:
         head = json.loads(line)
@@ -61,4 +58,4 @@ def _read(url: str, content: bytes) -> Kept | None:
         validators = Validators(**head["validators"])
     except (ValueError, KeyError, TypeError):
         return None
-    return Kept(validators, body) if is_whole else None
+    return CachedFile(validators, body) if is_whole else None

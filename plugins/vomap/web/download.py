@@ -1,4 +1,4 @@
-"""One file over http or https: within limits of time and size, redirected with care, and only if it has changed."""
+"""Download one file over http or https: within limits of time and size, and only if it has changed."""
 
 from __future__ import annotations
 
@@ -32,21 +32,31 @@ _REDIRECTS = (
     HTTPStatus.PERMANENT_REDIRECT,
 )
 _HEADER = re.compile(r"[!-~][ -~]{0,1000}", re.ASCII)
-# RFC 9110 section 8.8.2.2: what changed within a minute of the answer may change once more with the same time.
+# RFC 9110 section 8.8.2.2: a file that changed within a minute of the response may change again with the same time.
 _SETTLED_SECONDS = 60
 
 
 class FetchError(Error):
-    """A file that cannot be had from the web, or not kept; the message says what to do."""
+    """vomap cannot fetch a file, or cannot save it in its cache. The message says what to do."""
 
 
 class NoFileError(FetchError):
-    """A server that answers, and not with the file."""
+    """The server responds, but does not send the file."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How long the connection, each pause and the whole may last, in seconds; bytes; redirects, and where they lead."""
+    """The limits of a download.
+
+    Args:
+        connect: seconds until the server accepts the connection.
+        pause: seconds without any data.
+        whole: seconds of the whole download.
+        size: bytes of the file.
+        redirects: the number of redirects.
+        stays_on_host: True to refuse redirects to another host.
+
+    """
 
     connect: float = 10
     pause: float = 30
@@ -59,14 +69,14 @@ class Limits:
 
 @dataclass(frozen=True)
 class Validators:
-    """What an answer is asked for by, if it has changed: the URL that gave it, and its ETag or its time."""
+    """The conditions of a request for a changed file: the URL that sent it, and its ETag or its time."""
 
     url: str
     etag: str | None = None
     last_modified: str | None = None
 
     def headers(self, url: str) -> dict[str, str]:
-        """Return what makes a request conditional; nothing for another URL, where they would mean something else."""
+        """Return the headers of a conditional request. There are none for another URL, which has other ETags."""
         if url != self.url:
             return {}
         stated = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
@@ -74,11 +84,16 @@ class Validators:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What came: the content, or None if it is what it was before; and whether it was said where it ends.
+class HttpResponse:
+    """The response of a server.
 
-    What ends with the connection may have been cut off by anybody on the way (RFC 9112 section 9.8). `max_age` is for
-    how many seconds it is said to hold.
+    Args:
+        content: the file, or None if it has not changed.
+        validators: the conditions of the next request.
+        is_delimited: True if the server states where the content ends. An attacker in the network can cut off content
+            that ends with the connection (RFC 9112 section 9.8).
+        max_age: the seconds for which the server allows to keep it, or None.
+
     """
 
     content: bytes | None
@@ -87,37 +102,37 @@ class Answer:
     max_age: int | None = None
 
 
-def download(url: str, limits: Limits, authorities: Path | None, known: Validators | None) -> Answer:
-    """Return what a URL gives. Raises FetchError.
+def download(url: str, limits: Limits, authorities: Path | None, known: Validators | None) -> HttpResponse:
+    """Download the file of a URL. Raises FetchError.
 
     Args:
-        url: where to begin; an http or https URL.
-        limits: what is waited for, and taken, at the most.
-        authorities: a file of certificates, in place of those that are trusted on this system.
-        known: what an earlier answer had; if it still holds, nothing is sent.
+        url: an http or https URL.
+        limits: the limits of time, size and redirects.
+        authorities: a file of certificates, in place of those that the system trusts.
+        known: the validators of the cached file. The server does not send the file if it has not changed.
 
     """
     if authorities is not None:
         _require_certificates(authorities)
     exchange = _Exchange(url, limits, authorities, known)
     exchange.start()
-    # Names are looked up, and headers read, without a limit of their own: only from outside all of it can be bounded.
+    # requests has no time limit for looking up names and reading headers, so another thread does the whole download.
     exchange.join(limits.whole)
     return exchange.result()
 
 
 def _require_certificates(authorities: Path) -> None:
-    """Raise FetchError for a file without certificates, before anybody is connected to."""
+    """Raise FetchError for a file without certificates, before vomap connects to the server."""
     import ssl
 
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(authorities)
     except OSError:
-        raise FetchError(f"{authorities}: holds no certificates that can be read; name a PEM file with --ca") from None
+        raise FetchError(f"{authorities}: is not a readable file of certificates; name a PEM file with --ca") from None
 
 
 class _Exchange(threading.Thread):
-    """The requests and answers of one download. One that takes too long is left alone, and ends with the process."""
+    """The requests and responses of one download. vomap leaves a slow one behind, and it ends with the process."""
 
     def __init__(self, url: str, limits: Limits, authorities: Path | None, known: Validators | None) -> None:
         super().__init__(daemon=True)
@@ -126,38 +141,40 @@ class _Exchange(threading.Thread):
         self._authorities = authorities
         self._known = known
         self._deadline = time.monotonic() + limits.whole
-        self._answer: Answer | None = None
+        self._response: HttpResponse | None = None
         self._error: Exception | None = None
 
     def run(self) -> None:
-        """Ask, and keep what came of it."""
+        """Do the download and store the response or the error."""
         try:
-            self._answer = self._follow()
-        except Exception as error:  # noqa: BLE001 - it is raised where the result is asked for
+            self._response = self._follow()
+        except Exception as error:  # noqa: BLE001 - `result` raises it
             self._error = error
 
-    def result(self) -> Answer:
-        """Return what came. Raises FetchError."""
+    def result(self) -> HttpResponse:
+        """Return the response. Raises FetchError."""
         if self._error is not None:
             raise self._error
-        if self._answer is None:
+        if self._response is None:
             raise self._too_long()
-        return self._answer
+        return self._response
 
-    def _follow(self) -> Answer:
-        """Ask, and follow redirects by hand: requests would follow them anywhere, and read what they bring."""
+    def _follow(self) -> HttpResponse:
+        """Send the request and follow safe redirects. requests would follow any redirect, and read its whole body."""
         from requests.adapters import HTTPAdapter
 
         url = self._url
-        # Below requests' session, which would look into .netrc and at variables that name other certificates.
+        # An adapter, not a session of requests: a session reads .netrc, and variables that name other certificates.
         with contextlib.closing(HTTPAdapter()) as adapter:
             for _ in range(self._limits.redirects + 1):
-                with _told(url), self._ask(adapter, url) as response:
+                with _fetch_errors(url), self._ask(adapter, url) as response:
                     if response.status_code not in _REDIRECTS:
                         return self._read(url, response)
                     target = _redirected(url, response.headers.get("Location"))
                     if self._limits.stays_on_host and _host(target) != _host(url):
-                        raise FetchError(f"{url}: redirects to another host, {target}; that is not followed")
+                        raise FetchError(
+                            f"{url}: redirects to another host, {target}, which vomap does not follow here"
+                        )
                     url = target
         raise FetchError(f"{self._url}: more than {self._limits.redirects} redirects; use the URL of the file itself")
 
@@ -172,27 +189,27 @@ class _Exchange(threading.Thread):
             stream=True,
             timeout=(self._limits.connect, self._limits.pause),
             verify=True if self._authorities is None else str(self._authorities),
-            # What is asked of this very machine is nobody else's business, and another would answer it.
-            proxies={} if _is_asked_here(url) else get_environ_proxies(url),
+            # A proxy would send a request for this machine to another machine.
+            proxies={} if _is_local(url) else get_environ_proxies(url),
         )
 
-    def _read(self, url: str, response: requests.Response) -> Answer:
+    def _read(self, url: str, response: requests.Response) -> HttpResponse:
         if response.status_code == HTTPStatus.NOT_MODIFIED and self._known and self._known.headers(url):
-            return Answer(None, self._known)
+            return HttpResponse(None, self._known)
         if response.status_code != HTTPStatus.OK:
             raise NoFileError(f"{url}: {_refusal(response.status_code)}")
         headers = response.headers
         is_delimited = _length(headers) is not None or bool(getattr(response.raw, "chunked", False))
-        return Answer(self._body(url, response), _validators(url, headers), is_delimited, _max_age(headers))
+        return HttpResponse(self._body(url, response), _validators(url, headers), is_delimited, _max_age(headers))
 
     def _body(self, url: str, response: requests.Response) -> bytes:
-        """Read the body as it is sent, without unpacking it: a few bytes could be unpacked to any number."""
+        """Read the body as the server sends it, without unpacking it: a few bytes can unpack to any number."""
         length = _length(response.headers)
         content = bytearray()
         while chunk := response.raw.read(_CHUNK, decode_content=False):
             content += chunk
             if len(content) > self._limits.size:
-                raise FetchError(f"{url}: is larger than {self._limits.size} bytes: more than is taken")
+                raise FetchError(f"{url}: is larger than {self._limits.size} bytes, the limit of a download")
             if time.monotonic() > self._deadline:
                 raise self._too_long()
         if length is not None and len(content) < length:
@@ -204,19 +221,19 @@ class _Exchange(threading.Thread):
 
 
 def _length(headers: Mapping[str, str]) -> int | None:
-    """Return how many bytes are declared; None if that is not said, or makes no sense."""
+    """Return the number of bytes in Content-Length, or None if there is no valid one."""
     declared = headers.get("Content-Length", "")
     return int(declared) if re.fullmatch(r"[0-9]{1,18}", declared) else None
 
 
-def _is_asked_here(url: str) -> bool:
+def _is_local(url: str) -> bool:
     parts = split_url(url)
     return parts is not None and is_this_machine(parts.hostname or "")
 
 
 @contextlib.contextmanager
-def _told(url: str) -> Iterator[None]:
-    """Tell what goes wrong on the way to a URL, in one line, as a FetchError."""
+def _fetch_errors(url: str) -> Iterator[None]:
+    """Raise a FetchError of one line for each error of the connection to a URL."""
     from http.client import HTTPException
 
     import requests
@@ -229,7 +246,7 @@ def _told(url: str) -> Iterator[None]:
 
 
 def _cause(error: BaseException) -> str:
-    """Return what went wrong at the bottom of it, and what to do."""
+    """Return the first cause of an error, and what to do."""
     import ssl
 
     causes = [error]
@@ -237,33 +254,33 @@ def _cause(error: BaseException) -> str:
         causes.append(below)
     for cause in reversed(causes):
         if isinstance(cause, ssl.SSLCertVerificationError):
-            # An older urllib3 compares the names itself, and has no such message.
-            why = getattr(cause, "verify_message", "it is another host's")
+            # An older urllib3 compares the names itself, without such a message.
+            why = getattr(cause, "verify_message", "it belongs to another host")
             return f"its certificate is not trusted: {why}; name the authority's with --ca"
         if isinstance(cause, (socket.timeout, TimeoutError)):
-            return "does not answer in time; try again later"
+            return "does not respond in time; try again later"
         if isinstance(cause, OSError) and cause.strerror:
-            return f"cannot be fetched: {cause.strerror}; look at the URL, the network and the proxies"
+            return f"vomap cannot fetch it: {cause.strerror}; check the URL, the network and the proxies"
     if "doesn't match" in str(error):
-        # Another older one tells so in its words alone.
-        return "its certificate is not trusted: it is another host's; name the authority's with --ca"
-    return f"cannot be fetched: {type(error).__name__}; try again later"
+        # Another old version has only this text.
+        return "its certificate is not trusted: it belongs to another host; name the authority's with --ca"
+    return f"vomap cannot fetch it: {type(error).__name__}; try again later"
 
 
 def _refusal(status: int) -> str:
-    """Return what an answer without the file means, and what to do."""
+    """Return what a response without the file means, and what to do."""
     name = f"{status} {HTTPStatus(status).phrase}" if status in set(HTTPStatus) else str(status)
     if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
-        return f"is not there ({name}); look at the URL"
+        return f"is not there ({name}); check the URL"
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        return f"is not given to everybody ({name}); vomap has no password to show, use a public URL"
+        return f"needs a login ({name}), and vomap sends none; use a public URL"
     if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return f"the server cannot give it now ({name}); try again later"
-    return f"the server answers {name}, not with the file; look at the URL"
+        return f"the server cannot send it now ({name}); try again later"
+    return f"the server responds with {name}, not with the file; check the URL"
 
 
 def _validators(url: str, headers: Mapping[str, str]) -> Validators:
-    """Return what an answer can be asked for by again; a text that no header could hold is none."""
+    """Return the validators of a response, without those that cannot be in a header."""
     etag = headers.get("ETag", "")
     modified = headers.get("Last-Modified", "")
     is_settled = bool(_HEADER.fullmatch(modified)) and _is_settled(modified, headers.get("Date", ""))
@@ -271,7 +288,7 @@ def _validators(url: str, headers: Mapping[str, str]) -> Validators:
 
 
 def _max_age(headers: Mapping[str, str]) -> int | None:
-    """Return for how many seconds an answer may be kept (RFC 9111 section 5.2.2), if it says so."""
+    """Return the seconds for which the server allows to keep the file (RFC 9111 section 5.2.2), or None."""
     found = re.search(
         r"(?:^|[\s,])max-age=([0-9]{1,9})(?![0-9])", headers.get("Cache-Control", ""), re.ASCII | re.IGNORECASE
     )
@@ -292,9 +309,10 @@ def _host(url: str) -> tuple[str | None, int | None] | None:
 
 
 def _redirected(url: str, location: str | None) -> str:
-    """Return where a redirect leads. Raises FetchError where somebody else might have sent us.
+    """Return the target of a redirect. Raises FetchError for a redirect that an attacker could have sent.
 
-    From https it leads to https; without TLS, where anybody on the way can redirect, to the same host.
+    A redirect from https must lead to https. Without TLS an attacker in the network can redirect, so a redirect from
+    http must lead to the same host.
     """
     try:
         target = urljoin(url, location or "")
@@ -302,11 +320,13 @@ def _redirected(url: str, location: str | None) -> str:
         target = ""
     old, new = split_url(url), split_url(target)
     if not location or old is None or new is None:
-        raise FetchError(f"{url}: redirects to what is no http or https URL; use the URL of the file itself")
+        raise FetchError(
+            f"{url}: redirects to something that is not an http or https URL; use the URL of the file itself"
+        )
     if has_user(new):
-        raise FetchError(f"{url}: redirects to a URL with a name or a password in it; use the URL of the file itself")
+        raise FetchError(f"{url}: redirects to a URL with a user or a password; use the URL of the file itself")
     if old.scheme == "https" and new.scheme != "https":
         raise FetchError(f"{url}: redirects to {target}, without TLS; use an https URL that stays https")
     if old.scheme != "https" and old.hostname != new.hostname:
-        raise FetchError(f"{url}: redirects to another host, {target}; use that URL, if you trust it")
+        raise FetchError(f"{url}: redirects to another host, {target}; use that URL if you trust it")
     return target

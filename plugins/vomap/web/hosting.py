@@ -1,4 +1,4 @@
-"""Pages of code-hosting sites, which show files and are none: what to ask for in their place."""
+"""Find the URL of the file that a page of a code-hosting site shows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 _GITHUB = ("github.com", "www.github.com")
 _RAW = "https://raw.githubusercontent.com"
-# What a repository's address leads to a file by; all else that follows it is a page.
+# The paths below a repository that lead to a file. All others are pages.
 _GITHUB_FILES = ("archive", "raw", "tarball")
 _GITHUB_RELEASE = ["releases", "download"]
 _GITLAB = "gitlab.com"
@@ -16,9 +16,9 @@ _GIT = ".git"
 
 
 def file_behind(url: str) -> str | None:
-    """Return the URL of the file, or of the tarball, that a page of a code-hosting site shows.
+    """Return the URL of the file, or of the tarball, that a page of GitHub or GitLab shows.
 
-    None comes out for whatever is no such page, as far as can be seen.
+    Return None for a URL that does not look like such a page.
     """
     parts = urlsplit(url)
     host = (parts.hostname or "").lower()
@@ -43,7 +43,7 @@ def _behind_github(steps: list[str]) -> str | None:
 
 
 def _behind_gitlab(site: str, steps: list[str]) -> str | None:
-    """Look behind a page of GitLab, where a repository's own pages follow a dash."""
+    """Return the file of a page of GitLab, where the pages of a repository follow a dash."""
     end = steps.index(_GITLAB_MARK) if _GITLAB_MARK in steps else len(steps)
     repository, rest = steps[:end], steps[end + 1 :]
     if len(repository) < len(["GROUP", "PROJECT"]) or (rest[:1] and rest[0] in _GITLAB_FILES):

@@ -1,4 +1,4 @@
-"""URLs that mean one thing, whoever reads them."""
+"""Split URLs that every program reads in the same way."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
-# Plain ASCII without a backslash, which some take for a slash: then another host is asked than is looked at.
+# Plain ASCII without a backslash: some programs read it as a slash, and connect to another host than vomap checks.
 _PLAIN = re.compile(r"https?://[!-\[\]-~]{1,2000}", re.ASCII | re.IGNORECASE)
 
 
 def split_url(url: str) -> SplitResult | None:
-    """Return the parts of an http or https URL in plain ASCII with a host; None for all else."""
+    """Return the parts of an http or https URL in plain ASCII with a host, or None for any other text."""
     try:
         parts = urlsplit(url)
         is_whole = parts.port != 0 and parts.hostname is not None
@@ -25,12 +25,12 @@ def split_url(url: str) -> SplitResult | None:
 
 
 def has_user(parts: SplitResult) -> bool:
-    """Tell whether a URL names a user, or a password: what looks like its host is none then."""
+    """Return True if a URL contains a user or a password. The text that looks like its host can be the user."""
     return "@" in parts.netloc
 
 
 def is_this_machine(host: str) -> bool:
-    """Tell whether a host is this very machine, by an address that leads nowhere else."""
+    """Return True if a host is this machine, by an address that leads nowhere else."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -12,7 +12,7 @@ ISSUER = {"iss": "https://i.example", "sub": "s"}
 
 
 def _with(token: dict[str, object], **changes: str | None) -> dict[bytes, bytes]:
-    """Return ARC's variables for a token, some of them changed or (None) taken away; `_` begins token 0's own."""
+    """Return ARC's variables for a token, some changed or (None) removed. `_` begins the variables of token 0."""
     environment = arc_environment(token)
     for name, value in changes.items():
         variable = (f"BEARER_TOKEN_0{name}" if name.startswith("_") else name).encode()
@@ -24,7 +24,7 @@ def _with(token: dict[str, object], **changes: str | None) -> dict[bytes, bytes]
 
 
 def test_every_claim_is_read() -> None:
-    """Strings and lists come out as on HTCondor; one value is a string, as ARC shows both alike."""
+    """Strings and lists are the same as on HTCondor. One value is a string, as ARC shows both alike."""
     token = {**ISSUER, "aud": ["a", "b"], "scope": "x y", "wlcg.groups": ["/g"], "jti": "", "e": ["1", "2"]}
     claims = read_environment({**arc_environment(token), b"PATH": b"/bin", b"BEARER_TOKEN_FILE": b"/f"})
     assert claims.texts == {**ISSUER, "scope": "x y", "wlcg.groups": "/g", "jti": ""}
@@ -33,7 +33,7 @@ def test_every_claim_is_read() -> None:
 
 
 def test_no_token_says_nothing() -> None:
-    """A client without a token is no error: its claims say nothing."""
+    """A client without a token is legal: it has no claims."""
     assert read_environment({b"PATH": b"/bin"}).texts == {}
     assert read_environment({b"X509_SUBJECT_NAME": b"/CN=x"}).texts == {}
 
@@ -55,14 +55,14 @@ def test_without_claim_variables() -> None:
 
 
 def test_a_gap_ends_a_list() -> None:
-    """What comes after a gap in the numbers was not put there by ARC."""
+    """ARC did not write the variables after a gap in the numbers."""
     environment = _with({**ISSUER, "e": ["1", "2"]}, _CLAIM_e_3="4")
     assert read_environment(environment).values("e") == ("1", "2")
 
 
 @pytest.mark.parametrize("variable", ["_CLAIM_e_1", "_CLAIM__0", "_CLAIM_", "_CLAIM_e", "_OTHER", "_", ""])
 def test_what_begins_no_claim(variable: str) -> None:
-    """A variable that is no claim's first value is no claim."""
+    """A variable that is not a claim's first value is not a claim."""
     environment = {**arc_environment({**ISSUER}), f"BEARER_TOKEN_0{variable}".encode(): b"v"}
     assert set(read_environment(environment).texts) == {"iss", "sub"}
 
@@ -71,7 +71,7 @@ def test_what_begins_no_claim(variable: str) -> None:
     "variable", ["BEARER_TOKEN_1_ISSUER", "BEARER_TOKEN_1", "BEARER_TOKEN_10_X", "BEARER_TOKEN_00_X"]
 )
 def test_two_tokens(variable: str) -> None:
-    """Nobody can say which of two tokens is meant."""
+    """It is unknown which of two tokens is meant."""
     with pytest.raises(TokenError, match="more than one token"):
         read_environment({**arc_environment({**ISSUER}), variable.encode(): b"x"})
 
@@ -97,7 +97,7 @@ def test_the_claims_and_their_variables_agree(token: dict[str, object], changes:
 
 
 def test_an_array_of_scopes_is_no_scope() -> None:
-    """ARC splits the first of an array; the claim is a list there, and `scope` is one string."""
+    """ARC splits the first value of an array. The claim is a list there, and `scope` is one string."""
     claims = read_environment(arc_environment({**ISSUER, "scope": ["a b", "c"]}))
     assert claims.text("scope") is None
 
@@ -162,7 +162,7 @@ def test_a_certificate_beside_the_token() -> None:
 
 
 def test_bytes_that_are_no_text() -> None:
-    """What is no UTF-8 counts as control characters do."""
+    """Bytes that are not UTF-8 count as control characters do."""
     environment = arc_environment({**ISSUER, "e": ["good"]})
     assert read_environment({**environment, b"BEARER_TOKEN_0_CLAIM_e_1": b"\xff"}).values("e") == ("good",)
     environment.update({b"BEARER_TOKEN_0_SUBJECT": b"\xff", b"BEARER_TOKEN_0_CLAIM_sub_0": b"\xff"})

@@ -1,4 +1,4 @@
-"""Claims are strings and lists of strings; what is neither says nothing, and that is told."""
+"""Claims are strings and lists of strings. Other values are ignored, and reported."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_what_is_not_there_has_no_values() -> None:
     [(None, "null"), (True, "a truth value"), (1, "a number"), (1.5, "a number"), ({"a": 1}, "an object")],
 )
 def test_other_types_say_nothing(value: object, kind: str) -> None:
-    """A value that is no string and no list is told, never turned into text."""
+    """A value that is neither a string nor a list is reported, never turned into text."""
     claims = read_claims({"x": value})
     assert claims.values("x") == ()
     assert claims.passed_over == [f"claim 'x': {kind} says nothing"]
@@ -44,7 +44,7 @@ def test_other_types_say_nothing(value: object, kind: str) -> None:
     [(None, "null"), (False, "a truth value"), (0, "a number"), (["b"], "a list"), ({}, "an object")],
 )
 def test_other_types_in_a_list_say_nothing(member: object, kind: str) -> None:
-    """A list keeps its strings and tells of its other members."""
+    """A list keeps its strings and reports its other members."""
     claims = read_claims({"x": ["a", member]})
     assert claims.values("x") == ("a",)
     assert claims.passed_over == [f"claim 'x': {kind} in a list says nothing"]
@@ -71,7 +71,7 @@ def test_control_characters(character: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "a b", "é", "\u00a0", "\u2028", "\U0001f600"])
 def test_other_characters_are_clean(text: str) -> None:
-    """What is merely unusual is no control character."""
+    """An unusual character is not a control character."""
     assert is_clean(text)
     assert read_claims({"sub": text}).text("sub") == text
 
@@ -88,7 +88,7 @@ def test_times(value: object, seconds: float | None) -> None:
 
 @pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan"), 10**400])
 def test_no_times(value: float) -> None:
-    """JSON has 1e999 and numbers of any length; neither is a time, and neither is an accident."""
+    """JSON has 1e999 and numbers of any length. Neither is a time, and neither is an accident."""
     assert read_claims({"exp": value}).times == {"exp": None}
 
 
@@ -98,7 +98,7 @@ def test_a_time_that_is_a_number_is_not_told() -> None:
 
 
 def test_names_with_any_character_can_be_told() -> None:
-    """What is passed over is told in plain characters, whatever the claim is called."""
+    """An ignored claim is shown in plain characters, whatever its name."""
     (told,) = read_claims({"\ud800\n": 1}).passed_over
     assert told.isascii()
     assert told.isprintable()

@@ -15,7 +15,7 @@ from vomap.claims.strict_json import parse_json
 
 
 def test_an_object_is_read() -> None:
-    """Claims come out as they stand, blanks around the object are none of them."""
+    """Claims are returned as they are, without the blanks around the object."""
     assert read_payload(b' {"iss": "i", "aud": ["a"]}\r\n\t').texts == {"iss": "i"}
 
 
@@ -45,13 +45,13 @@ def test_an_object_is_read() -> None:
     ],
 )
 def test_anything_else_is_an_error(payload: bytes, reason: str) -> None:
-    """What can be read in two ways, or not at all, is never guessed."""
+    """A text with two readings, or with none, is an error."""
     with pytest.raises(TokenError, match=reason):
         read_payload(payload)
 
 
 def test_deep_text_is_refused_without_a_payload_too() -> None:
-    """What is deeper than the interpreter's stack is an error of the text, not of the program."""
+    """A text that is deeper than the interpreter's stack is an error of the text, not of the program."""
     with pytest.raises(ValueError, match="nested too deep"):
         parse_json("[" * 200_000)
 
@@ -67,20 +67,20 @@ def test_brackets_that_are_not_deep(value: str) -> None:
 
 @pytest.mark.parametrize("value", ["[" * 64 + "]" * 64, r'"\\"' + "[" * 100, '{"a":' * 64 + "1" + "}" * 64])
 def test_brackets_that_are_too_deep(value: str) -> None:
-    """No token nests so deep; how much the parser would bear depends on the interpreter."""
+    """No token is so deep. The parser's own limit depends on the interpreter."""
     with pytest.raises(TokenError, match="nested too deep"):
         read_payload(b'{"x": %s}' % value.encode())
 
 
 def test_long_numbers_are_no_times() -> None:
-    """A number of thousands of digits is read on every interpreter, and is no time."""
+    """A number of thousands of digits is legal on every interpreter, and is not a time."""
     claims = read_payload(b'{"exp": %s, "iat": -%s, "nbf": 1%s}' % (b"1" * 5000, b"9" * 400, b"0" * 250))
     assert claims.times == {"exp": None, "iat": None, "nbf": None}
 
 
 @pytest.mark.parametrize("text", ["{", '{"a"}', '{"a":}', '{"a":1,}', "[1", '"a', '"\\x"', "[1 2]", "{1:1}"])
 def test_a_mistake_where_the_module_json_is_not_loaded(text: str) -> None:
-    """In a callout it never is; the scanner of Python 3.10 and 3.11 then raises SystemError, and that is no crash."""
+    """A callout never does this. The scanner of Python 3.10 and 3.11 then raises SystemError, which is not a crash."""
     program = f"""
 import sys
 sys.path.insert(0, {str(Path(vomap.__file__).parents[1])!r})

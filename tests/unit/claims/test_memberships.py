@@ -1,4 +1,4 @@
-"""Groups and entitlements become memberships, or are told to be none."""
+"""Groups and entitlements become memberships, or are reported as malformed."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_groups(text: str, fqan: str) -> None:
     ],
 )
 def test_no_groups(text: str) -> None:
-    """What is no legal FQAN is no membership, rather than the nearest one."""
+    """A malformed FQAN gives no membership, not the nearest one."""
     assert parse_fqan(text) is None
 
 
@@ -91,7 +91,7 @@ def test_no_groups(text: str) -> None:
     ],
 )
 def test_entitlements(value: str, fqan: str) -> None:
-    """An entitlement names the same membership as the FQAN would; namespace without case, groups with it."""
+    """An entitlement names the same membership as the FQAN would: namespace without case, groups with it."""
     membership = parse_entitlement(value, EGI)
     assert membership is not None
     assert membership.fqan == fqan
@@ -137,7 +137,7 @@ def test_no_entitlements(value: str) -> None:
 
 
 def test_case_is_ascii_only() -> None:
-    """A Kelvin sign is no `k`, and a dotted capital I is no `i`."""
+    """A Kelvin sign is not a `k`, and a dotted capital I is not an `i`."""
     form = EntitlementForm("urn:geant:kit.edu", None, in_scope=False)
     assert parse_entitlement("URN:GEANT:KIT.EDU:group:vo", form) is not None
     assert parse_entitlement("urn:geant:\u212ait.edu:group:vo", form) is None
@@ -145,7 +145,7 @@ def test_case_is_ascii_only() -> None:
 
 
 def test_no_authority_declared() -> None:
-    """Where no authority is declared, an entitlement that names one is somebody else's."""
+    """Where no authority is declared, an entitlement that names one belongs to another issuer."""
     form = EntitlementForm("urn:mace:egi.eu", None, in_scope=False)
     assert parse_entitlement("urn:mace:egi.eu:group:vo", form) is not None
     assert parse_entitlement("urn:mace:egi.eu:group:vo#aai.egi.eu", form) is None
@@ -167,7 +167,7 @@ def test_no_authority_declared() -> None:
     ],
 )
 def test_percent_encoding(text: str, normal: str) -> None:
-    """Hex in upper case, unreserved characters decoded, once; a `%` that begins no encoding stays."""
+    """Hex in upper case, unreserved characters decoded, once. A `%` that begins no encoding stays."""
     assert normalise_percent(text) == normal
 
 
@@ -184,7 +184,7 @@ def _every_fqan(token: dict[str, Any], groups: GroupForm | None) -> list[str]:
 
 
 def test_every_source_in_order_each_once() -> None:
-    """Groups first, then the new claim, then the old; a membership that is there twice counts where it came first."""
+    """Groups first, then the new claim, then the old. A membership that is there twice counts at its first place."""
     token = {
         "eduperson_entitlement": ["urn:mace:egi.eu:group:old", PILOT],
         "entitlements": [PILOT, "urn:mace:egi.eu:group:cms"],
@@ -228,7 +228,7 @@ def test_a_comma_splits_only_where_it_is_declared(groups: Any) -> None:
     ],
 )
 def test_one_string_is_split_where_it_is_declared(value: Any, expected: list[str]) -> None:
-    """A string that is alone in its claim is split; members that are not strings do not count, as ARC hides them."""
+    """A string that is alone in its claim is split. Members that are not strings do not count, as ARC hides them."""
     assert _fqans({"wlcg.groups": value}, None, GroupForm(comma_separated=True))[0] == expected
 
 
@@ -241,7 +241,7 @@ def test_one_string_is_split_where_it_is_declared(value: Any, expected: list[str
     ],
 )
 def test_another_claim_lists_groups_without_roles(value: Any, expected: list[str]) -> None:
-    """In another claim a missing first slash is added, and nothing names a role; `wlcg.groups` is not read then."""
+    """In another claim a missing first slash is added, and roles are not named. `wlcg.groups` is then ignored."""
     assert _fqans({"groups": value, "wlcg.groups": ["/vo"]}, None, GroupForm("groups"))[0] == expected
 
 
@@ -252,7 +252,7 @@ def test_an_issuer_without_groups() -> None:
 
 @pytest.mark.parametrize("groups", [None, LISTED, GroupForm(comma_separated=True), GroupForm("groups")])
 def test_bans_see_every_reading_of_groups(groups: GroupForm | None) -> None:
-    """Whatever is declared, bans see each string as a whole and split at commas."""
+    """For every declaration, bans see each string as a whole and split at commas."""
     token = {"wlcg.groups": ["/eve/x,/cms/Role=pilot", " /b "]}
     assert _every_fqan(token, groups) == ["/b", "/cms/Role=pilot", "/eve/x", "/eve/x,/cms/Role=pilot"]
 
@@ -264,7 +264,7 @@ def test_bans_see_another_claim_and_the_usual_one() -> None:
 
 
 def test_entitlements_in_scope_count_where_declared() -> None:
-    """A requested scope is no proof, unless the issuer is declared to put granted entitlements there."""
+    """A requested scope proves nothing, unless the issuer is declared to put granted entitlements there."""
     token = {"scope": f"openid entitlements:{PILOT} eduperson_entitlement:urn:mace:egi.eu:group:old entitlements:"}
     assert _fqans(token, EGI) == ([], [])
     declared = EntitlementForm("urn:mace:egi.eu", "aai.egi.eu", in_scope=True)

@@ -15,7 +15,7 @@ from vomap.policy.authority import named_in
     [(" a  b ", ["a", "b"]), ("", []), ("a,b", ["a,b"]), ("a\u00a0b", ["a\u00a0b"]), (["a"], []), (None, [])],
 )
 def test_only_blanks_part_words(scope: object, words: list[str]) -> None:
-    """`scope` is one string of words; a list of scopes is none."""
+    """`scope` is one string of words. A list of scopes is ignored."""
     assert read_scopes(read_claims({"scope": scope})) == words
 
 
@@ -95,7 +95,7 @@ def test_dots(scope: str, safe: bool) -> None:
     ],
 )
 def test_whose_storage(scope: str, root: str | None) -> None:
-    """Only storage scopes name a VO by their path; requests and other scopes prove nothing."""
+    """Only storage scopes name a VO by their path. Requests and other scopes prove nothing."""
     assert storage_root(scope) == root
 
 

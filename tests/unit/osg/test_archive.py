@@ -48,7 +48,7 @@ def rules(generated: Generation) -> list[tuple[str, str]]:
 
 
 def test_a_tarball_at_a_url(server: WebServer, web: Web, packed: bytes, tmp_path: Path) -> None:
-    """It gives what the same tarball gives on the disk, whatever its URL is called; and comes once."""
+    """It gives what the same tarball gives on the disk, whatever its URL is called, and is sent once."""
     (tmp_path / "topology.tar.gz").write_bytes(packed)
     text = generate(str(tmp_path / "topology.tar.gz")).text
     for path in ("/topology.tar.gz", "/tar.gz/HEAD", "/?a=b.yaml"):
@@ -61,7 +61,7 @@ def test_a_tarball_at_a_url(server: WebServer, web: Web, packed: bytes, tmp_path
 
 @pytest.mark.parametrize("path", ["/A.yaml", "/x/A.yaml?token=1#x"])
 def test_a_vo_file_at_a_url(server: WebServer, web: Web, entry: WriteEntry, path: str) -> None:
-    """A URL named like a VO file is one; the VO is called as the file."""
+    """A URL with the name of a VO file is one. The VO has the name of the file."""
     server.put(path.partition("#")[0], entry().encode())
     assert rules(generate(server.url + path, web=web)) == [("A", "pilot")]
 
@@ -85,7 +85,7 @@ def test_a_vo_file_on_the_disk(write_topology: WriteTopology, entry: WriteEntry,
     ],
 )
 def test_something_else_at_a_url(server: WebServer, web: Web, path: str, words: str) -> None:
-    """What is neither is an error, told with its name."""
+    """Anything else is an error that names it."""
     with pytest.raises(TopologyError, match=words):
         generate(server.put(path, b"{"), web=web)
 
@@ -115,7 +115,7 @@ def test_a_large_vo_file_at_a_url(server: WebServer, web: Web) -> None:
 def test_a_vo_file_of_an_unknown_length_is_an_error(
     server: WebServer, web: Web, entry: WriteEntry, packed: bytes
 ) -> None:
-    """Half of it may be a VO file, too, with fewer entries; a tarball shows that it is whole."""
+    """Half of a VO file can be a VO file with fewer entries. A tarball shows that it is whole."""
     url = server.put("/A.yaml", entry().encode(), is_delimited=False)
     with pytest.raises(TopologyError, match="does not send the length"):
         generate(url, web=web)

@@ -35,7 +35,7 @@ stripped-sha256: {stripped}
 def make_tar(
     path: Path, members: dict[str, str | None], *, comment: str | None = None, mtime: int = MTIME, mode: str = "w:gz"
 ) -> Path:
-    """Write a tarball; a member without content is a symbolic link."""
+    """Write a tarball. A member without content is a symbolic link."""
     headers = {"comment": comment} if comment else {}
     with tarfile.open(path, mode, format=tarfile.PAX_FORMAT, pax_headers=headers) as archive:  # type: ignore[call-overload]
         for name, content in members.items():
@@ -93,19 +93,19 @@ def test_git_archive_tells_the_commit(entry: WriteEntry, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("comment", ["x", COMMIT + "\nevil: yes", "5270DB32F", " "])
 def test_another_comment_is_no_commit(entry: WriteEntry, tmp_path: Path, comment: str) -> None:
-    """A comment that is no commit says nothing."""
+    """A comment that is not a commit is ignored."""
     path = make_tar(tmp_path / "t.tar.gz", {"virtual-organizations/A.yaml": entry()}, comment=comment)
     assert "# commit: unknown\n# date: unknown\n" in generate(str(path)).text
 
 
 def test_an_impossible_time_is_unknown(entry: WriteEntry, tmp_path: Path) -> None:
-    """A time that no calendar has is no date."""
+    """A time outside the calendar gives no date."""
     path = make_tar(tmp_path / "t.tar.gz", {"virtual-organizations/A.yaml": entry()}, comment=COMMIT, mtime=1 << 60)
     assert f"# commit: {COMMIT}\n# date: unknown\n" in generate(str(path)).text
 
 
 def test_a_tarball_with_a_snapshot(entry: WriteEntry, tmp_path: Path) -> None:
-    """A SNAPSHOT.yaml beside the folder counts in a tarball as it does on disk; one elsewhere does not."""
+    """A SNAPSHOT.yaml beside the folder counts in a tarball as it does on disk. One in another place does not."""
     original = digest({"A.yaml": entry().encode()})
     members: dict[str, str | None] = {
         "t/virtual-organizations/A.yaml": entry(),
@@ -131,7 +131,7 @@ def test_a_tarball_that_is_no_topology_is_an_error(tmp_path: Path, members: dict
 
 
 def test_a_member_that_is_there_twice_is_an_error(entry: WriteEntry, tmp_path: Path) -> None:
-    """Of two files with one name nobody could say which is meant."""
+    """Of two files with one name vomap cannot know which one is meant."""
     path = make_tar(tmp_path / "t.tar", {"virtual-organizations/A.yaml": entry()}, mode="w:")
     make_tar(path, {"./virtual-organizations/A.yaml": entry()}, mode="a:")
     assert "is in the archive twice" in problem_of(path)
@@ -162,7 +162,7 @@ def test_a_tarball_that_was_cut_off_is_an_error(entry: WriteEntry, tmp_path: Pat
 
 @pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04", b"\x1f\x8bxx", bytes(512), b"\x1f\x8b" + bytes(100)])
 def test_a_file_that_is_no_tarball_is_an_error(tmp_path: Path, content: bytes) -> None:
-    """Another file is told to be no tarball, whatever it is."""
+    """Another file is not a tarball, and the error says so."""
     path = tmp_path / "file"
     path.write_bytes(content)
     assert problem_of(path).startswith(f"{path}: ")
@@ -199,7 +199,7 @@ def test_what_is_no_file_is_an_error(write_topology: WriteTopology, entry: Write
 def test_a_file_that_cannot_be_read_is_an_error(
     write_topology: WriteTopology, entry: WriteEntry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A VO file without permission is an error that names it; root, who can read everything, is told so here."""
+    """A VO file without permission is an error that names it. Root can read every file, so the test denies it here."""
     checkout = write_topology(A=entry())
 
     def refused(path: Path, _mode: str) -> None:
@@ -249,7 +249,7 @@ def git(folder: Path, *arguments: str) -> None:
 
 
 def test_git_tells_the_commit_of_a_checkout(write_topology: WriteTopology, entry: WriteEntry) -> None:
-    """A checkout's commit and date are git's, and a change since then is told."""
+    """A checkout's commit and date are git's, and a change since then is reported."""
     checkout = write_topology(A=entry())
     git(checkout, "init", "-q")
     git(checkout, "add", ".")
@@ -271,7 +271,7 @@ def test_another_repository_is_not_asked(write_topology: WriteTopology, entry: W
 
 
 def test_a_checkout_without_a_commit_is_unknown(write_topology: WriteTopology, entry: WriteEntry) -> None:
-    """A repository in which nothing was committed yet tells nothing."""
+    """A repository without a commit gives none."""
     checkout = write_topology(A=entry())
     git(checkout, "init", "-q")
     assert find_provenance(read_folder(checkout)) == Provenance()

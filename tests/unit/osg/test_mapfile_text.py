@@ -131,14 +131,14 @@ def test_a_rule_is_named_after_its_vo_and_description(
 
 
 def test_rules_that_would_share_a_name_get_their_issuers_host(write_topology: WriteTopology) -> None:
-    """All of those that collide get a longer name, so that none depends on the order; the others keep theirs."""
+    """All names that collide get longer, so that none depends on the order. The others stay."""
     pilots = [{"URL": f"https://{host}.example.org", "Description": "pilots"} for host in "ab"]
     source = write_topology(A=entries(*pilots, {"URL": "https://c.example.org", "Description": "others"}))
     assert rule_names(source) == ["a-pilots-a-example-org", "a-pilots-b-example-org", "a-others"]
 
 
 def test_rules_that_share_a_host_too_get_a_digest(write_topology: WriteTopology) -> None:
-    """What has no other difference is told apart by its identity, with and without a description."""
+    """Entries without another difference get names from their identity, with and without a description."""
     url = "https://a.example.org"
     described = [{"URL": url, "Subject": subject, "Description": "x"} for subject in "12"]
     source = write_topology(A=entries(*described, *({"URL": url, "Subject": subject} for subject in "34")))
@@ -185,7 +185,7 @@ def test_written_text_is_read_back(before: str, text: str) -> None:
 
 
 def test_issuers_with_odd_characters(write_topology: WriteTopology) -> None:
-    """Whatever an issuer's path may hold comes back from the file as it was."""
+    """Every character that an issuer's path may contain comes back from the file as it was."""
     url = "https://a.example.org/%7Ea/(b)!$&'*+,;=:@~"
     source = write_topology(A=entries({"URL": url, "Subject": "http://x/#'\"{}[],:&!|>%@`"}))
     document = read_back(generate(str(source)).text)
@@ -195,7 +195,7 @@ def test_issuers_with_odd_characters(write_topology: WriteTopology) -> None:
 
 
 def test_a_stranger_is_nobody_who_is_named(write_topology: WriteTopology) -> None:
-    """The invented subject of a test is none that an entry names; a sibling is none that is declared."""
+    """The invented subject of a test is in no entry, and a sibling is not declared."""
     source = write_topology(
         A=entries(
             {"URL": "https://a.example.org", "Subject": "anybody"}, {"URL": "https://a.example.org/", "Subject": "x"}
@@ -255,7 +255,7 @@ def test_a_parent_whose_issuer_is_open_declines_nobody(write_topology: WriteTopo
 
 
 def test_very_many_issuers_take_no_time() -> None:
-    """What is written of each entry does not look at all the others: it would take minutes."""
+    """The generator does not compare each entry with all others: that would take minutes."""
     rules = [GeneratedRule(f"r{i}", "V", f"https://i{i}.example.org", None, "a") for i in range(30_000)]
     started = time.monotonic()
     for write in (mapfile_tests.cases_of_entries, mapfile_tests.cases_of_strangers, mapfile_tests.cases_of_siblings):

@@ -1,4 +1,4 @@
-"""The mapfile and the snapshot that ship are what the VO files say; read here without the generator."""
+"""The mapfile and the snapshot that ship say what the VO files say. The test reads them without the generator."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_every_entry_is_tested_in_the_mapfile() -> None:
 
 
 def test_the_issuer_of_fermilab_speaks_for_its_vos() -> None:
-    """Some names, as known from the field: MicroBooNE is `uboone`, DUNE is no child, FermiGrid has no name."""
+    """Some names, as known from the field: MicroBooNE is `uboone`, DUNE is not a child, FermiGrid has no name."""
     declared = load(MAPFILE)["issuers"]["https://cilogon.org/fermilab"]
     vos = declared.pop("vos")
     assert declared == {"vo-from": ["scope-path", "group"], "default-vo": "Fermilab"}
@@ -91,7 +91,7 @@ def test_the_issuer_of_fermilab_speaks_for_its_vos() -> None:
 
 
 def test_the_shipped_mapfile_is_generated_from_the_shipped_snapshot() -> None:
-    """The generator gives mapfiles/osg.yaml, byte for byte, from what lies in the repository."""
+    """The generator writes mapfiles/osg.yaml, byte for byte, from the files of the repository."""
     assert generate(str(SNAPSHOT)).text == MAPFILE.read_text("utf-8")
 
 
@@ -111,7 +111,7 @@ def test_the_snapshot_is_the_one_that_was_stated() -> None:
 
 
 def test_the_snapshot_holds_no_persons() -> None:
-    """Of a VO file nothing stays but parent, token issuers and reporting groups; of a group nothing but FQANs."""
+    """Of a VO file only parent, token issuers and reporting groups remain. Of a group only FQANs remain."""
     for path in FOLDER.glob("*.yaml"):
         content = load(path)
         if path.name == "REPORTING_GROUPS.yaml":

@@ -1,4 +1,4 @@
-"""What a parent VO's tokens call its child VOs is known from the data and from reviewed exceptions, never guessed."""
+"""The names of child VOs in their parent's tokens come from the data and from reviewed exceptions."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_the_part_after_the_parents_group_is_the_name(fqan: str, name: str | Non
 
 
 def test_the_names_of_children(write_topology: WriteTopology, entry: WriteEntry) -> None:
-    """A child has the names under which it reports; the parent has its own group; who has none is listed."""
+    """A child has the names under which it reports, the parent has its own group, a child without a name is listed."""
     source = write_topology(
         Fermilab=entry(URL="https://cilogon.org/fermilab"),
         MicroBooNE=child("microboone"),
@@ -101,13 +101,13 @@ def test_a_parent_is_found_without_case(write_topology: WriteTopology, entry: Wr
 
 
 def test_an_exception_adds_a_vo_that_is_no_child(write_topology: WriteTopology, entry: WriteEntry) -> None:
-    """DUNE is no child of Fermilab, yet Fermilab's tokens name it; a reviewed entry says so."""
+    """DUNE is not a child of Fermilab, yet Fermilab's tokens name it. A reviewed entry says so."""
     source = write_topology(Fermilab=entry(), DUNE="{}")
     assert names_of(source).vos == {"dune": "DUNE", "fermilab": "Fermilab"}
 
 
 def test_an_exception_for_a_vo_that_is_gone_is_a_warning(write_topology: WriteTopology, entry: WriteEntry) -> None:
-    """An exception whose VO is not in the source names nobody, and that is told."""
+    """An exception whose VO is not in the source has no effect, and vomap reports it."""
     generated = generate(str(write_topology(Fermilab=entry())))
     assert generated.warnings == ("the exception dune: DUNE of Fermilab is left out: the source has no such VO",)
     assert "dune" not in generated.text
@@ -138,14 +138,14 @@ def test_a_name_for_two_vos_is_an_error(
 
 @pytest.mark.parametrize("content", ["[a]", "a: text", "a: {FQANs: text}", "a: {FQANs: [text]}", "a: {}\na: {}", "["])
 def test_broken_reporting_groups_are_an_error(write_topology: WriteTopology, entry: WriteEntry, content: str) -> None:
-    """Without reporting groups nobody would know the names; skip_broken is for VO files alone."""
+    """Without reporting groups the names are unknown, and skip_broken applies to VO files alone."""
     source = write_topology(Fermilab=entry(), REPORTING_GROUPS=content)
     with pytest.raises(TopologyError, match=r"^REPORTING_GROUPS\.yaml:"):
         generate(str(source), skip_broken=True)
 
 
 def test_a_multi_vo_must_have_one_issuer(write_topology: WriteTopology) -> None:
-    """With two issuers, or none, nobody could say which one speaks for the children."""
+    """With two issuers, or none, vomap cannot know which one speaks for the children."""
     entries = [f"{{URL: 'https://{host}.example.org', DefaultUnixUser: a}}" for host in "ab"]
     two = f"Credentials: {{TokenIssuers: [{', '.join(entries)}]}}\n"
     source = write_topology(Fermilab=two, Plain="{}")
@@ -172,6 +172,6 @@ def test_the_shipped_exceptions() -> None:
 
 @pytest.mark.parametrize("content", ["Fermilab: text", "Fermilab: {dune: [DUNE]}", "[", ""])
 def test_broken_exceptions_are_an_error(content: str) -> None:
-    """An exceptions file that cannot be read is no empty one."""
+    """An exceptions file that vomap cannot read is an error."""
     with pytest.raises(TopologyError, match=r"exceptions\.yaml"):
         read_exceptions(content.encode())

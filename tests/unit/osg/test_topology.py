@@ -87,7 +87,7 @@ def test_a_vo_file_of_another_shape_is_an_error(
     ],
 )
 def test_an_unsafe_entry_is_an_error(write_topology: WriteTopology, entry: WriteEntry, key: str, text: str) -> None:
-    """What is no https issuer, literal subject or legal account is refused, and a key that might be a condition too."""
+    """An invalid https issuer, subject or account is refused, and so is a key that might be a condition."""
     (problem,) = problems_of(write_topology(Broken=entry(**{key: text})))
     assert problem.startswith("Broken.yaml:")
     assert f"Credentials.TokenIssuers[1].{key}: " in problem
@@ -98,7 +98,7 @@ def test_an_unsafe_entry_is_an_error(write_topology: WriteTopology, entry: Write
 
 @pytest.mark.parametrize("key", ["URL", "DefaultUnixUser"])
 def test_an_entry_without_what_it_needs_is_an_error(write_topology: WriteTopology, key: str) -> None:
-    """An entry has an issuer and an account; one that has nothing lacks both."""
+    """An entry has an issuer and an account. One that has nothing lacks both."""
     other = {"URL": "DefaultUnixUser: a", "DefaultUnixUser": "URL: https://x.example.org"}[key]
     (problem,) = problems_of(write_topology(Broken=f"Credentials: {{TokenIssuers: [{{{other}}}]}}\n"))
     assert f"Credentials.TokenIssuers[1]: has no {key}" in problem
@@ -117,7 +117,7 @@ def test_an_entry_without_what_it_needs_is_an_error(write_topology: WriteTopolog
     ],
 )
 def test_no_token_issuers_are_no_entries(write_topology: WriteTopology, entry: WriteEntry, content: str) -> None:
-    """Credentials and TokenIssuers that are absent, null or empty are no error."""
+    """Credentials and TokenIssuers that are absent, null or empty are legal."""
     generated = generate(str(write_topology(Other=entry(), Plain=content)))
     assert generated.mapfile.vos == 1
 
@@ -158,7 +158,7 @@ def test_skip_broken_excuses_no_conflict(write_topology: WriteTopology, entry: W
 
 
 def test_one_identity_with_two_accounts_is_an_error(write_topology: WriteTopology) -> None:
-    """Nobody could say which account is meant; both are named."""
+    """The right account is unknown, so the error names both."""
     entries = "\n".join(
         f"  - {{URL: 'https://x.example.org', {subject}DefaultUnixUser: {account}}}"
         for subject, account in [("", "one"), ("", "two"), ("Subject: s, ", "three"), ("Subject: s, ", "four")]
@@ -205,14 +205,14 @@ def test_a_file_name_that_is_no_vo_name_is_an_error(
 
 
 def test_only_vo_files_are_read(write_topology: WriteTopology, entry: WriteEntry) -> None:
-    """README.md, hidden files of an editor and REPORTING_GROUPS.yaml are no VO files."""
+    """README.md, hidden files of an editor and REPORTING_GROUPS.yaml are not VO files."""
     source = write_topology(Good=entry(), REPORTING_GROUPS="{}", **{".#Good": "["})
     (source / "virtual-organizations" / "README.md").write_text("[")
     assert generate(str(source)).mapfile.files == 1
 
 
 def test_a_source_without_token_issuers_is_an_error(write_topology: WriteTopology) -> None:
-    """An empty mapfile is never the answer: it would take everybody's account away."""
+    """An empty mapfile is never generated: it would take the accounts of all users away."""
     (problem,) = problems_of(write_topology(A="{}"))
     assert "no VO file here names a token issuer" in problem
 
@@ -241,14 +241,14 @@ def test_a_chosen_vo_must_be_there(write_topology: WriteTopology, entry: WriteEn
 
 
 def test_a_file_of_very_many_entries_is_refused_as_one(write_topology: WriteTopology) -> None:
-    """No VO has thousands of entries; they are not read one by one, nor told one by one."""
+    """No VO has thousands of entries. vomap does not read or report them one by one."""
     entries = "".join(f"  - {{URL: https://a.example.org, Subject: s{i}, DefaultUnixUser: 1}}\n" for i in range(1001))
     (problem,) = problems_of(write_topology(A=f"Credentials:\n  TokenIssuers:\n{entries}"))
     assert "has 1001 entries" in problem
 
 
 def test_of_very_many_problems_the_first_are_told(write_topology: WriteTopology) -> None:
-    """Who sends a broken topology fills nobody's log."""
+    """The author of a broken topology cannot fill a log."""
     text = "Credentials:\n  TokenIssuers:\n" + "  - text\n" * 900
     problems = problems_of(write_topology(**{f"A{i}": text for i in range(9)}))
     assert len(problems) == 101
@@ -268,7 +268,7 @@ def test_aliases_where_nothing_is_read_are_no_problem(write_topology: WriteTopol
 
 
 def test_entries_that_aliases_repeat_are_refused(write_topology: WriteTopology) -> None:
-    """A few lines of aliases could stand for billions of entries."""
+    """A few lines of aliases could unfold to billions of entries."""
     text = "x: &x {URL: https://a.example.org, DefaultUnixUser: a}\nCredentials: {TokenIssuers: [*x]}\n"
     problem, *_ = problems_of(write_topology(A=text))
     assert "a value that aliases repeat" in problem

@@ -62,7 +62,7 @@ def test_quoted_null_is_text() -> None:
     ],
 )
 def test_a_broken_file_is_told_with_its_place(content: str | bytes, line: int, words: str) -> None:
-    """What is no YAML, or would hide something, is a problem at its line."""
+    """Text that is not YAML, or that would hide something, is an error at its line."""
     document, findings = read(content)
     assert document is None
     assert [finding.place.line for finding in findings.all] == [line]
@@ -76,7 +76,7 @@ def test_all_findings_of_a_file_are_told() -> None:
 
 
 def test_aliases_are_passed_over_where_nothing_is_read() -> None:
-    """The topology's lists of caches use anchors, which is no reason to refuse what else is in the file."""
+    """The topology's lists of caches use anchors. The rest of the file is valid in spite of them."""
     document, findings = read("caches: &all [x]\nmore: *all\nkey: value\n")
     assert document is not None
     assert document.entries("a mapping", findings)["key"].text("text", findings) == "value"
@@ -88,7 +88,7 @@ def test_aliases_are_passed_over_where_nothing_is_read() -> None:
 )
 @pytest.mark.parametrize("key", ["a", "b"])
 def test_aliases_are_refused_where_something_is_read(text: str, how: str, key: str) -> None:
-    """A few aliases could make very much of a small file, wherever they stand."""
+    """A few aliases could make very much of a small file, wherever they are."""
     document, findings = read(f"a: {text}\nb: *x\n")
     assert document is not None
     assert not getattr(document.entries("a mapping", findings)[key], how)("something", findings)

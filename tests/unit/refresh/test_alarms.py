@@ -1,4 +1,4 @@
-"""What a person must look at before a changed mapfile is in force."""
+"""Changes of a mapfile that the administrator must check before it is in force."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def alarms(changed: str, limits: ChangeLimits = LOOSE) -> list[tuple[str, str]]:
     [("3", 3, None, 3), ("0", 0, None, 0), ("10%", None, 10, 5), ("3,10%", 3, 10, 3), ("9,10%", 9, 10, 5)],
 )
 def test_a_limit(text: str, number: int | None, percent: int | None, allowed: int) -> None:
-    """A number, a share, or both, of which the smaller holds; it is written as it is read."""
+    """A number, a share, or both, of which the smaller counts. It is printed as it is read."""
     limit = read_limit(text)
     assert limit == Limit(number, percent)
     assert str(limit) == text
@@ -53,7 +53,7 @@ def test_a_limit(text: str, number: int | None, percent: int | None, allowed: in
     "text", ["", "x", "-1", "1.5", "3,", ",3%", "3%,3", "3 ", "%", "10%10", "3,10", "1234567", "٣"]
 )
 def test_what_is_no_limit(text: str) -> None:
-    """What could be taken for another limit than was meant is none."""
+    """A text that could mean another limit than the administrator meant is refused."""
     with pytest.raises(ValueError, match="is not a valid limit"):
         read_limit(text)
 
@@ -73,7 +73,7 @@ def test_what_is_no_limit(text: str) -> None:
     ],
 )
 def test_what_changes_every_day_is_no_alarm(old: str, new: str) -> None:
-    """A new subject, a new VO with an account of its own, and a dropped subject need nobody."""
+    """A new subject, a new VO with an account of its own, and a dropped subject need no check."""
     assert old in BASE
     assert alarms(BASE.replace(old, new, 1)) == []
 
@@ -105,7 +105,7 @@ def test_what_changes_every_day_is_no_alarm(old: str, new: str) -> None:
     ],
 )
 def test_what_is_always_an_alarm(old: str, new: str, kind: str, words: str) -> None:
-    """Whatever the limits, a person looks at who comes to whose account, and at a VO that is gone."""
+    """No limit allows it: a gone VO is an alarm, and so is an issuer with an account of others."""
     assert old in BASE
     ((found, text),) = alarms(BASE.replace(old, new, 1))
     assert found == kind
@@ -114,7 +114,7 @@ def test_what_is_always_an_alarm(old: str, new: str, kind: str, words: str) -> N
 
 @pytest.mark.parametrize(("account", "expected"), [("b", []), ("c", ["re-pointed"])])
 def test_who_had_the_account_of_any_subject_has_another(account: str, expected: list[str]) -> None:
-    """A subject that is listed where any subject had an account is no new one: it may come to another account."""
+    """A subject that is listed where any subject had an account is not a new one: it may get another account."""
     listed = f"rules:\n  - {{name: b-1, issuer: https://b.example.org, subject: x, account: {account}}}"
     with_subject, limits = BASE.replace("rules:", listed), ChangeLimits(Limit(), Limit(0), Limit())
     assert [kind for kind, _ in alarms(with_subject, limits)] == expected
@@ -161,7 +161,7 @@ def test_what_is_counted(old: str, new: str, expected: str) -> None:
     ],
 )
 def test_nothing_is_added_unseen(old: str, new: str) -> None:
-    """What is added may come to an account of the site's own, or to its VO, of which the mapfile knows nothing."""
+    """An addition can use an account or a VO of the site's own rules, which the mapfile does not know."""
     assert old in BASE
     changed = BASE.replace(old, new, 1)
     assert "added" in [kind for kind, _ in alarms(changed, ChangeLimits(Limit(), Limit(), Limit(0)))]

@@ -100,7 +100,7 @@ def test_the_same_meaning_written_otherwise(old: str, new: str) -> None:
     ],
 )
 def test_every_difference_is_told(old: str, new: str, expected: list[str]) -> None:
-    """What an issuer may say and who runs as whom is told on a line each."""
+    """Each change of an issuer's VOs and of an identity's account has a line."""
     assert old in BASE
     assert changes(BASE.replace(old, new, 1)) == expected
 
@@ -113,7 +113,7 @@ def test_a_rule_that_is_hidden_counts_as_dropped() -> None:
 
 
 def test_a_difference_as_json() -> None:
-    """For a program, the parts of the name stand apart."""
+    """In JSON, the parts of the name are members of their own."""
     (change,) = find_changes(meaning(BASE), meaning(BASE.replace("account: ap", "account: other")))
     assert change.as_json() == {
         "what": "identity",
@@ -139,12 +139,12 @@ def test_a_difference_as_json() -> None:
     ],
 )
 def test_what_is_no_mapfile_is_an_error(content: str) -> None:
-    """A file that cannot be read is no difference, it is an error."""
+    """A file that vomap cannot read is an error, not a difference."""
     with pytest.raises(MapfileError):
         meaning(content)
 
 
 def test_conditions_of_another_type_are_an_error() -> None:
-    """A subject that is a mapping is no mapfile's."""
+    """A subject that is a mapping is not valid."""
     with pytest.raises(MapfileError, match="subject"):
         meaning(BASE.replace("subject: p", "subject: {a: b}"))

@@ -1,4 +1,4 @@
-"""What is never installed, whoever accepts it: the generator is not believed, its mapfile is tried."""
+"""Faults of a candidate, which no digest accepts: refresh does not trust the generator, and tests its mapfile."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ tests:
 
 
 def review_of(text: str, folder: Path, *, files: bool = False) -> Review:
-    """Judge a candidate where a site has a mapfile, and a link to the candidate; `files` names them one by one."""
+    """Review a candidate where a site has a mapfile, and a link to the candidate. `files` names them one by one."""
     site, link = folder / "10-site.yaml", folder / "50-osg.yaml"
     site.write_text(SITE)
     (folder / "README").touch()
@@ -39,7 +39,7 @@ def review_of(text: str, folder: Path, *, files: bool = False) -> Review:
 
 @pytest.mark.parametrize("files", [True, False])
 def test_a_good_one_has_no_faults(tmp_path: Path, files: bool) -> None:
-    """What is well formed, passes its tests and forbids nothing of the site's has a digest to accept it by."""
+    """A valid candidate whose tests pass, without accounts that the site forbids, has a digest to accept it by."""
     review = review_of(GOOD, tmp_path, files=files)
     assert (review.faults, review.is_first, review.is_read) == ((), True, True)
     assert [alarm.kind for alarm in review.alarms] == ["first"]
@@ -65,7 +65,7 @@ def test_a_good_one_has_no_faults(tmp_path: Path, files: bool) -> None:
     ],
 )
 def test_a_bad_one_has_a_fault(tmp_path: Path, old: str, new: str, kind: str, words: str) -> None:
-    """Its own check, its own tests, forbidden accounts and the site's whole policy each stand in the way."""
+    """Its own check, its own tests, forbidden accounts and the site's whole policy each refuse it."""
     assert old in GOOD
     changed = GOOD.replace(old, new) if kind == "forbidden" else GOOD.replace(old, new, 1)
     (fault, *_) = review_of(changed, tmp_path).faults
@@ -75,7 +75,7 @@ def test_a_bad_one_has_a_fault(tmp_path: Path, old: str, new: str, kind: str, wo
 
 @pytest.mark.parametrize("given", [False, True])
 def test_it_is_judged_as_root_s_build_will(tmp_path: Path, given: bool) -> None:
-    """The candidate is another user's file, whoever runs this and whose folder it is."""
+    """The candidate is a file of another user, no matter who runs the review and who owns the folder."""
     with other_owners() as owners:
         (tmp_path / "state").mkdir()
         if given:

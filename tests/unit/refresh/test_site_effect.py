@@ -1,4 +1,4 @@
-"""What a site's own rules, declarations and renames make of a changed mapfile, which it does not show alone."""
+"""Effects of a changed mapfile on a site's own rules, declarations and renames, which it does not show alone."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ OWN = "rules:\n  - {name: own, %s}\n"
     ],
 )
 def test_what_the_sites_own_rules_make_of_it(tmp_path: Path, own: str, old: str, new: str, words: str) -> None:
-    """Whatever the limits: a VO that the site knows gains no issuer, and an account that it gives no user, unseen."""
+    """No limit allows it: a new issuer of a VO of the site and a new user of its accounts are alarms."""
     found = alarms(tmp_path, own, old, new)
     assert [text for _, text in found if words in text], found
 
@@ -127,14 +127,14 @@ def test_a_rename_leads_to_an_account_of_others(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("later", [f"issuers:\n  {N}: none\n", f"issuers:\n  {N}: {{vo: Mine, audience: [x]}}\n"])
 def test_a_declaration_hides_that_of_a_later_file(tmp_path: Path, later: str) -> None:
-    """Nobody can accept that: root's build refuses it in a file of another user's."""
+    """No administrator can accept that: root's build refuses it in a file of another user."""
     (fault,) = review_of(tmp_path, "", WITH_RULES, issuer(N, "New", "n"), later=later).faults
     assert fault.text.startswith("the site's policy fails with the candidate: ")
     assert f"{N}: a declaration that hides a later one ({tmp_path}/mapfiles.d/90-later.yaml:3; read" in fault.text
 
 
 def test_who_loses_his_account_may_fall_to_a_later_rule(tmp_path: Path) -> None:
-    """A dropped subject is not declined where the site has a rule for everybody of the VO at its end."""
+    """A dropped subject is not declined where the site ends with a rule for all users of the VO."""
     dropped = f"  - {{name: a-2, issuer: {A}, subject: q, account: a}}\n"
     rule = "rules:\n  - {name: rest, vo: A, account: rest}\n"
     ((kind, text),) = alarms(tmp_path, "", dropped, "", later=rule)
@@ -156,7 +156,7 @@ def test_what_the_site_has_no_rules_about_is_no_alarm(tmp_path: Path, own: str, 
 
 
 def test_a_vo_that_is_not_served_is_no_alarm(tmp_path: Path) -> None:
-    """Whoever speaks for it, nobody is mapped."""
+    """A new issuer of a VO that the site does not serve maps no token."""
     site = "mapfile: 1\nsite: {audience: ANY, serve: [F]}\n"
     assert alarms(tmp_path, "", WITH_RULES, issuer(N, "A", "n"), site=site) == []
 
@@ -172,7 +172,7 @@ def test_a_vo_that_is_not_served_is_no_alarm(tmp_path: Path) -> None:
     ],
 )
 def test_an_older_topology_waits_for_a_person(tmp_path: Path, old: str, new: str, expected: list[str]) -> None:
-    """Whoever could send the state of last year would undo what was mended since."""
+    """An attacker who could send the topology of last year would undo a correction."""
     in_force = tmp_path / "osg.yaml"
     in_force.write_text(f"# date: {old}\n{BASE}")
     changed = f"# date: {new}\n{BASE}".replace("subject: p, account", "subject: p2, account").replace(
@@ -183,7 +183,7 @@ def test_an_older_topology_waits_for_a_person(tmp_path: Path, old: str, new: str
 
 
 def test_a_site_that_cannot_be_read_with_the_mapfile_in_force_is_an_alarm(tmp_path: Path) -> None:
-    """What changes for the site cannot be told then, though all is well with the new mapfile."""
+    """The site cannot be compared then, though the new mapfile is valid."""
     (tmp_path / "10-site.yaml").write_text(SETTINGS)
     in_force = tmp_path / "50-osg.yaml"
     in_force.write_text(BASE + "site: {audience: ANY}\n")

@@ -16,6 +16,7 @@ import pytest
 from threads import helping
 from unit.verify.issuer import KEYS, Issuer, issuing, jwk
 from unit.web.server import AUTHORITY, without_variables
+from vomap.files.cache import CacheFolder
 from vomap.verify import key_cache as room
 from vomap.verify.key_cache import CachedKeys, KeyCache
 from vomap.verify.keys import KeysError, read_jwk
@@ -203,7 +204,7 @@ def test_who_does_not_get_the_lock_uses_what_is_there(issuer: Issuer) -> None:
 def test_who_has_nothing_waits_for_the_lock(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there are no keys yet, those that another process fetches are waited for, but not for ever."""
     issuer.cache.mkdir(mode=0o700)
-    lock = f"{KeyCache(issuer.cache, None)._path(issuer.url)}.lock"
+    lock = f"{CacheFolder(issuer.cache, '.keys').path(issuer.url)}.lock"
     monkeypatch.setattr(room, "FETCH_SECONDS", 0.2)
     with Path(lock).open("w") as taken:
         fcntl.flock(taken, fcntl.LOCK_EX)
@@ -250,8 +251,8 @@ def test_who_is_ended_while_it_asks_has_asked(issuer: Issuer, monkeypatch: pytes
 
 
 def test_a_fifo_in_the_locks_place_holds_nobody(tmp_path: Path) -> None:
-    """A FIFO in the folder does not block vomap."""
-    cache = KeyCache(tmp_path, None)
-    os.mkfifo(f"{cache._path('https://issuer.invalid/')}.lock")
-    with cache._lock("https://issuer.invalid/", 0) as has_locked:
+    """Whoever can write the folder could leave a FIFO there, which nobody opens for reading."""
+    cache = CacheFolder(tmp_path, ".keys")
+    os.mkfifo(f"{cache.path('https://issuer.invalid/')}.lock")
+    with cache.lock("https://issuer.invalid/", 0) as has_locked:
         assert has_locked

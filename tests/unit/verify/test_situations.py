@@ -94,7 +94,7 @@ SITUATIONS: dict[str, list[Step]] = {
     "publishes its keys": [OK, KEPT],
     "has metadata where RFC 8414 wants them": [Step(MAPPED, "rule", 3, does=only_oauth), KEPT],
     "has no metadata": error("is not there (404", 2, nothing),
-    "has a 503 for metadata": error("cannot give it now (503", 2, down),
+    "has a 503 for metadata": error("cannot send it now (503", 2, down),
     "has no keys where it says": error("is not there (404", 2, lambda issuer: issuer.server.replies.pop(KEYS)),
     # Slow
     "does not answer": error(NO_ANSWER, 1, put(METADATA, is_silent=True)),
@@ -106,7 +106,7 @@ SITUATIONS: dict[str, list[Step]] = {
     "sends metadata without an end": error("is larger than 262144", 1, put(METADATA, b" " * (1 << 24))),
     "sends keys without an end": error("is larger than 262144", 2, put(KEYS, b" " * (1 << 24), is_chunked=True)),
     "sends less than it says": error(
-        "ended after|cannot be fetched", 1, put(METADATA, b"{}", headers={"Content-Length": "9"})
+        "ended after|cannot fetch it", 1, put(METADATA, b"{}", headers={"Content-Length": "9"})
     ),
     "sends more than it says": error(
         "not a valid JSON object", 1, put(METADATA, b"{    }", headers={"Content-Length": "2"}, sent=b'{"issuer"')
@@ -118,7 +118,7 @@ SITUATIONS: dict[str, list[Step]] = {
     "redirects to another port": error("another host", 1, moved(METADATA, "https://127.0.0.1:1/x")),
     "redirects to http": error("without TLS", 1, moved(METADATA, "http://127.0.0.1/x")),
     "redirects its keys to another host": error("another host", 2, moved(KEYS, "https://localhost/x")),
-    "redirects to a file": error("no http or https URL", 1, moved(METADATA, "file:///etc/passwd")),
+    "redirects to a file": error("not an http or https URL", 1, moved(METADATA, "file:///etc/passwd")),
     # Metadata
     "is another issuer": error("the metadata of another issuer", 1, metadata(issuer="https://other.example/")),
     "is called almost the same": error(
@@ -220,8 +220,8 @@ SITUATIONS: dict[str, list[Step]] = {
         Step(MAPPED, "rule", 2, at=6 * HOUR + 300),
         Step(ERROR, "as far as vomap knows", 0, at=6 * HOUR + 301, token=NEW),
         Step(MAPPED, "rule", 2, at=2 * DAY - 1),
-        Step(ERROR, "cannot give it now (503", 0, at=2 * DAY),
-        Step(ERROR, "cannot give it now (503", 2, at=2 * DAY + 300),
+        Step(ERROR, "cannot send it now (503", 0, at=2 * DAY),
+        Step(ERROR, "cannot send it now (503", 2, at=2 * DAY + 300),
         Step(MAPPED, "rule", 2, at=2 * DAY + 600, does=lambda issuer: issuer.publish()),
     ],
     "hangs when its keys are due": [

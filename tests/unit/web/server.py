@@ -1,4 +1,4 @@
-"""A web server of the tests' own, which answers as it is told, and remembers what it was asked."""
+"""A web server of the tests, with scripted replies and a record of all requests."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from threads import end
 
 CERTIFICATES = Path(__file__).parent / "certificates"
 AUTHORITY = CERTIFICATES / "authority.pem"
-# What a variable of the machine that runs the tests would otherwise change.
+# Variables of the machine that would change the results of the tests.
 _VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NETRC")
 _PATIENCE = 60
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What a path is answered with.
+    """The reply of a path.
 
     `sent` is the body that goes out if it is not the one that `Content-Length` counts. One that drips is sent byte by
-    byte, with a pause after each; one that is silent is not begun; one that is not delimited ends with the connection.
+    byte, with a pause after each. A silent one is not begun. One that is not delimited ends with the connection.
     """
 
     body: bytes = b""
@@ -109,18 +109,18 @@ class _Server(ThreadingHTTPServer):
         self.answering: list[threading.Thread] = []
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Answer in a thread that whoever ends the server can wait for: of daemons socketserver keeps no list."""
+        """Reply in a thread that the end of the server can wait for: socketserver keeps no list of daemons."""
         thread = threading.Thread(target=self.process_request_thread, args=(request, client_address), daemon=True)
         self.answering.append(thread)
         thread.start()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Who asks may hang up: that is no error of a test."""
+        """A client may hang up: the test does not fail."""
 
 
 @contextlib.contextmanager
 def serving(*, tls: bool = False, host: str = "127.0.0.1") -> Iterator[WebServer]:
-    """Yield a server that runs until the end; with `tls`, under a certificate of the authority in AUTHORITY."""
+    """Yield a server that runs until the end, with `tls` under a certificate of the authority in AUTHORITY."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.0"

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from unit.web.server import AUTHORITY, WebServer, serving, without_variables
-from vomap.web.download import Answer, FetchError, Limits, NoFileError, Validators, download
+from vomap.web.download import FetchError, HttpResponse, Limits, NoFileError, Validators, download
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
 QUICK = Limits(connect=5, pause=0.3, whole=1, size=1000, redirects=3)
@@ -33,7 +33,7 @@ def server() -> Iterator[WebServer]:
         yield running
 
 
-def get(url: str, known: Validators | None = None, *, ca: Path | None = None, **limits: Any) -> Answer:
+def get(url: str, known: Validators | None = None, *, ca: Path | None = None, **limits: Any) -> HttpResponse:
     """Download within limits that are good for a test."""
     return download(url, replace(Limits(), **limits), ca, known)
 
@@ -49,9 +49,9 @@ def refusal(url: str, **options: Any) -> str:
 
 
 def test_the_content_comes_as_it_is(server: WebServer) -> None:
-    """What is there is what comes, with what it can be asked for by again."""
+    """The file arrives with the validators of the next request."""
     url = server.put("/a", b"\x1f\x8bcontent", headers={"ETag": '"1"'})
-    assert get(url) == Answer(b"\x1f\x8bcontent", Validators(url, '"1"'))
+    assert get(url) == HttpResponse(b"\x1f\x8bcontent", Validators(url, '"1"'))
     ((_, headers),) = server.asked
     assert headers["User-Agent"].startswith("vomap/")
     assert "Authorization" not in headers
@@ -59,18 +59,18 @@ def test_the_content_comes_as_it_is(server: WebServer) -> None:
 
 @pytest.mark.parametrize("validator", [{"etag": '"1"'}, {"last_modified": "Sat, 21 Nov 2026 12:00:00 GMT"}])
 def test_what_is_unchanged_is_not_sent(server: WebServer, validator: dict[str, str]) -> None:
-    """A known ETag or time makes the request conditional; then nothing comes, and what is known stays known."""
+    """A known ETag or time makes the request conditional. Then no content arrives, and the validators stay."""
     named = {"ETag": validator.get("etag"), "Last-Modified": validator.get("last_modified")}
     url = server.put("/a", b"x", headers={name: value for name, value in named.items() if value})
     known = Validators(url, **validator)
-    assert get(url, known) == Answer(None, known)
+    assert get(url, known) == HttpResponse(None, known)
     assert server.bytes_sent == 0
     assert get(url, Validators(url, '"0"')).content == b"x"
 
 
 @pytest.mark.parametrize(("seconds", "is_known"), [(3600, True), (60, True), (59, False), (0, False), (-60, False)])
 def test_a_time_that_may_come_twice_is_not_known(server: WebServer, seconds: int, is_known: bool) -> None:
-    """What changed less than a minute before the answer may change again within the same second."""
+    """A file that changed less than a minute before the response may change again within the same second."""
     modified = format_datetime(NOW - timedelta(seconds=seconds), usegmt=True)
     url = server.put("/a", headers={"Date": format_datetime(NOW, usegmt=True), "Last-Modified": modified})
     assert get(url).validators == Validators(url, None, modified if is_known else None)
@@ -78,7 +78,7 @@ def test_a_time_that_may_come_twice_is_not_known(server: WebServer, seconds: int
 
 @pytest.mark.parametrize("headers", [{}, {"Last-Modified": "yesterday", "Date": "today"}, {"ETag": "x" * 2000}])
 def test_without_a_validator_nothing_is_known(server: WebServer, headers: dict[str, str]) -> None:
-    """What cannot be asked for by again is asked for as a whole."""
+    """A file without validators is fetched as a whole."""
     url = server.put("/a", headers=headers)
     assert get(url).validators == Validators(url)
 
@@ -102,29 +102,29 @@ def test_unchanged_is_no_answer_to_who_knows_nothing(server: WebServer) -> None:
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        (404, "is not there (404 Not Found); look at the URL"),
-        (410, "is not there (410 Gone); look at the URL"),
-        (401, "vomap has no password to show"),
-        (403, "vomap has no password to show"),
+        (404, "is not there (404 Not Found); check the URL"),
+        (410, "is not there (410 Gone); check the URL"),
+        (401, "needs a login"),
+        (403, "needs a login"),
         (429, "try again later"),
-        (500, "the server cannot give it now (500 Internal Server Error); try again later"),
+        (500, "the server cannot send it now (500 Internal Server Error); try again later"),
         (503, "try again later"),
-        (599, "cannot give it now (599)"),
-        (204, "answers 204 No Content"),
-        (206, "answers 206 Partial Content"),
-        (300, "answers 300 Multiple Choices"),
-        (418, "answers 418"),
+        (599, "cannot send it now (599)"),
+        (204, "responds with 204 No Content"),
+        (206, "responds with 206 Partial Content"),
+        (300, "responds with 300 Multiple Choices"),
+        (418, "responds with 418"),
     ],
 )
 def test_an_answer_without_the_file_is_an_error(server: WebServer, status: int, words: str) -> None:
-    """Only 200 brings a file; any other is told with its number, and with what to do."""
+    """Only 200 brings a file. Any other status is shown with its number and with what to do."""
     url = server.put("/a", b"", status=status)
     assert words in refusal(url)
 
 
 @pytest.mark.parametrize("other", [{}, {"is_chunked": True}, {"headers": {"Content-Length": "10"}}])
 def test_too_large_a_file_is_an_error(server: WebServer, other: dict[str, Any]) -> None:
-    """What comes is counted, with a length declared or not; of one that lies, no more is taken than it says."""
+    """The download counts the bytes, with a length declared or not. It takes no more than a wrong length allows."""
     url = server.put("/a", b"x" * 1_000_000, **other)
     if "headers" in other:
         assert get(url, size=1000).content == b"x" * 10
@@ -133,7 +133,7 @@ def test_too_large_a_file_is_an_error(server: WebServer, other: dict[str, Any]) 
 
 
 def test_a_small_file_that_would_unpack_to_a_large_one_stays_small(server: WebServer) -> None:
-    """What is sent packed is taken as it is sent."""
+    """A compressed body stays as the server sends it."""
     url = server.put("/a", b"\x1f\x8bpacked", headers={"Content-Encoding": "gzip"})
     assert get(url).content == b"\x1f\x8bpacked"
     assert server.asked[0][1]["Accept-Encoding"] == "identity"
@@ -145,7 +145,7 @@ def test_half_a_file_is_an_error(server: WebServer, other: dict[str, Any]) -> No
     url = server.put("/a", b"x" * 500, **other)
     if "is_chunked" in other:
         server.put("/a", headers={"Transfer-Encoding": "chunked", "Content-Length": "1000"}, sent=b"3e8\r\nxxx")
-    assert re.search("ended after 500 of 1000 bytes|cannot be fetched", refusal(url))
+    assert re.search("ended after 500 of 1000 bytes|cannot fetch it", refusal(url))
 
 
 @pytest.mark.parametrize(
@@ -158,24 +158,24 @@ def test_half_a_file_is_an_error(server: WebServer, other: dict[str, Any]) -> No
     ],
 )
 def test_a_slow_server_is_not_waited_for(server: WebServer, reply: dict[str, Any]) -> None:
-    """Silence ends after a pause, and a byte now and then after the time for the whole; headers that drip, too."""
+    """Silence ends after a pause. A byte now and then, also in the headers, ends after the time for the whole."""
     server.put("/a", **reply)
-    with pytest.raises(FetchError, match=r"does not answer in time|takes longer than 1 seconds"):
+    with pytest.raises(FetchError, match=r"does not respond in time|takes longer than 1 seconds"):
         download(f"{server.url}/a", QUICK, None, None)
 
 
 def test_nobody_there_is_an_error() -> None:
-    """A port that nobody listens at is told in a line."""
+    """A port without a server is an error of one line."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-        assert "cannot be fetched: Connection refused; look at" in refusal(f"http://127.0.0.1:{port}/a")
+        assert "cannot fetch it: Connection refused; check" in refusal(f"http://127.0.0.1:{port}/a")
 
 
 def test_a_server_that_speaks_something_else_is_an_error(server: WebServer) -> None:
     """TLS spoken to a server without is an error in a line."""
     server.put("/a")
-    assert "cannot be fetched: " in refusal(server.url.replace("http:", "https:") + "/a", ca=AUTHORITY)
+    assert "cannot fetch it: " in refusal(server.url.replace("http:", "https:") + "/a", ca=AUTHORITY)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -189,12 +189,12 @@ def test_a_redirect_on_the_same_host_is_followed(server: WebServer, status: int)
 @pytest.mark.parametrize(
     ("location", "words"),
     [
-        ("", "no http or https URL"),
-        (None, "no http or https URL"),
-        ("file:///etc/passwd", "no http or https URL"),
-        ("ftp://127.0.0.1/a", "no http or https URL"),
-        ("http://[::1", "no http or https URL"),
-        ("/a\x7fb", "no http or https URL"),
+        ("", "not an http or https URL"),
+        (None, "not an http or https URL"),
+        ("file:///etc/passwd", "not an http or https URL"),
+        ("ftp://127.0.0.1/a", "not an http or https URL"),
+        ("http://[::1", "not an http or https URL"),
+        ("/a\x7fb", "not an http or https URL"),
         ("http://localhost/a", "another host"),
         ("https://localhost/a", "another host"),
         ("/a", "more than 3 redirects"),
@@ -214,7 +214,7 @@ def test_what_a_redirect_brings_is_not_read(server: WebServer) -> None:
 
 
 def test_a_redirect_never_leaves_tls(server: WebServer) -> None:
-    """From https to http is refused, on the same host, too; to another https server it is followed."""
+    """A redirect from https to http is refused, on the same host too. One to another https server is followed."""
     server.put("/a", b"x")
     with serving(tls=True) as secure, serving(tls=True) as other:
         secure.put("/down", status=302, headers={"Location": f"{server.url}/a"})
@@ -234,7 +234,7 @@ def test_a_redirect_may_lead_to_tls(server: WebServer) -> None:
 
 
 def test_certificates_are_verified(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """An authority counts if it is named, and not because a variable says so; the name must be right, too."""
+    """An authority counts if it is named, not because a variable names it. The host name must be right too."""
     with serving(tls=True) as secure:
         url = secure.put("/a", b"x")
         assert get(url, ca=AUTHORITY).content == b"x"
@@ -244,7 +244,7 @@ def test_certificates_are_verified(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         assert "certificate is not trusted" in refusal(url)
         (tmp_path / "empty").touch()
         for name in ("empty", "gone"):
-            assert f"{name}: holds no certificates that can be read" in refusal(url, ca=tmp_path / name)
+            assert f"{name}: is not a readable file of certificates" in refusal(url, ca=tmp_path / name)
         assert len(secure.asked) == 1
     with serving(tls=True, host="127.0.0.2") as elsewhere:
         assert "certificate is not trusted" in refusal(elsewhere.put("/a"), ca=AUTHORITY)
@@ -291,7 +291,7 @@ def test_this_machine_is_asked_without_a_proxy(server: WebServer, monkeypatch: p
 def test_what_ends_with_the_connection_may_not_be_whole(
     server: WebServer, other: dict[str, Any], expected: bool
 ) -> None:
-    """Without a length and without chunks nobody can tell the end from a connection that was cut."""
+    """Without a length and without chunks, the end looks like a connection that was cut."""
     answer = get(server.put("/a", b"x", **other))
     assert (answer.content, answer.is_delimited) == (b"x", expected)
 
@@ -319,7 +319,7 @@ def test_redirects_that_must_stay(server: WebServer) -> None:
 
 
 def test_an_answer_without_the_file_is_told_from_none(server: WebServer) -> None:
-    """Who has another place to look at can tell a server that answers from one that does not."""
+    """A caller with another URL can distinguish a server that responds from one that does not."""
     with pytest.raises(NoFileError):
         get(f"{server.url}/missing")
     server.put("/silent", is_silent=True)
@@ -343,5 +343,5 @@ def test_an_answer_without_the_file_is_told_from_none(server: WebServer) -> None
     ],
 )
 def test_how_long_an_answer_holds(server: WebServer, header: str, seconds: int | None) -> None:
-    """RFC 9111 section 5.2.2.1; what is no plain number says nothing."""
+    """RFC 9111 section 5.2.2.1. A value that is not a plain number is ignored."""
     assert get(server.put("/a", b"x", headers={"Cache-Control": header})).max_age == seconds

@@ -1,4 +1,4 @@
-"""What can be a source, what is kept of it, and what of that is trusted."""
+"""The URLs that vomap fetches, its cache, and what it trusts of it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def web(tmp_path: Path) -> Web:
     ],
 )
 def test_a_page_that_shows_files_is_none(web: Web, page: str, file: str) -> None:
-    """A page of a code-hosting site is refused as usage, with the URL to use; that one is no page."""
+    """A page of a code-hosting site is refused as usage, with the URL to use, which is not a page."""
     with pytest.raises(UrlError, match="is a page, not a tarball or a VO file; use ") as caught:
         web.fetch(page)
     assert str(caught.value).endswith(f" use {file}")
@@ -72,7 +72,7 @@ def test_a_page_that_shows_files_is_none(web: Web, page: str, file: str) -> None
     ],
 )
 def test_what_may_be_a_file_is_asked_for(url: str) -> None:
-    """Where a file may be, nobody guesses."""
+    """A URL of another site is not guessed."""
     assert file_behind(url) is None
 
 
@@ -98,7 +98,7 @@ def test_what_may_be_a_file_is_asked_for(url: str) -> None:
     ],
 )
 def test_what_is_no_url_to_fetch_from_is_usage(web: Web, url: str) -> None:
-    """Only http and https, in plain characters, and nothing secret in it; the message is plain and tells no secret."""
+    """Only http and https, in plain characters, and without a secret. The message is plain and contains no secret."""
     assert is_url(url)
     with pytest.raises(UrlError) as caught:
         web.fetch(url)
@@ -127,26 +127,26 @@ def test_a_path_is_no_url(path: str) -> None:
     ],
 )
 def test_who_can_change_a_file_on_the_way(url: str, expected: bool) -> None:
-    """Without TLS anybody can, but on this very machine."""
+    """Without TLS an attacker in the network can, but not on this machine."""
     assert can_be_changed_on_the_way(url) is expected
 
 
 def test_what_is_kept_is_not_fetched_again(server: WebServer, web: Web) -> None:
     """A file that was read is kept, and comes again when it changes."""
     url = server.put("/a", b"old", headers={"ETag": '"1"'})
-    web.fetch(url).keep()
+    web.fetch(url).save()
     again = web.fetch(url)
     assert (again.content, again.is_unchanged) == (b"old", True)
     assert server.bytes_sent == 3
     server.put("/a", b"new", headers={"ETag": '"2"'})
     changed = web.fetch(url)
-    changed.keep()
+    changed.save()
     assert (changed.content, changed.is_unchanged) == (b"new", False)
     assert web.fetch(url).is_unchanged
 
 
 def test_what_was_not_read_is_not_kept(server: WebServer, web: Web) -> None:
-    """Half a file under the name of the whole would stay: what nobody kept comes again."""
+    """Half a file under the name of the whole would stay: a file that is not saved is fetched again."""
     url = server.put("/a", b"half", headers={"ETag": '"1"'})
     assert not web.fetch(url).is_unchanged
     assert not web.fetch(url).is_unchanged
@@ -154,9 +154,9 @@ def test_what_was_not_read_is_not_kept(server: WebServer, web: Web) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"{}\nx", b"[]\nold", b"\xff\nold", b'{"url": 1}', None])
 def test_a_damaged_file_of_the_cache_is_fetched_again(server: WebServer, web: Web, content: bytes | None) -> None:
-    """What is kept counts only whole, to the byte."""
+    """A cached file counts only if it is whole, to the byte."""
     url = server.put("/a", b"new", headers={"ETag": '"1"'})
-    web.fetch(url).keep()
+    web.fetch(url).save()
     (kept,) = (web.cache or Path()).iterdir()
     kept.write_bytes(kept.read_bytes()[:-1] + b"?" if content is None else content)
     fetched = web.fetch(url)
@@ -167,7 +167,7 @@ def test_files_of_two_urls_are_kept_apart(server: WebServer, web: Web) -> None:
     """A kept file under another URL's name is none."""
     urls = [server.put(path, path.encode(), headers={"ETag": '"1"'}) for path in ("/a", "/b")]
     for url in urls:
-        web.fetch(url).keep()
+        web.fetch(url).save()
     one, other = (web.cache or Path()).iterdir()
     other.write_bytes(one.read_bytes())
     assert [web.fetch(url).content for url in urls] == [b"/a", b"/b"]
@@ -176,7 +176,7 @@ def test_files_of_two_urls_are_kept_apart(server: WebServer, web: Web) -> None:
 def test_what_others_could_have_written_is_not_trusted(server: WebServer, web: Web) -> None:
     """The cache decides as much as the source: its folder is ours alone, and one that is not is refused."""
     url = server.put("/a", b"x", headers={"ETag": '"1"'})
-    web.fetch(url).keep()
+    web.fetch(url).save()
     folder = web.cache or Path()
     assert folder.stat().st_mode & 0o777 == 0o700
     folder.chmod(0o777)
@@ -185,15 +185,15 @@ def test_what_others_could_have_written_is_not_trusted(server: WebServer, web: W
 
 
 def test_a_cache_that_cannot_be_is_an_error(server: WebServer, tmp_path: Path) -> None:
-    """Where a file lies in the place of the folder, it is told, with what to do."""
+    """A file in place of the folder is an error that says what to do."""
     (tmp_path / "file").touch()
     fetched = Web(cache=tmp_path / "file").fetch(server.put("/a"))
-    with pytest.raises(FetchError, match=r"cannot be kept: .*; name another folder with --cache"):
-        fetched.keep()
+    with pytest.raises(FetchError, match=r"cannot write its cache: .*; name another folder with --cache"):
+        fetched.save()
 
 
 def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """XDG_CACHE_HOME, if it says a whole path, else .cache at home; with no home, --cache."""
+    """XDG_CACHE_HOME, if it is a whole path, else .cache at home. Without a home, --cache is needed."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert default_cache() == tmp_path / "vomap"
     monkeypatch.setenv("HOME", "/home/me")
