@@ -122,7 +122,7 @@ def test_settings_of_another_user_s_are_not_built(site: Site, words: tuple[str, 
         f"50-osg.yaml:2:1: `site` is refused in a file that the user {OTHER} can write; such a file may contain only "
     )
     assert told in err
-    assert f" {site.osg} {site.state}" in err.partition("If you trust what it says: chown ")[2]
+    assert f" {site.osg} {site.state}" in err.partition("If you trust the content: chown ")[2]
     assert site.policy.read_bytes() == before
     for path in (site.osg, site.state):
         site.owners.give(path, os.geteuid())
@@ -154,7 +154,7 @@ def test_bans_of_another_user_s_are_not_built(site: Site) -> None:
     code, out, err = site.build()
     assert code == 1
     assert "bans: refused, 1 errors" in out
-    assert f"{hand}:1:1: the user {OTHER} can write this file of bans; expected root's. If you trust what" in err
+    assert f"{hand}:1:1: the user {OTHER} can write this file of bans; expected owner: root. If you trust the" in err
     assert [ban.reason for ban in read_bans(f"{site.policy}.bans").all()] == ["r"]
     assert next(read_bans(f"{site.policy}.bans").all()).source.endswith("hand.yaml:3")
 

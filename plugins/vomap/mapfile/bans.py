@@ -56,7 +56,7 @@ def read_ban_file(file: Mapfile, findings: Findings) -> BanFileContent:
     root, _ = checked
     for key in _POLICY_KEYS:
         if key in root.keys:
-            findings.error(root.keys[key], f"`{key}` is no part of a file of bans; write it to a mapfile")
+            findings.error(root.keys[key], f"`{key}`: a file of bans cannot have this key; move it to a mapfile")
     issued = root.member("issued")
     return BanFileContent(
         [ban_document(ban, findings) for ban in list_items(root.member("bans"))],

@@ -122,9 +122,10 @@ class _Composer:
         if guard is not None:
             guard.check_document(root, plain)
         if "bans" in root.keys:
-            self._findings.error(root.keys["bans"], "bans are no part of a mapfile; write them to a file in bans.d")
+            message = "`bans`: a mapfile cannot contain bans; move them to a file in bans.d"
+            self._findings.error(root.keys["bans"], message)
         if "issued" in root.keys:
-            self._findings.error(root.keys["issued"], "`issued` is for lists of bans; leave it out of a mapfile")
+            self._findings.error(root.keys["issued"], "`issued`: only a list of bans has this key; remove it")
         self._add_site(root.member("site"), plain.get("site"))
         self._add_issuers(root.member("issuers"), plain.get("issuers"), guard)
         self._add_pools(root.member("pools"))
@@ -150,7 +151,7 @@ class _Composer:
         for key, place, value in mapping_entries(node):
             if key in self._site_places:
                 first = self._site_places[key]
-                self._findings.error(place, f"`site: {key}` is in {first.file}:{first.line} already")
+                self._findings.error(place, f"`site: {key}`: set in {first.file}:{first.line} already")
             else:
                 self._site_places[key] = place
                 self._site[key] = site_setting(key, value, plain[key], self._findings)
@@ -179,7 +180,8 @@ class _Composer:
                 first = self._issuer_places[url]
                 if self._issuers[url] is None and document is not None:
                     self._reserved.update(_declared_vos(document))
-                self._findings.warn(place, f"{url} is declared otherwise in {first.file}:{first.line}, which holds")
+                message = f"{url}: ignored, because {first.file}:{first.line} declares this issuer differently"
+                self._findings.warn(place, message)
                 if guard is None and url in self._issuer_guards:
                     self._issuer_guards[url].refuse_hiding(url, first, place)
 
@@ -203,7 +205,7 @@ class _Composer:
         if node is not None:
             name = str(node.value)
             if name in lines:
-                self._findings.error(node.place, f"`name`: {name} is the name of the rule in line {lines[name]} too")
+                self._findings.error(node.place, f"`name`: the rule in line {lines[name]} is named {name} already")
             lines.setdefault(name, node.place.line)
         pool = rule.member("pool")
         if pool is not None:
@@ -214,7 +216,7 @@ class _Composer:
         for name, place, pool in mapping_entries(node):
             if name in self._pools:
                 first = self._pool_places[name]
-                self._findings.error(place, f"pool {name} is in {first.file}:{first.line} already")
+                self._findings.error(place, f"pool {name}: defined in {first.file}:{first.line} already")
             self._pool_places[name] = place
             self._pools[name] = pool_document(pool, self._findings)
 

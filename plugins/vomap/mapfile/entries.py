@@ -85,11 +85,11 @@ def rule_document(node: Node, findings: Findings) -> RuleDocument:
     document = {**_conditions(node, findings), **_members(node, "name", *OUTCOMES)}
     _refuse_known_claims(node.member("claim"), findings)
     if "issuer" not in node.keys and "vo" not in node.keys:
-        findings.error(node.place, "a rule names at least an `issuer` or a `vo`; otherwise it would be for everybody")
+        findings.error(node.place, "a rule needs an `issuer` or a `vo`; without one it would be for every issuer")
     outcomes = [key for key in OUTCOMES if key in node.keys]
     if len(outcomes) != 1:
         said = "`" + "`, `".join(outcomes) + "`" if outcomes else "none"
-        findings.error(node.place, f"a rule has exactly one of `account`, `pool` and `deny`; this one has {said}")
+        findings.error(node.place, f"a rule needs exactly one of `account`, `pool` and `deny`; this one has {said}")
     _check_account(node, findings)
     return cast("RuleDocument", document)
 
@@ -98,7 +98,7 @@ def ban_document(node: Node, findings: Findings) -> BanDocument:
     """Return a ban's document."""
     document = {**_conditions(node, findings), **_members(node, "reason")}
     if not any(key in node.keys for key in CONDITIONS):
-        findings.error(node.place, f"a ban has at least one condition: {', '.join(CONDITIONS)}")
+        findings.error(node.place, f"a ban needs at least one condition: {', '.join(CONDITIONS)}")
     until = node.member("until")
     if until is not None:
         document["until"] = convert(until, "until", parse_last_second, findings)
@@ -162,7 +162,7 @@ def audience_document(node: Node, findings: Findings) -> list[str] | None:
     """Return the accepted audiences, or None if every audience is accepted."""
     for item in node.items():
         if item.value == "unchecked" and item is not node:
-            findings.error(item.place, "`audience`: `unchecked` stands alone, not in a list")
+            findings.error(item.place, "`audience`: `unchecked` cannot be in a list; write `audience: unchecked`")
     return None if node.value == "unchecked" else _texts(node)
 
 
@@ -214,7 +214,7 @@ def _check_captures(node: Node, captured: dict[str, Node], all_known: bool, find
         template = _compiled("account", account, findings, AccountName)
         used = template.captures if template else tuple(captured)
         for name in sorted(set(used) - set(captured) - {"vo"}) if all_known else ():
-            findings.error(account.place, f"`account`: <{name}> is set by no `subject` or `claim` of this rule")
+            findings.error(account.place, f"`account`: no `subject` or `claim` of this rule captures <{name}>")
     elif "account" in node.keys:
         return
     why = "there is no `account` to use it" if account is None else "`account` does not use it"
@@ -227,7 +227,8 @@ def _refuse_known_claims(claims: Node | None, findings: Findings) -> None:
     """Report claims that have a condition of their own, which checks what the claim's bare text would get around."""
     for name, place in claims.keys.items() if claims is not None else ():
         if name in _OWN_CONDITION:
-            findings.error(place, f"`claim: {name}`: write `{_OWN_CONDITION[name]}`, which sees what may be believed")
+            condition = _OWN_CONDITION[name]
+            findings.error(place, f"`claim: {name}`: write `{condition}`, which also checks that the claim is valid")
 
 
 def _check_account(node: Node, findings: Findings) -> None:
@@ -236,33 +237,33 @@ def _check_account(node: Node, findings: Findings) -> None:
         return
     text = account.value
     if "<" not in text and not is_account(text):
-        findings.error(account.place, f"`account`: {text!a} is no legal account name: {LEGAL_ACCOUNT}")
+        findings.error(account.place, f"`account`: {text!a} is not a valid account name: expected {LEGAL_ACCOUNT}")
     refuse_root("account", account, findings)
 
 
 def refuse_root(key: str, item: Node, findings: Findings) -> None:
     """Report an account that is root, wherever one is named."""
     if item.value == "root":
-        findings.error(item.place, f"`{key}`: root is never answered; name another account")
+        findings.error(item.place, f"`{key}`: vomap never maps to root; name another account")
 
 
 def _check_issuer(node: Node, findings: Findings) -> None:
     """Report what does not go together in an issuer's declaration."""
     place, keys = node.place, node.keys
     if ("vo" in keys) == ("vo-from" in keys):
-        findings.error(place, "an issuer has either `vo` (it speaks for one) or `vo-from` (where the token names it)")
+        findings.error(place, "an issuer needs either `vo` (its only VO) or `vo-from` (where its tokens name the VO)")
     if "vo-from" not in keys:
         for key in ("vos", "default-vo"):
             if key in keys:
-                findings.error(keys[key], f"`{key}`: only an issuer with `vo-from` has it")
+                findings.error(keys[key], f"`{key}`: only an issuer with `vo-from` can have this key")
     groups = node.member("groups")
     claim = groups.member("claim") if groups is not None else None
     if claim is not None and claim.value in _NOT_FOR_GROUPS:
-        message = f"`groups: claim`: {claim.value!a} has a meaning of its own; name the claim that lists the groups"
+        message = f"`groups: claim`: {claim.value!a} has another meaning; name the claim that lists the groups"
         findings.error(claim.place, message)
     sources = [item.value for item in list_items(node.member("vo-from"))]
     if "scope-path" in sources and "vos" not in keys:
-        findings.error(place, "`vo-from: scope-path` needs `vos`: a path may begin with anything")
+        findings.error(place, "`vo-from: scope-path` needs `vos`: a path need not begin with a VO")
 
 
 def _compiled(key: str, item: Node, findings: Findings, kind: Any) -> Any:
@@ -280,7 +281,7 @@ def convert(node: Node, key: str, parse: Callable[[str], int], findings: Finding
     try:
         return parse(str(node.value))
     except (ValueError, OverflowError):
-        findings.error(node.place, f"`{key}`: there is no such time as {node.value!a}")
+        findings.error(node.place, f"`{key}`: the time {node.value!a} does not exist")
         return None
 
 

@@ -71,7 +71,7 @@ def _expand(path: Path, *, bans: bool) -> list[Path]:
     for entry in visible if bans else ():
         if entry.suffix != _SUFFIX and not entry.name.endswith(_LEFT_BEHIND):
             raise UnreadableFileError(
-                f"{entry}: is no *{_SUFFIX}, so its bans would not count: rename it, or take it away"
+                f"{entry}: does not end in {_SUFFIX}, so its bans would not count: rename it, or move it elsewhere"
             )
     return [entry for entry in visible if entry.suffix == _SUFFIX]
 
@@ -85,4 +85,4 @@ def _read(path: Path, builder: int) -> Mapfile:
     except PlainFileError as error:
         raise UnreadableFileError(str(error)) from None
     except UnicodeDecodeError as error:
-        raise UnreadableFileError(f"{path}: byte {error.start} is no UTF-8; save the file as UTF-8") from None
+        raise UnreadableFileError(f"{path}: byte {error.start} is not valid UTF-8: save the file as UTF-8") from None

@@ -49,15 +49,14 @@ class Guard:
     def refuse_hiding(self, url: str, place: Place, later: Place) -> None:
         """Refuse a declaration that holds instead of a later one of root's."""
         hidden = f"{later.file}:{later.line}"
-        self._refuse(
-            [Refusal(place, f"{url}: a declaration that hides a later one ({hidden}; read this file after it)")]
-        )
+        what = f"{url}: a declaration that overrides a later one ({hidden}; rename this file to be read later)"
+        self._refuse([Refusal(place, what)])
 
     def _refuse(self, refusals: Iterable[Refusal]) -> None:
         why = f"is refused in a file that {self.custody.owner} can write"
-        allowed = "such a file may contain only issuers, rules with plain accounts and `alone` tests"
+        allowed = "such a file may contain only issuers, rules with plain accounts, and tests with `alone: yes`"
         for each in refusals:
-            message = f"{each.what} {why}; {allowed}. If you trust what it says: {self.custody.chown}"
+            message = f"{each.what} {why}; {allowed}. If you trust the content: {self.custody.chown}"
             self.findings.error(each.place, message)
 
 

@@ -19,12 +19,15 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _ADVICE = (
     ("an alias", "quote a text that begins with *"),
     ("an anchor", "quote a text that begins with &"),
-    ("a flow ", "close every { and [, and quote a text that holds { } [ ] or a comma"),
-    ("cannot start any token", "indent with blanks, not with tabs; quote a text that begins with @, % or `"),
-    ("mapping values are not allowed", "the keys of one mapping begin in one column; quote a text that holds `: `"),
+    ("a flow ", "close every { and [, and quote a text that contains { } [ ] or a comma"),
+    ("cannot start any token", "indent with spaces, not with tabs; quote a text that begins with @, % or `"),
+    (
+        "mapping values are not allowed",
+        "begin the keys of a mapping in one column; quote a text that contains `: `",
+    ),
     ("a quoted scalar", "close the quote"),
-    ("a simple key", "a key ends with a colon and a blank"),
-    ("a block ", "the keys of one mapping, or the members of one list, begin in one column"),
+    ("a simple key", "a key ends with a colon and a space"),
+    ("a block ", "the keys of a mapping, or the items of a list, must begin in the same column"),
 )
 
 Value = Union[str, list["Node"], dict[str, "Node"]]
@@ -99,12 +102,12 @@ def read_yaml(
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        findings.error(Place(file, line, column), f"this is no YAML: {error.problem or error.context}{_advice(error)}")
+        findings.error(Place(file, line, column), f"not valid YAML: {error.problem or error.context}{_advice(error)}")
     except yaml.YAMLError as error:
         at = getattr(error, "position", 0)
         before = text[:at]
         place = Place(file, before.count("\n") + 1, at - before.rfind("\n"))
-        findings.error(place, f"this is no YAML: {getattr(error, 'reason', error)}")
+        findings.error(place, f"not valid YAML: {getattr(error, 'reason', error)}")
     return None
 
 
@@ -127,17 +130,17 @@ class _Reader:
         next(self._events)  # the stream begins
         event = next(self._events)
         if isinstance(event, yaml.StreamEndEvent):
-            self._findings.error(Place(self._file, 1, 1), "the file is empty; it begins with `mapfile: 1`")
+            self._findings.error(Place(self._file, 1, 1), "the file is empty; expected `mapfile: 1` in the first line")
             return None
         event = next(self._events)
         if _is_nothing(event):
-            self._findings.error(Place(self._file, 1, 1), "the file is empty; it begins with `mapfile: 1`")
+            self._findings.error(Place(self._file, 1, 1), "the file is empty; expected `mapfile: 1` in the first line")
             return None
         node = self._node(event, 0, "the file")
         next(self._events)  # the document ends
         event = next(self._events)
         if not isinstance(event, yaml.StreamEndEvent):
-            self._findings.error(self._place(event), "a second document: one file holds one mapfile")
+            self._findings.error(self._place(event), "a second YAML document; write each mapfile to its own file")
         return node
 
     def _place(self, event: Any) -> Place:
@@ -147,22 +150,20 @@ class _Reader:
         """Return the node that begins with an event, or None if it is none that a mapfile may hold."""
         place = self._place(event)
         if isinstance(event, yaml.AliasEvent):
-            self._findings.error(
-                place, f"{label}: alias `*{event.anchor}`: write the value out, or quote a text with *"
-            )
+            advice = "not supported; write the value itself, or quote a text that begins with *"
+            self._findings.error(place, f"{label}: alias `*{event.anchor}`: {advice}")
             return None
         if event.anchor is not None:
-            self._findings.error(
-                place, f"{label}: anchor `&{event.anchor}`: write the value out, or quote a text with &"
-            )
+            advice = "not supported; write the value itself, or quote a text that begins with &"
+            self._findings.error(place, f"{label}: anchor `&{event.anchor}`: {advice}")
         if event.tag is not None:
-            self._findings.error(place, f"{label}: tag `{event.tag}`: leave it out, every value is plain text here")
+            self._findings.error(place, f"{label}: tag `{event.tag}`: not supported; remove it")
             self._skip(event)
             return None
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event, place, label)
         if depth >= _DEEPEST:
-            self._findings.error(place, f"{label}: nested too deep")
+            self._findings.error(place, f"{label}: nested more than {_DEEPEST} levels deep")
             self._skip(event)
             return None
         if isinstance(event, yaml.SequenceStartEvent):
@@ -180,10 +181,10 @@ class _Reader:
     def _scalar(self, event: Any, place: Place, label: str) -> Node | None:
         text: str = event.value
         if _is_nothing(event):
-            self._findings.error(place, f"{label}: an empty value: write one, or leave the key out")
+            self._findings.error(place, f"{label}: the value is empty; write a value, or remove the key")
             return None
         if not is_clean(text):
-            self._findings.error(place, f"{label}: a line break or control character; a value is one line of text")
+            self._findings.error(place, f"{label}: a line break or control character; expected one line of text")
             return None
         return Node(text, place, {})
 
@@ -203,7 +204,7 @@ class _Reader:
                 handle(node)
             event = next(self._events)
         if not seen and (depth > 1 or label not in self._may_be_empty):
-            self._findings.error(place, f"{label}: an empty list: name something, or leave the key out")
+            self._findings.error(place, f"{label}: the list is empty; add an item, or remove the key")
 
     def _mapping(self, place: Place, depth: int, label: str) -> Node | None:
         members: dict[str, Node] = {}
@@ -218,7 +219,7 @@ class _Reader:
                 self._skip(value)  # the key is told; its value says nothing without it
             elif _is_nothing(value):
                 # libyaml and PyYAML disagree where nothing is; the key's place is the one to show.
-                self._findings.error(keys[key], f"`{key}`: an empty value: write one, or leave the key out")
+                self._findings.error(keys[key], f"`{key}`: the value is empty; write a value, or remove the key")
             elif depth == 0 and key in self._handlers and _is_plain_list(value):
                 self._members(self._place(value), depth + 1, f"`{key}`", self._handlers[key])
             else:
@@ -227,22 +228,22 @@ class _Reader:
                     members[key] = node
             event = next(self._events)
         if not seen:
-            self._findings.error(place, f"{label}: an empty mapping: write something, or leave the key out")
+            self._findings.error(place, f"{label}: the mapping is empty; add a key, or remove it")
         return Node(members, place, keys) if keys else None
 
     def _key(self, event: Any, depth: int, keys: dict[str, Place]) -> str | None:
         if isinstance(event, yaml.CollectionStartEvent):
-            self._findings.error(self._place(event), "a key is one text; quote a text that begins with { or [")
+            self._findings.error(self._place(event), "a key must be a text; quote a text that begins with { or [")
             self._skip(event)
             return None
         node = self._node(event, depth + 1, "a key")
         if node is None or not isinstance(node.value, str):
             return None
         if node.value == "<<":
-            self._findings.error(node.place, "merge key `<<`: write the values out")
+            self._findings.error(node.place, "merge key `<<`: not supported; write the values themselves")
         elif node.value in keys:
             first = keys[node.value].line
-            self._findings.error(node.place, f"`{node.value}` is here twice; the first is in line {first}")
+            self._findings.error(node.place, f"`{node.value}` is repeated; the first is in line {first}")
         else:
             keys[node.value] = node.place
             return node.value

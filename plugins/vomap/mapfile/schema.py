@@ -56,7 +56,7 @@ def read_checked(
     if node is None:
         return None
     if not isinstance(node.value, dict):
-        findings.error(node.place, "a mapfile is a mapping; it begins with `mapfile: 1`")
+        findings.error(node.place, "expected a mapping that begins with `mapfile: 1`")
         return None
     return node, check_schema(node, findings)
 
@@ -167,7 +167,7 @@ def _tell_repeated(node: Node, name: str, findings: Findings) -> None:
     for item in node.items():
         said = repr(item.plain())
         if said in seen:
-            findings.error(item.place, f"`{name}`: `{item.value}` is here twice")
+            findings.error(item.place, f"`{name}`: `{item.value}` is repeated")
         seen.add(said)
 
 
@@ -178,7 +178,7 @@ def _name(path: _Path, whole: str) -> str:
 def _unknown_key(key: str, what: str, properties: dict[str, Any]) -> str:
     if _RENAMED.get(key) in properties:
         return f"`{key}`: write `{_RENAMED[key]}:`"
-    hint = did_you_mean(key, properties) or f"; it may have: {', '.join(properties)}"
+    hint = did_you_mean(key, properties) or f"; expected one of: {', '.join(properties)}"
     return f"`{key}`: {what} has no such key{hint}"
 
 
