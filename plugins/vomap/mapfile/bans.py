@@ -31,9 +31,9 @@ class BanFileContent:
 
 
 def compose_bans(files: Sequence[Mapfile], findings: Findings, refusals: Findings | None = None) -> BansDocument:
-    """Compose files of bans to the document of all bans; errors go to `findings`.
+    """Compose files of bans to the document of all bans. Errors go to `findings`.
 
-    `refusals` gets an error for each file that is not root's or the builder's; it may be `findings` itself.
+    `refusals` gets an error for each file that is not root's or the builder's. It may be `findings` itself.
     """
     bans: list[BanDocument] = []
     for file in files:
@@ -49,7 +49,7 @@ def find_ban_refusals(files: Sequence[Mapfile]) -> list[Finding]:
 
 
 def read_ban_file(file: Mapfile, findings: Findings) -> BanFileContent:
-    """Read one file of bans; errors go to `findings`."""
+    """Read one file of bans. Errors go to `findings`."""
     checked = read_checked(file.text, file.path, findings, may_be_empty=("bans",))
     if checked is None:
         return BanFileContent([])

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _LITERAL = ("issuer", "vo", "audience", "jti", "client")
 _PATTERN = ("subject", "group", "first-group", "scope")
-# Those of bans; rules have `first-group` as well, whose order the bearer may choose.
+# The conditions of bans. Rules have `first-group` as well, whose order the bearer can choose.
 CONDITIONS = (*_LITERAL, *(key for key in _PATTERN if key != "first-group"), "claim")
 OUTCOMES = ("account", "pool", "deny")
 _OWN_CONDITION = {
@@ -35,7 +35,7 @@ _OWN_CONDITION = {
     "eduperson_entitlement": "group",
 }
 _ACCEPTED = ("without-audience", "without-compute")
-# Claims that mean something of their own, and so list no groups.
+# Claims with another meaning, which cannot list groups.
 _NOT_FOR_GROUPS = frozenset({*_OWN_CONDITION, *DECISIVE, "jti"}) - {GROUPS_CLAIM}
 
 
@@ -64,7 +64,7 @@ class PolicyTest:
 
 
 def site_setting(key: str, node: Node, plain: Any, findings: Findings) -> object:
-    """Return the value of one key of SiteDocument; `plain` is the node as the schema types it."""
+    """Return the value of one key of SiteDocument. `plain` is the node with the types of the schema."""
     if key == "audience":
         return audience_document(node, findings)
     if key == "maximum-lifetime":
@@ -88,8 +88,8 @@ def rule_document(node: Node, findings: Findings) -> RuleDocument:
         findings.error(node.place, "a rule needs an `issuer` or a `vo`; without one it would be for every issuer")
     outcomes = [key for key in OUTCOMES if key in node.keys]
     if len(outcomes) != 1:
-        said = "`" + "`, `".join(outcomes) + "`" if outcomes else "none"
-        findings.error(node.place, f"a rule needs exactly one of `account`, `pool` and `deny`; this one has {said}")
+        present = "`" + "`, `".join(outcomes) + "`" if outcomes else "none"
+        findings.error(node.place, f"a rule needs exactly one of `account`, `pool` and `deny`; this one has {present}")
     _check_account(node, findings)
     return cast("RuleDocument", document)
 
@@ -106,7 +106,7 @@ def ban_document(node: Node, findings: Findings) -> BanDocument:
 
 
 def issuer_document(node: Node, plain: Any, findings: Findings) -> IssuerDocument | None:
-    """Return an issuer's document, None for a distrusted issuer; `plain` is the node as the schema types it."""
+    """Return an issuer's document, None for a distrusted issuer. `plain` is the node with the types of the schema."""
     if not isinstance(node.value, dict):
         return None
     document: dict[str, object] = {key: value for key, value in plain.items() if key not in _ACCEPTED}
@@ -142,7 +142,7 @@ def _pool_accounts(item: Node, findings: Findings) -> object:
 
 
 def policy_test(node: Node, plain: Any, findings: Findings) -> PolicyTest | None:
-    """Return a test, None for one without token or expectation; `plain` is the node as the schema types it."""
+    """Return a test, or None without token or expectation. `plain` is the node with the types of the schema."""
     at = node.member("at")
     if at is not None:
         convert(at, "at", parse_time, findings)
@@ -177,7 +177,7 @@ def _conditions(node: Node, findings: Findings) -> dict[str, object]:
 
 
 def _check_patterns(node: Node, findings: Findings) -> tuple[dict[str, Node], bool]:
-    """Report what is no pattern; return each capture with the condition that sets it, and whether all are known."""
+    """Report invalid patterns. Return each capture with the value that sets it, and whether all captures are known."""
     captured: dict[str, Node] = {}
     patterns: list[Any] = []
     for key in ("group", "first-group"):
@@ -198,7 +198,7 @@ def _check_patterns(node: Node, findings: Findings) -> tuple[dict[str, Node], bo
 
 
 def _capturing(node: Node) -> dict[str, Node | None]:
-    """Return the conditions that may capture, by the names that findings give them."""
+    """Return the conditions that can capture, by their names in findings."""
     conditions = {"subject": node.member("subject")}
     claims = node.member("claim")
     if claims is not None and isinstance(claims.value, dict):
@@ -207,7 +207,7 @@ def _capturing(node: Node) -> dict[str, Node | None]:
 
 
 def _check_captures(node: Node, captured: dict[str, Node], all_known: bool, findings: Findings) -> None:
-    """Report a capture that nothing uses, or that nothing sets: a mistake in one place or the other."""
+    """Report captures that are not used, and captures in `account` that are not set."""
     account = node.member("account")
     used: tuple[str, ...] = ()
     if account is not None:
@@ -224,7 +224,7 @@ def _check_captures(node: Node, captured: dict[str, Node], all_known: bool, find
 
 
 def _refuse_known_claims(claims: Node | None, findings: Findings) -> None:
-    """Report claims that have a condition of their own, which checks what the claim's bare text would get around."""
+    """Report claims that have their own condition: a pattern on the plain text would skip its checks."""
     for name, place in claims.keys.items() if claims is not None else ():
         if name in _OWN_CONDITION:
             condition = _OWN_CONDITION[name]
@@ -242,13 +242,13 @@ def _check_account(node: Node, findings: Findings) -> None:
 
 
 def refuse_root(key: str, item: Node, findings: Findings) -> None:
-    """Report an account that is root, wherever one is named."""
+    """Report the account root."""
     if item.value == "root":
         findings.error(item.place, f"`{key}`: vomap never maps to root; name another account")
 
 
 def _check_issuer(node: Node, findings: Findings) -> None:
-    """Report what does not go together in an issuer's declaration."""
+    """Report keys of an issuer's declaration that contradict each other."""
     place, keys = node.place, node.keys
     if ("vo" in keys) == ("vo-from" in keys):
         findings.error(place, "an issuer needs either `vo` (its only VO) or `vo-from` (where its tokens name the VO)")
@@ -277,7 +277,7 @@ def _compiled(key: str, item: Node, findings: Findings, kind: Any) -> Any:
 
 
 def convert(node: Node, key: str, parse: Callable[[str], int], findings: Findings) -> int | None:
-    """Return a time or a duration in seconds; report one that does not exist, and return None."""
+    """Return a time or a duration in seconds. Report a time that does not exist, and return None."""
     try:
         return parse(str(node.value))
     except (ValueError, OverflowError):
@@ -291,5 +291,5 @@ def _members(node: Node, *keys: str) -> dict[str, object]:
 
 
 def _texts(node: Node | None) -> list[str]:
-    """Return the texts of a list, or of the text that stands for a list of one."""
+    """Return the texts of a list. A single text is a list of one."""
     return [str(item.value) for item in list_items(node)]

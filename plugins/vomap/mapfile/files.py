@@ -13,7 +13,7 @@ from vomap.files.regular import PlainFileError, read_plain
 from vomap.files.trusted import OURS, Custody, judge_file
 
 _SUFFIX = ".yaml"
-# What editors and package managers leave behind.
+# Files that editors and package managers leave behind.
 _LEFT_BEHIND = ("~", ".rpmnew", ".rpmsave", ".rpmorig")
 # `vomap refresh` locks a mapfile with a file beside it.
 _LOCK = f"{_SUFFIX}.lock"
@@ -44,7 +44,7 @@ def read_files(paths: Iterable[str], *, bans: bool = False, builder: int | None 
     """Read mapfiles, or files of bans: a file as it is, a folder's `*.yaml` in the order of their names.
 
     A folder of bans must not contain other files: vomap would ignore the bans in them. `builder` is the uid of the user
-    who builds (default: the user of this process); it decides the custody of each file.
+    who builds (default: the user of this process). It decides the custody of each file.
     Raises UnreadableFileError for what cannot be read, and for a path that is neither a file nor a folder.
     """
     uid = os.geteuid() if builder is None else builder

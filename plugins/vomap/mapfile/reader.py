@@ -1,4 +1,4 @@
-"""YAML as mapfiles use it: every scalar is text, every value has a place, and nothing is said twice or in disguise."""
+"""Read YAML as mapfiles use it: every scalar is text, and repeated keys, aliases and tags are errors."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import yaml
 from vomap.claims import is_clean
 from vomap.mapfile.findings import Findings, Place
 
-# No mapfile needs more; what is deeper is an attack or an accident.
+# No mapfile needs more. Deeper nesting is an attack, such as one on the stack, or an accident.
 _DEEPEST = 16
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-# What the parser says of a mistake, and what it usually means in a mapfile.
+# Parts of the parser's messages, and the usual correction in a mapfile.
 _ADVICE = (
     ("an alias", "quote a text that begins with *"),
     ("an anchor", "quote a text that begins with &"),
@@ -36,7 +36,7 @@ NodeHandler = Callable[["Node"], None]
 
 @dataclass(frozen=True)
 class Node:
-    """A value and its place; in a mapping, `keys` has the places of the keys."""
+    """A value and its place. In a mapping, `keys` has the places of the keys."""
 
     value: Value
     place: Place
@@ -51,7 +51,7 @@ class Node:
         return self.value
 
     def items(self) -> list[Node]:
-        """Return the members of a list; a value that stands for a list of one is its only member."""
+        """Return the members of a list. A single value is a list of one."""
         return self.value if isinstance(self.value, list) else [self]
 
     def member(self, key: str) -> Node | None:
@@ -59,7 +59,7 @@ class Node:
         return self.value.get(key) if isinstance(self.value, dict) else None
 
     def at(self, *path: str | int) -> Node | None:
-        """Return what lies at a path of keys and indices, or None."""
+        """Return the node at a path of keys and indices, or None."""
         node: Node | None = self
         for step in path:
             if node is None or isinstance(node.value, str):
@@ -72,12 +72,12 @@ class Node:
 
 
 def list_items(node: Node | None) -> list[Node]:
-    """Return the members of a list as `Node.items` does; none if there is no node."""
+    """Return the members of a list as `Node.items` does, or none for no node."""
     return [] if node is None else node.items()
 
 
 def mapping_entries(node: Node | None) -> list[tuple[str, Place, Node]]:
-    """Return each key of a mapping, its place and its value; none if there is no node, or if it is not a mapping."""
+    """Return each key of a mapping, its place and its value, or none if the node is not a mapping."""
     if node is None or not isinstance(node.value, dict):
         return []
     return [(key, node.keys[key], value) for key, value in node.value.items()]
@@ -90,11 +90,11 @@ def read_yaml(
     handlers: Mapping[str, NodeHandler] | None = None,
     may_be_empty: Collection[str] = (),
 ) -> Node | None:
-    """Read one YAML document; `file` is its name in findings.
+    """Read one YAML document. `file` is its name in findings.
 
     `handlers` maps top-level keys to functions that receive each member of the key's list as it is read. A long list
     then needs little memory, and the key has no value in the node that is returned. `may_be_empty` names top-level keys
-    whose lists may be empty; the key of an empty list has no value either.
+    whose lists may be empty. The key of an empty list has no value either.
     Returns None if the text is not valid YAML. After any other error the value is left out and reading goes on.
     """
     try:
@@ -147,7 +147,7 @@ class _Reader:
         return Place(self._file, event.start_mark.line + 1, event.start_mark.column + 1)
 
     def _node(self, event: Any, depth: int, label: str) -> Node | None:
-        """Return the node that begins with an event, or None if it is none that a mapfile may hold."""
+        """Return the node that begins with an event, or None if a mapfile may not contain it."""
         place = self._place(event)
         if isinstance(event, yaml.AliasEvent):
             advice = "not supported; write the value itself, or quote a text that begins with *"
@@ -171,7 +171,7 @@ class _Reader:
         return self._mapping(place, depth, label)
 
     def _skip(self, event: Any) -> None:
-        """Pass over the rest of a value whose first event was read."""
+        """Skip the rest of a value whose first event was read."""
         open_collections = int(isinstance(event, yaml.CollectionStartEvent))
         while open_collections:
             event = next(self._events)
@@ -194,7 +194,7 @@ class _Reader:
         return Node(items, place, {}) if items else None
 
     def _members(self, place: Place, depth: int, label: str, handle: NodeHandler) -> None:
-        """Read the members of a list that has begun, and hand each over."""
+        """Read the members of a list that has begun, and call `handle` with each."""
         seen = False
         event = next(self._events)
         while not isinstance(event, yaml.SequenceEndEvent):
@@ -216,9 +216,9 @@ class _Reader:
             key = self._key(event, depth, keys)
             value = next(self._events)
             if key is None:
-                self._skip(value)  # the key is told; its value says nothing without it
+                self._skip(value)  # the error of the key is enough
             elif _is_nothing(value):
-                # libyaml and PyYAML disagree where nothing is; the key's place is the one to show.
+                # libyaml and PyYAML disagree on the place of an empty value, so show the place of the key.
                 self._findings.error(keys[key], f"`{key}`: the value is empty; write a value, or remove the key")
             elif depth == 0 and key in self._handlers and _is_plain_list(value):
                 self._members(self._place(value), depth + 1, f"`{key}`", self._handlers[key])
@@ -251,8 +251,8 @@ class _Reader:
 
 
 def _advice(error: yaml.MarkedYAMLError) -> str:
-    told = f"{error.context} {error.problem}"
-    advice = next((f"; {advice}" for mark, advice in _ADVICE if mark in told), "")
+    message = f"{error.context} {error.problem}"
+    advice = next((f"; {advice}" for mark, advice in _ADVICE if mark in message), "")
     begin, end = error.context_mark, error.problem_mark
     since = f" ({error.context}, from line {begin.line + 1})" if begin and end and begin.line != end.line else ""
     return since + advice
