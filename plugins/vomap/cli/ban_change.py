@@ -129,7 +129,7 @@ def add(args: argparse.Namespace) -> int:
     if args.log:
         told = _with_hits(told, args, document)
     _report(args, "added", change, told)
-    return FAILED if change.left else told.code
+    return FAILED if change.advice else told.code
 
 
 def _new_ban(args: argparse.Namespace) -> dict[str, Any]:
@@ -233,7 +233,7 @@ def lift(args: argparse.Namespace) -> int:
     _report_change(args, "lifted", change)
     told = _told_of_lifted(args.policy, document, after)
     _report(args, "lifted", change, told)
-    return NO if change.left else told.code
+    return NO if change.advice else told.code
 
 
 def _told_of_lifted(policy: str, ban: Mapping[str, Any], after: Bans) -> _Told:
@@ -254,8 +254,8 @@ def _told_of_lifted(policy: str, ban: Mapping[str, Any], after: Bans) -> _Told:
 
 def _report_change(args: argparse.Namespace, done: str, change: BanChange) -> None:
     """Show that a ban is added or lifted, at once: what follows may take a while, and may be interrupted."""
-    if change.left:
-        print(plain(change.left), file=sys.stderr)
+    if change.advice:
+        print(plain(change.advice), file=sys.stderr)
     if not args.json:
         print(f"{done}; bans in force or to come: {change.bans}; {change.file} -> {change.built}", flush=True)
 
@@ -287,11 +287,11 @@ def _places(args: argparse.Namespace) -> list[str]:
 
 
 def _sentence(warning: BanWarning, places: Sequence[str]) -> str:
-    return ": ".join([warning.told, *([" && ".join(_commands(warning, places))] if warning.instead else [])])
+    return ": ".join([warning.sentence, *([" && ".join(_commands(warning, places))] if warning.alternatives else [])])
 
 
 def _commands(warning: BanWarning, places: Sequence[str]) -> list[str]:
-    return [add_command(ban, *places) for ban in warning.instead]
+    return [add_command(ban, *places) for ban in warning.alternatives]
 
 
 def _as_json(done: str, change: BanChange, told: _Told, places: Sequence[str]) -> dict[str, object]:
