@@ -167,7 +167,7 @@ STAMP = format_utc(time.time() - DAY)
 REFUSED: list[tuple[bytes, int, str]] = [
     (a_list("x", days_ago=3), 1, "is older"),
     (f"mapfile: 1\nissued: {STAMP}\nbans:\n  - {{subject: y, reason: r}}\n".encode(), 1, "the same date"),
-    (a_list("x", days_ago=-1), 1, "yet to come"),
+    (a_list("x", days_ago=-1), 1, "in the future"),
     (b"mapfile: 1\nbans:\n  - {subject: x, reason: r}\n", 3, "the key `issued` is missing"),
     (b"mapfile: 1\nissued: yesterday\nbans: []\n", 3, "line 2: `issued`"),
     (b"mapfile: 1\nissued: 2026-02-30T00:00:00Z\nbans: []\n", 3, "does not exist"),
