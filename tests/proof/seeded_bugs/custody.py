@@ -28,8 +28,8 @@ def _tests_of_all_passed(refused: Any, root: Any, plain: Any) -> Any:
     return refused(root, {**plain, "tests": [{"alone": True, **test} for test in plain.get("tests", ())]})
 
 
-def _own_bans(refuse: Any, file: Any, refusals: Any) -> None:
-    refuse(replace(file, custody=replace(file.custody, owner=None)), refusals)
+def _own_bans(ban_file_refusals: Any, file: Any) -> Any:
+    return ban_file_refusals(replace(file, custody=replace(file.custody, owner=None)))
 
 
 def _changed(way: Way, change: Callable[[Step], Step]) -> Way:
@@ -108,7 +108,7 @@ BUGS: Mapping[str, Sequence[Replacement]] = {
     "another user's tests judge the whole policy": [
         Call("vomap.mapfile.foreign:refused_in_document", _tests_of_all_passed)
     ],
-    "another user's bans count": [Call("vomap.mapfile.compose:_refuse_bans", _own_bans)],
+    "another user's bans count": [Call("vomap.mapfile.bans:ban_file_refusals", _own_bans)],
     "the owner of the file is not looked at": [Call(_JUDGE_FILE, _file_of_builder)],
     "the owner of the folder is not looked at": [Call(_JUDGE_FILE, _folder_of_builder)],
     "the owner of a farther folder is not looked at": [Call("vomap.files.trusted:_faults", _farther_folders_passed)],
