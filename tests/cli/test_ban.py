@@ -246,7 +246,7 @@ def test_a_broken_file_holds_no_ban_back(bans: Bans) -> None:
     code, out, err = bans.run("add", "--subject", "t", "--reason", "new")
     assert code == 3
     assert "added; bans in force" in out
-    assert "mend the other file" in err
+    assert "fix the other file" in err
     assert f"{bans.hand}:3:5: " in err
     assert [ban.reason for ban in read_bans(str(bans.built)).all()] == ["kept", "new"]
     assert '"t"' in bans.own.read_text("utf-8")
@@ -265,7 +265,7 @@ def test_an_unreadable_file_holds_no_ban_back(bans: Bans, name: str) -> None:
         code, out, err = bans.run("add", "--subject", "t", "--reason", "new")
         assert (code, name in err) == (3, True)
         assert "added; bans in force" in out
-        assert "mend the other file" in err
+        assert "fix the other file" in err
     built = list(read_bans(str(bans.built)).all())
     assert [ban.reason for ban in built] == ["kept", "new"]
     assert built[-1].source.startswith(str(bans.own))

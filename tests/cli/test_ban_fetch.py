@@ -170,18 +170,22 @@ STAMP = format_utc(time.time() - DAY)
 REFUSED: list[tuple[bytes, int, str]] = [
     (a_list("x", days_ago=3), 1, "is older"),
     (f"mapfile: 1\nissued: {STAMP}\nbans:\n  - {{subject: y, reason: r}}\n".encode(), 1, "the same date"),
-    (a_list("x", days_ago=-1), 1, "yet to come"),
-    (b"mapfile: 1\nbans:\n  - {subject: x, reason: r}\n", 3, "says when it was made"),
+    (a_list("x", days_ago=-1), 1, "in the future"),
+    (b"mapfile: 1\nbans:\n  - {subject: x, reason: r}\n", 3, "the key `issued` is missing"),
     (b"mapfile: 1\nissued: yesterday\nbans: []\n", 3, "line 2: `issued`"),
-    (b"mapfile: 1\nissued: 2026-02-30T00:00:00Z\nbans: []\n", 3, "there is no such time"),
+    (b"mapfile: 1\nissued: 2026-02-30T00:00:00Z\nbans: []\n", 3, "does not exist"),
     (b"mapfile: 1\nissued: 2026-01-01\nbans: []\n", 3, "`issued`"),
-    (a_list("x", days_ago=0, extra="site: {audience: ANY}\n"), 3, "no part of a file of bans"),
-    (a_list("x", days_ago=0, extra="rules: [{name: r, vo: CMS, account: a}]\n"), 3, "no part of a file of bans"),
-    (a_list("x", days_ago=0, extra="issuers: {https://i/: none}\n"), 3, "no part of a file of bans"),
-    (a_list("x", days_ago=0, extra="tests: []\n"), 3, "no part of a file of bans"),
+    (a_list("x", days_ago=0, extra="site: {audience: ANY}\n"), 3, "a file of bans cannot have this key"),
+    (
+        a_list("x", days_ago=0, extra="rules: [{name: r, vo: CMS, account: a}]\n"),
+        3,
+        "a file of bans cannot have this key",
+    ),
+    (a_list("x", days_ago=0, extra="issuers: {https://i/: none}\n"), 3, "a file of bans cannot have this key"),
+    (a_list("x", days_ago=0, extra="tests: []\n"), 3, "a file of bans cannot have this key"),
     (a_list("x", days_ago=0, extra="more: x\n"), 3, "no such key"),
     (a_list("x", days_ago=0, extra="  - {reason: r}\n"), 3, "at least one condition"),
-    (a_list("x", days_ago=0, extra="---\nmapfile: 1\n"), 3, "second document"),
+    (a_list("x", days_ago=0, extra="---\nmapfile: 1\n"), 3, "second YAML document"),
     (a_list("x", days_ago=0).replace(b"subject", b"subjekt"), 3, "subject"),
     (b"<html>not here</html>", 3, "mapping"),
     (b"", 3, "empty"),
@@ -196,10 +200,14 @@ REFUSED: list[tuple[bytes, int, str]] = [
         "values",
     ),
     (a_list("x" * 1001, days_ago=0), 3, "line 4: a value of 1001 characters"),
-    (a_list(days_ago=0)[:-3] + b"\n  - {vo: CMS, reason: r}\n", 1, "bans a crowd"),
-    (a_list(days_ago=0)[:-3] + b"\n  - {issuer: 'https://i/', reason: r}\n", 1, "bans a crowd"),
-    (a_list(days_ago=0)[:-3] + b"\n  - {subject: '*', reason: r}\n", 1, "bans a crowd"),
-    (a_list(days_ago=0)[:-3] + b"\n  - {subject: ['x', '*@fnal.gov'], reason: r}\n", 1, "bans a crowd"),
+    (a_list(days_ago=0)[:-3] + b"\n  - {vo: CMS, reason: r}\n", 1, "bans more than single subjects"),
+    (a_list(days_ago=0)[:-3] + b"\n  - {issuer: 'https://i/', reason: r}\n", 1, "bans more than single subjects"),
+    (a_list(days_ago=0)[:-3] + b"\n  - {subject: '*', reason: r}\n", 1, "bans more than single subjects"),
+    (
+        a_list(days_ago=0)[:-3] + b"\n  - {subject: ['x', '*@fnal.gov'], reason: r}\n",
+        1,
+        "bans more than single subjects",
+    ),
     (a_list(days_ago=0)[:-3] + b"\n  - {group: /cms, reason: r}\n", 1, "names no subject, token (jti) or client"),
     (a_list(days_ago=0)[:-3] + b"\n  - {scope: compute.create, reason: r}\n", 1, "names no subject"),
     (a_list(days_ago=0)[:-3] + b"\n  - {claim: {e: x}, subject: 'x*', reason: r}\n", 1, "names no subject"),
@@ -266,7 +274,7 @@ def test_what_consent_does_not_lift(fetching: Fetching, bans: list[str], told: s
     for words in ([], ["--allow-wide"]):
         code, out, err = fetching.fetch(content, *words)
         assert (code, out, fetching.state()) == (1, "", [])
-        assert told in err or (not words and "bans a crowd" in err)
+        assert told in err or (not words and "bans more than single subjects" in err)
     assert "--allow-wide" not in err
 
 
@@ -325,7 +333,7 @@ def test_wide_bans_by_consent(fetching: Fetching) -> None:
     """A site that has looked may take bans of whole VOs."""
     content = a_list("eve")[:-1] + b"\n  - {vo: CMS, reason: wide}\n"
     code, _, err = fetching.fetch(content)
-    assert (code, "take it by --allow-wide" in err) == (1, True)
+    assert (code, "accept it with --allow-wide" in err) == (1, True)
     assert fetching.reasons() == []
     assert fetching.fetch(content, "--allow-wide")[0] == 0
     assert fetching.reasons() == ["for eve", "wide"]
@@ -354,7 +362,7 @@ def test_what_cannot_be_fetched(fetching: Fetching, other: dict[str, Any], told:
 def test_a_list_that_may_be_cut_off(fetching: Fetching) -> None:
     """A server must say where its answer ends, by its length or in chunks: TLS alone does not."""
     code, _, err = fetching.fetch(a_list("eve"), headers={"Content-Length": "-"})
-    assert (code, "may be cut off" in err) == (3, True)
+    assert (code, "may be incomplete" in err) == (3, True)
     assert fetching.reasons() == []
     assert fetching.fetch(a_list("eve"), is_chunked=True)[0] == 0
     assert fetching.reasons() == ["for eve"]
@@ -422,7 +430,7 @@ def test_a_broken_file_beside_holds_no_list_back(fetching: Fetching) -> None:
     assert fetching.fetch(a_list("eve", days_ago=2))[0] == 0
     (fetching.bans / "hand.yaml").write_text("mapfile: 1\nbans:\n  - {subject: s}\n", "utf-8")
     code, _, err = fetching.fetch(a_list("mallory"))
-    assert (code, "mend the other file" in err) == (3, True)
+    assert (code, "fix the other file" in err) == (3, True)
     assert fetching.reasons() == ["for mallory"]
 
 

@@ -32,8 +32,8 @@ rules:
   - {name: bio, vo: bio.example.org, account: bio}
   - {name: nova, vo: Nova, account: nova}
 """
-EVASION = "which its bearer can ask for"
-OTHERS = "has more issuers than this ban names"
+EVASION = "which its bearer can request"
+OTHERS = "has issuers that this ban does not name"
 
 
 class Site:
@@ -119,7 +119,7 @@ def test_the_proof_is_what_the_callout_answers(site: Site) -> None:
         (["--vo", "ATLAS", "--issuer", "https://cms.example.org/"], "speaks for ATLAS; one of https://atlas.example"),
         (["--vo", "CMS", "--issuer", "https://many.example.org/"], "speaks for CMS; one of https://cms.example.org/"),
         (["--vo", "CMS", "--issuer", "https://old.example.org/"], "speaks for CMS"),
-        (["--group", "/cms/.."], "it is not a legal group"),
+        (["--group", "/cms/.."], "it is not a valid group"),
         (["--claim", "iss=https://else", "--issuer", "https://cms.example.org/"], "not proved: no token was found"),
     ],
 )

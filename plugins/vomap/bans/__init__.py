@@ -1,1 +1,1 @@
-"""All of `vomap ban`: files of bans, published lists, what a ban reaches and what it misses."""
+"""Everything about bans: their files, published lists, and the effect and the gaps of a ban."""

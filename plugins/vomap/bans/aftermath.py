@@ -1,9 +1,10 @@
-"""What a ban does not end on a CE, and the commands that do.
+"""Sessions and jobs that survive a ban, and the commands that end them.
 
-Sources: HTCondor's manual for how long sessions last (SEC_DEFAULT_SESSION_DURATION), gm-jobs(8) for jobs of ARC.
-Measured: both CEs ask once for each session or connection; in a constraint of HTCondor `==` knows no case, a backslash
-before a quote makes it a part of the text, and any other backslash is itself. `arcctl job killall --owner` of ARC 7.0.0
-takes every owner that is a part of the one given (arc/control/Jobs.py), so it is not used here.
+Sources: HTCondor's manual for the duration of sessions (SEC_DEFAULT_SESSION_DURATION), gm-jobs(8) for jobs of ARC.
+Measured: both CEs call vomap once for each session or connection. In a constraint of HTCondor `==` ignores case. A
+backslash before a quote makes the quote a part of the text, and any other backslash is itself.
+`arcctl job killall --owner` of ARC 7.0.0 also matches owners that are a part of the given one (arc/control/Jobs.py), so
+vomap does not print it.
 """
 
 from __future__ import annotations
@@ -18,17 +19,17 @@ from vomap.policy.authority import Authority
 
 HTCONDOR, ARC = "htcondor", "arc"
 _GM_JOBS = ("/usr/libexec/arc/gm-jobs", "/usr/lib/arc/gm-jobs")
-# What A-REX runs by, the fragments of arc.conf.d among it.
+# The complete configuration of A-REX, with the fragments of arc.conf.d.
 _AREX_SETTINGS = "/run/arched-arex.cfg"
 _IN_JOBS = ("issuer", "subject", "jti", "vo")
-# What a regular expression takes for itself, if it stands outside of brackets.
+# Characters that a regular expression takes literally outside of brackets.
 _PLAIN_IN_EXPRESSIONS = "@:/,=-_ "
 _NOT_IN_EXPRESSIONS = '^[]"'
 
 
 @dataclass(frozen=True)
 class Aftermath:
-    """What goes on in spite of a ban: on which CE, what, until when, the commands to look and to end it, a caution."""
+    """Sessions or jobs that survive a ban: the CE, their end, the commands to list and to end them, a caution."""
 
     ce: str
     what: str
@@ -42,13 +43,13 @@ class Aftermath:
 
 
 def find_aftermath(ban: Mapping[str, Any], authority: Authority, ces: Iterable[str], root: Path) -> list[Aftermath]:
-    """Return what a ban, given as its document, leaves as it is on these CEs, of which `root` is the root folder."""
-    told = []
+    """Return the sessions and jobs that survive a ban on the given CEs. `root` is the root folder of the machine."""
+    found = []
     if HTCONDOR in ces:
-        told += [_SESSIONS, _htcondor_jobs(ban, authority)]
+        found += [_SESSIONS, _htcondor_jobs(ban, authority)]
     if ARC in ces:
-        told += [_CONNECTIONS, _arc_jobs(ban, authority, root)]
-    return told
+        found += [_CONNECTIONS, _arc_jobs(ban, authority, root)]
+    return found
 
 
 _SESSIONS = Aftermath(
@@ -73,12 +74,12 @@ def _htcondor_jobs(ban: Mapping[str, Any], authority: Authority) -> Aftermath:
 
 
 def _arc_jobs(ban: Mapping[str, Any], authority: Authority, root: Path) -> Aftermath:
-    """Return the jobs of ARC, which belong to an issuer and a subject together."""
+    """Return the jobs of ARC. Their owner is an issuer and a subject together."""
     look = "arcctl job list --long"
     subjects = ban.get("subject", ())
     issuers, is_whole = _issuers(ban, authority)
     owners = [f"{issuer}/{subject}" for issuer in issuers or () for subject in subjects]
-    if owners and is_whole and _says_only(ban, ("issuer", "vo", "subject")) and all(map(_is_plain, owners)):
+    if owners and is_whole and _has_only(ban, ("issuer", "vo", "subject")) and all(map(_is_plain, owners)):
         program = next((path for path in _GM_JOBS if (root / path.lstrip("/")).exists()), _GM_JOBS[0])
         kills = " ".join(shlex.quote(f"--killuser={owner}") for owner in owners)
         return _jobs(ARC, look, f"{program} -c {_AREX_SETTINGS} {kills}")
@@ -90,14 +91,14 @@ def _jobs(ce: str, look: str, end: str, caution: str = "") -> Aftermath:
 
 
 def job_constraint(ban: Mapping[str, Any], authority: Authority) -> tuple[str | None, bool]:
-    """Return the ClassAd expression for jobs of a ban, and whether it says all that the ban does.
+    """Return the ClassAd expression for the jobs of a ban, and whether it has all conditions of the ban.
 
-    None if it can say nothing of it. It is never narrower than the ban; texts that ClassAds could take for something
-    else are left out.
+    The expression is None if it can have no condition. It never selects fewer jobs than the ban. Texts that ClassAds
+    could read differently are left out.
     """
     wanted = {"AuthTokenSubject": ban.get("subject"), "AuthTokenId": ban.get("jti")}
     wanted["AuthTokenIssuer"], is_whole = _issuers(ban, authority)
-    is_whole = is_whole and _says_only(ban, _IN_JOBS)
+    is_whole = is_whole and _has_only(ban, _IN_JOBS)
     clauses = []
     for name in ("AuthTokenIssuer", "AuthTokenSubject", "AuthTokenId"):
         values = wanted[name]
@@ -113,7 +114,7 @@ def job_constraint(ban: Mapping[str, Any], authority: Authority) -> tuple[str | 
 
 
 def _issuers(ban: Mapping[str, Any], authority: Authority) -> tuple[Sequence[str] | None, bool]:
-    """Return the issuers whose tokens a ban may meet, None for any; and whether a job's issuer tells as much."""
+    """Return the issuers whose tokens a ban can match (None: any), and whether an issuer alone implies the VO."""
     named = ban.get("issuer")
     if "vo" not in ban:
         return named, True
@@ -125,13 +126,13 @@ def _issuers(ban: Mapping[str, Any], authority: Authority) -> tuple[Sequence[str
     return of_these, all((authority.issuers[url].vo or "").lower() in vos for url in of_these)
 
 
-def _says_only(ban: Mapping[str, Any], keys: Sequence[str]) -> bool:
+def _has_only(ban: Mapping[str, Any], keys: Sequence[str]) -> bool:
     return not set(ban) - {*keys, "reason", "until", "source"}
 
 
 def _term(name: str, value: str, *, is_pattern: bool) -> str | None:
-    """Return the comparison of an attribute with a text or a pattern; None for one that cannot be written safely."""
-    if not _is_written(value):
+    """Return the comparison of an attribute with a text or a pattern, or None if it cannot be written safely."""
+    if not _is_literal(value):
         return None
     if not is_pattern or "*" not in value:
         quoted = value.replace('"', '\\"')
@@ -148,10 +149,10 @@ def _in_expression(mark: str) -> str:
     return mark if mark.isalnum() or mark in _PLAIN_IN_EXPRESSIONS else f"[{mark}]"
 
 
-def _is_written(value: str) -> bool:
-    """Tell whether a shell, a terminal and a ClassAd all take a text for what it is, once it is quoted."""
+def _is_literal(value: str) -> bool:
+    """Return True if a shell, a terminal and a ClassAd all read a quoted text literally."""
     return value.isascii() and value.isprintable() and "\\" not in value
 
 
 def _is_plain(owner: str) -> bool:
-    return _is_written(owner) and "*" not in owner
+    return _is_literal(owner) and "*" not in owner

@@ -1,6 +1,6 @@
-"""Files of bans: their names, and the text of the one that `vomap ban` keeps.
+"""Names of files of bans, and the text of the file that `vomap ban add` and `vomap ban lift` edit.
 
-That one has one ban a line, so that a line added or taken away is the whole change.
+That file has one ban on each line, so that each change adds or removes whole lines.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ PUBLISHED = "published-"
 _HEAD = "# Kept by `vomap ban add` and `vomap ban lift`: one ban a line.\nmapfile: 1\nbans:\n"
 _LINE = "  - "
 _NO_YAML = "\x85\u2028\u2029\ufeff"
-# The key `bans`, one with an empty list, and one whose list follows on the next lines; a remark may end the line.
+# The key `bans`, the key with an empty list, and the key with a list on the next lines. A comment may end the line.
 _KEY = r"^(?P<key>(?P<quote>[\"']?)bans(?P=quote)[ \t]*:)"
 _REST = r"(?P<rest>[ \t]*(?:#[^\n]*)?\r?(?:\n|\Z))"
 _BANS = re.compile(_KEY, re.MULTILINE)
@@ -24,26 +24,26 @@ _BANS_BELOW = re.compile(_KEY + _REST, re.MULTILINE)
 
 
 def is_published(path: str) -> bool:
-    """Return whether a file of bans holds a list that was fetched, by its name."""
+    """Return True if the name of a file of bans is that of a published list."""
     return path.rpartition("/")[2].startswith(PUBLISHED)
 
 
 def ban_line(ban: Mapping[str, Any]) -> str:
-    """Return a ban as the line that this file holds; `ban` maps its keys to a text, a list of texts or a mapping.
+    """Return a ban as a line of this file. `ban` maps its keys to a text, a list of texts or a mapping.
 
-    JSON is YAML, but for a few characters that YAML takes for the end of a line, or for none at all.
+    JSON is YAML, except for a few characters that YAML reads as line breaks, or not at all.
     """
     line = json.dumps(dict(ban), ensure_ascii=False)
     return _LINE + "".join(f"\\u{ord(mark):04x}" if mark in _NO_YAML else mark for mark in line) + "\n"
 
 
 def with_ban(text: str | None, ban: Mapping[str, Any]) -> str:
-    """Return the file's text with one ban more; `text` is None if there is no file yet."""
+    """Return the file's text with one more ban. `text` is None if there is no file yet."""
     if text is None or not text.strip():
         return _HEAD + ban_line(ban)
     empty = _EMPTY_LIST.search(text)
     if empty is not None:
-        # At the end, where the next ban is added, too.
+        # At the end, where the next ban is added as well.
         others = text[: empty.start()] + text[empty.end() :]
         return _ended(others) + _ended(empty["key"] + empty["rest"]) + ban_line(ban)
     if _BANS.search(text) is None:
@@ -52,7 +52,7 @@ def with_ban(text: str | None, ban: Mapping[str, Any]) -> str:
 
 
 def without_lines(text: str, lines: set[int]) -> str | None:
-    """Return the file's text without some lines, counted from 1; None if nothing of a site's own is left in it."""
+    """Return the file's text without some lines, counted from 1, or None if no text of the site is left."""
     left = "\n".join(line for number, line in enumerate(text.split("\n"), 1) if number not in lines)
     if any(line.startswith(_LINE) for line in left.split("\n")):
         return left
@@ -61,7 +61,7 @@ def without_lines(text: str, lines: set[int]) -> str | None:
 
 
 def _has_content(text: str) -> bool:
-    """Return whether a file holds more than blanks and remarks."""
+    """Return True if a file contains more than blanks and comments."""
     return any(line.strip() and not line.lstrip().startswith("#") for line in text.splitlines())
 
 

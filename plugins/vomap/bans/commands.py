@@ -1,4 +1,4 @@
-"""The command that adds a ban, as it can be pasted into a shell."""
+"""Write the command that adds a ban, ready to paste into a shell."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from vomap.mapfile.times import format_utc
 
 
 def add_command(ban: Mapping[str, Any], *more: str) -> str:
-    """Return the command that adds a ban, given as its document, with more words at its end.
+    """Return the command that adds a ban, with more words at its end.
 
-    It is plain ASCII: other characters are written as bash, zsh and ksh read them, so that no terminal shows another
-    command than the one that runs.
+    It is plain ASCII: other characters are escaped for bash, zsh and ksh. So no terminal can show another command than
+    the one that runs.
     """
     return " ".join(["vomap ban add", *map(_quoted, [*_words(ban), *more])])
 

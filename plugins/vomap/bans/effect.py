@@ -105,7 +105,7 @@ class BanTester:
                 yield token, claims
 
     def find_effect(self, ban: Mapping[str, Any], before: Bans, after: Bans) -> tuple[Token, BanEffect] | None:
-        """Return a token that a ban denies, and the ban's effect on it; None if vomap finds no such token.
+        """Return a token that matches a ban, and the ban's effect on it, or None if vomap finds no such token.
 
         A token that was mapped before is preferred. vomap tries tokens made from the ban's own conditions first, then
         tokens that match rules and have the ban's conditions as well.

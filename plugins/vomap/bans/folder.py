@@ -1,4 +1,4 @@
-"""A file in the folder of bans and the built bans, changed together; the one that `vomap ban` keeps among them."""
+"""Change a file in the folder of bans and compile all bans, as one step."""
 
 from __future__ import annotations
 
@@ -29,40 +29,40 @@ if TYPE_CHECKING:
 
 
 class ChangeRefused(Error):
-    """What was asked for would change nothing, or something else; so nothing was changed."""
+    """vomap changed nothing: the requested change has no effect, or would affect other bans."""
 
     exit_code = 1
 
 
 class InvalidBan(Error):
-    """What was asked for is no ban, or there is no folder to keep it in."""
+    """The ban is not valid, or there is no folder of bans."""
 
     exit_code = 2
 
 
 @dataclass(frozen=True)
 class BanChange:
-    """What was done: the file that was changed, the built bans, how many there are now, and what is left to mend."""
+    """A finished change: the file, the compiled bans and their number, and advice for the administrator."""
 
     file: str
     built: str
     bans: int
-    left: str = ""
+    advice: str = ""
 
 
 class BanFile:
-    """One file in the folder of bans, and where the bans are built. Whoever changes it holds the lock of the latter."""
+    """One file in the folder of bans, and the path of the compiled bans. The caller must lock that path."""
 
     def __init__(self, folder: str, built: str, name: str) -> None:
         """Take the folder, the path of the compiled bans, and the file's name. Raises InvalidBan without the folder."""
         if not Path(folder).is_dir():
-            raise InvalidBan(f"ban: {folder} is no folder")
+            raise InvalidBan(f"ban: {folder}: there is no such folder")
         self._folder = folder
         self._built = built
         self.path = Path(folder, name)
 
     def text(self) -> str | None:
-        """Return the text of the file, or None if there is none yet. Raises ChangeRefused if others can write it."""
+        """Return the text of the file, or None without a file. Raises ChangeRefused if other users can write it."""
         if not self.path.exists():
             return None
         files = read_files([str(self.path)])
@@ -71,9 +71,9 @@ class BanFile:
         return files[0].text
 
     def put(self, text: str) -> BanChange:
-        """Give the file this text and put its bans in force, even if somebody else's file of bans is broken.
+        """Write this text to the file and put its bans in force, even if another file of bans has errors.
 
-        Raises ChangeRefused if the text is no file of bans, FileError if something cannot be written.
+        Raises ChangeRefused if the text is not a valid file of bans, FileError if a file cannot be written.
         """
         own = self._own(text)
         try:
@@ -83,7 +83,7 @@ class BanFile:
         return self._put_in_place(text, document)
 
     def _own(self, text: str) -> list[BanDocument]:
-        """Return the bans of this file once it has this text. Raises ChangeRefused if any of it is wrong."""
+        """Return the bans that the text contains. Raises ChangeRefused if it has errors."""
         bans = compose_bans([Mapfile(str(self.path), text)], findings := Findings())["bans"]
         if findings.errors:
             raise ChangeRefused(f"{MapfileError(findings.errors)}\nnothing was changed")
@@ -98,28 +98,28 @@ class BanFile:
         return sorted([*others, *own], key=lambda each: each.path)
 
     def _composed(self, text: str | None) -> BansDocument:
-        """Return what all files say once this one has this text. Raises MapfileError or UnreadableFileError."""
+        """Return the bans of all files, with this text for this file. Raises MapfileError or UnreadableFileError."""
         document = compose_bans(self._files_with(text), findings := Findings(), findings)
         findings.extend(folder_refusals([self._folder]))
         findings.raise_errors()
         return document
 
-    def _put_in_place(self, text: str | None, document: BansDocument, *, left: str = "") -> BanChange:
+    def _put_in_place(self, text: str | None, document: BansDocument, *, advice: str = "") -> BanChange:
         digests = {each.path: each.digest for each in self._files_with(text)}
-        return self._write(text, document, digests, left)
+        return self._write(text, document, digests, advice)
 
     def _put_in_force(self, text: str, own: list[BanDocument], why: str) -> BanChange:
-        """Put the bans of this file in force in the place of those that it had, though the folder cannot be built."""
+        """Replace only the bans of this file in the compiled bans, because the folder cannot be compiled."""
         file = Mapfile(str(self.path), text)
         before = read_compiled(self._built, BANS)
         others = [each for each in before.document["bans"] if not _is_from(file.path, each)]
-        # Once each, but an equal ban of another file is that file's own: it stays whatever becomes of this one's.
+        # Each ban once. An equal ban of another file stays, whatever happens to this file.
         once = {json.dumps(_without_place(each)): each for each in own}.values()
-        left = f"{why}\nmend the other file, then run `vomap build`"
-        return self._write(text, {"bans": [*others, *once]}, {**before.sources, file.path: file.digest}, left)
+        advice = f"{why}\nfix the other file, then run `vomap build`"
+        return self._write(text, {"bans": [*others, *once]}, {**before.sources, file.path: file.digest}, advice)
 
-    def _write(self, text: str | None, document: BansDocument, sources: Mapping[str, str], left: str) -> BanChange:
-        """Write the file, or take it away, and build the bans; on a full disk neither of them changes.
+    def _write(self, text: str | None, document: BansDocument, sources: Mapping[str, str], advice: str) -> BanChange:
+        """Write or remove the file, and write the compiled bans. On a full disk neither of them changes.
 
         Raises FileError.
         """
@@ -133,31 +133,31 @@ class BanFile:
                 staged.put_in_place()
         finally:
             staged.discard()
-        return BanChange(str(self.path), self._built, len(document["bans"]), left)
+        return BanChange(str(self.path), self._built, len(document["bans"]), advice)
 
     def _both_written(self) -> AbstractContextManager[None]:
-        """Let no signal part the two writes: a ban that is written and not built keeps nobody out."""
+        """Delay signals until both files are written: a ban that is not compiled denies no token."""
         return defer_signals(f"{self.path} and {self._built} are written, and what they say is in force")
 
 
 class LocalBanFile(BanFile):
-    """The file of bans that `vomap ban` keeps, one a line."""
+    """The file of bans that `vomap ban add` and `vomap ban lift` edit, with one ban on each line."""
 
     def __init__(self, folder: str, built: str) -> None:
-        """Take the folder of bans and the path of the built bans. Raises InvalidBan if there is no such folder."""
+        """Take the folder of bans and the path of the compiled bans. Raises InvalidBan without the folder."""
         super().__init__(folder, built, NAME)
 
     def add(self, ban: Mapping[str, Any]) -> BanChange:
-        """Add a ban and put it in force, even if somebody else's file of bans is broken.
+        """Add a ban and put it in force, even if another file of bans has errors.
 
-        Raises ChangeRefused if the kept file itself cannot be read, FileError if something cannot be written.
+        Raises ChangeRefused if this file has errors, FileError if a file cannot be written.
         """
         return self.put(with_ban(self.text(), ban))
 
     def lift(self, ban: Mapping[str, Any]) -> BanChange:
-        """Take away the bans whose conditions are just these, of the kept file.
+        """Remove the bans of this file that have exactly these conditions.
 
-        Raises ChangeRefused if there is none, or if taking its line away would take something else along.
+        Raises ChangeRefused if there is none, or if removing its line would change other bans.
         """
         document = compose_bans(self._files(), findings := Findings(), findings)
         findings.raise_errors()
@@ -165,18 +165,18 @@ class LocalBanFile(BanFile):
         found = [each for each in document["bans"] if conditions_of(each) == wanted]
         own = [each for each in found if _is_from(str(self.path), each)]
         by_hand = ", ".join(each["source"] for each in found if each not in own)
-        left = f"not kept by `vomap ban add`, so take it away where it is written: {by_hand}" if by_hand else ""
+        advice = f"not added by `vomap ban add`, so remove it by hand: {by_hand}" if by_hand else ""
         if not own:
-            raise ChangeRefused(left or f"no ban has just these conditions{_wider(wanted, document['bans'])}")
+            raise ChangeRefused(advice or f"no ban has exactly these conditions{_wider(wanted, document['bans'])}")
         text = without_lines(self.text() or "", {int(each["source"].rpartition(":")[2]) for each in own})
         composed = self._composed(text)
         if _bare(composed["bans"]) != _bare(each for each in document["bans"] if each not in own):
-            raise ChangeRefused(f"{self.path} was edited by hand, so take the ban away by hand; nothing was changed")
-        return self._put_in_place(text, composed, left=left)
+            raise ChangeRefused(f"{self.path} was edited by hand, so remove the ban by hand; nothing was changed")
+        return self._put_in_place(text, composed, advice=advice)
 
 
 def read_ban(ban: Mapping[str, Any]) -> BanDocument:
-    """Return a ban's document as it would be read from a file. Raises InvalidBan if it cannot be one."""
+    """Return a ban's document, read as from a file. Raises InvalidBan for an invalid ban."""
     bans = compose_bans([Mapfile("", with_ban(None, ban))], findings := Findings())["bans"]
     if findings.errors:
         raise InvalidBan("ban: " + "; ".join(finding.message for finding in findings.errors))
@@ -184,14 +184,14 @@ def read_ban(ban: Mapping[str, Any]) -> BanDocument:
 
 
 def conditions_of(ban: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the conditions of a ban's document, without all else."""
+    """Return only the conditions of a ban."""
     return {key: ban[key] for key in CONDITIONS if key in ban}
 
 
 def _wider(wanted: dict[str, Any], bans: Iterable[BanDocument]) -> str:
-    """Tell of bans that ask for more than what is wanted: one of them may be meant."""
+    """Return a hint about bans with more conditions than the wanted ones."""
     more = [each["source"] for each in bans if all(each.get(key) == value for key, value in wanted.items())]
-    return f"; these and more: {', '.join(more)}" if more else ""
+    return f"; bans with further conditions: {', '.join(more)}" if more else ""
 
 
 def _bare(bans: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

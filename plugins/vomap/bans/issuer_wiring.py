@@ -1,4 +1,4 @@
-"""Bans whose tokens never come to vomap: the CEs ask it only about issuers that they are wired for."""
+"""Find bans without effect: a CE calls vomap only for issuers that are wired, that is, named in its configuration."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ NOT_IN_FORCE = "not in force here: another plugin may map these tokens"
 
 
 def is_wired(url: str, ban: Mapping[str, Any], declared: Collection[str]) -> bool:
-    """Return whether the CEs are wired to ask vomap about an issuer that a ban, given as its document, names.
+    """Return True if the CEs call vomap for an issuer that a ban names.
 
-    `declared` are the issuers that the site declares, with `none` or otherwise. A list that others publish wires no
-    other issuer; a ban of the site's own does, if its URL can be written into the configuration of a CE.
+    `declared` are the issuers that the site declares, distrusted ones included. A published list wires no other issuer.
+    A ban of the site itself does, if the URL is safe in the configuration of a CE.
     """
     return url in declared or (is_issuer_url(url) and not is_published(file_of(ban)))
 
 
 def unwired_issuers(ban: Mapping[str, Any], declared: Collection[str]) -> list[str]:
-    """Return the issuers that a ban names and that no CE is wired for."""
+    """Return the issuers of a ban for which no CE calls vomap."""
     return [url for url in ban.get("issuer", ()) if not is_wired(url, ban, declared)]
 
 
 def unwired_sentence(bans: Iterable[Mapping[str, Any]], declared: Collection[str]) -> str:
-    """Return how many bans name an issuer that no CE is wired for, as a sentence; "" if none does."""
+    """Return a sentence with the number of bans that name issuers without wiring, or "" if there are none."""
     found = [issuers for ban in bans if (issuers := unwired_issuers(ban, declared))]
     if not found:
         return ""
@@ -42,6 +42,6 @@ def _shown(issuers: Sequence[str]) -> str:
 
 
 def file_of(ban: Mapping[str, Any]) -> str:
-    """Return the path of the file that a ban is written in."""
+    """Return the path of the file that contains a ban."""
     source: str = ban["source"]
     return source.rpartition(":")[0]

@@ -1,4 +1,4 @@
-"""Bans that keep nobody out, that a token's bearer gets around, or whose tokens never come to vomap."""
+"""Warn of bans that deny no token, that a bearer can evade, or for whose tokens the CE does not call vomap."""
 
 from __future__ import annotations
 
@@ -34,36 +34,40 @@ MOST_BANS = 2_000
 
 
 def expired_bans(context: LintContext) -> Iterator[Finding]:
-    """Warn of bans that hold no more."""
+    """Warn of expired bans."""
     for ban in context.bans:
         if not Ban(ban).is_in_force(context.now):
-            yield warning(EXPIRED_BAN, ban, f"this ban ({ban['reason']}) held only until {format_utc(ban['until'])}")
+            yield warning(EXPIRED_BAN, ban, f"this ban ({ban['reason']}) expired at {format_utc(ban['until'])}")
 
 
 def unused_bans(context: LintContext) -> Iterator[Finding]:
-    """Warn of bans that no token meets, in a whole site; bans that have expired have a code of their own."""
+    """Warn of bans in force that match no token, in the policy of a whole site."""
     if not context.is_whole or not context.bans:
         return
     tester = _tester(context)
     for ban in context.bans:
         if Ban(ban).is_in_force(context.now) and next(tester.banned_tokens(ban), None) is None:
             warnings = list(condition_warnings(ban, context.authority))
-            why = warnings[0].told if warnings else "its conditions exclude each other, or no issuer speaks so"
-            yield warning(UNUSED_BAN, ban, f"no token was found that this ban ({ban['reason']}) keeps out: {why}")
+            why = (
+                warnings[0].sentence
+                if warnings
+                else "its conditions exclude each other, or no issuer issues such tokens"
+            )
+            yield warning(UNUSED_BAN, ban, f"no token matches this ban ({ban['reason']}): {why}")
 
 
 def evadable_bans(context: LintContext) -> Iterator[Finding]:
-    """Warn of bans of the site's own that the bearer of a token gets around, in a whole site."""
+    """Warn of the site's own bans that the bearer of a token can evade, in the policy of a whole site."""
     if not context.is_whole or not context.bans:
         return
     tester, bans = _tester(context), bans_of({"bans": context.bans})
     for ban in _own(context):
         for each in (*evasion_warnings(ban, context.authority), *unnamed_vo_warnings(ban, tester, bans)):
-            yield warning(EVADABLE_BAN, ban, f"this ban ({ban['reason']}): {each.told}{_commands(each)}")
+            yield warning(EVADABLE_BAN, ban, f"this ban ({ban['reason']}): {each.sentence}{_commands(each)}")
 
 
 def unwired_bans(context: LintContext) -> Iterator[Finding]:
-    """Warn of bans by issuers that no CE is wired for, in a whole site; of a published list once."""
+    """Warn of bans of issuers without wiring, in the policy of a whole site. A published list gets one warning."""
     if not context.is_whole:
         return
     files: dict[str, list[Rule]] = {}
@@ -75,13 +79,13 @@ def unwired_bans(context: LintContext) -> Iterator[Finding]:
 
 
 def bare_stars(context: LintContext) -> Iterator[Finding]:
-    """Warn of `*` in bans of the site's own and in rules with `deny`, where what has a slash passes."""
+    """Warn of `*` in the site's own bans and in rules with `deny`: it does not match texts with a slash."""
     for rule in context.rules:
         for each in wildcard_warnings(rule) if "deny" in rule else ():
-            yield warning(BARE_STAR, rule, f"rule {name_and_source(rule)}: {each.told}{_pattern(each)}")
+            yield warning(BARE_STAR, rule, f"rule {name_and_source(rule)}: {each.sentence}{_pattern(each)}")
     for ban in _own(context):
         for each in wildcard_warnings(ban):
-            yield warning(BARE_STAR, ban, f"this ban ({ban['reason']}): {each.told}{_star_advice(ban, each)}")
+            yield warning(BARE_STAR, ban, f"this ban ({ban['reason']}): {each.sentence}{_star_advice(ban, each)}")
 
 
 def _tester(context: LintContext) -> BanTester:
@@ -89,19 +93,19 @@ def _tester(context: LintContext) -> BanTester:
 
 
 def _own(context: LintContext) -> Iterator[Rule]:
-    """Yield the bans of the site's own that hold: of a published list the publisher decides what it bans."""
+    """Yield the site's own bans in force. The site cannot edit a published list."""
     for ban in context.bans:
         if Ban(ban).is_in_force(context.now) and not is_published(file_of(ban)):
             yield ban
 
 
 def _commands(each: BanWarning) -> str:
-    return f": {' && '.join(map(add_command, each.instead))}" if each.instead else ""
+    return f": {' && '.join(map(add_command, each.alternatives))}" if each.alternatives else ""
 
 
 def _pattern(each: WildcardWarning) -> str:
-    """Return what to write instead of a pattern, where one text does."""
-    values = [value for form in each.instead for value in form[each.key]]
+    """Return advice with the better pattern, if there is one."""
+    values = [value for form in each.alternatives for value in form[each.key]]
     values = [value for value in values if value.endswith("/**") or "/**/" in value]
     return f"; write {values[0]}" if values else ""
 
@@ -112,7 +116,7 @@ def _star_advice(ban: Rule, each: WildcardWarning) -> str:
     if "*" in ban["subject"]:
         others = set(ban).intersection(CONDITIONS) - {"subject"}
         return "; leave `subject` out" if others else "; ban the issuers instead"
-    return f"; name these forms, too: [{', '.join(map(repr, wider_subjects(ban['subject'])))}]"
+    return f"; add these patterns: [{', '.join(map(repr, wider_subjects(ban['subject'])))}]"
 
 
 def illegal_groups(context: LintContext) -> Iterator[Finding]:
@@ -137,5 +141,5 @@ CODES = _TABLE.codes
 
 
 def lint(context: LintContext) -> LintReport:
-    """Return the warnings about bans, and about rules that refuse as bans do."""
+    """Return the warnings about bans and about rules with `deny`."""
     return _TABLE.run(context, is_large=len(context.bans) > MOST_BANS)

@@ -1,4 +1,4 @@
-"""Whom a ban would have kept out: the decisions of a log that it, by itself, would have denied."""
+"""Count the decisions of a log that a ban, by itself, would have denied."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from vomap.policy.decide import decide
 from vomap.policy.index import bans_of
 from vomap.policy.model import Bans, Policy
 
-CLAIM_NOT_LOGGED = "a claim that the ban asks for is not kept"
+CLAIM_NOT_LOGGED = "the log lacks a claim of the ban"
 
 
 class Identity(NamedTuple):
-    """Who was decided about: a subject, or the pseudonym in its place."""
+    """The issuer and the subject of a decision, or the pseudonym of the subject."""
 
     issuer: str | None
     subject: str | None
@@ -29,14 +29,14 @@ class Identity(NamedTuple):
 
 @dataclass
 class DecisionCount:
-    """How often somebody was decided about, when last, and the account that was given last, if any was."""
+    """The decisions about one identity: their number, the time of the last one, and the last account."""
 
     decisions: int = 0
     last: str = ""
     account: str | None = None
 
     def add(self, members: Mapping[str, Any]) -> None:
-        """Add a decision; logs come in any order."""
+        """Add a decision. Logs come in any order."""
         self.decisions += 1
         is_last = members["time"] >= self.last
         self.last = max(self.last, members["time"])
@@ -46,22 +46,22 @@ class DecisionCount:
 
 @dataclass
 class LogImpact:
-    """What a ban would have done: whom it would have denied, and of how many decisions that cannot be told, and why."""
+    """The decisions that a ban would have denied, by identity, and the number of undecidable ones by reason."""
 
     identities: dict[Identity, DecisionCount] = field(default_factory=dict)
     unknown: Counter[str] = field(default_factory=Counter)
 
     @property
     def decisions(self) -> int:
-        """How many decisions it would have denied."""
+        """The number of decisions that the ban would have denied."""
         return sum(seen.decisions for seen in self.identities.values())
 
     def latest_first(self) -> list[tuple[Identity, DecisionCount]]:
-        """Return whom it would have denied, the one who came last first."""
+        """Return the identities that the ban would have denied, the latest first."""
         return sorted(self.identities.items(), key=lambda each: each[1].last, reverse=True)
 
     def as_json(self) -> dict[str, object]:
-        """Return all for programs."""
+        """Return the members for JSON output."""
         return {
             "decisions": self.decisions,
             "identities": [{**each._asdict(), **vars(seen)} for each, seen in self.latest_first()],
@@ -70,13 +70,13 @@ class LogImpact:
 
 
 class LogImpactCounter:
-    """Tries a ban with the records of a log, one by one."""
+    """Test a ban with the records of a log, one by one."""
 
     def __init__(self, ban: Mapping[str, Any], policy: Policy, resolve: Resolve | None = None) -> None:
-        """Take the ban's document, the policy that says which VOs a token names, and what resolves pseudonyms."""
+        """Take the ban, the policy that says which VOs a token names, and the function that resolves pseudonyms."""
         self._policy, self._resolve = policy, resolve
         self._ban, self._without_subject = _alone(ban), _alone(ban, "subject")
-        # The log has these of each token that has them; of any other claim it may have none.
+        # The log contains these claims of each token. It may lack any other claim.
         kept = {name: texts for name, texts in ban.get("claim", {}).items() if name in DECISIVE}
         self._without_claims = _alone({**ban, "claim": kept})
         self._asks_for_others = len(kept) < len(ban.get("claim", {}))
@@ -84,7 +84,7 @@ class LogImpactCounter:
         self.result = LogImpact()
 
     def add(self, record: Record) -> None:
-        """Try one record; whatever was answered then."""
+        """Test one record, whatever its outcome was."""
         members = record.members
         is_hidden = "pseudonym" in members and not record.reveal_subject(self._resolve)
         claims = record.claims()
@@ -100,11 +100,11 @@ class LogImpactCounter:
             self.result.unknown[CLAIM_NOT_LOGGED] += 1
 
     def _denies(self, ban: Bans | None, claims: Claims, then: int) -> bool:
-        """Tell whether a ban by itself denies; what asks for nothing, None, would deny everybody."""
+        """Return True if a ban, by itself, denies a token. None is a ban without conditions: it denies all."""
         return ban is None or is_banned(decide(self._policy, ban, claims, then))
 
 
 def _alone(ban: Mapping[str, Any], *less: str) -> Bans | None:
-    """Return a ban without some of its conditions, None if none is left."""
+    """Return a ban without some of its conditions, or None if no condition is left."""
     left = {key: value for key, value in ban.items() if key not in less}
     return bans_of({"bans": [left]}) if any(left.get(key) for key in CONDITIONS) else None

@@ -1,7 +1,7 @@
-"""Lists of bans that somebody publishes: fetched, read as strictly as the site's own, never exchanged for older ones.
+"""Read a published list of bans, as strictly as the site's own files, and never replace it by an older one.
 
-A published list is a file of bans with the key `issued`. It says itself when it was made, so that an old one, kept by
-somebody on the way or left on a mirror, lifts no ban that a newer one has brought.
+A published list is a file of bans with the key `issued`, the time of its publication. An old list, replayed by an
+attacker on the network or left on a mirror, must not lift the bans of a newer one.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from vomap.web.urls import split_url
 if TYPE_CHECKING:
     from vomap.policy.documents import BanDocument
 
-# What a list may hold that is built, and read again with each change; a pattern counts as much as it has parts.
+# Limits of a list: every change of a ban reads and compiles it again. A pattern counts once for each of its parts.
 MOST_VALUES = 10_000
 LONGEST_VALUE = 1000
-# An answer compares these with the groups, scopes or claims of the tokens that their bans name.
+# A decision compares each of these with the groups, scopes or claims of a token.
 MOST_PATTERNS = 1_000
-# VOs, issuers and patterns of subjects that are banned, where the administrator takes such bans at all. An answer may
-# have to compare each with its token.
+# VOs, issuers and patterns of subjects, if the administrator accepts such bans at all. A decision may have to compare
+# each with its token.
 MOST_WIDE = 100
 _PATTERNS = ("group", "scope", "claim")
 _WIDE = ("issuer", "vo", "subject")
@@ -44,24 +44,24 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 
 
 class InvalidList(Error):
-    """What was fetched, or what is kept, is no list of bans."""
+    """A fetched or saved file is not a valid list of bans."""
 
 
 class ListRefused(Error):
-    """A list of bans that can be read and must not take the place of the one that is there."""
+    """A valid list of bans that must not replace the present one."""
 
     exit_code = 1
 
 
 class InvalidListName(Error):
-    """A URL or a name that no list of bans can have."""
+    """A URL or a name that is not valid for a list of bans."""
 
     exit_code = 2
 
 
 @dataclass(frozen=True)
 class PublishedList:
-    """A list of bans: where it is from, when it was issued, its bans, and its text with a first line of our own."""
+    """A list of bans: its URL, its time in seconds since 1970, its bans, and its text after a line of vomap."""
 
     url: str
     issued: int
@@ -69,30 +69,32 @@ class PublishedList:
     text: str
 
     def age(self, now: float) -> str:
-        """Say how old the list is."""
+        """Return the time of issue and the age of the list."""
         return f"issued {format_utc(self.issued)}, {duration(max(0, now - self.issued))} ago"
 
     @property
     def meaning(self) -> list[dict[str, object]]:
-        """The bans without their places."""
+        """The bans without their sources, to compare two lists."""
         return [{key: value for key, value in ban.items() if key != "source"} for ban in self.bans]
 
 
 class PublishedBanFile:
-    """The file of one published list in the folder of bans. Whoever changes it holds the lock of the built bans."""
+    """The file of one published list in the folder of bans. The caller must lock the path of the compiled bans."""
 
     def __init__(self, folder: str, built: str, name: str) -> None:
-        """Take the folder of bans, the path of the built bans, and the list's name.
+        """Take the folder of bans, the path of the compiled bans, and the list's name.
 
-        Raises InvalidBan if there is no such folder, InvalidListName for what is no name.
+        Raises InvalidBan without the folder, InvalidListName for an invalid name.
         """
         if not _NAME.fullmatch(name):
-            raise InvalidListName(f"ban fetch: {name!a} is no name: letters, digits, `.`, `_`, `-`, at most 64")
+            raise InvalidListName(
+                f"ban fetch: {name!a} is not a valid name: expected letters, digits, `.`, `_`, `-`, at most 64"
+            )
         self._file = BanFile(folder, built, f"{PUBLISHED}{name}.yaml")
 
     @property
     def path(self) -> str:
-        """Where the list lies."""
+        """The path of the list."""
         return str(self._file.path)
 
     def kept(self) -> PublishedList | None:
@@ -101,11 +103,11 @@ class PublishedBanFile:
         return None if text is None else read_saved(Mapfile(self.path, text))
 
     def read(self, fetched: WebFile) -> PublishedList:
-        """Read what a URL gave as it would lie in the folder. Raises InvalidList."""
+        """Read a fetched list. Raises InvalidList."""
         url, content = fetched.url, fetched.content
         if not fetched.is_delimited:
-            # Anybody on the way could end the connection early, in spite of TLS, and so lift bans.
-            raise InvalidList(f"{url}: does not say how long it is, so it may be cut off; the server must")
+            # An attacker on the network could end the connection early, in spite of TLS, and so lift bans.
+            raise InvalidList(f"{url}: the server does not send the length of the list, so it may be incomplete")
         try:
             text = content.decode("utf-8")
         except UnicodeDecodeError as error:
@@ -113,56 +115,56 @@ class PublishedBanFile:
         return _read(Mapfile(self.path, f"{_HEAD}{url}\n{text}"), url)
 
     def put(self, published: PublishedList) -> BanChange:
-        """Put a list in the place of the one before, and its bans in force. Raises ChangeRefused or FileError."""
+        """Replace the present list, and put the bans in force. Raises ChangeRefused or FileError."""
         return self._file.put(published.text)
 
 
 def name_of(url: str) -> str:
-    """Return what a list is called if nothing else is said: the host that it is from. Raises InvalidListName."""
+    """Return the default name of a list: the host of its URL. Raises InvalidListName."""
     parts = split_url(url)
     if parts is None or parts.scheme.lower() != "https":
         raise InvalidListName(
-            f"ban fetch: {url!a}: expected an https URL; over http anybody on the way could lift bans"
+            f"ban fetch: {url!a}: expected an https URL; over http an attacker on the network could lift bans"
         )
     return (parts.hostname or "").replace(":", "-")
 
 
 def read_saved(file: Mapfile) -> PublishedList:
-    """Read a list that was fetched. Raises InvalidList."""
+    """Read a list that was fetched before. Raises InvalidList."""
     head = file.text.partition("\n")[0]
     if not head.startswith(_HEAD):
-        raise InvalidList(f"{file.path}: was not written by `vomap ban fetch`; take it away, or choose another --name")
+        raise InvalidList(f"{file.path}: was not written by `vomap ban fetch`; remove it, or choose another --name")
     return _read(file, head[len(_HEAD) :])
 
 
 def check_successor(published: PublishedList, kept: PublishedList | None, now: float) -> None:
-    """Raise ListRefused unless a list may come after the one that is kept: of the same source, and no older."""
+    """Raise ListRefused unless a list may replace the present one: it has the same URL and is not older."""
     if published.issued > now + SKEW:
         raise ListRefused(
-            f"{published.url}: is dated {format_utc(published.issued)}, which is yet to come by this clock"
+            f"{published.url}: is dated {format_utc(published.issued)}, which is in the future by this clock"
         )
     if kept is None:
         return
     if kept.url != published.url:
-        raise ListRefused(f"the list is from {kept.url}: choose another --name, or take the file away")
+        raise ListRefused(f"the list is from {kept.url}: choose another --name, or remove the file")
     if published.issued < kept.issued:
-        raise ListRefused(f"{published.url}: is older ({format_utc(published.issued)}) than the list that is there")
+        raise ListRefused(f"{published.url}: is older ({format_utc(published.issued)}) than the present list")
     if published.issued == kept.issued and published.meaning != kept.meaning:
-        raise ListRefused(f"{published.url}: has other bans than the list that is there, and the same date")
+        raise ListRefused(f"{published.url}: has other bans than the present list, but the same date")
 
 
 def check_bounds(published: PublishedList, most_wide: int) -> None:
-    """Raise ListRefused for a list that bans too many, or that could slow each answer down.
+    """Raise ListRefused for a list that bans too many tokens, or that could slow down each decision.
 
-    `most_wide` is how many bans it may have that do not name whom they ban: MOST_WIDE or 0.
+    `most_wide` is the allowed number of bans that do not name subjects, tokens or clients: MOST_WIDE or 0.
     """
     _check_issuers(published)
     _check_patterns(published)
     wide = [_line(ban) for ban in published.bans if not names_identity(ban)]
     if wide and not most_wide:
         raise ListRefused(
-            f"{published.url}: {_lines(wide)}: bans a crowd, not subjects, tokens or clients by their whole names; "
-            "look at it, and take it by --allow-wide"
+            f"{published.url}: {_lines(wide)}: bans more than single subjects, tokens or clients; "
+            "check the list, then accept it with --allow-wide"
         )
     number = sum(_breadth(ban) for ban in published.bans if not names_identity(ban))
     if number > most_wide:
@@ -172,7 +174,7 @@ def check_bounds(published: PublishedList, most_wide: int) -> None:
 
 
 def _breadth(ban: Mapping[str, Any]) -> int:
-    """Return how many values of its widest condition a ban has that names nobody."""
+    """Return the number of values in the widest condition of a ban of VOs, issuers or patterns of subjects."""
     return max(len(ban.get(key, ())) for key in _WIDE) or 1
 
 
@@ -184,7 +186,7 @@ def _check_issuers(published: PublishedList) -> None:
 
 
 def _check_patterns(published: PublishedList) -> None:
-    """Raise ListRefused for bans by what a token may have many of, unless each names somebody and they are few."""
+    """Raise ListRefused for bans by group, scope or claim that name no identity, or that are too many."""
     asking = [ban for ban in published.bans if any(key in ban for key in _PATTERNS)]
     nameless = [_line(ban) for ban in asking if not names_identity(ban)]
     if nameless:
@@ -204,7 +206,7 @@ def _lines(numbers: Sequence[int]) -> str:
 
 
 def names_identity(ban: Mapping[str, Any]) -> bool:
-    """Tell whether a ban's document names subjects, tokens or clients, each by its whole name."""
+    """Return True if a ban names subjects, tokens or clients, each by its whole name."""
     subjects = ban.get("subject", ())
     return "jti" in ban or "client" in ban or (bool(subjects) and not any("*" in each for each in subjects))
 
@@ -212,20 +214,22 @@ def names_identity(ban: Mapping[str, Any]) -> bool:
 def _read(file: Mapfile, url: str) -> PublishedList:
     read = read_ban_file(file, findings := Findings())
     if findings.errors:
-        # Our own line comes first.
+        # The first line is the one that vomap added.
         first = findings.errors[0]
         more = f" (and {len(findings.errors) - 1} more)" if len(findings.errors) > 1 else ""
         raise InvalidList(f"{url}: line {first.place.line - 1}: {first.message}{more}")
     if read.issued is None:
-        raise InvalidList(f"{url}: a published list says when it was made: issued: 2026-12-31T12:00:00Z")
+        raise InvalidList(
+            f"{url}: the key `issued` is missing; expected the time of publication, such as 2026-12-31T12:00:00Z"
+        )
     if not read.has_bans:
-        raise InvalidList(f"{url}: has no `bans`; a list that bans nobody says `bans: []`")
+        raise InvalidList(f"{url}: the key `bans` is missing; an empty list has `bans: []`")
     _check_cheap(read.bans, url)
     return PublishedList(url, read.issued, read.bans, file.text)
 
 
 def _check_cheap(bans: list[BanDocument], url: str) -> None:
-    """Raise InvalidList for bans whose conditions would cost each authentication much time."""
+    """Raise InvalidList for bans whose conditions would slow down each authentication."""
     count = 0
     for ban in bans:
         for value in _values(ban):
@@ -241,7 +245,7 @@ def _check_cheap(bans: list[BanDocument], url: str) -> None:
 
 
 def _values(ban: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what the conditions of a ban's document compare with."""
+    """Yield all values of the conditions of a ban."""
     for values in conditions_of(ban).values():
         for several in values.values() if isinstance(values, dict) else [values]:
             yield from several

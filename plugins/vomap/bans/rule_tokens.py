@@ -97,7 +97,7 @@ class RuleTokens:
 
 
 def with_conditions(token: Token, ban: Mapping[str, Any]) -> Token:
-    """Return a token that has besides what a ban asks for; its subject stays if the ban takes it."""
+    """Return a token that also has the conditions of a ban. Its subject stays if the ban matches it."""
     values = values_of(ban)
     if any(Pattern(pattern).match(token["sub"]) for pattern in ban.get("subject", ())):
         del values["subject"]

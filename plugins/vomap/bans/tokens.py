@@ -1,4 +1,4 @@
-"""Tokens that meet a ban: made of its own conditions, to see whether it keeps them out."""
+"""Make example tokens from the conditions of a ban, to test whether it denies them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 COMPUTING = (*sorted(ALL_OF_WRITE), "compute.read")
 FILLER = "x"
-# Of an issuer that nobody declared, for bans that no issuer matters to (RFC 2606).
+# An issuer that no mapfile declares, for bans without conditions about issuers (RFC 2606).
 _NO_ISSUER = "https://issuer.invalid/"
 _LIFETIME = 60
 _PATTERNS = ("subject", "group", "scope", "audience", "jti", "client")
@@ -27,25 +27,25 @@ _MOST = 500
 
 
 def tokens_for(ban: Mapping[str, Any], authority: Authority, now: float) -> Iterator[Token]:
-    """Yield payloads of tokens that look as the ban's conditions ask, for each issuer and VO that it may be about.
+    """Yield example tokens with the conditions of a ban, for each issuer and VO that it may be about.
 
-    `ban` is a ban's document. Whether a token meets the ban, only a decision can tell: conditions may exclude each
-    other. There are no more than a few hundred.
+    Only a decision shows whether a token matches the ban: its conditions may exclude each other. There are at most a
+    few hundred tokens.
     """
     return islice(_tokens(ban, authority, now), _MOST)
 
 
 def values_of(ban: Mapping[str, Any], turn: int = 0) -> dict[str, tuple[str]]:
-    """Return a text for each condition of a ban, `claim NAME` among them; of several values that of a turn."""
+    """Return a text for each condition of a ban, `claim NAME` included. `turn` selects one of several values."""
     conditions = {key: ban[key] for key in _PATTERNS if key in ban}
     conditions.update({f"claim {name}": texts for name, texts in _claims(ban).items()})
     return {key: (example(key, texts[turn % len(texts)], FILLER),) for key, texts in conditions.items()}
 
 
 def ways_to_name(vo: str, url: str, authority: Authority) -> list[Way] | None:
-    """Return how a token of an issuer may name a VO: each a source of `vo-from` and the token's name for the VO.
+    """Return the ways in which a token of an issuer may name a VO: a VO source and the token's name for the VO.
 
-    An empty list if it need not name it; None if no token of this issuer speaks for the VO.
+    The list is empty if the token need not name the VO. Returns None if the issuer may not speak for the VO.
     """
     vo = vo.lower()
     if not authority.may_speak(url, vo):
@@ -66,7 +66,7 @@ def _tokens(ban: Mapping[str, Any], authority: Authority, now: float) -> Iterato
 
 
 def _issuers(ban: Mapping[str, Any], authority: Authority) -> Sequence[str]:
-    """Return the issuers that a ban names, or those that its groups and paths fit, or all trusted ones, or another."""
+    """Return the issuers of a ban, or those of its groups and paths, or all trusted ones, or an undeclared one."""
     trusted = [url for url, issuer in authority.issuers.items() if issuer.trusted]
     roots = _roots(ban)
     theirs = [url for url in trusted if any(authority.may_speak(url, root.lower()) for root in roots)]
@@ -74,16 +74,16 @@ def _issuers(ban: Mapping[str, Any], authority: Authority) -> Sequence[str]:
 
 
 def _roots(ban: Mapping[str, Any]) -> set[str]:
-    """Return the first parts of a ban's groups and storage paths, which most issuers call as the VO is called."""
+    """Return the first parts of a ban's groups and storage paths. Most issuers use the VO's name there."""
     groups = [parse_fqan(example("group", each, FILLER)) for each in ban.get("group", ())]
     paths = [storage_root(example("scope", each, FILLER)) for each in ban.get("scope", ())]
     return {group.root for group in groups if group is not None} | {root for root in paths if root is not None}
 
 
 def _namings(ban: Mapping[str, Any], url: str, authority: Authority) -> Iterator[Way | None]:
-    """Yield how the token may name a VO of the ban, or any VO if the ban is about none.
+    """Yield the ways in which a token may name a VO of the ban, or any VO if the ban has none.
 
-    A group that is called as the VO is comes with many tokens whose issuer need not name it.
+    Many issuers of a single VO also write a group with the VO's name, though they need not.
     """
     issuer = authority.issuers.get(url)
     only = issuer.vo if issuer is not None else None

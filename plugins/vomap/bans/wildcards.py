@@ -1,4 +1,4 @@
-"""A bare `*` in a ban or a `deny` rule: it looks as if it took everything, and takes no slash."""
+"""Warn of a bare `*` in a ban or a `deny` rule: it seems to match everything, but it does not match a slash."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ _BARE = "*"
 
 
 class WildcardWarning(NamedTuple):
-    """A bare `*`: the condition's key, a sentence, and the documents of bans or rules that also take slashes."""
+    """A bare `*`: the condition's key, a sentence, and the bans or rules that also match slashes."""
 
     key: str
-    told: str
-    instead: tuple[Mapping[str, Any], ...] = ()
+    sentence: str
+    alternatives: tuple[Mapping[str, Any], ...] = ()
 
 
 def wildcard_warnings(document: Mapping[str, Any]) -> Iterator[WildcardWarning]:
-    """Yield each pattern of a ban's or a rule's document in which `*` is all of a part between two slashes."""
+    """Yield a warning for each pattern of a ban or a rule with a part that is only `*`."""
     for pattern in document.get("subject", ()):
         if _has_bare_star(pattern):
             yield WildcardWarning("subject", _told("subject", pattern))
@@ -34,21 +34,21 @@ def wildcard_warnings(document: Mapping[str, Any]) -> Iterator[WildcardWarning]:
 
 
 def crossing_subjects(patterns: Sequence[str]) -> list[str]:
-    """Return patterns of subjects with one slash more, where each `*` stands, that the given ones do not name."""
+    """Return patterns of subjects with one more slash at each `*`, except those that are given already."""
     crossing = {pattern: _crossings(pattern) for pattern in patterns}
     widened = {each for several in crossing.values() for each in several}
-    # Who has named these, too, has seen to it.
+    # A ban that names these patterns as well is complete.
     found = [each for pattern, several in crossing.items() if pattern not in widened for each in several]
     return [each for each in dict.fromkeys(found) if each not in patterns]
 
 
 def wider_subjects(patterns: Sequence[str]) -> list[str]:
-    """Return patterns of subjects, and each with one slash more."""
+    """Return patterns of subjects, and each with one more slash."""
     return [*patterns, *crossing_subjects(patterns)]
 
 
 def _crossings(pattern: str) -> list[str]:
-    """Return what else a pattern looks as if it took: a slash amid the text of a `*`, at its begin or at its end."""
+    """Return the patterns with a slash in the middle, at the beginning and at the end of each `*`."""
     found = []
     for at in (at for at, mark in enumerate(pattern) if mark == _BARE):
         before, after = pattern[:at], pattern[at + 1 :]
@@ -63,11 +63,11 @@ def _has_bare_star(pattern: str) -> bool:
 
 
 def _told(key: str, pattern: str) -> str:
-    return f"`*` does not match a slash: {key} {pattern} takes one part between two slashes, and no more"
+    return f"`*` does not match a slash: {key} {pattern} matches only one part between two slashes"
 
 
 def _with(document: Mapping[str, Any], key: str, pattern: str) -> tuple[Mapping[str, Any], ...]:
-    """Return a document with everything below in the place of a bare `*` at the end of a group or path."""
+    """Return a ban or rule with `**` in place of a bare `*` at the end of a group or path."""
     path, role = split_role(pattern) if key != "scope" else (pattern, None)
     if not path.endswith("/*"):
         return ()

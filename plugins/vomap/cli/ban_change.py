@@ -127,7 +127,7 @@ def add(args: argparse.Namespace) -> int:
     if args.log:
         report = _with_hits(report, args, document)
     _report(args, "added", change, report)
-    return FAILED if change.left else report.code
+    return FAILED if change.advice else report.code
 
 
 def _new_ban(args: argparse.Namespace) -> dict[str, Any]:
@@ -230,7 +230,7 @@ def lift(args: argparse.Namespace) -> int:
     _report_change(args, "lifted", change)
     report = _report_lifted(args.policy, document, after)
     _report(args, "lifted", change, report)
-    return NO if change.left else report.code
+    return NO if change.advice else report.code
 
 
 def _report_lifted(policy: str, ban: Mapping[str, Any], after: Bans) -> _Report:
@@ -251,8 +251,8 @@ def _report_lifted(policy: str, ban: Mapping[str, Any], after: Bans) -> _Report:
 
 def _report_change(args: argparse.Namespace, done: str, change: BanChange) -> None:
     """Show that a ban is added or lifted, at once: what follows may take a while, and may be interrupted."""
-    if change.left:
-        print(plain(change.left), file=sys.stderr)
+    if change.advice:
+        print(plain(change.advice), file=sys.stderr)
     if not args.json:
         print(f"{done}; bans in force or to come: {change.bans}; {change.file} -> {change.built}", flush=True)
 
@@ -284,11 +284,11 @@ def _places(args: argparse.Namespace) -> list[str]:
 
 
 def _sentence(warning: BanWarning, places: Sequence[str]) -> str:
-    return ": ".join([warning.told, *([" && ".join(_commands(warning, places))] if warning.instead else [])])
+    return ": ".join([warning.sentence, *([" && ".join(_commands(warning, places))] if warning.alternatives else [])])
 
 
 def _commands(warning: BanWarning, places: Sequence[str]) -> list[str]:
-    return [add_command(ban, *places) for ban in warning.instead]
+    return [add_command(ban, *places) for ban in warning.alternatives]
 
 
 def _as_json(done: str, change: BanChange, report: _Report, places: Sequence[str]) -> dict[str, object]:

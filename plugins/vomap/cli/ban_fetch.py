@@ -61,9 +61,9 @@ def _fetch(args: argparse.Namespace, bans: PublishedBanFile, now: float) -> int:
         change = bans.put(kept if kept is not None and is_same else published)
     fetched.save()
     _print_result(args, _FETCHED, published, bans.path, now)
-    if change.left:
-        print(plain(change.left), file=sys.stderr)
-    return FAILED if change.left else YES
+    if change.advice:
+        print(plain(change.advice), file=sys.stderr)
+    return FAILED if change.advice else YES
 
 
 def _is_built(args: argparse.Namespace, path: str, kept: PublishedList) -> bool:

@@ -1,1 +1,1 @@
-"""How a policy is written: YAML with positions, its schema, several files composed to one policy, its tests."""
+"""The mapfile language: read YAML with positions, check it, compose several files to one policy, and run its tests."""

@@ -31,9 +31,9 @@ class BanFileContent:
 
 
 def compose_bans(files: Sequence[Mapfile], findings: Findings, refusals: Findings | None = None) -> BansDocument:
-    """Compose files of bans to the document of all bans; errors go to `findings`.
+    """Compose files of bans to the document of all bans. Errors go to `findings`.
 
-    `refusals` gets an error for each file that is not root's or the builder's; it may be `findings` itself.
+    `refusals` gets an error for each file that is not root's or the builder's. It may be `findings` itself.
     """
     bans: list[BanDocument] = []
     for file in files:
@@ -49,14 +49,14 @@ def find_ban_refusals(files: Sequence[Mapfile]) -> list[Finding]:
 
 
 def read_ban_file(file: Mapfile, findings: Findings) -> BanFileContent:
-    """Read one file of bans; errors go to `findings`."""
+    """Read one file of bans. Errors go to `findings`."""
     checked = read_checked(file.text, file.path, findings, may_be_empty=("bans",))
     if checked is None:
         return BanFileContent([])
     root, _ = checked
     for key in _POLICY_KEYS:
         if key in root.keys:
-            findings.error(root.keys[key], f"`{key}` is no part of a file of bans; write it to a mapfile")
+            findings.error(root.keys[key], f"`{key}`: a file of bans cannot have this key; move it to a mapfile")
     issued = root.member("issued")
     return BanFileContent(
         [ban_document(ban, findings) for ban in list_items(root.member("bans"))],

@@ -64,11 +64,11 @@ def compose(
     progress: Progress = _no_progress,
     refusals: Findings | None = None,
 ) -> Composition:
-    """Compose mapfiles to a policy. Every error goes to `findings`; do not use the result if there is one.
+    """Compose mapfiles to a policy. Every error goes to `findings`. Do not use the result if there is one.
 
     vomap checks each rule as it reads it, so that a large mapfile needs little memory, and calls `progress` with the
     number of rules so far. `refusals` gets an error for each file that other users can write, and for everything that
-    a foreign file may not contain (files/trusted.py, foreign.py). It may be `findings`; without it no file is refused.
+    a foreign file may not contain (files/trusted.py, foreign.py). It may be `findings`. Without it no file is refused.
     """
     composer = _Composer(findings, progress)
     for mapfile in mapfiles:
@@ -81,7 +81,7 @@ def compose(
 
 
 def find_refusals(mapfiles: Sequence[Mapfile]) -> list[Finding]:
-    """Return why a build would refuse mapfiles for their owners and modes; they are read only if one is foreign."""
+    """Return why a build would refuse mapfiles for their owners and modes. Content counts only if a file is foreign."""
     refusals = Findings()
     if any(mapfile.custody.owner is not None for mapfile in mapfiles):
         compose(mapfiles, Findings(), refusals=refusals)
@@ -91,7 +91,7 @@ def find_refusals(mapfiles: Sequence[Mapfile]) -> list[Finding]:
 
 
 def _guard(mapfile: Mapfile, refusals: Findings | None) -> Guard | None:
-    """Refuse a file that others can write; return the guard of a foreign file, None for any other."""
+    """Report a file that other users can write. Return the guard of a foreign file, None for any other."""
     if refusals is None:
         return None
     refusals.extend(mode_refusals(mapfile))
@@ -99,7 +99,7 @@ def _guard(mapfile: Mapfile, refusals: Findings | None) -> Guard | None:
 
 
 class _Composer:
-    """The policy so far."""
+    """The policy of the mapfiles that were added so far."""
 
     def __init__(self, findings: Findings, progress: Progress) -> None:
         self._findings = findings
@@ -119,19 +119,21 @@ class _Composer:
         self._tests: list[PolicyTest] = []
 
     def add(self, root: Node, plain: Any, guard: Guard | None) -> None:
-        """Add one file, later than those before it; `guard` is that of a foreign one."""
+        """Add one file, which comes after those added before. `guard` is the guard of a foreign file."""
         if guard is not None:
             guard.check_document(root, plain)
         if "bans" in root.keys:
-            self._findings.error(root.keys["bans"], "bans are no part of a mapfile; write them to a file in bans.d")
+            message = "`bans`: a mapfile cannot contain bans; move them to a file in bans.d"
+            self._findings.error(root.keys["bans"], message)
         if "issued" in root.keys:
-            self._findings.error(root.keys["issued"], "`issued` is for lists of bans; leave it out of a mapfile")
+            self._findings.error(root.keys["issued"], "`issued`: only a list of bans has this key; remove it")
         self._add_site(root.member("site"), plain.get("site"))
         self._add_issuers(root.member("issuers"), plain.get("issuers"), guard)
         self._add_pools(root.member("pools"))
         self._add_tests(root.member("tests"), plain.get("tests"))
 
     def finish(self) -> Composition:
+        """Check what only all files together show, and return the policy."""
         for node in self._pool_uses:
             if node.value not in self._pool_names:
                 hint = did_you_mean(str(node.value), self._pool_names)
@@ -153,7 +155,7 @@ class _Composer:
         for key, place, value in mapping_entries(node):
             if key in self._site_places:
                 first = self._site_places[key]
-                self._findings.error(place, f"`site: {key}` is in {first.file}:{first.line} already")
+                self._findings.error(place, f"`site: {key}`: set in {first.file}:{first.line} already")
             else:
                 self._site_places[key] = place
                 self._site[key] = site_setting(key, value, plain[key], self._findings)
@@ -170,7 +172,7 @@ class _Composer:
             self._site["log"] = {**log, "claims": [*DECISIVE, *more]}
 
     def _add_issuers(self, node: Node | None, plain: Any, guard: Guard | None) -> None:
-        """Add what is declared of issuers; the earliest declaration of each holds as a whole."""
+        """Add the declarations of issuers. The first declaration of an issuer replaces all later ones."""
         for url, place, declared in mapping_entries(node):
             document = issuer_document(declared, plain[url], self._findings)
             if url not in self._issuers:
@@ -182,12 +184,13 @@ class _Composer:
                 first = self._issuer_places[url]
                 if self._issuers[url] is None and document is not None:
                     self._reserved.update(_declared_vos(document))
-                self._findings.warn(place, f"{url} is declared otherwise in {first.file}:{first.line}, which holds")
+                message = f"{url}: ignored, because {first.file}:{first.line} declares this issuer differently"
+                self._findings.warn(place, message)
                 if guard is None and url in self._issuer_guards:
                     self._issuer_guards[url].refuse_hiding(url, first, place)
 
     def rule_handler(self, guard: Guard | None) -> NodeHandler:
-        """Return the function that adds each rule of one file; `guard` is that of a foreign file."""
+        """Return the function that adds each rule of one file. `guard` is the guard of a foreign file."""
         lines: dict[str, int] = {}
 
         def add(rule: Node) -> None:
@@ -199,14 +202,14 @@ class _Composer:
         return add
 
     def _add_rule(self, rule: Node, lines: dict[str, int]) -> None:
-        """Add a rule; `lines` has where its file has named rules."""
+        """Add a rule. `lines` has the line of each rule name of its file so far."""
         self._rules.append(rule_document(rule, self._findings))
         self._progress(len(self._rules))
         node = rule.member("name")
         if node is not None:
             name = str(node.value)
             if name in lines:
-                self._findings.error(node.place, f"`name`: {name} is the name of the rule in line {lines[name]} too")
+                self._findings.error(node.place, f"`name`: the rule in line {lines[name]} is named {name} already")
             lines.setdefault(name, node.place.line)
         pool = rule.member("pool")
         if pool is not None:
@@ -217,7 +220,7 @@ class _Composer:
         for name, place, pool in mapping_entries(node):
             if name in self._pools:
                 first = self._pool_places[name]
-                self._findings.error(place, f"pool {name} is in {first.file}:{first.line} already")
+                self._findings.error(place, f"pool {name}: defined in {first.file}:{first.line} already")
             self._pool_places[name] = place
             self._pools[name] = pool_document(pool, self._findings)
 
@@ -235,6 +238,6 @@ def _declared_vos(issuer: IssuerDocument) -> set[str]:
 
 
 def _groups_claim(issuer: IssuerDocument | None) -> str | None:
-    """Return the claim that an issuer is declared to write its groups to, None if it is not declared."""
+    """Return the claim in which an issuer writes its groups, or None if its declaration does not name one."""
     groups = None if issuer is None else issuer.get("groups")
     return groups.get("claim") if isinstance(groups, dict) else None

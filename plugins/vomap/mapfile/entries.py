@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _LITERAL = ("issuer", "vo", "audience", "jti", "client")
 _PATTERN = ("subject", "group", "first-group", "scope")
-# Those of bans; rules have `first-group` as well, whose order the bearer may choose.
+# The conditions of bans. Rules have `first-group` as well, whose order the bearer can choose.
 CONDITIONS = (*_LITERAL, *(key for key in _PATTERN if key != "first-group"), "claim")
 OUTCOMES = ("account", "pool", "deny")
 _OWN_CONDITION = {
@@ -35,7 +35,7 @@ _OWN_CONDITION = {
     "eduperson_entitlement": "group",
 }
 _ACCEPTED = ("without-audience", "without-compute")
-# Claims that mean something of their own, and so list no groups.
+# Claims with another meaning, which cannot list groups.
 _NOT_FOR_GROUPS = frozenset({*_OWN_CONDITION, *DECISIVE, "jti"}) - {GROUPS_CLAIM}
 
 
@@ -64,7 +64,7 @@ class PolicyTest:
 
 
 def site_setting(key: str, node: Node, plain: Any, findings: Findings) -> object:
-    """Return the value of one key of SiteDocument; `plain` is the node as the schema types it."""
+    """Return the value of one key of SiteDocument. `plain` is the node with the types of the schema."""
     if key == "audience":
         return audience_document(node, findings)
     if key == "maximum-lifetime":
@@ -85,11 +85,11 @@ def rule_document(node: Node, findings: Findings) -> RuleDocument:
     document = {**_conditions(node, findings), **_members(node, "name", *OUTCOMES)}
     _refuse_known_claims(node.member("claim"), findings)
     if "issuer" not in node.keys and "vo" not in node.keys:
-        findings.error(node.place, "a rule names at least an `issuer` or a `vo`; otherwise it would be for everybody")
+        findings.error(node.place, "a rule needs an `issuer` or a `vo`; without one it would be for every issuer")
     outcomes = [key for key in OUTCOMES if key in node.keys]
     if len(outcomes) != 1:
-        said = "`" + "`, `".join(outcomes) + "`" if outcomes else "none"
-        findings.error(node.place, f"a rule has exactly one of `account`, `pool` and `deny`; this one has {said}")
+        present = "`" + "`, `".join(outcomes) + "`" if outcomes else "none"
+        findings.error(node.place, f"a rule needs exactly one of `account`, `pool` and `deny`; this one has {present}")
     _check_account(node, findings)
     return cast("RuleDocument", document)
 
@@ -98,7 +98,7 @@ def ban_document(node: Node, findings: Findings) -> BanDocument:
     """Return a ban's document."""
     document = {**_conditions(node, findings), **_members(node, "reason")}
     if not any(key in node.keys for key in CONDITIONS):
-        findings.error(node.place, f"a ban has at least one condition: {', '.join(CONDITIONS)}")
+        findings.error(node.place, f"a ban needs at least one condition: {', '.join(CONDITIONS)}")
     until = node.member("until")
     if until is not None:
         document["until"] = convert(until, "until", parse_last_second, findings)
@@ -106,7 +106,7 @@ def ban_document(node: Node, findings: Findings) -> BanDocument:
 
 
 def issuer_document(node: Node, plain: Any, findings: Findings) -> IssuerDocument | None:
-    """Return an issuer's document, None for a distrusted issuer; `plain` is the node as the schema types it."""
+    """Return an issuer's document, None for a distrusted issuer. `plain` is the node with the types of the schema."""
     if not isinstance(node.value, dict):
         return None
     document: dict[str, object] = {key: value for key, value in plain.items() if key not in _ACCEPTED}
@@ -142,7 +142,7 @@ def _pool_accounts(item: Node, findings: Findings) -> object:
 
 
 def policy_test(node: Node, plain: Any, findings: Findings) -> PolicyTest | None:
-    """Return a test, None for one without token or expectation; `plain` is the node as the schema types it."""
+    """Return a test, or None without token or expectation. `plain` is the node with the types of the schema."""
     at = node.member("at")
     if at is not None:
         convert(at, "at", parse_time, findings)
@@ -162,7 +162,7 @@ def audience_document(node: Node, findings: Findings) -> list[str] | None:
     """Return the accepted audiences, or None if every audience is accepted."""
     for item in node.items():
         if item.value == "unchecked" and item is not node:
-            findings.error(item.place, "`audience`: `unchecked` stands alone, not in a list")
+            findings.error(item.place, "`audience`: `unchecked` cannot be in a list; write `audience: unchecked`")
     return None if node.value == "unchecked" else _texts(node)
 
 
@@ -177,7 +177,7 @@ def _conditions(node: Node, findings: Findings) -> dict[str, object]:
 
 
 def _check_patterns(node: Node, findings: Findings) -> tuple[dict[str, Node], bool]:
-    """Report what is no pattern; return each capture with the condition that sets it, and whether all are known."""
+    """Report invalid patterns. Return each capture with the value that sets it, and whether all captures are known."""
     captured: dict[str, Node] = {}
     patterns: list[Any] = []
     for key in ("group", "first-group"):
@@ -198,7 +198,7 @@ def _check_patterns(node: Node, findings: Findings) -> tuple[dict[str, Node], bo
 
 
 def _capturing(node: Node) -> dict[str, Node | None]:
-    """Return the conditions that may capture, by the names that findings give them."""
+    """Return the conditions that can capture, by their names in findings."""
     conditions = {"subject": node.member("subject")}
     claims = node.member("claim")
     if claims is not None and isinstance(claims.value, dict):
@@ -207,14 +207,14 @@ def _capturing(node: Node) -> dict[str, Node | None]:
 
 
 def _check_captures(node: Node, captured: dict[str, Node], all_known: bool, findings: Findings) -> None:
-    """Report a capture that nothing uses, or that nothing sets: a mistake in one place or the other."""
+    """Report captures that are not used, and captures in `account` that are not set."""
     account = node.member("account")
     used: tuple[str, ...] = ()
     if account is not None:
         template = _compiled("account", account, findings, AccountName)
         used = template.captures if template else tuple(captured)
         for name in sorted(set(used) - set(captured) - {"vo"}) if all_known else ():
-            findings.error(account.place, f"`account`: <{name}> is set by no `subject` or `claim` of this rule")
+            findings.error(account.place, f"`account`: no `subject` or `claim` of this rule captures <{name}>")
     elif "account" in node.keys:
         return
     why = "there is no `account` to use it" if account is None else "`account` does not use it"
@@ -224,10 +224,11 @@ def _check_captures(node: Node, captured: dict[str, Node], all_known: bool, find
 
 
 def _refuse_known_claims(claims: Node | None, findings: Findings) -> None:
-    """Report claims that have a condition of their own, which checks what the claim's bare text would get around."""
+    """Report claims that have their own condition: a pattern on the plain text would skip its checks."""
     for name, place in claims.keys.items() if claims is not None else ():
         if name in _OWN_CONDITION:
-            findings.error(place, f"`claim: {name}`: write `{_OWN_CONDITION[name]}`, which sees what may be believed")
+            condition = _OWN_CONDITION[name]
+            findings.error(place, f"`claim: {name}`: write `{condition}`, which also checks that the claim is valid")
 
 
 def _check_account(node: Node, findings: Findings) -> None:
@@ -236,33 +237,33 @@ def _check_account(node: Node, findings: Findings) -> None:
         return
     text = account.value
     if "<" not in text and not is_account(text):
-        findings.error(account.place, f"`account`: {text!a} is no legal account name: {LEGAL_ACCOUNT}")
+        findings.error(account.place, f"`account`: {text!a} is not a valid account name: expected {LEGAL_ACCOUNT}")
     refuse_root("account", account, findings)
 
 
 def refuse_root(key: str, item: Node, findings: Findings) -> None:
-    """Report an account that is root, wherever one is named."""
+    """Report the account root."""
     if item.value == "root":
-        findings.error(item.place, f"`{key}`: root is never answered; name another account")
+        findings.error(item.place, f"`{key}`: vomap never maps to root; name another account")
 
 
 def _check_issuer(node: Node, findings: Findings) -> None:
-    """Report what does not go together in an issuer's declaration."""
+    """Report keys of an issuer's declaration that contradict each other."""
     place, keys = node.place, node.keys
     if ("vo" in keys) == ("vo-from" in keys):
-        findings.error(place, "an issuer has either `vo` (it speaks for one) or `vo-from` (where the token names it)")
+        findings.error(place, "an issuer needs either `vo` (its only VO) or `vo-from` (where its tokens name the VO)")
     if "vo-from" not in keys:
         for key in ("vos", "default-vo"):
             if key in keys:
-                findings.error(keys[key], f"`{key}`: only an issuer with `vo-from` has it")
+                findings.error(keys[key], f"`{key}`: only an issuer with `vo-from` can have this key")
     groups = node.member("groups")
     claim = groups.member("claim") if groups is not None else None
     if claim is not None and claim.value in _NOT_FOR_GROUPS:
-        message = f"`groups: claim`: {claim.value!a} has a meaning of its own; name the claim that lists the groups"
+        message = f"`groups: claim`: {claim.value!a} has another meaning; name the claim that lists the groups"
         findings.error(claim.place, message)
     sources = [item.value for item in list_items(node.member("vo-from"))]
     if "scope-path" in sources and "vos" not in keys:
-        findings.error(place, "`vo-from: scope-path` needs `vos`: a path may begin with anything")
+        findings.error(place, "`vo-from: scope-path` needs `vos`: a path need not begin with a VO")
 
 
 def _compiled(key: str, item: Node, findings: Findings, kind: Any) -> Any:
@@ -276,11 +277,11 @@ def _compiled(key: str, item: Node, findings: Findings, kind: Any) -> Any:
 
 
 def convert(node: Node, key: str, parse: Callable[[str], int], findings: Findings) -> int | None:
-    """Return a time or a duration in seconds; report one that does not exist, and return None."""
+    """Return a time or a duration in seconds. Report a time that does not exist, and return None."""
     try:
         return parse(str(node.value))
     except (ValueError, OverflowError):
-        findings.error(node.place, f"`{key}`: there is no such time as {node.value!a}")
+        findings.error(node.place, f"`{key}`: the time {node.value!a} does not exist")
         return None
 
 
@@ -290,5 +291,5 @@ def _members(node: Node, *keys: str) -> dict[str, object]:
 
 
 def _texts(node: Node | None) -> list[str]:
-    """Return the texts of a list, or of the text that stands for a list of one."""
+    """Return the texts of a list. A single text is a list of one."""
     return [str(item.value) for item in list_items(node)]

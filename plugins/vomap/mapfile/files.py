@@ -13,7 +13,7 @@ from vomap.files.regular import RegularFileError, read_regular_file
 from vomap.files.trusted import OURS, Custody, judge_file
 
 _SUFFIX = ".yaml"
-# What editors and package managers leave behind.
+# Files that editors and package managers leave behind.
 _LEFT_BEHIND = ("~", ".rpmnew", ".rpmsave", ".rpmorig")
 # `vomap refresh` locks a mapfile with a file beside it.
 _LOCK = f"{_SUFFIX}.lock"
@@ -44,7 +44,7 @@ def read_files(paths: Iterable[str], *, bans: bool = False, builder: int | None 
     """Read mapfiles, or files of bans: a file as it is, a folder's `*.yaml` in the order of their names.
 
     A folder of bans must not contain other files: vomap would ignore the bans in them. `builder` is the uid of the user
-    who builds (default: the user of this process); it decides the custody of each file.
+    who builds (default: the user of this process). It decides the custody of each file.
     Raises UnreadableFileError for what cannot be read, and for a path that is neither a file nor a folder.
     """
     uid = os.geteuid() if builder is None else builder
@@ -71,7 +71,7 @@ def _expand(path: Path, *, bans: bool) -> list[Path]:
     for entry in visible if bans else ():
         if entry.suffix != _SUFFIX and not entry.name.endswith(_LEFT_BEHIND):
             raise UnreadableFileError(
-                f"{entry}: is no *{_SUFFIX}, so its bans would not count: rename it, or take it away"
+                f"{entry}: does not end in {_SUFFIX}, so its bans would not count: rename it, or move it elsewhere"
             )
     return [entry for entry in visible if entry.suffix == _SUFFIX]
 
@@ -85,4 +85,4 @@ def _read(path: Path, builder: int) -> Mapfile:
     except RegularFileError as error:
         raise UnreadableFileError(str(error)) from None
     except UnicodeDecodeError as error:
-        raise UnreadableFileError(f"{path}: byte {error.start} is no UTF-8; save the file as UTF-8") from None
+        raise UnreadableFileError(f"{path}: byte {error.start} is not valid UTF-8: save the file as UTF-8") from None

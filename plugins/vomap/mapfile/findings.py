@@ -1,4 +1,4 @@
-"""What is found in mapfiles: errors and warnings, each with its place."""
+"""Errors and warnings about mapfiles, each with its place."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ERROR, WARNING = "error", "warning"
 
 @dataclass(frozen=True, order=True)
 class Place:
-    """A place in a mapfile; lines and columns count from 1."""
+    """A place in a mapfile. Lines and columns count from 1."""
 
     file: str
     line: int
@@ -25,14 +25,14 @@ class Place:
 
     @classmethod
     def of_source(cls, source: str) -> Place:
-        """Return where a rule or a ban begins whose document has this `source`, a file and a line."""
+        """Return the place of a rule or a ban from the `source` of its document, `FILE:LINE`."""
         file, _, line = source.rpartition(":")
         return cls(file, int(line), 1)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One error or warning; `code` is the linter's word for what it warns of (analysis/lint/__init__.py)."""
+    """One error or warning. `code` is the code of a warning of the linter (analysis/lint/__init__.py)."""
 
     place: Place
     message: str
@@ -40,18 +40,18 @@ class Finding:
     code: str | None = None
 
     def __str__(self) -> str:
-        """Write the finding on one line."""
+        """Return the finding on one line."""
         mark = "" if self.severity == ERROR else f"{self.severity}: "
         code = "" if self.code is None else f" [{self.code}]"
         return f"{self.place}: {mark}{self.message}{code}"
 
     def as_json(self) -> dict[str, object]:
-        """Return the finding's members."""
+        """Return the members for JSON output."""
         return {**asdict(self.place), "severity": self.severity, "code": self.code, "message": self.message}
 
 
 class Findings:
-    """All findings of a run."""
+    """Collect all findings of a run: one pass reports errors from every depth of the files and continues."""
 
     def __init__(self) -> None:
         """Start with none."""
@@ -66,23 +66,23 @@ class Findings:
         self.all += findings
 
     def warn(self, place: Place, message: str, code: str | None = None) -> None:
-        """Add a warning, with the linter's code if it is the linter's."""
+        """Add a warning. A warning of the linter has a code."""
         self.all.append(Finding(place, message, WARNING, code))
 
     @property
     def in_order(self) -> list[Finding]:
-        """All findings, file by file as they were read, each file from its first line to its last."""
+        """All findings, in the order of the files, and in each file in the order of the lines."""
         files = list(dict.fromkeys(finding.place.file for finding in self.all))
         return sorted(self.all, key=lambda each: (files.index(each.place.file), each.place.line, each.place.column))
 
     @property
     def errors(self) -> list[Finding]:
-        """The errors alone, in the same order."""
+        """Only the errors, in the same order."""
         return [finding for finding in self.in_order if finding.severity == ERROR]
 
     @property
     def as_warnings(self) -> list[Finding]:
-        """The first finding of each file, as a warning that `vomap build` would refuse the file for it."""
+        """One warning for each file: the first reason why a build would refuse it, and the number of others."""
         firsts: dict[str, list[Finding]] = {}
         for finding in self.in_order:
             firsts.setdefault(finding.place.file, []).append(finding)
@@ -102,7 +102,7 @@ class Findings:
 
 
 class MapfileError(Error):
-    """Mapfiles that cannot be a policy; `findings` holds every error."""
+    """The mapfiles have errors. `findings` has all of them."""
 
     def __init__(self, findings: list[Finding]) -> None:
         """Take the errors."""
@@ -115,12 +115,12 @@ def _more(findings: int) -> str:
 
 
 def did_you_mean(word: str, legal: Iterable[str]) -> str:
-    """Return a hint that names the nearest legal word, or nothing if none is near."""
+    """Return a hint with the most similar legal word, or "" if no word is similar."""
     near = nearest(word, legal)
     return f"; did you mean `{near}`?" if near else ""
 
 
 def nearest(word: str, legal: Iterable[str]) -> str | None:
-    """Return the legal word that is nearest to a word, or None if none is near."""
+    """Return the most similar legal word, or None if no word is similar."""
     near = difflib.get_close_matches(word, list(legal), n=1)
     return near[0] if near else None

@@ -1,7 +1,7 @@
-"""Refuse what a mapfile of another user may not contain: all but issuers, plain accounts and its own tests.
+"""Refuse entries of a mapfile of another user, except issuers, rules with plain accounts, and tests marked `alone`.
 
-Everything else decides about the site itself, or about what others declare. These are lists of what is allowed: a key
-that the language gains is refused until it is listed here.
+Everything else changes the site's own settings or the declarations of other files. The lists here name the allowed
+keys, so that vomap refuses a new key of the language until it is added here.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ _KEYS = ("mapfile", "issuers", "rules", "tests")
 _ISSUER = ("vo", "vo-from", "vos", "default-vo", "entitlements")
 _VO_FROM = ("group", "scope-path")
 _ENTITLEMENTS = ("namespace", "authority")
-# Not `claim`, whose claims the decision log keeps as well.
+# Not `claim`: its claims would go to the decision log as well.
 _RULE = ("name", "issuer", "vo", "subject", "group", "first-group", "scope", "account")
 _TEST = ("token", "expect", "at", "alone")
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """Something that a foreign file may not contain: its place, and what it is."""
+    """A forbidden entry of a foreign file: its place and its description."""
 
     place: Place
     what: str
@@ -33,13 +33,13 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Guard:
-    """Report what a foreign file may not contain; `findings` gets an error for each."""
+    """Report the forbidden entries of a foreign file. `findings` gets an error for each."""
 
     custody: Custody
     findings: Findings
 
     def check_document(self, root: Node, plain: Any) -> None:
-        """Check a file but for its rules; `plain` is the file as the schema types it."""
+        """Check a file without its rules. `plain` is the file with the types of the schema."""
         self._refuse(refused_in_document(root, plain))
 
     def check_rule(self, rule: Node) -> None:
@@ -47,22 +47,21 @@ class Guard:
         self._refuse(refused_in_rule(rule))
 
     def refuse_hiding(self, url: str, place: Place, later: Place) -> None:
-        """Refuse a declaration that holds instead of a later one of root's."""
+        """Refuse a declaration of an issuer that overrides a later one of root's."""
         hidden = f"{later.file}:{later.line}"
-        self._refuse(
-            [Refusal(place, f"{url}: a declaration that hides a later one ({hidden}; read this file after it)")]
-        )
+        what = f"{url}: a declaration that overrides a later one ({hidden}; rename this file to be read later)"
+        self._refuse([Refusal(place, what)])
 
     def _refuse(self, refusals: Iterable[Refusal]) -> None:
         why = f"is refused in a file that {self.custody.owner} can write"
-        allowed = "such a file may contain only issuers, rules with plain accounts and `alone` tests"
+        allowed = "such a file may contain only issuers, rules with plain accounts, and tests with `alone: yes`"
         for each in refusals:
-            message = f"{each.what} {why}; {allowed}. If you trust what it says: {self.custody.chown}"
+            message = f"{each.what} {why}; {allowed}. If you trust the content: {self.custody.chown}"
             self.findings.error(each.place, message)
 
 
 def refused_in_document(root: Node, plain: Any) -> Iterator[Refusal]:
-    """Yield what a foreign file may not contain besides its rules; `plain` is the file as the schema types it."""
+    """Yield the forbidden entries of a foreign file except rules. `plain` is the file with the types of the schema."""
     yield from _others(root, _KEYS)
     for url, place, issuer in mapping_entries(root.member("issuers")):
         yield from _refused_in_issuer(place, url, issuer)
@@ -73,7 +72,7 @@ def refused_in_document(root: Node, plain: Any) -> Iterator[Refusal]:
 
 
 def refused_in_rule(rule: Node) -> Iterator[Refusal]:
-    """Yield what a rule of a foreign file may not contain."""
+    """Yield the forbidden entries of a foreign file's rule."""
     yield from _others(rule, _RULE)
     account = rule.member("account")
     if account is not None and "<" in str(account.value):

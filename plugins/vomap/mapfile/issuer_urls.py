@@ -1,4 +1,4 @@
-"""The URLs of issuers that can be written anywhere, whoever has chosen them."""
+"""Check that an issuer's URL is safe to write into any configuration file of a CE."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ _URL = re.compile(rf"https://{_HOST}(?:\.{_HOST})*(?::[0-9]{{1,5}})?(?:/[A-Za-z0
 
 
 def is_issuer_url(text: str) -> bool:
-    """Return whether a text is an https URL of a host, perhaps with a port and a path.
+    """Return True if a text is an https URL of a host, with or without port and path.
 
-    Nothing in it ends a word, a line or a regular expression in the configuration of a CE: quotes, blanks, commas, `*`,
-    `$`, `#` and backslashes are not taken. The host may have capital letters, as issuers are compared byte for byte.
+    Quotes, blanks, commas, `*`, `$`, `#` and backslashes are not allowed: no URL can end a word, a line or a regular
+    expression in the configuration of a CE. The host may have capital letters: issuers are compared byte for byte.
     """
     return _URL.fullmatch(text) is not None

@@ -30,8 +30,8 @@ def ban_file_refusals(file: Mapfile) -> list[Finding]:
     """Return why vomap refuses a file of bans: only root and the builder may write it."""
     custody, refusals = file.custody, mode_refusals(file)
     if custody.owner is not None:
-        told = f"{custody.owner} can write this file of bans; expected root's. If you trust what it says"
-        refusals += _refusals(file.path, [f"{told}: {custody.chown}"])
+        message = f"{custody.owner} can write this file of bans; expected owner: root. If you trust the content"
+        refusals += _refusals(file.path, [f"{message}: {custody.chown}"])
     return refusals
 
 

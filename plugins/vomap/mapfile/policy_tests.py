@@ -1,4 +1,4 @@
-"""The tests that mapfiles hold: run them against the policy that the mapfiles compose."""
+"""Run the tests of mapfiles against the policy that the mapfiles compose."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _FIELDS = ("outcome", "account", "pool", "rule", "vo")
 
 @dataclass(frozen=True)
 class PolicyTestResult:
-    """What became of one test; `differences` is empty if all was as expected.
+    """The decision about one test, and its differences from the expectation.
 
-    `explain` decides once more, and returns every step that the decision took.
+    `explain` decides once more, and returns the steps of the decision. `banned` marks a test that a ban changes.
     """
 
     test: PolicyTest
@@ -36,11 +36,11 @@ class PolicyTestResult:
 
     @property
     def passed(self) -> bool:
-        """Whether the test holds; a ban that falsifies it is told, but is no failure."""
+        """Whether the test passed. A test that only a ban changes counts as passed."""
         return not self.differences or self.banned
 
     def __str__(self) -> str:
-        """Say what was expected and what came instead, on one line."""
+        """Return the expectation and the decision on one line."""
         if not self.differences:
             return f"{self.test.place}: passed"
         kind = "warning: a ban changes what this test expects" if self.banned else "test failed"
@@ -50,10 +50,10 @@ class PolicyTestResult:
 def run_tests(
     tests: Iterable[PolicyTest], policy: Policy, mapfiles: Sequence[Mapfile], bans: Bans, now: float
 ) -> Iterator[PolicyTestResult]:
-    """Run the tests that mapfiles hold, in order, against the policy that the mapfiles are composed to.
+    """Run the tests of mapfiles, in order, against the policy that the mapfiles compose.
 
-    A test marked `alone` is judged by its own file, as if no site had linked it. The others are judged by the whole
-    policy, first without bans: what only a ban changes is no mistake of the policy.
+    A test marked `alone` uses only the policy of its own file, without a site. All other tests use the whole policy,
+    first without bans: a result that only a ban changes is not an error of the policy.
     """
     alone: dict[str, Policy] = {}
     for test in tests:

@@ -1,4 +1,4 @@
-"""YAML as mapfiles use it: every scalar is text, every value has a place, and nothing is said twice or in disguise."""
+"""Read YAML as mapfiles use it: every scalar is text, and repeated keys, aliases and tags are errors."""
 
 from __future__ import annotations
 
@@ -11,20 +11,23 @@ import yaml
 from vomap.claims import is_clean
 from vomap.mapfile.findings import Finding, Findings, Place
 
-# No mapfile needs more; what is deeper is an attack or an accident.
+# No mapfile needs more. Deeper nesting is an attack, such as one on the stack, or an accident.
 _DEEPEST = 16
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-# What the parser says of a mistake, and what it usually means in a mapfile.
+# Parts of the parser's messages, and the usual correction in a mapfile.
 _ADVICE = (
     ("an alias", "quote a text that begins with *"),
     ("an anchor", "quote a text that begins with &"),
-    ("a flow ", "close every { and [, and quote a text that holds { } [ ] or a comma"),
-    ("cannot start any token", "indent with blanks, not with tabs; quote a text that begins with @, % or `"),
-    ("mapping values are not allowed", "the keys of one mapping begin in one column; quote a text that holds `: `"),
+    ("a flow ", "close every { and [, and quote a text that contains { } [ ] or a comma"),
+    ("cannot start any token", "indent with spaces, not with tabs; quote a text that begins with @, % or `"),
+    (
+        "mapping values are not allowed",
+        "begin the keys of a mapping in one column; quote a text that contains `: `",
+    ),
     ("a quoted scalar", "close the quote"),
-    ("a simple key", "a key ends with a colon and a blank"),
-    ("a block ", "the keys of one mapping, or the members of one list, begin in one column"),
+    ("a simple key", "a key ends with a colon and a space"),
+    ("a block ", "the keys of a mapping, or the items of a list, must begin in the same column"),
 )
 
 Value = Union[str, list["Node"], dict[str, "Node"]]
@@ -33,7 +36,7 @@ NodeHandler = Callable[["Node"], None]
 
 @dataclass(frozen=True)
 class Node:
-    """A value and its place; in a mapping, `keys` has the places of the keys."""
+    """A value and its place. In a mapping, `keys` has the places of the keys."""
 
     value: Value
     place: Place
@@ -48,7 +51,7 @@ class Node:
         return self.value
 
     def items(self) -> list[Node]:
-        """Return the members of a list; a value that stands for a list of one is its only member."""
+        """Return the members of a list. A single value is a list of one."""
         return self.value if isinstance(self.value, list) else [self]
 
     def member(self, key: str) -> Node | None:
@@ -56,7 +59,7 @@ class Node:
         return self.value.get(key) if isinstance(self.value, dict) else None
 
     def at(self, *path: str | int) -> Node | None:
-        """Return what lies at a path of keys and indices, or None."""
+        """Return the node at a path of keys and indices, or None."""
         node: Node | None = self
         for step in path:
             if node is None or isinstance(node.value, str):
@@ -69,12 +72,12 @@ class Node:
 
 
 def list_items(node: Node | None) -> list[Node]:
-    """Return the members of a list as `Node.items` does; none if there is no node."""
+    """Return the members of a list as `Node.items` does, or none for no node."""
     return [] if node is None else node.items()
 
 
 def mapping_entries(node: Node | None) -> list[tuple[str, Place, Node]]:
-    """Return each key of a mapping, its place and its value; none if there is no node, or if it is not a mapping."""
+    """Return each key of a mapping, its place and its value, or none if the node is not a mapping."""
     if node is None or not isinstance(node.value, dict):
         return []
     return [(key, node.keys[key], value) for key, value in node.value.items()]
@@ -87,11 +90,11 @@ def read_yaml(
     handlers: Mapping[str, NodeHandler] | None = None,
     may_be_empty: Collection[str] = (),
 ) -> Node | None:
-    """Read one YAML document; `file` is its name in findings.
+    """Read one YAML document. `file` is its name in findings.
 
     `handlers` maps top-level keys to functions that receive each member of the key's list as it is read. A long list
     then needs little memory, and the key has no value in the node that is returned. `may_be_empty` names top-level keys
-    whose lists may be empty; the key of an empty list has no value either.
+    whose lists may be empty. The key of an empty list has no value either.
     Returns None if the text is not valid YAML. After any other error the value is left out and reading goes on.
     """
     try:
@@ -106,12 +109,12 @@ def syntax_error(error: yaml.YAMLError, text: str, file: str) -> Finding:
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        message = f"this is no YAML: {error.problem or error.context}{_advice(error)}"
+        message = f"not valid YAML: {error.problem or error.context}{_advice(error)}"
         return Finding(Place(file, line, column), message)
     at = getattr(error, "position", 0)
     before = text[:at]
     place = Place(file, before.count("\n") + 1, at - before.rfind("\n"))
-    return Finding(place, f"this is no YAML: {getattr(error, 'reason', error)}")
+    return Finding(place, f"not valid YAML: {getattr(error, 'reason', error)}")
 
 
 class _Reader:
@@ -133,42 +136,40 @@ class _Reader:
         next(self._events)  # the stream begins
         event = next(self._events)
         if isinstance(event, yaml.StreamEndEvent):
-            self._findings.error(Place(self._file, 1, 1), "the file is empty; it begins with `mapfile: 1`")
+            self._findings.error(Place(self._file, 1, 1), "the file is empty; expected `mapfile: 1` in the first line")
             return None
         event = next(self._events)
         if _is_nothing(event):
-            self._findings.error(Place(self._file, 1, 1), "the file is empty; it begins with `mapfile: 1`")
+            self._findings.error(Place(self._file, 1, 1), "the file is empty; expected `mapfile: 1` in the first line")
             return None
         node = self._node(event, 0, "the file")
         next(self._events)  # the document ends
         event = next(self._events)
         if not isinstance(event, yaml.StreamEndEvent):
-            self._findings.error(self._place(event), "a second document: one file holds one mapfile")
+            self._findings.error(self._place(event), "a second YAML document; write each mapfile to its own file")
         return node
 
     def _place(self, event: Any) -> Place:
         return Place(self._file, event.start_mark.line + 1, event.start_mark.column + 1)
 
     def _node(self, event: Any, depth: int, label: str) -> Node | None:
-        """Return the node that begins with an event, or None if it is none that a mapfile may hold."""
+        """Return the node that begins with an event, or None if a mapfile may not contain it."""
         place = self._place(event)
         if isinstance(event, yaml.AliasEvent):
-            self._findings.error(
-                place, f"{label}: alias `*{event.anchor}`: write the value out, or quote a text with *"
-            )
+            advice = "not supported; write the value itself, or quote a text that begins with *"
+            self._findings.error(place, f"{label}: alias `*{event.anchor}`: {advice}")
             return None
         if event.anchor is not None:
-            self._findings.error(
-                place, f"{label}: anchor `&{event.anchor}`: write the value out, or quote a text with &"
-            )
+            advice = "not supported; write the value itself, or quote a text that begins with &"
+            self._findings.error(place, f"{label}: anchor `&{event.anchor}`: {advice}")
         if event.tag is not None:
-            self._findings.error(place, f"{label}: tag `{event.tag}`: leave it out, every value is plain text here")
+            self._findings.error(place, f"{label}: tag `{event.tag}`: not supported; remove it")
             self._skip(event)
             return None
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event, place, label)
         if depth >= _DEEPEST:
-            self._findings.error(place, f"{label}: nested too deep")
+            self._findings.error(place, f"{label}: nested more than {_DEEPEST} levels deep")
             self._skip(event)
             return None
         if isinstance(event, yaml.SequenceStartEvent):
@@ -176,7 +177,7 @@ class _Reader:
         return self._mapping(place, depth, label)
 
     def _skip(self, event: Any) -> None:
-        """Pass over the rest of a value whose first event was read."""
+        """Skip the rest of a value whose first event was read."""
         open_collections = int(isinstance(event, yaml.CollectionStartEvent))
         while open_collections:
             event = next(self._events)
@@ -186,10 +187,10 @@ class _Reader:
     def _scalar(self, event: Any, place: Place, label: str) -> Node | None:
         text: str = event.value
         if _is_nothing(event):
-            self._findings.error(place, f"{label}: an empty value: write one, or leave the key out")
+            self._findings.error(place, f"{label}: the value is empty; write a value, or remove the key")
             return None
         if not is_clean(text):
-            self._findings.error(place, f"{label}: a line break or control character; a value is one line of text")
+            self._findings.error(place, f"{label}: a line break or control character; expected one line of text")
             return None
         return Node(text, place, {})
 
@@ -199,7 +200,7 @@ class _Reader:
         return Node(items, place, {}) if items else None
 
     def _members(self, place: Place, depth: int, label: str, handle: NodeHandler) -> None:
-        """Read the members of a list that has begun, and hand each over."""
+        """Read the members of a list that has begun, and call `handle` with each."""
         seen = False
         event = next(self._events)
         while not isinstance(event, yaml.SequenceEndEvent):
@@ -209,7 +210,7 @@ class _Reader:
                 handle(node)
             event = next(self._events)
         if not seen and (depth > 1 or label not in self._may_be_empty):
-            self._findings.error(place, f"{label}: an empty list: name something, or leave the key out")
+            self._findings.error(place, f"{label}: the list is empty; add an item, or remove the key")
 
     def _mapping(self, place: Place, depth: int, label: str) -> Node | None:
         members: dict[str, Node] = {}
@@ -221,10 +222,10 @@ class _Reader:
             key = self._key(event, depth, keys)
             value = next(self._events)
             if key is None:
-                self._skip(value)  # the key is told; its value says nothing without it
+                self._skip(value)  # the error of the key is enough
             elif _is_nothing(value):
-                # libyaml and PyYAML disagree where nothing is; the key's place is the one to show.
-                self._findings.error(keys[key], f"`{key}`: an empty value: write one, or leave the key out")
+                # libyaml and PyYAML disagree on the place of an empty value, so show the place of the key.
+                self._findings.error(keys[key], f"`{key}`: the value is empty; write a value, or remove the key")
             elif depth == 0 and key in self._handlers and _is_plain_list(value):
                 self._members(self._place(value), depth + 1, f"`{key}`", self._handlers[key])
             else:
@@ -233,22 +234,22 @@ class _Reader:
                     members[key] = node
             event = next(self._events)
         if not seen:
-            self._findings.error(place, f"{label}: an empty mapping: write something, or leave the key out")
+            self._findings.error(place, f"{label}: the mapping is empty; add a key, or remove it")
         return Node(members, place, keys) if keys else None
 
     def _key(self, event: Any, depth: int, keys: dict[str, Place]) -> str | None:
         if isinstance(event, yaml.CollectionStartEvent):
-            self._findings.error(self._place(event), "a key is one text; quote a text that begins with { or [")
+            self._findings.error(self._place(event), "a key must be a text; quote a text that begins with { or [")
             self._skip(event)
             return None
         node = self._node(event, depth + 1, "a key")
         if node is None or not isinstance(node.value, str):
             return None
         if node.value == "<<":
-            self._findings.error(node.place, "merge key `<<`: write the values out")
+            self._findings.error(node.place, "merge key `<<`: not supported; write the values themselves")
         elif node.value in keys:
             first = keys[node.value].line
-            self._findings.error(node.place, f"`{node.value}` is here twice; the first is in line {first}")
+            self._findings.error(node.place, f"`{node.value}` is repeated; the first is in line {first}")
         else:
             keys[node.value] = node.place
             return node.value
@@ -256,8 +257,8 @@ class _Reader:
 
 
 def _advice(error: yaml.MarkedYAMLError) -> str:
-    told = f"{error.context} {error.problem}"
-    advice = next((f"; {advice}" for mark, advice in _ADVICE if mark in told), "")
+    message = f"{error.context} {error.problem}"
+    advice = next((f"; {advice}" for mark, advice in _ADVICE if mark in message), "")
     begin, end = error.context_mark, error.problem_mark
     since = f" ({error.context}, from line {begin.line + 1})" if begin and end and begin.line != end.line else ""
     return since + advice

@@ -1,4 +1,4 @@
-"""One mapfile against schemas/mapfile-1.schema.json, in words that name the place, the key and what was expected."""
+"""Check a mapfile against schemas/mapfile-1.schema.json, and report the place, the key and the expected value."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TRUTH = {"yes": True, "true": True, "no": False, "false": False}
 
 @cache
 def mapfile_schema() -> dict[str, Any]:
-    """Return the schema of mapfiles, which also serves editors and the reference."""
+    """Return the schema of mapfiles. Editors and the reference manual use it as well."""
     schema: dict[str, Any] = json.loads(shipped_file("schemas", MAPFILE_SCHEMA).read_text("utf-8"))
     Draft7Validator.check_schema(schema)
     return schema
@@ -48,7 +48,7 @@ def read_checked(
     handlers: Mapping[str, NodeHandler] | None = None,
     may_be_empty: Collection[str] = (),
 ) -> tuple[Node, dict[str, Any]] | None:
-    """Read one mapfile and check it against the schema; return its nodes, and its plain values.
+    """Read one mapfile and check it against the schema. Return its nodes, and its plain values.
 
     The arguments are those of `read_yaml`. Returns None if the text is not a YAML mapping. Errors go to `findings`.
     """
@@ -56,23 +56,23 @@ def read_checked(
     if node is None:
         return None
     if not isinstance(node.value, dict):
-        findings.error(node.place, "a mapfile is a mapping; it begins with `mapfile: 1`")
+        findings.error(node.place, "expected a mapping that begins with `mapfile: 1`")
         return None
     return node, check_schema(node, findings)
 
 
 def check_schema(node: Node, findings: Findings, member_of: str | None = None) -> Any:
-    """Return a mapfile as plain values, numbers and truth values converted where the schema means them.
+    """Return a mapfile as plain values, with the numbers and truth values of the schema.
 
-    Every violation becomes an error in `findings`, and the value is taken out of `node`; its key stays among the
-    node's keys, and so does the key that a misspelt one was meant for: what is wrong is not missing as well.
-    With `member_of` the node is a member of that list of a mapfile; None is returned for one that is wrong as a whole.
+    Each violation is an error in `findings`, and its value is removed from `node`. Its key stays among the node's keys.
+    A misspelt key counts as the key that was probably meant. So vomap does not report a wrong value as missing as well.
+    With `member_of` the node is a member of that list of a mapfile. Returns None for a node that is wrong as a whole.
     """
     schema = mapfile_schema() if member_of is None else _member_schema(member_of)
     plain = _typed(node, schema)
     wrong: list[_Path] = []
     for violation in sorted(_validator(member_of).iter_errors(plain), key=_order):
-        path = _told(violation, node, wrong, findings, member_of or "the file")
+        path = _report(violation, node, wrong, findings, member_of or "the file")
         if path is not None:
             wrong.append(path)
     if () in wrong:
@@ -83,7 +83,7 @@ def check_schema(node: Node, findings: Findings, member_of: str | None = None) -
 
 
 def _order(violation: Any) -> tuple[bool, list[str]]:
-    """Misspelt keys come first: they say which keys are not missing."""
+    """Sort misspelt keys first: they show which keys are not missing."""
     return violation.validator != "additionalProperties", [str(step) for step in violation.absolute_path]
 
 
@@ -102,7 +102,7 @@ def _take_out(root: Node, path: _Path) -> None:
 
 
 def _typed(node: Node, schema: dict[str, Any]) -> Any:
-    """Convert text where the schema means a number or a truth value; everything else stays text."""
+    """Convert text where the schema has a number or a truth value. Everything else stays text."""
     schema = _resolved(schema)
     if isinstance(node.value, list):
         return [_typed(item, schema.get("items", {})) for item in node.value]
@@ -130,15 +130,15 @@ def _resolved(schema: dict[str, Any]) -> dict[str, Any]:
     return definition
 
 
-def _told(violation: Any, root: Node, wrong: list[_Path], findings: Findings, whole: str) -> _Path | None:
-    """Tell a violation; return the path of what is wrong, if that is there and not told yet. `whole` names the root."""
+def _report(violation: Any, root: Node, wrong: list[_Path], findings: Findings, whole: str) -> _Path | None:
+    """Report a violation. Return the path of the wrong value if it is new. `whole` is the name of the root."""
     path = tuple(violation.absolute_path)
     node = root.at(*path)
     assert node is not None
     schema = violation.schema
     what = schema.get("title", "this")
     if violation.validator == "additionalProperties":
-        _tell_unknown_keys(node, schema, what, findings)
+        _report_unknown_keys(node, schema, what, findings)
     elif violation.validator == "required":
         for key in schema["required"]:
             if key not in node.keys and f"{key!r} is a required" in violation.message:
@@ -147,14 +147,14 @@ def _told(violation: Any, root: Node, wrong: list[_Path], findings: Findings, wh
         key = violation.instance
         findings.error(node.keys.get(key, node.place), f"`{key}`: expected {schema['description']}")
     elif violation.validator == "uniqueItems":
-        _tell_repeated(node, _name(path, whole), findings)
+        _report_repeated(node, _name(path, whole), findings)
     elif path not in wrong:
         findings.error(node.place, _unexpected(_name(path, whole), violation))
         return path
     return None
 
 
-def _tell_unknown_keys(node: Node, schema: dict[str, Any], what: str, findings: Findings) -> None:
+def _report_unknown_keys(node: Node, schema: dict[str, Any], what: str, findings: Findings) -> None:
     legal = schema["properties"]
     for key, place in list(node.keys.items()):
         if key not in legal and node.member(key) is not None:
@@ -162,13 +162,13 @@ def _tell_unknown_keys(node: Node, schema: dict[str, Any], what: str, findings: 
             node.keys.setdefault(nearest(key, legal) or key, place)
 
 
-def _tell_repeated(node: Node, name: str, findings: Findings) -> None:
+def _report_repeated(node: Node, name: str, findings: Findings) -> None:
     seen: set[str] = set()
     for item in node.items():
-        said = repr(item.plain())
-        if said in seen:
-            findings.error(item.place, f"`{name}`: `{item.value}` is here twice")
-        seen.add(said)
+        value = repr(item.plain())
+        if value in seen:
+            findings.error(item.place, f"`{name}`: `{item.value}` is repeated")
+        seen.add(value)
 
 
 def _name(path: _Path, whole: str) -> str:
@@ -178,7 +178,7 @@ def _name(path: _Path, whole: str) -> str:
 def _unknown_key(key: str, what: str, properties: dict[str, Any]) -> str:
     if _RENAMED.get(key) in properties:
         return f"`{key}`: write `{_RENAMED[key]}:`"
-    hint = did_you_mean(key, properties) or f"; it may have: {', '.join(properties)}"
+    hint = did_you_mean(key, properties) or f"; expected one of: {', '.join(properties)}"
     return f"`{key}`: {what} has no such key{hint}"
 
 

@@ -19,7 +19,7 @@ def parse_duration(duration: str) -> int:
 
 
 def describe_duration(seconds: float) -> str:
-    """Return a duration in its largest whole unit, such as `3 hours`; a negative one is `0 seconds`."""
+    """Return a duration in its largest whole unit, such as `3 hours`. A negative one is `0 seconds`."""
     unit = next((each for each in _NAMES if seconds >= _UNITS[each]), "s")
     number = max(0, int(seconds // _UNITS[unit]))
     return f"{number} {_NAMES[unit]}{'' if number == 1 else 's'}"

@@ -528,11 +528,11 @@ def test_bans_of_a_published_list() -> None:
 @pytest.mark.parametrize(
     ("ban", "told"),
     [
-        ('{subject: ["*/x"], reason: r}', "; name these forms, too: ['*/x', '*/*/x']"),
+        ('{subject: ["*/x"], reason: r}', "; add these patterns: ['*/x', '*/*/x']"),
         ('{subject: "*", reason: r}', "; ban the issuers instead"),
         ('{vo: One, subject: "*", reason: r}', "; leave `subject` out"),
         ('{vo: One, group: "/one/*/Role=x", reason: r}', "; write /one/**/Role=x"),
-        ('{vo: One, group: "/one/*/x", reason: r}', "takes one part between two slashes, and no more"),
+        ('{vo: One, group: "/one/*/x", reason: r}', "matches only one part between two slashes"),
         (
             "{vo: One, subject: s, client: c, reason: r}",
             "vomap ban add --vo One --subject s --reason r && vomap ban add --vo One --client c --reason r",

@@ -89,7 +89,7 @@ def test_all_else_is_refused(text: str, at: str, what: str) -> None:
     assert (f"0.yaml:{place}", what) in [(str(each.place), each.message.split(" is refused ")[0]) for each in found]
     for each in found:
         assert " is refused in a file that vomap-refresh can write; such a file may contain only " in each.message
-        assert each.message.endswith("If you trust what it says: chown root /state/osg.yaml /state")
+        assert each.message.endswith("If you trust the content: chown root /state/osg.yaml /state")
     # In a file of ours it is right.
     assert compose([Mapfile("0.yaml", text)], findings := Findings(), refusals=findings)
     assert findings.errors == []
@@ -146,7 +146,7 @@ def test_a_declaration_of_ours_is_not_hidden() -> None:
     (found,) = refusals(theirs, ours)
     assert str(found.place) == "0.yaml:3:3"
     assert found.message.startswith(
-        "https://a.example/: a declaration that hides a later one (1.yaml:2; read this file"
+        "https://a.example/: a declaration that overrides a later one (1.yaml:2; rename this file"
     )
     assert refusals(ours, theirs, theirs=1) == []
     assert refusals(theirs, theirs) == []
@@ -158,7 +158,7 @@ def test_bans_of_others_are_refused() -> None:
     compose_bans([file], findings := Findings(), findings)
     (error,) = findings.errors
     assert error.message == (
-        "vomap-refresh can write this file of bans; expected root's. If you trust what it says: "
+        "vomap-refresh can write this file of bans; expected owner: root. If you trust the content: "
         "chown root /state/osg.yaml /state"
     )
     compose_bans([file], findings := Findings())

@@ -21,7 +21,7 @@ _FOLDER = Path(__file__).resolve().parents[2] / "mapfiles"
 _INVALID = sorted((_FOLDER / "invalid").glob("*.yaml"))
 _SEVERAL = sorted(path.parent for path in (_FOLDER / "several").glob("*/expect.txt"))
 _EXPECTATION = re.compile(r"# expect (\d+)(?::(\d+))?: (.+)")
-_ABOUT_SYNTAX = "this is no YAML"
+_ABOUT_SYNTAX = "not valid YAML"
 _OTHER_KINDS: tuple[Any, ...] = ("x y", "", [], ["x"], [["x"]], [{"x": "y"}], {}, {"x": "y"}, {"x": ["y"]}, None)
 _VALID: dict[str, Any] = {
     "mapfile": 1,
