@@ -1,4 +1,4 @@
-"""Which rules the tests of a policy reach."""
+"""Report which rules of a policy decide one of its tests."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Coverage:
 
     @property
     def percent(self) -> float:
-        """How many of a hundred rules decide a test, rounded down to a tenth; all, if there are no rules."""
+        """The percentage of rules that decide a test, rounded down to a tenth. It is 100 if there are no rules."""
         return self.reached * 1000 // self.rules / 10 if self.rules else 100.0
 
     def as_json(self) -> dict[str, object]:
@@ -35,6 +35,6 @@ class Coverage:
 
 
 def rule_coverage(rules: Sequence[Mapping[str, Any]], results: Iterable[Result]) -> Coverage:
-    """Return which of a policy's rules, given as documents, decide one of its tests, passed or not."""
+    """Return how many of a policy's rules, given as documents, decide one of its tests, passed or failed."""
     deciding = {(result.decision.rule, result.decision.source) for result in results}
     return Coverage(len(rules), [rule for rule in rules if (rule["name"], rule["source"]) not in deciding])

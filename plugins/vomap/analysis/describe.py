@@ -1,4 +1,4 @@
-"""What a token says, in words, as a person would tell it."""
+"""Describe a token in words, for `vomap explain`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ _TENSES = {"exp": ("expires", "expired"), "nbf": ("holds", "has held"), "iat": (
 
 
 def describe_token(claims: Claims, now: float) -> list[str]:
-    """Return a line for each thing that a token says of itself: issuer, subject, audience, scopes, times."""
-    said = [("issuer", claims.values("iss")), ("subject", claims.values("sub")), ("audience", claims.values("aud"))]
-    lines = [f"{name}: {', '.join(map(ascii, values)) or 'none'}" for name, values in said]
+    """Return a line each for a token's issuer, subject, audience, scopes and times. `now` is in seconds since 1970."""
+    named = [("issuer", claims.values("iss")), ("subject", claims.values("sub")), ("audience", claims.values("aud"))]
+    lines = [f"{name}: {', '.join(map(ascii, values)) or 'none'}" for name, values in named]
     lines.append(f"scopes: {' '.join(read_scopes(claims)) or 'none'}")
     times = [_describe_time(name, seconds, now) for name, seconds in claims.times.items()]
     lines.append(f"times: {', '.join(times) or 'none shown'}")
@@ -28,7 +28,7 @@ def _describe_time(name: str, seconds: float | None, now: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Write a duration in its largest unit: `3 hours`."""
+    """Return a duration, given in seconds, in its largest unit: `3 hours`."""
     unit, length = next((each for each in _UNITS if seconds >= each[1]), _UNITS[-1])
     number = int(seconds // length)
     return f"{number} {unit}{'' if number == 1 else 's'}"

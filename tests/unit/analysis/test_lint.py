@@ -226,7 +226,7 @@ def test_the_takers_are_named() -> None:
     text = SITE + ONE + _rules(*rules, "vo: One, subject: [s0, s1, s2, s3], account: y")
     (warning,) = warnings([Mapfile("m.yaml", text)])
     assert warning.message == (
-        "rule r4 decides for nobody: earlier rules take all of its tokens: r0 (m.yaml:5), r1 (m.yaml:6), "
+        "rule r4 decides no token: earlier rules take all of its tokens: r0 (m.yaml:5), r1 (m.yaml:6), "
         "r2 (m.yaml:7), others"
     )
 

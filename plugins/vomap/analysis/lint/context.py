@@ -1,4 +1,4 @@
-"""What the linter looks at: mapfiles and bans without errors, and what is known of them."""
+"""Give the linters what they check: mapfiles and bans without errors, and facts about them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class LintContext:
-    """Mapfiles composed to a policy, and bans; all that is costly is found out once, when it is asked for."""
+    """Mapfiles composed to a policy, and bans. Facts that take long to find are found once, at the first use."""
 
     def __init__(
         self,
@@ -28,9 +28,9 @@ class LintContext:
         now: float,
         progress: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """Take the policy, the documents of the bans, and the time of all decisions.
+        """Take the policy, the documents of the bans, and the time of all decisions in seconds since 1970.
 
-        `progress` gets the number of rules that were tried.
+        `progress` is called with the number of rules that were tried.
         """
         self.document = composition.document
         self.rules: list[Rule] = composition.document["rules"]
@@ -40,16 +40,16 @@ class LintContext:
         self.bans = bans
         self.now = now
         self.progress = progress
-        # What these files do not say, files beside them may, unless the site's settings are here.
+        # Other files may complete these, unless the site's settings are among them.
         self.is_whole = composition.has_audience
         self._distributed = {case.place.file for case in composition.cases if case.alone}
 
     def is_distributed(self, rule: Rule) -> bool:
-        """Tell whether a rule's mapfile proves itself alone, for it does not know the site that links it."""
+        """Return True if the tests of a rule's mapfile run alone, without the settings of the site that links it."""
         return _file(rule) in self._distributed
 
     def distributed(self) -> Iterator[LintContext]:
-        """Yield each distributed mapfile's rules by themselves, as if no site had linked them."""
+        """Yield the rules of each distributed mapfile by themselves, as if no site had linked them."""
         rules: dict[str, list[Rule]] = {}
         for rule in filter(self.is_distributed, self.rules):
             rules.setdefault(_file(rule), []).append(rule)
@@ -64,26 +64,26 @@ class LintContext:
 
     @cached_property
     def pieces(self) -> dict[str, Any]:
-        """The policy in pieces."""
+        """The policy in pieces (policy/index.py)."""
         return dict(take_apart(self.document))
 
     @cached_property
     def policy(self) -> SplitPolicy:
-        """The policy, its rules taken apart to clauses."""
+        """The policy, with its rules split into clauses."""
         return SplitPolicy(self.document, self.pieces)
 
     @cached_property
     def admission(self) -> Admission:
-        """What the site trusts and serves."""
+        """The issuers and VOs that the site trusts and serves."""
         return Admission(self.document)
 
     @cached_property
     def admission_if_all_served(self) -> Admission:
-        """What the site trusts, as if it served everybody."""
+        """The issuers that the site trusts, as if it served every VO."""
         return Admission({**self.document, "site": {**self.document["site"], "serve": None}})
 
     def served_of(self, url: str) -> set[str] | None:
-        """Return the VOs, in lower case, that come here from a trusted issuer; None if it may be any VO whatever."""
+        """Return the VOs that a trusted issuer may speak for and the site serves, in lower case. None means any VO."""
         return self.authority.vos_of(url, self.admission.site.serve)
 
 
@@ -94,7 +94,7 @@ def warning(code: str, where: Place | Rule, message: str) -> Finding:
 
 
 def name_and_source(rule: Rule) -> str:
-    """Return a rule's name and where it is written."""
+    """Return a rule's name and source."""
     return f"{rule['name']} ({rule['source']})"
 
 

@@ -1,4 +1,4 @@
-"""What might be otherwise in a policy for one token to be mapped: whom it serves, and what it lets an issuer name."""
+"""Find changes to a policy with which a token could be mapped: VOs to serve, names, groups and entitlements."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _GROUPS_CLAIMS = ("groups", "wlcg_groups")
 
 
 def changes_of_policy(token: ExplainedToken, decision: Decision) -> Iterator[SingleChange]:
-    """Yield what the policy may say otherwise, if that is what stopped the token."""
+    """Yield changes to the policy that could help, by the reason of the decision."""
     if token.issuer is None or not token.issuer.trusted:
         return
     yield from _groups(token)
@@ -29,7 +29,7 @@ def changes_of_policy(token: ExplainedToken, decision: Decision) -> Iterator[Sin
 
 
 def _vos(token: ExplainedToken) -> Iterator[SingleChange]:
-    """Yield the names that the token has for VOs and that its issuer's `vos` lacks."""
+    """Yield the names for VOs in the token that are not in its issuer's `vos`."""
     issuer, declared = token.issuer, token.policy.piece(f"issuer\t{token.url}")
     if issuer is None or issuer.vos is None:
         return
@@ -45,7 +45,7 @@ def _vos(token: ExplainedToken) -> Iterator[SingleChange]:
 
 
 def _listed(token: ExplainedToken, declared: Mapping[str, Any], vo: str) -> Policy:
-    """Return a policy with another declaration of the token's issuer, and with a VO that the site serves."""
+    """Return the policy with another declaration of the token's issuer, and with another served VO."""
     site = token.policy.piece("site")
     serve = None if site["serve"] is None else [*site["serve"], vo]
     return _changed(token.policy, {f"issuer\t{token.url}": declared, "site": {**site, "serve": serve}})
@@ -59,7 +59,7 @@ def _served(token: ExplainedToken) -> Iterator[SingleChange]:
 
 
 def _groups(token: ExplainedToken) -> Iterator[SingleChange]:
-    """Yield what the issuer's declaration does not take for groups, and might."""
+    """Yield declarations of the issuer that would read groups in other claims, or in a text with commas."""
     declared = token.policy.piece(f"issuer\t{token.url}")
     for claim in (GROUPS_CLAIM, *_GROUPS_CLAIMS):
         if claim != token.groups_claim and token.claims.values(claim):
@@ -78,7 +78,7 @@ def _groups(token: ExplainedToken) -> Iterator[SingleChange]:
 
 
 def _entitlements(token: ExplainedToken) -> Iterator[SingleChange]:
-    """Yield what the issuer's declaration does not take for an entitlement, and might."""
+    """Yield declarations of the issuer that would accept other entitlements."""
     declared = token.policy.piece(f"issuer\t{token.url}")
     form: Mapping[str, Any] | None = declared.get("entitlements")
     values = [value for name in ENTITLEMENT_CLAIMS for value in token.claims.values(name)]
@@ -115,6 +115,6 @@ def _issuer(token: ExplainedToken, declared: Mapping[str, Any]) -> Policy:
 
 
 def _changed(policy: Policy, pieces: Mapping[str, Any]) -> Policy:
-    """Return a policy with other pieces in the place of some of its own."""
+    """Return the policy with some of its pieces replaced."""
     find: Callable[[str], Any] = policy.piece
     return Policy(lambda key: pieces[key] if key in pieces else find(key), policy.digest)
