@@ -25,7 +25,9 @@ from policies import BIG_ISSUERS, OSG, account_of, big_document, write_site
 from tokens import ANY_CE, ISSUED, of_big_rule, payload, wlcg
 
 from vomap.claims.htcondor_payload import read_payload
-from vomap.mapfile.compose import NOBODYS_SITE, Composition, compose, read_sources
+from vomap.mapfile.compose import Composition, compose
+from vomap.mapfile.entries import DEFAULT_SITE
+from vomap.mapfile.files import read_files
 from vomap.mapfile.findings import Findings
 from vomap.policy.decide import decide
 from vomap.policy.index import policy_of
@@ -68,7 +70,7 @@ def _osg(count: int) -> Load:
     """Return the OSG policy, with tokens for each of its rules in turn."""
     composition = _osg_composition()
     policy = policy_of(composition.document)
-    tokens = {case.expect["rule"]: case for case in reversed(composition.cases) if "rule" in case.expect}
+    tokens = {case.expect["rule"]: case for case in reversed(composition.tests) if "rule" in case.expect}
     missing = {rule["name"] for rule in composition.document["rules"]} - set(tokens)
     if missing:
         raise SystemExit(f"no test of the OSG mapfile is for the rules {sorted(missing)}")
@@ -86,7 +88,7 @@ def _osg_composition() -> Composition:
     with tempfile.TemporaryDirectory() as folder:
         site = write_site(Path(folder) / "site.yaml", ())
         findings = Findings()
-        composition = compose(read_sources([str(site), str(OSG)]), findings)
+        composition = compose(read_files([str(site), str(OSG)]), findings)
     if findings.errors:
         raise SystemExit(f"the OSG mapfile has errors: {findings.errors}")
     return composition
@@ -94,7 +96,7 @@ def _osg_composition() -> Composition:
 
 def _big(rules: int, count: int) -> Load:
     """Return the big policy, with tokens of rules that are spread evenly over all of them, in a shuffled order."""
-    policy = policy_of(big_document(rules, BIG_ISSUERS, {**NOBODYS_SITE, "audience": [ANY_CE]}))
+    policy = policy_of(big_document(rules, BIG_ISSUERS, {**DEFAULT_SITE, "audience": [ANY_CE]}))
     numbers = [at * rules // count for at in range(count)]
     random.Random(0).shuffle(numbers)
     payloads = []

@@ -19,13 +19,13 @@ import yaml
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "plugins"))
 
 from vomap import Error
-from vomap.osg.files import FOLDER, SNAPSHOT, digest
-from vomap.osg.problems import Problem, SourceError
+from vomap.mapfile.findings import Findings
+from vomap.osg.files import FOLDER, SNAPSHOT, TopologyError, digest
 from vomap.osg.provenance import UNKNOWN
 from vomap.osg.topology import REPORTING_GROUPS, open_source, read_topology
 
 if TYPE_CHECKING:
-    from vomap.osg.topology import Entry, Topology, VirtualOrganization
+    from vomap.osg.topology import Topology, TopologyEntry, VirtualOrganization
 
 _STATEMENT = """\
 # What the VO files in {folder}/ are: those of this commit, stripped to what `vomap generate osg` reads.
@@ -56,15 +56,17 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def write_snapshot(source: str, target: Path, commit: str | None, date: str | None) -> None:
-    """Read the checkout, all of it, and only then write. Raises SourceError."""
+    """Read the checkout, all of it, and only then write. Raises TopologyError."""
     files = open_source(source)
-    problems: list[Problem] = []
-    topology = read_topology(files, problems)
-    problems += [problem for found in topology.broken.values() for problem in found]
+    findings = Findings()
+    topology = read_topology(files, findings)
+    findings.extend(finding for found in topology.broken.values() for finding in found)
     provenance = topology.provenance
     commit, date = commit or provenance.commit, date or provenance.date
-    if problems or provenance.changed or UNKNOWN in (commit, date):
-        raise SourceError(problems or [f"{source}: is not exactly a commit that is known; give --commit and --date"])
+    if findings.all or provenance.changed or UNKNOWN in (commit, date):
+        raise TopologyError(
+            findings.all or [f"{source}: is not exactly a commit that is known; give --commit and --date"]
+        )
     stripped = strip(topology)
     statement = _STATEMENT.format(
         folder=FOLDER,
@@ -99,7 +101,7 @@ def _strip_vo(vo: VirtualOrganization) -> dict[str, Any]:
     return kept
 
 
-def _strip_entry(entry: Entry) -> dict[str, str]:
+def _strip_entry(entry: TopologyEntry) -> dict[str, str]:
     keys = {
         "Description": entry.description,
         "Subject": entry.subject,

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 
-# Runs the command line in its words; the process gets a signal when it is about to call FUNCTION of MODULE.
+# Runs its arguments as a command line. The process gets a signal when it is about to call FUNCTION of MODULE.
 CHILD = """\
 import importlib, os, signal, sys
 from vomap.cli import run
@@ -25,7 +25,7 @@ SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
 def interrupted(at: str, number: signal.Signals, *words: str, turn: int = 1, ignored: bool = False) -> tuple[int, str]:
-    """Run a command line with a signal at a function, `turn` is which call of it; return exit code and errors."""
+    """Run a command line with a signal at the call number `turn` of a function. Return exit code and errors."""
     module, _, name = at.rpartition(".")
     # As `nohup` starts a command, or as a terminal does, also where these tests run in the background.
     handler = signal.SIG_IGN if ignored else signal.SIG_DFL

@@ -65,7 +65,7 @@ def test_there_are_such_options() -> None:
 
 @pytest.mark.parametrize("words", [["add", "--subject", "s", "--reason", "r"], ["lift", "--subject", "kept"]])
 def test_a_dry_run_of_what_has_none(tmp_path: Path, capsys: Capture, words: list[str]) -> None:
-    """Only `ban fetch` has a dry run; another action that is asked for one changes nothing."""
+    """Only `ban fetch` has a dry run. Another action with that option changes nothing."""
     bans, policy = tmp_path / "bans.d", tmp_path / "policy"
     bans.mkdir()
     places = ["--bans", str(bans), "--policy", str(policy)]
@@ -89,7 +89,10 @@ def test_a_rollback_refuses_what_it_does_not_use(tmp_path: Path, capsys: Capture
 @pytest.mark.parametrize("action", ["add", "lift"])
 @pytest.mark.parametrize("words", [["--first-group", "/a"], ["--first-group=/a"], ["--first-group"]])
 def test_first_group_is_no_condition_of_a_ban(capsys: Capture, action: str, words: list[str]) -> None:
-    """The bearer may choose the order of groups; the error names the option that holds, and the help has no other."""
+    """A ban has no `--first-group`, because the bearer chooses the order.
+
+    The error names `--group`, and help lists only it.
+    """
     assert run(["ban", action, *words, "--subject", "s"]) == 2
     assert "--first-group: a ban reads every group of a token, in any order: use --group" in capsys.readouterr().err
     assert run(["ban", action, "--help"]) == 0
@@ -106,7 +109,7 @@ def test_first_group_is_no_condition_of_a_ban(capsys: Capture, action: str, word
     ],
 )
 def test_a_word_without_its_option(capsys: Capture, words: list[str], meant: str) -> None:
-    """A word that belongs to no option is refused; where it may be a subject or an issuer, that is asked."""
+    """An unexpected argument is refused. If it may be a subject or an issuer, the error offers that option."""
     assert run(["ban", *words]) == 2
     assert meant in capsys.readouterr().err
 

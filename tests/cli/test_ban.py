@@ -1,4 +1,4 @@
-"""`vomap ban`: add, list and lift; what is refused changes nothing, and nobody else's ban is touched."""
+"""`vomap ban` adds, lists and lifts. A refused command changes nothing, and no command changes another file's ban."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_add(bans: Bans) -> None:
     ],
 )
 def test_every_condition(bans: Bans, condition: list[str]) -> None:
-    """Whatever a ban may ask for can be added, is listed, and is lifted by the same words."""
+    """Each condition of a ban can be added, is listed, and is lifted by the same options."""
     assert bans.run("add", *condition, "--reason", "é: #1")[0] == 0
     assert bans.reasons() == ["é: #1"]
     code, out, _ = bans.run("list")
@@ -127,7 +127,7 @@ def test_hand_written_files_stay_as_they_are(bans: Bans) -> None:
 
 
 def test_the_same_ban_in_both(bans: Bans) -> None:
-    """What is the kept file's is lifted; that it still holds by another file is told, and is no success."""
+    """`lift` removes the ban of the kept file. If another file still has it, `lift` reports that and fails."""
     bans.hand.write_text(HAND, "utf-8")
     assert bans.run("add", "--vo", "mars", "--reason", "once more")[0] == 0
     code, out, err = bans.run("lift", "--vo", "mars")
@@ -137,7 +137,7 @@ def test_the_same_ban_in_both(bans: Bans) -> None:
 
 
 def test_the_same_ban_twice(bans: Bans) -> None:
-    """It may end later than the first, so it is added; but whoever adds it is told of the first."""
+    """A ban that may end later than the first is added, with a warning about the first."""
     assert "banned already" not in bans.run("add", "--subject", "s", "--reason", "T-1")[2]
     code, _, err = bans.run("add", "--subject", "s", "--reason", "T-2")
     assert code == 0
@@ -153,7 +153,7 @@ def test_the_same_ban_twice(bans: Bans) -> None:
 
 
 def test_list(bans: Bans) -> None:
-    """Each ban with its place, its conditions, its end and its reason; what is over says so."""
+    """The list has each ban with its place, conditions, end and reason, and marks the bans that are over."""
     assert bans.run("list") == (0, "0 bans\n", "")
     bans.hand.write_text(HAND, "utf-8")
     _, out, _ = bans.run("list")
@@ -220,7 +220,7 @@ def test_what_is_refused_changes_nothing(bans: Bans, words: list[str], code: int
     ],
 )
 def test_words_that_are_no_text(bans: Bans, words: list[str]) -> None:
-    """Bytes that are no UTF-8 are told, without a traceback, and change nothing."""
+    """Bytes that are not UTF-8 are an error without a traceback, and change nothing."""
     assert bans.run("add", "--subject", "s", "--reason", "kept")[0] == 0
     before = bans.state()
     assert bans.run(*words)[0] in (1, 2, 3)
@@ -228,7 +228,7 @@ def test_words_that_are_no_text(bans: Bans, words: list[str]) -> None:
 
 
 def test_a_broken_file_beside(bans: Bans) -> None:
-    """While any file of bans is broken no ban is lifted, and the error is told with its place."""
+    """While any file of bans is broken, `lift` lifts no ban, and reports the error with its place."""
     assert bans.run("add", "--subject", "s", "--reason", "kept")[0] == 0
     bans.hand.write_text("mapfile: 1\nbans:\n  - {subject: s}\n", "utf-8")
     before = bans.state()
@@ -254,7 +254,7 @@ def test_a_broken_file_holds_no_ban_back(bans: Bans) -> None:
 
 @pytest.mark.parametrize("name", ["README", "latin.yaml", "dangling.yaml"])
 def test_an_unreadable_file_holds_no_ban_back(bans: Bans, name: str) -> None:
-    """The same holds for a file beside that cannot be read at all; a ban that is added again is there once."""
+    """The same is true of an unreadable file beside it. A ban that is added again is there once."""
     assert bans.run("add", "--subject", "s", "--reason", "kept")[0] == 0
     path = bans.folder / name
     if name == "dangling.yaml":
@@ -282,7 +282,7 @@ def test_an_unreadable_file_holds_no_ban_back(bans: Bans, name: str) -> None:
     ],
 )
 def test_a_mistake_in_the_kept_file_lifts_nothing(bans: Bans, name: str, mistake: str) -> None:
-    """What is wrong in the kept file itself is told and stops `add`, whatever is wrong beside it; all bans stay."""
+    """An error in the kept file stops `add`, whatever is wrong beside it. All bans stay, and the error is reported."""
     assert bans.run("add", "--subject", "s", "--reason", "kept")[0] == 0
     bans.own.write_text(bans.own.read_text("utf-8") + mistake, "utf-8")
     (bans.folder / name).write_text("what is this\n", "utf-8")
@@ -303,7 +303,7 @@ def test_a_mistake_in_the_kept_file_lifts_nothing(bans: Bans, name: str, mistake
     ],
 )
 def test_a_ban_that_may_ban_nobody(bans: Bans, words: list[str], told: str) -> None:
-    """What looks as if it banned nobody is added all the same, with a warning that names what may be meant."""
+    """A ban that seems to match no token is added, with a warning that names the likely intention."""
     mapfile = bans.folder.parent / "m.yaml"
     mapfile.write_text("mapfile: 1\nsite: {audience: ANY}\nissuers:\n  https://cms.example.org/: {vo: CMS}\n", "utf-8")
     policy = str(bans.built).removesuffix(".bans")
@@ -314,7 +314,7 @@ def test_a_ban_that_may_ban_nobody(bans: Bans, words: list[str], told: str) -> N
 
 
 def test_bans_added_at_once_are_all_there(bans: Bans) -> None:
-    """Whoever adds a ban while others do loses none of theirs."""
+    """Bans that are added at the same time are all there at the end."""
     command = [sys.executable, "-m", "vomap.cli", "ban", "add", "--bans", str(bans.folder), "--reason", "x"]
     command += ["--policy", str(bans.built).removesuffix(".bans"), "--subject"]
     running = [subprocess.Popen([*command, f"s{number}"], stdout=subprocess.DEVNULL) for number in range(8)]
@@ -324,7 +324,7 @@ def test_bans_added_at_once_are_all_there(bans: Bans) -> None:
 
 
 def test_a_build_waits_for_a_ban(bans: Bans) -> None:
-    """Whoever builds reads the files of bans only when nobody else is at work: no ban is lost to an old read."""
+    """A build reads the files of bans under the lock, so an old read loses no ban."""
     mapfile = bans.folder.parent / "m.yaml"
     mapfile.write_text("mapfile: 1\nsite: {audience: ANY}\n", "utf-8")
     policy = str(bans.built).removesuffix(".bans")
@@ -340,7 +340,10 @@ def test_a_build_waits_for_a_ban(bans: Bans) -> None:
 
 @pytest.mark.parametrize("name", ["more.yml", "MORE.YAML", "more.yaml.disabled", "folder"])
 def test_what_is_no_file_of_bans(bans: Bans, name: str) -> None:
-    """A file that would be passed over is an error, for its bans would not count; what editors leave is none."""
+    """A file that vomap would not read is an error, because its bans would not count.
+
+    Backup files of editors are not.
+    """
     (bans.folder / ".swap").touch()
     (bans.folder / "old.yaml~").touch()
     assert bans.run("list")[0] == 0
@@ -351,7 +354,7 @@ def test_what_is_no_file_of_bans(bans: Bans, name: str) -> None:
 
 
 def test_no_folder(bans: Bans) -> None:
-    """A folder that is not there is told, not made."""
+    """A missing folder is an error, and is not created."""
     bans.folder.rmdir()
     assert bans.run("add", "--subject", "s", "--reason", "x")[0] == 2
     assert bans.run("lift", "--subject", "s")[0] in (2, 3)
@@ -361,7 +364,7 @@ def test_no_folder(bans: Bans) -> None:
 
 @pytest.mark.parametrize("subject", ["a\u2028b", "a\u0085b", "\U0001f600", "\u00a0", "\ufeff", "\\", "%s", "x" * 5000])
 def test_unusual_text(bans: Bans, subject: str) -> None:
-    """What was added by some words is lifted by them; or it is refused, and nothing has changed."""
+    """The options that added a ban lift it, or `lift` refuses them and changes nothing."""
     assert bans.run("add", "--subject", "s", "--reason", "kept")[0] == 0
     before = bans.state()
     code, _, _ = bans.run("add", "--subject", subject, "--reason", "x")
@@ -396,7 +399,7 @@ def _others(bans: Bans) -> list[Any]:
 
 @pytest.mark.parametrize("edited", EDITED)
 def test_lift_in_a_file_that_was_edited(bans: Bans, edited: str) -> None:
-    """Lifting a ban never lifts or changes another one, however the kept file was edited; rather it is refused."""
+    """Lifting a ban never lifts or changes another one, however the kept file was edited. Else `lift` refuses."""
     bans.own.write_bytes(f"mapfile: 1\n{EDITED[edited]}".encode())
     others, before = _others(bans), bans.state()
     code, out, err = bans.run("lift", "--vo", "B")
@@ -440,7 +443,7 @@ def test_add_in_a_file_that_was_edited(bans: Bans, edited: str) -> None:
     ],
 )
 def test_a_kept_file_without_a_ban(bans: Bans, content: str, lifted: str | None) -> None:
-    """A ban is added to a file that bans nobody, however that is written, and lifting it leaves such a file again."""
+    """A ban can be added to any form of an empty list, and lifting it leaves an empty list again."""
     bans.own.write_bytes(content.encode())
     for subject in ("a", "b"):
         assert bans.run("add", "--subject", subject, "--reason", subject)[0] == 0
@@ -453,7 +456,7 @@ def test_a_kept_file_without_a_ban(bans: Bans, content: str, lifted: str | None)
 
 
 def test_for_programs(bans: Bans) -> None:
-    """`--json` tells what was done, and where."""
+    """`--json` reports the change and its place."""
     code, out, _ = bans.run("add", "--subject", "s", "--reason", "x", "--json")
     assert code == 0
     answer = json.loads(out)
@@ -480,7 +483,7 @@ def test_a_ban_that_cannot_be_built(bans: Bans) -> None:
 
 
 def test_a_ban_that_is_over_is_not_added(bans: Bans) -> None:
-    """It would keep nobody out, and look as if it did."""
+    """A ban that is over is refused: it would deny no token, and seem to."""
     before = bans.state()
     code, out, err = bans.run("add", "--subject", "s", "--until", "2020-01-01", "--reason", "x")
     assert (code, out) == (1, "")

@@ -19,7 +19,7 @@ from cli.interrupted import SIGNALS, ended, interrupted
 from unit.web.server import AUTHORITY, WebServer, serving, without_variables
 from vomap.cli import ban, make_parser, run
 from vomap.cli.arguments import BANS_FOLDER
-from vomap.mapfile.times import written
+from vomap.mapfile.times import format_utc
 from vomap.store import read_bans
 
 Capture = pytest.CaptureFixture[str]
@@ -30,7 +30,7 @@ DAY = 86400
 def a_list(*subjects: str, days_ago: float = 1, extra: str = "") -> bytes:
     """Return a list that bans subjects."""
     bans = "".join(f"  - {{subject: {subject}, reason: for {subject}}}\n" for subject in subjects)
-    issued = written(time.time() - days_ago * DAY)
+    issued = format_utc(time.time() - days_ago * DAY)
     return f"mapfile: 1\nissued: {issued}\nbans:{' []' if not bans else ''}\n{bans}{extra}".encode()
 
 
@@ -81,7 +81,7 @@ def fetching(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_list_is_fetched_and_in_force(fetching: Fetching) -> None:
-    """It lies in the folder of bans under the name of its host, says where it is from, and is built at once."""
+    """A fetched list is in the folder of bans under the name of its host, names its source, and is compiled at once."""
     code, out, err = fetching.fetch(a_list("eve", "mallory"))
     assert (code, err) == (0, "")
     assert out.startswith("fetched: 2 bans, issued ")
@@ -92,7 +92,10 @@ def test_a_list_is_fetched_and_in_force(fetching: Fetching) -> None:
 
 
 def test_a_list_that_others_can_write_is_not_followed(fetching: Fetching) -> None:
-    """Others could have dated it, so that no newer one takes its place; the list in force stays."""
+    """Another user could have dated a list that others can write, so that no newer one replaces it.
+
+    The list in force stays.
+    """
     assert fetching.fetch(a_list("eve"))[0] == 0
     fetching.file.chmod(0o666)
     before = fetching.state()
@@ -103,7 +106,7 @@ def test_a_list_that_others_can_write_is_not_followed(fetching: Fetching) -> Non
 
 @pytest.mark.parametrize("place", range(4))
 def test_the_url_stands_anywhere(fetching: Fetching, place: int) -> None:
-    """The URL may stand before the options, between them, and after them."""
+    """The URL may be before the options, between them, and after them."""
     fetching.server.put("/bans.yaml", a_list("eve"))
     words = ["--name", "x", "--dry-run", "--allow-wide"]
     at = [0, 2, 3, 4][place]
@@ -126,14 +129,14 @@ def test_own_bans_stay(fetching: Fetching) -> None:
 
 
 def test_a_newer_list_takes_the_place(fetching: Fetching) -> None:
-    """What it no longer bans is lifted, what it bans besides is banned."""
+    """A new list lifts the bans that it dropped, and adds its new ones."""
     assert fetching.fetch(a_list("eve", "mallory", days_ago=2))[0] == 0
     assert fetching.fetch(a_list("mallory", "trudy"))[0] == 0
     assert fetching.reasons() == ["for mallory", "for trudy"]
 
 
 def test_a_list_that_bans_nobody(fetching: Fetching) -> None:
-    """`bans: []` is a list; one without `bans` is none, as a list that was cut off would lift every ban."""
+    """`bans: []` is a list. A list without `bans` is not, because a list that was cut off would lift every ban."""
     assert fetching.fetch(a_list("eve", days_ago=2))[0] == 0
     code, _, err = fetching.fetch(a_list().partition(b"bans:")[0])
     assert (code, "`bans: []`" in err) == (3, True)
@@ -153,7 +156,7 @@ def test_the_same_list_again(fetching: Fetching) -> None:
 
 
 def test_a_list_that_is_not_sent_again(fetching: Fetching) -> None:
-    """What the server says is unchanged is known, and built again if it is not in force."""
+    """An unchanged list is not downloaded again, but compiled again if it is not in force."""
     assert fetching.fetch(a_list("eve"), headers={"ETag": '"1"'})[0] == 0
     fetching.built.unlink()
     assert fetching.run("fetch", fetching.url)[0] == 0
@@ -161,7 +164,7 @@ def test_a_list_that_is_not_sent_again(fetching: Fetching) -> None:
     assert fetching.reasons() == ["for eve"]
 
 
-STAMP = written(time.time() - DAY)
+STAMP = format_utc(time.time() - DAY)
 
 
 REFUSED: list[tuple[bytes, int, str]] = [
@@ -204,12 +207,15 @@ REFUSED: list[tuple[bytes, int, str]] = [
 ]
 
 
-# The contents hold the time, so they are no names of tests.
+# The contents contain the time, so they cannot be names of tests.
 @pytest.mark.parametrize(("content", "code", "told"), REFUSED, ids=[str(number) for number in range(len(REFUSED))])
 def test_what_is_refused_leaves_the_list_that_is_there(
     fetching: Fetching, content: bytes, code: int, told: str
 ) -> None:
-    """Every file stays as it was, to the byte; why, and how old the list is that stays, is told."""
+    """A refused list leaves every file as it was, to the byte.
+
+    The reason and the age of the list in force are reported.
+    """
     assert fetching.fetch(f"mapfile: 1\nissued: {STAMP}\nbans:\n  - {{subject: x, reason: r}}\n".encode())[0] == 0
     before = fetching.state()
     returned, out, err = fetching.fetch(content)
@@ -228,7 +234,7 @@ def test_a_ban_that_names_somebody_is_narrow(fetching: Fetching, ban: str) -> No
 
 
 def test_a_list_of_the_most_values(fetching: Fetching) -> None:
-    """As many as are told are taken, each part of a pattern counted, and values as long as is told."""
+    """The limits are exact: so many patterns, each part counted, and values of that length pass."""
     values = b"z" * 1000 + b", " + b"y, " * 6_999
     ban = b"\n  - {subject: x, jti: [" + values + b"], group: ['/a/*/b'," + b"/a*/b, " * 998 + b"/c], reason: r}\n"
     code, _, err = fetching.fetch(a_list(days_ago=0)[:-3] + ban)
@@ -335,7 +341,7 @@ def test_wide_bans_by_consent(fetching: Fetching) -> None:
     ],
 )
 def test_what_cannot_be_fetched(fetching: Fetching, other: dict[str, Any], told: str) -> None:
-    """The list that is there stays in force, and its age is told; without one, that is told."""
+    """The list in force stays, and its age is reported. So is the lack of a list."""
     code, _, err = fetching.fetch(a_list("eve"), **other)
     assert (code, told in err, "there is no list yet" in err) == (3, True, True)
     assert fetching.fetch(a_list("eve"))[0] == 0
@@ -380,7 +386,7 @@ def test_a_certificate_that_nobody_vouches_for(fetching: Fetching) -> None:
     ],
 )
 def test_usage(fetching: Fetching, words: list[str]) -> None:
-    """What cannot be meant is refused before anybody is asked; a password is never told."""
+    """A URL that cannot be meant is refused without a request. No message contains a password."""
     code, out, err = fetching.run(*words)
     assert code == 2
     assert out == ""
@@ -389,7 +395,7 @@ def test_usage(fetching: Fetching, words: list[str]) -> None:
 
 
 def test_two_lists(fetching: Fetching) -> None:
-    """Two lists of a host have two names; under one name the second does not take the first one's place."""
+    """Two lists of a host have two names. Under one name the second does not replace the first."""
     assert fetching.fetch(a_list("eve"))[0] == 0
     other = fetching.server.put("/other.yaml", a_list("mallory", days_ago=0))
     code, _, err = fetching.run("fetch", other)
@@ -412,7 +418,7 @@ def test_a_list_that_was_edited(fetching: Fetching) -> None:
 
 
 def test_a_broken_file_beside_holds_no_list_back(fetching: Fetching) -> None:
-    """As with `ban add`: the list is in force, and the broken file is told."""
+    """As with `ban add`, the list is in force, and the broken file is reported."""
     assert fetching.fetch(a_list("eve", days_ago=2))[0] == 0
     (fetching.bans / "hand.yaml").write_text("mapfile: 1\nbans:\n  - {subject: s}\n", "utf-8")
     code, _, err = fetching.fetch(a_list("mallory"))
@@ -422,7 +428,7 @@ def test_a_broken_file_beside_holds_no_list_back(fetching: Fetching) -> None:
 
 @pytest.mark.parametrize("broken", ["README", "zz.yaml"])
 def test_a_list_takes_no_other_ban_along(fetching: Fetching, broken: str) -> None:
-    """A ban that stands in another file, too, stays in force when a list drops it, while the folder cannot be built."""
+    """A ban of another file stays in force when a list drops it, also while the folder cannot be built."""
     own = fetching.bans / "site.yaml"
     own.write_text("mapfile: 1\nbans:\n  - {subject: eve, reason: for eve}\n", "utf-8")
     assert fetching.fetch(a_list("eve", days_ago=4))[0] == 0
@@ -449,7 +455,7 @@ def test_a_list_by_another_way_to_its_folder(fetching: Fetching, monkeypatch: py
 
 
 def test_dry_run(fetching: Fetching) -> None:
-    """It says what would be, and changes nothing; what would be refused is refused."""
+    """`--dry-run` reports the effect and changes nothing. It refuses the same lists."""
     code, out, _ = fetching.fetch(a_list("eve"), "--dry-run")
     assert (code, out.startswith("would be fetched: 1 ban,")) == (0, True)
     assert fetching.state() == []
@@ -457,7 +463,7 @@ def test_dry_run(fetching: Fetching) -> None:
 
 
 def test_for_programs(fetching: Fetching) -> None:
-    """`--json` tells what was done, and how old the list is, also if the new one was not taken."""
+    """`--json` reports the change and the age of the list, also if the new one was refused."""
     code, out, _ = fetching.fetch(a_list("eve"), "--json")
     answer = json.loads(out)
     assert (code, answer["done"], answer["bans"], answer["url"]) == (0, "fetched", 1, fetching.url)
@@ -470,7 +476,7 @@ def test_for_programs(fetching: Fetching) -> None:
 
 
 def test_list_tells_how_old_lists_are(fetching: Fetching) -> None:
-    """Each list that was fetched is told with its bans, its source and its age; one that was edited says so."""
+    """The list of bans has each fetched list with its bans, source and age, and marks one that was edited."""
     assert fetching.fetch(a_list("eve", days_ago=3))[0] == 0
     code, out, _ = fetching.run("list")
     assert code == 0
@@ -484,7 +490,7 @@ def test_list_tells_how_old_lists_are(fetching: Fetching) -> None:
 
 @pytest.mark.parametrize("mark", ["\u202e", "\u200b", "\u2066", "\u0430"])
 def test_texts_of_a_list_do_not_rule_the_terminal(fetching: Fetching, mark: str) -> None:
-    """What a publisher writes is shown in plain characters, wherever it is told; as JSON it is whole."""
+    """Every message shows a publisher's text in plain characters. JSON contains it whole."""
     published = a_list(days_ago=0)[:-3] + f"\n  - {{subject: e{mark}ve, reason: r{mark}r}}\n".encode()
     code, out, err = fetching.fetch(published.replace(b"reason", f"rea{mark}son".encode()))
     assert code == 3
@@ -555,7 +561,7 @@ def _unit(name: str) -> configparser.ConfigParser:
 
 
 def test_the_unit_calls_what_there_is() -> None:
-    """Its command line is the command's own; it may write the bans and what is built, and has no privilege."""
+    """The unit runs the command's own command line. It may write the bans and compiled files, and has no privilege."""
     service = _unit("vomap-bans.service")["Service"]
     words = [word for word in service["ExecStart"].split() if word != "$OPTIONS"]
     args = make_parser({"ban": ban}).parse_args(words[1:])

@@ -1,4 +1,4 @@
-"""`vomap ban add` warns of tokens that a ban misses and prints the ban that holds: run as printed, it denies them."""
+"""`vomap ban add` warns of missed tokens and prints the ban that denies them: run as printed, it denies them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vomap.bans import examples
+from vomap.bans import rule_tokens
 from vomap.bans.commands import add_command
 from vomap.cli import run
 
@@ -76,7 +76,7 @@ class Site:
         return answer
 
     def follow(self, answer: dict[str, Any]) -> list[str]:
-        """Run the commands that an answer printed, just as they are; return their warnings."""
+        """Run the printed commands as they are, and return their warnings."""
         warnings = []
         for command in answer["instead"]:
             code, _, err = self.run(*shlex.split(command)[1:])
@@ -196,7 +196,7 @@ def test_a_subject_with_slashes(site: Site, words: list[str], evading: str) -> N
 
 
 def test_subjects_with_slashes_that_another_ban_takes(site: Site) -> None:
-    """What is banned anyway is no doubt."""
+    """What is banned anyway is no warning."""
     site.add("--issuer", ONE, "--issuer", IAM, "--issuer", PATHS, "--issuer", FREE)
     assert not any("slash" in each for each in site.add("--subject", "*@x")["warnings"])
 
@@ -244,12 +244,12 @@ def test_a_token_and_more(site: Site, more: list[str]) -> None:
 
 
 def test_a_token_of_an_issuer(site: Site) -> None:
-    """Issuers number their tokens: to name the issuer, too, is no mistake."""
+    """Issuers number their tokens, so a ban by token may name the issuer, too."""
     assert not any("at once" in each for each in site.add("--jti", "j", "--issuer", ONE)["warnings"])
 
 
 def test_patterns_that_take_every_number_of_slashes_do_not_exist(site: Site) -> None:
-    """The printed forms take one slash more; the warning says that more pass, and by what to ban then."""
+    """The printed forms cover one more slash. The warning says that deeper subjects pass, and names a ban for these."""
     answer = site.add("--subject", "robot*")
     site.follow(answer)
     assert site.becomes(ONE, "robot/x/y") == "alpha"
@@ -321,7 +321,7 @@ _bans = st.fixed_dictionaries(
 @settings(max_examples=60, deadline=None)
 @given(ban=_bans)
 def test_a_command_is_right_for_the_shell(ban: dict[str, Any]) -> None:
-    """Whatever a ban holds, bash gives the command the words of the ban, and no terminal shows others."""
+    """For any ban, bash gives the command the options of the ban, and no terminal shows others."""
     command = add_command(ban)
     assert command.isascii()
     assert command.isprintable()
@@ -340,7 +340,7 @@ def test_a_command_is_right_for_the_shell(ban: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("words", [["--jti", "j"], ["--client", "c"], ["--audience", "other"], ["--claim", "e=x"]])
 def test_a_ban_is_proved_with_a_token_that_a_rule_maps(site: Site, words: list[str]) -> None:
-    """What a ban says nothing of comes from a rule: a token that was mapped before is denied, and that is said."""
+    """A rule provides the claims that a ban leaves open. A token that was mapped before is denied, and reported."""
     answer = site.add(*words)
     assert answer["proof"]["proved"] is True
     assert answer["proof"]["was-mapped"] is True
@@ -364,7 +364,7 @@ def test_a_rule_that_denies_proves_nothing(site: Site) -> None:
     ],
 )
 def test_an_issuer_that_is_not_declared(site: Site, issuer: str, told: str) -> None:
-    """What `ban add` says of it is what `vomap render` does."""
+    """The warning of `ban add` agrees with the output of `vomap render`."""
     assert any(told in each for each in site.add("--issuer", issuer)["warnings"])
     out = site.run("render", "arc", "--policy", str(site.policy))[1]
     assert (f"authtokens = * {issuer} * * *\n" in out) == issuer.startswith("https:")
@@ -405,14 +405,14 @@ NEEDY = """\
     ],
 )
 def test_a_rule_that_asks_for_much(site: Site, monkeypatch: pytest.MonkeyPatch, words: list[str], before: str) -> None:
-    """It is met by a token that is made for it; a rule that names the subject is found wherever it stands.
+    """A generated token meets the ban, and a rule that names the subject is found at any place.
 
-    No more than so many rules are read: then no token is found that was mapped, and that is said.
+    vomap reads a limited number of rules. Beyond it, `add` reports that it found no token that was mapped.
     """
     named = (f"  - {{name: r{at}, vo: beta, subject: s{at}, group: /beta/g{at}, account: beta}}\n" for at in range(400))
     site.build(SITE.partition("rules:\n")[0] + "rules:\n" + NEEDY % IAM + "".join(named))
     assert site.add(*words)["proof"]["before"] == before
     assert site.run("ban", "lift", *words, "--bans", str(site.bans), "--policy", str(site.policy))[0] == 0
-    monkeypatch.setattr(examples, "_MOST_READ", 0)
+    monkeypatch.setattr(rule_tokens, "_MOST_READ", 0)
     proof = site.add(*words, "--jti", "another")["proof"]
     assert proof["was-mapped"] == (words == ["--subject", "s350"])

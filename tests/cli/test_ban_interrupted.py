@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from cli.interrupted import SIGNALS, ended, interrupted
-from vomap.bans.folder import KeptBans
+from vomap.bans.folder import LocalBanFile
 from vomap.cli import run
-from vomap.cli.exits import FAILED
+from vomap.cli.console import FAILED
 from vomap.store import read_bans, read_policy
 
 
@@ -23,7 +23,7 @@ class Bans:
         self.folder.mkdir()
         self.kept = self.folder / "vomap-ban.yaml"
         self.words = ["--bans", str(self.folder), "--policy", str(self.policy)]
-        KeptBans(str(self.folder), f"{self.policy}.bans").add({"subject": "a", "reason": "a"})
+        LocalBanFile(str(self.folder), f"{self.policy}.bans").add({"subject": "a", "reason": "a"})
 
     def state(self) -> tuple[bool, list[str]]:
         """Return whether a ban of b is written, and the reasons of those that are in force."""
@@ -54,7 +54,7 @@ def test_a_signal_between_the_writes_of_add(bans: Bans, number: signal.Signals, 
 def test_a_signal_between_the_writes_of_lift(bans: Bans, number: signal.Signals) -> None:
     """The same holds for a ban that is lifted, be it the last one or not."""
     at = "vomap.store.writer.put_in_place"
-    KeptBans(str(bans.folder), f"{bans.policy}.bans").add({"subject": "b", "reason": "b"})
+    LocalBanFile(str(bans.folder), f"{bans.policy}.bans").add({"subject": "b", "reason": "b"})
     code, errors = interrupted(at, number, "ban", "lift", "--subject", "b", *bans.words)
     assert (code, bans.state()) == (ended(number), (False, ["a"]))
     assert "are written" in errors
@@ -64,9 +64,9 @@ def test_a_signal_between_the_writes_of_lift(bans: Bans, number: signal.Signals)
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-@pytest.mark.parametrize("at", ["vomap.bans.folder.with_ban", "vomap.bans.folder.read_sources"])
+@pytest.mark.parametrize("at", ["vomap.bans.folder.with_ban", "vomap.bans.folder.read_files"])
 def test_a_signal_before_the_writes(bans: Bans, number: signal.Signals, at: str) -> None:
-    """Nothing is written; who pressed Ctrl-C sees that the command was interrupted."""
+    """An interrupted command writes nothing, and standard error says that it was interrupted."""
     code, errors = interrupted(at, number, "ban", "add", "--subject", "b", "--reason", "b", *bans.words)
     assert bans.state() == (False, ["a"])
     assert code == ended(number)

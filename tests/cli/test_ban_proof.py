@@ -1,4 +1,4 @@
-"""`vomap ban add` proves a ban with a token, and warns of what it does not cover; `lift` tells what still holds."""
+"""`vomap ban add` tests a ban with a token, and warns of tokens that it misses. `lift` reports the bans that remain."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from vomap.bans import examples
+from vomap.bans import rule_tokens
 from vomap.cli import run
-from vomap.log import as_line
+from vomap.log import format_record
 
 Capture = pytest.CaptureFixture[str]
 SITE = """\
@@ -97,7 +97,7 @@ def site(tmp_path: Path, capsys: Capture) -> Site:
     ],
 )
 def test_a_ban_is_proved(site: Site, words: list[str], before: str) -> None:
-    """A token that is made of the ban's own conditions is denied by it, and what it was before is told."""
+    """A token made of the ban's own conditions is denied by it, and `add` reports the decision before the ban."""
     answer = site.add(*words)
     assert answer["code"] == 0
     assert answer["proof"]["proved"] is True
@@ -106,7 +106,7 @@ def test_a_ban_is_proved(site: Site, words: list[str], before: str) -> None:
 
 
 def test_the_proof_is_what_the_callout_answers(site: Site) -> None:
-    """The sentence names the token; a ban that was there before is seen in it."""
+    """The report names the token, and shows the effect of a ban that was there before."""
     code, out, err = site.run("add", "--vo", "CMS", "--subject", "pilot", "--reason", "r")
     assert (code, err) == (0, "")
     assert "proved: a token of 'https://cms.example.org/' for 'pilot' is denied now (mapped to cmspilot before)" in out
@@ -124,7 +124,7 @@ def test_the_proof_is_what_the_callout_answers(site: Site) -> None:
     ],
 )
 def test_a_ban_that_no_token_can_meet(site: Site, words: list[str], told: str) -> None:
-    """It is added all the same, with a warning that says why it bans nobody, and nothing is said to be proved."""
+    """It is added, with a warning and its reason that no token matches. The report does not claim a proof."""
     answer = site.add(*words)
     assert answer["code"] == 0
     assert answer["proof"] is None
@@ -144,7 +144,7 @@ def test_a_ban_that_no_token_can_meet(site: Site, words: list[str], told: str) -
     ],
 )
 def test_one_of_several_issuers(site: Site, words: list[str], told: str | None) -> None:
-    """A ban that names one of a VO's issuers says which others there are; one that covers all does not."""
+    """A ban that names one of a VO's issuers lists the others. One that covers all does not."""
     found = [warning for warning in site.add(*words)["warnings"] if OTHERS in warning]
     assert [told in warning and "https://cms.example.com/" in warning for warning in found if told] == [True] * bool(
         told
@@ -167,7 +167,10 @@ def test_one_of_several_issuers(site: Site, words: list[str], told: str | None) 
     ],
 )
 def test_a_ban_that_is_evaded_by_asking_for_less(site: Site, words: list[str], evaded: str | None) -> None:
-    """If a token without what was banned would be mapped, that is told, with the account; else nothing is."""
+    """If a token without the banned value would be mapped, `add` reports that with the account.
+
+    Else it reports nothing.
+    """
     found = [warning for warning in site.add(*words)["warnings"] if EVASION in warning]
     assert bool(found) == bool(evaded)
     assert all(f"is mapped to {evaded}" in warning for warning in found)
@@ -181,13 +184,13 @@ def test_another_audience_evades_a_ban(site: Site) -> None:
 
 
 def test_subjects_that_rules_name(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever a rule names may not need the group that is banned: that is told where rules name subjects.
+    """A rule that names a subject may not need the banned group. `add` reports that if rules name subjects.
 
-    In a large policy no token of such a rule may be found.
+    In a large policy vomap may find no token of such a rule.
     """
     site.build(SITE.replace("  - {name: people, vo: CMS, group: /cms, account: cmsuser}\n", ""))
     assert any("mapped to cmspilot: ban the sub" in each for each in site.add("--group", "/cms/uscms")["warnings"])
-    monkeypatch.setattr(examples, "_MOST_RULES", 0)
+    monkeypatch.setattr(rule_tokens, "_MOST_RULES", 0)
     assert any("name subjects" in warning for warning in site.add("--group", "/cms/other")["warnings"])
     assert not any("name subjects" in warning for warning in site.add("--group", "/atlas/x")["warnings"])
 
@@ -213,7 +216,7 @@ PILOT = {"iss": "https://cms.example.org/", "sub": "pilot", "aud": "ce01.example
 
 
 def test_a_token_that_is_given(site: Site) -> None:
-    """The proof is made with it, too; if the ban does not meet it, the ban is in force and the exit code says no."""
+    """A given token is a part of the test. If the ban does not match it, the ban is in force and the exit code is 1."""
     answer = site.add("--subject", "pilot", "--claims", json.dumps(PILOT))
     assert (answer["code"], answer["proof"]["before"]) == (0, "mapped to cmspilot")
     answer = site.add("--subject", "another", "--claims", json.dumps({**PILOT, "sub": "third", "wlcg.groups": "/cms"}))
@@ -232,7 +235,7 @@ def test_a_token_that_cannot_be_read_adds_no_ban(site: Site, given: list[str]) -
 
 
 def test_without_a_policy(site: Site) -> None:
-    """A ban is added before there is a policy; one that cannot be read is an error, but holds no ban back."""
+    """A ban can be added before there is a policy. An unreadable policy is an error, but delays no ban."""
     site.policy.unlink()
     code, out, _ = site.run("add", "--subject", "pilot", "--reason", "r")
     assert code == 0
@@ -254,7 +257,7 @@ def test_a_policy_of_before_that_lists_no_issuers(site: Site, monkeypatch: pytes
 
 
 def test_lift_tells_what_still_holds(site: Site) -> None:
-    """Another ban that the same token meets is named, with its place; lifting is no success then."""
+    """Another ban that the same token meets is named, with its place, and `lift` fails."""
     for words in (["--vo", "CMS", "--subject", "pilot"], ["--subject", "p*"]):
         assert site.add(*words)["code"] == 0
     code, out, err = site.run("lift", "--vo", "CMS", "--subject", "pilot")
@@ -266,7 +269,7 @@ def test_lift_tells_what_still_holds(site: Site) -> None:
 
 
 def test_lift_with_a_ban_of_some_that_stays(site: Site) -> None:
-    """If only some of the tokens are denied yet, that is told, and the ban was lifted."""
+    """If only some of the tokens are still denied, `lift` reports that and succeeds."""
     for words in (["--subject", "pilot"], ["--vo", "ATLAS"]):
         assert site.add(*words)["code"] == 0
     code, _, err = site.run("lift", "--subject", "pilot")
@@ -295,7 +298,7 @@ def _lines(out: str) -> Sequence[str]:
 
 @pytest.mark.parametrize("subject", HOSTILE)
 def test_commands_with_a_hostile_subject(site: Site, subject: str) -> None:
-    """What is printed to be pasted runs nothing but the command itself: the subject is one word of it, or not there."""
+    """A printed command, pasted, runs nothing but itself: the subject is one word of it, or left out."""
     code, out, _ = site.run("add", "--vo", "CMS", f"--subject={subject}", "--reason", "r")
     assert code in (0, 2)
     stubs = "condor_ce_q() { :; }; condor_ce_rm() { :; }; arcctl() { :; }; systemctl() { :; }; "
@@ -327,12 +330,12 @@ def _logged(site: Site, *records: dict[str, Any]) -> str:
         "claims": {"scope": "compute.create"},
     }
     path = site.folder / "decisions.log"
-    path.write_text("".join(as_line({**whole, **record}) for record in records), "ascii")
+    path.write_text("".join(format_record({**whole, **record}) for record in records), "ascii")
     return str(path)
 
 
 def test_whom_a_ban_would_have_kept_out(site: Site) -> None:
-    """The log's decisions that the ban would have denied are told by identity, with the last time and account."""
+    """The log's decisions that the ban would have denied are listed by identity, with the last time and account."""
     other = {"subject": "x\x1b[2J", "time": "2026-11-22T13:00:00Z", "outcome": "declined", "account": None}
     log = _logged(
         site, {}, {}, {"issuer": "https://atlas.example.org/"}, {"subject": "y\u202e"}, {"claims": None}, other
@@ -350,7 +353,7 @@ def test_whom_a_ban_would_have_kept_out(site: Site) -> None:
 
 
 def test_long_lists_of_identities_are_for_programs(site: Site) -> None:
-    """A person reads the latest; `--json` has all."""
+    """The text has the latest identities, and `--json` has all."""
     log = _logged(site, *({"subject": f"s{number}"} for number in range(25)))
     _, out, _ = site.run("add", "--vo", "CMS", "--reason", "r", "--log", log)
     assert out.count("mapped to cmspilot") == 20
@@ -359,7 +362,7 @@ def test_long_lists_of_identities_are_for_programs(site: Site) -> None:
 
 
 def test_a_log_that_cannot_be_read_holds_no_ban(site: Site) -> None:
-    """The ban is in force first; what is not known is a warning, as are broken lines."""
+    """The ban is in force first. An unreadable log and broken lines are warnings."""
     code, out, err = site.run("add", "--vo", "CMS", "--reason", "r", "--log", str(site.folder / "absent"))
     assert (code, "added" in out) == (0, True)
     assert "warning: whom it would have kept out is not known: " in err

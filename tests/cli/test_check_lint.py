@@ -1,4 +1,4 @@
-"""`vomap check` as a linter: how warnings are told, and what they do to the exit code."""
+"""`vomap check` as a linter: the form of warnings, and their effect on the exit code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _check(code: str, *words: str, kind: str = "bad") -> int:
 
 
 def test_a_warning_is_told_with_its_code(capsys: Capture) -> None:
-    """A warning is a line on standard error that ends with its code; it changes no exit code."""
+    """A warning is a line on standard error that ends with its code. It changes no exit code."""
     assert _check("unused-rename") == 0
     printed = capsys.readouterr()
     assert printed.err.endswith(" [unused-rename]\n")
@@ -28,7 +28,7 @@ def test_a_warning_is_told_with_its_code(capsys: Capture) -> None:
 
 
 def test_a_program_gets_the_code(capsys: Capture) -> None:
-    """`--json` has the code of each finding; a finding that is not the linter's has none."""
+    """`--json` has the code of each finding. A finding from elsewhere than the linter has none."""
     assert _check("http-issuer", "--json") == 0
     (finding,) = json.loads(capsys.readouterr().out)["findings"]
     assert (finding["code"], finding["severity"]) == ("http-issuer", "warning")
@@ -36,7 +36,7 @@ def test_a_program_gets_the_code(capsys: Capture) -> None:
 
 
 def test_what_is_no_word_of_the_linter_has_no_code(tmp_path: Path, capsys: Capture) -> None:
-    """Errors of the schema, and warnings that are no lint, have the code null."""
+    """Errors of the schema, and warnings from elsewhere than the linter, have the code null."""
     mapfile = tmp_path / "m.yaml"
     mapfile.write_text("mapfile: 1\nissuers: {https://x/: {vo: V}}\n", "utf-8")
     assert run(["check", "--mapfiles", str(mapfile), "--json"]) == 0
@@ -44,7 +44,7 @@ def test_what_is_no_word_of_the_linter_has_no_code(tmp_path: Path, capsys: Captu
 
 
 def test_strict(capsys: Capture) -> None:
-    """With `--strict` a warning is exit 1; without any, nothing changes."""
+    """With `--strict` a warning is exit 1. Without any warning, nothing changes."""
     assert _check("unused-rename", "--strict") == 1
     assert _check("unused-rename", "--strict", "--json") == 1
     assert _check("unused-rename", "--strict", kind="good") == 0
@@ -62,7 +62,7 @@ def test_bans_are_told_after_mapfiles(capsys: Capture) -> None:
 
 
 def test_with_errors_nothing_is_linted(tmp_path: Path, capsys: Capture) -> None:
-    """What is not even well formed, in mapfiles or in bans, is told by its errors alone."""
+    """Mapfiles or bans with errors get only these errors, and no warnings."""
     bans = tmp_path / "bans.yaml"
     bans.write_text("mapfile: 1\nbans:\n  - {vo: V}\n", "utf-8")
     assert _check("unused-rename", "--bans", str(bans)) == 1
@@ -72,7 +72,7 @@ def test_with_errors_nothing_is_linted(tmp_path: Path, capsys: Capture) -> None:
 
 
 def test_what_is_left_out_is_told(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
-    """In a huge policy, people and programs are told what was not looked for."""
+    """For a huge policy, text and JSON list the checks that were skipped."""
     monkeypatch.setattr(linter, "MOST_RULES", 0)
     assert _check("shared-account") == 0
     printed = capsys.readouterr()

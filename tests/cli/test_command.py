@@ -16,7 +16,7 @@ MAPFILE = "mapfile: 1\nsite: {audience: ANY}\n"
 def _shell(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
     (folder / "m.yaml").write_text(MAPFILE, "utf-8")
     command = ["/bin/sh", "-c", line.replace("vomap ", f"exec {VOMAP} ", 1)]
-    # As a person has it: a variable such as PYTHONUNBUFFERED would hide what happens at the end.
+    # Without PYTHONUNBUFFERED and the like, as a user has it: they would hide what happens at the end.
     plain = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=plain, timeout=60)
 
@@ -34,7 +34,7 @@ def _shell(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
     ],
 )
 def test_an_error(line: str, tmp_path: Path) -> None:
-    """What stops the command is exit 3 and one line on standard error."""
+    """A failure of the command is exit 3 and one line on standard error."""
     done = _shell(line, tmp_path)
     assert done.returncode == 3, done.stderr
     assert done.stderr.startswith("vomap: ")
@@ -42,7 +42,7 @@ def test_an_error(line: str, tmp_path: Path) -> None:
 
 
 def test_a_closed_standard_error(tmp_path: Path) -> None:
-    """With nobody to tell, it is exit 3 all the same."""
+    """With standard error closed, it is exit 3 all the same."""
     assert _shell("vomap check --mapfiles m.yaml 2>&-", tmp_path).returncode == 3
 
 
@@ -75,7 +75,7 @@ def test_a_missing_part_of_the_command_itself(tmp_path: Path) -> None:
 
 
 def test_a_reader_that_goes_away(tmp_path: Path) -> None:
-    """When nobody reads on, there is no traceback."""
+    """When the reader of the output ends, there is no traceback."""
     (tmp_path / "m.yaml").write_text(MAPFILE, "utf-8")
     line = f"{VOMAP} render htcondor --mapfiles m.yaml | head -n 0"
     done = subprocess.run(

@@ -46,7 +46,7 @@ def _json(capsys: Capture) -> Any:
 
 
 def test_no_change(files: dict[str, str], capsys: Capture) -> None:
-    """What means the same is told to be proven so, with exit 0."""
+    """Two policies of one meaning are reported as proven equal, with exit 0."""
     assert run(["diff", files["old"], files["same"]]) == 0
     assert capsys.readouterr().out == "no change: both are proven to decide alike, whatever the token\n"
 
@@ -121,7 +121,7 @@ def test_usage(words: list[str]) -> None:
 
 
 def test_of_many_the_first_are_printed(tmp_path: Path, capsys: Capture) -> None:
-    """Of many for whom one thing changes, the first are printed, and their number; programs get all."""
+    """For a change for many users, the text has the first of them and their number. Programs get all."""
     subjects = [f"s{at}" for at in range(20)]
     old, new = tmp_path / "old.yaml", tmp_path / "new.yaml"
     text = OLD.replace("subject: one", f"subject: [{', '.join(subjects)}]").partition("tests:")[0]
@@ -135,10 +135,10 @@ def test_of_many_the_first_are_printed(tmp_path: Path, capsys: Capture) -> None:
 
 @pytest.mark.parametrize("decides", [False, True])
 def test_what_is_not_proven_is_told(tmp_path: Path, capsys: Capture, *, decides: bool) -> None:
-    """A rule that several others together leave nothing, or next to nothing, is named; "no change" is not said.
+    """A rule that others together make unused, or nearly so, is named, and "no change" is not printed.
 
-    A token that may run jobs has at least one of six scopes. Where all six have a rule, one behind them decides for
-    nobody; where one has none, it does.
+    A token that may run jobs has at least one of six scopes. If each of the six has a rule, a rule behind them decides
+    for no token. If one of them has none, that rule decides for some.
     """
     scopes = ["compute.read", "compute.create", "compute.modify", "compute.cancel", "condor:/READ", "condor:/WRITE"]
     if decides:

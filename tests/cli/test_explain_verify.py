@@ -46,13 +46,16 @@ def told(capsys: Capture) -> dict[str, Any]:
 
 
 def test_what_is_told(issuer: Issuer, capsys: Capture) -> None:
-    """The key, the algorithm, and whether the issuer was asked; the keys lie in the user's own cache."""
+    """The output has the key, the algorithm, and whether vomap asked the issuer.
+
+    The keys are in the user's own cache.
+    """
     assert explain(issuer, issuer.token()) == 0
     out = capsys.readouterr().out
     assert "  signature: verified by RS256 with its issuer's key 'a', fetched just now\n" in out
     assert "mapped to nova: rule: everybody" in out
     assert explain(issuer, issuer.token()) == 0
-    assert "with its issuer's key 'a', kept\n" in capsys.readouterr().out
+    assert "with its issuer's key 'a', from the cache\n" in capsys.readouterr().out
     assert len(list((issuer.folder / "cache" / "vomap").glob("*.keys"))) == 1
 
 
@@ -74,12 +77,12 @@ def test_what_is_told_to_programs(issuer: Issuer, capsys: Capture, tmp_path: Pat
         ({"header": {"alg": "none"}}, 1, "denied: token: signed by 'none'"),
         ({"exp": None}, 1, "denied: token: exp is missing"),
         ({"iss": "https://other.example/"}, 1, "declined: issuer: "),
-        ({"iss": "http://insecure.example/"}, 3, "error: token: the keys of "),
+        ({"iss": "http://insecure.example/"}, 3, "error: token: vomap has no keys of "),
         ({"iss": "a\nb"}, 3, "error: token: a control character"),
     ],
 )
 def test_what_is_not_genuine(issuer: Issuer, capsys: Capture, token: dict[str, Any], code: int, reason: str) -> None:
-    """What is not verified is not mapped, and the reason says so."""
+    """A token that is not verified is not mapped, and the reason says so."""
     assert explain(issuer, issuer.token(**token), "--json") == code
     decision = told(capsys)
     assert (decision["verified"], decision["account"]) == (None, None)
@@ -90,13 +93,13 @@ def test_what_is_not_genuine(issuer: Issuer, capsys: Capture, token: dict[str, A
 
 @pytest.mark.parametrize("token", ["", "a", "a.b", "a.b.c.d", "a.!.c", "a.YQ==.c", "e30.e30=.c"])
 def test_no_token(issuer: Issuer, capsys: Capture, token: str) -> None:
-    """What is no token is an error, as it is for vomap-token."""
+    """Text that is not a token is an error, as for vomap-token."""
     assert explain(issuer, token.encode()) == 3
     assert "error: token: " in capsys.readouterr().out
 
 
 def test_an_issuer_that_is_not_asked(issuer: Issuer, capsys: Capture) -> None:
-    """Whoever is not declared is asked nothing, and that is told."""
+    """An undeclared issuer is not asked for keys, and the output says so."""
     assert explain(issuer, issuer.token(iss=issuer.url + "/")) == 1
     assert "signature: not verified, as the issuer is not trusted" in capsys.readouterr().out
     assert issuer.server.asked == []
@@ -109,7 +112,7 @@ def test_claims_have_no_signature(issuer: Issuer, capsys: Capture) -> None:
 
 
 def test_a_token_on_standard_input(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As without `--verify`, a dash stands for standard input."""
+    """As without `--verify`, a dash means standard input."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(issuer.token() + b"\n")))
     assert explain(issuer, b"-") == 0
 

@@ -103,7 +103,7 @@ def test_skip_broken_warns(topology: Path, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_check_says_what_would_change(topology: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """--check is 0 for the same meaning and 1 for another, one line each; it writes nothing."""
+    """`--check` is 0 for the same meaning and 1 for another, one line each. It writes nothing."""
     output = tmp_path / "osg.yaml"
     run("--source", str(topology), "--output", str(output))
     output.write_text(f"# a comment\n{output.read_text()}")
@@ -147,7 +147,7 @@ def test_check_of_what_is_no_mapfile_is_an_error(
 
 
 def test_json_tells_what_was_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """--json gives the numbers, the provenance, and the children that have no name; the text if it went nowhere."""
+    """`--json` has the numbers, the provenance and the children without a name, and the text if no file got it."""
     assert run("--source", str(SNAPSHOT), "--json") == 0
     report = json.loads(capsys.readouterr().out)
     assert (report["vos"], report["issuers"], report["entries"]) == (16, 22, 38)
@@ -191,13 +191,13 @@ def test_a_wrong_command_line_is_usage(arguments: list[str]) -> None:
     ],
 )
 def test_a_url_that_cannot_be_a_source_is_usage(url: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """What cannot be fetched from, and a page that shows files, is exit 2, with what to use."""
+    """A URL that cannot be fetched, or of a page that shows files, is exit 2, with the URL to use."""
     assert run("--source", url) == 2
     assert words in capsys.readouterr().err
 
 
 def test_a_url_is_fetched_once(tmp_path: Path, capsys: pytest.CaptureFixture[str], served: WebServer) -> None:
-    """A VO file at a URL is printed as a mapfile; the second time it does not come again."""
+    """A VO file at a URL is printed as a mapfile. The server does not send it a second time."""
     url = served.put("/a.yaml", (VO_FILE % ("a", "one")).encode(), headers={"ETag": "1"})
     for _ in range(2):
         assert run("--source", url, "--cache", str(tmp_path / "cache")) == 0
@@ -211,7 +211,7 @@ def test_a_url_is_fetched_once(tmp_path: Path, capsys: pytest.CaptureFixture[str
 def test_a_url_without_tls_is_warned_of(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], served: WebServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Anybody on the way could have written what comes without TLS from elsewhere."""
+    """An attacker on the way could write a file that comes without TLS from another machine."""
     monkeypatch.setenv("http_proxy", served.url)
     served.put("http://example.org/a.yaml", (VO_FILE % ("a", "one")).encode())
     assert run("--source", "http://example.org/a.yaml", "--cache", str(tmp_path / "cache")) == 0
@@ -219,7 +219,7 @@ def test_a_url_without_tls_is_warned_of(
 
 
 def test_a_url_with_tls(tmp_path: Path, capsys: pytest.CaptureFixture[str], served: WebServer) -> None:
-    """Of an authority that is not known it is an error, exit 3; with --ca it is fetched."""
+    """An unknown authority is an error, exit 3. With `--ca` the fetch succeeds."""
     with serving(tls=True) as secure:
         url = secure.put("/a.yaml", (VO_FILE % ("a", "one")).encode())
         assert run("--source", url, "--cache", str(tmp_path / "cache")) == 3

@@ -1,4 +1,4 @@
-"""`vomap init`: from nothing to a built policy and a wired CE; what exists is left, and again changes nothing."""
+"""`vomap init`: from nothing to a compiled policy and a CE. Existing files stay, and a second run changes nothing."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def htcondor(tmp_path: Path) -> CeSystem:
 
 @pytest.fixture
 def person(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
-    """Return a function that puts somebody at a terminal who gives these answers; it returns what will be asked."""
+    """Return a function that gives these answers at a terminal, and returns the list of coming questions."""
 
     def sit_down(*answers: str) -> list[str]:
         asked: list[str] = []
@@ -116,7 +116,7 @@ def test_the_wiring_is_what_render_gives(tmp_path: Path, capsys: Capture, kind: 
 
 
 def test_the_defaults(htcondor: CeSystem) -> None:
-    """Without more flags everybody is served, and the callouts are where the packages put them."""
+    """Without more flags the site serves every VO, and the callouts are at the packages' place."""
     assert run(["init", "--root", str(htcondor.root), *FLAGS]) == 0
     policy = read_policy(str(htcondor.policy))
     assert policy.site.serve is None
@@ -129,20 +129,20 @@ def test_the_defaults(htcondor: CeSystem) -> None:
     "audience", ["no", "0815", "{x}", "#x", "&a", "!t", "|", "'", '"', "a:b", "a#b", "é", "<a>", "%x", "@x", "`x`", "?"]
 )
 def test_a_text_stays_a_text(htcondor: CeSystem, audience: str) -> None:
-    """What YAML would read as something else is quoted."""
+    """A text that YAML would read as another type is quoted."""
     assert htcondor.init("--audience", audience, "--yes") == 0
     assert read_policy(str(htcondor.policy)).site.audience == frozenset({audience})
 
 
 def test_an_audience_that_is_not_checked(htcondor: CeSystem) -> None:
-    """`unchecked` stands alone, and is in the mapfile where everybody sees it."""
+    """`unchecked` is alone in the mapfile, where readers see it."""
     assert htcondor.init("--audience", "unchecked", "--yes") == 0
     assert read_policy(str(htcondor.policy)).site.audience is None
     assert 'audience: "unchecked"' in htcondor.read(SITE_FILE)
 
 
 def test_an_audience_that_everybody_accepts(htcondor: CeSystem) -> None:
-    """What is added of itself is not there twice."""
+    """An entry that `init` adds itself is not there twice."""
     assert htcondor.init("--audience", "ANY", "--audience", "x", "--yes") == 0
     assert 'audience: ["ANY", "x"]' in htcondor.read(SITE_FILE)
 
@@ -178,7 +178,7 @@ def test_a_ce_that_is_yet_to_come(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("umask", [0o077, 0o027, 0o002, 0o000])
 def test_whatever_the_umask(htcondor: CeSystem, umask: int) -> None:
-    """The CE's user can read what was made, and nobody but us can write it."""
+    """The CE's user can read the files that `init` made, and only their owner can write them."""
     before = set(htcondor.state())
     old = os.umask(umask)
     try:
@@ -196,7 +196,7 @@ def test_whatever_the_umask(htcondor: CeSystem, umask: int) -> None:
 def test_every_file_is_shown_before_it_is_written(
     tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When somebody is asked to agree, each file has been shown in full, and nothing has been written."""
+    """Before the question for consent, `init` has shown each file in full and written nothing."""
     system = CeSystem(tmp_path / "root", htcondor=True, arc=True)
     before, shown = system.state(), list[str]()
 
@@ -220,7 +220,7 @@ def test_every_file_is_shown_before_it_is_written(
 
 
 def test_a_last_line_without_an_end_is_shown_as_it_is(htcondor: CeSystem, capsys: Capture) -> None:
-    """What is there and what comes are never run together to one line."""
+    """The existing text and the new one never become one line."""
     htcondor.write(SITE_FILE, "mapfile: 1\nsite: {audience: [old]}")
     assert htcondor.init(*FLAGS, "--replace") == 0
     told = capsys.readouterr().out.splitlines()
@@ -296,7 +296,7 @@ def _make_different(system: CeSystem, path: str, how: str) -> None:
     + [(path, how) for path in (*HTCONDOR_FILES, ARC_FILE) for how in ("bytes", "nowhere")],
 )
 def test_what_differs_is_left_unless_told(tmp_path: Path, capsys: Capture, path: str, how: str) -> None:
-    """Something else in a file's place stays, which is told and is exit 1; with --replace it is written anew."""
+    """Another file in the place of a new one stays: `init` reports it, exit 1. With `--replace` it is written again."""
     system = CeSystem(tmp_path / "root", htcondor=True, arc=True).made("--mapfile", "osg")
     _make_different(system, path, how)
     place, other, before = str(system.at(path)), system.read("/elsewhere"), system.state()
@@ -336,7 +336,7 @@ def test_what_is_left_counts_for_the_wiring(htcondor: CeSystem) -> None:
 
 @pytest.mark.parametrize("flags", [["--serve", "CMS"], ["--never", "condor"], ["--minimum-uid", "500"]])
 def test_flags_that_would_do_nothing(htcondor: CeSystem, flags: list[str]) -> None:
-    """What the site's mapfile should say is never dropped in silence because there is one."""
+    """Answers for the site's mapfile are never dropped in silence because there is one."""
     htcondor.made()
     before = htcondor.state()
     assert htcondor.init("--yes", *flags) == 2
@@ -370,7 +370,7 @@ def test_what_a_flag_says_is_not_asked(htcondor: CeSystem, person: Callable[...,
 
 
 def test_answers_of_nothing(htcondor: CeSystem, person: Callable[..., list[str]]) -> None:
-    """No VO is everybody, no account is none, no mapfile is none."""
+    """Without VOs the site serves all, without an account none is reserved, without a mapfile none is linked."""
     person("x", "", " , ", "", "y")
     assert htcondor.init() == 0
     policy = read_policy(str(htcondor.policy))
@@ -444,7 +444,7 @@ def test_yes_asks_nothing(htcondor: CeSystem, person: Callable[..., list[str]]) 
     ],
 )
 def test_usage(htcondor: CeSystem, words: list[str]) -> None:
-    """Words that do not go together, and a callout that no CE could run, are exit 2; nothing is written."""
+    """Options that exclude each other, and a callout that no CE could run, are exit 2. `init` writes nothing."""
     before = htcondor.state()
     assert htcondor.init(*words) == 2
     assert htcondor.state() == before
@@ -486,7 +486,7 @@ def test_flags_that_no_mapfile_can_hold(htcondor: CeSystem, capsys: Capture, wor
 
 @pytest.mark.parametrize("audience", ["a,b", "$(DENY_WRITE)", "ends\\"])
 def test_an_audience_that_htcondor_would_read_otherwise(htcondor: CeSystem, audience: str) -> None:
-    """What HTCondor would split, expand or go on after is refused before anything is written."""
+    """A value that HTCondor would split, expand or continue is refused before `init` writes anything."""
     before = htcondor.state()
     assert htcondor.init("--audience", audience, "--yes") == 2
     assert htcondor.state() == before
@@ -495,7 +495,7 @@ def test_an_audience_that_htcondor_would_read_otherwise(htcondor: CeSystem, audi
 @pytest.mark.parametrize("path", [RULES_FILE, f"{BANS_FOLDER}/hand.yaml"])
 @pytest.mark.parametrize("text", ["mapfile: 1\nnonsense: 1\n", "{", ""])
 def test_sources_with_errors(htcondor: CeSystem, capsys: Capture, path: str, text: str) -> None:
-    """Where mapfiles or bans have errors, they are told, and nothing is written."""
+    """Errors in mapfiles or bans are reported, and `init` writes nothing."""
     file = htcondor.write(path, text)
     before = htcondor.state()
     assert htcondor.init(*FLAGS) == 3
@@ -533,7 +533,7 @@ def test_a_first_policy_that_is_refused_wires_nothing(htcondor: CeSystem) -> Non
 
 @pytest.mark.parametrize("blocked", ["/etc/condor-ce/config.d", "/etc/vomap", "/var/lib/vomap", BANS_FOLDER])
 def test_what_failed_half_way_is_mended_by_the_next_run(htcondor: CeSystem, capsys: Capture, blocked: str) -> None:
-    """A place that cannot be written is an error that names it; no half of a file is left, and again completes it."""
+    """An unwritable place is an error that names it. No half of a file is left, and a second run completes it."""
     obstacle = htcondor.write(blocked, "in the way")
     assert htcondor.init(*FLAGS) == 3
     assert blocked in capsys.readouterr().err

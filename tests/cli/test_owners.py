@@ -28,7 +28,7 @@ tests:
     alone: yes
     expect: {account: aaa}
 """
-# The finding: with it, root's build answered `daemon`, and no log told of it.
+# The reason for this rule: with that mapfile, root's build answered `daemon`, and no log showed it.
 GREEDY = "mapfile: 1\nsite: {accounts: {minimum-uid: 1}, log: {to: none}}\n" + OSG.partition("\n")[2]
 BAN = "mapfile: 1\nbans:\n  - {subject: %s, reason: r}\n"
 
@@ -62,7 +62,7 @@ class Site:
         self.owners.give(self.write(self.osg, text))
 
     def run(self, verb: str, *words: str) -> tuple[int, str, str]:
-        """Run a verb on this site; return its exit code and what it printed."""
+        """Run a verb on this site. Return its exit code and its output."""
         self.capsys.readouterr()
         code = run([verb, "--mapfiles", str(self.mapfiles), "--bans", str(self.bans), *words])
         return (code, *self.capsys.readouterr())
@@ -111,7 +111,7 @@ def test_the_refresh_service_s_mapfile_is_built(site: Site, words: tuple[str, ..
 
 @pytest.mark.parametrize("words", [(), ("--automatic",)])
 def test_settings_of_another_user_s_are_not_built(site: Site, words: tuple[str, ...]) -> None:
-    """A mapfile of the refresh user's cannot lower the least uid or end the log; what was built before stays."""
+    """A mapfile of the refresh user cannot lower the least uid or end the log. The last compiled policy stays."""
     assert site.build()[0] == 0
     before = site.policy.read_bytes()
     site.refreshed(GREEDY)
@@ -133,7 +133,10 @@ def test_settings_of_another_user_s_are_not_built(site: Site, words: tuple[str, 
     "loosen", [lambda site: site.own, lambda site: site.osg, lambda site: site.mapfiles, lambda site: site.state.parent]
 )
 def test_what_others_can_write_is_not_built(site: Site, loosen: object) -> None:
-    """A mapfile with mode 0666 is refused, and one in a folder that others can write; the command mends it."""
+    """A mapfile with mode 0666 is refused, and one in a folder that others can write.
+
+    The printed command corrects it.
+    """
     assert callable(loosen)
     path: Path = loosen(site)
     mode = path.stat().st_mode
@@ -146,7 +149,7 @@ def test_what_others_can_write_is_not_built(site: Site, loosen: object) -> None:
 
 
 def test_bans_of_another_user_s_are_not_built(site: Site) -> None:
-    """Who can write a file of bans can lift bans; the bans of before stay in force."""
+    """A user who can write a file of bans can lift bans, so it is refused, and the last compiled bans stay in force."""
     hand = site.write(site.bans / "hand.yaml", BAN % "alice")
     assert site.build()[0] == 0
     site.write(hand, BAN % "nobody")
@@ -214,7 +217,7 @@ def test_a_program_gets_the_warnings_too(site: Site) -> None:
 
 
 def test_nobody_else_judges(site: Site) -> None:
-    """To explain or to compare, anybody's mapfile will do."""
+    """`explain` and `diff` accept any user's mapfile."""
     site.refreshed(GREEDY.replace("site: {", "site: {audience: ANY, "))
     site.own.unlink()
     site.mapfiles.chmod(0o777)
@@ -244,7 +247,7 @@ def test_a_ban_does_not_launder_what_others_wrote(site: Site) -> None:
 
 
 def test_a_ban_is_in_force_whatever_others_have_written(site: Site) -> None:
-    """What others could have written is not built; the ban that is added now is, and the others stay."""
+    """A file that others could have written is not compiled. The new ban is, and the other bans stay."""
     hand = site.write(site.bans / "hand.yaml", BAN % "bob")
     assert site.build()[0] == 0
     site.owners.give(hand)
@@ -257,7 +260,7 @@ def test_a_ban_is_in_force_whatever_others_have_written(site: Site) -> None:
 
 
 def test_a_ban_in_a_folder_that_others_can_write(site: Site) -> None:
-    """It is in force, and the folder is told of, though there is no other file in it."""
+    """The ban is in force, and the folder is reported, even without another file in it."""
     assert site.build()[0] == 0
     site.bans.chmod(0o777)
     code, _, err = site.ban("add", "--subject", "alice", "--reason", "r")
@@ -270,7 +273,10 @@ def test_a_ban_in_a_folder_that_others_can_write(site: Site) -> None:
 
 
 def test_refresh_refuses_what_root_s_build_would(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever runs it, the new mapfile is another user's: its settings are never installed, nor by `--accept`."""
+    """The new mapfile counts as another user's, whichever user runs it.
+
+    Its settings are never installed, even by `--accept`.
+    """
     monkeypatch.setattr(refresh, "open_source", lambda *_: None)
     greedy = type("Greedy", (), {"text": GREEDY, "warnings": (), "summary": "", "report": dict})
     monkeypatch.setattr(refresh, "generate_from", lambda *_, **__: greedy)
@@ -309,7 +315,7 @@ def _lines(system: CeSystem, capsys: Capture) -> dict[str, tuple[str, str]]:
 
 @pytest.mark.parametrize("path", [RULES_FILE, MAPFILES_FOLDER, BANS_FOLDER, f"{BANS_FOLDER}/hand.yaml"])
 def test_status_is_red_where_others_can_write(system: CeSystem, capsys: Capture, path: str) -> None:
-    """A mapfile with mode 0666 is red though it is as it was built, and so are bans; the command mends it."""
+    """A mapfile or bans with mode 0666 are red, even unchanged since the build. The printed command corrects it."""
     system.ban({"subject": "x", "reason": "r"})
     assert system.build() == 0
     what = "files of bans" if path.startswith(BANS_FOLDER) else "mapfiles"
@@ -336,7 +342,7 @@ def test_status_is_red_for_what_another_user_may_not_write(
 
 
 def test_status_judges_for_those_who_built(system: CeSystem, capsys: Capture, owners: Owners) -> None:
-    """Files are trusted that belong to the user whose build is in force, whoever looks."""
+    """`status` trusts files of the user whose build is in force, whichever user looks."""
     more = system.write(f"{BANS_FOLDER}/hand.yaml", BAN % "x")
     assert system.build() == 0
     owners.give(more, ANOTHER)

@@ -97,14 +97,14 @@ def edited(name: str, old: str, new: str) -> Callable[[Files], Files]:
 
 @dataclass(frozen=True)
 class Situation:
-    """What becomes of the topology, how `refresh` ends, whether it installs, and a word of what it says."""
+    """A change of the topology: how `refresh` ends, whether it installs, and a word of its output."""
 
     name: str
     change: Callable[[Files], Files] = dict
     code: int = 1
     says: str = ""
     reply: Callable[[bytes], Reply] | None = None
-    # What is new stays for the situations that follow.
+    # New entries stay for the following situations.
     stays: bool = False
     arguments: tuple[str, ...] = ()
 
@@ -129,7 +129,7 @@ SITUATIONS = [
     ),
     Situation("a subject dropped", edited("CMS.yaml", ITB, ""), code=0, says="identity dropped", stays=True),
     Situation("a broken VO file", with_file("CMS.yaml", "Credentials: ["), says="look at this: CMS.yaml:"),
-    Situation("half a tarball", code=3, says="is no complete tar", reply=lambda body: Reply(body[: len(body) // 2])),
+    Situation("half a tarball", code=3, says="is not a complete tar", reply=lambda body: Reply(body[: len(body) // 2])),
     Situation(
         "a connection that breaks",
         code=3,
@@ -218,7 +218,7 @@ class Site:
     files: Files = field(default_factory=snapshot)
 
     def __post_init__(self) -> None:
-        """Write the site's own mapfile, and the link; there is no mapfile yet."""
+        """Write the site's own mapfile, and the link. There is no mapfile yet."""
         for name in ("mapfiles.d", "bans.d", "state"):
             (self.folder / name).mkdir()
         self.output = self.folder / "state" / "osg.yaml"
@@ -243,13 +243,13 @@ class Site:
         return cli.run(["refresh", *source, *map(str, named), *words])
 
     def digest(self, capsys: Capture) -> str:
-        """Return the digest that a refusal tells."""
+        """Return the digest that a refusal shows."""
         capsys.readouterr()
         self.refresh("--dry-run", "--json")
         return str(json.loads(capsys.readouterr().out)["digest"])
 
     def begin(self, *words: str) -> None:
-        """Install the first mapfile, which a person has looked at."""
+        """Install the first mapfile, accepted by the administrator."""
         output = io.StringIO()
         with contextlib.redirect_stdout(output):
             assert self.refresh("--json", *words) == 1
@@ -306,7 +306,7 @@ def test_the_mapfile_in_force_is_never_worse_than_before(site: Site, capsys: Cap
 
 
 def test_an_unchanged_topology_does_not_come_again(site: Site, capsys: Capture) -> None:
-    """The second run asks, and takes nothing; the mapfile is not even written anew."""
+    """The second run asks the server, and gets no file. It does not even write the mapfile again."""
     site.begin()
     status, sent = site.output.stat(), site.server.bytes_sent
     assert site.refresh() == 0
@@ -315,7 +315,7 @@ def test_an_unchanged_topology_does_not_come_again(site: Site, capsys: Capture) 
 
 
 def test_a_dry_run_changes_nothing(site: Site, capsys: Capture) -> None:
-    """It says what would be, and leaves no trace beside the mapfile; what would be refused is refused."""
+    """`--dry-run` reports the effect, and leaves no trace beside the mapfile. It refuses the same candidates."""
     assert site.refresh("--dry-run", "--accept", site.digest(capsys)) == 0
     assert "would be installed" in capsys.readouterr().out
     assert site.content() is None
@@ -328,7 +328,7 @@ def test_a_dry_run_changes_nothing(site: Site, capsys: Capture) -> None:
 
 
 def test_the_answer_for_a_program(site: Site, capsys: Capture) -> None:
-    """--json tells the outcome, what changed, and what stands against it."""
+    """`--json` has the outcome, the changes, and the obstacles."""
     assert site.refresh("--json", "--accept", site.digest(capsys)) == 0
     first = json.loads(capsys.readouterr().out)
     assert (first["outcome"], first["first"], first["read-by-site"]) == ("installed", True, True)
@@ -369,7 +369,7 @@ def test_the_limits_are_the_sites(site: Site, limits: list[str], code: int) -> N
 
 
 def test_a_mapfile_that_was_edited_by_hand_is_left(site: Site, capsys: Capture) -> None:
-    """Rules that the generator would not write are somebody's; they go only if somebody says so."""
+    """Rules that the generator would not write are the administrator's. They go only with consent."""
     site.begin()
     text = site.output.read_text()
     site.output.write_text(text.replace("rules:\n", "rules:\n  - {name: ours, vo: CMS, subject: x, deny: no}\n", 1))
@@ -380,7 +380,7 @@ def test_a_mapfile_that_was_edited_by_hand_is_left(site: Site, capsys: Capture) 
 
 
 def test_a_damaged_mapfile_in_force_is_an_error(site: Site, capsys: Capture) -> None:
-    """Without it nothing can be compared: a person takes it away."""
+    """A damaged mapfile in force cannot be compared: the administrator must remove it."""
     site.output.write_text("[")
     assert site.refresh() == 3
     assert "repair the mapfile in force, or move it away" in capsys.readouterr().err
@@ -397,7 +397,7 @@ def test_a_site_that_does_not_read_it_is_told(site: Site, capsys: Capture) -> No
 
 @pytest.mark.parametrize("broken", ["site: {}", "mapfile: 1\nsite: {never: x}\n"])
 def test_a_site_that_is_broken_itself_gets_nothing_new(site: Site, capsys: Capture, broken: str) -> None:
-    """What accounts the site forbids cannot be known then."""
+    """If the site's own mapfiles have errors, its forbidden accounts are unknown, so nothing is installed."""
     (site.folder / "mapfiles.d" / "10-site.yaml").write_text(broken)
     assert site.refresh() == 1
     assert "the site's policy fails with the candidate" in capsys.readouterr().err
@@ -412,7 +412,7 @@ def test_without_the_sites_mapfiles_it_is_an_error(site: Site, capsys: Capture, 
 
 @pytest.mark.parametrize("source", ["http://example.org/t.tar.gz", "ftp://example.org/t", "https://github.com/a/b"])
 def test_a_source_that_cannot_be_trusted_is_usage(site: Site, source: str) -> None:
-    """Without TLS anybody on the way could say who runs as whom; only this very machine may do without."""
+    """Without TLS an attacker on the way could choose accounts, so only this very machine may do without."""
     assert site.refresh("--source", source) == 2
 
 
@@ -480,7 +480,10 @@ def test_the_line_that_accepts_can_be_run(site: Site, capsys: Capture) -> None:
 def test_root_accepts_as_the_service(
     monkeypatch: pytest.MonkeyPatch, owner: int, we: int, shell: str, expected: list[str]
 ) -> None:
-    """Folder and cache belong to the service's user, as whom root must run the line; so does who reads its log."""
+    """Folder and cache belong to the service's user.
+
+    Root must run the printed command as that user, and so must a reader of its log.
+    """
     entry = pwd.struct_passwd(("vomap-refresh", "x", owner, owner, "", "/", shell))
     monkeypatch.setattr(pwd, "getpwuid", lambda _: entry)
     assert refresh._words_to_become(owner, we) == expected
@@ -512,7 +515,7 @@ def test_somebody_in_the_way_is_not_waited_for_long(
 
 
 def test_who_can_only_read_the_folder_cannot_hold_the_lock(site: Site, capsys: Capture) -> None:
-    """The lock is a file of the owner's alone: a lock on the folder, which anybody can take, keeps nobody waiting."""
+    """The lock is a file of the owner alone. A lock on the folder, which any user can take, would block the owner."""
     folder = os.open(site.output.parent, os.O_RDONLY)
     fcntl.flock(folder, fcntl.LOCK_EX)
     try:
@@ -544,7 +547,7 @@ def test_how_the_web_is_asked(tmp_path: Path) -> None:
 
 
 def unit(name: str) -> configparser.RawConfigParser:
-    """Read a systemd unit; of a key that is there several times, the values stand on lines of their own."""
+    """Read a systemd unit. The values of a repeated key are on separate lines."""
     text = (UNITS / name).read_text()
     for key in ("PathChanged", "SystemCallFilter"):
         first, *rest = text.split(f"\n{key}=")
@@ -556,7 +559,7 @@ def unit(name: str) -> configparser.RawConfigParser:
 
 
 def test_the_units_call_what_there_is() -> None:
-    """The command lines of the units are the command's own, and the refreshed mapfile lies in the unit's state."""
+    """The command lines of the units are the command's own, and the refreshed mapfile is in the unit's state."""
     parser = make_parser({"refresh": refresh, "build": import_module("vomap.cli.build")})
     service = unit("vomap-refresh.service")["Service"]
     words = service["ExecStart"].split()
@@ -577,7 +580,10 @@ def test_what_is_built_from_is_watched() -> None:
 
 @pytest.mark.parametrize("name", ["vomap-refresh.service", "vomap-build.service"])
 def test_the_units_may_do_no_more_than_they_need(name: str) -> None:
-    """Nothing but their state can be written, and no privilege be had; who refreshes is not who builds."""
+    """The units can write nothing but their state, and get no privilege.
+
+    The user who refreshes is not the one who builds.
+    """
     service = unit(name)["Service"]
     assert service["ProtectSystem"] == "strict"
     assert service["NoNewPrivileges"] == "yes"
@@ -597,5 +603,5 @@ def test_the_units_that_fetch() -> None:
 
 @pytest.mark.parametrize("name", FETCHING)
 def test_units_that_fetch_see_whether_fips_is_demanded(name: str) -> None:
-    """OpenSSL looks into /proc/sys/crypto to know whether it must keep to FIPS 140; `ProcSubset=pid` would hide it."""
+    """OpenSSL reads /proc/sys/crypto to know whether it must keep to FIPS 140. `ProcSubset=pid` would hide it."""
     assert "ProcSubset" not in unit(name)["Service"]

@@ -1,4 +1,7 @@
-"""`vomap render`: what wires a CE, printed, written and for programs; what does not go together is refused."""
+"""`vomap render`: the wiring of a CE, printed, written and for programs.
+
+Options that exclude each other are refused.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ class Site:
     """A site's mapfiles and bans, built."""
 
     def __init__(self, folder: Path, capsys: Capture) -> None:
-        """Write and build a policy, with a ban of an issuer that nobody declared."""
+        """Write and compile a policy, with a ban of an undeclared issuer."""
         self.capsys = capsys
         self.mapfiles, self.bans, self.policy = folder / "mapfiles.d", folder / "bans.d", folder / "policy"
         self.mapfiles.mkdir()
@@ -31,7 +34,7 @@ class Site:
         assert run(["build", *folders, "--output", str(self.policy)]) == 0
 
     def render(self, ce: str, *words: str, code: int = 0) -> str:
-        """Render the built policy and return what is printed; an exit code that says no prints nothing there."""
+        """Render the compiled policy and return the output. With exit code 1 there is none."""
         return self.rendered(ce, "--policy", str(self.policy), *words, code=code)
 
     def rendered(self, *words: str, code: int = 0) -> str:
@@ -99,7 +102,7 @@ def test_options_for_arc(site: Site) -> None:
 
 @pytest.mark.parametrize("ce", ["htcondor", "arc"])
 def test_written(site: Site, tmp_path: Path, ce: str) -> None:
-    """The files have what would be printed, their paths are told, and again gives the same."""
+    """The files have the printed text, their paths are reported, and a second run gives the same."""
     folder = tmp_path / "out"
     folder.mkdir()
     printed = site.render(ce)
@@ -112,7 +115,7 @@ def test_written(site: Site, tmp_path: Path, ce: str) -> None:
 
 
 def test_written_over_a_link(site: Site, tmp_path: Path) -> None:
-    """A link in a file's place is replaced; what it led to stays."""
+    """A link in a file's place is replaced. Its target stays."""
     folder, other = tmp_path / "out", tmp_path / "other"
     folder.mkdir()
     other.write_text("precious", "utf-8")
@@ -149,7 +152,7 @@ def test_for_programs(site: Site, tmp_path: Path, ce: str) -> None:
     ],
 )
 def test_usage(site: Site, words: list[str]) -> None:
-    """What does not go together, or could begin a line of its own, is exit 2 with one line that says why."""
+    """Options that exclude each other, or that could begin a line, are exit 2 with one line that has the reason."""
     told = site.render(*words, code=2)
     assert told.startswith("vomap: ")
     assert told.count("\n") == 1
@@ -186,7 +189,7 @@ def test_what_is_built_cannot_be_read(site: Site, tmp_path: Path, what: str, how
 
 
 def test_nothing_can_be_written(site: Site, tmp_path: Path) -> None:
-    """A folder that is not there is made; a file in its place is an error that names it."""
+    """A missing folder is created. A file in its place is an error that names it."""
     site.render("htcondor", "--output", f"{tmp_path}/none")
     assert (tmp_path / "none" / HTCONDOR_FILES[0]).is_file()
     (tmp_path / "file").touch()
@@ -207,6 +210,6 @@ def test_sources_with_errors(site: Site, tmp_path: Path, which: str) -> None:
 
 @pytest.mark.parametrize("ce", ["htcondor", "arc"])
 def test_mapfiles_without_an_audience(site: Site, ce: str) -> None:
-    """What `build` would refuse is not wired as if the site had said `unchecked`."""
+    """A policy that `build` would refuse is not wired as if the site had `unchecked`."""
     (site.mapfiles / "10-site.yaml").unlink()
     assert "audience" in site.rendered(ce, "--mapfiles", str(site.mapfiles), code=2)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from vomap.cli import run
-from vomap.log import as_line
+from vomap.log import format_record
 
 Capture = pytest.CaptureFixture[str]
 ISSUER = "https://one.example/"
@@ -52,7 +52,7 @@ class Log:
 
     def replay(self, *records: dict[str, Any] | str, words: tuple[str, ...] = ()) -> tuple[int, str, str]:
         """Write records, or lines, replay them, and return the exit code and what was printed."""
-        lines = [each if isinstance(each, str) else as_line({**MEMBERS, **each}) for each in records]
+        lines = [each if isinstance(each, str) else format_record({**MEMBERS, **each}) for each in records]
         self.log.write_text("".join(lines))
         code = run(["replay", str(self.log), "--mapfiles", str(self.mapfile), *words])
         return (code, *self.capsys.readouterr())
@@ -71,11 +71,11 @@ def test_exit_codes(log: Log) -> None:
     assert code == 1
     assert "        1  One: mapped to other (rule: jo) -> mapped to jo (rule: jo)" in out
     code, _, err = log.replay({}, '{"time": "2026-\n')
-    assert (code, err) == (3, f"vomap: {log.log}:2: is no whole JSON object\n")
+    assert (code, err) == (3, f"vomap: {log.log}:2: is not a whole JSON object\n")
 
 
 def test_a_log_obeys_no_terminal(log: Log) -> None:
-    """Whoever can write to a log, as all can to syslog, must not move the cursor of who reads it."""
+    """A user who can write to a log, as every user can to syslog, must not move the cursor of its reader."""
     hostile = "a\x1b[2J\u202e"
     _, out, err = log.replay({"account": hostile, "vo": hostile, "reason": hostile, "rule": hostile, "jti": hostile})
     assert out.count("\n") > 1
@@ -85,7 +85,7 @@ def test_a_log_obeys_no_terminal(log: Log) -> None:
 
 
 def test_jobs_without_a_token_are_no_error(log: Log) -> None:
-    """condor_ce_history prints `undefined` for a job that was submitted otherwise; several accounts have such jobs."""
+    """condor_ce_history prints `undefined` for a job that was submitted otherwise. Several accounts have such jobs."""
     log.table.write_text("undefined\tanna\nj-1\tjo\nundefined\tbert\nj-2\tundefined\n")
     assert log.replay({}, words=("--against", str(log.table)))[0] == 0
 
@@ -103,7 +103,7 @@ def test_the_answer_for_programs(log: Log) -> None:
     code, out, _ = log.replay({"account": "other"}, {"claims": None}, '{"time": "\n', words=("--json",))
     answer = json.loads(out)
     assert (code, answer["same"], answer["changed"]) == (3, 0, 1)
-    assert answer["broken"] == [f"{log.log}:3: is no whole JSON object"]
+    assert answer["broken"] == [f"{log.log}:3: is not a whole JSON object"]
     assert answer["left-out"] == {"its claims were not kept": 1}
     assert answer["by"]["account"] == {"other": 1, "jo": 1}
     assert answer["changes"][0]["first"]["jti"] == "j-1"

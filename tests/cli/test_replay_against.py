@@ -45,7 +45,7 @@ def _replay(folder: Path, table: str, *more: str) -> int:
 
 
 def test_both_agree(folder: Path, capsys: Capture) -> None:
-    """Exit 0, and what the table says nothing of is counted; a token may have brought many jobs."""
+    """Exit 0, and tokens outside the table are counted. A token may have brought many jobs."""
     assert _replay(folder, "j-1\tjo\nj-2\tjane\nj-2\tjane\n", "--json") == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["same"], told["changed"]) == (3, 0)
@@ -90,7 +90,7 @@ def test_no_table(folder: Path, capsys: Capture) -> None:
 
 
 def test_a_file_that_is_no_log_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Nothing was decided again, so nobody may read "nothing would change" out of it."""
+    """No token was decided again, so the output must not read as "nothing would change"."""
     site = tmp_path / "site.yaml"
     site.write_text("mapfile: 1\nsite: {audience: ANY}\n", "utf-8")
     assert run(["replay", str(site), "--mapfiles", str(site)]) == 3

@@ -1,4 +1,4 @@
-"""`vomap status`: from `vomap init` to all green; then each line is turned red, or yellow, by a test of its own."""
+"""`vomap status`: from `vomap init` to all green. Then a test of its own turns each line red or yellow."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ Looked = Callable[..., dict[str, tuple[str, str]]]
 
 @pytest.fixture(autouse=True)
 def _accounts(monkeypatch: Monkeypatch) -> None:
-    """Every account is there, and each CE runs its callout as whoever runs this."""
+    """Every account exists, and each CE runs its callout as the user of this process."""
     me = pwd.getpwuid(os.geteuid()).pw_name
     monkeypatch.setattr(checks, "find_uid", lambda account: 1000)
     monkeypatch.setattr(status, "known_ces", lambda root: [replace(ce, user=me) for ce in known_ces(root)])
@@ -71,7 +71,7 @@ def arc(tmp_path: Path) -> CeSystem:
 
 @pytest.fixture
 def look(capsys: Capture) -> Looked:
-    """Return a function that gives each line of a system, its colour and what is told, by what was looked at."""
+    """Return a function that gives each line of a system, its colour and its text, by the subject of the line."""
 
     def looked(system: CeSystem, *words: str, callouts: Path = CALLOUTS) -> dict[str, tuple[str, str]]:
         capsys.readouterr()
@@ -103,7 +103,7 @@ def _not_green(lines: dict[str, tuple[str, str]]) -> dict[str, str]:
     ],
 )
 def test_from_init_to_green(tmp_path: Path, capsys: Capture, kind: dict[str, bool], lines: list[str]) -> None:
-    """What `vomap init` makes from nothing is found well, line by line."""
+    """Each line is green after `vomap init` on an empty system."""
     system = CeSystem(tmp_path / "root", **kind).made()
     capsys.readouterr()
     assert system.status() == 0
@@ -136,7 +136,7 @@ def test_for_programs(htcondor: CeSystem, capsys: Capture) -> None:
 
 
 def test_colours_only_on_a_terminal(htcondor: CeSystem, capsys: Capture, monkeypatch: Monkeypatch) -> None:
-    """A file or a pipe gets words; a terminal gets them in their colours; a program never."""
+    """A file or a pipe gets words, and a terminal gets them in their colours. A program never gets colours."""
     monkeypatch.setattr(checks, "find_uid", lambda account: None)
     htcondor.at(MAP_FILE).unlink()
     capsys.readouterr()
@@ -175,7 +175,7 @@ def test_paths_from_here(htcondor: CeSystem, capsys: Capture, monkeypatch: Monke
 @pytest.mark.parametrize("how", ["missing", "empty", "damaged", "writable", "swapped"])
 @pytest.mark.parametrize("what", ["policy", "bans"])
 def test_what_callouts_cannot_read(htcondor: CeSystem, look: Looked, what: str, how: str) -> None:
-    """A policy or bans that are missing, damaged or anybody's to write are red, and nothing is guessed from them."""
+    """A policy or bans that are missing, damaged or writable by others are red, and nothing is guessed from them."""
     path, other = (htcondor.policy, htcondor.bans) if what == "policy" else (htcondor.bans, htcondor.policy)
     if how == "missing":
         path.unlink()
@@ -203,7 +203,7 @@ def _change(path: Path) -> None:
 
 @pytest.mark.parametrize("how", ["changed", "added", "removed"])
 def test_mapfiles_that_are_not_built(htcondor: CeSystem, look: Looked, how: str) -> None:
-    """A mapfile that is another than was built is yellow: the policy still holds, and is an old one."""
+    """A mapfile that differs from the compiled one is yellow: the policy is in force, and is an old one."""
     path = htcondor.at(RULES_FILE)
     if how == "changed":
         _change(path)
@@ -219,7 +219,7 @@ def test_mapfiles_that_are_not_built(htcondor: CeSystem, look: Looked, how: str)
 
 @pytest.mark.parametrize("how", ["changed", "added", "removed"])
 def test_bans_that_are_not_built(htcondor: CeSystem, look: Looked, how: str) -> None:
-    """A ban that was written and not built keeps nobody out: red."""
+    """A ban that was written and not compiled denies no token: red."""
     path = htcondor.ban({"subject": "x", "reason": "x"})
     assert htcondor.build() == 0
     assert _not_green(look(htcondor)) == {}
@@ -245,7 +245,7 @@ def test_bans_that_would_be_passed_over(htcondor: CeSystem, look: Looked) -> Non
 @pytest.mark.parametrize(("folder", "what"), [(MAPFILES_FOLDER, "mapfiles"), (BANS_FOLDER, "files of bans")])
 @pytest.mark.parametrize("how", ["no folder", "no UTF-8"])
 def test_sources_that_cannot_be_read(htcondor: CeSystem, look: Looked, folder: str, what: str, how: str) -> None:
-    """What cannot be compared is not as it was built."""
+    """Sources that cannot be compared do not count as unchanged."""
     if how == "no folder":
         htcondor.at(folder).rename(htcondor.root / "elsewhere")
     else:
@@ -299,7 +299,7 @@ def test_issuers_that_are_new(htcondor: CeSystem, look: Looked) -> None:
 
 
 def test_issuers_that_are_banned(tmp_path: Path, look: Looked) -> None:
-    """A ban of an issuer that nobody declared needs a line, so that its tokens are refused."""
+    """A ban of an undeclared issuer needs a line, so that its tokens are refused."""
     system = CeSystem(tmp_path / "root", htcondor=True, arc=True).made()
     system.ban({"issuer": "https://bad/", "reason": "x"})
     assert system.build() == 0
@@ -347,7 +347,7 @@ def test_the_arc_fragment_lacks_a_line(arc: CeSystem, look: Looked, at: int, how
 @pytest.mark.parametrize("file", [ARC_CONF, "/etc/arc.conf.d/10-site.conf", "/etc/arc.conf.d/60-site.conf"])
 @pytest.mark.parametrize("line", ["authtokens = * https://evil.example/ * * *", "authtokens = * * * * *", "all = yes"])
 def test_others_let_more_come_to_vomap(arc: CeSystem, look: Looked, line: str, file: str) -> None:
-    """Tokens of an issuer that nobody declared must not reach the plugin, whichever file adds to vomap's group."""
+    """Tokens of an undeclared issuer must not reach the plugin, whichever file adds to vomap's group."""
     arc.write(file, f"[authgroup:vomap]\n{line}\n")
     lines = look(arc)
     assert _not_green(lines) == {"past vomap": "red"}
@@ -355,7 +355,7 @@ def test_others_let_more_come_to_vomap(arc: CeSystem, look: Looked, line: str, f
 
 
 def test_arc_conf_as_others_write_it(arc: CeSystem, look: Looked) -> None:
-    """Blanks around `=` mean something to nobody, nor do other blocks and comments in whatever encoding."""
+    """Blanks around `=` mean nothing. Neither do other blocks, or comments in any encoding."""
     arc.at(ARC_CONF).write_bytes(b"# caf\xe9\n[queue:fork]\ncomment=caf\xe9\n")
     assert _not_green(look(arc)) == {}
 
@@ -376,7 +376,7 @@ def test_arc_conf_as_others_write_it(arc: CeSystem, look: Looked) -> None:
 )
 @pytest.mark.parametrize("file", ["/etc/condor-ce/mapfiles.d/01-local.conf", "/etc/condor-ce/mapfiles.d/04-x"])
 def test_a_map_line_before_vomaps(htcondor: CeSystem, look: Looked, line: str, file: str) -> None:
-    """A line that is read first and maps tokens of a declared issuer, or that nobody understands, is red."""
+    """An earlier line that maps tokens of a declared issuer, or that vomap cannot read, is red."""
     htcondor.write(file, f"# mine\n{line}\n")
     lines = look(htcondor)
     assert _not_green(lines) == {"past vomap": "red"}
@@ -403,7 +403,7 @@ def test_map_lines_of_others(htcondor: CeSystem, look: Looked) -> None:
     ],
 )
 def test_an_arc_rule_before_vomaps(arc: CeSystem, look: Looked, rule: str) -> None:
-    """A mapping rule before vomap's is red, whatever words are in it; after vomap's it is the site's own business."""
+    """A mapping rule before vomap's is red, in any form. After vomap's it is the site's own business."""
     text = arc.read(ARC_CONF)
     for file in (ARC_CONF, "/etc/arc.conf.d/10-site.conf"):
         arc.write(file, f"{text}[mapping]\n{rule}\n")
@@ -449,7 +449,7 @@ def either(request: pytest.FixtureRequest, tmp_path: Path) -> CeSystem:
 
 
 def test_a_callout_that_is_missing(either: CeSystem, look: Looked, tmp_path: Path) -> None:
-    """The CE would refuse everybody."""
+    """A missing callout is red: the CE would refuse every token."""
     colour, told = _alone(look, either, tmp_path / "none")
     assert colour == "red"
     assert "cannot be run as " in told
@@ -468,13 +468,13 @@ def test_a_callout_that_cannot_be_run(either: CeSystem, look: Looked, scripts: C
 def test_a_callout_that_ends_otherwise(
     either: CeSystem, look: Looked, scripts: Callable[[str], Path], code: int
 ) -> None:
-    """A token that no policy knows is declined; any other answer is red, and the callout's own words are told."""
+    """A token that no policy knows is declined. Any other answer is red, and the line has the callout's own words."""
     colour, told = _alone(look, either, scripts(f"#!/bin/sh\necho its own words >&2\nexit {code}\n"))
     assert (colour, told.partition(": ")[2]) == ("red", f"exit {code}: its own words")
 
 
 def test_a_callout_that_cannot_log(either: CeSystem, look: Looked, tmp_path: Path) -> None:
-    """The answer stands, but nobody will know of it: that wants a look, and why is told."""
+    """The answer is right, but without a record: that is yellow, with the reason."""
     either.write(SITE_FILE, either.read(SITE_FILE) + f"  log: {{to: {tmp_path}/nowhere/decisions.log}}\n")
     assert either.build() == 0
     lines = look(either)
@@ -517,7 +517,7 @@ def test_the_key_of_pseudonyms(
 
 
 def test_a_key_of_another_group_or_owner(htcondor: CeSystem, look: Looked, monkeypatch: Monkeypatch) -> None:
-    """What is not root's can be changed, and what is of another group than the callouts' they cannot read."""
+    """A user other than root could change the file, and the callouts cannot read the file of another group."""
     _write_log(htcondor, f"to: {htcondor.root}/log, subject: pseudonym")
     key = htcondor.at("/etc/vomap/log.key")
     key.write_bytes(bytes(32))
@@ -532,7 +532,7 @@ def test_a_key_of_another_group_or_owner(htcondor: CeSystem, look: Looked, monke
 
 
 def test_a_key_that_only_root_can_look_at(htcondor: CeSystem, look: Looked, monkeypatch: Monkeypatch) -> None:
-    """To others it is nothing to be alarmed of; and where nothing is logged, none is looked for."""
+    """A user who may not look at the key gets no alarm. If nothing is logged, vomap looks for no key."""
     for log in ("to: none, subject: pseudonym", f"to: {htcondor.root}/log"):
         _write_log(htcondor, log)
         assert "log key" not in look(htcondor)
@@ -544,7 +544,7 @@ def test_a_key_that_only_root_can_look_at(htcondor: CeSystem, look: Looked, monk
 
 
 def test_a_callout_of_the_other_ce(either: CeSystem, look: Looked, scripts: Callable[[str], Path]) -> None:
-    """Declined is exit 1 for HTCondor and 2 for ARC; what is `declined` for the one lets others map for the other."""
+    """Declined is exit 1 for HTCondor and 2 for ARC. The `declined` of one CE lets another plugin map for the other."""
     wrong = 2 if either.at(MAP_FILE).exists() else 1
     assert _alone(look, either, scripts(f"#!/bin/sh\nexit {wrong}\n"))[0] == "red"
 
@@ -553,12 +553,12 @@ def test_a_callout_of_the_other_ce(either: CeSystem, look: Looked, scripts: Call
 def test_a_callout_that_answers_an_account(
     either: CeSystem, look: Looked, scripts: Callable[[str], Path], code: int
 ) -> None:
-    """Whoever maps a token of nobody maps everybody."""
+    """A callout that maps a token without claims maps every token."""
     assert _alone(look, either, scripts(f"#!/bin/sh\nprintf nobody\nexit {code}\n"))[0] == "red"
 
 
 def test_a_callout_that_is_killed(either: CeSystem, look: Looked, scripts: Callable[[str], Path]) -> None:
-    """The end by a signal is no answer."""
+    """A callout that ends by a signal gives no answer."""
     assert _alone(look, either, scripts("#!/bin/sh\nkill -9 $$\n"))[0] == "red"
 
 
@@ -573,7 +573,7 @@ def test_a_callout_that_hangs(
 
 
 def test_a_callout_that_prints_no_text(either: CeSystem, look: Looked, scripts: Callable[[str], Path]) -> None:
-    """Bytes that are no UTF-8 are as red as anything else."""
+    """Bytes that are not UTF-8 are as red as anything else."""
     assert _alone(look, either, scripts("#!/bin/sh\nprintf '\\377'\nprintf '\\377' >&2\nexit 1\n"))[0] == "red"
 
 
@@ -588,7 +588,7 @@ def test_what_a_callout_is_given(either: CeSystem, look: Looked, scripts: Callab
 
 
 def test_settings_that_lead_to_another_callout(htcondor: CeSystem, look: Looked) -> None:
-    """The callout that is tried is the one that HTCondor is told to run."""
+    """`status` tries the callout that HTCondor's configuration names."""
     htcondor.write(SETTINGS_FILE, htcondor.read(SETTINGS_FILE).replace(str(CALLOUTS), "/elsewhere"))
     assert _not_green(look(htcondor)) == {SETTINGS_FILE: "red"}
 
@@ -597,7 +597,7 @@ def test_settings_that_lead_to_another_callout(htcondor: CeSystem, look: Looked)
 
 
 def _uids(monkeypatch: Monkeypatch, **uids: int | None) -> list[str]:
-    """Let the name service know these accounts, and others with uid 1000; return the names that it is asked for."""
+    """Let the name service know these accounts, and others with uid 1000. Return the names that callers ask for."""
     asked: list[str] = []
 
     def find_uid(account: str) -> int | None:
@@ -609,7 +609,7 @@ def _uids(monkeypatch: Monkeypatch, **uids: int | None) -> list[str]:
 
 
 def test_accounts_that_do_not_exist(htcondor: CeSystem, look: Looked, monkeypatch: Monkeypatch) -> None:
-    """An account that a rule names and nobody has made is yellow: its tokens are denied."""
+    """An account that a rule names and that does not exist is yellow: its tokens are denied."""
     asked = _uids(monkeypatch, acct1=None)
     lines = look(htcondor)
     assert _not_green(lines) == {"accounts": "yellow"}
@@ -627,13 +627,13 @@ def test_accounts_of_the_system(htcondor: CeSystem, look: Looked, monkeypatch: M
 
 
 def test_accounts_that_are_both(htcondor: CeSystem, look: Looked, monkeypatch: Monkeypatch) -> None:
-    """All that is wrong is told at once."""
+    """All problems are reported at once."""
     _uids(monkeypatch, acct1=None, acct2=3)
     assert look(htcondor)["accounts"][1].startswith("do not exist: acct1; acct2 has uid ")
 
 
 def test_a_name_service_that_fails(htcondor: CeSystem, look: Looked, monkeypatch: Monkeypatch) -> None:
-    """What cannot be found out is red, for every token would end in an error."""
+    """A name service without an answer is red, because every token would end in an error."""
 
     def find_uid(account: str) -> int | None:
         raise NameServiceError(f"the name service fails for {account}")
@@ -652,7 +652,7 @@ def _site(system: CeSystem, members: dict[str, Any]) -> None:
 
 
 def test_accounts_that_need_not_exist(htcondor: CeSystem, look: Looked, monkeypatch: Monkeypatch) -> None:
-    """Where the site makes accounts as they are needed, none is missing; one that is there still needs its uid."""
+    """If the site creates accounts as they are needed, none is missing. An existing one still needs its uid."""
     _site(htcondor, {"accounts": {"must-exist": "no", "minimum-uid": "2000"}})
     _uids(monkeypatch, acct1=None, acct2=2000)
     assert look(htcondor)["accounts"][0] == "green"
@@ -740,7 +740,7 @@ def _observed(system: CeSystem, then: str = ",OTHER") -> CeSystem:
 
 
 def test_another_plugin_after_vomap(htcondor: CeSystem, look: Looked) -> None:
-    """A wiring that has others asked about what vomap declines is what the policy needs; any other is not."""
+    """A wiring that asks other plugins about declined tokens is as the policy needs. Any other is not."""
     as_wired = htcondor.read(MAP_FILE)
     for then in (",EGI", ",EGI,OTHER_2"):
         htcondor.write(MAP_FILE, as_wired.replace("PLUGIN:VOMAP", f"PLUGIN:VOMAP{then}"))
@@ -751,7 +751,7 @@ def test_another_plugin_after_vomap(htcondor: CeSystem, look: Looked) -> None:
 
 
 def test_vomap_only_observes(htcondor: CeSystem, look: Looked) -> None:
-    """That is told, with the file that says so and the plugins that map; nothing is red for it."""
+    """That is reported, with the file and the plugins that map, and nothing is red."""
     lines = look(_observed(htcondor))
     assert _not_green(lines) == {"observing": "yellow"}
     assert OBSERVE_FILE in lines["observing"][1]
@@ -759,7 +759,7 @@ def test_vomap_only_observes(htcondor: CeSystem, look: Looked) -> None:
 
 
 def test_the_policys_settings_may_wait_while_vomap_observes(htcondor: CeSystem, look: Looked) -> None:
-    """They have HTCondor refuse by audience; without them an answering vomap is not wired."""
+    """With these settings HTCondor refuses by audience. Without them vomap is not wired, even if it answers."""
     _observed(htcondor).at(SETTINGS_FILE).unlink()
     htcondor.write(OBSERVE_FILE, "SEC_SCITOKENS_PLUGIN_VOMAP_COMMAND = /usr/libexec/vomap/vomap-htcondor --observe\n")
     assert _not_green(look(htcondor)) == {SETTINGS_FILE: "yellow", "observing": "yellow"}
@@ -768,7 +768,7 @@ def test_the_policys_settings_may_wait_while_vomap_observes(htcondor: CeSystem, 
 
 
 def test_vomap_observes_and_nobody_answers(htcondor: CeSystem, look: Looked) -> None:
-    """Everybody is refused then."""
+    """HTCondor refuses every token then."""
     lines = look(_observed(htcondor, then=""))
     assert _not_green(lines) == {"observing": "red"}
     assert "--then" in lines["observing"][1]
@@ -776,14 +776,14 @@ def test_vomap_observes_and_nobody_answers(htcondor: CeSystem, look: Looked) -> 
 
 @pytest.mark.parametrize("command", ["/bin/echo --observe", "/bin/echo root", "{own} --observe --policy /x"])
 def test_another_command_than_vomaps(htcondor: CeSystem, look: Looked, command: str) -> None:
-    """`--observe` is all that a later file may add; what else stands there is told as a way past vomap."""
+    """A later file may add only `--observe`. Other text there is reported as a way past vomap."""
     own = htcondor.read(SETTINGS_FILE).partition("_COMMAND = ")[2].partition("\n")[0]
     htcondor.write(OBSERVE_FILE, f"SEC_SCITOKENS_PLUGIN_VOMAP_COMMAND = {command.format(own=own)}\n")
     assert _not_green(look(htcondor))["past vomap"] == "red"
 
 
 def test_a_line_that_has_vomap_asked_first(htcondor: CeSystem, look: Looked) -> None:
-    """A line of the site's own for one account, before vomap's file, is no way past vomap if it asks vomap first."""
+    """A line of the site for one account, before vomap's file, is not a way past vomap if it asks vomap first."""
     early = "/etc/condor-ce/mapfiles.d/04-observe.conf"
     htcondor.write(early, f"{LINE},ACCT1\n")
     assert _not_green(look(htcondor)) == {}

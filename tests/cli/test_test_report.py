@@ -1,4 +1,4 @@
-"""`vomap test`: how failures are told, the coverage of rules, and JUnit's form."""
+"""`vomap test`: the form of failures, the coverage of rules, and JUnit's form."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from vomap.cli import run
-from vomap.mapfile.compose import Case, Mapfile, compose
+from vomap.mapfile.compose import compose
+from vomap.mapfile.entries import PolicyTest
+from vomap.mapfile.files import Mapfile
 from vomap.mapfile.findings import Findings, Place
 from vomap.mapfile.policy_tests import run_tests
 from vomap.policy.index import policy_of
@@ -88,7 +90,7 @@ def test_a_failure_is_explained(site: Site, capsys: Capture) -> None:
 
 
 def test_a_long_explanation_is_cut(site: Site, capsys: Capture) -> None:
-    """Of many steps the first and the last are told, and how many are between."""
+    """Of many steps the output has the first, the last and the number between."""
     rules = "".join(f"  - {{name: r{number}, vo: V, subject: s{number}, account: x}}\n" for number in range(100))
     assert site.test(MAPFILE.replace("tests:\n", f"{rules}tests:\n")) == 1
     told = capsys.readouterr().err.rpartition("by these steps:\n")[2].splitlines()
@@ -100,14 +102,16 @@ def test_a_long_explanation_is_cut(site: Site, capsys: Capture) -> None:
 def test_a_token_that_is_none_is_explained() -> None:
     """Where nothing could be decided, the reason is the only step."""
     document = compose([Mapfile("m.yaml", PASSING)], Findings()).document
-    case = Case(Place("m.yaml", 1, 1), {"iss": "https://i/", "sub": "\0"}, {"outcome": "error"}, None, alone=False)
+    case = PolicyTest(
+        Place("m.yaml", 1, 1), {"iss": "https://i/", "sub": "\0"}, {"outcome": "error"}, None, alone=False
+    )
     (result,) = run_tests([case], policy_of(document), [], NO_BANS, 0)
     assert result.passed
     assert result.explain() == [result.decision.reason]
 
 
 def test_coverage(site: Site, capsys: Capture) -> None:
-    """The rules that decide no test are told with their places, and how many there are in percent, rounded down."""
+    """Rules that decide no test are listed with their places, and the coverage in percent, rounded down."""
     assert site.test(PASSING, "--coverage") == 0
     printed = capsys.readouterr()
     assert printed.err == ""
@@ -120,13 +124,13 @@ def test_coverage(site: Site, capsys: Capture) -> None:
 
 @pytest.mark.parametrize(("least", "code"), [("0", 0), ("66.6", 0), ("66.7", 1), ("100", 1)])
 def test_fail_under(site: Site, capsys: Capture, least: str, code: int) -> None:
-    """Too few rules that a test reaches are exit 1, and the shortfall is told."""
+    """A coverage under the limit is exit 1, and the shortfall is reported."""
     assert site.test(PASSING, "--fail-under", least) == code
     assert capsys.readouterr().out.endswith(f", less than {least} %\n" if code else "66.6 %\n")
 
 
 def test_all_covered(site: Site, capsys: Capture) -> None:
-    """A test that is judged alone reaches a rule, too; all rules are a hundred percent."""
+    """A test that is judged alone reaches a rule, too. All rules are a hundred percent."""
     more = "  - {token: {iss: https://i/, sub: three, scope: compute.read}, alone: yes, expect: {rule: three}}\n"
     assert site.test(PASSING + more, "--fail-under", "100") == 0
     assert capsys.readouterr().out.endswith("3 of 3 rules are reached by a test: 100 %\n")
@@ -143,7 +147,7 @@ def test_no_rules_are_covered(site: Site, capsys: Capture) -> None:
 
 @pytest.mark.parametrize("word", ["101", "-1", "nan", "many", ""])
 def test_no_percentage(site: Site, capsys: Capture, word: str) -> None:
-    """What is no number from 0 to 100 is wrong usage, told with what it should be."""
+    """A limit that is not a number from 0 to 100 is wrong usage. The error names the expected value."""
     assert site.test(PASSING, f"--fail-under={word}") == 2
     assert "is no number from 0 to 100" in capsys.readouterr().err
 
@@ -164,7 +168,7 @@ def test_json(site: Site, capsys: Capture) -> None:
 
 
 def test_junit(site: Site, capsys: Capture) -> None:
-    """A case for each test, named by file and line; a failure has the difference and the explanation."""
+    """A case for each test, named by file and line. A failure has the difference and the explanation."""
     assert site.test(MAPFILE, "--junit", str(site.report)) == 1
     capsys.readouterr()
     suite = site.suite()

@@ -96,7 +96,7 @@ def test_help(capsys: Capture, verb: list[str]) -> None:
 
 
 def test_version(capsys: Capture) -> None:
-    """The version is told, and that is all."""
+    """`--version` prints the version, and nothing else."""
     assert run(["--version"]) == 0
     assert capsys.readouterr().out == f"vomap {__version__}\n"
 
@@ -116,7 +116,7 @@ def test_version(capsys: Capture) -> None:
     ],
 )
 def test_usage(capsys: Capture, words: list[str]) -> None:
-    """Words that do not go together are exit 2, told on standard error alone."""
+    """Options that exclude each other are exit 2, with a message on standard error alone."""
     assert run(words) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
@@ -156,7 +156,7 @@ def test_check_tells_all_errors(folder: Folder, capsys: Capture) -> None:
 
 
 def test_check_with_a_warning(folder: Folder, capsys: Capture) -> None:
-    """A warning is told and changes no exit code."""
+    """A warning is printed and changes no exit code."""
     (folder.mapfiles / "50-other.yaml").write_text("mapfile: 1\nissuers:\n  https://i/: {vo: W}\n")
     assert folder.run("check") == 0
     (told,) = _errors(capsys)
@@ -169,7 +169,7 @@ def test_check_with_a_warning(folder: Folder, capsys: Capture) -> None:
 @pytest.mark.parametrize("verb", ["check", "test"])
 @pytest.mark.parametrize("kind", ["missing", "no-utf-8", "unreadable-folder"])
 def test_files_that_cannot_be_read(folder: Folder, capsys: Capture, verb: str, kind: str) -> None:
-    """What was named and cannot be read is an error, never an empty file."""
+    """A named file that cannot be read is an error, never an empty file."""
     if kind == "missing":
         folder.site.unlink()
         folder.site.symlink_to("nowhere")
@@ -218,7 +218,7 @@ def test_no_tests(folder: Folder, capsys: Capture) -> None:
 
 
 def test_tests_of_broken_mapfiles(folder: Folder, capsys: Capture) -> None:
-    """Mapfiles with errors are not tested: the errors are told, and nothing passes."""
+    """Mapfiles with errors are not tested: the errors are reported, and no test passes."""
     folder.site.write_text(SITE + "nonsense: 1\n", "utf-8")
     assert folder.run("test") in (1, 3)
     printed = capsys.readouterr()
@@ -231,7 +231,7 @@ def test_tests_of_broken_mapfiles(folder: Folder, capsys: Capture) -> None:
 
 
 def test_a_test_that_a_ban_falsifies(folder: Folder, capsys: Capture) -> None:
-    """What only a ban changes is a warning."""
+    """A test that only a ban changes is a warning."""
     folder.ban("  - {subject: one, reason: leaked}\n")
     assert folder.run("test") == 0
     printed = capsys.readouterr()
@@ -257,7 +257,7 @@ def test_build(folder: Folder, capsys: Capture) -> None:
 
 
 def test_build_for_programs(folder: Folder, capsys: Capture) -> None:
-    """`--json` tells the same, digests included."""
+    """`--json` has the same facts, digests included."""
     assert folder.build("--json") == 0
     report = _json(capsys)
     assert report["policy"]["digest"] == read_policy(str(folder.policy)).digest
@@ -314,7 +314,7 @@ def test_bans_are_built_although_mapfiles_cannot_be_read(folder: Folder, capsys:
 
 
 def test_bans_that_are_refused(folder: Folder, capsys: Capture) -> None:
-    """Bans with an error leave the built ones as they are; the policy is built, and the exit code says no."""
+    """Bans with an error leave the compiled ones as they are. The policy is compiled, and the exit code is 1."""
     folder.ban("  - {subject: bad, reason: old}\n")
     assert folder.build() == 0
     old = folder.built_bans.read_bytes()
@@ -344,7 +344,7 @@ def test_bans_that_cannot_be_read(folder: Folder, capsys: Capture) -> None:
 
 
 def test_a_ban_that_falsifies_a_test_is_a_warning(folder: Folder, capsys: Capture) -> None:
-    """The policy is built, and somebody is told."""
+    """The policy is compiled, and a warning is printed."""
     folder.ban("  - {subject: one, reason: leaked}\n")
     assert folder.build() == 0
     assert "warning: a ban changes" in capsys.readouterr().err
@@ -393,7 +393,7 @@ def test_rollback_for_programs(folder: Folder, capsys: Capture) -> None:
 
 
 def test_a_rollback_outlasts_automatic_builds(folder: Folder, capsys: Capture) -> None:
-    """What a person has taken back does not come back because a unit, a package or a ban builds the same mapfiles."""
+    """A rolled-back policy does not return because a unit, a package or a ban compiles the same mapfiles."""
     assert folder.build() == 0
     first = folder.policy.read_bytes()
     folder.site.write_text(OTHER, "utf-8")
@@ -410,7 +410,10 @@ def test_a_rollback_outlasts_automatic_builds(folder: Folder, capsys: Capture) -
 
 
 def test_a_rollback_ends_with_another_mapfile_or_by_a_person(folder: Folder) -> None:
-    """Mapfiles that have changed are built by themselves; the same ones if somebody says so, and then automatically."""
+    """Changed mapfiles are compiled automatically.
+
+    The same ones need a build by the administrator, and then are again.
+    """
     assert folder.build() == 0
     first = folder.policy.read_bytes()
     folder.site.write_text(OTHER, "utf-8")
@@ -442,7 +445,7 @@ def test_rolled_back_twice_is_as_it_was(folder: Folder) -> None:
 def test_what_is_saved_during_a_build_is_built(
     folder: Folder, monkeypatch: pytest.MonkeyPatch, capsys: Capture, what: str
 ) -> None:
-    """Nothing else would come to build it: whoever watches the folders saw the change while it was building."""
+    """No other event would compile it: the unit that watches the folders saw the change during the build."""
 
     def somebody_saves(*args: Any) -> Any:
         if what == "ban":
@@ -488,7 +491,7 @@ def test_nothing_to_roll_back_to(folder: Folder, capsys: Capture) -> None:
 
 
 def test_a_damaged_policy_is_not_kept(folder: Folder) -> None:
-    """What could not be put back does not take the place of what could."""
+    """A policy that could not be put back does not replace one that could."""
     assert folder.build() == 0
     first = folder.policy.read_bytes()
     folder.site.write_text(OTHER, "utf-8")
@@ -503,7 +506,7 @@ def test_a_damaged_policy_is_not_kept(folder: Folder) -> None:
 
 
 def test_build_where_others_may_write(folder: Folder) -> None:
-    """Whoever builds decides where; it is the callouts that trust no such folder."""
+    """The user who builds chooses the place. Only the callouts distrust such a folder."""
     folder.policy = folder.policy.parent / "loose" / "policy"
     folder.policy.parent.mkdir()
     folder.policy.parent.chmod(0o777)
@@ -525,7 +528,7 @@ def test_a_damaged_policy_is_replaced(folder: Folder) -> None:
 
 
 def test_explain(folder: Folder, capsys: Capture) -> None:
-    """What becomes of a token, why, and by which line of which file."""
+    """The output has the decision, the reason, and the line of the file."""
     assert folder.build() == 0
     capsys.readouterr()
     assert folder.explain(TOKEN) == 0
@@ -593,7 +596,7 @@ def test_explain_a_token(folder: Folder, capsys: Capture, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("token", ["", "a", "a.b", "a.b.c.d", "a.!.c", "a.b c.d", "a.YQ==YQ.c"])
 def test_no_token(folder: Folder, capsys: Capture, token: str) -> None:
-    """What is no token is wrong usage."""
+    """Text that is not a token is wrong usage."""
     assert folder.build() == 0
     capsys.readouterr()
     assert run(["explain", "--policy", str(folder.policy), "--token", token]) == 2
@@ -602,7 +605,7 @@ def test_no_token(folder: Folder, capsys: Capture, token: str) -> None:
 
 @pytest.mark.parametrize("claims", ["", "[]", "{", '{"a": 1, "a": 2}', "\udcff"])
 def test_no_claims(folder: Folder, capsys: Capture, claims: str) -> None:
-    """What is no payload is an error, as it is for the callouts."""
+    """A text that is not a payload is an error, as for the callouts."""
     assert folder.build() == 0
     capsys.readouterr()
     assert run(["explain", "--policy", str(folder.policy), "--claims", claims]) == 3
@@ -610,7 +613,7 @@ def test_no_claims(folder: Folder, capsys: Capture, claims: str) -> None:
 
 
 def test_explain_at_a_time(folder: Folder, capsys: Capture) -> None:
-    """A decision is made as of a time: a ban holds to its last second."""
+    """A decision is for a point in time: a ban is in force to its last second."""
     folder.ban("  - {subject: one, reason: leaked, until: 2026-12-31}\n")
     assert folder.build() == 0
     for at, code in (("2026-12-31T23:59:59Z", 1), ("2027-01-01T00:00:00Z", 0), ("2026-12-31", 1), ("2027-01-01", 0)):
@@ -660,7 +663,7 @@ def test_explain_mapfiles(folder: Folder, capsys: Capture) -> None:
 
 
 def test_explain_with_broken_mapfiles(folder: Folder, capsys: Capture) -> None:
-    """Exit 1 is a decision; mapfiles and bans that cannot be read are an error."""
+    """Exit 1 is a decision. Unreadable mapfiles and bans are an error."""
     claims = ["--claims", json.dumps(TOKEN)]
     path = folder.ban("  - {subject: one}\n")
     assert folder.run("explain", *claims) == 3
@@ -682,5 +685,5 @@ def test_explain_without_a_policy(folder: Folder, capsys: Capture) -> None:
 
 
 def test_messages_have_one_base() -> None:
-    """What vomap raises on purpose is told without a traceback."""
+    """The errors of vomap itself are reported without a traceback."""
     assert issubclass(FileError, Error)

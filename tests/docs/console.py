@@ -1,9 +1,8 @@
-"""The console blocks of the documentation: found, run in their order as a reader would, compared with what is shown.
+"""The console blocks of the documentation: read them, run them in their order, and compare the output with the pages.
 
-A command stands behind `$ `, or behind `# ` if root must type it; what continues it stands behind `> `. What follows up
-to the next prompt is its output; a line `...` there stands for any lines, and `...` within a line for any text. A
-command that ends with another exit code than 0 is followed by `$ echo $?`. A file that the reader is told to write
-(`… as `PATH`:`, and then a block) is written.
+A command follows `$ `, or `# ` if root must type it. Its continuation follows `> `. The lines up to the next prompt are
+its output. A line `...` there means any lines, and `...` within a line means any text. `$ echo $?` follows a command
+with another exit code than 0. The test writes each file that the reader must write: `… as `PATH`:`, and then a block.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-# What the reader sees of a block that needs the network or a chroot of its own, besides the prompt of root.
+# The placeholder for a block that needs the network or a chroot of its own, besides the prompt of root.
 ELSEWHERE = "<!-- run in the chroot -->"
 _FENCE = re.compile(
     r"(?:^(?P<mark><!--[^\n]*-->)\n)?^(?P<fence>`{3,})(?P<kind>[^\n]*)\n(?P<body>.*?)^(?P=fence)$",
@@ -110,7 +109,7 @@ def _as_bash(step: Step) -> str:
 
 
 def problems(steps_done: Sequence[Step], told: str) -> list[str]:
-    """Return what differs between the commands as they are shown and what their script told."""
+    """Return the differences between the commands on the pages and the output of their script."""
     todo = [step for step in steps_done if isinstance(step, Command)]
     pieces = re.split(rf"\n{_SENTINEL} (\d+)\n", told)
     found = [] if len(pieces) == 2 * len(todo) + 1 else [f"the script ended early: {told[-2000:]}"]
@@ -124,7 +123,7 @@ def problems(steps_done: Sequence[Step], told: str) -> list[str]:
 
 
 def _is_shown(shown: Sequence[str], output: str) -> bool:
-    """Tell whether an output is the one that is shown; `...` stands for anything, alone on a line for any lines."""
+    """Return True if an output matches the page: `...` means any text, and alone on a line any lines."""
     expression = "".join(
         r"(?:[^\n]*\n)*?" if line == "..." else re.escape(line).replace(r"\.\.\.", r"[^\n]*") + r"\n" for line in shown
     )

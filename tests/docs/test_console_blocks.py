@@ -1,4 +1,4 @@
-"""Every command of the documentation is run, and prints what stands below it; nothing is left out in silence."""
+"""Every command of the documentation runs, and prints the output on the page. The tests skip nothing in silence."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_the_test_that_runs_it_is_there(entry: dict[str, Any]) -> None:
 
 
 def test_a_difference_is_found(tmp_path: Path) -> None:
-    """The test of the pages tells another output, a command that fails, and a script that ends early."""
+    """The test of the pages reports other output, a command that fails, and a script that ends early."""
     page = tmp_path / "page.md"
     shown = ["$ echo one", "two", "$ false", "$ (exit 3)", "$ echo $?", "3", "$ echo a b c", "a ... c"]
     shown += [r"$ printf 'x\ny\n'", "...", "$ echo two \\", "> lines", "two lines", "$ true"]
@@ -88,7 +88,7 @@ def test_a_difference_is_found(tmp_path: Path) -> None:
 
 
 def test_files_are_written_where_the_page_says(tmp_path: Path) -> None:
-    """A block below `… as `PATH`:` is a file of that text; any other block is none."""
+    """A block below `… as `PATH`:` is a file of that text. Any other block is not."""
     blocks = [
         "Write it as `c.yaml`:",
         "```yaml\nx: $HOME\n```",
@@ -104,7 +104,7 @@ def test_files_are_written_where_the_page_says(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("page", pages(), ids=_name)
 def test_no_command_hides_in_another_block(page: Path) -> None:
-    """What is to be typed stands in a console block, where it is run; the reference quotes the help, and no more."""
+    """Each command to type is in a console block, where the test runs it. The reference only quotes the help."""
     text = page.read_text("utf-8")
     kinds = set(re.findall(r"^`{3,}([^\n`]+)$", text, re.MULTILINE))
     assert kinds <= {"console", "yaml", "json", "text", "{toctree}", "{graphviz}"}

@@ -25,7 +25,7 @@ from vomap.store import bans_beside
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tools.manual.__main__ import man_pages, reference  # noqa: E402 - the manual's generator is no part of vomap
+from tools.manual.__main__ import man_pages, reference  # noqa: E402 - the manual's generator is not a part of vomap
 from tools.manual.callouts import OPTIONS  # noqa: E402
 from tools.manual.completions import bash_completions, zsh_completions  # noqa: E402
 from tools.manual.facts import FILES  # noqa: E402
@@ -40,7 +40,7 @@ MANUAL = man_pages()
 
 @pytest.mark.parametrize("name", REFERENCE)
 def test_the_reference_is_as_the_code_has_it(name: str) -> None:
-    """The generated pages lie in docs/ as they would be generated now; `make manual` writes them."""
+    """The generated pages in docs/ are as the code would generate them now. `make manual` writes them."""
     assert (ROOT / "docs" / "reference" / name).read_text("utf-8") == REFERENCE[name]
 
 
@@ -59,7 +59,7 @@ def test_every_verb_has_a_page() -> None:
 
 
 def test_every_lint_code_is_told() -> None:
-    """The page of the linter tells each code and no other, with the very example that the tests run."""
+    """The page of the linter has each code and no other, with the examples that the tests run."""
     assert set(LINT) == MAPFILE_CODES | BAN_CODES
     for code in LINT:
         folder = ROOT / "tests" / "lint" / code
@@ -104,7 +104,7 @@ def test_man_does_not_warn(tmp_path: Path) -> None:
 
 
 def _examples() -> list[str]:
-    """Return the command of every example of the help texts that stands on one line, without what is said of it."""
+    """Return the command of every example of the help texts that is on one line, without its explanation."""
     blocks = re.findall(r"### Examples\n\n```text\n(.*?)```", REFERENCE["commands.md"], re.DOTALL)
     return [
         _command(line, _column(block))
@@ -137,7 +137,7 @@ def test_there_are_examples() -> None:
 
 
 def test_every_key_of_a_mapfile_has_a_meaning() -> None:
-    """The reference tells what each key of the schema means, and of no key that is not there."""
+    """The reference describes each key of the schema, and no other."""
     schema = mapfile_schema()
     parts = {"mapfile": schema, **{definition: schema["definitions"][definition] for _, definition, _ in PARTS}}
     assert set(MEANINGS) == set(parts)
@@ -148,7 +148,7 @@ def test_every_key_of_a_mapfile_has_a_meaning() -> None:
 
 @pytest.mark.parametrize("callout", EXIT_CODES)
 def test_the_options_of_a_callout_are_those_that_it_takes(callout: str) -> None:
-    """A callout that is given a word that it does not know names just the options that its page tells."""
+    """A callout with an unknown option lists exactly the options of its page."""
     program, *verb = callout.split()
     words = [str(ROOT / "plugins" / "bin" / program), *verb, "--nonsense"]
     environment = {"PYTHONPATH": str(ROOT / "plugins"), "PATH": os.defpath}
@@ -231,7 +231,7 @@ def test_bash_completes(line: str, offered: set[str]) -> None:
 
 
 def test_a_synopsis_has_what_must_be_there_without_brackets() -> None:
-    """An argument that is needed stands bare, an option in brackets."""
+    """A required argument has no brackets, and an option has."""
     pages = {page.name: " ".join(" ".join(page.synopsis).split()) for page in verb_pages()}
     assert pages["vomap ban"].startswith("vomap ban add [--issuer ISSUER]")
     assert "vomap ban fetch URL [--name NAME]" in pages["vomap ban"]

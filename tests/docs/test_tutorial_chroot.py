@@ -1,4 +1,4 @@
-"""The tutorial, word by word, in a fresh Debian bookworm with nothing installed; as root, by `make e2e`."""
+"""The tutorial, word by word, in a fresh Debian bookworm with nothing installed, as root, by `make e2e`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROOT = DOCS.parent
 SUITE = "bookworm"
 READER = "reader"
 _SECONDS = 900
-# How this machine's pip reaches the package index; a chroot shares its network and nothing else.
+# The way of this machine's pip to the package index. A chroot shares only the network.
 _PIP = ("PIP_INDEX_URL", "PIP_CERT", "PIP_DEFAULT_TIMEOUT", "http_proxy", "https_proxy", "no_proxy")
 
 
@@ -75,7 +75,7 @@ def _is_roots(step: Step) -> bool:
 
 
 def test_the_tutorial_from_nothing(bookworm: Bookworm) -> None:
-    """All its commands, as root where it says so and else as somebody, print what the tutorial shows."""
+    """The commands of the tutorial, as root or as another user, print the output on the page."""
     todo = steps(DOCS / "tutorial.md")
     variables = {"DEBIAN_FRONTEND": "noninteractive", **bookworm.reaches_the_index()}
     found, told = [], ""

@@ -1,6 +1,6 @@
 """A real ARC CE in a chroot: A-REX and its REST interface, with a test CA, and every issuer of tokens, on loopback.
 
-The site's arc.conf is here; its wiring to vomap is what `vomap render arc` writes, put where ARC 7 reads fragments.
+The site's arc.conf is here. `vomap render arc` writes its wiring to vomap, into ARC 7's folder of fragments.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _JOB = '&(executable="/usr/bin/id")(arguments="-un")(stdout="who")(outputfiles=(
 _DESCRIPTORS = 4096
 _PATIENCE = 180.0
 
-# The callout, and before it somebody who writes down as whom it opens the policy: users, groups, supplementary groups.
+# The callout, and before it a program that records the IDs of the policy's reader: users, groups, supplementary groups.
 WATCHED, SEEN = "/usr/local/sbin/watched-vomap-arc", "/var/log/watched"
 _WATCHED = f"""\
 #!/usr/bin/python3 -IS
@@ -53,7 +53,7 @@ sys.addaudithook(watch)
 runpy.run_path({CALLOUT!r}, run_name="__main__")
 """
 
-# A-REX's own log level is [arex]'s, whatever [arex/ws] says; DEBUG tells of every child that ends.
+# A-REX's own log level is [arex]'s, whatever [arex/ws] says. DEBUG logs the end of every child.
 _CONF = f"""\
 [common]
 hostname={_HOST}
@@ -108,7 +108,7 @@ print(json.dumps({{"keys": [key]}}))' > keys.json
 
 @dataclass(frozen=True)
 class Client:
-    """Who asks for a job: a token's claims, a certificate, both or neither; and in which queue the job is to run."""
+    """A client that asks for a job: a token's claims, a certificate, both or neither, and the queue of the job."""
 
     token: Mapping[str, Any] | None
     certificate: bool = False
@@ -123,7 +123,7 @@ class Client:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the CE made of a request: its status, what it said of the job, and the job's account if it took the job."""
+    """The CE's result for a request: its status, its text about the job, and the job's account if it took the job."""
 
     status: int
     reason: str
@@ -132,7 +132,7 @@ class Answer:
 
 
 class ArcCE:
-    """One ARC CE. It runs from `open` to `close`; `wire` starts its REST interface, again if the wiring is another."""
+    """One ARC CE. It runs from `open` to `close`. `wire` starts its REST interface, again if the wiring is another."""
 
     def __init__(self, folder: Path) -> None:
         self.chroot = Chroot(folder)
@@ -140,7 +140,7 @@ class ArcCE:
         self._issuers: subprocess.Popen[bytes] | None = None
 
     def open(self, issuers: Sequence[str], accounts: Sequence[str]) -> None:
-        """Make the chroot with vomap's packages, accounts, keys and issuers; nothing is left of a run before."""
+        """Make the chroot with vomap's packages, accounts, keys and issuers, without files of an earlier run."""
         self.chroot.build(PACKAGES)
         self.install_vomap()
         hosts = sorted({_HOST, *(urlsplit(issuer).hostname or "" for issuer in issuers)})
@@ -195,7 +195,7 @@ class ArcCE:
     # ---- A-REX
 
     def wire(self, fragment: str, *, queues: Mapping[str, str] | None = None, more: str = "") -> None:
-        """Run the REST interface with this wiring; `queues` says who may use a queue, `more` comes after the wiring."""
+        """Run the REST interface with this wiring. `queues` has the users of queues, `more` comes after the wiring."""
         blocks = "".join(f"\n[queue:{queue}]\n{(queues or {}).get(queue, '')}\n" for queue in QUEUES)
         files = {
             "/etc/arc.conf": _CONF + blocks,
@@ -212,7 +212,7 @@ class ArcCE:
 
     @contextmanager
     def running_jobs(self) -> Iterator[None]:
-        """Run the jobs that the REST interface has taken; without this they wait."""
+        """Run the jobs that the REST interface has taken. Without this they wait."""
         self._start("arc-arex-start")
         try:
             yield
@@ -277,7 +277,10 @@ class ArcCE:
         return re.findall(r"\[ERROR\] \S+ Plugin \S+ error: (.+)", self.log_since(mark))
 
     def starts_since(self, mark: int, *, expected: int) -> int:
-        """Return how many plugins A-REX has started since a mark; it logs the end of each, so that is waited for."""
+        """Return the number of plugins that A-REX has started since a mark.
+
+        A-REX logs the end of each, so this waits for the ends.
+        """
 
         def ended() -> int:
             return len(re.findall(r"\[Arc\.Run\] \[DEBUG\] .* Child monitoring child \d+ exited", self.log_since(mark)))
@@ -294,7 +297,7 @@ class ArcCE:
         self.chroot.run(["bash", "-c", words])
 
     def _stop(self, name: str) -> None:
-        """End a daemon of A-REX and wait until it is gone; in the chroot, where nobody else's can be met."""
+        """End a daemon of A-REX and wait until it is gone, in the chroot, where this can end no other daemon."""
         pid_file = f"/run/{name}.pid"
         if self.chroot.path(pid_file).exists():
             words = (

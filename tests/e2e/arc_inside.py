@@ -1,6 +1,6 @@
-"""What runs inside ARC's chroot, on its own Python: the issuers of the tokens, and the clients.
+"""The programs inside ARC's chroot, on its own Python: the issuers of the tokens, and the clients.
 
-`issuers` serves every issuer's keys on loopback; `ask` reads requests as one JSON document on standard input, sends
+`issuers` serves every issuer's keys on loopback. `ask` reads requests as one JSON document on standard input, sends
 each on a connection of its own, and prints the answers as another.
 """
 
@@ -42,7 +42,7 @@ def serve_keys() -> None:
 
 
 class Issuer(BaseHTTPRequestHandler):
-    """Every issuer: they all have the same key, so that nothing needs to tell them apart."""
+    """All issuers. They have the same key, so that the server need not distinguish them."""
 
     def do_GET(self) -> None:
         """Answer with the keys, or with the document that says where they are."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 CHECKOUT = Path(__file__).resolve().parents[2]
 FOLDER = Path(os.environ.get("VOMAP_E2E") or CHECKOUT / "build" / "e2e")
 SUITE = "trixie"
-# What vomap's packages need from Debian, and what any CE's chroot needs: a certificate maker, a way to raise the
+# The Debian packages that vomap's packages and any CE's chroot need: a certificate maker, a way to raise the
 # loopback. Without the packages, vomap is installed in a venv.
 PACKAGES = (
     *("python3", "python3-yaml", "python3-jsonschema", "python3-jwt", "python3-requests", "python3-cryptography"),
@@ -46,8 +46,8 @@ class ChrootError(Exception):
 class Chroot:
     """One chroot in a folder of its own.
 
-    `run` before `mount` has the machine's network, for apt-get; after it, only a loopback that no other chroot shares,
-    and all that was started since ends with `umount`.
+    `run` before `mount` has the machine's network, for apt-get. After it, there is only a loopback of this chroot, and
+    `umount` ends all processes that were started since.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -69,9 +69,9 @@ class Chroot:
         path.chmod(mode)
 
     def build(self, packages: Sequence[str]) -> None:
-        """Make the chroot with these packages, unless the folder holds just that; one that is half made never counts.
+        """Make the chroot with these packages, unless the folder has exactly these. A half-made one never counts.
 
-        From then on the folder is this process's, to its end; another run of the tests waits.
+        From then on the folder belongs to this process, until it ends. Another run of the tests waits.
         """
         require_debian_root()
         _claim(self.folder)
@@ -108,7 +108,7 @@ class Chroot:
         self.run(["ip", "link", "set", "lo", "up"])
 
     def umount(self) -> None:
-        """End every process that was started since `mount`; the mounts and the loopback go with them."""
+        """End every process that was started since `mount`. The mounts and the loopback go with them."""
         if self._holder:
             self._holder.kill()
             self._holder.communicate()
@@ -118,7 +118,7 @@ class Chroot:
         self._started.clear()
 
     def words(self, command: Sequence[str | Path]) -> list[str]:
-        """Return the words that run a command in the chroot, for whoever starts a process by himself."""
+        """Return the words that run a command in the chroot, for callers that start a process themselves."""
         if self._target:
             enter = ["nsenter", f"--target={self._target}", "--mount", "--pid", "--net", "chroot", str(self.root)]
         else:
@@ -149,7 +149,7 @@ class Chroot:
         return _accepted(told) if check else told
 
     def start(self, command: Sequence[str | Path], *, env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
-        """Start a command that goes on until `umount`; what it says is for nobody."""
+        """Start a command that runs until `umount`, without its output."""
         if not self._target:
             raise ChrootError("what goes on must be started in a mounted chroot, which ends it")
         quiet: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
@@ -190,7 +190,7 @@ def _mirror() -> str:
     """Return the archive that this machine's own apt uses for Debian."""
     found = _sources()
     if not found:
-        # apt tells of no source whose lists it has not fetched.
+        # apt lists no source whose lists it has not fetched.
         _checked(["apt-get", "-q", "update"])
         found = _sources()
     if not found:
@@ -242,7 +242,7 @@ def _state(folder: Path) -> str:
 
 
 def _begin(folder: Path) -> None:
-    """Empty a folder that is ours. Raises ChrootError if it is not: nobody else's files are removed."""
+    """Empty a folder that is ours. Raises ChrootError if it is not: other users' files stay."""
     ours = folder / "made-by-vomap-e2e"
     if folder.exists():
         if not ours.exists():

@@ -33,7 +33,7 @@ CALLOUT = f"{packaged.CALLOUTS}/vomap-htcondor"
 SETTINGS, MAPFILES = "/etc/condor-ce/config.d", "/etc/condor-ce/mapfiles.d"
 MAP_FILE = "05-vomap.conf"
 LOGS = "/var/log/condor-ce"
-CLIENT = "client"  # who runs the clients: nobody whom FS could map to a grid account
+CLIENT = "client"  # the user of the clients, which FS can map to no grid account
 _KEYS = "/root/issuer.key"
 _CACHE = "/var/cache/condor-ce/scitokens/scitokens_cpp.sqllite"
 _CONFIG = {"CONDOR_CONFIG": "/etc/condor-ce/condor_config"}
@@ -50,7 +50,7 @@ _OUTCOMES = {1: "declined", 2: "denied", 3: "error"}
 
 @dataclass(frozen=True)
 class Log:
-    """What a daemon has logged since some moment."""
+    """The daemons' log since some moment."""
 
     text: str
 
@@ -61,12 +61,12 @@ class Log:
 
     @property
     def exits(self) -> list[int]:
-        """The exit codes of the plugins that ended by themselves; HTCondor logs wait statuses."""
+        """The exit codes of the plugins that ended by themselves. HTCondor logs wait statuses."""
         return [int(status) >> 8 for status in _ENDED.findall(self.text) if not int(status) & 0x7F]
 
     @property
     def became(self) -> str:
-        """What became of the one token that was shown: an account, an outcome of the last plugin, or `not asked`."""
+        """The result for the one token: an account, an outcome of the last plugin, or `not asked`."""
         accounts = _MAPPED.findall(self.text)
         if accounts:
             return str(accounts[-1])
@@ -74,7 +74,7 @@ class Log:
 
 
 class Pool:
-    """The daemons in a chroot, from `prepare` on; `start` and `stop` as often as the wiring changes."""
+    """The daemons in a chroot, from `prepare` on. `start` and `stop` as often as the wiring changes."""
 
     def __init__(self, chroot: Chroot) -> None:
         self.chroot = chroot
@@ -82,7 +82,7 @@ class Pool:
     def prepare(self, accounts: Iterable[str]) -> None:
         """Put HTCondor-CE's settings, vomap's packages, accounts, a host certificate and the issuers' key in place."""
         self.chroot.build(PACKAGES)
-        # A name that nobody can look up costs each daemon a minute.
+        # A name without an address costs each daemon a minute.
         self.chroot.write("/etc/hosts", f"127.0.0.1 {CE_HOST} localhost {socket.gethostname()}\n")
         self.install_vomap()
         self.add_accounts({*accounts, CLIENT})
@@ -141,7 +141,7 @@ class Pool:
         return self.chroot.run(words, env=_CONFIG, check=False)
 
     def as_client(self, token: str, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        """Run a client with a token, and no other way to show who it is; `settings` are HTCondor's, for it alone."""
+        """Run a client with a token, and no other credential. `settings` are HTCondor's, for this client alone."""
         given = {"SEC_CLIENT_AUTHENTICATION_METHODS": "SCITOKENS", **settings}
         environment = {f"_CONDOR_{name}": value for name, value in given.items()}
         enter = ["setpriv", f"--reuid={CLIENT}", f"--regid={CLIENT}", "--clear-groups"]
@@ -149,7 +149,7 @@ class Pool:
         return self.chroot.run([*enter, *words], env={**_CONFIG, **environment, **home}, check=False)
 
     def ping(self, token: str, level: str = "WRITE") -> str:
-        """Ask the schedd, in a session of its own, as whom the token's bearer has this level; "" if he has not."""
+        """Ask the schedd, in a session of its own, for the user with whom the token has this level, "" if none."""
         words = ["condor_ping", "-type", "SCHEDD", "-table", level]
         return "".join(_ALLOWED.findall(self.as_client(token, *words).stdout))
 
@@ -163,13 +163,13 @@ class Pool:
         return {job["AuthTokenId"]: job["Owner"] for job in json.loads(told.stdout or "[]")}
 
     def token(self, claims: Mapping[str, Any], padded: int = 0) -> str:
-        """Sign claims, with the times and the id that every token has; bring the token to a length if one is given."""
+        """Sign claims, with the times and the id that every token has. Pad the token to a length if one is given."""
         now = int(time.time())
         whole = {"iat": now, "nbf": now, "exp": now + 3600, "jti": str(uuid.uuid4()), **claims}
         short = self._signed(whole)
         if len(short) >= padded:
             return short
-        # Base64 makes four characters of three bytes; the claim's name and its marks take 14 bytes.
+        # Base64 makes four characters of three bytes. The claim's name and its marks take 14 bytes.
         return self._signed({**whole, "padding": "x" * ((padded - len(short)) * 3 // 4 - 14)})
 
     def _signed(self, claims: Mapping[str, Any]) -> str:
@@ -179,7 +179,7 @@ class Pool:
         return f"{text}.{signature.rstrip('=').replace('+', '-').replace('/', '_')}"
 
     def trust(self, issuers: Iterable[str]) -> None:
-        """Put the key into the daemons' cache for these issuers, so that they ask nobody for it."""
+        """Put the key into the daemons' cache for these issuers, so that they do not fetch it."""
         words = ["openssl", "rsa", "-in", _KEYS, "-noout", "-modulus"]
         modulus = bytes.fromhex(self.chroot.run(words).stdout.strip().partition("=")[2])
         key = {"kty": "RSA", "alg": "RS256", "use": "sig", "kid": "test", "n": _base64(modulus), "e": "AQAB"}

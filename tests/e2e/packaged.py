@@ -23,16 +23,16 @@ MAPFILES = "/usr/share/vomap/mapfiles"
 # Its Python is the nearest to that of the chroots.
 _RELEASE = "10"
 _LIBRARY = f"/usr/lib/python{PYTHONS[_RELEASE]}/site-packages"
-# What a site writes and what is built from it belong to no package.
+# The site's files, and the files compiled from them, belong to no package.
 _SITE = ("/etc/vomap", "/var/lib/vomap")
-# Debian's rpm asks for the first; nothing that the packages require is a package of rpm's here.
+# Debian's rpm needs the first. No requirement of the packages is a package of rpm's here.
 _DEBIAN = ("--force-debian", "--nodeps")
 
 
 def install(chroot: Chroot, ce_package: str) -> None:
     """Install vomap, the mapfile of the OSG and the package of a CE, as if for the first time.
 
-    The packages' own scriptlets make the users and groups. What the packages require is Debian's, and there already.
+    The packages' own scriptlets make the users and groups. Debian's packages meet the requirements already.
     """
     remove(chroot)
     _lead_python_to_the_library(chroot)
@@ -62,11 +62,11 @@ def verify(chroot: Chroot) -> None:
 
 
 def _lead_python_to_the_library(chroot: Chroot) -> None:
-    """Make Debian's Python find the library of the packages; on their own system it does so by itself.
+    """Make Debian's Python find the library of the packages. On Enterprise Linux it does so by itself.
 
     Debian's Python is of another version, and has no folder `site-packages`. The callouts look for
-    {prefix}/lib/pythonX.Y/site-packages: a link makes that the packages' folder. The command asks `site`, which on
-    Debian knows folders named `dist-packages` only: a .pth file in one of them names the folder.
+    {prefix}/lib/pythonX.Y/site-packages, so a link there leads to the packages' folder. The command asks `site`, which
+    on Debian knows only folders named `dist-packages`: a .pth file in one of them names the folder.
     """
     python = os.readlink(chroot.path("/usr/bin/python3"))
     link = chroot.path(f"/usr/lib/{python}/site-packages")

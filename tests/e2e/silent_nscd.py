@@ -1,7 +1,7 @@
-"""A name service that does not answer the callout, and fails at once for everybody else. It stands where nscd would.
+"""A name service that does not answer the callout, and fails at once for every other process, in the place of nscd.
 
-The C library asks nscd first, if there is a socket, and waits five seconds for it: so long hangs a site whose directory
-service is gone. Runs inside a chroot.
+The C library asks nscd first, if there is a socket, and waits five seconds for it. So a site without its directory
+service hangs that long. Runs inside a chroot.
 """
 
 from __future__ import annotations

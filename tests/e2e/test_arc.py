@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).resolve().parent
 RESULTS = FOLDER / "arc.json"
 LEGACY = "legacy"
-# What a site may have had before vomap: everybody with a token is one account. It comes after vomap's own rules.
+# The rule that a site may have had before vomap: one account for every token. It comes after vomap's own rules.
 MORE_RULES = f"""\
 [authgroup:{LEGACY}]
 authtokens=* * * * *
@@ -44,7 +44,7 @@ REFUSED, NOT_MAPPED = 403, 500
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody who comes to the CE, and what must become of him: an account, an outcome, or `not asked`."""
+    """A client that comes to the CE, and its expected result: an account, an outcome, or `not asked`."""
 
     name: str
     client: Client
@@ -70,14 +70,14 @@ CMS, NOVA = (next(person.client for person in MAPPED if person.expected == name)
 
 @dataclass(frozen=True)
 class Met:
-    """How a person fared: the CE's answer, what the callout said, and both as an account or a word."""
+    """A client's result: the CE's answer, the callout's output, and both as an account or a word."""
 
     answer: Answer
     said: list[str]
 
     @property
     def became(self) -> str:
-        """Return the account, else the outcome that the callout told, else that it was not asked."""
+        """Return the account, else the outcome that the callout logged, else `not asked`."""
         told = [words[1] for words in (re.match(r"vomap-arc \w+: (\w+)", line) for line in self.said) if words]
         return self.answer.account or (told[-1] if told else "not asked")
 
@@ -110,7 +110,7 @@ def wired(ce: ArcCE) -> ArcCE:
 
 @pytest.fixture(scope="module")
 def met(ce: ArcCE) -> dict[str, Met]:
-    """Everybody, one after the other; what became of them is kept for whoever compares the CEs."""
+    """All clients, one after the other. Their results are kept for the comparison of the CEs."""
     ce.wire(ce.rendered())
     found = {name: _meet(ce, person.client) for name, person in PEOPLE.items()}
     RESULTS.write_text(json.dumps({name: one.became for name, one in found.items()}, indent=1))
@@ -118,7 +118,7 @@ def met(ce: ArcCE) -> dict[str, Met]:
 
 
 def test_the_callout_is_the_packages_own(wired: ArcCE) -> None:
-    """ARC starts the very file that the package installed; it, and every other of the packages', is untouched."""
+    """ARC starts the very file that the package installed. This file, and every other of the packages, is unchanged."""
     wiring = wired.chroot.path(FRAGMENT).read_text("utf-8")
     assert re.findall(r"^map_with_plugin = \S+ \d+ (\S+)", wiring, re.MULTILINE) == [CALLOUT]
     assert packaged.package_of(wired.chroot, CALLOUT) == "vomap"
@@ -129,7 +129,7 @@ def test_the_callout_is_the_packages_own(wired: ArcCE) -> None:
 
 @pytest.mark.parametrize("name", PEOPLE)
 def test_the_session_belongs_to_the_policys_account(met: dict[str, Met], name: str) -> None:
-    """A job that is submitted by REST belongs to the account that the policy says; who has none gets no job."""
+    """A job that is submitted by REST belongs to the account of the policy. A client without one gets no job."""
     assert met[name].became == PEOPLE[name].expected, met[name]
     assert bool(met[name].answer.job) == bool(met[name].answer.account)
 
@@ -148,7 +148,7 @@ def test_fifteen_tokens_at_least_are_mapped(met: dict[str, Met]) -> None:
 
 
 def test_the_job_itself_runs_as_the_account(ce: ArcCE, met: dict[str, Met]) -> None:
-    """What a job says of itself, and what A-REX keeps of it, is the account that the session has."""
+    """The job's own account, and A-REX's record of it, are the account of the session."""
     jobs = {one.answer.job: one.answer.account for one in met.values() if one.answer.job}
     with ce.running_jobs():
         assert {job: ce.output_of(job) for job in jobs} == jobs
@@ -169,7 +169,7 @@ def test_an_unknown_issuer_never_reaches_the_callout(wired: ArcCE) -> None:
 @pytest.mark.parametrize("file", [POLICY, BANS])
 @pytest.mark.parametrize("damage", ["cut", "gone", "writable"])
 def test_a_damaged_policy_maps_nobody(wired: ArcCE, file: str, damage: str) -> None:
-    """A policy or bans that are damaged, missing or in others' hands are an error, and no door to anybody."""
+    """A policy or bans that are damaged, missing or writable by others are an error, and let no client in."""
     path = wired.chroot.path(file)
     try:
         if damage == "cut":
@@ -186,7 +186,10 @@ def test_a_damaged_policy_maps_nobody(wired: ArcCE, file: str, damage: str) -> N
 
 
 def test_queues_for_vos(ce: ArcCE) -> None:
-    """Who is mapped for a VO may use that VO's queue, and no other's; an open queue is everybody's."""
+    """A client that is mapped for a VO may use that VO's queue, and no other VO's.
+
+    Every client may use an open queue.
+    """
     ce.wire(ce.rendered("--vo", "CMS", "--vo", "Nova"), queues=QUEUES_OF_VOS)
     mark = ce.mark()
     clients = [replace(who, queue=queue) for who in (CMS, NOVA) for queue in QUEUES]
@@ -196,7 +199,7 @@ def test_queues_for_vos(ce: ArcCE) -> None:
 
 
 def test_a_failing_callout_makes_nobody_a_member(ce: ArcCE) -> None:
-    """With a damaged policy, `authorize` puts nobody into a VO's group, as it does with a sound one."""
+    """With a damaged policy, `authorize` puts no client into a VO's group, as it does with a sound one."""
     ce.wire(ce.rendered("--vo", "CMS", "--vo", "Nova"), queues=QUEUES_OF_VOS)
     member = "Assigned to authorization group vomap-cms"
     mark = ce.mark()
@@ -212,7 +215,7 @@ def test_a_failing_callout_makes_nobody_a_member(ce: ArcCE) -> None:
 
 
 def test_more_mapping_rules(ce: ArcCE) -> None:
-    """A rule that follows maps whom vomap declines, and whom it is not asked about; never whom it denies."""
+    """A following rule maps clients that vomap declines or is not asked about, and never clients that vomap denies."""
     ce.wire(ce.rendered("--more-rules"), more=MORE_RULES)
     for person in SHARED:
         wanted = LEGACY if person.expected in {"declined", "not asked"} else person.expected
@@ -221,7 +224,7 @@ def test_more_mapping_rules(ce: ArcCE) -> None:
 
 
 def test_more_mapping_rules_and_a_damaged_policy(ce: ArcCE) -> None:
-    """An error ends the rules: nobody slips through to the rule that follows."""
+    """An error ends the rules: no client reaches the following rule."""
     ce.wire(ce.rendered("--more-rules"), more=MORE_RULES)
     ce.chroot.path(BANS).chmod(0o666)
     try:
@@ -232,7 +235,7 @@ def test_more_mapping_rules_and_a_damaged_policy(ce: ArcCE) -> None:
 
 
 def test_the_callout_runs_as_its_own_user(ce: ArcCE) -> None:
-    """ARC starts it as root; when it opens the policy it is nobody but its own user, whoever comes."""
+    """ARC starts the callout as root. When it opens the policy, it is only its own user, for every client."""
     ce.wire(ce.rendered(callout=WATCHED))
     people = [PEOPLE[name] for name in ("CMS pilot, by subject", "CMS, banned subject", "CMS, no subject")]
     assert [_meet(ce, person.client).became for person in people] == ["cms001", "denied", "denied"]
@@ -242,7 +245,7 @@ def test_the_callout_runs_as_its_own_user(ce: ArcCE) -> None:
 
 
 def test_the_callout_can_do_no_more_than_its_own_user(wired: ArcCE) -> None:
-    """It cannot read what only root can; it trusts a policy of its own, and none of another's."""
+    """That user cannot read root's own files. It trusts a policy of its own, and none of another user's."""
     path = wired.chroot.path(POLICY)
     try:
         path.chmod(0o600)
@@ -300,6 +303,6 @@ def test_init_and_status_from_nothing(ce: ArcCE, way: str) -> None:
 
 
 def _status(ce: ArcCE, words: list[str]) -> list[dict[str, str]]:
-    """Return the lines of `vomap status`; raises ChrootError if one is red."""
+    """Return the lines of `vomap status`. Raises ChrootError if one is red."""
     lines: list[dict[str, str]] = json.loads(ce.chroot.run(words).stdout)
     return lines

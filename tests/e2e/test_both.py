@@ -12,7 +12,7 @@ import yaml
 from e2e.chroot import FOLDER
 
 TOKENS = yaml.safe_load((Path(__file__).parent / "tokens.yaml").read_text("utf-8"))
-# What a CE does without asking vomap says nothing of vomap.
+# A CE's answer without asking vomap says nothing about vomap.
 _BY_ITSELF = ("not asked", "left out")
 
 
@@ -33,7 +33,7 @@ def _result(token: dict[str, Any], ce: str, results: dict[str, str]) -> str:
 def test_both_ces_give_the_same_account(capsys: pytest.CaptureFixture[str]) -> None:
     """Every token that both CEs ask vomap about becomes the same account, or is refused alike, on both."""
     htcondor, arc = _results("htcondor"), _results("arc")
-    # A CE that a token cannot be shown to says so in tokens.yaml; every other result is there.
+    # tokens.yaml marks the tokens that a CE cannot be shown. Every other result is there.
     rows = [(token["name"], _result(token, "htcondor", htcondor), _result(token, "arc", arc)) for token in TOKENS]
     width = max(len(name) for name, _, _ in rows)
     with capsys.disabled():

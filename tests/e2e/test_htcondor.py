@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).resolve().parent
 RESULTS = FOLDER / "htcondor.json"
 POLICY, BANS = "/var/lib/vomap/policy", "/var/lib/vomap/bans"
-SECOND = "second"  # the account that the second plugin gives to everybody
+SECOND = "second"  # the account that the second plugin gives to every client
 THEN_SECOND = f"SEC_SCITOKENS_PLUGIN_SECOND_COMMAND = /bin/echo {SECOND}\n"
 THEN_SLEEP = "SEC_SCITOKENS_PLUGIN_SECOND_COMMAND = /bin/sleep 600\n"
 # The command and where the callouts are, if not where it expects them, by how vomap was installed.
@@ -37,7 +37,7 @@ AUTHENTICATIONS, AT_A_TIME = 200, 8
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody who comes with a token, and what must become of him: an account, an outcome, or `not asked`."""
+    """A client with a token, and its expected result: an account, an outcome, or `not asked`."""
 
     name: str
     claims: dict[str, Any]
@@ -52,7 +52,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Met:
-    """How a person fared: what the schedd's log says, as whom he may write, and whose his job is."""
+    """A client's result: the schedd's log, the user with WRITE, and the owner of the job."""
 
     became: str
     writes_as: str
@@ -119,7 +119,7 @@ def _rewired(pool: Pool, *words: str, settings: str) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def met(running: Pool) -> dict[str, Met]:
-    """How everybody fared who came to the pool, one after the other; written down for the table of both CEs."""
+    """The results of all clients of the pool, one after the other, for the table of both CEs."""
     fared, ids = {}, {}
     for person in PEOPLE.values():
         ids[person.name] = f"id of {person.name}"
@@ -145,7 +145,10 @@ def test_enough_come() -> None:
 
 
 def test_the_callout_is_the_packages_own(running: Pool) -> None:
-    """HTCondor starts the very file that the package installed; it, and every other of the packages', is untouched."""
+    """HTCondor starts the very file that the package installed.
+
+    This file, and every other of the packages, is unchanged.
+    """
     told = running.as_root("condor_config_val", "-verbose", "SEC_SCITOKENS_PLUGIN_VOMAP_COMMAND").stdout
     settings = f"{SETTINGS}/50-vomap.conf"
     assert told.splitlines()[0].endswith(f" = {CALLOUT}")
@@ -196,7 +199,7 @@ def test_who_is_refused_may_not_even_read(running: Pool, person: Person) -> None
 
 
 def test_the_audience_that_htcondor_does_not_check(running: Pool) -> None:
-    """HTCondor looks at no audience of a foreign issuer's token; vomap refuses what is meant for another CE."""
+    """HTCondor checks no audience of a foreign issuer's token. vomap refuses a token for another CE."""
     mark = running.mark()
     assert running.ping(PEOPLE["EGI pilot, audience of another CE"].token(running)) == ""
     log = running.log(mark)
@@ -232,7 +235,7 @@ def test_many_at_a_time(running: Pool) -> None:
 
 
 def test_a_damaged_policy_maps_nobody(running: Pool) -> None:
-    """A policy that cannot be read is an error, which refuses everybody; put right, it maps again."""
+    """An unreadable policy is an error, and every client is refused. A restored policy maps again."""
     path = running.chroot.path(POLICY)
     whole = path.read_bytes()
     try:
@@ -249,7 +252,7 @@ def test_a_damaged_policy_maps_nobody(running: Pool) -> None:
 
 
 def test_damaged_bans_are_not_no_bans(running: Pool) -> None:
-    """Bans that cannot be read let nobody in."""
+    """Unreadable bans let no client in."""
     path = running.chroot.path(BANS)
     whole = path.read_bytes()
     try:
@@ -261,7 +264,7 @@ def test_damaged_bans_are_not_no_bans(running: Pool) -> None:
 
 
 def test_a_ban_holds_from_the_next_session(running: Pool) -> None:
-    """`vomap ban add` keeps somebody out without a restart, and `vomap ban lift` lets him in again."""
+    """`vomap ban add` refuses a client without a restart, and `vomap ban lift` lets it in again."""
     whom = ["--vo", "CMS", "--subject", CMS.claims["sub"]]
     running.chroot.run([VOMAP, "ban", "add", *whom, "--reason", "drill"])
     try:
@@ -272,7 +275,7 @@ def test_a_ban_holds_from_the_next_session(running: Pool) -> None:
 
 
 def test_a_name_service_that_hangs_is_bounded(running: Pool) -> None:
-    """A callout that waits for the name service gives up by itself, and refuses; nobody waits for HTCondor's limit."""
+    """A callout that waits for the name service gives up by itself, and refuses, before HTCondor's limit."""
     running.chroot.write("/root/silent_nscd.py", (HERE / "silent_nscd.py").read_bytes())
     silent = running.chroot.start(["python3", "/root/silent_nscd.py"])
     _until(running.chroot.path(SOCKET).exists)
@@ -291,7 +294,7 @@ def test_a_name_service_that_hangs_is_bounded(running: Pool) -> None:
 
 
 def test_the_second_plugin_is_asked_about_the_declined_alone(running: Pool) -> None:
-    """`--then` lets another plugin map what vomap declines; what vomap maps or refuses, nobody else sees."""
+    """`--then` lets another plugin map clients that vomap declines. It sees no client that vomap maps or refuses."""
     path = running.chroot.path(POLICY)
     with _rewired(running, "--then", "SECOND", settings=THEN_SECOND):
         for person in (CMS, DECLINED, BANNED, DENIED):
@@ -362,20 +365,20 @@ def test_init_and_status_from_nothing(running: Pool, way: str) -> None:
 
 
 def _came_to(pool: Pool, person: Person) -> tuple[str, str]:
-    """Return what became of a person, and as whom he may write."""
+    """Return a client's result, and the user with WRITE."""
     mark = pool.mark()
     writes_as = pool.ping(person.token(pool))
     return pool.log(mark).became, writes_as
 
 
 def _status(chroot: Chroot, words: list[str]) -> list[dict[str, str]]:
-    """Return the lines of `vomap status`; raises ChrootError if one is red."""
+    """Return the lines of `vomap status`. Raises ChrootError if one is red."""
     lines: list[dict[str, str]] = json.loads(chroot.run(words).stdout)
     return lines
 
 
 def _until(holds: Any, seconds: float = 60) -> None:
-    """Wait until something holds; fail if it takes beyond all reason."""
+    """Wait until a condition is true. Fail if that takes far too long."""
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, "what was waited for did not come"

@@ -1,6 +1,6 @@
-"""`vomap-htcondor --observe` on a real HTCondor pool, before another plugin: whose word counts, and what vomap logs.
+"""`vomap-htcondor --observe` on a real HTCondor pool, before another plugin: who decides, and the log of vomap.
 
-The other plugin maps by a table of subjects, as an old one of a site's does; it and vomap differ in all ways they can.
+The other plugin maps by a table of subjects, as a site's old one does. It and vomap differ in all possible ways.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ if subject not in accounts:
     sys.exit(1)
 print(accounts[subject])
 """
-# What the site has today, before vomap: its other plugin, and what HTCondor needs to take tokens for that.
+# The site's configuration before vomap: its other plugin, and HTCondor's settings for its tokens.
 TODAY_MAPS = "SCITOKENS /.*/ PLUGIN:OTHER\n"
 TODAY = f"""\
 SEC_SCITOKENS_PLUGIN_OTHER_COMMAND = {OTHER}
@@ -117,7 +117,7 @@ OWNERS = {jti: bearer.others for bearer in MAPPED for jti in bearer.ids()}
 
 @dataclass(frozen=True)
 class Came:
-    """What there was after all had come: the log's records, the table of owners, and what the daemons logged."""
+    """The state after all clients had come: the log's records, the table of owners, and the daemons' logs."""
 
     records: list[dict[str, Any]]
     table: str
@@ -164,7 +164,7 @@ def observing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
 
 @pytest.fixture(scope="module")
 def came(observing: Pool) -> Came:
-    """What there was after everybody had submitted his jobs, and one person of this machine one without a token."""
+    """The state after all users had submitted their jobs, and one user of this machine one without a token."""
     marks = {daemon: observing.mark(daemon) for daemon in ("Sched", "Collector")}
     submitted = {jti: _submit(observing, bearer, jti) for bearer in BEARERS for jti in bearer.ids()}
     local = ["setpriv", "--reuid=kept", "--regid=kept", "--clear-groups", "condor_submit", "-append", "name=local"]
@@ -198,7 +198,7 @@ def test_a_dozen_come() -> None:
 
 
 def test_every_job_runs_as_whom_the_other_plugin_says(observing: Pool, came: Came) -> None:
-    """Each job is owned by, and was run as, the other plugin's account; whom that declines is refused."""
+    """Each job is owned by, and was run as, the other plugin's account. A client that it declines is refused."""
     ran = {path.name: path.stat().st_uid for path in observing.chroot.path(RAN).iterdir()}
     uids = _uids(observing)
     assert ran == {"local": uids["kept"], **{jti: uids[account or ""] for jti, account in OWNERS.items()}}
@@ -225,7 +225,10 @@ def test_every_decision_is_in_the_log(came: Came) -> None:
 
 
 def test_replay_names_the_differences(observing: Pool, came: Came) -> None:
-    """What vomap would answer otherwise is told, with both answers; nothing else is, and the exit code is 1."""
+    """`replay` reports each token for which vomap would answer otherwise, with both answers, and no other.
+
+    The exit code is 1.
+    """
     shown = _do(observing, TO_COMPARE, code=1)
     replay = [VOMAP, "replay", DECISIONS, "--against", "/root/owners", "--json"]
     told = json.loads(observing.chroot.run(replay, check=False).stdout)
@@ -295,7 +298,7 @@ def test_what_fails_refuses_nobody(observing: Pool, came: Came) -> None:
 
 
 def test_no_differences(observing: Pool, came: Came) -> None:
-    """Of a log in which both agree about everybody, nothing is told to change, and the exit code is 0."""
+    """For a log in which both agree, `replay` reports no change, and the exit code is 0."""
     with _moved(observing.chroot.path(DECISIONS)):
         assert all(_submit(observing, bearer, jti) for bearer in AGREEING for jti in bearer.ids(" again"))
         _all_ended(observing)
@@ -322,7 +325,10 @@ def test_a_line_of_a_map_file_that_stays(observing: Pool, came: Came) -> None:
 
 
 def test_the_switch(observing: Pool, came: Came) -> None:
-    """Without the setting, and with those of the policy, vomap answers; the other plugin has the declined alone."""
+    """Without the setting, and with those of the policy, vomap answers.
+
+    The other plugin gets only the declined clients.
+    """
     _do(observing, TO_SWITCH)
     _until(lambda: observing.ping(_token(observing, ATLAS)) == "usatlas1@users.htcondor.org")
     for bearer in BEARERS:
@@ -332,7 +338,7 @@ def test_the_switch(observing: Pool, came: Came) -> None:
 
 
 def _do(pool: Pool, todo: Sequence[Command], code: int = 0) -> str:
-    """Do what the guide says, as root; return what the last command prints, which ends with this exit code."""
+    """Follow the guide, as root. Return the output of the last command, which ends with this exit code."""
     for number, command in enumerate(todo, start=1):
         done = pool.chroot.run(["sh", "-c", f"cd /root && {command.text}"], check=False)
         assert done.returncode == (code if number == len(todo) else 0), (command, done)
@@ -344,7 +350,7 @@ def _token(pool: Pool, bearer: Bearer, jti: str = "ping") -> str:
 
 
 def _submit(pool: Pool, bearer: Bearer, jti: str) -> bool:
-    """Submit a job with a new token; tell whether the CE took it."""
+    """Submit a job with a new token. Return True if the CE took it."""
     words = ["condor_submit", "-name", CE_HOST, "-spool", "-append", f"name={jti}", JOB_FILE]
     return pool.as_client(_token(pool, bearer, jti), *words).returncode == 0
 
@@ -374,7 +380,7 @@ def _all_ended(pool: Pool) -> None:
 
 
 def _until(holds: Any, seconds: float = UP_SECONDS) -> None:
-    """Wait until something holds; fail if it takes beyond all reason."""
+    """Wait until a condition is true. Fail if that takes far too long."""
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, "what was waited for did not come"

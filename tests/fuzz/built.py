@@ -1,8 +1,8 @@
-"""Built files: whoever opens one that is none, or that is damaged, is told so; nothing else is ever raised.
+"""Compiled files: the reader of a damaged or a wrong file raises only vomap's own errors.
 
-The first byte of the data says how the rest becomes a file: as it is; or as a head behind a line that is right, with
-what follows a NUL behind it; or as a bucket of a file in which all else is right. So what lies behind the checksums is
-tried as well.
+The first byte of the data chooses the form of the file. It is the data as they are, or a head behind a correct line
+with the data after a NUL behind it, or a bucket of an otherwise correct file. So the fuzzer also reaches the code
+behind the checksums.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SITE = (
 
 
 def check(data: bytes) -> None:
-    """Open a file as a policy and as bans. Raises AssertionError if something is raised that is no vomap.Error."""
+    """Open a file as a policy and as bans. Raises AssertionError for an exception other than vomap.Error."""
     with tempfile.TemporaryDirectory(dir=_MEMORY if os.path.isdir(_MEMORY) else None) as folder:
         for kind in (POLICY, BANS):
             path = os.path.join(folder, kind)

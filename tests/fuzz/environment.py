@@ -1,4 +1,4 @@
-"""ARC's environment: what it says does not depend on other variables or their order, and nobody forges who it is about.
+"""ARC's environment: claims do not depend on other variables or their order, and no variable forges issuer or subject.
 
 The data are lines `name=value`, each ended by a NUL, as in /proc/self/environ.
 """

@@ -1,14 +1,16 @@
-"""Mapfiles and files of bans: every finding has its place, and what has no error is a policy that stays as it is.
+"""Mapfiles and files of bans: every finding has its place, and a file without errors is a policy that stays as it is.
 
-What was read, written again as YAML and read again, is the same; and so is a policy that is taken apart for a built
-file and put together again.
+A mapfile that was read, written again as YAML and read again is the same. So is a policy that is taken apart for a
+compiled file and put together again.
 """
 
 from __future__ import annotations
 
 import json
 
-from vomap.mapfile.compose import Mapfile, compose, compose_bans
+from vomap.mapfile.bans import compose_bans
+from vomap.mapfile.compose import compose
+from vomap.mapfile.files import Mapfile
 from vomap.mapfile.findings import Findings
 from vomap.mapfile.reader import read_yaml
 from vomap.policy.index import bans_of, policy_of, put_together, take_apart

@@ -1,4 +1,4 @@
-"""Groups and entitlements: whatever they hold, what comes out is a legal FQAN that names just this membership.
+"""Groups and entitlements: for any text, the result is a legal FQAN that names just this membership.
 
 The data are lines of text, each a value of `wlcg.groups`, `entitlements` and `scope` at once.
 """
@@ -77,7 +77,7 @@ def _check_value(value: str) -> None:
 
 
 def _check_membership(membership: Membership) -> None:
-    # A component of an entitlement may have a comma (RFC 8141, the characters of a URN); a group may not.
+    # A component of an entitlement may have a comma (RFC 8141, the characters of a URN). A group may not.
     fqan, group, root = (text.replace(",", "-") for text in (membership.fqan, membership.group, membership.root))
     role = None if membership.role is None else membership.role.replace(",", "-")
     again = parse_fqan(fqan)

@@ -1,4 +1,4 @@
-"""HTCondor's payload: JSON is read as the standard library reads it, and the claims are what it holds, by type."""
+"""HTCondor's payload: vomap reads JSON as the standard library does, and the claims are its members, by type."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _check_claims(claims: Claims, members: Any) -> None:
 
 def _ours(text: str) -> str | None:
     try:
-        # repr tells 1 from 1.0 and from true.
+        # repr distinguishes 1 from 1.0 and from true.
         return repr(parse_json(text))
     except ValueError:
         return None

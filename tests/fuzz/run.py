@@ -1,7 +1,7 @@
-"""`make fuzz SECONDS=120`: each target under atheris for an equal part of the time; what it finds is a failure.
+"""`make fuzz SECONDS=120` runs each target under atheris for an equal part of the time. An input that it finds fails.
 
-Everything goes to build/fuzz: inputs that reached something new, with which the next run goes on, and those that were
-a mistake. Such a one belongs into tests/fuzz/corpus, where `make test` tries it every time.
+build/fuzz has the inputs that reached new code, for the next run, and those that were a bug. Put such a bug into
+tests/fuzz/corpus, where `make test` tries it every time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LONGEST_INPUT, LONGEST_SECONDS = 4096, 20
 
 
 def main() -> int:
-    """Run the targets one after the other; 1 if any failed."""
+    """Run the targets one after the other. Return 1 if any failed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=120, help="for all targets together (default: 120)")
     parser.add_argument("targets", nargs="*", default=TARGETS, metavar="TARGET", help=f"of {', '.join(TARGETS)}")

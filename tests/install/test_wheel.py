@@ -143,6 +143,6 @@ def test_every_verb_from_the_root_folder(installed: Path, tmp_path: Path) -> Non
     _run(vomap, "ban", "lift", "--bans", bans, "--policy", policy, "--vo", "CMS")
     assert "PLUGIN:VOMAP" in _run(vomap, "render", "htcondor", "--policy", policy)
     lines = json.loads(_run(vomap, "status", "--root", root, "--callouts", installed, "--json", code=1))
-    # This machine is no CE: there is no user condor.
+    # This machine is not a CE: it has no user condor.
     assert {line["what"] for line in lines if line["colour"] == "red"} <= {"vomap-htcondor"}
     _run(installed / "vomap-arc", "authorize", "--policy", policy, code=1)

@@ -20,7 +20,7 @@ from unittest.mock import patch
 
 from ces import htcondor_payload
 from vomap import Error, accounts
-from vomap.callouts import decided
+from vomap.callouts import decide_token
 from vomap.claims.htcondor_payload import read_payload
 from vomap.policy import ERROR
 from vomap.store import BANS, POLICY, BuiltFile, read_bans, read_policy
@@ -109,7 +109,7 @@ class Bench:
     def answer(self, number: int) -> Answer:
         """Return what a callout answers for a token. Raises nothing, unless a callout would crash."""
         policy, bans = str(self._paths[POLICY]), str(self._paths[BANS])
-        decision = decided(policy, bans, lambda _: read_payload(self._payloads[number])).decision
+        decision = decide_token(policy, bans, lambda _: read_payload(self._payloads[number])).decision
         fields = ("outcome", "account", "pool", "vo", "rule", "source", "reason", "policy")
         return (*(getattr(decision, name) for name in fields), *decision.unchecked)
 

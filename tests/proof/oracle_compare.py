@@ -82,7 +82,9 @@ class Engine:
 @cache
 def engines(name: str) -> tuple[Engine, Engine]:
     """Return the engine with a policy that is held in memory, and with one that is read from a built file."""
-    from vomap.mapfile.compose import Mapfile, compose, compose_bans
+    from vomap.mapfile.bans import compose_bans
+    from vomap.mapfile.compose import compose
+    from vomap.mapfile.files import Mapfile
     from vomap.mapfile.findings import Findings
     from vomap.policy.index import bans_of, policy_of
     from vomap.store import BANS, POLICY, read_bans, read_policy

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from vomap.mapfile.compose import Composition, Mapfile, compose, compose_bans, read_sources
+from vomap.mapfile.bans import compose_bans
+from vomap.mapfile.compose import Composition, compose
+from vomap.mapfile.files import Mapfile, read_files
 from vomap.mapfile.findings import Findings
 from vomap.store import BANS, POLICY
 from vomap.store.writer import write_built
@@ -57,7 +59,7 @@ bans:
 
 def composed() -> Composition:
     """Compose the site's policy; a mistake in it is a mistake in the proof."""
-    shipped = read_sources(str(FOLDER / f"{name}.yaml") for name in ("osg", "egi", "fermilab"))
+    shipped = read_files(str(FOLDER / f"{name}.yaml") for name in ("osg", "egi", "fermilab"))
     findings = Findings()
     composition = compose([Mapfile("10-site.yaml", MAPFILE), *shipped], findings)
     findings.raise_errors()
@@ -69,7 +71,7 @@ def bans_document() -> dict[str, Any]:
     findings = Findings()
     document = compose_bans([Mapfile("bans.yaml", BANNED)], findings)
     findings.raise_errors()
-    return document
+    return dict(document)
 
 
 def build(folder: Path) -> tuple[Path, Path]:
@@ -152,4 +154,4 @@ TOKENS: list[dict[str, Any]] = [
 
 def tokens() -> list[dict[str, Any]]:
     """Return the tokens above, and those of the tests in the mapfiles that ship."""
-    return [*TOKENS, *(case.token for case in composed().cases)]
+    return [*TOKENS, *(case.token for case in composed().tests)]

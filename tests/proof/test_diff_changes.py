@@ -27,7 +27,8 @@ from vomap.analysis.diff import compare
 from vomap.analysis.diff.lines import DiffLine
 from vomap.analysis.outcome import TokenOutcome
 from vomap.claims import read_claims
-from vomap.mapfile.compose import Mapfile, compose
+from vomap.mapfile.compose import compose
+from vomap.mapfile.files import Mapfile
 from vomap.mapfile.findings import Findings
 from vomap.policy import MAPPED
 from vomap.policy.decide import decide
@@ -45,7 +46,7 @@ def _document(name: str, text: str) -> dict[str, Any]:
     findings = Findings()
     document = compose([Mapfile(name, text)], findings).document
     findings.raise_errors()
-    return document
+    return dict(document)
 
 
 OLD = _document("old.yaml", written(SITE))

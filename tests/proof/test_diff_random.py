@@ -26,7 +26,7 @@ from property.strategies import (
 from vomap.analysis.diff import PolicyDiff, compare
 from vomap.analysis.diff.lines import SHADOWED
 from vomap.claims import read_claims
-from vomap.mapfile.compose import NOBODYS_SITE
+from vomap.mapfile.entries import DEFAULT_SITE
 from vomap.policy import MAPPED
 from vomap.policy.decide import decide
 from vomap.policy.index import policy_of
@@ -129,7 +129,7 @@ class Drawn:
     def _site(self) -> Document:
         draw = self._random
         accounts = {"must-exist": True, "minimum-uid": 1000, "never": self._some(("acct1", "bob", "spare"))}
-        site = {**NOBODYS_SITE, "audience": draw.choice((["ANY", "ce.example:9619"], None)), "accounts": accounts}
+        site = {**DEFAULT_SITE, "audience": draw.choice((["ANY", "ce.example:9619"], None)), "accounts": accounts}
         optional = {
             "serve": self._some(VOS, 3),
             "rename": {"renamed": "ours", "acct2": "acct3"},

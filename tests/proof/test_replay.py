@@ -24,7 +24,7 @@ from proof.counts import count
 from proof.site import BANNED, FOLDER, FREE, GONE, MAPFILE, OWN, tokens
 from vomap.analysis.replay import AN_AUTHORIZATION, AN_ERROR
 from vomap.cli import run
-from vomap.log import as_line
+from vomap.log import format_record
 
 MAPPED, DECLINED, DENIED = "mapped", "declined", "denied"
 # Far more than what is promised, for slow machines: a hang is a failure.
@@ -251,7 +251,7 @@ def varied(records: Iterable[dict[str, Any]], number: int) -> Iterator[bytes]:
         stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(begin + at // 10))
         # Bans name some by their `jti`.
         jti = f"{at:032x}" if record["jti"] is None else record["jti"]
-        yield as_line({**record, "time": stamp, "jti": jti}).encode("ascii")
+        yield format_record({**record, "time": stamp, "jti": jti}).encode("ascii")
 
 
 def test_a_long_log(logged: Logged) -> None:

@@ -1,4 +1,4 @@
-"""Tokens, mapfiles and bans from one small vocabulary, so that they meet each other often; and any JSON whatever."""
+"""Tokens, mapfiles and bans from one small vocabulary, so that they often match each other, and any JSON."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
-# Modest, so that the whole suite stays quick; HYPOTHESIS_PROFILE=thorough raises it. No database: a checkout may be
-# read-only, and a failure prints what reproduces it.
+# A modest number, so that the whole suite stays quick. HYPOTHESIS_PROFILE=thorough raises it. No database: a checkout
+# may be read-only, and a failure prints the data that reproduce it.
 settings.register_profile("modest", max_examples=60, deadline=None, print_blob=True, database=None)
 settings.register_profile("thorough", max_examples=2000, deadline=None, print_blob=True, database=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "modest"))
@@ -128,7 +128,7 @@ def conditions(draw: DrawFn, *, rule: bool) -> dict[str, Any]:
 def rules(
     draw: DrawFn, name: str, *, accounts: tuple[str, ...] = ("acct1", "acct2", "renamed"), of_two_vos: bool = False
 ) -> dict[str, Any]:
-    """Draw one rule; `accounts` are the names that it may answer without a capture."""
+    """Draw one rule. `accounts` are the names that it may answer without a capture."""
     rule = {"name": name, **draw(conditions(rule=True))}
     if of_two_vos:
         about: SearchStrategy[dict[str, Any]] = st.sampled_from(
@@ -153,7 +153,7 @@ def rules(
 
 @st.composite
 def mapfiles(draw: DrawFn, *, of_two_vos: bool = False) -> dict[str, Any]:
-    """Draw a whole mapfile; `of_two_vos` makes its rules about the VOs A and B."""
+    """Draw a whole mapfile. `of_two_vos` makes its rules about the VOs A and B."""
     site: dict[str, Any] = {"audience": draw(st.sampled_from((["ANY", "ce.example:9619"], "unchecked")))}
     if not of_two_vos and draw(st.booleans()):
         site["serve"] = draw(_some(VOS, 3))
@@ -174,7 +174,7 @@ def mapfiles(draw: DrawFn, *, of_two_vos: bool = False) -> dict[str, Any]:
 
 @st.composite
 def bans(draw: DrawFn) -> dict[str, Any]:
-    """Draw one ban; a ban by VO alone, the only kind that does not deny at once, is drawn often."""
+    """Draw one ban, often one by VO alone: only this kind does not deny at once."""
     what = draw(conditions(rule=False) | st.fixed_dictionaries({"vo": _some(VOS)}))
     until = draw(st.sampled_from((None, "2026-01-01", "2099-12-31")))
     return {**what, "reason": "test", **({"until": until} if until else {})}
@@ -186,5 +186,5 @@ def written(document: dict[str, Any]) -> str:
 
 
 def ban_file(*drawn: dict[str, Any]) -> str | None:
-    """Write a file of bans; without any ban there is none."""
+    """Write a file of bans, or none without bans."""
     return written({"mapfile": "1", "bans": list(drawn)}) if drawn else None

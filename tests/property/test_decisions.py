@@ -1,4 +1,4 @@
-"""What holds of every decision, whatever the policy and the token."""
+"""Rules that are true of every decision, for any policy and any token."""
 
 from __future__ import annotations
 
@@ -88,9 +88,9 @@ def test_any_bytes_on_htcondors_stdin(payload: bytes) -> None:
 
 
 def _is_shown_by_arc(token: dict[str, Any]) -> bool:
-    """Tell whether ARC shows a token as it is: it cuts texts at a NUL, and shows a list of one text as that text.
+    """Return True if ARC shows a token as it is. ARC cuts texts at a NUL, and shows a list of one text as that text.
 
-    It shows no times either, so that only HTCondor's token can be over, live too long, or have a time that is none.
+    It shows no times either. So only HTCondor's token can be over, live too long, or have a malformed time.
     """
     lists = [value for value in token.values() if isinstance(value, list)]
     return "\\u0000" not in json.dumps(token) and not any(
@@ -158,7 +158,10 @@ def test_a_rule_added_at_the_end(mapfile: dict[str, Any], data: st.DataObject, s
 
 
 def test_naming_an_account_reserves_it() -> None:
-    """An account that any rule names is no longer anybody's to capture: refused at most, never somebody else's."""
+    """No capture gives an account that a rule names.
+
+    At most, the token is refused: it never gets another user's account.
+    """
     text = "mapfile: 1\nsite: {audience: unchecked}\nissuers:\n  https://i/: {vo: V}\nrules:\n"
     capture = "  - {name: capture, vo: V, subject: <user>, account: <user>}\n"
     named = "  - {name: named, vo: V, subject: somebody, account: alice}\n"
@@ -189,7 +192,7 @@ def test_unrelated_claims(token: dict[str, Any], more: dict[str, Any], random: A
 def test_a_ban_added(
     mapfile: dict[str, Any], already: list[dict[str, Any]], added: dict[str, Any], several: list[dict[str, Any]]
 ) -> None:
-    """A ban added never turns a refusal into a mapping, wherever in the list it stands."""
+    """An added ban never turns a refusal into a mapping, at any place in the list."""
     policy = policy_of(written(mapfile))
     before = bans_of(ban_file(*already))
     for after in (bans_of(ban_file(*already, added)), bans_of(ban_file(added, *already))):
@@ -210,7 +213,7 @@ def test_build_then_read(
     drawn: list[dict[str, Any]],
     several: list[dict[str, Any]],
 ) -> None:
-    """What was built and read decides as the mapfiles do, in every member of the decision."""
+    """A compiled policy decides as its mapfiles do, in every field of the decision."""
     folder = tmp_path_factory.getbasetemp()
     document, banned = policy_document(written(mapfile)), bans_document(ban_file(*drawn))
     digests = (
@@ -230,7 +233,7 @@ def test_build_then_read(
 def test_rules_are_found_as_if_all_were_tried(
     mapfile: dict[str, Any], drawn: list[dict[str, Any]], several: list[dict[str, Any]]
 ) -> None:
-    """What looks up the rules that may match decides as what tries every rule, one after the other, to explain."""
+    """The search for matching rules decides as `vomap explain` does, which tries every rule in order."""
     policy, banned = policy_of(written(mapfile)), bans_of(ban_file(*drawn))
     for token in several:
         claims = _claims(token)
@@ -251,7 +254,7 @@ def _tried_one_by_one(document: dict[str, Any]) -> Bans:
 def test_bans_are_found_as_if_all_were_tried(
     mapfile: dict[str, Any], drawn: list[dict[str, Any]], data: st.DataObject
 ) -> None:
-    """What looks up the bans that a token may meet decides as what tries every ban."""
+    """The search for matching bans decides as a loop over every ban."""
     policy, document = policy_of(written(mapfile)), bans_document(ban_file(*drawn))
     found, tried = index.bans_of(document, "digest"), _tried_one_by_one(document)
     for token in data.draw(st.lists(tokens() | tokens_of_two_vos(), min_size=1, max_size=6)):

@@ -19,14 +19,14 @@ FILES = [pytest.param(target, path, id=f"{target}-{path.name}") for target in TA
 
 
 def test_there_is_a_corpus_for_each_target() -> None:
-    """A scan that finds nothing proves nothing; and no folder is left that no target reads."""
+    """The scan of the corpus finds inputs, and each folder has a target that reads it."""
     assert {path.name for path in CORPUS.iterdir() if path.is_dir()} == set(TARGETS)
     assert {target for target in TARGETS if len(corpus_of(target)) < LEAST_FILES} == set()
 
 
 @pytest.mark.parametrize(("target", "path"), FILES)
 def test_corpus(target: str, path: Path) -> None:
-    """What a token or a file looks like, and whatever was once a mistake, keeps the rules of its target."""
+    """Each input of the corpus, typical or once a bug, keeps the rules of its target."""
     check_of(target)(path.read_bytes())
 
 

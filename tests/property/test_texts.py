@@ -1,4 +1,4 @@
-"""What holds of every text: JSON, patterns, percent-encoding, names."""
+"""Rules that are true of every text: JSON, patterns, percent-encoding, names."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def _standard(text: str) -> object:
 
 
 def _same(text: str) -> bool:
-    """Tell whether parse_json does with a text what the standard library does with it."""
-    # repr tells 1 from 1.0 and from true, and -0.0 from 0.0.
+    """Return True if parse_json does with a text the same as the standard library."""
+    # repr distinguishes 1 from 1.0 and from true, and -0.0 from 0.0.
     return _read(parse_json, text) == _read(_standard, text)
 
 
@@ -138,14 +138,14 @@ ENCODED = st.builds("%{:02x}".format, st.integers(0, 255)) | st.builds("%{:02X}"
 @example("%2541")
 @example("%c3%A4")
 def test_normalising_twice(text: str) -> None:
-    """What is normal stays as it is, so that two spellings of one text are one text."""
+    """A normalised text stays as it is, so that two spellings of one text become one."""
     once = normalise_percent(text)
     assert normalise_percent(once) == once
 
 
 @pytest.mark.parametrize(("text", "normal"), [("100%", "100%"), ("%zz", "%zz"), ("%4%31", "%41"), ("%%34%31", "%41")])
 def test_a_percent_sign_that_begins_no_encoding(text: str, normal: str) -> None:
-    """Such a sign is text; and decoding is done once, so that what only then looks like an encoding stays."""
+    """Such a character is text. Decoding is done once, so that a decoded `%` never begins an encoding."""
     assert normalise_percent(text) == normal
 
 
@@ -166,7 +166,7 @@ def test_a_membership_is_canonical(text: str) -> None:
 
 @given(st.lists(st.text("aR/:%=2fole#.", max_size=8), max_size=4), st.sampled_from(("", "#z", "#y")))
 def test_an_entitlement_gives_only_legal_memberships(parts: list[str], authority: str) -> None:
-    """Whatever an entitlement holds, what comes out of it is a membership that a group could name, or nothing."""
+    """For any entitlement, the result is a membership that a group could name, or nothing."""
     form = EntitlementForm("urn:x", "z", in_scope=False)
     membership = parse_entitlement(":".join(["urn:x:group", *parts]) + authority, form)
     if membership is not None:
@@ -189,7 +189,7 @@ def test_a_storage_root_is_a_name(path: str) -> None:
 
 @given(st.text(max_size=40) | st.text("aZ0_.-", max_size=40))
 def test_an_account_is_a_word(name: str) -> None:
-    """What may be answered can be no option, no path, no uid, and holds no character with a meaning."""
+    """A legal account is never an option, a path or a uid, and has no character with a special meaning."""
     if is_account(name):
         assert is_word(name)
         assert is_clean(name)

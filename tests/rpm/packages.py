@@ -28,7 +28,7 @@ _DATABASE = "/var/lib/rpm"
 
 
 def said_by(*words: str | Path, check: bool = True) -> str:
-    """Run a command and return what it printed; what it complained of fails the test."""
+    """Run a command and return its standard output. Text on standard error fails the test."""
     done = subprocess.run(list(map(str, words)), capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     assert not check or done.returncode == 0, f"{' '.join(map(str, words))}:\n{done.stdout}{done.stderr}"
     return done.stdout
@@ -61,12 +61,12 @@ class Packages:
 
 @cache
 def built() -> Packages:
-    """Return the packages of this checkout, which `make rpm` has just built; else they are built, once."""
+    """Return the packages of this checkout, as `make rpm` has just built them, or build them once."""
     return build(CHECKOUT, CHECKOUT / "build" / "rpm")
 
 
 def build(checkout: Path, folder: Path, *options: str) -> Packages:
-    """Build the packages of a checkout by the command that users have; the options are rpmbuild's."""
+    """Build the packages of a checkout by the command that users have. The options are rpmbuild's."""
     done = subprocess.run(
         [checkout / BUILD, folder, *options],
         capture_output=True,
@@ -106,7 +106,7 @@ def _replace(file: Path, pattern: str, text: str) -> None:
 
 
 class EmptySystem:
-    """A folder that rpm takes for the root of a system in which nothing is installed; no scriptlet runs there."""
+    """A folder that rpm takes for the root of an empty system. No scriptlet runs there."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -118,7 +118,7 @@ class EmptySystem:
         return said_by("rpm", "--root", self.root, "--dbpath", _DATABASE, *words)
 
     def install(self, files: Sequence[Path]) -> None:
-        """Install or upgrade packages, whose requirements are no packages of Debian's."""
+        """Install or upgrade packages, without their requirements: Debian has no packages with these names."""
         self.rpm("--force-debian", "--nodeps", "--noscripts", "-U", *files)
 
     def remove(self, *names: str) -> None:
@@ -130,6 +130,6 @@ class EmptySystem:
         return self.root / inside.lstrip("/")
 
     def files(self) -> list[str]:
-        """Return all that lies there but the database of packages."""
+        """Return all files and folders there, without the database of packages."""
         found = (f"/{path.relative_to(self.root)}" for path in self.root.rglob("*"))
         return sorted(path for path in found if not path.startswith(_DATABASE))

@@ -1,6 +1,6 @@
-"""A chroot that is Enterprise Linux as far as the packages can tell: its Python and its libraries, in their places.
+"""A chroot that the packages take for Enterprise Linux: its Python and its libraries are in their places.
 
-The rest of it is Debian's, rpm included. The packages are installed by that rpm, with every scriptlet and trigger.
+The rest of it is Debian's, rpm included. That rpm installs the packages, with every scriptlet and trigger.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from rpm.packages import PYTHONS, said_by
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# What scriptlets call on Enterprise Linux, and rpm.
+# The commands of scriptlets on Enterprise Linux, and rpm.
 PACKAGES = ("rpm", "passwd", "systemd-standalone-sysusers", "systemd-standalone-tmpfiles")
 _LIBRARIES = "/usr/lib"
-# What no installed program needs of a Python that was built to be developed with.
+# The parts of a Python for developers that no installed program needs.
 _LEFT_OUT = ("site-packages", "test", "idlelib", "ensurepip", "config-*", "__pycache__")
 _PLACES = ("/etc/vomap", "/var/lib/vomap", "/etc/condor-ce", "/usr/share/condor-ce", "/etc/arc.conf.d", "/var/lib/rpm")
 
@@ -28,7 +28,7 @@ class ElSystem:
     """One chroot, emptied of packages at its beginning."""
 
     def __init__(self, release: str, site_packages: Path) -> None:
-        """Make or find the chroot for a release; `site_packages` has its libraries."""
+        """Make or find the chroot for a release. `site_packages` has its libraries."""
         self.python = f"python{PYTHONS[release]}"
         self.chroot = Chroot(FOLDER / f"el{release}")
         self.chroot.build(PACKAGES)
@@ -69,7 +69,7 @@ class ElSystem:
             self.chroot.run(["groupdel", user], check=False)
 
     def run(self, *words: str, stdin: str = "", env: dict[str, str] | None = None, code: int = 0) -> str:
-        """Run a command there and return what it said; its exit code is the expected one."""
+        """Run a command there and return its output. The exit code must be the expected one."""
         done = self.try_to_run(*words, stdin=stdin, env=env)
         assert done.returncode == code, f"exit {done.returncode} of {words}:\n{done.stdout}{done.stderr}"
         return done.stdout + done.stderr
@@ -81,7 +81,7 @@ class ElSystem:
         return self.chroot.run(words, stdin=stdin, env=env, check=False)
 
     def install(self, *files: Path) -> str:
-        """Install or upgrade packages in one transaction, scriptlets and all; their requirements are met otherwise."""
+        """Install or upgrade packages in one transaction, with scriptlets. Other packages meet their requirements."""
         place = self.chroot.path("/tmp/packages")
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir()
@@ -110,12 +110,12 @@ class ElSystem:
         return self.chroot.path(inside).read_bytes()
 
     def exists(self, inside: str) -> bool:
-        """Tell whether something is there."""
+        """Return True if a file or folder exists."""
         return self.chroot.path(inside).exists()
 
 
 def stub_package(folder: Path, name: str, scriptlet: str = "", files: Sequence[str] = ()) -> Path:
-    """Build a package that stands for one of another project: its name, what it does first, its folders."""
+    """Build a package in the place of one of another project: its name, its first action, its folders."""
     spec = folder / f"{name}.spec"
     folders = "".join(f"mkdir -p %{{buildroot}}{file}\n" for file in files)
     listed = "".join(f"%dir {file}\n" for file in files)

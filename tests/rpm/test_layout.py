@@ -1,4 +1,4 @@
-"""What the packages hold, where it lies, and who may read and write it."""
+"""The files of the packages: their places, owners and modes."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _listed(packages: Packages, release: str, name: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_package_holds_what_is_written_down(packages: Packages, release: str, name: str) -> None:
-    """A file that is new, gone, or of other modes is a change that somebody has to want."""
+    """A file that is new, gone, or of another mode is a change that a developer must confirm."""
     assert _listed(packages, release, name) == LAYOUT[name]
 
 
@@ -90,7 +90,7 @@ def test_every_program_has_a_page_of_the_manual(packages: Packages, release: str
 
 
 def test_programs_start_isolated(release: str, system: EmptySystem) -> None:
-    """No variable reaches the interpreter; what a CE starts does without `site`, too; callouts lie on no PATH."""
+    """No variable reaches the interpreter. The callouts of CEs start without `site`, and no callout is on a PATH."""
     first = {path.name: path.read_text("utf-8").splitlines()[0] for path in system.path("/usr/bin").iterdir()}
     assert first == {"vomap": "#!/usr/bin/python3 -I"}
     callouts = system.path("/usr/libexec/vomap").iterdir()
@@ -100,7 +100,10 @@ def test_programs_start_isolated(release: str, system: EmptySystem) -> None:
 
 
 def test_what_is_required(packages: Packages, release: str) -> None:
-    """The library's requirements are those of setup.cfg, for the Python that it was built for; a CE's parts want it."""
+    """The library's requirements are those of setup.cfg, for the Python of the build.
+
+    The packages of CEs require the library.
+    """
     python = PYTHONS[release]
     setup = configparser.ConfigParser()
     setup.read(CHECKOUT / "setup.cfg", "utf-8")

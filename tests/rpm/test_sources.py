@@ -45,7 +45,7 @@ def test_what_is_there_is_not_built_again(packages: Packages) -> None:
 
 
 def _listed(package: Path) -> list[str]:
-    """Return each file with its mode and its digest; what is compiled holds the time of its source."""
+    """Return each file with its mode and its digest. Compiled files contain the time of their source."""
     lines = said_by("rpm", "-qp", "--qf", "[%{FILENAMES} %{FILEMODES:perms} %{FILEDIGESTS}\n]", package).splitlines()
     return [line.split()[0] if ".pyc " in line else line for line in lines]
 
@@ -65,7 +65,7 @@ def test_the_archive_holds_the_checkout(packages: Packages, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("date", ["unknown", "2026-8-21", "2026-11-22 12"])
 def test_a_mapfile_without_a_date_is_no_package(packages: Packages, tmp_path: Path, date: str) -> None:
-    """The date is the version: whatever else it were, no later package could be told from an earlier one."""
+    """The version is the date, so that each package of a later topology has a later version."""
     said_by("rpm", "--define", f"_topdir {tmp_path}", "-i", _source(packages, RELEASES[0], "vomap-osg-mapfile"))
     mapfile = tmp_path / "SOURCES" / "osg.yaml"
     mapfile.write_text(re.sub(r"(?m)^# date: .*$", f"# date: {date}", mapfile.read_text("utf-8")), "utf-8")

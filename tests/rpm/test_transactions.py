@@ -1,6 +1,6 @@
-"""The packages at work: installed, used, updated and removed by rpm, with every scriptlet and trigger.
+"""The packages at work: rpm installs, updates and removes them, with every scriptlet and trigger.
 
-On a system that has Enterprise Linux's Python and libraries; the rest of it, rpm included, is Debian's.
+The system has Enterprise Linux's Python and libraries. The rest of it, rpm included, is Debian's.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def test_the_callouts_answer_from_where_they_are_installed(site: ElSystem, relea
 
 
 def test_a_new_mapfile_is_built(site: ElSystem, newer: Packages, release: str) -> None:
-    """The package of the mapfile alone is updated; CEs answer from the new one at once."""
+    """An update of the mapfile's package alone compiles it, and CEs answer from the new policy at once."""
     before = site.read(POLICY)
     told = site.install(newer.file(release, "vomap-osg-mapfile"))
     assert f"# date: {NEWER_DATE}".encode() in site.read(OSG)
@@ -147,7 +147,7 @@ def test_a_new_version_builds_anew(site: ElSystem, newer: Packages, release: str
 
 
 def test_a_build_that_fails(site: ElSystem, newer: Packages, release: str) -> None:
-    """The update succeeds and says so; the policy that was built last stays, and the callout goes on answering."""
+    """The update succeeds and prints a warning. The last compiled policy stays, and the callout answers by it."""
     before = site.read(POLICY)
     site.write(SITE, "mapfile: 1\nsite: {audience: ANY, audiance: ANY}\n")
     told = site.install(*newer.files(release))
@@ -157,14 +157,14 @@ def test_a_build_that_fails(site: ElSystem, newer: Packages, release: str) -> No
 
 
 def test_the_mapfile_is_removed(site: ElSystem) -> None:
-    """A link to nothing can be built from no more; what was built stays."""
+    """A link without a target fails the build. The compiled policy stays."""
     before = site.read(POLICY)
     site.remove("vomap-osg-mapfile")
     assert site.read(POLICY) == before
 
 
 def test_all_is_removed(site: ElSystem) -> None:
-    """What the site wrote and what was built stay, and so does the map file: HTCondor-CE refuses these tokens then."""
+    """The site's files, the compiled files and the map file stay. So HTCondor-CE refuses these tokens."""
     kept = (SITE, POLICY, "/var/lib/vomap/bans", "/etc/condor-ce/mapfiles.d/05-vomap.conf")
     site.remove(*NAMES)
     assert [path for path in kept if not site.exists(path)] == []

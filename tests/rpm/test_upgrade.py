@@ -62,7 +62,7 @@ def test_an_upgrade_leaves_what_a_site_wrote(newer: Packages, release: str, syst
 
 
 def test_a_removal_leaves_what_a_site_wrote(release: str, system: EmptySystem) -> None:
-    """So do the edited settings, under another name; of the packages' own files nothing stays."""
+    """The edited settings stay under another name, and no file of the packages stays."""
     system.path(DEFAULTS).write_text(EDITED, "utf-8")
     system.remove(*NAMES)
     for path in (*SITE_FILES, f"{DEFAULTS}.rpmsave"):

@@ -16,9 +16,11 @@ from vomap.accounts import confirm
 from vomap.claims import Claims, TokenError, TokenRefused
 from vomap.claims.arc_environment import read_environment
 from vomap.claims.htcondor_payload import read_payload
-from vomap.mapfile.compose import Mapfile, compose, compose_bans
+from vomap.mapfile.bans import compose_bans
+from vomap.mapfile.compose import compose
+from vomap.mapfile.files import Mapfile
 from vomap.mapfile.findings import Findings
-from vomap.mapfile.times import point_in_time
+from vomap.mapfile.times import parse_time
 from vomap.policy import DENIED, Decision, failed
 from vomap.policy.decide import decide
 from vomap.policy.index import bans_of, policy_of
@@ -63,7 +65,7 @@ def _claims(case: dict[str, Any], ce: str) -> Claims:
 def _decide(case: dict[str, Any], file: str, ce: str) -> Decision:
     policy, bans = _policy(file)
     try:
-        decision = decide(policy, bans, _claims(case, ce), point_in_time(case.get("at", NOW)))
+        decision = decide(policy, bans, _claims(case, ce), parse_time(case.get("at", NOW)))
     except TokenRefused as error:
         return Decision(None, None).settle(DENIED, str(error))
     except TokenError as error:

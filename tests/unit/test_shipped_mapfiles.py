@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from vomap.claims import read_claims
-from vomap.mapfile.compose import Composition, Mapfile, compose, read_sources
+from vomap.mapfile.compose import Composition, compose
+from vomap.mapfile.files import Mapfile, read_files
 from vomap.mapfile.findings import Findings
 from vomap.mapfile.policy_tests import run_tests
 from vomap.policy import Decision
@@ -18,7 +19,7 @@ from vomap.policy.index import policy_of
 from vomap.policy.model import NO_BANS
 
 FOLDER = Path(__file__).parents[2] / "mapfiles"
-SHIPPED = {path.stem: read_sources([str(path)])[0] for path in sorted(FOLDER.glob("*.yaml"))}
+SHIPPED = {path.stem: read_files([str(path)])[0] for path in sorted(FOLDER.glob("*.yaml"))}
 LEAST_TESTS, LEAST_REFUSALS = 10, 5
 FERMILAB = "https://cilogon.org/fermilab"
 EGI = "https://aai.egi.eu/auth/realms/egi"
@@ -47,7 +48,7 @@ def _composed(*mapfiles: Mapfile) -> Composition:
 
 def _failures(*mapfiles: Mapfile) -> list[str]:
     composition = _composed(*mapfiles)
-    results = run_tests(composition.cases, policy_of(composition.document), mapfiles, NO_BANS, time.time())
+    results = run_tests(composition.tests, policy_of(composition.document), mapfiles, NO_BANS, time.time())
     return [str(each) for each in results if not each.passed]
 
 
@@ -76,7 +77,7 @@ def test_composes_without_a_finding(name: str) -> None:
 @pytest.mark.parametrize("name", SHIPPED)
 def test_passes_its_own_tests(name: str) -> None:
     """A shipped mapfile holds tests, refusals among them, and passes them."""
-    cases = _composed(SHIPPED[name]).cases
+    cases = _composed(SHIPPED[name]).tests
     outcomes = [case.expect.get("outcome", "mapped") for case in cases]
     assert len(cases) >= LEAST_TESTS
     assert outcomes.count("declined") + outcomes.count("denied") >= LEAST_REFUSALS
@@ -86,14 +87,14 @@ def test_passes_its_own_tests(name: str) -> None:
 @pytest.mark.parametrize("name", SHIPPED)
 def test_is_judged_alone(name: str) -> None:
     """Who ships a mapfile cannot know the site: every test is marked so."""
-    assert [str(case.place) for case in _composed(SHIPPED[name]).cases if not case.alone] == []
+    assert [str(case.place) for case in _composed(SHIPPED[name]).tests if not case.alone] == []
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_rule_is_tested(name: str) -> None:
     """Each rule decides at least one of the file's tests, to the account."""
     composition = _composed(SHIPPED[name])
-    tested = {case.expect.get("rule") for case in composition.cases if "account" in case.expect}
+    tested = {case.expect.get("rule") for case in composition.tests if "account" in case.expect}
     assert tested == {rule["name"] for rule in composition.document["rules"]}
 
 
@@ -107,7 +108,7 @@ def test_leaves_the_site_to_the_site(name: str) -> None:
 def test_beside_the_others_and_a_site(names: list[str]) -> None:
     """The files' own tests hold in any order, whatever the site adds."""
     files = [SITE, *(SHIPPED[name] for name in names)]
-    assert len(_composed(*files).cases) == sum(len(_composed(file).cases) for file in files)
+    assert len(_composed(*files).tests) == sum(len(_composed(file).tests) for file in files)
     assert _failures(*files) == []
 
 

@@ -14,7 +14,7 @@ from vomap.ces.htcondor import MAP_FILE, SETTINGS_FILE
 from vomap.ces.kinds import DEFAULTS_FILE, ArcCe, HtcondorCe
 from vomap.ces.wiring import LIBEXEC
 from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER
-from vomap.cli.exits import FAILED, NO, USAGE, YES
+from vomap.cli.console import FAILED, NO, USAGE, YES
 from vomap.log import KEY_FILE
 from vomap.policy import OUTCOMES
 from vomap.store import BANS_FILE, POLICY_FILE

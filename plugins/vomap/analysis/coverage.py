@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from vomap.mapfile.policy_tests import Result
+    from vomap.mapfile.policy_tests import PolicyTestResult
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Coverage:
         return {"rules": self.rules, "reached": self.reached, "percent": self.percent, "not-reached": missed}
 
 
-def rule_coverage(rules: Sequence[Mapping[str, Any]], results: Iterable[Result]) -> Coverage:
+def rule_coverage(rules: Sequence[Mapping[str, Any]], results: Iterable[PolicyTestResult]) -> Coverage:
     """Return how many of a policy's rules, given as documents, decide one of its tests, passed or failed."""
     deciding = {(result.decision.rule, result.decision.source) for result in results}
     return Coverage(len(rules), [rule for rule in rules if (rule["name"], rule["source"]) not in deciding])

@@ -116,14 +116,14 @@ class Replayer:
             return AN_ERROR
         if self._instead is not None and members["jti"] not in self._instead:
             return UNKNOWN
-        if "pseudonym" in members and not record.show_subject(self._resolve):
+        if "pseudonym" in members and not record.reveal_subject(self._resolve):
             return NO_SUBJECT
         return record.claims() or NO_CLAIMS
 
     def _before(self, record: Record) -> DecisionSummary:
         members = record.members
         if self._instead is not None:
-            account = self._instead[members["jti"]]
+            account = self._instead[members["jti"] or ""]
             return DecisionSummary(MAPPED, account, None, "by another plugin")
         return DecisionSummary(members["outcome"], members["account"], members["rule"], members["reason"])
 

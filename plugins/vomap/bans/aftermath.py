@@ -27,7 +27,7 @@ _NOT_IN_EXPRESSIONS = '^[]"'
 
 
 @dataclass(frozen=True)
-class Remain:
+class Aftermath:
     """What goes on in spite of a ban: on which CE, what, until when, the commands to look and to end it, a caution."""
 
     ce: str
@@ -41,7 +41,7 @@ class Remain:
         return asdict(self)
 
 
-def remains(ban: Mapping[str, Any], authority: Authority, ces: Iterable[str], root: Path) -> list[Remain]:
+def find_aftermath(ban: Mapping[str, Any], authority: Authority, ces: Iterable[str], root: Path) -> list[Aftermath]:
     """Return what a ban, given as its document, leaves as it is on these CEs, of which `root` is the root folder."""
     told = []
     if HTCONDOR in ces:
@@ -51,18 +51,18 @@ def remains(ban: Mapping[str, Any], authority: Authority, ces: Iterable[str], ro
     return told
 
 
-_SESSIONS = Remain(
+_SESSIONS = Aftermath(
     HTCONDOR,
     "sessions that are open",
     "up to a day with daemons, a minute with tools (SEC_DEFAULT_SESSION_DURATION)",
     ("systemctl restart condor-ce",),
 )
-_CONNECTIONS = Remain(
+_CONNECTIONS = Aftermath(
     ARC, "connections that are open", "until the client closes them", ("systemctl restart arc-arex-ws",)
 )
 
 
-def _htcondor_jobs(ban: Mapping[str, Any], authority: Authority) -> Remain:
+def _htcondor_jobs(ban: Mapping[str, Any], authority: Authority) -> Aftermath:
     constraint, is_whole = job_constraint(ban, authority)
     look = "condor_ce_q -allusers -af:jh AuthTokenIssuer AuthTokenSubject AuthTokenId"
     if constraint is not None:
@@ -72,7 +72,7 @@ def _htcondor_jobs(ban: Mapping[str, Any], authority: Authority) -> Remain:
     return _jobs(HTCONDOR, look, "condor_ce_rm JOB...", "jobs do not show all that is banned: choose by hand")
 
 
-def _arc_jobs(ban: Mapping[str, Any], authority: Authority, root: Path) -> Remain:
+def _arc_jobs(ban: Mapping[str, Any], authority: Authority, root: Path) -> Aftermath:
     """Return the jobs of ARC, which belong to an issuer and a subject together."""
     look = "arcctl job list --long"
     subjects = ban.get("subject", ())
@@ -85,8 +85,8 @@ def _arc_jobs(ban: Mapping[str, Any], authority: Authority, root: Path) -> Remai
     return _jobs(ARC, look, "arcctl job kill JOB...", "jobs show their owner, ISSUER/SUBJECT, alone: choose by hand")
 
 
-def _jobs(ce: str, look: str, end: str, caution: str = "") -> Remain:
-    return Remain(ce, "jobs, waiting and running", "until they end", (look, end), caution)
+def _jobs(ce: str, look: str, end: str, caution: str = "") -> Aftermath:
+    return Aftermath(ce, "jobs, waiting and running", "until they end", (look, end), caution)
 
 
 def job_constraint(ban: Mapping[str, Any], authority: Authority) -> tuple[str | None, bool]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from vomap.mapfile.entries import CONDITIONS
-from vomap.mapfile.times import written
+from vomap.mapfile.times import format_utc
 
 
 def add_command(ban: Mapping[str, Any], *more: str) -> str:
@@ -28,7 +28,7 @@ def _words(ban: Mapping[str, Any]) -> Iterator[str]:
             yield from (word for text in ban.get(key, ()) for word in _option(key, text))
     yield from _option("reason", ban["reason"])
     if "until" in ban:
-        yield from _option("until", written(ban["until"]))
+        yield from _option("until", format_utc(ban["until"]))
 
 
 def _option(key: str, value: str) -> list[str]:

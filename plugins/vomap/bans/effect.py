@@ -1,4 +1,4 @@
-"""Does a ban keep out whom it names: a token that meets it, before and after."""
+"""Test a ban with an example token that matches it: the decisions before and after."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from vomap.analysis.tokens.group_claims import as_list, write_groups
-from vomap.bans.examples import Examples
+from vomap.bans.rule_tokens import RuleTokens
 from vomap.bans.tokens import COMPUTING, tokens_for
 from vomap.claims import COMPUTING as ALL_COMPUTING
 from vomap.claims import GROUPS_CLAIM, Claims, TokenError, read_claims
@@ -27,48 +27,48 @@ _BY_A_BAN = "ban: "
 
 
 @dataclass(frozen=True)
-class Proof:
-    """One token, and what became of it before a ban, and what becomes of it with the ban."""
+class BanEffect:
+    """An example token, and the decisions about it before and after a ban."""
 
     claims: Claims
     before: Decision
     after: Decision
 
     @property
-    def holds(self) -> bool:
-        """Whether the token is denied by a ban now."""
+    def is_denied(self) -> bool:
+        """Whether a ban denies the token now."""
         return is_banned(self.after)
 
     @property
     def was_mapped(self) -> bool:
-        """Whether the token was mapped before."""
+        """Whether the token was mapped before the ban."""
         return self.before.outcome == MAPPED
 
     def as_json(self) -> dict[str, object]:
-        """Return the proof's members."""
+        """Return the members for JSON output."""
         return {
-            "proved": self.holds,
+            "proved": self.is_denied,
             "issuer": self.claims.text("iss"),
             "subject": self.claims.text("sub"),
-            "before": outcome(self.before),
+            "before": describe_outcome(self.before),
             "was-mapped": self.was_mapped,
-            "after": outcome(self.after),
+            "after": describe_outcome(self.after),
         }
 
 
-class Trial:
-    """A policy to try bans with; `authority` says which of its issuers may speak for which VO."""
+class BanTester:
+    """Test bans with a policy. `authority` says which issuer of the policy may speak for which VO."""
 
     def __init__(self, policy: Policy, document: Mapping[str, Any], now: float, find: Callable[[str], Any]) -> None:
-        """Take the policy, the document of its site and issuers, the time, and what finds a piece of it by its key."""
+        """Take the policy, the document of its site and issuers, the time, and the function that reads a key."""
         self.authority = Authority(document)
-        self._examples = Examples(document, find, now)
+        self._rule_tokens = RuleTokens(document, find, now)
         self._policy = policy
         self._now = now
         self._find = find
 
     def names_subjects(self, claims: Claims) -> bool:
-        """Tell whether rules about a token's issuer, or its VO, are found by the subject: so they are for persons."""
+        """Return True if rules for a token's issuer, or its VO, name subjects."""
         url = claims.text("iss")
         issuer = self.authority.issuers.get(url or "")
         owners = [f"issuer\t{url}", *(f"vo\t{vo}" for vo in (issuer.declared_vos() if issuer is not None else ()))]
@@ -76,25 +76,25 @@ class Trial:
         return any(aspect.rpartition("/")[2] == "subject" for aspect in aspects)
 
     def decide(self, claims: Claims, bans: Bans) -> Decision:
-        """Decide about a token."""
+        """Return the decision about a token."""
         return decide(self._policy, bans, claims, self._now)
 
     def claims_of(self, token: Token) -> Claims:
-        """Return the claims of an example token, its groups in the claims that its issuer is declared to write.
+        """Return the claims of an example token, its groups in the claims that its issuer uses.
 
         Raises TokenError.
         """
         return read_claims(write_groups(token, self.authority.issuers.get(token["iss"])))
 
-    def meeting(self, ban: Mapping[str, Any]) -> Iterator[tuple[Token, Claims]]:
-        """Yield tokens of a ban's own conditions that meet it, given as its document, and no other ban considered."""
-        return self._meeting(ban, tokens_for(ban, self.authority, self._now))
+    def banned_tokens(self, ban: Mapping[str, Any]) -> Iterator[tuple[Token, Claims]]:
+        """Yield example tokens that a ban, by itself, denies. They are made from its own conditions."""
+        return self._banned_among(ban, tokens_for(ban, self.authority, self._now))
 
     def without_vos(self, url: str) -> list[tuple[Token, str | None]]:
-        """Return tokens of an issuer that meet a rule and name no VO, with the subject that the rule names, if any."""
-        return self._examples.without_vos(url)
+        """Return example tokens of an issuer that match a rule and name no VO, and the rule's subject or None."""
+        return self._rule_tokens.without_vos(url)
 
-    def _meeting(self, ban: Mapping[str, Any], tokens: Iterable[Token]) -> Iterator[tuple[Token, Claims]]:
+    def _banned_among(self, ban: Mapping[str, Any], tokens: Iterable[Token]) -> Iterator[tuple[Token, Claims]]:
         alone = bans_of({"bans": [ban]})
         for token in tokens:
             try:
@@ -104,34 +104,37 @@ class Trial:
             if is_banned(self.decide(claims, alone)):
                 yield token, claims
 
-    def prove(self, ban: Mapping[str, Any], before: Bans, after: Bans) -> tuple[Token, Proof] | None:
-        """Return a token that meets a ban, if possible one that was mapped, and its proof; None if none was found.
+    def find_effect(self, ban: Mapping[str, Any], before: Bans, after: Bans) -> tuple[Token, BanEffect] | None:
+        """Return a token that a ban denies, and the ban's effect on it; None if vomap finds no such token.
 
-        Tokens of the ban's own conditions come first, then those that meet rules, with the ban's conditions besides.
+        A token that was mapped before is preferred. vomap tries tokens made from the ban's own conditions first, then
+        tokens that match rules and have the ban's conditions as well.
         """
         found = None
-        for token, claims in chain(self.meeting(ban), self._meeting(ban, self._examples.meeting(ban, self.authority))):
-            proof = Proof(claims, self.decide(claims, before), self.decide(claims, after))
-            if not proof.holds or proof.was_mapped:
+        for token, claims in chain(
+            self.banned_tokens(ban), self._banned_among(ban, self._rule_tokens.with_conditions_of(ban, self.authority))
+        ):
+            proof = BanEffect(claims, self.decide(claims, before), self.decide(claims, after))
+            if not proof.is_denied or proof.was_mapped:
                 return token, proof
             found = found or (token, proof)
         return found
 
 
 def is_banned(decision: Decision) -> bool:
-    """Tell whether it was a ban that decided."""
+    """Return True if a ban denied the token."""
     return decision.outcome == DENIED and decision.reason.startswith(_BY_A_BAN)
 
 
-def outcome(decision: Decision) -> str:
-    """Return what becomes of a token, in a few words."""
+def describe_outcome(decision: Decision) -> str:
+    """Return a decision in a few words."""
     if decision.outcome == MAPPED:
         return f"mapped to {decision.account or f'the pool {decision.pool}'}"
     return f"{decision.outcome}: {decision.reason}"
 
 
-def without(token: Token, key: str, ban: Mapping[str, Any], authority: Authority) -> list[Token]:
-    """Return what the bearer of a token may ask for instead, to no longer meet one condition of a ban."""
+def tokens_without(token: Token, key: str, ban: Mapping[str, Any], authority: Authority) -> list[Token]:
+    """Return tokens that the bearer of a token can request instead and that fail one condition of a ban."""
     if key == "scope":
         return _other_scopes(token, ban)
     less = dict(token)
@@ -156,7 +159,7 @@ def _other_groups(token: Token, ban: Mapping[str, Any]) -> Token:
 
 
 def _other_scopes(token: Token, ban: Mapping[str, Any]) -> list[Token]:
-    """Return the token with the scopes that a ban leaves: with all, and with one alone of those for jobs."""
+    """Return the token with the scopes that a ban does not name: with all, and with each single scope for jobs."""
     banned = [Pattern(pattern, below=True) for pattern in ban["scope"]]
     scopes = dict.fromkeys([*COMPUTING, *sorted(ALL_COMPUTING), *token["scope"].split(" ")])
     left = [scope for scope in scopes if not any(pattern.match(scope) for pattern in banned)]

@@ -9,41 +9,39 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vomap import Error
 from vomap.bans.ban_file import NAME, with_ban, without_lines
 from vomap.files.atomic import replace_file
-from vomap.files.signals import held_back
-from vomap.mapfile.compose import (
-    Mapfile,
-    SourceError,
-    compose_bans,
-    find_ban_refusals,
-    read_sources,
-    refuse_folders,
-)
+from vomap.files.signals import defer_signals
+from vomap.mapfile.bans import compose_bans, find_ban_refusals
 from vomap.mapfile.entries import CONDITIONS
+from vomap.mapfile.files import Mapfile, UnreadableFileError, read_files
 from vomap.mapfile.findings import Findings, MapfileError
-from vomap.mapfile.times import written
+from vomap.mapfile.owners import folder_refusals
+from vomap.mapfile.times import format_utc
 from vomap.store import BANS
 from vomap.store.writer import read_built, stage_built
 
+if TYPE_CHECKING:
+    from vomap.policy.documents import BanDocument, BansDocument
 
-class NotChanged(Error):
+
+class ChangeRefused(Error):
     """What was asked for would change nothing, or something else; so nothing was changed."""
 
     exit_code = 1
 
 
-class NoBan(Error):
+class InvalidBan(Error):
     """What was asked for is no ban, or there is no folder to keep it in."""
 
     exit_code = 2
 
 
 @dataclass(frozen=True)
-class Change:
+class BanChange:
     """What was done: the file that was changed, the built bans, how many there are now, and what is left to mend."""
 
     file: str
@@ -56,61 +54,61 @@ class BanFile:
     """One file in the folder of bans, and where the bans are built. Whoever changes it holds the lock of the latter."""
 
     def __init__(self, folder: str, built: str, name: str) -> None:
-        """Take the folder, the path of the built bans, and the file's name. Raises NoBan if there is no such folder."""
+        """Take the folder, the path of the compiled bans, and the file's name. Raises InvalidBan without the folder."""
         if not Path(folder).is_dir():
-            raise NoBan(f"ban: {folder} is no folder")
+            raise InvalidBan(f"ban: {folder} is no folder")
         self._folder = folder
         self._built = built
         self.path = Path(folder, name)
 
     def text(self) -> str | None:
-        """Return the text of the file, or None if there is none yet. Raises NotChanged if others can write it."""
+        """Return the text of the file, or None if there is none yet. Raises ChangeRefused if others can write it."""
         if not self.path.exists():
             return None
-        files = read_sources([str(self.path)])
+        files = read_files([str(self.path)])
         if refusals := find_ban_refusals(files):
-            raise NotChanged(f"{MapfileError(refusals)}\nnothing was changed")
+            raise ChangeRefused(f"{MapfileError(refusals)}\nnothing was changed")
         return files[0].text
 
-    def put(self, text: str) -> Change:
+    def put(self, text: str) -> BanChange:
         """Give the file this text and put its bans in force, even if somebody else's file of bans is broken.
 
-        Raises NotChanged if the text is no file of bans, FileError if something cannot be written.
+        Raises ChangeRefused if the text is no file of bans, FileError if something cannot be written.
         """
         own = self._own(text)
         try:
             document = self._composed(text)
-        except (MapfileError, SourceError) as error:
+        except (MapfileError, UnreadableFileError) as error:
             return self._put_in_force(text, own, str(error))
         return self._put_in_place(text, document)
 
-    def _own(self, text: str) -> list[dict[str, Any]]:
-        """Return the bans of this file once it has this text. Raises NotChanged if any of it is wrong."""
-        bans: list[dict[str, Any]] = compose_bans([Mapfile(str(self.path), text)], findings := Findings())["bans"]
+    def _own(self, text: str) -> list[BanDocument]:
+        """Return the bans of this file once it has this text. Raises ChangeRefused if any of it is wrong."""
+        bans = compose_bans([Mapfile(str(self.path), text)], findings := Findings())["bans"]
         if findings.errors:
-            raise NotChanged(f"{MapfileError(findings.errors)}\nnothing was changed")
+            raise ChangeRefused(f"{MapfileError(findings.errors)}\nnothing was changed")
         return bans
 
     def _files(self) -> list[Mapfile]:
-        return read_sources([self._folder], bans=True)
+        return read_files([self._folder], bans=True)
 
     def _files_with(self, text: str | None) -> list[Mapfile]:
         others = [each for each in self._files() if each.path != str(self.path)]
         own = [] if text is None else [Mapfile(str(self.path), text)]
         return sorted([*others, *own], key=lambda each: each.path)
 
-    def _composed(self, text: str | None) -> dict[str, Any]:
-        """Return what all files say once this one has this text. Raises MapfileError or SourceError."""
+    def _composed(self, text: str | None) -> BansDocument:
+        """Return what all files say once this one has this text. Raises MapfileError or UnreadableFileError."""
         document = compose_bans(self._files_with(text), findings := Findings(), findings)
-        refuse_folders([self._folder], findings)
+        findings.extend(folder_refusals([self._folder]))
         findings.raise_errors()
         return document
 
-    def _put_in_place(self, text: str | None, document: dict[str, Any], *, left: str = "") -> Change:
+    def _put_in_place(self, text: str | None, document: BansDocument, *, left: str = "") -> BanChange:
         digests = {each.path: each.digest for each in self._files_with(text)}
         return self._write(text, document, digests, left)
 
-    def _put_in_force(self, text: str, own: list[dict[str, Any]], why: str) -> Change:
+    def _put_in_force(self, text: str, own: list[BanDocument], why: str) -> BanChange:
         """Put the bans of this file in force in the place of those that it had, though the folder cannot be built."""
         file = Mapfile(str(self.path), text)
         before = read_built(self._built, BANS)
@@ -120,12 +118,12 @@ class BanFile:
         left = f"{why}\nmend the other file, then run `vomap build`"
         return self._write(text, {"bans": [*others, *once]}, {**before.sources, file.path: file.digest}, left)
 
-    def _write(self, text: str | None, document: dict[str, Any], sources: Mapping[str, str], left: str) -> Change:
+    def _write(self, text: str | None, document: BansDocument, sources: Mapping[str, str], left: str) -> BanChange:
         """Write the file, or take it away, and build the bans; on a full disk neither of them changes.
 
         Raises FileError.
         """
-        staged = stage_built(self._built, BANS, document, sources=sources, built=written(time.time()))
+        staged = stage_built(self._built, BANS, document, sources=sources, built=format_utc(time.time()))
         try:
             with self._both_written():
                 if text is None:
@@ -135,31 +133,31 @@ class BanFile:
                 staged.put_in_place()
         finally:
             staged.discard()
-        return Change(str(self.path), self._built, len(document["bans"]), left)
+        return BanChange(str(self.path), self._built, len(document["bans"]), left)
 
     def _both_written(self) -> AbstractContextManager[None]:
         """Let no signal part the two writes: a ban that is written and not built keeps nobody out."""
-        return held_back(f"{self.path} and {self._built} are written, and what they say is in force")
+        return defer_signals(f"{self.path} and {self._built} are written, and what they say is in force")
 
 
-class KeptBans(BanFile):
+class LocalBanFile(BanFile):
     """The file of bans that `vomap ban` keeps, one a line."""
 
     def __init__(self, folder: str, built: str) -> None:
-        """Take the folder of bans and the path of the built bans. Raises NoBan if there is no such folder."""
+        """Take the folder of bans and the path of the built bans. Raises InvalidBan if there is no such folder."""
         super().__init__(folder, built, NAME)
 
-    def add(self, ban: Mapping[str, Any]) -> Change:
+    def add(self, ban: Mapping[str, Any]) -> BanChange:
         """Add a ban and put it in force, even if somebody else's file of bans is broken.
 
-        Raises NotChanged if the kept file itself cannot be read, FileError if something cannot be written.
+        Raises ChangeRefused if the kept file itself cannot be read, FileError if something cannot be written.
         """
         return self.put(with_ban(self.text(), ban))
 
-    def lift(self, ban: Mapping[str, Any]) -> Change:
+    def lift(self, ban: Mapping[str, Any]) -> BanChange:
         """Take away the bans whose conditions are just these, of the kept file.
 
-        Raises NotChanged if there is none, or if taking its line away would take something else along.
+        Raises ChangeRefused if there is none, or if taking its line away would take something else along.
         """
         document = compose_bans(self._files(), findings := Findings(), findings)
         findings.raise_errors()
@@ -169,21 +167,20 @@ class KeptBans(BanFile):
         by_hand = ", ".join(each["source"] for each in found if each not in own)
         left = f"not kept by `vomap ban add`, so take it away where it is written: {by_hand}" if by_hand else ""
         if not own:
-            raise NotChanged(left or f"no ban has just these conditions{_wider(wanted, document['bans'])}")
+            raise ChangeRefused(left or f"no ban has just these conditions{_wider(wanted, document['bans'])}")
         text = without_lines(self.text() or "", {int(each["source"].rpartition(":")[2]) for each in own})
         composed = self._composed(text)
         if _bare(composed["bans"]) != _bare(each for each in document["bans"] if each not in own):
-            raise NotChanged(f"{self.path} was edited by hand, so take the ban away by hand; nothing was changed")
+            raise ChangeRefused(f"{self.path} was edited by hand, so take the ban away by hand; nothing was changed")
         return self._put_in_place(text, composed, left=left)
 
 
-def read_ban(ban: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a ban's document as it would be read from a file. Raises NoBan if it cannot be one."""
+def read_ban(ban: Mapping[str, Any]) -> BanDocument:
+    """Return a ban's document as it would be read from a file. Raises InvalidBan if it cannot be one."""
     bans = compose_bans([Mapfile("", with_ban(None, ban))], findings := Findings())["bans"]
     if findings.errors:
-        raise NoBan("ban: " + "; ".join(finding.message for finding in findings.errors))
-    document: dict[str, Any] = bans[0]
-    return document
+        raise InvalidBan("ban: " + "; ".join(finding.message for finding in findings.errors))
+    return bans[0]
 
 
 def conditions_of(ban: Mapping[str, Any]) -> dict[str, Any]:
@@ -191,7 +188,7 @@ def conditions_of(ban: Mapping[str, Any]) -> dict[str, Any]:
     return {key: ban[key] for key in CONDITIONS if key in ban}
 
 
-def _wider(wanted: dict[str, Any], bans: list[dict[str, Any]]) -> str:
+def _wider(wanted: dict[str, Any], bans: Iterable[BanDocument]) -> str:
     """Tell of bans that ask for more than what is wanted: one of them may be meant."""
     more = [each["source"] for each in bans if all(each.get(key) == value for key, value in wanted.items())]
     return f"; these and more: {', '.join(more)}" if more else ""

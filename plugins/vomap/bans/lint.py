@@ -9,12 +9,12 @@ from vomap.analysis.lint.checks import Check, CheckTable
 from vomap.analysis.lint.context import name_and_source, warning
 from vomap.bans.ban_file import is_published
 from vomap.bans.commands import add_command
-from vomap.bans.effect import Trial
-from vomap.bans.foreign_issuers import file_of, unwired_issuers, unwired_sentence
-from vomap.bans.warnings import doubts_of_conditions, doubts_of_vos, evasions
-from vomap.bans.wildcards import star_doubts, wider_subjects
+from vomap.bans.effect import BanTester
+from vomap.bans.issuer_wiring import file_of, unwired_issuers, unwired_sentence
+from vomap.bans.warnings import condition_warnings, evasion_warnings, unnamed_vo_warnings
+from vomap.bans.wildcards import wider_subjects, wildcard_warnings
 from vomap.mapfile.entries import CONDITIONS
-from vomap.mapfile.times import written
+from vomap.mapfile.times import format_utc
 from vomap.policy.index import bans_of, policy_of
 from vomap.policy.model import Ban
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from vomap.analysis.lint.checks import LintReport
     from vomap.analysis.lint.context import LintContext, Rule
-    from vomap.bans.warnings import Doubt
-    from vomap.bans.wildcards import StarDoubt
+    from vomap.bans.warnings import BanWarning
+    from vomap.bans.wildcards import WildcardWarning
     from vomap.mapfile.findings import Finding
 
 UNUSED_BAN, EXPIRED_BAN, EVADABLE_BAN = "unused-ban", "expired-ban", "evadable-ban"
@@ -37,18 +37,18 @@ def expired_bans(context: LintContext) -> Iterator[Finding]:
     """Warn of bans that hold no more."""
     for ban in context.bans:
         if not Ban(ban).holds_at(context.now):
-            yield warning(EXPIRED_BAN, ban, f"this ban ({ban['reason']}) held only until {written(ban['until'])}")
+            yield warning(EXPIRED_BAN, ban, f"this ban ({ban['reason']}) held only until {format_utc(ban['until'])}")
 
 
 def unused_bans(context: LintContext) -> Iterator[Finding]:
     """Warn of bans that no token meets, in a whole site; bans that have expired have a code of their own."""
     if not context.is_whole or not context.bans:
         return
-    trial = _trial(context)
+    tester = _tester(context)
     for ban in context.bans:
-        if Ban(ban).holds_at(context.now) and next(trial.meeting(ban), None) is None:
-            doubts = list(doubts_of_conditions(ban, context.authority))
-            why = doubts[0].told if doubts else "its conditions exclude each other, or no issuer speaks so"
+        if Ban(ban).holds_at(context.now) and next(tester.banned_tokens(ban), None) is None:
+            warnings = list(condition_warnings(ban, context.authority))
+            why = warnings[0].told if warnings else "its conditions exclude each other, or no issuer speaks so"
             yield warning(UNUSED_BAN, ban, f"no token was found that this ban ({ban['reason']}) keeps out: {why}")
 
 
@@ -56,10 +56,10 @@ def evadable_bans(context: LintContext) -> Iterator[Finding]:
     """Warn of bans of the site's own that the bearer of a token gets around, in a whole site."""
     if not context.is_whole or not context.bans:
         return
-    trial, bans = _trial(context), bans_of({"bans": context.bans})
+    tester, bans = _tester(context), bans_of({"bans": context.bans})
     for ban in _own(context):
-        for doubt in (*evasions(ban, context.authority), *doubts_of_vos(ban, trial, bans)):
-            yield warning(EVADABLE_BAN, ban, f"this ban ({ban['reason']}): {doubt.told}{_commands(doubt)}")
+        for each in (*evasion_warnings(ban, context.authority), *unnamed_vo_warnings(ban, tester, bans)):
+            yield warning(EVADABLE_BAN, ban, f"this ban ({ban['reason']}): {each.told}{_commands(each)}")
 
 
 def unwired_bans(context: LintContext) -> Iterator[Finding]:
@@ -77,15 +77,15 @@ def unwired_bans(context: LintContext) -> Iterator[Finding]:
 def bare_stars(context: LintContext) -> Iterator[Finding]:
     """Warn of `*` in bans of the site's own and in rules with `deny`, where what has a slash passes."""
     for rule in context.rules:
-        for doubt in star_doubts(rule) if "deny" in rule else ():
-            yield warning(BARE_STAR, rule, f"rule {name_and_source(rule)}: {doubt.told}{_pattern(doubt)}")
+        for each in wildcard_warnings(rule) if "deny" in rule else ():
+            yield warning(BARE_STAR, rule, f"rule {name_and_source(rule)}: {each.told}{_pattern(each)}")
     for ban in _own(context):
-        for doubt in star_doubts(ban):
-            yield warning(BARE_STAR, ban, f"this ban ({ban['reason']}): {doubt.told}{_star_advice(ban, doubt)}")
+        for each in wildcard_warnings(ban):
+            yield warning(BARE_STAR, ban, f"this ban ({ban['reason']}): {each.told}{_star_advice(ban, each)}")
 
 
-def _trial(context: LintContext) -> Trial:
-    return Trial(policy_of(context.document), context.document, context.now, context.pieces.get)
+def _tester(context: LintContext) -> BanTester:
+    return BanTester(policy_of(context.document), context.document, context.now, context.pieces.get)
 
 
 def _own(context: LintContext) -> Iterator[Rule]:
@@ -95,19 +95,20 @@ def _own(context: LintContext) -> Iterator[Rule]:
             yield ban
 
 
-def _commands(doubt: Doubt) -> str:
-    return f": {' && '.join(map(add_command, doubt.instead))}" if doubt.instead else ""
+def _commands(each: BanWarning) -> str:
+    return f": {' && '.join(map(add_command, each.instead))}" if each.instead else ""
 
 
-def _pattern(doubt: StarDoubt) -> str:
+def _pattern(each: WildcardWarning) -> str:
     """Return what to write instead of a pattern, where one text does."""
-    values = [value for each in doubt.instead for value in each[doubt.key] if value.endswith("/**") or "/**/" in value]
+    values = [value for form in each.instead for value in form[each.key]]
+    values = [value for value in values if value.endswith("/**") or "/**/" in value]
     return f"; write {values[0]}" if values else ""
 
 
-def _star_advice(ban: Rule, doubt: StarDoubt) -> str:
-    if doubt.key != "subject":
-        return _pattern(doubt)
+def _star_advice(ban: Rule, each: WildcardWarning) -> str:
+    if each.key != "subject":
+        return _pattern(each)
     if "*" in ban["subject"]:
         others = set(ban).intersection(CONDITIONS) - {"subject"}
         return "; leave `subject` out" if others else "; ban the issuers instead"

@@ -16,7 +16,7 @@ from vomap.policy.decide import decide
 from vomap.policy.index import bans_of
 from vomap.policy.model import Bans, Policy
 
-CLAIM_NOT_KEPT = "a claim that the ban asks for is not kept"
+CLAIM_NOT_LOGGED = "a claim that the ban asks for is not kept"
 
 
 class Identity(NamedTuple):
@@ -28,7 +28,7 @@ class Identity(NamedTuple):
 
 
 @dataclass
-class Seen:
+class DecisionCount:
     """How often somebody was decided about, when last, and the account that was given last, if any was."""
 
     decisions: int = 0
@@ -45,10 +45,10 @@ class Seen:
 
 
 @dataclass
-class Hits:
+class LogImpact:
     """What a ban would have done: whom it would have denied, and of how many decisions that cannot be told, and why."""
 
-    identities: dict[Identity, Seen] = field(default_factory=dict)
+    identities: dict[Identity, DecisionCount] = field(default_factory=dict)
     unknown: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -56,7 +56,7 @@ class Hits:
         """How many decisions it would have denied."""
         return sum(seen.decisions for seen in self.identities.values())
 
-    def latest_first(self) -> list[tuple[Identity, Seen]]:
+    def latest_first(self) -> list[tuple[Identity, DecisionCount]]:
         """Return whom it would have denied, the one who came last first."""
         return sorted(self.identities.items(), key=lambda each: each[1].last, reverse=True)
 
@@ -69,7 +69,7 @@ class Hits:
         }
 
 
-class BanHits:
+class LogImpactCounter:
     """Tries a ban with the records of a log, one by one."""
 
     def __init__(self, ban: Mapping[str, Any], policy: Policy, resolve: Resolve | None = None) -> None:
@@ -81,12 +81,12 @@ class BanHits:
         self._without_claims = _alone({**ban, "claim": kept})
         self._asks_for_others = len(kept) < len(ban.get("claim", {}))
         self._asks_for_subject = "subject" in ban or "sub" in ban.get("claim", {})
-        self.result = Hits()
+        self.result = LogImpact()
 
     def add(self, record: Record) -> None:
         """Try one record; whatever was answered then."""
         members = record.members
-        is_hidden = "pseudonym" in members and not record.show_subject(self._resolve)
+        is_hidden = "pseudonym" in members and not record.reveal_subject(self._resolve)
         claims = record.claims()
         if claims is None:
             self.result.unknown[NO_CLAIMS] += 1
@@ -95,9 +95,9 @@ class BanHits:
                 self.result.unknown[NO_SUBJECT] += 1
         elif self._denies(self._ban, claims, record.time):
             who = Identity(members["issuer"], members["subject"], members.get("pseudonym") if is_hidden else None)
-            self.result.identities.setdefault(who, Seen()).add(members)
+            self.result.identities.setdefault(who, DecisionCount()).add(members)
         elif self._asks_for_others and self._denies(self._without_claims, claims, record.time):
-            self.result.unknown[CLAIM_NOT_KEPT] += 1
+            self.result.unknown[CLAIM_NOT_LOGGED] += 1
 
     def _denies(self, ban: Bans | None, claims: Claims, then: int) -> bool:
         """Tell whether a ban by itself denies; what asks for nothing, None, would deny everybody."""

@@ -9,20 +9,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vomap import Error
 from vomap.analysis.describe import duration
 from vomap.bans.ban_file import PUBLISHED
-from vomap.bans.folder import BanFile, Change, conditions_of
-from vomap.mapfile.compose import Mapfile, read_bans_file
+from vomap.bans.folder import BanChange, BanFile, conditions_of
+from vomap.mapfile.bans import read_ban_file
+from vomap.mapfile.files import Mapfile
 from vomap.mapfile.findings import Findings
 from vomap.mapfile.issuer_urls import is_issuer_url
-from vomap.mapfile.times import written
+from vomap.mapfile.times import format_utc
 from vomap.policy.decide import SKEW
 from vomap.web import Fetched
 from vomap.web.download import Limits
 from vomap.web.urls import split_url
+
+if TYPE_CHECKING:
+    from vomap.policy.documents import BanDocument
 
 # What a list may hold that is built, and read again with each change; a pattern counts as much as it has parts.
 MOST_VALUES = 10_000
@@ -39,7 +43,7 @@ _HEAD = "# Fetched by `vomap ban fetch`, which writes over what is edited here, 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 
 
-class BrokenList(Error):
+class InvalidList(Error):
     """What was fetched, or what is kept, is no list of bans."""
 
 
@@ -49,7 +53,7 @@ class ListRefused(Error):
     exit_code = 1
 
 
-class NoSource(Error):
+class InvalidListName(Error):
     """A URL or a name that no list of bans can have."""
 
     exit_code = 2
@@ -61,29 +65,29 @@ class PublishedList:
 
     url: str
     issued: int
-    bans: list[dict[str, Any]]
+    bans: list[BanDocument]
     text: str
 
     def age(self, now: float) -> str:
         """Say how old the list is."""
-        return f"issued {written(self.issued)}, {duration(max(0, now - self.issued))} ago"
+        return f"issued {format_utc(self.issued)}, {duration(max(0, now - self.issued))} ago"
 
     @property
-    def meaning(self) -> list[dict[str, Any]]:
+    def meaning(self) -> list[dict[str, object]]:
         """The bans without their places."""
-        return [{key: ban[key] for key in ban if key != "source"} for ban in self.bans]
+        return [{key: value for key, value in ban.items() if key != "source"} for ban in self.bans]
 
 
-class PublishedBans:
+class PublishedBanFile:
     """The file of one published list in the folder of bans. Whoever changes it holds the lock of the built bans."""
 
     def __init__(self, folder: str, built: str, name: str) -> None:
         """Take the folder of bans, the path of the built bans, and the list's name.
 
-        Raises NoBan if there is no such folder, NoSource for what is no name.
+        Raises InvalidBan if there is no such folder, InvalidListName for what is no name.
         """
         if not _NAME.fullmatch(name):
-            raise NoSource(f"ban fetch: {name!a} is no name: letters, digits, `.`, `_`, `-`, at most 64")
+            raise InvalidListName(f"ban fetch: {name!a} is no name: letters, digits, `.`, `_`, `-`, at most 64")
         self._file = BanFile(folder, built, f"{PUBLISHED}{name}.yaml")
 
     @property
@@ -92,53 +96,57 @@ class PublishedBans:
         return str(self._file.path)
 
     def kept(self) -> PublishedList | None:
-        """Return the list that is there, or None. Raises BrokenList, or SourceError, for one that cannot be read."""
+        """Return the list that is in the folder, or None. Raises InvalidList or UnreadableFileError."""
         text = self._file.text()
-        return None if text is None else read_kept(Mapfile(self.path, text))
+        return None if text is None else read_saved(Mapfile(self.path, text))
 
     def read(self, fetched: Fetched) -> PublishedList:
-        """Read what a URL gave as it would lie in the folder. Raises BrokenList."""
+        """Read what a URL gave as it would lie in the folder. Raises InvalidList."""
         url, content = fetched.url, fetched.content
         if not fetched.is_delimited:
             # Anybody on the way could end the connection early, in spite of TLS, and so lift bans.
-            raise BrokenList(f"{url}: does not say how long it is, so it may be cut off; the server must")
+            raise InvalidList(f"{url}: does not say how long it is, so it may be cut off; the server must")
         try:
             text = content.decode("utf-8")
         except UnicodeDecodeError as error:
-            raise BrokenList(f"{url}: byte {error.start} is no UTF-8") from None
+            raise InvalidList(f"{url}: byte {error.start} is no UTF-8") from None
         return _read(Mapfile(self.path, f"{_HEAD}{url}\n{text}"), url)
 
-    def put(self, published: PublishedList) -> Change:
-        """Put a list in the place of the one before, and its bans in force. Raises NotChanged or FileError."""
+    def put(self, published: PublishedList) -> BanChange:
+        """Put a list in the place of the one before, and its bans in force. Raises ChangeRefused or FileError."""
         return self._file.put(published.text)
 
 
 def name_of(url: str) -> str:
-    """Return what a list is called if nothing else is said: the host that it is from. Raises NoSource."""
+    """Return what a list is called if nothing else is said: the host that it is from. Raises InvalidListName."""
     parts = split_url(url)
     if parts is None or parts.scheme.lower() != "https":
-        raise NoSource(f"ban fetch: {url!a}: expected an https URL; over http anybody on the way could lift bans")
+        raise InvalidListName(
+            f"ban fetch: {url!a}: expected an https URL; over http anybody on the way could lift bans"
+        )
     return (parts.hostname or "").replace(":", "-")
 
 
-def read_kept(file: Mapfile) -> PublishedList:
-    """Read a list that was fetched. Raises BrokenList."""
+def read_saved(file: Mapfile) -> PublishedList:
+    """Read a list that was fetched. Raises InvalidList."""
     head = file.text.partition("\n")[0]
     if not head.startswith(_HEAD):
-        raise BrokenList(f"{file.path}: was not written by `vomap ban fetch`; take it away, or choose another --name")
+        raise InvalidList(f"{file.path}: was not written by `vomap ban fetch`; take it away, or choose another --name")
     return _read(file, head[len(_HEAD) :])
 
 
 def check_successor(published: PublishedList, kept: PublishedList | None, now: float) -> None:
     """Raise ListRefused unless a list may come after the one that is kept: of the same source, and no older."""
     if published.issued > now + SKEW:
-        raise ListRefused(f"{published.url}: is dated {written(published.issued)}, which is yet to come by this clock")
+        raise ListRefused(
+            f"{published.url}: is dated {format_utc(published.issued)}, which is yet to come by this clock"
+        )
     if kept is None:
         return
     if kept.url != published.url:
         raise ListRefused(f"the list is from {kept.url}: choose another --name, or take the file away")
     if published.issued < kept.issued:
-        raise ListRefused(f"{published.url}: is older ({written(published.issued)}) than the list that is there")
+        raise ListRefused(f"{published.url}: is older ({format_utc(published.issued)}) than the list that is there")
     if published.issued == kept.issued and published.meaning != kept.meaning:
         raise ListRefused(f"{published.url}: has other bans than the list that is there, and the same date")
 
@@ -150,13 +158,13 @@ def check_bounds(published: PublishedList, most_wide: int) -> None:
     """
     _check_issuers(published)
     _check_patterns(published)
-    wide = [_line(ban) for ban in published.bans if not names_somebody(ban)]
+    wide = [_line(ban) for ban in published.bans if not names_identity(ban)]
     if wide and not most_wide:
         raise ListRefused(
             f"{published.url}: {_lines(wide)}: bans a crowd, not subjects, tokens or clients by their whole names; "
             "look at it, and take it by --allow-wide"
         )
-    number = sum(_breadth(ban) for ban in published.bans if not names_somebody(ban))
+    number = sum(_breadth(ban) for ban in published.bans if not names_identity(ban))
     if number > most_wide:
         raise ListRefused(
             f"{published.url}: it bans {number} VOs, issuers or patterns of subjects; at most {most_wide} are taken"
@@ -178,13 +186,13 @@ def _check_issuers(published: PublishedList) -> None:
 def _check_patterns(published: PublishedList) -> None:
     """Raise ListRefused for bans by what a token may have many of, unless each names somebody and they are few."""
     asking = [ban for ban in published.bans if any(key in ban for key in _PATTERNS)]
-    nameless = [_line(ban) for ban in asking if not names_somebody(ban)]
+    nameless = [_line(ban) for ban in asking if not names_identity(ban)]
     if nameless:
         raise ListRefused(
             f"{published.url}: {_lines(nameless)}: a ban by group, scope or claim names no subject, token (jti) or "
             "client by its whole name; ask the publisher to add one"
         )
-    count = sum(1 for ban in asking for _ in _values({key: ban[key] for key in _PATTERNS if key in ban}))
+    count = sum(1 for ban in asking for _ in _values({key: values for key, values in ban.items() if key in _PATTERNS}))
     if count > MOST_PATTERNS:
         raise ListRefused(
             f"{published.url}: its bans have {count} groups, scopes and claims; at most {MOST_PATTERNS} are taken"
@@ -195,39 +203,39 @@ def _lines(numbers: Sequence[int]) -> str:
     return f"line {numbers[0]}" + (f" (and {len(numbers) - 1} more)" if len(numbers) > 1 else "")
 
 
-def names_somebody(ban: Mapping[str, Any]) -> bool:
+def names_identity(ban: Mapping[str, Any]) -> bool:
     """Tell whether a ban's document names subjects, tokens or clients, each by its whole name."""
     subjects = ban.get("subject", ())
     return "jti" in ban or "client" in ban or (bool(subjects) and not any("*" in each for each in subjects))
 
 
 def _read(file: Mapfile, url: str) -> PublishedList:
-    read = read_bans_file(file, findings := Findings())
+    read = read_ban_file(file, findings := Findings())
     if findings.errors:
         # Our own line comes first.
         first = findings.errors[0]
         more = f" (and {len(findings.errors) - 1} more)" if len(findings.errors) > 1 else ""
-        raise BrokenList(f"{url}: line {first.place.line - 1}: {first.message}{more}")
+        raise InvalidList(f"{url}: line {first.place.line - 1}: {first.message}{more}")
     if read.issued is None:
-        raise BrokenList(f"{url}: a published list says when it was made: issued: 2026-12-31T12:00:00Z")
+        raise InvalidList(f"{url}: a published list says when it was made: issued: 2026-12-31T12:00:00Z")
     if not read.has_bans:
-        raise BrokenList(f"{url}: has no `bans`; a list that bans nobody says `bans: []`")
+        raise InvalidList(f"{url}: has no `bans`; a list that bans nobody says `bans: []`")
     _check_cheap(read.bans, url)
     return PublishedList(url, read.issued, read.bans, file.text)
 
 
-def _check_cheap(bans: list[dict[str, Any]], url: str) -> None:
-    """Raise BrokenList for bans whose conditions would cost each authentication much time."""
+def _check_cheap(bans: list[BanDocument], url: str) -> None:
+    """Raise InvalidList for bans whose conditions would cost each authentication much time."""
     count = 0
     for ban in bans:
         for value in _values(ban):
             if len(value) > LONGEST_VALUE:
-                raise BrokenList(
+                raise InvalidList(
                     f"{url}: line {_line(ban)}: a value of {len(value)} characters; at most {LONGEST_VALUE}"
                 )
             count += 1 + (value.count("/") if "*" in value else 0)
     if count > MOST_VALUES:
-        raise BrokenList(
+        raise InvalidList(
             f"{url}: its conditions have {count} values, with each part of a pattern; at most {MOST_VALUES} are taken"
         )
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from vomap.analysis.tokens.patterns import example, legal_groups
-from vomap.bans.effect import Trial, is_banned, outcome, without
-from vomap.bans.foreign_issuers import NOT_IN_FORCE, is_wired
+from vomap.bans.effect import BanTester, describe_outcome, is_banned, tokens_without
+from vomap.bans.issuer_wiring import NOT_IN_FORCE, is_wired
 from vomap.bans.tokens import FILLER
-from vomap.bans.wildcards import crossing_subjects, star_doubts, wider_subjects
+from vomap.bans.wildcards import crossing_subjects, wider_subjects, wildcard_warnings
 from vomap.claims import Claims
 from vomap.mapfile.entries import CONDITIONS
 from vomap.mapfile.findings import did_you_mean
@@ -31,34 +31,36 @@ _MOST_NAMED = 10
 
 
 @dataclass(frozen=True)
-class Doubt:
+class BanWarning:
     """A sentence about what a ban does not cover, and the bans, as documents, that cover it."""
 
     told: str
     instead: tuple[Mapping[str, Any], ...] = ()
 
 
-def doubts_of_conditions(ban: Mapping[str, Any], authority: Authority, given: Claims | None = None) -> Iterator[Doubt]:
+def condition_warnings(
+    ban: Mapping[str, Any], authority: Authority, given: Claims | None = None
+) -> Iterator[BanWarning]:
     """Yield what can be said of a ban's document and the issuers of a policy alone.
 
     `given` is the token that the ban is about, if the administrator has it.
     """
     for issuer in ban.get("issuer", ()):
         if issuer not in authority.issuers:
-            yield Doubt(_undeclared(issuer, ban, authority))
-    yield from map(Doubt, _vos(ban, authority))
-    yield from map(Doubt, _one_of_several(ban, authority))
+            yield BanWarning(_undeclared(issuer, ban, authority))
+    yield from map(BanWarning, _vos(ban, authority))
+    yield from map(BanWarning, _one_of_several(ban, authority))
     for pattern in ban.get("group", ()):
         # A ban sees a text with a comma as a whole, too.
         if not legal_groups(pattern.replace(",", "-"), FILLER):
-            yield Doubt(f"no token has a membership {pattern}: it is not a legal group")
+            yield BanWarning(f"no token has a membership {pattern}: it is not a legal group")
     if "subject" not in ban and ("jti" in ban or "client" in ban):
         yield _alone(ban, given)
-    yield from evasions(ban, authority)
-    yield from (Doubt(each.told, each.instead) for each in star_doubts(ban) if each.key != "subject")
+    yield from evasion_warnings(ban, authority)
+    yield from (BanWarning(each.told, each.instead) for each in wildcard_warnings(ban) if each.key != "subject")
 
 
-def evasions(ban: Mapping[str, Any], authority: Authority) -> Iterator[Doubt]:
+def evasion_warnings(ban: Mapping[str, Any], authority: Authority) -> Iterator[BanWarning]:
     """Yield how the bearer of any token of an issuer gets around a ban that names subjects, clients or tokens."""
     named = _identities(ban)
     several = _issuers_of_several_vos(ban, authority)
@@ -67,11 +69,11 @@ def evasions(ban: Mapping[str, Any], authority: Authority) -> Iterator[Doubt]:
         keys = [key for key in CONDITIONS if key in named or key in more]
         options = " and ".join(f"--{key}" for key in keys)
         told = f"a token must meet {options} at once, and its bearer can get one that does not; ban each by itself"
-        yield Doubt(told, tuple(_firm(ban, key, authority) for key in named))
+        yield BanWarning(told, tuple(_firm(ban, key, authority) for key in named))
     elif several and named:
         vos = " or ".join(ban["vo"])
         told = f"a token of {' or '.join(several)} for this {named[0]} need not name {vos}; ban by issuer instead of VO"
-        yield Doubt(told, (_firm(ban, named[0], authority),))
+        yield BanWarning(told, (_firm(ban, named[0], authority),))
 
 
 def _identities(ban: Mapping[str, Any]) -> list[str]:
@@ -79,7 +81,7 @@ def _identities(ban: Mapping[str, Any]) -> list[str]:
     return [key for key in _IDENTITIES if key in ban and _FOR_EVERYBODY not in ban[key]]
 
 
-def doubts_of_tokens(ban: Mapping[str, Any], trial: Trial, after: Bans, token: Token) -> Iterator[Doubt]:
+def token_warnings(ban: Mapping[str, Any], tester: BanTester, after: Bans, token: Token) -> Iterator[BanWarning]:
     """Yield what decisions show: that the bearer of a token may ask for another one.
 
     `token` meets the ban, `after` holds all bans, this one among them.
@@ -87,27 +89,29 @@ def doubts_of_tokens(ban: Mapping[str, Any], trial: Trial, after: Bans, token: T
     for key in _ASKED_FOR:
         if key not in ban:
             continue
-        others = [trial.claims_of(each) for each in without(token, key, ban, trial.authority)]
-        decided = [(claims, trial.decide(claims, after)) for claims in others]
+        others = [tester.claims_of(each) for each in tokens_without(token, key, ban, tester.authority)]
+        decided = [(claims, tester.decide(claims, after)) for claims in others]
         mapped = [each for each in decided if each[1].outcome == MAPPED]
         claims, decision = (mapped or decided)[0]
         advice = "ban the subject" if "subject" not in ban else f"leave --{key} out"
-        instead = tuple(_firm(ban, each, trial.authority) for each in _identities(ban))
+        instead = tuple(_firm(ban, each, tester.authority) for each in _identities(ban))
         if decision.outcome == MAPPED:
-            told = f"a token without this {key}, which its bearer can ask for, is {outcome(decision)}: {advice}"
-            yield Doubt(told, instead)
-        elif "subject" not in ban and not is_banned(decision) and trial.names_subjects(claims):
-            yield Doubt(f"rules of {claims.text('iss')} name subjects, who may not need this {key}: {advice}")
-    yield from _slashes(ban, trial, after, token)
-    yield from doubts_of_vos(ban, trial, after)
+            told = (
+                f"a token without this {key}, which its bearer can ask for, is {describe_outcome(decision)}: {advice}"
+            )
+            yield BanWarning(told, instead)
+        elif "subject" not in ban and not is_banned(decision) and tester.names_subjects(claims):
+            yield BanWarning(f"rules of {claims.text('iss')} name subjects, who may not need this {key}: {advice}")
+    yield from _slashes(ban, tester, after, token)
+    yield from unnamed_vo_warnings(ban, tester, after)
 
 
-def doubts_of_vos(ban: Mapping[str, Any], trial: Trial, after: Bans) -> Iterator[Doubt]:
+def unnamed_vo_warnings(ban: Mapping[str, Any], tester: BanTester, after: Bans) -> Iterator[BanWarning]:
     """Yield tokens that name no VO and are mapped though a whole VO is banned: its members can ask for such tokens."""
     if set(ban).intersection(CONDITIONS) - {"vo", "issuer"}:
         return
-    for url in _issuers_of_several_vos(ban, trial.authority):
-        mapped = _mapped_without_vos(url, trial, after)
+    for url in _issuers_of_several_vos(ban, tester.authority):
+        mapped = _mapped_without_vos(url, tester, after)
         # Whoever a rule does not name may be anybody: then the ban of the issuer covers those that rules name, too.
         if None in mapped or len(mapped) > _MOST_NAMED:
             yield _nameless(ban, url, None, next(iter(mapped.values())))
@@ -115,35 +119,35 @@ def doubts_of_vos(ban: Mapping[str, Any], trial: Trial, after: Bans) -> Iterator
             yield from (_nameless(ban, url, subject, becomes) for subject, becomes in mapped.items())
 
 
-def _mapped_without_vos(url: str, trial: Trial, after: Bans) -> dict[str | None, str]:
+def _mapped_without_vos(url: str, tester: BanTester, after: Bans) -> dict[str | None, str]:
     """Return what becomes of tokens of an issuer that name no VO and are mapped, by the subject that a rule names."""
     mapped: dict[str | None, str] = {}
-    for token, subject in trial.without_vos(url):
-        decision = trial.decide(trial.claims_of(token), after)
+    for token, subject in tester.without_vos(url):
+        decision = tester.decide(tester.claims_of(token), after)
         if decision.outcome == MAPPED:
-            mapped.setdefault(subject, outcome(decision))
+            mapped.setdefault(subject, describe_outcome(decision))
     return mapped
 
 
-def _nameless(ban: Mapping[str, Any], url: str, subject: str | None, becomes: str) -> Doubt:
-    """Return the doubt about a token that names no VO; `subject` is whom the rule that maps it names, if it does."""
+def _nameless(ban: Mapping[str, Any], url: str, subject: str | None, becomes: str) -> BanWarning:
+    """Return the warning about a token that names no VO; `subject` is whom the rule that maps it names, if it does."""
     vos = " or ".join(ban["vo"])
     form = {**_less(ban, "vo"), "issuer": [url]}
     if subject is None:
         told = f"a token of {url} that names no VO is {becomes}, also if its bearer belongs to {vos}"
-        return Doubt(f"{told}; the ban that holds bans everybody of this issuer", (form,))
+        return BanWarning(f"{told}; the ban that holds bans everybody of this issuer", (form,))
     told = f"a token of {url} for {subject!a} that names no VO is {becomes}; if it belongs to {vos}, ban the subject"
-    return Doubt(told, ({**form, "subject": [subject]},))
+    return BanWarning(told, ({**form, "subject": [subject]},))
 
 
-def _slashes(ban: Mapping[str, Any], trial: Trial, after: Bans, token: Token) -> Iterator[Doubt]:
+def _slashes(ban: Mapping[str, Any], tester: BanTester, after: Bans, token: Token) -> Iterator[BanWarning]:
     """Yield the first subject with a slash that a pattern of the ban looks as if it took, and that is not banned."""
     for pattern in crossing_subjects(ban.get("subject", ())):
         subject = example("subject", pattern, FILLER)
-        decision = trial.decide(trial.claims_of({**token, "sub": subject}), after)
+        decision = tester.decide(tester.claims_of({**token, "sub": subject}), after)
         if not is_banned(decision):
-            told = f"`*` does not match a slash: a token for {subject!a} is {outcome(decision)}"
-            yield Doubt(*_whole(ban, told, trial.authority))
+            told = f"`*` does not match a slash: a token for {subject!a} is {describe_outcome(decision)}"
+            yield BanWarning(*_whole(ban, told, tester.authority))
             return
 
 
@@ -195,16 +199,16 @@ def _undeclared(issuer: str, ban: Mapping[str, Any], authority: Authority) -> st
     return f"no issuer {issuer} is declared{hint}, and it is not an https URL, so no CE is wired for it: {NOT_IN_FORCE}"
 
 
-def _alone(ban: Mapping[str, Any], given: Claims | None) -> Doubt:
-    """Return the doubt about a ban of a token or a client alone; of a token that is given, its subject is known."""
+def _alone(ban: Mapping[str, Any], given: Claims | None) -> BanWarning:
+    """Return the warning about a ban of a token or a client alone; of a token that is given, its subject is known."""
     known = "one token" if "jti" in ban else "one client"
     other = "another token" if "jti" in ban else "a token by another client"
     told = f"this bans {known}, and its bearer can get {other}; ban the subject as well, in a ban of its own"
     issuer, subject = (None, None) if given is None else (given.text("iss"), given.text("sub"))
     if not issuer or not subject or not {*issuer, *subject}.isdisjoint("*<"):
-        return Doubt(told)
+        return BanWarning(told)
     form = {key: ban[key] for key in ("reason", "until") if key in ban}
-    return Doubt(told, ({"issuer": [issuer], "subject": [subject], **form},))
+    return BanWarning(told, ({"issuer": [issuer], "subject": [subject], **form},))
 
 
 def _vos(ban: Mapping[str, Any], authority: Authority) -> Iterator[str]:

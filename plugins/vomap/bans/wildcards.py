@@ -11,7 +11,7 @@ from vomap.policy.matching import EVERYTHING_BELOW
 _BARE = "*"
 
 
-class StarDoubt(NamedTuple):
+class WildcardWarning(NamedTuple):
     """A bare `*`: the condition's key, a sentence, and the documents of bans or rules that also take slashes."""
 
     key: str
@@ -19,18 +19,18 @@ class StarDoubt(NamedTuple):
     instead: tuple[Mapping[str, Any], ...] = ()
 
 
-def star_doubts(document: Mapping[str, Any]) -> Iterator[StarDoubt]:
+def wildcard_warnings(document: Mapping[str, Any]) -> Iterator[WildcardWarning]:
     """Yield each pattern of a ban's or a rule's document in which `*` is all of a part between two slashes."""
     for pattern in document.get("subject", ()):
         if _has_bare_star(pattern):
-            yield StarDoubt("subject", _told("subject", pattern))
+            yield WildcardWarning("subject", _told("subject", pattern))
     for key in ("group", "first-group", "scope"):
         for pattern in document.get(key, ()):
             if _has_bare_star(pattern.removesuffix(EVERYTHING_BELOW)):
-                yield StarDoubt(key, _told(key, pattern), _with(document, key, pattern))
+                yield WildcardWarning(key, _told(key, pattern), _with(document, key, pattern))
     for name, patterns in document.get("claim", {}).items():
         for pattern in filter(_has_bare_star, patterns):
-            yield StarDoubt("claim", _told(f"claim {name}", pattern))
+            yield WildcardWarning("claim", _told(f"claim {name}", pattern))
 
 
 def crossing_subjects(patterns: Sequence[str]) -> list[str]:

@@ -1,8 +1,8 @@
-"""What the callouts have in common, from their words to their answer: an account, a reason and an exit code.
+"""The common parts of the callouts: options, input, time limit, decision, reason and exit code.
 
-HTCondor reads exit code 0 as accepted, 1 as "ask the next plugin" and all else as refused
-(src/condor_io/condor_auth_ssl.cpp); ARC reads 0 as mapped, 1 as "no mapping", and all else as refused
-(src/hed/shc/legacy/unixmap.cpp). In an authgroup ARC reads 0 as a member and all else as none
+HTCondor reads exit code 0 as accepted, 1 as "ask the next plugin", and all other codes as refused
+(src/condor_io/condor_auth_ssl.cpp). ARC reads 0 as mapped, 1 as "no mapping", and all other codes as refused
+(src/hed/shc/legacy/unixmap.cpp). In an authgroup ARC reads 0 as a member, and all other codes as not a member
 (src/hed/shc/legacy/auth_plugin.cpp).
 """
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 HTCONDOR, ARC_MAP, ARC_AUTHORIZE = "vomap-htcondor", "vomap-arc map", "vomap-arc authorize"
 TOKEN = "vomap-token"  # noqa: S105 - its name  # nosec B105
 
-# Which of a decision's CEs each is for, as in its schema.
+# The `ce` of each callout in schemas/decision-1.schema.json.
 _CES = {HTCONDOR: "htcondor", ARC_MAP: "arc", ARC_AUTHORIZE: "arc", TOKEN: "token"}
 
 EXIT_CODES = {
@@ -40,38 +40,38 @@ EXIT_CODES = {
     ARC_AUTHORIZE: {MAPPED: 0, DECLINED: 1, DENIED: 1, ERROR: 1},
     TOKEN: {MAPPED: 0, DECLINED: 1, DENIED: 2, ERROR: 3},
 }
-# Of whatever went wrong.
+# The exit code of every failure.
 FAILED = 3
-# `vomap-arc map --decline continue`: rules that follow in ARC's own list may map the token.
+# `vomap-arc map --decline continue`: ARC goes on to its next mapping rule.
 DECLINE_CONTINUES = 1
-# One byte more than the account's name, and ARC finds no such account; HTCondor ends the name at the newline.
+# ARC reads every byte as part of the account's name. HTCondor reads the name up to the newline.
 _PRINTED = {HTCONDOR: "%s\n", ARC_MAP: "%s", ARC_AUTHORIZE: "", TOKEN: "%s\n"}
-# As whom a callout that root starts looks at what a token brought.
+# A callout that root starts becomes this user before it reads a token.
 USER = "vomap"
 _LONGEST_REASON = 1000
-# HTCondor waits for 20 s and has no time-out for plugins; nobody waits longer than this for us.
+# HTCondor waits for 20 s for the client, and sets no time limit for plugins.
 SECONDS = 4.0
-_TO_SAY_SO = 0.1
+_TO_PRINT = 0.1
 TO_LOG = 0.5
 # HTCondor passes tokens of at most 16 kB.
 LONGEST_INPUT = 1 << 20
-_AT_ONCE = 1 << 16
-# The third field of a line, of which the second has no blanks; `fusectl`, which is everywhere, is none of them.
-_IN_USER_SPACE = (b" fuse ", b" fuse.", b" fuseblk ")
+_PIECE = 1 << 16
+# The third field of a line. The second field has no blanks. `fusectl`, which is on every machine, is not one of them.
+_FUSE_TYPES = (b" fuse ", b" fuse.", b" fuseblk ")
 
 
 class InputError(Error):
-    """The CE did not give what it promises to give."""
+    """The CE did not provide the input that its interface promises."""
 
 
 class OptionError(Error):
-    """A callout was configured with words that it does not know."""
+    """The CE configuration has an option that the callout does not know."""
 
 
 class TimeLimit:
-    """Ends the process when its time is over, with exit 3 or another code, whatever it is waiting for then.
+    """A time limit that ends the process with exit code 3, or another code, whatever the process waits for.
 
-    A thread does, not a signal: a system call that is restarted would swallow the signal.
+    A thread ends the process. After a signal the kernel can restart a system call, and go on waiting.
     """
 
     def __init__(
@@ -82,72 +82,72 @@ class TimeLimit:
         failed: int = FAILED,
         leave: Callable[[int], object] = posix._exit,  # noqa: SLF001 - its name, though it is public
     ) -> None:
-        """Take how many seconds there are, the exit code for when they are over, and what ends the process with it."""
+        """Take the seconds, the exit code when they are over, and the function that ends the process with a code."""
         self._callout, self._leave = callout, leave
         self._end = time.monotonic() + seconds
-        self._told: tuple[int, str, str] = (failed, f"error: no answer after {seconds:g} s", "")
+        self._committed: tuple[int, str, str] = (failed, f"error: no answer after {seconds:g} s", "")
 
     def start(self) -> TimeLimit:
-        """Begin to watch, and return this limit. Raises RuntimeError if there can be no thread."""
+        """Start the thread, and return this limit. Raises RuntimeError if the system has no thread left."""
         _thread.start_new_thread(self._watch, ())
         return self
 
-    def stand(self, code: int, sentence: str, more: str, seconds: float | None = None) -> None:
-        """Take what was answered: it stands now, whatever happens, and this is said; perhaps after fewer seconds."""
-        self._told = (code, sentence, more)
+    def commit(self, code: int, sentence: str, more: str, seconds: float | None = None) -> None:
+        """Set the exit code and the reason for the end of the time: the decision is final. `seconds` may shorten it."""
+        self._committed = (code, sentence, more)
         if seconds is not None:
             self._end = time.monotonic() + seconds
 
     def _watch(self) -> None:
         while (left := self._end - time.monotonic()) > 0:
             time.sleep(min(left, TO_LOG))
-        code, sentence, more = self._told
+        code, sentence, more = self._committed
         try:
-            # Whoever reads standard error may be what hangs.
-            _thread.start_new_thread(say, (self._callout, sentence, more))
-            time.sleep(_TO_SAY_SO)
+            # The reader of standard error can hang, too.
+            _thread.start_new_thread(log_line, (self._callout, sentence, more))
+            time.sleep(_TO_PRINT)
         finally:
             self._leave(code)
 
 
-def answered(
+def run_guarded(
     callout: str, answer: Callable[[TimeLimit], int], seconds: float = SECONDS, *, failed: int = FAILED
 ) -> int:
-    """Return the exit code that `answer` returns, or exit 3, or another code, if it fails.
+    """Return the exit code of `answer`, or the code `failed` if it raises Error.
 
-    After so many seconds the process ends with the code of a failure. Raises what is no failure of vomap's own words.
+    After `seconds` the process ends with the code `failed`. All other exceptions are passed on.
     """
     try:
         require_descriptors()
-        if may_be_held():
-            from vomap.callouts.child import answered_aside
+        if has_fuse_mount():
+            from vomap.callouts.child import run_in_child
 
-            return answered_aside(callout, answer, seconds, failed)
+            return run_in_child(callout, answer, seconds, failed)
         return answer(TimeLimit(callout, seconds, failed=failed).start())
     except Error as error:
-        say(callout, f"error: {error}")
+        log_line(callout, f"error: {error}")
         return failed
 
 
-def may_be_held() -> bool:
-    """Tell whether the kernel might not let go of who waits for a file, when its time is over.
+def has_fuse_mount() -> bool:
+    """Return True if a FUSE file system is mounted: reading there can block for ever, and SIGKILL does not help.
 
-    That is so where any file system is one in user space (FUSE): which of them a path leads to cannot be found out
-    without waiting. Where this cannot be told, it may be so. The lines are those of proc(5), /proc/PID/mounts.
+    A path can lead to any file system, and a look at the path can block as well. Also return True if the mounts cannot
+    be read. Source: proc(5), /proc/PID/mounts.
     """
     try:
         descriptor = posix.open("/proc/self/mounts", posix.O_RDONLY | posix.O_CLOEXEC)
     except OSError:
         return True
     mounts = b""
-    while piece := posix.read(descriptor, _AT_ONCE):
+    while piece := posix.read(descriptor, _PIECE):
         mounts += piece
     posix.close(descriptor)
-    return b" fuse" in mounts and any(kind in mounts for kind in _IN_USER_SPACE)
+    return b" fuse" in mounts and any(kind in mounts for kind in _FUSE_TYPES)
 
 
 def become_user(name: str) -> None:
-    """Leave root behind, for a user that is there, before looking at anything that the token brought."""
+    """Change from root to a user, if it exists, before the callout reads a token: an attacker may have written it."""
     if posix.geteuid() != 0:
         return
     user = find_entry(name)
@@ -159,10 +159,7 @@ def become_user(name: str) -> None:
 
 
 def require_descriptors() -> None:
-    """Refuse to work with a closed standard input, output or error: a file opened later would take its place.
-
-    Raises InputError.
-    """
+    """Raise InputError if standard input, output or error is closed: a file opened later would take its number."""
     for descriptor, name in enumerate(("input", "output", "error")):
         try:
             posix.fstat(descriptor)
@@ -171,12 +168,12 @@ def require_descriptors() -> None:
 
 
 def read_input() -> bytes:
-    """Read standard input to its end. Raises InputError if that fails, or if there is more than any token holds."""
+    """Read standard input to its end. Raises InputError if that fails, or for more than LONGEST_INPUT bytes."""
     pieces: list[bytes] = []
     size = 0
     while True:
         try:
-            piece = posix.read(0, _AT_ONCE)
+            piece = posix.read(0, _PIECE)
         except OSError as error:
             raise InputError(f"standard input: {error.strerror}") from None
         if not piece:
@@ -188,9 +185,9 @@ def read_input() -> bytes:
 
 
 def read_options(words: Sequence[str], known: Sequence[str], switches: Sequence[str] = ()) -> dict[str, str]:
-    """Return the options, `--name VALUE` or `--name=VALUE`, by their names; a switch has no value, and is empty.
+    """Return the values of the options `--name VALUE` and `--name=VALUE` by name. A switch has an empty value.
 
-    Raises OptionError for anything else.
+    Raises OptionError for all other words.
     """
     found: dict[str, str] = {}
     rest = list(words)
@@ -208,17 +205,21 @@ def read_options(words: Sequence[str], known: Sequence[str], switches: Sequence[
     return found
 
 
-def built_files(options: dict[str, str]) -> tuple[str, str]:
-    """Return the paths of the built policy and the built bans."""
+def compiled_files(options: dict[str, str]) -> tuple[str, str]:
+    """Return the paths of the compiled policy and the compiled bans."""
     policy = options.get("--policy", POLICY_FILE)
     return policy, options.get("--bans", bans_beside(policy))
 
 
-class Answer:
-    """A decision, and how the site wants it logged.
+class TokenDecision:
+    """A decision, and the settings and values that its record needs.
 
-    `log` is the site's own document of the log, None without one; `now` the second for which the decision was made,
-    which a replay asks for again; `asked` the names of the claims that bans look at.
+    Args:
+        decision: the decision.
+        log: the site's document of the log, None for the default.
+        now: the time of the decision in seconds since 1970, which a replay uses again. None is the present time.
+        asked: the names of the claims that bans look at.
+
     """
 
     __slots__ = ("asked", "decision", "log", "now")
@@ -234,8 +235,8 @@ class Answer:
         self.now = int(time.time()) if now is None else now
 
 
-def decided(policy_file: str, bans_file: str, read_token: Callable[[Policy], Claims]) -> Answer:
-    """Return the decision for the token that `read_token` reads; what fails becomes an error, never a mapping."""
+def decide_token(policy_file: str, bans_file: str, read_token: Callable[[Policy], Claims]) -> TokenDecision:
+    """Return the decision for the token that `read_token` reads. A failure becomes the outcome `error`."""
     log = None
     try:
         policy, bans = read_policy(policy_file), read_bans(bans_file)
@@ -244,21 +245,23 @@ def decided(policy_file: str, bans_file: str, read_token: Callable[[Policy], Cla
         now = int(time.time())
         decision = decide(policy, bans, claims, now)
         asked = bans.claims
-        # Their file is closed before accounts are looked up, which takes descriptors of its own.
+        # This closes the file of the bans: the name service needs descriptors of its own.
         del bans
-        return Answer(confirm(decision, policy.site.accounts), log, now, asked)
+        return TokenDecision(confirm(decision, policy.site.accounts), log, now, asked)
     except TokenRefused as error:
-        return Answer(Decision(None, None).settle(DENIED, str(error)), log)
+        return TokenDecision(Decision(None, None).settle(DENIED, str(error)), log)
     except Error as error:
-        return Answer(failed(str(error)), log)
+        return TokenDecision(failed(str(error)), log)
 
 
-def give(callout: str, answer: Answer, limit: TimeLimit, *, decline: int | None = None, observe: bool = False) -> int:
-    """Print the answer to a CE, log it, say why, and return the exit code.
+def respond(
+    callout: str, made: TokenDecision, limit: TimeLimit, *, decline: int | None = None, observe: bool = False
+) -> int:
+    """Print the account for the CE, log the decision, write the reason, and return the exit code.
 
-    `decline` is the code of a declined token if it is another. With `observe` the CE is told nothing but to ask on.
+    `decline` replaces the exit code of a declined token. With `observe` every token is declined, whatever the decision.
     """
-    decision = answer.decision
+    decision = made.decision
     if decision.outcome == MAPPED and decision.account is not None and _PRINTED[callout] and not observe:
         try:
             _print(_PRINTED[callout] % decision.account)
@@ -267,35 +270,35 @@ def give(callout: str, answer: Answer, limit: TimeLimit, *, decline: int | None 
     outcome = DECLINED if observe else decision.outcome
     code = decline if outcome == DECLINED and decline is not None else EXIT_CODES[callout][outcome]
     sentence = f"{'observed: ' if observe else ''}{_sentence(decision)}"
-    log = DecisionLog(answer.log)
-    # A file may lie where nobody answers.
-    limit.stand(code, sentence, "; not logged: the decision log does not answer", TO_LOG if log.may_wait else None)
-    say(callout, sentence, _logged(log, callout, answer, observe))
+    log = DecisionLog(made.log)
+    # The log may be on a file system that does not answer.
+    limit.commit(code, sentence, "; not logged: the decision log does not answer", TO_LOG if log.may_wait else None)
+    log_line(callout, sentence, _write_record(log, callout, made, observe))
     return code
 
 
-def _logged(log: DecisionLog, callout: str, answer: Answer, observed: bool) -> str:
-    """Log a decision and return what went wrong, to be said: it changes no answer."""
+def _write_record(log: DecisionLog, callout: str, made: TokenDecision, observed: bool) -> str:
+    """Log a decision. Return the failure as the end of the reason: it does not change the exit code."""
     try:
         log.write(
-            answer.decision,
+            made.decision,
             callout=callout,
             ce=_CES[callout],
-            now=answer.now,
-            asked=answer.asked,
+            now=made.now,
+            asked=made.asked,
             observed=observed,
         )
     except IncompleteRecordError as error:
         return f"; logged without its subject: {error}"
-    except Exception as error:  # noqa: BLE001 - whatever it is, the answer stands
+    except Exception as error:  # noqa: BLE001 - no failure of the log changes the decision
         return f"; not logged: {error}"
     return ""
 
 
-def say(callout: str, sentence: str, more: str = "") -> None:
-    """Say why on standard error, on one line of plain characters; a CE that does not listen changes nothing.
+def log_line(callout: str, sentence: str, more: str = "") -> None:
+    """Write one line of printable ASCII on standard error. Ignore an error: the CE may have closed it.
 
-    A sentence that is too long loses its end, for a token may have made it so; `more` is said in any case.
+    A long sentence loses its end, because a token may contain long texts. `more` is never cut by that.
     """
     end = printable(more)[:_LONGEST_REASON]
     line = printable(sentence)[: _LONGEST_REASON - len(end)] + end
@@ -312,13 +315,13 @@ def _print(text: str) -> None:
 
 
 def _sentence(decision: Decision) -> str:
-    """Write a decision as one sentence, the outcome first."""
-    told = [f"{decision.outcome}"]
+    """Return a decision as one sentence that begins with the outcome."""
+    parts = [f"{decision.outcome}"]
     if decision.account:
-        told.append(f" to {decision.account}")
+        parts.append(f" to {decision.account}")
     if decision.vo:
-        told.append(f" for {decision.vo}")
-    told.append(f": {decision.reason}")
+        parts.append(f" for {decision.vo}")
+    parts.append(f": {decision.reason}")
     if decision.source:
-        told.append(f" ({decision.source})")
-    return "".join(told)
+        parts.append(f" ({decision.source})")
+    return "".join(parts)

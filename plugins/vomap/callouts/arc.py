@@ -1,4 +1,4 @@
-"""`vomap-arc map|authorize`: ARC's mapping and authgroup plugins. The environment is the truth; ARC's stdin never ends.
+"""`vomap-arc map|authorize`: ARC's mapping and authgroup plugins. They read the environment: ARC's stdin never ends.
 
 map_with_plugin = GROUP 10 /usr/libexec/vomap/vomap-arc map [--decline continue]
 plugin = 10 /usr/libexec/vomap/vomap-arc authorize [--vo VO] [--account ACCOUNT]
@@ -15,12 +15,12 @@ from vomap.callouts import (
     DECLINE_CONTINUES,
     USER,
     OptionError,
-    answered,
     become_user,
-    built_files,
-    decided,
-    give,
+    compiled_files,
+    decide_token,
     read_options,
+    respond,
+    run_guarded,
 )
 from vomap.claims.arc_environment import read_environment
 from vomap.policy import DENIED, MAPPED
@@ -29,12 +29,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from vomap.callouts import Answer, TimeLimit
+    from vomap.callouts import TimeLimit, TokenDecision
 
 
 def main() -> int:
-    """Answer ARC and return the exit code. Whatever is raised is an error (exit 3) to whoever calls this."""
-    return answered("vomap-arc", _answer)
+    """Answer ARC and return the exit code. plugins/bin turns every exception into exit code 3."""
+    return run_guarded("vomap-arc", _answer)
 
 
 def _answer(limit: TimeLimit) -> int:
@@ -52,13 +52,13 @@ def _map(words: Sequence[str], limit: TimeLimit) -> int:
     decline = options.get("--decline")
     if decline not in (None, "continue"):
         raise OptionError("--decline takes `continue`, or is left out")
-    return give(ARC_MAP, _decided(options), limit, decline=DECLINE_CONTINUES if decline else None)
+    return respond(ARC_MAP, _decide(options), limit, decline=DECLINE_CONTINUES if decline else None)
 
 
 def _authorize(words: Sequence[str], limit: TimeLimit) -> int:
-    """Answer whether this token would be mapped so; nothing is printed and no account is leased."""
+    """Answer whether the token maps to this VO and account. Print no account, and lease none."""
     options = read_options(words, ("--policy", "--bans", "--vo", "--account"))
-    answer = _decided(options)
+    answer = _decide(options)
     decision = answer.decision
     vo, account = options.get("--vo"), options.get("--account")
     if decision.outcome == MAPPED:
@@ -66,9 +66,9 @@ def _authorize(words: Sequence[str], limit: TimeLimit) -> int:
             decision.settle(DENIED, f"vo: the token is not for {vo}")
         elif account is not None and decision.account != account:
             decision.settle(DENIED, f"account: the token is not for {account}")
-    return give(ARC_AUTHORIZE, answer, limit)
+    return respond(ARC_AUTHORIZE, answer, limit)
 
 
-def _decided(options: dict[str, str]) -> Answer:
-    policy, bans = built_files(options)
-    return decided(policy, bans, lambda _: read_environment(posix.environ))
+def _decide(options: dict[str, str]) -> TokenDecision:
+    policy, bans = compiled_files(options)
+    return decide_token(policy, bans, lambda _: read_environment(posix.environ))

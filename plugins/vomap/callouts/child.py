@@ -1,10 +1,9 @@
-"""An answer by a child, where the kernel might not let go of whoever waits for a file.
+"""Answer in a child process on machines where a FUSE file system is mounted: a read there can block for ever.
 
-A file system in user space (FUSE) whose server takes a request and never answers it holds whoever asked, and not even
-SIGKILL ends that process (request_wait_answer in the kernel's fs/fuse/dev.c). A CE waits for the callout; so the
-callout must not be the one that asks. The child may stay until the file system is gone: it holds nothing of the CE's
-but standard input, and what it says then, nobody hears. Nor need it end for its answer to count: the decision log may
-be what holds it.
+If the server of a FUSE file system never answers a request, not even SIGKILL ends the process that waits for it
+(request_wait_answer in the kernel's fs/fuse/dev.c). The CE waits for the callout. So a child makes the request, and the
+callout can end without it. A blocked child has nothing of the CE open but standard input, and its output goes nowhere.
+The answer counts before the child ends, because its write to the decision log can block.
 """
 
 from __future__ import annotations
@@ -17,69 +16,70 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# The child's own bound comes first, its log's, too, so that it is told what the child has to say.
+# The time limits of the child and of its log end first, so that the callout can pass on the child's reason.
 _LONGER = TO_LOG + 0.25
-_AT_ONCE = 1 << 16
+_PIECE = 1 << 16
 
 
-def answered_aside(callout: str, answer: Callable[[TimeLimit], int], seconds: float, failed: int) -> int:
-    """Return what `answer` returns in a child; in the child itself, too. What it writes is passed on as a whole.
+def run_in_child(callout: str, answer: Callable[[TimeLimit], int], seconds: float, failed: int) -> int:
+    """Run `answer` in a child, pass on all that it has written, and return its exit code, in the child as well.
 
-    The child tells its exit code when all is written; one that fails ends without, and its own code counts.
+    The child sends its exit code when its output is complete. A child that fails sends no code, and its exit status
+    counts.
 
-    Raises OSError if there can be no child, or if what it answers cannot be passed on.
+    Raises OSError if the fork fails, or if the output cannot be passed on.
     """
-    (out, out_of_child), (told, told_by_child), (done, done_by_child) = posix.pipe(), posix.pipe(), posix.pipe()
+    (out, child_out), (err, child_err), (done, child_done) = posix.pipe(), posix.pipe(), posix.pipe()
     child = posix.fork()
     if child == 0:
-        posix.dup2(out_of_child, 1)
-        posix.dup2(told_by_child, 2)
-        for descriptor in (out, out_of_child, told, told_by_child, done):
+        posix.dup2(child_out, 1)
+        posix.dup2(child_err, 2)
+        for descriptor in (out, child_out, err, child_err, done):
             posix.close(descriptor)
 
-        def tell(code: int) -> int:
-            posix.write(done_by_child, bytes((code,)))
+        def send(code: int) -> int:
+            posix.write(child_done, bytes((code,)))
             return code
 
         def leave(code: int) -> None:
             try:
-                tell(code)
+                send(code)
             finally:
                 posix._exit(code)  # noqa: SLF001 - its name, though it is public
 
-        return tell(answer(TimeLimit(callout, seconds, failed=failed, leave=leave).start()))
-    for descriptor in (out_of_child, told_by_child, done_by_child):
+        return send(answer(TimeLimit(callout, seconds, failed=failed, leave=leave).start()))
+    for descriptor in (child_out, child_err, child_done):
         posix.close(descriptor)
     limit = TimeLimit(callout, seconds + _LONGER, failed=failed).start()
-    told_code = posix.read(done, 1)
-    if told_code:
-        code, account, reason = told_code[0], _read_now(out), _read_now(told)
+    sent = posix.read(done, 1)
+    if sent:
+        code, account, reason = sent[0], _read_now(out), _read_now(err)
     else:
-        account, reason = _read(out), _read(told)
+        account, reason = _read(out), _read(err)
         code = posix.waitstatus_to_exitcode(posix.waitpid(child, 0)[1])
     if account and posix.write(1, account) != len(account):
         raise OSError("standard output took only a part of the account's name")
     code = code if code >= 0 else failed
-    limit.stand(code, "answered", "; nobody reads why")
+    limit.commit(code, "answered", "; nobody reads why")
     try:
         posix.write(2, reason)
     except OSError:
-        # A CE that does not listen changes nothing.
+        # The CE may have closed standard error.
         pass
     return code
 
 
 def _read_now(descriptor: int) -> bytes:
-    """Return what has been written, which is less than a pipe holds, without waiting for the end."""
+    """Return the bytes in a pipe, without waiting for its end. The output of a child is smaller than a pipe."""
     posix.set_blocking(descriptor, False)
     try:
-        return posix.read(descriptor, _AT_ONCE)
+        return posix.read(descriptor, _PIECE)
     except BlockingIOError:
         return b""
 
 
 def _read(descriptor: int) -> bytes:
     pieces: list[bytes] = []
-    while piece := posix.read(descriptor, _AT_ONCE):
+    while piece := posix.read(descriptor, _PIECE):
         pieces.append(piece)
     return b"".join(pieces)

@@ -1,4 +1,4 @@
-"""`vomap-htcondor`: HTCondor's mapping plugin. The payload on standard input is the truth; the environment is not read.
+"""`vomap-htcondor`: HTCondor's mapping plugin. It reads the payload on standard input, and not the environment.
 
 SEC_SCITOKENS_PLUGIN_VOMAP_COMMAND = /usr/libexec/vomap/vomap-htcondor [--policy FILE] [--bans FILE] [--observe]
 """
@@ -10,12 +10,12 @@ import sys
 from vomap.callouts import (
     EXIT_CODES,
     HTCONDOR,
-    answered,
-    built_files,
-    decided,
-    give,
+    compiled_files,
+    decide_token,
     read_input,
     read_options,
+    respond,
+    run_guarded,
 )
 from vomap.claims.htcondor_payload import read_payload
 from vomap.policy import DECLINED
@@ -24,22 +24,22 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vomap.callouts import TimeLimit
 
-# Decide and log, and let the next plugin answer.
+# Decide and log, and leave the answer to the next plugin.
 OBSERVE = "--observe"
 
 
 def main() -> int:
-    """Answer HTCondor and return the exit code. Whatever is raised is an error (exit 3) to whoever calls this.
+    """Answer HTCondor and return the exit code. plugins/bin turns every exception into exit code 3.
 
-    With `--observe` vomap has no say yet: whatever happens is exit 1, and the next plugin is asked.
+    With `--observe` the exit code is always 1, also after a failure, and HTCondor asks the next plugin.
     """
     if OBSERVE not in sys.argv[1:]:
-        return answered(HTCONDOR, _answer)
-    return answered(HTCONDOR, _answer, failed=EXIT_CODES[HTCONDOR][DECLINED])
+        return run_guarded(HTCONDOR, _answer)
+    return run_guarded(HTCONDOR, _answer, failed=EXIT_CODES[HTCONDOR][DECLINED])
 
 
 def _answer(limit: TimeLimit) -> int:
     options = read_options(sys.argv[1:], ("--policy", "--bans"), switches=(OBSERVE,))
-    policy, bans = built_files(options)
-    answer = decided(policy, bans, lambda _: read_payload(read_input()))
-    return give(HTCONDOR, answer, limit, observe=OBSERVE in options)
+    policy, bans = compiled_files(options)
+    answer = decide_token(policy, bans, lambda _: read_payload(read_input()))
+    return respond(HTCONDOR, answer, limit, observe=OBSERVE in options)

@@ -1,9 +1,9 @@
-"""`vomap-token`: for whatever holds a raw token, a storage or login service, say: is it genuine, and whose is it here.
+"""`vomap-token`: verify a raw token and map it to an account, for a storage or login service.
 
 vomap-token [--policy FILE] [--bans FILE] [--cache DIR] [--ca FILE] [--discover | --token-file FILE] < TOKEN
 
-The token comes on standard input, from a file, or from where WLCG's bearer token discovery finds it. Of the environment
-only that counts, and proxies, which are a way to an issuer and cannot change what it says.
+The token comes on standard input, from a file, or from WLCG Bearer Token Discovery. vomap-token reads no variables of
+the environment but those of the discovery and of proxies. A proxy cannot change the answers of an issuer.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ import sys
 from vomap.callouts import (
     TOKEN,
     USER,
-    Answer,
     OptionError,
-    answered,
+    TokenDecision,
     become_user,
-    built_files,
-    decided,
-    give,
+    compiled_files,
+    decide_token,
     read_input,
     read_options,
+    respond,
+    run_guarded,
 )
 
 TYPE_CHECKING = False
@@ -33,16 +33,16 @@ if TYPE_CHECKING:
     from vomap.verify.key_cache import KeyCache
 
 CACHE_FOLDER = "/var/cache/vomap-token"
-# Three for keys that another process is fetching, three to fetch keys, and two for all else.
+# Three for keys that another process fetches, three to fetch keys, and two for all other work.
 SECONDS = 8.0
 _DISCOVERY = ("BEARER_TOKEN", "BEARER_TOKEN_FILE", "XDG_RUNTIME_DIR")
 _PROXIES = ("https_proxy", "all_proxy", "no_proxy")
-_KEPT = {*_DISCOVERY, *_PROXIES, *(name.upper() for name in _PROXIES)}
+_ALLOWED = {*_DISCOVERY, *_PROXIES, *(name.upper() for name in _PROXIES)}
 
 
 def main() -> int:
-    """Answer and return the exit code. Whatever is raised is an error (exit 3) to whoever calls this."""
-    return answered(TOKEN, _answer, SECONDS)
+    """Answer and return the exit code. plugins/bin turns every exception into exit code 3."""
+    return run_guarded(TOKEN, _answer, SECONDS)
 
 
 def _answer(limit: TimeLimit) -> int:
@@ -56,14 +56,14 @@ def _answer(limit: TimeLimit) -> int:
 
     from vomap.verify.key_cache import KeyCache
 
-    policy, bans = built_files(options)
+    policy, bans = compiled_files(options)
     authorities = options.get("--ca")
     keys = KeyCache(Path(options.get("--cache", CACHE_FOLDER)), None if authorities is None else Path(authorities))
-    return give(TOKEN, answer_for(raw, policy, bans, keys), limit)
+    return respond(TOKEN, decide_raw_token(raw, policy, bans, keys), limit)
 
 
-def answer_for(raw: bytes, policy_file: str, bans_file: str, keys: KeyCache) -> Answer:
-    """Return the answer for a raw token, which maps nobody unless the token is genuine."""
+def decide_raw_token(raw: bytes, policy_file: str, bans_file: str, keys: KeyCache) -> TokenDecision:
+    """Return the decision for a raw token. Only a genuine token can be mapped."""
     from vomap.verify import verify
     from vomap.verify.jws import read_token
 
@@ -72,17 +72,17 @@ def answer_for(raw: bytes, policy_file: str, bans_file: str, keys: KeyCache) -> 
         verify(policy, token, keys)
         return token.claims
 
-    return decided(policy_file, bans_file, read_genuine)
+    return decide_token(policy_file, bans_file, read_genuine)
 
 
 def _forget_variables() -> None:
-    """Forget what has no say: OpenSSL, for one, would load the libraries that a variable's file names."""
-    for name in set(os.environ) - _KEPT:
+    """Remove all other variables: OpenSSL would load the libraries of the file that OPENSSL_CONF names."""
+    for name in set(os.environ) - _ALLOWED:
         del os.environ[name]
 
 
 def _raw_token(options: dict[str, str]) -> bytes:
-    """Return the token as it is where the options say, read as the user who starts us; nobody looks at it yet."""
+    """Return the bytes of the token, read as the user who started the callout. Another user parses them later."""
     from vomap.verify.token_discovery import discover_token, read_token_file
 
     path = options.get("--token-file")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vomap import Error
-from vomap.bans.foreign_issuers import is_wired
+from vomap.bans.issuer_wiring import is_wired
 
 # The packages install the callouts here.
 LIBEXEC = Path("/usr/libexec/vomap")

@@ -13,9 +13,8 @@ try:
     from types import ModuleType
 
     from vomap import Error, __version__
-    from vomap.cli.actions import Parser
-    from vomap.cli.exits import FAILED, USAGE, YES
-    from vomap.cli.terminal import plain
+    from vomap.cli.console import FAILED, USAGE, YES, plain
+    from vomap.cli.parser import Parser
 except Exception as error:  # noqa: BLE001 - pip's wrapper, which imports this, would show a traceback and exit with 1
     sys.stderr.write(f"vomap: {type(error).__name__}: {error}\n")
     raise SystemExit(3) from None

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from vomap import Error
-from vomap.cli.progress import shown as progress_bar
-from vomap.cli.terminal import plain
+from vomap.cli.console import progress_bar
 from vomap.compile.check import SiteCheck, check_site
-from vomap.mapfile.findings import Finding
 from vomap.policy.model import Bans, Policy
 from vomap.store import POLICY_FILE, bans_beside, read_bans, read_policy
 from vomap.web import Web
@@ -67,7 +62,7 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 
 def check_sources(args: argparse.Namespace) -> SiteCheck:
-    """Read and compose the files that a command line names. Raises SourceError for a file that vomap cannot read."""
+    """Read and compose the files that a command line names. Raises UnreadableFileError."""
     bans = args.bans or ([] if args.mapfiles else [BANS_FOLDER])
     return check_site(args.mapfiles or [MAPFILES_FOLDER], bans, progress_bar)
 
@@ -103,14 +98,3 @@ def add_web(parser: argparse.ArgumentParser) -> None:
 def web_of(args: argparse.Namespace) -> Web:
     """Return how a command line asks for URLs to be fetched."""
     return Web(cache=args.cache, authorities=args.ca)
-
-
-def print_findings(findings: Sequence[Finding]) -> None:
-    """Tell findings on standard error."""
-    for finding in findings:
-        print(plain(str(finding)), file=sys.stderr)
-
-
-def print_json(answer: object) -> None:
-    """Print an answer for programs."""
-    print(json.dumps(answer, indent=2))

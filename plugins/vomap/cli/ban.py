@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 
 from vomap.bans.ban_file import NAME
-from vomap.cli.actions import Action, add_actions
 from vomap.cli.arguments import BANS_FOLDER, add_json, add_policy, add_web
 from vomap.cli.ban_change import add, add_conditions, lift
 from vomap.cli.ban_fetch import fetch
 from vomap.cli.ban_list import list_bans
+from vomap.cli.parser import Action, add_actions
 from vomap.cli.token_arguments import add_token
 
 HELP = "add, list, lift and fetch bans, and build them at once"

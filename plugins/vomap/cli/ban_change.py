@@ -11,26 +11,23 @@ from pathlib import Path
 from typing import Any
 
 from vomap import Error
-from vomap.bans.aftermath import Remain, remains
+from vomap.bans.aftermath import Aftermath, find_aftermath
 from vomap.bans.commands import add_command
-from vomap.bans.effect import Proof, Trial, is_banned, outcome
-from vomap.bans.folder import Change, KeptBans, NotChanged, conditions_of, read_ban
-from vomap.bans.log_impact import BanHits, Hits
-from vomap.bans.warnings import Doubt, doubts_of_conditions, doubts_of_tokens
+from vomap.bans.effect import BanEffect, BanTester, describe_outcome, is_banned
+from vomap.bans.folder import BanChange, ChangeRefused, LocalBanFile, conditions_of, read_ban
+from vomap.bans.log_impact import LogImpact, LogImpactCounter
+from vomap.bans.warnings import BanWarning, condition_warnings, token_warnings
 from vomap.ces.kinds import known_ces
 from vomap.claims import Claims
 from vomap.claims.htcondor_payload import read_payload
-from vomap.cli.arguments import BANS_FOLDER, UsageError, print_json
+from vomap.cli.arguments import BANS_FOLDER, UsageError
 from vomap.cli.ban_list import until
-from vomap.cli.exits import FAILED, NO, YES
+from vomap.cli.console import FAILED, NO, YES, counted, plain, print_json, progress_bar
 from vomap.cli.logs import read_logs, resolver
-from vomap.cli.progress import shown
-from vomap.cli.terminal import counted, plain
 from vomap.cli.token_arguments import token_payload
 from vomap.files.lock import locked
-from vomap.log.reader import Unread
-from vomap.mapfile.compose import NOBODYS_SITE
-from vomap.mapfile.entries import CONDITIONS
+from vomap.log.reader import BrokenLine
+from vomap.mapfile.entries import CONDITIONS, DEFAULT_SITE
 from vomap.policy.authority import Authority
 from vomap.policy.model import NO_BANS, Ban, Bans
 from vomap.store import BANS, POLICY, POLICY_FILE, BuiltFile, bans_beside, read_bans, read_policy
@@ -42,19 +39,19 @@ _ROOT = Path("/")
 # The bearer of a token may choose which group comes first.
 _REPLACED = {"first-group": "a ban reads every group of a token, in any order: use --group"}
 _OPTIONS = tuple(key for key in CONDITIONS if key not in _REPLACED)
-_NOTHING_DECLARED = {"site": NOBODYS_SITE, "issuers": {}}
+_NOTHING_DECLARED = {"site": DEFAULT_SITE, "issuers": {}}
 
 
 @dataclass(frozen=True)
 class _Told:
     """What is said of a ban besides that it was added or lifted."""
 
-    doubts: list[Doubt] = field(default_factory=list)
+    warnings: list[BanWarning] = field(default_factory=list)
     sentences: list[str] = field(default_factory=list)
-    proof: Proof | None = None
-    remains: list[Remain] = field(default_factory=list)
+    proof: BanEffect | None = None
+    remains: list[Aftermath] = field(default_factory=list)
     code: int = YES
-    hits: Hits | None = None
+    hits: LogImpact | None = None
 
 
 class _Refused(argparse.Action):
@@ -113,18 +110,20 @@ def add(args: argparse.Namespace) -> int:
     ban = _new_ban(args)
     document = read_ban(ban)
     if not Ban(document).holds_at(time.time()):
-        raise NotChanged(f"ban add: it would hold until {args.until}, which is over; nothing was changed")
+        raise ChangeRefused(f"ban add: it would hold until {args.until}, which is over; nothing was changed")
     given = read_payload(token_payload(args)) if args.claims is not None or args.token is not None else None
     built = bans_beside(args.policy)
     with locked(built):
         before = _bans_before(built)
         already = [each for each in _built_bans(built) if _is_same(each, document)]
-        change = KeptBans(args.bans, built).add(ban)
+        change = LocalBanFile(args.bans, built).add(ban)
         after = read_bans(built)
     _report_change(args, "added", change)
     told = _told_of_added(args.policy, document, given, before, after)
-    same = [Doubt(f"the same is banned already{until(each)}: {each['reason']} ({each['source']})") for each in already]
-    told = replace(told, doubts=[*same, *told.doubts])
+    same = [
+        BanWarning(f"the same is banned already{until(each)}: {each['reason']} ({each['source']})") for each in already
+    ]
+    told = replace(told, warnings=[*same, *told.warnings])
     if args.log:
         told = _with_hits(told, args, document)
     _report(args, "added", change, told)
@@ -155,60 +154,64 @@ def _told_of_added(policy: str, ban: Mapping[str, Any], given: Claims | None, be
     """Try a ban that is in force with a token, and find what it does not cover and what goes on."""
     if not Path(policy).exists():
         nothing = Authority(_NOTHING_DECLARED)
-        going_on = remains(ban, nothing, _ces(), _ROOT)
+        going_on = find_aftermath(ban, nothing, _ces(), _ROOT)
         return _Told(sentences=[f"not proved: there is no {policy} yet to try it with"], remains=going_on)
     try:
-        trial = _trial(policy, time.time())
-        return _tried(trial, ban, given, before, after)
+        tester = _tester(policy, time.time())
+        return _tried(tester, ban, given, before, after)
     except (Error, KeyError, TypeError, ValueError) as error:
-        going_on = remains(ban, Authority(_NOTHING_DECLARED), _ces(), _ROOT)
-        return _Told([Doubt(f"not proved: {error}")], remains=going_on, code=FAILED)
+        going_on = find_aftermath(ban, Authority(_NOTHING_DECLARED), _ces(), _ROOT)
+        return _Told([BanWarning(f"not proved: {error}")], remains=going_on, code=FAILED)
 
 
-def _tried(trial: Trial, ban: Mapping[str, Any], given: Claims | None, before: Bans, after: Bans) -> _Told:
-    doubts = list(doubts_of_conditions(ban, trial.authority, given))
-    going_on = remains(ban, trial.authority, _ces(), _ROOT)
-    found = trial.prove(ban, before, after)
+def _tried(tester: BanTester, ban: Mapping[str, Any], given: Claims | None, before: Bans, after: Bans) -> _Told:
+    warnings = list(condition_warnings(ban, tester.authority, given))
+    going_on = find_aftermath(ban, tester.authority, _ces(), _ROOT)
+    found = tester.find_effect(ban, before, after)
     proof = found[1] if found is not None else None
     if found is not None:
-        doubts += doubts_of_tokens(ban, trial, after, found[0])
+        warnings += token_warnings(ban, tester, after, found[0])
     if given is not None:
-        proof = Proof(given, trial.decide(given, before), trial.decide(given, after))
+        proof = BanEffect(given, tester.decide(given, before), tester.decide(given, after))
     if proof is None:
-        doubts.append(Doubt("not proved: no token was found that meets this ban"))
-        return _Told(doubts, remains=going_on)
+        warnings.append(BanWarning("not proved: no token was found that meets this ban"))
+        return _Told(warnings, remains=going_on)
     token = f"a token of {proof.claims.text('iss')!a} for {proof.claims.text('sub')!a}"
-    if not proof.holds:
-        doubts.append(Doubt(f"not proved: {token} is {outcome(proof.after)}"))
-        return _Told(doubts, proof=proof, remains=going_on, code=NO)
-    sentence = f"proved: {token} is denied now ({outcome(proof.before)} before)"
+    if not proof.is_denied:
+        warnings.append(BanWarning(f"not proved: {token} is {describe_outcome(proof.after)}"))
+        return _Told(warnings, proof=proof, remains=going_on, code=NO)
+    sentence = f"proved: {token} is denied now ({describe_outcome(proof.before)} before)"
     if not proof.was_mapped and given is None:
         sentence += "; no token that meets this ban was found that was mapped before"
-    return _Told(doubts, [sentence], proof, going_on)
+    return _Told(warnings, [sentence], proof, going_on)
 
 
 def _with_hits(told: _Told, args: argparse.Namespace, ban: Mapping[str, Any]) -> _Told:
     """Tell whom the ban would have kept out; that this cannot be told changes nothing of the ban, and is a warning."""
     broken = 0
     try:
-        hits = BanHits(ban, read_policy(args.policy), resolver(args.key))
-        with shown("decisions tried") as progress:
+        hits = LogImpactCounter(ban, read_policy(args.policy), resolver(args.key))
+        with progress_bar("decisions tried") as progress:
             for number, (_, found) in enumerate(read_logs(args.log), start=1):
-                if isinstance(found, Unread):
+                if isinstance(found, BrokenLine):
                     broken += 1
                 else:
                     hits.add(found)
                 progress(number)
     except Error as error:
-        return replace(told, doubts=[*told.doubts, Doubt(f"whom it would have kept out is not known: {error}")])
-    doubts = [Doubt(f"not counted, as it cannot be read: {counted(broken, 'line')} of the logs")] if broken else []
-    return replace(told, doubts=[*told.doubts, *doubts], hits=hits.result)
+        return replace(
+            told, warnings=[*told.warnings, BanWarning(f"whom it would have kept out is not known: {error}")]
+        )
+    warnings = (
+        [BanWarning(f"not counted, as it cannot be read: {counted(broken, 'line')} of the logs")] if broken else []
+    )
+    return replace(told, warnings=[*told.warnings, *warnings], hits=hits.result)
 
 
-def _trial(policy: str, now: float) -> Trial:
+def _tester(policy: str, now: float) -> BanTester:
     """Open a policy to try bans with: of its rules, only those that a token asks for are read, and the first ones."""
     file = BuiltFile(policy, POLICY)
-    return Trial(read_policy(policy), read_issuers(policy), now, file.find)
+    return BanTester(read_policy(policy), read_issuers(policy), now, file.find)
 
 
 def _ces() -> list[str]:
@@ -223,7 +226,7 @@ def lift(args: argparse.Namespace) -> int:
     document = read_ban({**ban, "reason": "lifted"})
     built = bans_beside(args.policy)
     with locked(built):
-        change = KeptBans(args.bans, built).lift(ban)
+        change = LocalBanFile(args.bans, built).lift(ban)
         after = read_bans(built)
     _report_change(args, "lifted", change)
     told = _told_of_lifted(args.policy, document, after)
@@ -234,20 +237,20 @@ def lift(args: argparse.Namespace) -> int:
 def _told_of_lifted(policy: str, ban: Mapping[str, Any], after: Bans) -> _Told:
     """Find the bans that still hold for tokens that a lifted one was about."""
     try:
-        trial = _trial(policy, time.time())
-        decisions = [trial.decide(claims, after) for _, claims in trial.meeting(ban)]
+        tester = _tester(policy, time.time())
+        decisions = [tester.decide(claims, after) for _, claims in tester.banned_tokens(ban)]
     except (Error, KeyError, TypeError, ValueError):
         return _Told()
     denied = [decision for decision in decisions if is_banned(decision)]
     which = "all" if len(denied) == len(decisions) else "some"
     still = dict.fromkeys(f"{each.reason} ({each.source})" for each in denied)
     return _Told(
-        [Doubt(f"{which} of these tokens are still denied: {reason}") for reason in still],
+        [BanWarning(f"{which} of these tokens are still denied: {reason}") for reason in still],
         code=NO if denied and which == "all" else YES,
     )
 
 
-def _report_change(args: argparse.Namespace, done: str, change: Change) -> None:
+def _report_change(args: argparse.Namespace, done: str, change: BanChange) -> None:
     """Show that a ban is added or lifted, at once: what follows may take a while, and may be interrupted."""
     if change.left:
         print(plain(change.left), file=sys.stderr)
@@ -255,10 +258,10 @@ def _report_change(args: argparse.Namespace, done: str, change: Change) -> None:
         print(f"{done}; bans in force or to come: {change.bans}; {change.file} -> {change.built}", flush=True)
 
 
-def _report(args: argparse.Namespace, done: str, change: Change, told: _Told) -> None:
+def _report(args: argparse.Namespace, done: str, change: BanChange, told: _Told) -> None:
     places = _places(args)
-    for doubt in told.doubts:
-        print(plain(f"warning: {_sentence(doubt, places)}"), file=sys.stderr)
+    for warning in told.warnings:
+        print(plain(f"warning: {_sentence(warning, places)}"), file=sys.stderr)
     if args.json:
         print_json(_as_json(done, change, told, places))
         return
@@ -281,19 +284,19 @@ def _places(args: argparse.Namespace) -> list[str]:
     return [word for option, value, default in given if value != default for word in (option, value)]
 
 
-def _sentence(doubt: Doubt, places: Sequence[str]) -> str:
-    return ": ".join([doubt.told, *([" && ".join(_commands(doubt, places))] if doubt.instead else [])])
+def _sentence(warning: BanWarning, places: Sequence[str]) -> str:
+    return ": ".join([warning.told, *([" && ".join(_commands(warning, places))] if warning.instead else [])])
 
 
-def _commands(doubt: Doubt, places: Sequence[str]) -> list[str]:
-    return [add_command(ban, *places) for ban in doubt.instead]
+def _commands(warning: BanWarning, places: Sequence[str]) -> list[str]:
+    return [add_command(ban, *places) for ban in warning.instead]
 
 
-def _as_json(done: str, change: Change, told: _Told, places: Sequence[str]) -> dict[str, object]:
+def _as_json(done: str, change: BanChange, told: _Told, places: Sequence[str]) -> dict[str, object]:
     answer: dict[str, object] = {"done": done, "file": change.file, "built": change.built, "bans": change.bans}
-    answer["warnings"] = [_sentence(doubt, places) for doubt in told.doubts]
+    answer["warnings"] = [_sentence(warning, places) for warning in told.warnings]
     if done == "added":
-        answer["instead"] = [command for doubt in told.doubts for command in _commands(doubt, places)]
+        answer["instead"] = [command for warning in told.warnings for command in _commands(warning, places)]
         answer["proof"] = told.proof.as_json() if told.proof is not None else None
         answer["remains"] = [each.as_json() for each in told.remains]
     if told.hits is not None:
@@ -301,7 +304,7 @@ def _as_json(done: str, change: Change, told: _Told, places: Sequence[str]) -> d
     return answer
 
 
-def _print_hits(hits: Hits) -> None:
+def _print_hits(hits: LogImpact) -> None:
     print(f"in the logs: {hits.decisions:,} decisions about {len(hits.identities):,} identities would have been denied")
     for who, seen in hits.latest_first()[:_MOST_IDENTITIES]:
         named = plain(f"{who.issuer} {who.pseudonym or who.subject}")

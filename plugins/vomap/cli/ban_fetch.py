@@ -7,15 +7,21 @@ import sys
 import time
 
 from vomap import Error
-from vomap.bans.foreign_issuers import unwired_sentence
-from vomap.bans.published import LIMITS, MOST_WIDE, PublishedBans, PublishedList, check_bounds, check_successor, name_of
-from vomap.cli.arguments import print_json
+from vomap.bans.issuer_wiring import unwired_sentence
+from vomap.bans.published import (
+    LIMITS,
+    MOST_WIDE,
+    PublishedBanFile,
+    PublishedList,
+    check_bounds,
+    check_successor,
+    name_of,
+)
 from vomap.cli.ban_list import count_unwired, declared_issuers
-from vomap.cli.exits import FAILED, YES
-from vomap.cli.terminal import counted, plain
+from vomap.cli.console import FAILED, YES, counted, plain, print_json
 from vomap.files.lock import locked
-from vomap.mapfile.compose import Mapfile
-from vomap.mapfile.times import written
+from vomap.mapfile.files import Mapfile
+from vomap.mapfile.times import format_utc
 from vomap.store import BANS, bans_beside
 from vomap.store.writer import read_built
 from vomap.web import Web, check_url
@@ -27,7 +33,7 @@ def fetch(args: argparse.Namespace) -> int:
     """Fetch a list and put it in force. Whatever is wrong with it, the list that is there stays."""
     check_url(args.url)
     host = name_of(args.url)
-    bans = PublishedBans(args.bans, bans_beside(args.policy), host if args.name is None else args.name)
+    bans = PublishedBanFile(args.bans, bans_beside(args.policy), host if args.name is None else args.name)
     now = time.time()
     try:
         return _fetch(args, bans, now)
@@ -36,7 +42,7 @@ def fetch(args: argparse.Namespace) -> int:
         return error.exit_code
 
 
-def _fetch(args: argparse.Namespace, bans: PublishedBans, now: float) -> int:
+def _fetch(args: argparse.Namespace, bans: PublishedBanFile, now: float) -> int:
     # Before the lock: a slow server must not keep anybody from banning.
     fetched = Web(cache=args.cache, authorities=args.ca, limits=LIMITS).fetch(args.url)
     published = bans.read(fetched)
@@ -87,7 +93,7 @@ def _tell(args: argparse.Namespace, done: str, published: PublishedList, path: s
         print(plain(f"warning: {unwired}"), file=sys.stderr)
 
 
-def _tell_kept(args: argparse.Namespace, bans: PublishedBans, why: str, now: float) -> None:
+def _tell_kept(args: argparse.Namespace, bans: PublishedBanFile, why: str, now: float) -> None:
     """Say what went wrong, and how old the list is that stays."""
     try:
         kept = bans.kept()
@@ -103,7 +109,7 @@ def _tell_kept(args: argparse.Namespace, bans: PublishedBans, why: str, now: flo
 def _members(published: PublishedList, now: float) -> dict[str, object]:
     return {
         "url": published.url,
-        "issued": written(published.issued),
+        "issued": format_utc(published.issued),
         "age-seconds": int(now - published.issued),
         "bans": len(published.bans),
     }

@@ -11,15 +11,13 @@ from typing import Any
 from vomap import Error
 from vomap.bans.ban_file import is_published
 from vomap.bans.folder import conditions_of
-from vomap.bans.foreign_issuers import NOT_IN_FORCE, file_of, unwired_issuers, unwired_sentence
-from vomap.bans.published import read_kept
-from vomap.cli.arguments import print_json
-from vomap.cli.exits import YES
-from vomap.cli.terminal import counted, plain
+from vomap.bans.issuer_wiring import NOT_IN_FORCE, file_of, unwired_issuers, unwired_sentence
+from vomap.bans.published import read_saved
+from vomap.cli.console import YES, counted, plain, print_json
 from vomap.compile.check import check_bans
-from vomap.mapfile.compose import Mapfile
 from vomap.mapfile.entries import CONDITIONS
-from vomap.mapfile.times import written
+from vomap.mapfile.files import Mapfile
+from vomap.mapfile.times import format_utc
 from vomap.policy.model import Ban
 from vomap.store import BANS, bans_beside
 from vomap.store.writer import read_built, read_issuers
@@ -84,7 +82,7 @@ def _line(ban: Mapping[str, Any], built: str) -> str:
 
 def until(ban: Mapping[str, Any]) -> str:
     """Return until when a ban holds, as a part of a sentence."""
-    return f" until {written(ban['until'])}" if "until" in ban else ""
+    return f" until {format_utc(ban['until'])}" if "until" in ban else ""
 
 
 def _built(built: str) -> set[str]:
@@ -104,7 +102,7 @@ def _list_members(
 ) -> dict[str, object]:
     """Return what is told of a list that was fetched."""
     try:
-        kept = read_kept(file)
+        kept = read_saved(file)
     except Error as error:
         return {"file": file.path, "told": str(error)}
     told = f"{counted(len(kept.bans), 'ban')} of {kept.url}, {kept.age(now)}"
@@ -113,7 +111,7 @@ def _list_members(
     return {
         "file": file.path,
         "url": kept.url,
-        "issued": written(kept.issued),
+        "issued": format_utc(kept.issued),
         "told": f"{told}; {unwired}" if unwired else told,
         "not-in-force": count_unwired(its_own, declared),
     }

@@ -4,18 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from vomap.cli.arguments import (
-    BANS_FOLDER,
-    MAPFILES_FOLDER,
-    UsageError,
-    add_bans,
-    add_json,
-    add_mapfiles,
-    print_json,
-)
+from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, UsageError, add_bans, add_json, add_mapfiles
 from vomap.cli.compile_output import print_steps
-from vomap.cli.exits import NO, YES
-from vomap.cli.progress import shown
+from vomap.cli.console import NO, YES, print_json, progress_bar
 from vomap.compile.rollback import roll_back
 from vomap.compile.rounds import BuildRequest, build_in_rounds
 from vomap.store import POLICY_FILE
@@ -67,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     request = BuildRequest(
         args.mapfiles or [MAPFILES_FOLDER], args.bans or [BANS_FOLDER], args.output, is_automatic=args.automatic
     )
-    return YES if print_steps(build_in_rounds(request, shown), as_json=args.json) else NO
+    return YES if print_steps(build_in_rounds(request, progress_bar), as_json=args.json) else NO
 
 
 def _roll_back(args: argparse.Namespace) -> int:

@@ -9,9 +9,8 @@ from vomap import Error
 from vomap.analysis.lint import lint as lint_mapfiles
 from vomap.analysis.lint.context import LintContext
 from vomap.bans.lint import lint as lint_bans
-from vomap.cli.arguments import add_sources, check_sources, print_findings, print_json
-from vomap.cli.exits import NO, YES
-from vomap.cli.progress import shown
+from vomap.cli.arguments import add_sources, check_sources
+from vomap.cli.console import NO, YES, print_findings, print_json, progress_bar
 from vomap.compile.check import SiteCheck
 from vomap.mapfile.findings import ERROR
 
@@ -68,8 +67,8 @@ def _lint(site: SiteCheck) -> list[str]:
     """Add the linter's warnings to the findings, if there are no errors; return the codes that were not looked for."""
     if site.has_errors:
         return []
-    with shown("rules tried") as progress:
-        context = LintContext(site.policy.composition, site.bans.document["bans"], time.time(), progress)
+    with progress_bar("rules tried") as progress:
+        context = LintContext(site.policy.composition, [*map(dict, site.bans.document["bans"])], time.time(), progress)
         reports = lint_mapfiles(context), lint_bans(context)
     of_bans = {file.path for file in site.bans.files}
     for warning in (warning for report in reports for warning in report.warnings):

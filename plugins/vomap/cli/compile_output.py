@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 
-from vomap.cli.arguments import print_findings, print_json
-from vomap.cli.terminal import plain
+from vomap.cli.console import plain, print_findings, print_json
 from vomap.compile.build import BansBuild, PolicyBuild, errors_in
 from vomap.compile.rounds import BuildStep, ChangedSources
 from vomap.mapfile.findings import Finding

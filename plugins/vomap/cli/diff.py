@@ -6,15 +6,15 @@ import argparse
 import json
 import os
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from vomap.analysis.diff import PolicyDiff, compare
 from vomap.analysis.diff.lines import DiffLine
-from vomap.cli.arguments import add_json, print_json
-from vomap.cli.exits import NO, YES
-from vomap.cli.progress import shown
-from vomap.cli.terminal import plain
-from vomap.mapfile.compose import SourceError, compose, read_sources
+from vomap.cli.arguments import add_json
+from vomap.cli.console import NO, YES, plain, print_json, progress_bar
+from vomap.mapfile.compose import compose
+from vomap.mapfile.files import UnreadableFileError, read_files
 from vomap.mapfile.findings import Findings
 from vomap.store import POLICY
 from vomap.store.writer import read_built
@@ -44,7 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Compare two policies; 0 if they are proven to decide alike, 1 if not."""
     documents = _read(args.old), _read(args.new)
-    with shown("tokens tried") as progress:
+    with progress_bar("tokens tried") as progress:
         difference = compare(*documents, time.time(), progress)
     if args.json:
         lines = [line.as_json() for line in difference.lines]
@@ -54,15 +54,15 @@ def run(args: argparse.Namespace) -> int:
     return YES if difference.is_none else NO
 
 
-def _read(path: str) -> dict[str, Any]:
+def _read(path: str) -> Mapping[str, Any]:
     """Return the document of a built policy, a mapfile, or a folder of mapfiles."""
     if _is_built(path):
         return read_built(path, POLICY).document
-    mapfiles = read_sources([path])
+    mapfiles = read_files([path])
     if not mapfiles:
-        raise SourceError(f"{path}: holds no mapfiles, which end in .yaml")
+        raise UnreadableFileError(f"{path}: holds no mapfiles, which end in .yaml")
     findings = Findings()
-    with shown("rules read") as progress:
+    with progress_bar("rules read") as progress:
         composition = compose(mapfiles, findings, progress)
     findings.raise_errors()
     return composition.document
@@ -75,7 +75,7 @@ def _is_built(path: str) -> bool:
         with open(path, "rb") as file:
             return file.read(len(POLICY) + 1) == f"{POLICY} ".encode()
     except OSError as error:
-        raise SourceError(f"{path}: {error.strerror}") from None
+        raise UnreadableFileError(f"{path}: {error.strerror}") from None
 
 
 def _print(difference: PolicyDiff) -> None:

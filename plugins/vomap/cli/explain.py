@@ -17,16 +17,16 @@ from vomap.analysis.near_misses import expired_bans, find_near_misses
 from vomap.claims import Claims, TokenRefused, read_scopes
 from vomap.claims.htcondor_payload import read_payload
 from vomap.claims.scopes import refused_levels
-from vomap.cli.arguments import UsageError, add_bans, add_json, add_mapfiles, add_policy, asked_policy, print_json
-from vomap.cli.terminal import plain
+from vomap.cli.arguments import UsageError, add_bans, add_json, add_mapfiles, add_policy, asked_policy
+from vomap.cli.console import plain, print_json
 from vomap.cli.token_arguments import add_token, given_token, payload_of
-from vomap.mapfile.times import point_in_time, written
+from vomap.mapfile.times import format_utc, parse_time
 from vomap.policy import DECLINED, DENIED, ERROR, MAPPED, Decision, failed
 from vomap.policy.decide import decide
 from vomap.policy.model import Bans, Policy
 
 if TYPE_CHECKING:
-    from vomap.verify import Genuine
+    from vomap.verify import Verification
 
 HELP = "explain what becomes of one token, step by step"
 
@@ -72,7 +72,7 @@ class _Told:
     trace: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     near_misses: list[str] = field(default_factory=list)
-    verified: Genuine | None = None
+    verified: Verification | None = None
 
 
 def run(args: argparse.Namespace) -> int:
@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
     # Without --accounts every account counts as there; a pool is told all the same.
     confirm(decision, policy.site.accounts, None if args.accounts else lambda _: policy.site.accounts.minimum_uid)
     if args.json:
-        members = decision.as_json(ce="none", time=written(now))
+        members = decision.as_json(ce="none", time=format_utc(now))
         verified = {"verified": told.verified and told.verified.as_json()} if args.verify else {}
         steps = {"trace": told.trace, "notes": told.notes, "near-misses": told.near_misses}
         print_json({**members, **verified, **steps})
@@ -144,7 +144,7 @@ def _notes(decision: Decision, claims: Claims) -> list[str]:
 
 def _time(given: str | None) -> float:
     try:
-        return time.time() if given is None else float(point_in_time(given))
+        return time.time() if given is None else float(parse_time(given))
     except ValueError:
         raise UsageError(f"explain: --at: {given!a} is no time such as 2026-12-31T12:00:00Z") from None
 

@@ -6,17 +6,17 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from vomap.cli.actions import Action, add_actions
-from vomap.cli.arguments import add_json, add_web, print_json, web_of
-from vomap.cli.terminal import plain
+from vomap.cli.arguments import add_json, add_web, web_of
+from vomap.cli.console import plain, print_json
+from vomap.cli.parser import Action, add_actions
 from vomap.files.atomic import replace_file
-from vomap.mapfile.compose import Mapfile, read_sources
+from vomap.mapfile.files import Mapfile, read_files
 from vomap.osg.generate import DEFAULT_MULTI_VO, generate
 from vomap.refresh.meaning import find_changes, read_meaning
 from vomap.web import can_be_changed_on_the_way
 
 if TYPE_CHECKING:
-    from vomap.osg.generate import Generated
+    from vomap.osg.generate import Generation
 
 HELP = "write a mapfile from a source: the VO files of the OSG topology"
 
@@ -91,8 +91,8 @@ def _osg(args: argparse.Namespace) -> int:
     return 0
 
 
-def _check(path: str, generated: Generated, *, as_json: bool) -> int:
-    differences = find_changes(read_meaning(read_sources([path])), read_meaning([Mapfile("generated", generated.text)]))
+def _check(path: str, generated: Generation, *, as_json: bool) -> int:
+    differences = find_changes(read_meaning(read_files([path])), read_meaning([Mapfile("generated", generated.text)]))
     if as_json:
         print_json({"same": not differences, "differences": [difference.as_json() for difference in differences]})
     else:
@@ -101,6 +101,6 @@ def _check(path: str, generated: Generated, *, as_json: bool) -> int:
     return 1 if differences else 0
 
 
-def _report(generated: Generated, output: str | None) -> dict[str, object]:
+def _report(generated: Generation, output: str | None) -> dict[str, object]:
     report: dict[str, object] = {**generated.report(), "output": output}
     return report if output is not None else {**report, "mapfile": generated.text}

@@ -15,11 +15,13 @@ from typing import Any
 from vomap.ces.kinds import Ce, known_ces
 from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, UsageError
 from vomap.cli.compile_output import print_steps
-from vomap.cli.progress import shown
+from vomap.cli.console import progress_bar
 from vomap.compile.rounds import BuildRequest, build_in_rounds
 from vomap.files.atomic import replace_file
 from vomap.files.shipped import shipped_file
-from vomap.mapfile.compose import Mapfile, compose, compose_bans, read_sources
+from vomap.mapfile.bans import compose_bans
+from vomap.mapfile.compose import compose
+from vomap.mapfile.files import Mapfile, read_files
 from vomap.mapfile.findings import Findings
 from vomap.status.checks import built_line, freshness_line
 from vomap.status.line import GREEN, RED
@@ -231,7 +233,7 @@ def _ce_plan(args: argparse.Namespace, ces: list[Ce], site: list[Planned]) -> li
     findings = Findings()
     document = compose(_mapfiles_to_be(args, site), findings).document
     bans_folder = args.root / BANS_FOLDER.lstrip("/")
-    bans = compose_bans(read_sources([str(bans_folder)], bans=True) if bans_folder.is_dir() else [], findings)
+    bans = compose_bans(read_files([str(bans_folder)], bans=True) if bans_folder.is_dir() else [], findings)
     findings.raise_errors()
     return [
         Planned(ce.at(path), fragment.text)
@@ -242,7 +244,7 @@ def _ce_plan(args: argparse.Namespace, ces: list[Ce], site: list[Planned]) -> li
 
 def _mapfiles_to_be(args: argparse.Namespace, site: list[Planned]) -> list[Mapfile]:
     folder = args.root / MAPFILES_FOLDER.lstrip("/")
-    there = {each.path: each for each in (read_sources([str(folder)]) if folder.is_dir() else [])}
+    there = {each.path: each for each in (read_files([str(folder)]) if folder.is_dir() else [])}
     for planned in site:
         if args.replace or not planned.exists:
             text = planned.text if planned.target is None else planned.target.read_text("utf-8")
@@ -257,7 +259,7 @@ def _build(args: argparse.Namespace) -> bool:
         _make_folder(folder)
     if _is_fresh(policy, POLICY, mapfiles) and _is_fresh(Path(bans_beside(str(policy))), BANS, bans):
         return True
-    return print_steps(build_in_rounds(BuildRequest([str(mapfiles)], [str(bans)], str(policy)), shown))
+    return print_steps(build_in_rounds(BuildRequest([str(mapfiles)], [str(bans)], str(policy)), progress_bar))
 
 
 def _make_folder(path: Path) -> None:

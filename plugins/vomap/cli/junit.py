@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET  # it parses nothing  # nosec B405
 
 if TYPE_CHECKING:
-    from vomap.mapfile.policy_tests import Result
+    from vomap.mapfile.policy_tests import PolicyTestResult
 
 # What XML 1.0 has no way to write (section 2.2).
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def junit(results: Sequence[Result], explained: Sequence[str]) -> bytes:
+def junit(results: Sequence[PolicyTestResult], explained: Sequence[str]) -> bytes:
     """Return the XML document: a case for each result, and, where one differs, how it is explained.
 
     A test that a ban changes has passed, and says so in what it printed.
@@ -24,7 +24,7 @@ def junit(results: Sequence[Result], explained: Sequence[str]) -> bytes:
     suites = ET.Element("testsuites", counts)
     suite = ET.SubElement(suites, "testsuite", {"name": "vomap test", **counts})
     for result, text in zip(results, explained):
-        place = result.case.place
+        place = result.test.place
         names = {"classname": _legal(place.file), "name": _legal(f"{place.file}:{place.line}")}
         case = ET.SubElement(suite, "testcase", names)
         if not result.passed:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from vomap.log.pseudonyms import NoPseudonym, read_key, subject_behind
-from vomap.log.reader import Record, Resolve, Unread, read_log
+from vomap.log.pseudonyms import PseudonymError, read_key, resolve_pseudonym
+from vomap.log.reader import BrokenLine, Record, Resolve, read_log
 
 
-def read_logs(logs: Iterable[str]) -> Iterator[tuple[str, Record | Unread]]:
+def read_logs(logs: Iterable[str]) -> Iterator[tuple[str, Record | BrokenLine]]:
     """Yield what is found in logs, with the name of each. Raises LogError."""
     for log in logs:
         for found in read_log(log):
@@ -23,8 +23,8 @@ def resolver(key_file: str | None) -> Resolve | None:
 
     def resolve(issuer: str, pseudonym: str) -> str | None:
         try:
-            return subject_behind(key, issuer, pseudonym)
-        except NoPseudonym:
+            return resolve_pseudonym(key, issuer, pseudonym)
+        except PseudonymError:
             return None
 
     return resolve

@@ -10,21 +10,20 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from vomap.cli.arguments import MAPFILES_FOLDER, UsageError, add_json, add_mapfiles, add_web, print_json, web_of
-from vomap.cli.exits import NO, YES
-from vomap.cli.terminal import plain
+from vomap.cli.arguments import MAPFILES_FOLDER, UsageError, add_json, add_mapfiles, add_web, web_of
+from vomap.cli.console import NO, YES, plain, print_json
 from vomap.files.atomic import replace_file
 from vomap.files.lock import locked
-from vomap.mapfile.compose import Mapfile
+from vomap.mapfile.files import Mapfile
+from vomap.osg.files import TopologyError
 from vomap.osg.generate import DEFAULT_MULTI_VO, generate_from
-from vomap.osg.problems import SourceError
 from vomap.osg.topology import open_source
 from vomap.refresh.alarms import Alarm, ChangeLimits, Limit, read_limit
 from vomap.refresh.review import Review, review_candidate
 from vomap.web import can_be_changed_on_the_way
 
 if TYPE_CHECKING:
-    from vomap.osg.generate import Generated
+    from vomap.osg.generate import Generation
 
 HELP = "fetch the OSG topology and install its mapfile, unless a person must look first"
 
@@ -102,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
         files = open_source(args.source, web_of(args))
         try:
             generated = generate_from(files, args.source, only=args.vo, multi_vos=args.multi_vo)
-        except SourceError as error:
+        except TopologyError as error:
             return _refuse(args, None, Review("", faults=tuple(Alarm("source", text) for text in error.problems)))
         limits = ChangeLimits(args.max_dropped, args.max_repointed, args.max_added)
         candidate = Mapfile(args.output, generated.text)
@@ -116,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
     return YES
 
 
-def _refuse(args: argparse.Namespace, generated: Generated | None, review: Review) -> int:
+def _refuse(args: argparse.Namespace, generated: Generation | None, review: Review) -> int:
     if args.json:
         print_json(_report(args, _REFUSED, generated, review))
         return NO
@@ -162,7 +161,7 @@ def _words_to_become(owner: int, we: int) -> list[str]:
     return ["runuser", "-u", entry.pw_name, "--"] if is_service else []
 
 
-def _tell(args: argparse.Namespace, generated: Generated, review: Review) -> None:
+def _tell(args: argparse.Namespace, generated: Generation, review: Review) -> None:
     outcome = _UNCHANGED if review.is_same else _INSTALLED
     if args.json:
         print_json(_report(args, outcome, generated, review))
@@ -177,7 +176,7 @@ def _tell(args: argparse.Namespace, generated: Generated, review: Review) -> Non
         print(f"it counts once it is linked: ln -s {args.output} {MAPFILES_FOLDER}/50-osg.yaml", file=sys.stderr)
 
 
-def _tell_changes(generated: Generated | None, review: Review) -> None:
+def _tell_changes(generated: Generation | None, review: Review) -> None:
     for warning in generated.warnings if generated else ():
         print(plain(f"vomap: warning: {warning}"), file=sys.stderr)
     for change in review.changes:
@@ -185,7 +184,7 @@ def _tell_changes(generated: Generated | None, review: Review) -> None:
         print(plain(str(change)), flush=True)
 
 
-def _report(args: argparse.Namespace, outcome: str, generated: Generated | None, review: Review) -> dict[str, object]:
+def _report(args: argparse.Namespace, outcome: str, generated: Generation | None, review: Review) -> dict[str, object]:
     return {
         "outcome": outcome,
         "dry-run": args.dry_run,

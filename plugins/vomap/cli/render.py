@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from vomap.ces.arc import render_arc
 from vomap.ces.htcondor import render_htcondor
 from vomap.ces.wiring import Fragment
-from vomap.cli.actions import Action, add_actions
-from vomap.cli.arguments import UsageError, add_bans, add_json, add_mapfiles, add_policy, check_sources, print_json
+from vomap.cli.arguments import UsageError, add_bans, add_json, add_mapfiles, add_policy, check_sources
+from vomap.cli.console import print_json
+from vomap.cli.parser import Action, add_actions
 from vomap.files.atomic import replace_file
 from vomap.store import BANS, POLICY, POLICY_FILE, bans_beside
 from vomap.store.writer import read_built
@@ -89,7 +90,7 @@ def _write(args: argparse.Namespace, fragments: Sequence[Fragment]) -> int:
     return 0
 
 
-def _documents(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
+def _documents(args: argparse.Namespace) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     if args.bans and not args.mapfiles:
         raise UsageError(f"render {args.action}: --bans goes with --mapfiles; a built policy has its bans beside it")
     if args.mapfiles and args.policy != POLICY_FILE:

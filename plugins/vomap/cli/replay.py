@@ -9,12 +9,10 @@ from pathlib import Path
 
 from vomap import Error
 from vomap.analysis.replay import Replay, Replayer
-from vomap.cli.arguments import add_bans, add_json, add_mapfiles, add_policy, asked_policy, print_json
-from vomap.cli.exits import NO, YES
+from vomap.cli.arguments import add_bans, add_json, add_mapfiles, add_policy, asked_policy
+from vomap.cli.console import NO, YES, plain, print_json, progress_bar
 from vomap.cli.logs import read_logs, resolver
-from vomap.cli.progress import shown
-from vomap.cli.terminal import plain
-from vomap.log.reader import Unread
+from vomap.log.reader import BrokenLine
 
 HELP = "decide the tokens of a decision log again: what would be another answer"
 
@@ -60,9 +58,9 @@ def run(args: argparse.Namespace) -> int:
     instead = None if args.against is None else _table(args.against)
     replayer = Replayer(policy, bans, resolve=resolver(args.key), instead=instead)
     broken: list[str] = []
-    with shown("decisions made again") as progress:
+    with progress_bar("decisions made again") as progress:
         for number, (log, found) in enumerate(read_logs(args.logs), start=1):
-            if isinstance(found, Unread):
+            if isinstance(found, BrokenLine):
                 broken.append(f"{log}:{found.line}: {found.why}")
             else:
                 replayer.add(found)

@@ -11,8 +11,8 @@ from pathlib import Path
 from vomap import Error
 from vomap.ces.kinds import known_ces
 from vomap.ces.wiring import LIBEXEC, wired_issuers
-from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, add_bans, add_json, add_mapfiles, print_json
-from vomap.cli.terminal import plain
+from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, add_bans, add_json, add_mapfiles
+from vomap.cli.console import plain, print_json
 from vomap.status.checks import (
     accounts_line,
     built_line,

@@ -8,12 +8,11 @@ import time
 from pathlib import Path
 
 from vomap.analysis.coverage import Coverage
-from vomap.cli.arguments import add_sources, check_sources, print_findings, print_json
-from vomap.cli.exits import NO, YES
+from vomap.cli.arguments import add_sources, check_sources
+from vomap.cli.console import NO, YES, plain, print_findings, print_json
 from vomap.cli.junit import junit
-from vomap.cli.terminal import plain
 from vomap.compile.suite import result_json, run_suite
-from vomap.mapfile.policy_tests import Result
+from vomap.mapfile.policy_tests import PolicyTestResult
 from vomap.policy import MAPPED
 
 HELP = "run the tests that the mapfiles hold"
@@ -67,10 +66,10 @@ def run(args: argparse.Namespace) -> int:
     return NO if failed or too_few or not results else YES
 
 
-def _explained(result: Result, steps: list[str]) -> str:
+def _explained(result: PolicyTestResult, steps: list[str]) -> str:
     """Say on which test it is that something differs, what was expected, what came, and by which steps."""
-    expected = ", ".join(f"{field} {value}" for field, value in result.case.expect.items())
-    if "outcome" not in result.case.expect:
+    expected = ", ".join(f"{field} {value}" for field, value in result.test.expect.items())
+    if "outcome" not in result.test.expect:
         expected = f"mapped, {expected}"
     lines = [str(result), f"  expected: {expected}", f"  got: {_got(result)}", "  by these steps:"]
     if len(steps) > _MOST_STEPS:
@@ -79,7 +78,7 @@ def _explained(result: Result, steps: list[str]) -> str:
     return "\n".join([*lines, *(f"    {step}" for step in steps)])
 
 
-def _got(result: Result) -> str:
+def _got(result: PolicyTestResult) -> str:
     decision = result.decision
     fields = ("account", "pool", "rule", "vo")
     said = [f"{field} {value}" for field in fields if (value := getattr(decision, field)) is not None]

@@ -11,8 +11,8 @@ from vomap.compile.rollback import forget_rollback, is_rolled_back, keep_previou
 from vomap.compile.suite import result_json, run_suite
 from vomap.files.lock import locked
 from vomap.mapfile.findings import ERROR, Finding
-from vomap.mapfile.policy_tests import Result
-from vomap.mapfile.times import written
+from vomap.mapfile.policy_tests import PolicyTestResult
+from vomap.mapfile.times import format_utc
 from vomap.policy.index import bans_of
 from vomap.policy.model import NO_BANS, Bans
 from vomap.store import BANS, POLICY, bans_beside, read_policy
@@ -64,7 +64,7 @@ class PolicyBuild:
     sources: dict[str, str]
     findings: list[Finding] = field(default_factory=list)
     is_rolled_back: bool = False
-    results: list[Result] = field(default_factory=list)
+    results: list[PolicyTestResult] = field(default_factory=list)
     rules: int = 0
     issuers: int = 0
     digest: str | None = None
@@ -75,7 +75,7 @@ class PolicyBuild:
         return self.is_rolled_back or self.digest is not None
 
     @property
-    def failed(self) -> list[Result]:
+    def failed(self) -> list[PolicyTestResult]:
         """The results of the tests that failed."""
         return [result for result in self.results if not result.passed]
 
@@ -95,7 +95,7 @@ def errors_in(findings: Sequence[Finding]) -> int:
 
 
 def build_bans(paths: Sequence[str], policy: str, now: float) -> BansBuild:
-    """Build the bans beside a policy. Raises SourceError for a file that vomap cannot read, and FileError."""
+    """Build the bans beside a policy. Raises UnreadableFileError for a file that vomap cannot read, and FileError."""
     path = bans_beside(policy)
     with locked(path):
         check = check_bans(paths)
@@ -103,7 +103,7 @@ def build_bans(paths: Sequence[str], policy: str, now: float) -> BansBuild:
         findings = check.findings.in_order
         if check.findings.errors:
             return BansBuild(path, check.digests, findings)
-        digest = write_built(path, BANS, check.document, sources=check.digests, built=written(now))
+        digest = write_built(path, BANS, check.document, sources=check.digests, built=format_utc(now))
         bans = bans_of(check.document, digest)
         return BansBuild(path, check.digests, findings, digest, bans, len(check.document["bans"]))
 
@@ -113,8 +113,8 @@ def build_policy(
 ) -> PolicyBuild:
     """Build the policy, test it with the bans, and put it in force if every test passes.
 
-    An automatic build does not build a policy that was rolled back. Raises SourceError for a file that vomap cannot
-    read, FileError, and Error if there is no mapfile.
+    An automatic build does not build a policy that was rolled back. Raises UnreadableFileError
+    for a file that vomap cannot read, FileError, and Error if there is no mapfile.
     """
     with locked(path):
         if is_automatic and is_rolled_back(path, digests := source_digests(paths)):
@@ -133,7 +133,7 @@ def build_policy(
 def _put_in_force(path: str, check: PolicyCheck, bans: Bans, now: float) -> PolicyBuild:
     """Write a policy, test it, and put it in place if it passes."""
     document = check.composition.document
-    staged = stage_built(path, POLICY, document, sources=check.digests, built=written(now))
+    staged = stage_built(path, POLICY, document, sources=check.digests, built=format_utc(now))
     try:
         # The tests read the very file that the callouts will read.
         suite = run_suite(check, read_policy(staged.path, just_written=True), bans, now)

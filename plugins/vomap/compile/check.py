@@ -5,22 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
-from vomap.mapfile.compose import (
-    Composition,
-    Mapfile,
-    Progress,
-    compose,
-    compose_bans,
-    read_sources,
-    refuse_folders,
-    unread,
-)
+from vomap.mapfile.bans import compose_bans
+from vomap.mapfile.compose import Composition, Progress, compose
+from vomap.mapfile.files import Mapfile, read_files, skipped_files
 from vomap.mapfile.findings import WARNING, Finding, Findings, Place
+from vomap.mapfile.owners import folder_refusals
 from vomap.policy.index import bans_of, policy_of
 from vomap.policy.model import Bans, Policy
 from vomap.store.writer import document_digest
+
+if TYPE_CHECKING:
+    from vomap.policy.documents import BansDocument
 
 # Shows the title of a long piece of work, and yields the function that shows how far the work has come.
 ProgressBar = Callable[[str], AbstractContextManager[Progress]]
@@ -61,7 +58,7 @@ class BansCheck:
     """Files of bans, the document that they compose, and the findings. `refusals` are errors for a build only."""
 
     files: list[Mapfile]
-    document: dict[str, Any]
+    document: BansDocument
     findings: Findings
     refusals: Findings
 
@@ -96,7 +93,7 @@ class SiteCheck:
 
 
 def check_site(mapfiles: Sequence[str], bans: Sequence[str], progress_bar: ProgressBar = no_progress_bar) -> SiteCheck:
-    """Read and compose mapfiles and files of bans. Raises SourceError for a file that vomap cannot read."""
+    """Read and compose mapfiles and files of bans. Raises UnreadableFileError for a file that vomap cannot read."""
     return SiteCheck(check_mapfiles(mapfiles, progress_bar), check_bans(bans))
 
 
@@ -105,13 +102,13 @@ def check_mapfiles(
 ) -> PolicyCheck:
     """Read and compose mapfiles. For a build, refusals and a missing audience are errors.
 
-    Raises SourceError for a file that vomap cannot read.
+    Raises UnreadableFileError for a file that vomap cannot read.
     """
     findings = Findings()
     refusals = findings if for_build else Findings()
-    for path in unread(paths):
+    for path in skipped_files(paths):
         findings.warn(Place(path, 1, 1), "is not read: mapfiles end in .yaml")
-    mapfiles = read_sources(paths)
+    mapfiles = read_files(paths)
     with progress_bar("rules read") as progress:
         composition = compose(mapfiles, findings, progress, refusals)
     if mapfiles and not composition.has_audience:
@@ -121,16 +118,16 @@ def check_mapfiles(
 
 
 def check_bans(paths: Sequence[str]) -> BansCheck:
-    """Read and compose files of bans. Raises SourceError for a file that vomap cannot read."""
+    """Read and compose files of bans. Raises UnreadableFileError for a file that vomap cannot read."""
     findings, refusals = Findings(), Findings()
-    files = read_sources(paths, bans=True)
-    refuse_folders(paths, refusals)
+    files = read_files(paths, bans=True)
+    refusals.extend(folder_refusals(paths))
     return BansCheck(files, compose_bans(files, findings, refusals), findings, refusals)
 
 
 def source_digests(mapfiles: Sequence[str], bans: Sequence[str] = ()) -> dict[str, str]:
-    """Return the sha256 of each file, by its path. Raises SourceError for a file that vomap cannot read."""
-    return _digests([*read_sources(bans, bans=True), *read_sources(mapfiles)])
+    """Return the sha256 of each file, by its path. Raises UnreadableFileError for a file that vomap cannot read."""
+    return _digests([*read_files(bans, bans=True), *read_files(mapfiles)])
 
 
 def _report_missing_audience(place: Place, findings: Findings, *, for_build: bool) -> None:

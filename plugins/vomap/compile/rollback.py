@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from vomap import Error
 from vomap.files.atomic import discard, read_trusted, replace_file
 from vomap.files.lock import locked
-from vomap.files.signals import held_back
+from vomap.files.signals import defer_signals
 from vomap.store import POLICY, BuiltFile
 
 _PREVIOUS = ".previous"
@@ -27,7 +27,7 @@ def roll_back(path: str) -> str:
         before, now = read_trusted(path + _PREVIOUS), read_trusted(path)
         # First, so that an automatic build after a crash does not build the policy again that is being rolled back.
         marker = _sources_of(path)
-        with held_back(f"{path} is the policy before again"):
+        with defer_signals(f"{path} is the policy before again"):
             replace_file(path + _ROLLED_BACK, marker)
             replace_file(path, before)
             replace_file(path + _PREVIOUS, now)

@@ -30,7 +30,7 @@ def locked(path: str, patience: float | None = None) -> Iterator[None]:
     can open: anybody else could hold it for ever. Raises FileError if it cannot be had.
     """
     try:
-        descriptor = _open(f"{path}.lock")
+        descriptor = open_lock(f"{path}.lock")
     except OSError as error:
         raise FileError(f"{path}: cannot be written: {error.strerror}") from None
     try:
@@ -40,7 +40,8 @@ def locked(path: str, patience: float | None = None) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _open(path: str) -> int:
+def open_lock(path: str) -> int:
+    """Open a lock file, new or not, and return its descriptor. The file belongs to the owner of its folder."""
     # For writing, too: NFS locks nothing else.
     flags = os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
@@ -56,13 +57,13 @@ def _open(path: str) -> int:
 
 def _take(descriptor: int, path: str, patience: float | None) -> None:
     silence = _SILENCE if patience is None else min(_SILENCE, patience)
-    if _is_free_within(descriptor, silence):
+    if take_within(descriptor, silence):
         return
     _report(f"waiting for the lock of {path}: {holder_of(descriptor)} holds it")
     if patience is None:
         # The kernel serves those who wait in their order.
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-    elif not _is_free_within(descriptor, patience - silence):
+    elif not take_within(descriptor, patience - silence):
         raise FileError(f"{path}: {holder_of(descriptor)} holds its lock; try again when that process has ended")
 
 
@@ -72,14 +73,14 @@ def _report(sentence: str) -> None:
         sys.stderr.flush()
 
 
-def _is_free_within(descriptor: int, seconds: float) -> bool:
+def take_within(descriptor: int, seconds: float) -> bool:
     """Take a lock if it is free within some seconds, and return whether it was."""
     until = time.monotonic() + seconds
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if time.monotonic() > until:
+            if time.monotonic() >= until:
                 return False
             time.sleep(_PAUSE)
         else:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from vomap import Error
 
 # A mapfile of a million rules has some 150 MB. What is much larger was not meant, and would fill the memory.
-LARGEST = 1 << 30
+LARGEST_FILE = 1 << 30
 _MOST_LINKS = 40
 # Without O_NONBLOCK, opening a FIFO would wait for a writer; some devices begin to work when they are opened.
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -18,12 +18,12 @@ _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | os.O_NOFOLLOW
 _LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-class PlainFileError(Error):
+class RegularFileError(Error):
     """What is no plain file, or no file that we follow."""
 
 
 @dataclass(frozen=True)
-class Step:
+class PathStep:
     """A folder, link or file on the way to a file: its path without links, its owner, its mode (stat(2)), its folder.
 
     Only the root has no folder.
@@ -32,65 +32,65 @@ class Step:
     path: str
     owner: int
     mode: int
-    folder: Step | None = None
+    folder: PathStep | None = None
 
 
 @dataclass(frozen=True)
-class Way:
+class ResolvedPath:
     """The folders and links from the root to a file or folder, each once, and that file or folder itself."""
 
-    steps: tuple[Step, ...]
-    end: Step
+    steps: tuple[PathStep, ...]
+    end: PathStep
 
 
 @dataclass(frozen=True)
-class PlainFile:
+class RegularFile:
     """What a file holds, and the way to it; owner and mode are those of the file that was read."""
 
     content: bytes
-    way: Way
+    way: ResolvedPath
 
 
-def read_plain(path: str) -> PlainFile:
+def read_regular_file(path: str) -> RegularFile:
     """Read a regular file; its name, and the folders before it, may be links of root's or of our own.
 
-    Raises PlainFileError for anything else, and for more than a mapfile can be; OSError for what cannot be opened.
+    Raises RegularFileError for anything else, and for more than a mapfile can be; OSError for what cannot be opened.
     """
-    with _Walk() as walk:
+    with _PathWalk() as walk:
         walk.go(path)
         descriptor, end = walk.open()
         with os.fdopen(descriptor, "rb") as file:
-            if os.fstat(descriptor).st_size > LARGEST:
-                raise PlainFileError(
-                    f"{path}: is larger than {LARGEST >> 20} MiB: no mapfile, or one to be taken apart"
+            if os.fstat(descriptor).st_size > LARGEST_FILE:
+                raise RegularFileError(
+                    f"{path}: is larger than {LARGEST_FILE >> 20} MiB: no mapfile, or one to be taken apart"
                 )
-            return PlainFile(file.read(LARGEST), Way(walk.steps, end))
+            return RegularFile(file.read(LARGEST_FILE), ResolvedPath(walk.steps, end))
 
 
-def find_way(path: str) -> Way:
-    """Find the way to a folder. Raises PlainFileError for links of others, OSError for what is not there."""
-    with _Walk() as walk:
+def resolve_folder(path: str) -> ResolvedPath:
+    """Find the way to a folder. Raises RegularFileError for links of others, OSError for what is not there."""
+    with _PathWalk() as walk:
         walk.go(path)
-        return Way(walk.steps, walk.end)
+        return ResolvedPath(walk.steps, walk.end)
 
 
-def find_way_to_new(path: str) -> Way:
+def resolve_new_file(path: str) -> ResolvedPath:
     """Find the way to the folder of a file that may not be there yet, by way of links if there are any.
 
-    Raises PlainFileError for links of others, OSError if a folder is not there.
+    Raises RegularFileError for links of others, OSError if a folder is not there.
     """
-    with _Walk() as walk:
+    with _PathWalk() as walk:
         try:
             walk.go(path)
         except FileNotFoundError:
             if walk.is_on_the_way:
                 raise
-            return Way(walk.steps, walk.end)
+            return ResolvedPath(walk.steps, walk.end)
         folder = walk.end.folder or walk.end
-        return Way(tuple(step for step in walk.steps if step != walk.end), folder)
+        return ResolvedPath(tuple(step for step in walk.steps if step != walk.end), folder)
 
 
-class _Walk(contextlib.ExitStack):
+class _PathWalk(contextlib.ExitStack):
     """A walk from the root down, step by step, by descriptors: what is judged is what is opened.
 
     A path would be followed anew by each call, and could lead elsewhere each time.
@@ -99,18 +99,18 @@ class _Walk(contextlib.ExitStack):
     def __init__(self) -> None:
         super().__init__()
         self._path = ""
-        self._seen: list[Step] = []
+        self._seen: list[PathStep] = []
         # From the root to where we are: the folders, and perhaps a file at the end.
-        self._here: list[tuple[int, Step]] = []
+        self._here: list[tuple[int, PathStep]] = []
         self._left: list[str] = []
 
     @property
-    def steps(self) -> tuple[Step, ...]:
+    def steps(self) -> tuple[PathStep, ...]:
         """What was met so far, in order, each once."""
         return tuple(dict.fromkeys(self._seen))
 
     @property
-    def end(self) -> Step:
+    def end(self) -> PathStep:
         """Where we are."""
         return self._here[-1][1]
 
@@ -120,7 +120,7 @@ class _Walk(contextlib.ExitStack):
         return bool(self._left)
 
     def go(self, path: str) -> None:
-        """Go where a path leads. Raises PlainFileError or OSError."""
+        """Go where a path leads. Raises RegularFileError or OSError."""
         self._path = path
         self._left = _names(path if path.startswith("/") else os.path.join(os.getcwd(), path))
         self._enter("/", None)
@@ -134,10 +134,10 @@ class _Walk(contextlib.ExitStack):
             if stat.S_ISLNK(self.end.mode):
                 links += 1
                 if links > _MOST_LINKS:
-                    raise PlainFileError(f"{path}: leads round in circles; name the file itself")
+                    raise RegularFileError(f"{path}: leads round in circles; name the file itself")
                 self._follow()
 
-    def open(self) -> tuple[int, Step]:
+    def open(self) -> tuple[int, PathStep]:
         """Open the regular file where we are; return its descriptor, and its step as it is now."""
         found = self.end
         self._require_regular(found.mode)
@@ -149,16 +149,16 @@ class _Walk(contextlib.ExitStack):
         except BaseException:
             os.close(descriptor)
             raise
-        end = Step(found.path, status.st_uid, status.st_mode, found.folder)
+        end = PathStep(found.path, status.st_uid, status.st_mode, found.folder)
         self._seen = [end if step == found else step for step in self._seen]
         return descriptor, end
 
-    def _enter(self, name: str, folder: tuple[int, Step] | None) -> None:
+    def _enter(self, name: str, folder: tuple[int, PathStep] | None) -> None:
         descriptor = os.open(name, _LOOK, dir_fd=None if folder is None else folder[0])
         self.callback(os.close, descriptor)
         status = os.fstat(descriptor)
         path = name if folder is None else os.path.join(folder[1].path, name)
-        step = Step(path, status.st_uid, status.st_mode, None if folder is None else folder[1])
+        step = PathStep(path, status.st_uid, status.st_mode, None if folder is None else folder[1])
         self._here.append((descriptor, step))
         self._seen.append(step)
 
@@ -167,7 +167,7 @@ class _Walk(contextlib.ExitStack):
         descriptor, link = self._here.pop()
         # Where root reads, it could lead to what the link's owner must not see.
         if link.owner not in (0, os.geteuid()):
-            raise PlainFileError(
+            raise RegularFileError(
                 f"{link.path}: is a link of another user's; put the file itself there, or make the link yours"
             )
         target = os.readlink("", dir_fd=descriptor)
@@ -177,7 +177,7 @@ class _Walk(contextlib.ExitStack):
 
     def _require_regular(self, mode: int) -> None:
         if not stat.S_ISREG(mode):
-            raise PlainFileError(f"{self._path}: is no regular file; name the file itself")
+            raise RegularFileError(f"{self._path}: is no regular file; name the file itself")
 
 
 def _names(path: str) -> list[str]:

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 from vomap import Error
 
-_HELD = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+_DEFERRED = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 
 @contextlib.contextmanager
-def held_back(done: str) -> Iterator[None]:
+def defer_signals(done: str) -> Iterator[None]:
     """Hold SIGHUP, SIGINT and SIGTERM back until the writes within are over, then deliver them.
 
     Before it delivers one, standard error shows `done`, or the error that the writes ended with. Only the main thread
@@ -21,7 +21,7 @@ def held_back(done: str) -> Iterator[None]:
     """
     came: list[int] = []
     # What is ignored stays so: `nohup` has a process ignore SIGHUP.
-    heeded = [number for number in _HELD if signal.getsignal(number) is not signal.SIG_IGN]
+    heeded = [number for number in _DEFERRED if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, lambda each, _: came.append(each)) for number in heeded}
     try:
         yield

@@ -14,7 +14,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from vomap.files.regular import Step, Way, find_way, find_way_to_new
+from vomap.files.regular import PathStep, ResolvedPath, resolve_folder, resolve_new_file
 
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _ROOT = 0
@@ -45,7 +45,7 @@ class Custody:
 OURS = Custody()
 
 
-def judge_file(way: Way, builder: int) -> Custody:
+def judge_file(way: ResolvedPath, builder: int) -> Custody:
     """Judge the way to a file, for a build by a user (the uid of one, or 0)."""
     own = [step for step in (way.end, way.end.folder) if step is not None]
     foreign = [step for step in own if step.owner not in (_ROOT, builder)]
@@ -61,23 +61,23 @@ def judge_file(way: Way, builder: int) -> Custody:
 
 
 def judge_folder(path: str, builder: int) -> tuple[str, ...]:
-    """Return why a folder is refused: who can write it can take files away. Raises PlainFileError or OSError."""
-    return tuple(_faults(find_way(path), builder, []))
+    """Return why a folder is refused: who can write it can take files away. Raises RegularFileError or OSError."""
+    return tuple(_faults(resolve_folder(path), builder, []))
 
 
 def judge_new(path: str, builder: int) -> Custody:
     """Judge a file that is yet to be put at a path, as the file of another user, whoever that will be.
 
-    Raises PlainFileError for links of others, OSError if there is no such folder.
+    Raises RegularFileError for links of others, OSError if there is no such folder.
     """
-    way = find_way_to_new(path)
-    file = Step(os.path.join(way.end.path, os.path.basename(path)), builder, stat.S_IFREG | 0o644, way.end)
-    judged = judge_file(Way((*way.steps, file), file), builder)
+    way = resolve_new_file(path)
+    file = PathStep(os.path.join(way.end.path, os.path.basename(path)), builder, stat.S_IFREG | 0o644, way.end)
+    judged = judge_file(ResolvedPath((*way.steps, file), file), builder)
     owner = _UNKNOWN if way.end.owner == _ROOT else _name(way.end.owner)
     return Custody(owner, _chown(_ROOT, file, way.end), judged.faults)
 
 
-def _faults(way: Way, builder: int, own: list[Step]) -> Iterator[str]:
+def _faults(way: ResolvedPath, builder: int, own: list[PathStep]) -> Iterator[str]:
     """Yield what is wrong with each step; the steps `own` may belong to another user."""
     for step in way.steps:
         what = _what(step, way.end)
@@ -97,7 +97,7 @@ def _faults(way: Way, builder: int, own: list[Step]) -> Iterator[str]:
             )
 
 
-def _others_may_write(step: Step) -> bool:
+def _others_may_write(step: PathStep) -> bool:
     if stat.S_ISLNK(step.mode):
         # The mode of a link means nothing.
         return False
@@ -105,20 +105,20 @@ def _others_may_write(step: Step) -> bool:
     return bool(step.mode & _OTHERS_MAY_WRITE) and not sticky
 
 
-def _what(step: Step, end: Step) -> str:
+def _what(step: PathStep, end: PathStep) -> str:
     if step == end and not stat.S_ISDIR(step.mode):
         return "this file"
     return f"the {'link' if stat.S_ISLNK(step.mode) else 'folder'} {step.path}"
 
 
-def _told_of_mode(step: Step, what: str) -> str:
+def _told_of_mode(step: PathStep, what: str) -> str:
     does = "write" if what == "this file" else "replace files in"
     expected = "0755" if stat.S_ISDIR(step.mode) else "0644"
     mode = f"mode {stat.S_IMODE(step.mode):04o}"
     return f"other users can {does} {what} ({mode}); expected {expected}: chmod go-w {shlex.quote(step.path)}"
 
 
-def _told_of_two(foreign: list[Step], builder: int) -> str:
+def _told_of_two(foreign: list[PathStep], builder: int) -> str:
     ours, folders = (_name(step.owner) for step in foreign)
     return (
         f"this file belongs to {ours} and its folder to {folders}; expected one owner besides root: "
@@ -126,7 +126,7 @@ def _told_of_two(foreign: list[Step], builder: int) -> str:
     )
 
 
-def _chown(owner: int, *steps: Step) -> str:
+def _chown(owner: int, *steps: PathStep) -> str:
     """Return the command that gives files to a user; the links among them, not what they lead to."""
     option = "-h " if any(stat.S_ISLNK(step.mode) for step in steps) else ""
     return f"chown {option}{shlex.quote(_word(owner))} {shlex.join(step.path for step in steps)}"

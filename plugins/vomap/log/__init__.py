@@ -1,6 +1,6 @@
-"""The decision log, as callouts write it: one line of JSON for each decision (schemas/decision-1.schema.json).
+"""Write the decision log: one line of JSON for each decision, as in schemas/decision-1.schema.json.
 
-Whoever asks for an answer waits for it: this imports next to nothing, and never waits for whoever reads the log.
+The CE waits while a callout logs. So this module imports next to nothing, and never waits for a log daemon.
 """
 
 from __future__ import annotations
@@ -19,36 +19,36 @@ if TYPE_CHECKING:
 
     from vomap.claims import Claims
     from vomap.policy import Decision
-    from vomap.policy.documents import LogDocument
+    from vomap.policy.documents import DecisionDocument, LogDocument
 
 SYSLOG, NOWHERE = "syslog", "none"
 PSEUDONYM = "pseudonym"
 KEY_FILE = "/etc/vomap/log.key"
-# A log daemon cuts what is longer: rsyslog's own limit is 8 kB.
+# Bytes. A log daemon cuts longer messages: the limit of rsyslog is 8 kB.
 _SOCKET = "/dev/log"
 _LONGEST_MESSAGE = 8000
 _LONGEST_LINE = 1 << 18
 # Facility authpriv, level info (RFC 5424 section 6.2.1).
 _PRIORITY = 10 * 8 + 6
 _GROUP_WRITES = 0o660
-# stat(2): what kind of file it is.
+# stat(2): the type of a file.
 _KIND, _REGULAR = 0o170000, 0o100000
 
 
 def _refuse(value: object) -> NoReturn:
-    raise TypeError(f"{type(value).__name__} is no JSON")
+    raise TypeError(f"{type(value).__name__} is not a JSON value")
 
 
-# What json.dumps() writes, by its encoder in C, without what the import of `json` costs.
+# The encoder in C of json.dumps(). An import of `json` takes longer than a decision.
 _encode: Any = make_encoder(None, _refuse, encode_basestring_ascii, None, ": ", ", ", False, False, False)
 
 
 class LogWriteError(Error):
-    """A decision that cannot be logged."""
+    """vomap cannot log a decision."""
 
 
 class IncompleteRecordError(LogWriteError):
-    """A decision that was logged without its subject, as it can not be hidden."""
+    """vomap logged a decision without its subject, because there is no key to encrypt it with."""
 
 
 class _NoDaemonError(LogWriteError):
@@ -56,22 +56,22 @@ class _NoDaemonError(LogWriteError):
 
 
 class DecisionLog:
-    """Where decisions are logged, how their subjects are told, and which claims are kept for a replay.
+    """The decision log of a site: its target, the form of its subjects, and the claims that a replay needs.
 
-    `may_wait` tells whether writing may have to wait for somebody else.
+    `may_wait` is True if a write opens a file, because a file system may take a long time to answer.
     """
 
-    __slots__ = ("_is_said", "claims", "may_wait", "pseudonyms", "to")
+    __slots__ = ("_is_named", "claims", "may_wait", "pseudonyms", "to")
 
     def __init__(self, document: LogDocument | None) -> None:
-        """Take the document of the site's `log`; None is one that the site says nothing of."""
-        said: LogDocument = document or {}
-        self._is_said = "to" in said
-        self.to: str = said.get("to", SYSLOG)
-        self.pseudonyms: bool = said.get("subject") == PSEUDONYM
+        """Take the site's document of the log, None for the default."""
+        settings: LogDocument = document or {}
+        self._is_named = "to" in settings
+        self.to: str = settings.get("to", SYSLOG)
+        self.pseudonyms: bool = settings.get("subject") == PSEUDONYM
         # The key of the pseudonyms is a file, too.
         self.may_wait = self.to != NOWHERE and (self.to != SYSLOG or self.pseudonyms)
-        self.claims: Sequence[str] = said.get("claims", DECISIVE)
+        self.claims: Sequence[str] = settings.get("claims", DECISIVE)
 
     def write(
         self,
@@ -83,92 +83,97 @@ class DecisionLog:
         asked: Sequence[str] = (),
         observed: bool = False,
     ) -> None:
-        """Log a decision that was made for the second `now`; `asked` are the claims that bans look at.
+        """Log a decision for the second `now`. `asked` has the names of the claims that bans look at.
 
         Raises IncompleteRecordError if the record lacks its subject, LogWriteError or OSError if there is no record.
         """
         if self.to == NOWHERE:
             return
         stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
-        members = {**decision.as_json(ce=ce, time=stamp), "callout": callout}
+        record = decision.as_json(ce=ce, time=stamp)
+        record["callout"] = callout
         if observed:
-            members["observed"] = True
-        trouble = _hide_subject(members) if self.pseudonyms else None
-        kept = kept_claims(decision.claims, self._names(asked)) if decision.claims is not None else None
-        self._send_or_append(members, kept, callout)
-        if trouble is not None:
-            raise IncompleteRecordError(trouble)
+            record["observed"] = True
+        failure = _hide_subject(record) if self.pseudonyms else None
+        claims = decision.claims
+        record["claims"] = None if claims is None else claims_to_log(claims, self._names(asked))
+        self._send_or_append(record, callout)
+        if failure is not None:
+            raise IncompleteRecordError(failure)
 
     def _names(self, asked: Sequence[str]) -> Sequence[str]:
-        """Return the claims to keep: those that bans look at, too, unless the site keeps less than decisions need."""
+        """Return the names of the claims to log.
+
+        Those that bans look at are among them, unless the site logs fewer claims than decisions need.
+        """
         names = [*self.claims, *asked] if asked and set(DECISIVE).issubset(self.claims) else self.claims
-        # A claim of the subject's name would tell what the pseudonym hides; a record has it as a member anyway.
+        # The claim `sub` would show the subject beside its pseudonym. A record has a member `subject` anyway.
         return [name for name in names if name != "sub"]
 
-    def _send_or_append(self, members: dict[str, Any], kept: dict[str, Any] | None, callout: str) -> None:
+    def _send_or_append(self, record: DecisionDocument, callout: str) -> None:
         is_syslog = self.to == SYSLOG
         limit = _LONGEST_MESSAGE if is_syslog else _LONGEST_LINE
-        line = as_line({**members, "claims": kept})
+        line = format_record(record)
         if len(line) > limit:
-            line = as_line(_shortened(members))
+            line = format_record(_shorten(record))
         if not is_syslog:
             _append(self.to, line)
             return
         try:
             _send(line, callout)
         except _NoDaemonError:
-            # In many containers there is none, and the site has not asked for it.
-            if self._is_said:
+            # Many containers have no log daemon. It is an error only if the mapfile names it.
+            if self._is_named:
                 raise
 
 
-def _hide_subject(members: dict[str, Any]) -> str | None:
-    """Put a pseudonym in the subject's place; without a key the subject is left out, and why is returned."""
-    issuer, subject = members["issuer"], members["subject"]
-    members["subject"] = None
+def _hide_subject(record: DecisionDocument) -> str | None:
+    """Replace the subject of a record by its pseudonym. Without a key remove the subject, and return the error."""
+    issuer, subject = record["issuer"], record["subject"]
+    record["subject"] = None
     if subject is None:
         return None
-    members["pseudonym"] = None
-    from vomap.log.pseudonyms import pseudonym, read_key
+    record["pseudonym"] = None
+    from vomap.log.pseudonyms import make_pseudonym, read_key
 
     try:
-        members["pseudonym"] = pseudonym(read_key(KEY_FILE), issuer or "", subject)
+        record["pseudonym"] = make_pseudonym(read_key(KEY_FILE), issuer or "", subject)
     except Error as error:
         return str(error)
     return None
 
 
-def kept_claims(claims: Claims, names: Sequence[str]) -> dict[str, Any]:
-    """Return the claims of these names as they count in a decision: what says nothing is null.
+def claims_to_log(claims: Claims, names: Sequence[str]) -> dict[str, object]:
+    """Return the claims of these names as a decision reads them: None in place of a value that it passes over.
 
-    A list keeps its length, for two members of which one says nothing are two.
+    A list keeps its length, because a decision distinguishes a list of one value from a longer one.
     """
-    kept: dict[str, Any] = {}
+    logged: dict[str, object] = {}
     for name in names:
         if name in TIMES and claims.shows(name):
-            kept[name] = claims.times[name]
+            logged[name] = claims.times[name]
         elif name in claims.texts:
-            kept[name] = claims.texts[name]
+            logged[name] = claims.texts[name]
         elif name in claims.lists or name in claims.several:
             values: list[str | None] = list(claims.lists.get(name, ()))
             missing = (2 if name in claims.several else 1) - len(values)
-            kept[name] = values + [None] * missing
-    return kept
+            logged[name] = values + [None] * missing
+    return logged
 
 
-def as_line(members: Mapping[str, Any]) -> str:
-    """Write members as one line of JSON in ASCII, the newline with it."""
-    return "".join((*_encode(members, 0), "\n"))
+def format_record(record: Mapping[str, object]) -> str:
+    """Return a record as one line of JSON in ASCII, with its newline."""
+    return "".join((*_encode(record, 0), "\n"))
 
 
-def _shortened(members: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a record of a very long token says: no claims, and no text that is longer than it need be."""
-    short = {name: _cut(value) if isinstance(value, str) else value for name, value in members.items()}
+def _shorten(record: Mapping[str, object]) -> dict[str, object]:
+    """Return the record of a very long token without claims and audiences, and with its texts cut."""
+    short = {name: _cut(value) if isinstance(value, str) else value for name, value in record.items()}
     return {**short, "audience": [], "claims": None, "cut": True}
 
 
 def _cut(text: str) -> str:
-    """Return the beginning of a text that takes at most 500 bytes of a line: a character may take twelve."""
+    """Return the beginning of a text, of at most 500 bytes in JSON. A character may take 12 bytes there."""
     short = text[:500]
     return short if len(encode_basestring_ascii(short)) <= len('""') + 500 else text[:40]
 
@@ -193,9 +198,9 @@ def _send(line: str, callout: str) -> None:
 
 
 def _append(path: str, line: str) -> None:
-    """Append one line by one write, so that lines of many processes never mix; the file is the group's, too.
+    """Append one line with one write, so that lines of several processes never mix.
 
-    Opened anew for each line, so that whoever rotates logs need tell nobody.
+    Each write opens the file again. So logrotate can rename it at any time, and need not signal a process.
     """
     flags = posix.O_WRONLY | posix.O_APPEND | posix.O_CLOEXEC | posix.O_NOFOLLOW | posix.O_NONBLOCK
     content = line.encode("ascii")
@@ -203,12 +208,12 @@ def _append(path: str, line: str) -> None:
         descriptor = _open(path, flags)
         try:
             if posix.fstat(descriptor).st_mode & _KIND != _REGULAR:
-                raise LogWriteError(f"{path}: is no regular file")
+                raise LogWriteError(f"{path}: is not a regular file")
             written = posix.write(descriptor, content)
             if written != len(content):
-                # The next line must not continue this one.
+                # The next record needs a line of its own.
                 posix.write(descriptor, b"\n")
-                raise LogWriteError(f"{path}: took only {written} of {len(content)} bytes")
+                raise LogWriteError(f"{path}: accepted only {written} of {len(content)} bytes")
         finally:
             posix.close(descriptor)
     except OSError as error:
@@ -216,15 +221,15 @@ def _append(path: str, line: str) -> None:
 
 
 def _open(path: str, flags: int) -> int:
-    """Open the file; create it, if there is none, for all who log, whatever this process's own mask."""
+    """Open a file. If there is none, create it with write permission for its group, whatever the umask is."""
     try:
         return posix.open(path, flags)
     except FileNotFoundError:
         pass
-    # Not changed afterwards: whoever of the group came in between could not write.
+    # A later chmod would leave a moment in which other processes of the group cannot write.
     mask = posix.umask(0o777 & ~_GROUP_WRITES)
     try:
-        # Not only if there is still none: it may come and go, while logs are rotated.
+        # No O_EXCL: another process may create the file, and logrotate may rename it, at the same time.
         return posix.open(path, flags | posix.O_CREAT, _GROUP_WRITES)
     finally:
         posix.umask(mask)

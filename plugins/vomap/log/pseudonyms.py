@@ -1,8 +1,8 @@
-"""Pseudonyms for subjects: the same subject has the same one, and whoever holds the key can tell whose it is.
+"""Encrypt subjects for the decision log. A subject of an issuer always has the same pseudonym.
 
-It is the subject itself, encrypted: first comes a keyed digest of issuer and subject, by which a forgery is noticed;
-from it and the key come the bytes that hide the subject (the way of RFC 5297, a synthetic initialisation vector, with
-HMAC-SHA-256 for both).
+A pseudonym begins with a keyed digest of the issuer and the subject. The digest shows forgeries. It is also the
+initialisation vector of the bytes that encrypt the subject. This is the synthetic initialisation vector of RFC 5297,
+with HMAC-SHA-256 for both parts. An administrator who has the key can decrypt a pseudonym.
 """
 
 from __future__ import annotations
@@ -20,52 +20,55 @@ _MARK = "~"
 
 
 class KeyFileError(Error):
-    """The key of the pseudonyms cannot be read, or is too short."""
+    """vomap cannot read the key of the pseudonyms, or the key is too short."""
 
 
-class NoPseudonym(Error):
-    """A text that is no pseudonym, or none of this key's."""
+class PseudonymError(Error):
+    """A text is not a pseudonym that this key has made."""
 
     exit_code = 1
 
 
 def read_key(path: str) -> bytes:
-    """Return the key that a file holds. Raises KeyFileError."""
+    """Return the key in a file, at least 32 bytes. Raises KeyFileError."""
     try:
         with open(path, "rb") as file:
             key = file.read(1 << 12)
     except OSError as error:
-        raise KeyFileError(f"{path}: {error.strerror}; the key of the pseudonyms is read from it") from None
+        raise KeyFileError(f"{path}: {error.strerror}. vomap reads the key of the pseudonyms from this file") from None
     if len(key) < _SHORTEST_KEY:
-        raise KeyFileError(f"{path}: a key has {_SHORTEST_KEY} bytes at the least; make one from /dev/urandom")
+        raise KeyFileError(
+            f"{path}: {len(key)} bytes are too short for a key; make one of {_SHORTEST_KEY} bytes: "
+            f"head -c {_SHORTEST_KEY} /dev/urandom > {path}"
+        )
     return key
 
 
-def pseudonym(key: bytes, issuer: str, subject: str) -> str:
-    """Return the pseudonym of an issuer's subject."""
+def make_pseudonym(key: bytes, issuer: str, subject: str) -> str:
+    """Return the pseudonym of a subject of an issuer: `~` and URL-safe base64 (RFC 4648 section 5)."""
     text = subject.encode("utf-8", "surrogatepass")
     vector = _digest(key, b"vector", issuer.encode("utf-8", "surrogatepass") + b"\0" + text)[:_VECTOR]
-    hidden = binascii.b2a_base64(vector + _hidden(key, vector, text), newline=False).decode("ascii")
-    return _MARK + hidden.replace("+", "-").replace("/", "_").rstrip("=")
+    encoded = binascii.b2a_base64(vector + _encrypt(key, vector, text), newline=False).decode("ascii")
+    return _MARK + encoded.replace("+", "-").replace("/", "_").rstrip("=")
 
 
-def subject_behind(key: bytes, issuer: str, pseudonym_: str) -> str:
-    """Return the subject of an issuer that a pseudonym stands for. Raises NoPseudonym."""
-    body = pseudonym_.removeprefix(_MARK).replace("-", "+").replace("_", "/")
+def resolve_pseudonym(key: bytes, issuer: str, pseudonym: str) -> str:
+    """Return the subject of an issuer that a pseudonym encrypts. Raises PseudonymError."""
+    body = pseudonym.removeprefix(_MARK).replace("-", "+").replace("_", "/")
     try:
         content = binascii.a2b_base64(body + "=" * (-len(body) % 4))
-        vector, hidden = content[:_VECTOR], content[_VECTOR:]
-        text = _hidden(key, vector, hidden)
+        vector, encrypted = content[:_VECTOR], content[_VECTOR:]
+        text = _encrypt(key, vector, encrypted)
         subject = text.decode("utf-8", "surrogatepass")
     except (binascii.Error, ValueError):
-        raise NoPseudonym(f"{pseudonym_!a}: is no pseudonym of this key") from None
-    if not hmac.compare_digest(pseudonym(key, issuer, subject), pseudonym_):
-        raise NoPseudonym(f"{pseudonym_!a}: is no pseudonym of this key for the issuer {issuer!a}")
+        raise PseudonymError(f"{pseudonym!a}: is not a pseudonym of this key") from None
+    if not hmac.compare_digest(make_pseudonym(key, issuer, subject), pseudonym):
+        raise PseudonymError(f"{pseudonym!a}: is not a pseudonym of this key for the issuer {issuer!a}")
     return subject
 
 
-def _hidden(key: bytes, vector: bytes, text: bytes) -> bytes:
-    """Hide a text, or show a hidden one."""
+def _encrypt(key: bytes, vector: bytes, text: bytes) -> bytes:
+    """Encrypt a text, or decrypt an encrypted one: both are one exclusive or with the same bytes."""
     blocks = range(0, len(text), _BLOCK)
     mask = b"".join(_digest(key, b"mask", vector + number.to_bytes(8, "big")) for number in blocks)
     return bytes(one ^ other for one, other in zip(text, mask))

@@ -1,4 +1,4 @@
-"""The decision log, read again: from files, packed or not, and from what a log daemon made of it."""
+"""Read the decision log: files of vomap or of a log daemon, compressed with gzip or not, and output of journalctl."""
 
 from __future__ import annotations
 
@@ -10,47 +10,50 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from vomap import Error
 from vomap.claims import Claims, TokenError, read_claims
 from vomap.policy import OUTCOMES
 
+if TYPE_CHECKING:
+    from vomap.policy.documents import DecisionDocument
+
 _GZIP = b"\x1f\x8b"
 _LONGEST_LINE = 1 << 20
-# What systemd calls the message of a log entry in JSON, and who wrote it (systemd.journal-fields(7)).
+# Fields of systemd's log entries in JSON: the message, and the program that wrote it (systemd.journal-fields(7)).
 _MESSAGE, _IDENTIFIER = "MESSAGE", "SYSLOG_IDENTIFIER"
 _CALLOUTS = ("vomap-htcondor", "vomap-arc", "vomap-token")
-# The head of a line of a log daemon: a time in one word or three, a host, and the program. What another program says,
-# a user's name, say, must not pass for a decision.
+# The head of a line of a log daemon: a time of one word or three, a host, and the program. The program counts: an
+# attacker can have other programs log a text that looks like a record, for example as the name of a user.
 _HEAD = re.compile(rb"(?:<\d+>)?(?:[^\s\[\]]*[^\s\[\]:] +){2,4}vomap-(?:htcondor|arc|token)\[\d+\]: ")
-# How a record begins. Within one, quotes are escaped, so it is nowhere else.
+# The beginning of a record. Quotes within a record are escaped, so this text is nowhere else.
 _BEGIN = b'{"time": '
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", re.ASCII)
 
 
-# Returns the subject behind an issuer's pseudonym, or None.
+# Returns the subject of an issuer's pseudonym, or None.
 Resolve = Callable[[str, str], "str | None"]
 
 
 class LogError(Error):
-    """A log that cannot be read."""
+    """vomap cannot read a log."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """One decision of a log: its line, and its members as in schemas/decision-1.schema.json."""
+    """One decision of a log: the number of its line, and its members as in schemas/decision-1.schema.json."""
 
     line: int
-    members: dict[str, Any]
+    members: DecisionDocument
 
     @property
     def time(self) -> int:
-        """The second that the token was decided for."""
+        """The time of the decision, in seconds since 1970."""
         return _seconds(self.members["time"])
 
-    def show_subject(self, resolve: Resolve | None) -> bool:
-        """Put the subject in its pseudonym's place; False if its key is another, or not there."""
+    def reveal_subject(self, resolve: Resolve | None) -> bool:
+        """Replace the pseudonym by the subject. Return False if there is no key, or another key."""
         pseudonym = self.members["pseudonym"]
         if resolve is None or pseudonym is None:
             return False
@@ -58,12 +61,12 @@ class Record:
         return self.members["subject"] is not None
 
     def claims(self) -> Claims | None:
-        """Return the token's claims as far as they were kept; None if they were not."""
-        kept = self.members.get("claims")
-        if not isinstance(kept, dict):
+        """Return the logged claims of the token, None if the record has no claims."""
+        logged = self.members.get("claims")
+        if logged is None:
             return None
-        said = {"iss": self.members["issuer"], "sub": self.members["subject"], "jti": self.members["jti"]}
-        token = {**kept, **{name: value for name, value in said.items() if value is not None}}
+        named = {"iss": self.members["issuer"], "sub": self.members["subject"], "jti": self.members["jti"]}
+        token = {**logged, **{name: value for name, value in named.items() if value is not None}}
         if self.members["audience"]:
             token["aud"] = self.members["audience"]
         try:
@@ -73,24 +76,24 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Unread:
-    """A line that looks like a decision's and is none."""
+class BrokenLine:
+    """A line that looks like a record, and cannot be read as one."""
 
     line: int
     why: str
 
 
-def read_log(path: str) -> Iterator[Record | Unread]:
-    """Yield the decisions of a log, and the lines that are broken; lines of others are passed over.
+def read_log(path: str) -> Iterator[Record | BrokenLine]:
+    """Yield the decisions and the broken lines of a log. Lines of other programs are ignored.
 
-    `path` is a file of lines, packed by gzip or not, as vomap or a log daemon writes it, or as
-    `journalctl --all -o json` prints it; `-` is standard input. Raises LogError.
+    `path` is a file of vomap or of a log daemon, or output of `journalctl --all -o json`. It may be compressed with
+    gzip. `-` is standard input. Raises LogError.
     """
     try:
         with _opened(path) as file:
             number, is_begin = 0, True
             while content := file.readline(_LONGEST_LINE):
-                # What is longer is no line of ours, whatever its later pieces look like.
+                # A longer line is not a record. The later pieces of one are ignored, for they may look like records.
                 if is_begin:
                     number += 1
                     yield from _read_line(number, content)
@@ -105,16 +108,16 @@ def _opened(path: str) -> Iterator[IO[bytes]]:
         yield sys.stdin.buffer
         return
     with open(path, "rb") as file:
-        packed = file.read(len(_GZIP)) == _GZIP
+        is_compressed = file.read(len(_GZIP)) == _GZIP
         file.seek(0)
-        if packed:
-            with gzip.open(file) as unpacked:
-                yield unpacked  # type: ignore[misc]
+        if is_compressed:
+            with gzip.open(file) as content:
+                yield content  # type: ignore[misc]
         else:
             yield file
 
 
-def _read_line(number: int, content: bytes) -> Iterator[Record | Unread]:
+def _read_line(number: int, content: bytes) -> Iterator[Record | BrokenLine]:
     begin = content.find(b"{")
     if begin < 0 or (begin and not _HEAD.fullmatch(content, 0, begin)):
         return
@@ -122,8 +125,8 @@ def _read_line(number: int, content: bytes) -> Iterator[Record | Unread]:
         members = json.loads(content[begin:].decode("utf-8"))
     except (ValueError, RecursionError):
         if _BEGIN in content or b'"outcome"' in content:
-            yield Unread(number, "is no whole JSON object")
-        # Another record may follow what a full disk cut short.
+            yield BrokenLine(number, "is not a whole JSON object")
+        # A full disk may have cut this record short, and another record may follow on the same line.
         begin = content.find(_BEGIN, begin + 1)
         if begin > 0:
             yield from _read_line(number, content[begin:])
@@ -134,8 +137,8 @@ def _read_line(number: int, content: bytes) -> Iterator[Record | Unread]:
         yield from _read_message(number, members[_MESSAGE])
 
 
-def _read_message(number: int, message: object) -> Iterator[Record | Unread]:
-    """Read what a log daemon has as a callout's message; whatever the callout says there is a record."""
+def _read_message(number: int, message: object) -> Iterator[Record | BrokenLine]:
+    """Read a message that systemd logged for a callout. Callouts log nothing but records."""
     try:
         members = json.loads(message) if isinstance(message, str) else None
     except (ValueError, RecursionError):
@@ -143,22 +146,22 @@ def _read_message(number: int, message: object) -> Iterator[Record | Unread]:
     if isinstance(members, dict):
         yield from _read_members(number, members)
     else:
-        yield Unread(number, "has no whole message; `journalctl` leaves long ones out without --all")
+        yield BrokenLine(number, "has no whole message: `journalctl` omits long messages without --all")
 
 
-def _read_members(number: int, members: dict[str, Any]) -> Iterator[Record | Unread]:
+def _read_members(number: int, members: dict[str, Any]) -> Iterator[Record | BrokenLine]:
     if "outcome" not in members:
         return
     for name, is_right in _MEMBERS.items():
         if not is_right(members.get(name, ())):
-            yield Unread(number, f"`{name}` is not as in the decision's schema")
+            yield BrokenLine(number, f"`{name}`: is not as schemas/decision-1.schema.json expects")
             return
-    yield Record(number, members)
+    yield Record(number, cast("DecisionDocument", members))
 
 
 def _seconds(time: str) -> int:
-    """Return a record's time in seconds since 1970. Raises ValueError for what is no time."""
-    # The general way to read times takes longer than a decision.
+    """Return the time of a record in seconds since 1970. Raises ValueError if it is not a valid time."""
+    # strptime takes longer than a decision.
     return int(datetime.fromisoformat(f"{time[:-1]}+00:00").timestamp())
 
 
@@ -184,7 +187,7 @@ def _is_list_of_texts(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(each, str) for each in value)
 
 
-# A member that is not there is tried as an empty tuple, which is nothing of JSON's.
+# The value of a missing member is an empty tuple, which no JSON has.
 _MEMBERS: dict[str, Callable[[object], bool]] = {
     "time": _is_time,
     "outcome": lambda value: value in OUTCOMES,
@@ -192,6 +195,6 @@ _MEMBERS: dict[str, Callable[[object], bool]] = {
     **dict.fromkeys(("account", "vo", "rule", "issuer", "subject", "jti"), _is_text_or_null),
     "audience": _is_list_of_texts,
     "claims": lambda value: value is None or isinstance(value, dict),
-    # Null if there was no key to make one.
+    # None if there was no key.
     "pseudonym": lambda value: value == () or _is_text_or_null(value),
 }

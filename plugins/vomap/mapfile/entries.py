@@ -1,15 +1,24 @@
-"""One rule, ban, issuer or pool of a mapfile as the plain document that the engine reads; checks what no schema can."""
+"""Make the typed document of each entry of a mapfile, and check what a schema cannot express.
+
+The entries are the settings of the site, issuers, rules, pools, bans and tests. Their nodes have passed the schema.
+After an error a document may lack keys, and nothing uses it.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
 
 from vomap.claims import DECISIVE, GROUPS_CLAIM
-from vomap.mapfile.findings import Findings
-from vomap.mapfile.reader import Node
-from vomap.mapfile.times import last_second, seconds
+from vomap.mapfile.findings import Findings, Place
+from vomap.mapfile.reader import Node, list_items, mapping_entries
+from vomap.mapfile.times import parse_duration, parse_last_second, parse_time
 from vomap.policy.matching import LEGAL_ACCOUNT, AccountName, GroupPattern, Pattern, PatternError, is_account
 from vomap.policy.pools import Pool
+
+if TYPE_CHECKING:
+    from vomap.policy.documents import BanDocument, IssuerDocument, PoolDocument, RuleDocument, SiteDocument
 
 _LITERAL = ("issuer", "vo", "audience", "jti", "client")
 _PATTERN = ("subject", "group", "first-group", "scope")
@@ -30,11 +39,51 @@ _ACCEPTED = ("without-audience", "without-compute")
 _NOT_FOR_GROUPS = frozenset({*_OWN_CONDITION, *DECISIVE, "jti"}) - {GROUPS_CLAIM}
 
 
-def rule_document(node: Node, findings: Findings) -> dict[str, Any]:
-    """Return a rule's document; `node` has passed the schema."""
-    document = _conditions(node, findings)
+# The settings of a site that writes none. It accepts every audience, so `vomap build` requires one.
+DEFAULT_SITE: SiteDocument = {
+    "audience": None,
+    "serve": None,
+    "rename": {},
+    "accounts": {"must-exist": True, "minimum-uid": 1000, "never": []},
+    "maximum-lifetime": None,
+}
+
+
+@dataclass(frozen=True)
+class PolicyTest:
+    """One test of a mapfile: the claims of a token, the expected members of the decision, and the time.
+
+    `at` is the time as the mapfile writes it, None for now. `alone` marks a test of its own mapfile without the site.
+    """
+
+    place: Place
+    token: dict[str, Any]
+    expect: dict[str, str]
+    at: str | None
+    alone: bool
+
+
+def site_setting(key: str, node: Node, plain: Any, findings: Findings) -> object:
+    """Return the value of one key of SiteDocument; `plain` is the node as the schema types it."""
+    if key == "audience":
+        return audience_document(node, findings)
+    if key == "maximum-lifetime":
+        return parse_duration(plain)
+    if key == "rename":
+        for _, _, account in mapping_entries(node):
+            refuse_root("rename", account, findings)
+    if key == "log" and "claims" in plain:
+        names = _texts(node.member("claims"))
+        return {**plain, "claims": [] if names == ["none"] else names}
+    if key == "accounts" and isinstance(plain, dict):
+        return {**DEFAULT_SITE["accounts"], **plain, "never": _texts(node.member("never"))}
+    return _texts(node) if key == "serve" else plain
+
+
+def rule_document(node: Node, findings: Findings) -> RuleDocument:
+    """Return a rule's document."""
+    document = {**_conditions(node, findings), **_members(node, "name", *OUTCOMES)}
     _refuse_known_claims(node.member("claim"), findings)
-    _texts(node, ("name", *OUTCOMES), document)
     if "issuer" not in node.keys and "vo" not in node.keys:
         findings.error(node.place, "a rule names at least an `issuer` or a `vo`; otherwise it would be for everybody")
     outcomes = [key for key in OUTCOMES if key in node.keys]
@@ -42,70 +91,87 @@ def rule_document(node: Node, findings: Findings) -> dict[str, Any]:
         said = "`" + "`, `".join(outcomes) + "`" if outcomes else "none"
         findings.error(node.place, f"a rule has exactly one of `account`, `pool` and `deny`; this one has {said}")
     _check_account(node, findings)
-    return document
+    return cast("RuleDocument", document)
 
 
-def ban_document(node: Node, findings: Findings) -> dict[str, Any]:
-    """Return a ban's document; `node` has passed the schema."""
-    document = _conditions(node, findings)
-    _texts(node, ("reason",), document)
+def ban_document(node: Node, findings: Findings) -> BanDocument:
+    """Return a ban's document."""
+    document = {**_conditions(node, findings), **_members(node, "reason")}
     if not any(key in node.keys for key in CONDITIONS):
         findings.error(node.place, f"a ban has at least one condition: {', '.join(CONDITIONS)}")
     until = node.member("until")
     if until is not None:
-        document["until"] = converted(until, "until", last_second, findings)
-    return document
+        document["until"] = convert(until, "until", parse_last_second, findings)
+    return cast("BanDocument", document)
 
 
-def issuer_document(node: Node, plain: Any, findings: Findings) -> dict[str, Any] | None:
-    """Return an issuer's document, None for one that is distrusted; `plain` is the node as the schema types it."""
+def issuer_document(node: Node, plain: Any, findings: Findings) -> IssuerDocument | None:
+    """Return an issuer's document, None for a distrusted issuer; `plain` is the node as the schema types it."""
     if not isinstance(node.value, dict):
         return None
-    document: dict[str, Any] = {key: value for key, value in plain.items() if key not in _ACCEPTED}
+    document: dict[str, object] = {key: value for key, value in plain.items() if key not in _ACCEPTED}
     document.update({key: True for key in _ACCEPTED if key in plain})
-    if isinstance(document.get("vos"), list):
-        document["vos"] = {vo: vo for vo in document["vos"]}
+    if isinstance(plain.get("vos"), list):
+        document["vos"] = {vo: vo for vo in plain["vos"]}
     if "audience" in document:
         document["audience"] = audience_document(node.value["audience"], findings)
     _check_issuer(node, findings)
-    return document
+    return cast("IssuerDocument", document)
 
 
-def pool_document(node: Node, findings: Findings) -> dict[str, Any]:
+def pool_document(node: Node, findings: Findings) -> PoolDocument:
     """Return a pool's document: its accounts, and lease and quarantine in seconds."""
-    document: dict[str, Any] = {"accounts": []}
-    accounts = node.member("accounts")
-    for item in accounts.items() if accounts else ():
-        try:
-            Pool([str(item.value)])
-        except ValueError as error:
-            findings.error(item.place, f"`accounts`: {error}")
-        refuse_root("accounts", item, findings)
-        document["accounts"].append(item.value)
+    document: dict[str, object] = {
+        "accounts": [_pool_accounts(each, findings) for each in list_items(node.member("accounts"))]
+    }
     for key in ("lease", "quarantine"):
         duration = node.member(key)
         if duration is not None:
-            document[key] = converted(duration, key, seconds, findings)
-    return document
+            document[key] = convert(duration, key, parse_duration, findings)
+    return cast("PoolDocument", document)
 
 
-def audience_document(node: Node, findings: Findings) -> list[Any] | None:
-    """Return the audiences that are accepted, or None if any is."""
+def _pool_accounts(item: Node, findings: Findings) -> object:
+    """Check one account, or range of accounts, of a pool, and return it."""
+    try:
+        Pool([str(item.value)])
+    except ValueError as error:
+        findings.error(item.place, f"`accounts`: {error}")
+    refuse_root("accounts", item, findings)
+    return item.value
+
+
+def policy_test(node: Node, plain: Any, findings: Findings) -> PolicyTest | None:
+    """Return a test, None for one without token or expectation; `plain` is the node as the schema types it."""
+    at = node.member("at")
+    if at is not None:
+        convert(at, "at", parse_time, findings)
+    if "token" not in plain or "expect" not in plain:
+        return None
+    expect = plain["expect"]
+    return PolicyTest(
+        node.place,
+        plain["token"],
+        expect if isinstance(expect, dict) else {"outcome": expect},
+        plain.get("at"),
+        alone=plain.get("alone", False),
+    )
+
+
+def audience_document(node: Node, findings: Findings) -> list[str] | None:
+    """Return the accepted audiences, or None if every audience is accepted."""
     for item in node.items():
         if item.value == "unchecked" and item is not node:
             findings.error(item.place, "`audience`: `unchecked` stands alone, not in a list")
-    return None if node.value == "unchecked" else [item.value for item in node.items()]
+    return None if node.value == "unchecked" else _texts(node)
 
 
-def _conditions(node: Node, findings: Findings) -> dict[str, Any]:
-    document: dict[str, Any] = {"source": f"{node.place.file}:{node.place.line}"}
-    for key in (*_LITERAL, *_PATTERN):
-        value = node.member(key)
-        if value is not None:
-            document[key] = [item.value for item in value.items()]
+def _conditions(node: Node, findings: Findings) -> dict[str, object]:
+    document: dict[str, object] = {"source": f"{node.place.file}:{node.place.line}"}
+    document.update({key: _texts(node.member(key)) for key in (*_LITERAL, *_PATTERN) if node.member(key) is not None})
     claims = node.member("claim")
-    if claims is not None and isinstance(claims.value, dict):
-        document["claim"] = {name: [item.value for item in value.items()] for name, value in claims.value.items()}
+    if claims is not None:
+        document["claim"] = {name: _texts(value) for name, _, value in mapping_entries(claims)}
     _check_captures(node, *_check_patterns(node, findings), findings)
     return document
 
@@ -115,12 +181,12 @@ def _check_patterns(node: Node, findings: Findings) -> tuple[dict[str, Node], bo
     captured: dict[str, Node] = {}
     patterns: list[Any] = []
     for key in ("group", "first-group"):
-        patterns += [_compiled(key, item, findings, GroupPattern) for item in _items(node.member(key))]
-    for item in _items(node.member("scope")):
+        patterns += [_compiled(key, item, findings, GroupPattern) for item in list_items(node.member(key))]
+    for item in list_items(node.member("scope")):
         patterns.append(_compiled("scope", item, findings, lambda text: Pattern(text, below=True)))
     for key, value in _capturing(node).items():
         may_capture = value is not None and not isinstance(value.value, list)
-        for item in _items(value):
+        for item in list_items(value):
             pattern = _compiled(key, item, findings, lambda text, may=may_capture: Pattern(text, capture=may))
             patterns.append(pattern)
             for name in pattern.captures if pattern else ():
@@ -194,7 +260,7 @@ def _check_issuer(node: Node, findings: Findings) -> None:
     if claim is not None and claim.value in _NOT_FOR_GROUPS:
         message = f"`groups: claim`: {claim.value!a} has a meaning of its own; name the claim that lists the groups"
         findings.error(claim.place, message)
-    sources = [item.value for item in _items(node.member("vo-from"))]
+    sources = [item.value for item in list_items(node.member("vo-from"))]
     if "scope-path" in sources and "vos" not in keys:
         findings.error(place, "`vo-from: scope-path` needs `vos`: a path may begin with anything")
 
@@ -209,22 +275,20 @@ def _compiled(key: str, item: Node, findings: Findings, kind: Any) -> Any:
         return None
 
 
-def converted(node: Node, key: str, convert: Any, findings: Findings) -> int | None:
-    """Return a time or a duration in seconds; report one that does not exist."""
+def convert(node: Node, key: str, parse: Callable[[str], int], findings: Findings) -> int | None:
+    """Return a time or a duration in seconds; report one that does not exist, and return None."""
     try:
-        result: int = convert(str(node.value))
+        return parse(str(node.value))
     except (ValueError, OverflowError):
         findings.error(node.place, f"`{key}`: there is no such time as {node.value!a}")
         return None
-    return result
 
 
-def _texts(node: Node, keys: tuple[str, ...], document: dict[str, Any]) -> None:
-    for key in keys:
-        value = node.member(key)
-        if value is not None:
-            document[key] = value.value
+def _members(node: Node, *keys: str) -> dict[str, object]:
+    """Return the values of those keys that a mapping has."""
+    return {key: value.value for key in keys if (value := node.member(key)) is not None}
 
 
-def _items(node: Node | None) -> list[Node]:
-    return [] if node is None else node.items()
+def _texts(node: Node | None) -> list[str]:
+    """Return the texts of a list, or of the text that stands for a list of one."""
+    return [str(item.value) for item in list_items(node)]

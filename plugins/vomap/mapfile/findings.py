@@ -20,8 +20,8 @@ class Place:
     column: int
 
     def __str__(self) -> str:
-        """Write the place as compilers do."""
-        return f"{self.file}:{self.line}:{self.column}"
+        """Return `file:line:column` as compilers write it, or the file alone where the line is 0 (unknown)."""
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
 
     @classmethod
     def of_source(cls, source: str) -> Place:
@@ -60,6 +60,10 @@ class Findings:
     def error(self, place: Place, message: str) -> None:
         """Add an error."""
         self.all.append(Finding(place, message))
+
+    def extend(self, findings: Iterable[Finding]) -> None:
+        """Add findings."""
+        self.all += findings
 
     def warn(self, place: Place, message: str, code: str | None = None) -> None:
         """Add a warning, with the linter's code if it is the linter's."""

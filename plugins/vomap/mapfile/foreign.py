@@ -12,7 +12,7 @@ from typing import Any
 
 from vomap.files.trusted import Custody
 from vomap.mapfile.findings import Findings, Place
-from vomap.mapfile.reader import Node
+from vomap.mapfile.reader import Node, list_items, mapping_entries
 
 _KEYS = ("mapfile", "issuers", "rules", "tests")
 _ISSUER = ("vo", "vo-from", "vos", "default-vo", "entitlements")
@@ -64,11 +64,9 @@ class Guard:
 def refused_in_document(root: Node, plain: Any) -> Iterator[Refusal]:
     """Yield what a foreign file may not contain besides its rules; `plain` is the file as the schema types it."""
     yield from _others(root, _KEYS)
-    issuers = root.member("issuers")
-    for url, issuer in _members(issuers):
-        yield from _refused_in_issuer(issuers.keys[url] if issuers else root.place, url, issuer)
-    tests = root.member("tests")
-    for test, values in zip(tests.items() if tests else (), plain.get("tests", ())):
+    for url, place, issuer in mapping_entries(root.member("issuers")):
+        yield from _refused_in_issuer(place, url, issuer)
+    for test, values in zip(list_items(root.member("tests")), plain.get("tests", ())):
         yield from _others(test, _TEST)
         if values.get("alone") is not True:
             yield Refusal(test.place, "a test without `alone: yes`")
@@ -87,21 +85,15 @@ def _refused_in_issuer(place: Place, url: str, issuer: Node) -> Iterator[Refusal
         yield Refusal(place, f"{url}: {issuer.value}")
         return
     yield from _others(issuer, _ISSUER)
-    sources = issuer.member("vo-from")
-    for source in sources.items() if sources else ():
+    for source in list_items(issuer.member("vo-from")):
         if source.value not in _VO_FROM:
             yield Refusal(source.place, f"`vo-from`: {source.value}")
-    entitlements = issuer.member("entitlements")
-    for entry in entitlements.items() if entitlements else ():
+    for entry in list_items(issuer.member("entitlements")):
         yield from _others(entry, _ENTITLEMENTS)
 
 
 def _others(node: Node, allowed: tuple[str, ...]) -> Iterator[Refusal]:
     """Yield the keys of a mapping that are not allowed."""
-    for key, _ in _members(node):
+    for key, place, _ in mapping_entries(node):
         if key not in allowed:
-            yield Refusal(node.keys[key], f"`{key}`")
-
-
-def _members(node: Node | None) -> list[tuple[str, Node]]:
-    return list(node.value.items()) if node is not None and isinstance(node.value, dict) else []
+            yield Refusal(place, f"`{key}`")

@@ -8,9 +8,11 @@ from functools import partial
 from typing import Any
 
 from vomap.claims import TokenError, read_claims
-from vomap.mapfile.compose import NOBODYS_SITE, Case, Mapfile, compose
+from vomap.mapfile.compose import compose
+from vomap.mapfile.entries import DEFAULT_SITE, PolicyTest
+from vomap.mapfile.files import Mapfile
 from vomap.mapfile.findings import Findings
-from vomap.mapfile.times import point_in_time
+from vomap.mapfile.times import parse_time
 from vomap.policy import MAPPED, Decision, failed
 from vomap.policy.decide import decide
 from vomap.policy.index import policy_of
@@ -20,13 +22,13 @@ _FIELDS = ("outcome", "account", "pool", "rule", "vo")
 
 
 @dataclass(frozen=True)
-class Result:
+class PolicyTestResult:
     """What became of one test; `differences` is empty if all was as expected.
 
     `explain` decides once more, and returns every step that the decision took.
     """
 
-    case: Case
+    test: PolicyTest
     decision: Decision
     differences: tuple[str, ...]
     explain: Callable[[], list[str]]
@@ -40,49 +42,49 @@ class Result:
     def __str__(self) -> str:
         """Say what was expected and what came instead, on one line."""
         if not self.differences:
-            return f"{self.case.place}: passed"
+            return f"{self.test.place}: passed"
         kind = "warning: a ban changes what this test expects" if self.banned else "test failed"
-        return f"{self.case.place}: {kind}: {'; '.join(self.differences)} ({self.decision.reason})"
+        return f"{self.test.place}: {kind}: {'; '.join(self.differences)} ({self.decision.reason})"
 
 
 def run_tests(
-    cases: Iterable[Case], policy: Policy, mapfiles: Sequence[Mapfile], bans: Bans, now: float
-) -> Iterator[Result]:
+    tests: Iterable[PolicyTest], policy: Policy, mapfiles: Sequence[Mapfile], bans: Bans, now: float
+) -> Iterator[PolicyTestResult]:
     """Run the tests that mapfiles hold, in order, against the policy that the mapfiles are composed to.
 
     A test marked `alone` is judged by its own file, as if no site had linked it. The others are judged by the whole
     policy, first without bans: what only a ban changes is no mistake of the policy.
     """
     alone: dict[str, Policy] = {}
-    for case in cases:
-        at = now if case.at is None else point_in_time(case.at)
-        if case.alone:
-            if case.place.file not in alone:
-                alone[case.place.file] = _policy_alone(case.place.file, mapfiles)
-            yield _judge(case, alone[case.place.file], NO_BANS, at)
+    for test in tests:
+        at = now if test.at is None else parse_time(test.at)
+        if test.alone:
+            if test.place.file not in alone:
+                alone[test.place.file] = _policy_alone(test.place.file, mapfiles)
+            yield _judge(test, alone[test.place.file], NO_BANS, at)
             continue
-        result = _judge(case, policy, NO_BANS, at)
+        result = _judge(test, policy, NO_BANS, at)
         if result.passed:
-            under_bans = _judge(case, policy, bans, at)
+            under_bans = _judge(test, policy, bans, at)
             result = replace(under_bans, banned=bool(under_bans.differences))
         yield result
 
 
 def _policy_alone(file: str, mapfiles: Sequence[Mapfile]) -> Policy:
     document = compose([each for each in mapfiles if each.path == file], Findings()).document
-    return policy_of({**document, "site": NOBODYS_SITE})
+    return policy_of({**document, "site": DEFAULT_SITE})
 
 
-def _judge(case: Case, policy: Policy, bans: Bans, at: float) -> Result:
-    decision = _decide(case.token, policy, bans, at)
+def _judge(test: PolicyTest, policy: Policy, bans: Bans, at: float) -> PolicyTestResult:
+    decision = _decide(test.token, policy, bans, at)
     differences = tuple(
-        f"expected {field} {case.expect[field]}, got {getattr(decision, field) or 'none'}"
+        f"expected {field} {test.expect[field]}, got {getattr(decision, field) or 'none'}"
         for field in _FIELDS
-        if field in case.expect and not _same(field, case.expect[field], getattr(decision, field))
+        if field in test.expect and not _same(field, test.expect[field], getattr(decision, field))
     )
-    if "outcome" not in case.expect and decision.outcome != MAPPED:
+    if "outcome" not in test.expect and decision.outcome != MAPPED:
         differences = (f"expected mapped, got {decision.outcome}", *differences)
-    return Result(case, decision, differences, partial(_steps, case.token, policy, bans, at))
+    return PolicyTestResult(test, decision, differences, partial(_steps, test.token, policy, bans, at))
 
 
 def _steps(token: dict[str, Any], policy: Policy, bans: Bans, at: float) -> list[str]:

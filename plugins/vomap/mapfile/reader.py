@@ -9,7 +9,7 @@ from typing import Any, Union
 import yaml
 
 from vomap.claims import is_clean
-from vomap.mapfile.findings import Findings, Place
+from vomap.mapfile.findings import Finding, Findings, Place
 
 # No mapfile needs more; what is deeper is an attack or an accident.
 _DEEPEST = 16
@@ -28,7 +28,7 @@ _ADVICE = (
 )
 
 Value = Union[str, list["Node"], dict[str, "Node"]]
-Taker = Callable[["Node"], None]
+NodeHandler = Callable[["Node"], None]
 
 
 @dataclass(frozen=True)
@@ -68,42 +68,65 @@ class Node:
         return node
 
 
+def list_items(node: Node | None) -> list[Node]:
+    """Return the members of a list as `Node.items` does; none if there is no node."""
+    return [] if node is None else node.items()
+
+
+def mapping_entries(node: Node | None) -> list[tuple[str, Place, Node]]:
+    """Return each key of a mapping, its place and its value; none if there is no node, or if it is not a mapping."""
+    if node is None or not isinstance(node.value, dict):
+        return []
+    return [(key, node.keys[key], value) for key, value in node.value.items()]
+
+
 def read_yaml(
     text: str,
     file: str,
     findings: Findings,
-    take: Mapping[str, Taker] | None = None,
+    handlers: Mapping[str, NodeHandler] | None = None,
     may_be_empty: Collection[str] = (),
 ) -> Node | None:
     """Read one YAML document; `file` is its name in findings.
 
-    `take` maps keys of the document itself to what takes the members of their lists, one by one as they are read, so
-    that a long list need not be in memory; such a key then has no value in the node that is returned.
-    `may_be_empty` names keys of the document itself whose lists may be empty; such a key then has no value either.
-    Returns None if the text is no YAML at all; other errors leave their value out and reading goes on.
+    `handlers` maps top-level keys to functions that receive each member of the key's list as it is read. A long list
+    then needs little memory, and the key has no value in the node that is returned. `may_be_empty` names top-level keys
+    whose lists may be empty; the key of an empty list has no value either.
+    Returns None if the text is not valid YAML. After any other error the value is left out and reading goes on.
     """
     try:
-        return _Reader(text, file, findings, take or {}, may_be_empty).document()
-    except yaml.MarkedYAMLError as error:
+        return _Reader(text, file, findings, handlers or {}, may_be_empty).document()
+    except yaml.YAMLError as error:
+        findings.extend([syntax_error(error, text, file)])
+    return None
+
+
+def syntax_error(error: yaml.YAMLError, text: str, file: str) -> Finding:
+    """Return what the YAML parser reports of a text as a finding, with its place in the file."""
+    if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        findings.error(Place(file, line, column), f"this is no YAML: {error.problem or error.context}{_advice(error)}")
-    except yaml.YAMLError as error:
-        at = getattr(error, "position", 0)
-        before = text[:at]
-        place = Place(file, before.count("\n") + 1, at - before.rfind("\n"))
-        findings.error(place, f"this is no YAML: {getattr(error, 'reason', error)}")
-    return None
+        message = f"this is no YAML: {error.problem or error.context}{_advice(error)}"
+        return Finding(Place(file, line, column), message)
+    at = getattr(error, "position", 0)
+    before = text[:at]
+    place = Place(file, before.count("\n") + 1, at - before.rfind("\n"))
+    return Finding(place, f"this is no YAML: {getattr(error, 'reason', error)}")
 
 
 class _Reader:
     """One pass over the events of a document."""
 
     def __init__(
-        self, text: str, file: str, findings: Findings, take: Mapping[str, Taker], may_be_empty: Collection[str]
+        self,
+        text: str,
+        file: str,
+        findings: Findings,
+        handlers: Mapping[str, NodeHandler],
+        may_be_empty: Collection[str],
     ) -> None:
         self._events: Iterator[Any] = yaml.parse(text, Loader=_LOADER)
-        self._file, self._findings, self._take = file, findings, take
+        self._file, self._findings, self._handlers = file, findings, handlers
         self._may_be_empty = [f"`{key}`" for key in may_be_empty]
 
     def document(self) -> Node | None:
@@ -175,7 +198,7 @@ class _Reader:
         self._members(place, depth, label, items.append)
         return Node(items, place, {}) if items else None
 
-    def _members(self, place: Place, depth: int, label: str, take: Taker) -> None:
+    def _members(self, place: Place, depth: int, label: str, handle: NodeHandler) -> None:
         """Read the members of a list that has begun, and hand each over."""
         seen = False
         event = next(self._events)
@@ -183,7 +206,7 @@ class _Reader:
             seen = True
             node = self._node(event, depth + 1, label)
             if node is not None:
-                take(node)
+                handle(node)
             event = next(self._events)
         if not seen and (depth > 1 or label not in self._may_be_empty):
             self._findings.error(place, f"{label}: an empty list: name something, or leave the key out")
@@ -202,8 +225,8 @@ class _Reader:
             elif _is_nothing(value):
                 # libyaml and PyYAML disagree where nothing is; the key's place is the one to show.
                 self._findings.error(keys[key], f"`{key}`: an empty value: write one, or leave the key out")
-            elif depth == 0 and key in self._take and _is_plain_list(value):
-                self._members(self._place(value), depth + 1, f"`{key}`", self._take[key])
+            elif depth == 0 and key in self._handlers and _is_plain_list(value):
+                self._members(self._place(value), depth + 1, f"`{key}`", self._handlers[key])
             else:
                 node = self._node(value, depth + 1, f"`{key}`")
                 if node is not None:

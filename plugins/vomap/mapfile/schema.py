@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Mapping
 from functools import cache
 from typing import Any, Union
 
@@ -10,7 +11,7 @@ from jsonschema import Draft7Validator
 
 from vomap.files.shipped import shipped_file
 from vomap.mapfile.findings import Findings, did_you_mean, nearest
-from vomap.mapfile.reader import Node
+from vomap.mapfile.reader import Node, NodeHandler, read_yaml
 
 MAPFILE_SCHEMA = "mapfile-1.schema.json"
 _LONGEST_NUMBER = 15
@@ -38,6 +39,26 @@ def _member_schema(key: str) -> dict[str, Any]:
 @cache
 def _validator(key: str | None) -> Draft7Validator:
     return Draft7Validator(mapfile_schema() if key is None else _member_schema(key))
+
+
+def read_checked(
+    text: str,
+    file: str,
+    findings: Findings,
+    handlers: Mapping[str, NodeHandler] | None = None,
+    may_be_empty: Collection[str] = (),
+) -> tuple[Node, dict[str, Any]] | None:
+    """Read one mapfile and check it against the schema; return its nodes, and its plain values.
+
+    The arguments are those of `read_yaml`. Returns None if the text is not a YAML mapping. Errors go to `findings`.
+    """
+    node = read_yaml(text, file, findings, handlers, may_be_empty)
+    if node is None:
+        return None
+    if not isinstance(node.value, dict):
+        findings.error(node.place, "a mapfile is a mapping; it begins with `mapfile: 1`")
+        return None
+    return node, check_schema(node, findings)
 
 
 def check_schema(node: Node, findings: Findings, member_of: str | None = None) -> Any:

@@ -1,4 +1,4 @@
-"""A topology from a tarball, read in memory: nothing is unpacked, and nothing is larger than a topology can be."""
+"""Read a topology from a tarball, or from the content of a URL, in memory and within limits of size."""
 
 from __future__ import annotations
 
@@ -8,9 +8,18 @@ import tarfile
 import zlib
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
-from vomap.osg.files import FOLDER, LARGEST_FILE, SNAPSHOT, Files, check_contents, is_yaml
-from vomap.osg.problems import SourceError, quoted
+from vomap.osg.files import (
+    FOLDER,
+    LARGEST_FILE,
+    SNAPSHOT,
+    TopologyError,
+    TopologyFiles,
+    check_contents,
+    is_yaml,
+    quoted,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,35 +31,51 @@ _LARGEST_ARCHIVE = 1 << 28
 _MOST_MEMBERS = 200_000
 
 
-def read_tarball(path: Path) -> Files:
-    """Return the files of a topology in a tar or tar.gz. Raises SourceError."""
+def read_tarball(path: Path) -> TopologyFiles:
+    """Return the files of a topology in a tar or tar.gz. Raises TopologyError."""
     try:
         packed = path.open("rb")
     except OSError as error:
-        raise SourceError([f"{path}: cannot be read: {error.strerror or error}"]) from error
+        raise TopologyError([f"{path}: cannot be read: {error.strerror or error}"]) from error
     with packed:
         return read_packed(str(path), packed)
 
 
-def read_packed(source: str, packed: io.BufferedIOBase) -> Files:
-    """Return the files of a topology in a tar or tar.gz that is open, and comes from `source`. Raises SourceError."""
+def read_packed(source: str, packed: io.BufferedIOBase) -> TopologyFiles:
+    """Return the files of a topology in an open tar or tar.gz. `source` is its name in errors. Raises TopologyError."""
     try:
         is_gzip = packed.read(2) == _GZIP
         packed.seek(0)
-        stream = _Limited(gzip.GzipFile(fileobj=packed) if is_gzip else packed)
+        stream = _LimitedStream(gzip.GzipFile(fileobj=packed) if is_gzip else packed)
         with tarfile.open(fileobj=stream, mode="r|") as archive:
             files = _read_members(archive)
         stream.expect_end()
     except (tarfile.TarError, zlib.error, EOFError, ValueError, OverflowError, RecursionError) as error:
-        raise SourceError([f"{source}: is no complete tar or tar.gz: {error}"]) from error
+        raise TopologyError([f"{source}: is not a complete tar or tar.gz: {error}"]) from error
     except OSError as error:
-        raise SourceError([f"{source}: cannot be read: {error.strerror or error}"]) from error
+        raise TopologyError([f"{source}: cannot be read: {error.strerror or error}"]) from error
     check_contents(source, files.contents)
     return files
 
 
-class _Limited(io.BufferedIOBase):
-    """A stream that ends in an error where it becomes too long, and knows whether it ended as a tar does."""
+def read_download(url: str, content: bytes, *, is_delimited: bool = True) -> TopologyFiles:
+    """Return the files that a URL gave: a VO file if its name is that of one, else a tarball. Raises TopologyError.
+
+    A tarball that was cut off is not complete. Half a VO file can be valid, so its end must be `is_delimited`.
+    """
+    if content.lstrip()[:1] == b"<":
+        raise TopologyError([f"{url}: is a web page; expected a tarball of the topology, or a VO file"])
+    name = unquote(PurePosixPath(urlsplit(url).path).name)
+    if not is_yaml(name):
+        return read_packed(url, io.BytesIO(content))
+    if not is_delimited:
+        raise TopologyError([f"{url}: the server does not send the length of the VO file; use the topology's tarball"])
+    check_contents(url, {name: content})
+    return TopologyFiles({name: content})
+
+
+class _LimitedStream(io.BufferedIOBase):
+    """A stream that raises ValueError where it becomes too long, against archives that unpack to any size."""
 
     def __init__(self, stream: io.BufferedIOBase) -> None:
         super().__init__()
@@ -67,14 +92,14 @@ class _Limited(io.BufferedIOBase):
         return data
 
     def expect_end(self) -> None:
-        """Read on to the end. Without the empty blocks there, members may have been cut off, and tarfile is silent."""
+        """Read to the end and check for the empty block there. tarfile does not report an archive that was cut off."""
         while self.read(1 << 16):
             pass
         if self._last != bytes(_BLOCK):
             raise EOFError("the end is missing")
 
 
-def _read_members(archive: tarfile.TarFile) -> Files:
+def _read_members(archive: tarfile.TarFile) -> TopologyFiles:
     found: dict[PurePosixPath, tuple[bytes, int]] = {}
     for count, member in enumerate(archive):
         if count >= _MOST_MEMBERS:
@@ -83,7 +108,7 @@ def _read_members(archive: tarfile.TarFile) -> Files:
         if not _is_wanted(path) or member.isdir():
             continue
         if path in found:
-            raise ValueError(f"{quoted(member.name)} is in it twice")
+            raise ValueError(f"{quoted(member.name)} is in the archive twice")
         found[path] = _content(archive, member), int(member.mtime)
     return _one_topology(found, (archive.pax_headers or {}).get("comment"))
 
@@ -95,16 +120,16 @@ def _is_wanted(path: PurePosixPath) -> bool:
 def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     file = archive.extractfile(member) if member.isreg() else None
     if file is None:
-        raise ValueError(f"{quoted(member.name)} is no plain file")
+        raise ValueError(f"{quoted(member.name)} is not a regular file")
     return file.read(LARGEST_FILE + 1)
 
 
-def _one_topology(found: dict[PurePosixPath, tuple[bytes, int]], commit: str | None) -> Files:
+def _one_topology(found: dict[PurePosixPath, tuple[bytes, int]], commit: str | None) -> TopologyFiles:
     folders = sorted({path.parent for path in found if path.parent.name == FOLDER})
     if len(folders) > 1:
-        raise ValueError(f"it holds two topologies, {quoted(str(folders[0]))} and {quoted(str(folders[1]))}")
+        raise ValueError(f"it contains two topologies, {quoted(str(folders[0]))} and {quoted(str(folders[1]))}")
     contents = {path.name: found[path][0] for path in sorted(found) if path.parent in folders}
     stated = [found[folder.parent / SNAPSHOT][0] for folder in folders if folder.parent / SNAPSHOT in found]
-    # `git archive` gives every member the time of the commit.
+    # `git archive` writes the time of the commit to every member.
     time = max((found[path][1] for path in found if path.parent in folders), default=None)
-    return Files(contents, snapshot=stated[0] if stated else None, archived_commit=commit, archived_time=time)
+    return TopologyFiles(contents, snapshot=stated[0] if stated else None, archived_commit=commit, archived_time=time)

@@ -1,4 +1,4 @@
-"""The files of a topology: from a checkout, from its folder of VO files, or from a tarball of one."""
+"""Read the files of a topology from a checkout, from its folder of VO files, or from a single VO file."""
 
 from __future__ import annotations
 
@@ -8,24 +8,53 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vomap.osg.problems import SourceError
+from vomap import Error
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from vomap.mapfile.findings import Finding
 
 FOLDER = "virtual-organizations"
 SNAPSHOT = "SNAPSHOT.yaml"
 SUFFIX = ".yaml"
-# The largest VO file of 2026 has 12 kB, all together have half a megabyte. What is much larger is something else, and
-# would keep the YAML reader busy for minutes.
+# The largest VO file of 2026 has 12 kB, all of them have half a megabyte. These limits bound the time of the YAML
+# reader, which would read a file of some megabytes for minutes.
 LARGEST_FILE = 1 << 18
 LARGEST_TOPOLOGY = 1 << 23
 MOST_FILES = 10_000
+_LONGEST_QUOTE = 100
+_MOST_SHOWN = 100
+
+
+class TopologyError(Error):
+    """A topology from which vomap cannot generate a mapfile. `problems` has every error, at most the first 100."""
+
+    def __init__(self, problems: Sequence[Finding | str]) -> None:
+        """Take the errors in the order in which they are shown."""
+        super().__init__(problems)
+        more = [f"and {len(problems) - _MOST_SHOWN} more"] if len(problems) > _MOST_SHOWN else []
+        self.problems = (*(str(problem) for problem in problems[:_MOST_SHOWN]), *more)
+
+    def __str__(self) -> str:
+        """Return a single error on one line, several errors as a list."""
+        if len(self.problems) == 1:
+            return self.problems[0]
+        return "\n  ".join([f"{len(self.problems)} errors", *self.problems])
 
 
 @dataclass(frozen=True)
-class Files:
-    """The YAML files of a folder of VO files, and what says where they come from."""
+class TopologyFiles:
+    """The YAML files of a folder of VO files.
+
+    Args:
+        contents: each file's content by its name.
+        snapshot: the content of SNAPSHOT.yaml, if there is one.
+        checkout: the folder in a git checkout, if the files come from a folder.
+        archived_commit: the commit that a tarball states.
+        archived_time: the time of that commit in seconds since 1970.
+
+    """
 
     contents: Mapping[str, bytes]
     snapshot: bytes | None = None
@@ -34,9 +63,9 @@ class Files:
     archived_time: int | None = None
 
 
-def read_folder(source: Path) -> Files:
-    """Return the files of a topology checkout, or of its folder of VO files. Raises SourceError."""
-    # The parent by name, also of `.`, and of a folder that is a link: resolve() would follow it.
+def read_folder(source: Path) -> TopologyFiles:
+    """Return the files of a topology checkout, or of its folder of VO files. Raises TopologyError."""
+    # The parent by name, also of `.` and of a folder that is a link. resolve() would follow the link.
     source = Path(os.path.abspath(source))
     folder = source / FOLDER if (source / FOLDER).is_dir() else source
     try:
@@ -45,37 +74,37 @@ def read_folder(source: Path) -> Files:
         snapshot = folder.parent / SNAPSHOT
         stated = _read(snapshot) if snapshot.exists() else None
     except OSError as error:
-        raise SourceError([f"{error.filename}: cannot be read: {error.strerror}"]) from error
+        raise TopologyError([f"{error.filename}: cannot be read: {error.strerror}"]) from error
     check_contents(str(source), contents)
-    return Files(contents, snapshot=stated, checkout=folder)
+    return TopologyFiles(contents, snapshot=stated, checkout=folder)
 
 
-def read_file(path: Path) -> Files:
-    """Return a single VO file as the files of a topology. Raises SourceError."""
+def read_file(path: Path) -> TopologyFiles:
+    """Return a single VO file as the files of a topology. Raises TopologyError."""
     try:
         contents = {path.name: _read(path)}
     except OSError as error:
-        raise SourceError([f"{path}: cannot be read: {error.strerror}"]) from error
+        raise TopologyError([f"{path}: cannot be read: {error.strerror}"]) from error
     check_contents(str(path), contents)
-    return Files(contents)
+    return TopologyFiles(contents)
 
 
 def is_yaml(name: str) -> bool:
-    """Tell whether a file of the folder is one to read; hidden ones are an editor's."""
+    """Return True for the name of a VO file. Hidden files belong to editors."""
     return name.endswith(SUFFIX) and not name.startswith(".")
 
 
 def check_contents(source: str, contents: Mapping[str, bytes]) -> None:
-    """Refuse a source that holds no VO files, or too much to be one. Raises SourceError."""
+    """Refuse a source that has no VO files, or too many or too large ones. Raises TopologyError."""
     if not contents:
-        raise SourceError([f"{source}: no VO files; expected a topology checkout, its {FOLDER}, or a tarball of it"])
+        raise TopologyError([f"{source}: no VO files; expected a topology checkout, its {FOLDER}, or a tarball of it"])
     if len(contents) > MOST_FILES:
-        raise SourceError([f"{source}: more than {MOST_FILES} VO files; expected a topology checkout"])
+        raise TopologyError([f"{source}: more than {MOST_FILES} VO files; expected a topology checkout"])
     large = [f"{name}: is larger than {LARGEST_FILE} bytes" for name, c in contents.items() if len(c) > LARGEST_FILE]
     if large:
-        raise SourceError(large)
+        raise TopologyError(large)
     if sum(map(len, contents.values())) > LARGEST_TOPOLOGY:
-        raise SourceError([f"{source}: its VO files are larger than {LARGEST_TOPOLOGY} bytes together"])
+        raise TopologyError([f"{source}: all VO files together are larger than {LARGEST_TOPOLOGY} bytes"])
 
 
 def digest(contents: Mapping[str, bytes]) -> str:
@@ -84,8 +113,14 @@ def digest(contents: Mapping[str, bytes]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
+def quoted(text: str) -> str:
+    """Return text of others in quotes: printable ASCII, at most 100 characters."""
+    shown = ascii(text)
+    return shown if len(shown) <= _LONGEST_QUOTE else shown[:_LONGEST_QUOTE] + "..."
+
+
 def _read(path: Path) -> bytes:
     if not path.is_file():
-        raise SourceError([f"{path}: is no plain file; expected a VO file"])
+        raise TopologyError([f"{path}: is not a regular file; expected a VO file"])
     with path.open("rb") as file:
         return file.read(LARGEST_FILE + 1)

@@ -1,42 +1,65 @@
-"""From the VO files to a mapfile: which VOs, which issuers, which rules."""
+"""Generate a mapfile from the VO files of a topology."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
-from vomap.osg.mapfile_text import Issuer, Mapfile, compose
-from vomap.osg.problems import Problem, SourceError
+from vomap.mapfile.findings import Findings
+from vomap.osg.files import TopologyError
+from vomap.osg.mapfile_text import GeneratedIssuer, GeneratedMapfile, write_mapfile
 from vomap.osg.rules import make_rules
 from vomap.osg.token_names import find_token_names, read_exceptions
 from vomap.osg.topology import open_source, read_topology
+from vomap.osg.yaml_text import report_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from vomap.osg.files import Files
+    from vomap.osg.files import TopologyFiles
     from vomap.osg.topology import Topology, VirtualOrganization
     from vomap.web import Web
 
 DEFAULT_MULTI_VO = "Fermilab"
 
 
-@dataclass(frozen=True)
-class Generated:
-    """A mapfile, its text, and what a person should be told about it."""
+class GenerationReport(TypedDict):
+    """The report of `vomap generate --json`. `unnamed` has the child VOs without a name in tokens, by parent VO."""
 
-    mapfile: Mapfile
+    repository: str
+    commit: str
+    date: str
+    changed: bool
+    files: int
+    vos: int
+    issuers: int
+    entries: int
+    unnamed: dict[str, list[str]]
+    skipped: list[str]
+    warnings: list[str]
+
+
+@dataclass(frozen=True)
+class Generation:
+    """A generated mapfile, its text, and the warnings about it."""
+
+    mapfile: GeneratedMapfile
     text: str
     warnings: tuple[str, ...]
 
     @property
     def summary(self) -> str:
-        """The numbers, in words."""
-        return f"{self.mapfile.vos} VOs, {len(self.mapfile.issuers)} issuers, {len(self.mapfile.rules)} entries"
+        """The numbers of VOs, issuers and entries, in words."""
+        numbers = (
+            _counted(self.mapfile.vos, "VO", "VOs"),
+            _counted(len(self.mapfile.issuers), "issuer", "issuers"),
+            _counted(len(self.mapfile.rules), "entry", "entries"),
+        )
+        return ", ".join(numbers)
 
-    def report(self) -> dict[str, object]:
-        """Return what was done, for a program."""
+    def report(self) -> GenerationReport:
+        """Return the report as a JSON object."""
         mapfile, source = self.mapfile, self.mapfile.provenance
         return {
             "repository": source.repository,
@@ -60,15 +83,15 @@ def generate(
     multi_vos: Sequence[str] = (),
     skip_broken: bool = False,
     web: Web | None = None,
-) -> Generated:
-    """Return the mapfile of a topology. Raises SourceError with all that is wrong; UrlError, FetchError for a URL.
+) -> Generation:
+    """Return the mapfile of a topology. Raises TopologyError with all errors, and for a URL UrlError and FetchError.
 
     Args:
-        source: a topology checkout, its folder of VO files, or a tarball of it, or a VO file; the last two also as URL.
-        only: the VOs to write; none given means all.
-        multi_vos: VOs whose issuer speaks for their child VOs; none given means Fermilab, if it is among the VOs.
-        skip_broken: go on without the VO files that are broken.
-        web: how a URL is fetched; none given means with the user's own cache.
+        source: a topology checkout, its folder of VO files, a tarball of it, or a VO file. The last two also as a URL.
+        only: the VOs to write (default: all).
+        multi_vos: VOs whose issuer speaks for their child VOs (default: Fermilab, if it is among the VOs).
+        skip_broken: True to leave out VO files that are not valid.
+        web: how to fetch a URL (default: with the cache of the user).
 
     """
     files = open_source(source, web)
@@ -76,79 +99,84 @@ def generate(
 
 
 def generate_from(
-    files: Files, source: str, *, only: Sequence[str] = (), multi_vos: Sequence[str] = (), skip_broken: bool = False
-) -> Generated:
-    """Return the mapfile of files that are read, from `source`; all else is as for `generate`. Raises SourceError."""
-    problems: list[Problem] = []
-    topology = read_topology(files, problems)
-    vos = _select(topology, only, problems)
-    issuers = _declare(topology, vos, multi_vos, problems)
-    broken = [problem for found in topology.broken.values() for problem in found]
-    if problems or (broken and not skip_broken):
-        raise SourceError([*([] if skip_broken else broken), *problems])
+    files: TopologyFiles,
+    source: str,
+    *,
+    only: Sequence[str] = (),
+    multi_vos: Sequence[str] = (),
+    skip_broken: bool = False,
+) -> Generation:
+    """Return the mapfile of files from `source`, with the options of `generate`. Raises TopologyError."""
+    findings = Findings()
+    topology = read_topology(files, findings)
+    vos = _select(topology, only, findings)
+    issuers = _declare(topology, vos, multi_vos, findings)
+    broken = [] if skip_broken else [finding for found in topology.broken.values() for finding in found]
+    if findings.all or broken:
+        raise TopologyError([*broken, *findings.all])
     if not vos:
-        raise SourceError([f"{source}: no VO file here names a token issuer; expected a topology checkout"])
-    mapfile = Mapfile(
+        raise TopologyError([f"{source}: no VO file here names a token issuer; expected a topology checkout"])
+    mapfile = GeneratedMapfile(
         topology.provenance, len(topology.vos), tuple(topology.broken), len(vos), bool(only), issuers, make_rules(vos)
     )
-    return Generated(mapfile, compose(mapfile), (*_broken_warnings(topology), *_stale_warnings(issuers)))
+    return Generation(mapfile, write_mapfile(mapfile), (*_broken_warnings(topology), *_stale_warnings(issuers)))
 
 
-def _select(topology: Topology, only: Sequence[str], problems: list[Problem]) -> list[VirtualOrganization]:
-    """Return the VOs to write: those asked for, or all that have token issuers."""
+def _select(topology: Topology, only: Sequence[str], findings: Findings) -> list[VirtualOrganization]:
+    """Return the VOs to write: those of `only`, or all that have token issuers."""
     if not only:
         return [vo for vo in topology.vos.values() if vo.entries]
     found = {}
     for name in only:
-        vo = _look_up(topology, "--vo", name, problems)
+        vo = _look_up(topology, "--vo", name, findings)
         if vo is not None and not vo.entries:
-            problems.append(Problem(f"--vo {name}", 0, 0, "", f"{vo.file} names no token issuer"))
+            report_file(f"--vo {name}", f"{vo.file} names no token issuer", findings)
         elif vo is not None:
             found[vo.name] = vo
     return [vo for vo in topology.vos.values() if vo.name in found]
 
 
-def _look_up(topology: Topology, option: str, name: str, problems: list[Problem]) -> VirtualOrganization | None:
-    """Return the VO that an option names; None, and a problem, if there is none."""
+def _look_up(topology: Topology, option: str, name: str, findings: Findings) -> VirtualOrganization | None:
+    """Return the VO that an option names, or None and an error if there is none."""
     vo = topology.find(name)
     if vo is None:
         broken = [file for file in topology.broken if file.lower() == f"{name.lower()}.yaml"]
         near = get_close_matches(name.lower(), topology.vos, 1)
         advice = f"; nearest is {topology.vos[near[0]].name}" if near else ""
         text = f"{broken[0]} is broken" if broken else f"the source has no such VO{advice}"
-        problems.append(Problem(f"{option} {name}", 0, 0, "", text))
+        report_file(f"{option} {name}", text, findings)
     return vo
 
 
 def _declare(
-    topology: Topology, vos: Iterable[VirtualOrganization], multi_vos: Sequence[str], problems: list[Problem]
-) -> list[Issuer]:
+    topology: Topology, vos: Iterable[VirtualOrganization], multi_vos: Sequence[str], findings: Findings
+) -> list[GeneratedIssuer]:
     """Return the declarations of the VOs' issuers, by URL."""
     vos = list(vos)
-    parents = _parents(topology, vos, multi_vos, problems)
+    parents = _parents(topology, vos, multi_vos, findings)
     exceptions = read_exceptions() if parents else {}
     issuers = []
     for vo in vos:
         names = None
         if vo.name in parents:
-            names = find_token_names(topology, vo, exceptions.get(vo.name, {}), problems)
-        issuers += [Issuer(url, vo.name, names) for url in vo.issuers]
+            names = find_token_names(topology, vo, exceptions.get(vo.name, {}), findings)
+        issuers += [GeneratedIssuer(url, vo.name, names) for url in vo.issuers]
     return sorted(issuers, key=lambda issuer: issuer.url)
 
 
 def _parents(
-    topology: Topology, vos: Sequence[VirtualOrganization], multi_vos: Sequence[str], problems: list[Problem]
+    topology: Topology, vos: Sequence[VirtualOrganization], multi_vos: Sequence[str], findings: Findings
 ) -> set[str]:
     """Return the names of the VOs whose one issuer speaks for their children."""
-    named = [vo for name in multi_vos if (vo := _look_up(topology, "--multi-vo", name, problems))]
+    named = [vo for name in multi_vos if (vo := _look_up(topology, "--multi-vo", name, findings))]
     default = [] if multi_vos else [vo for vo in vos if vo.name == DEFAULT_MULTI_VO]
     for vo in [*named, *default]:
         option = f"--multi-vo {vo.name}"
         if len(vo.issuers) != 1:
             text = f"{vo.file} names {len(vo.issuers)} issuers; expected exactly one that speaks for the child VOs"
-            problems.append(Problem(option, 0, 0, "", text))
+            report_file(option, text, findings)
         elif vo not in vos:
-            problems.append(Problem(option, 0, 0, "", f"is not among the VOs to write: add --vo {vo.name}"))
+            report_file(option, f"is not among the VOs to write: add --vo {vo.name}", findings)
     return {vo.name for vo in [*named, *default]}
 
 
@@ -156,10 +184,14 @@ def _broken_warnings(topology: Topology) -> list[str]:
     return [f"{file} is left out: {found[0]}" for file, found in topology.broken.items()]
 
 
-def _stale_warnings(issuers: Iterable[Issuer]) -> list[str]:
+def _stale_warnings(issuers: Iterable[GeneratedIssuer]) -> list[str]:
     return [
         f"the exception {stale} of {issuer.vo} is left out: the source has no such VO"
         for issuer in issuers
         if issuer.names
         for stale in issuer.names.stale
     ]
+
+
+def _counted(number: int, singular: str, plural: str) -> str:
+    return f"{number} {singular if number == 1 else plural}"

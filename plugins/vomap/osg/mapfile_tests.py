@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from vomap.analysis.tokens.assembly import Token
-    from vomap.osg.rules import Rule
+    from vomap.osg.rules import GeneratedRule
 
 _AUDIENCE = {"audience": ("ANY",)}
 _COMPUTING = ("compute.create", "compute.modify", "compute.cancel")
@@ -23,11 +23,11 @@ class Case:
     """A token, and what becomes of it: a rule's account for a VO, or declined."""
 
     token: Token
-    rule: Rule | None = None
+    rule: GeneratedRule | None = None
     vo: str | None = None
 
 
-def cases_of_entries(rules: Iterable[Rule]) -> list[Case]:
+def cases_of_entries(rules: Iterable[GeneratedRule]) -> list[Case]:
     """Return a token for each entry."""
     rules = list(rules)
     of_issuer = _by_issuer(rules)
@@ -36,13 +36,13 @@ def cases_of_entries(rules: Iterable[Rule]) -> list[Case]:
     ]
 
 
-def cases_of_strangers(rules: Iterable[Rule]) -> list[Case]:
+def cases_of_strangers(rules: Iterable[GeneratedRule]) -> list[Case]:
     """Return an unknown subject for each issuer where every entry names one."""
     of_issuer = _by_issuer(rules)
     return [Case(_token(issuer, _stranger(own))) for issuer, own in sorted(of_issuer.items()) if _is_pinned(own)]
 
 
-def cases_of_siblings(rules: Iterable[Rule]) -> list[Case]:
+def cases_of_siblings(rules: Iterable[GeneratedRule]) -> list[Case]:
     """Return, for each issuer, its subject at an issuer with a slash more or less, and at one that begins like it."""
     of_issuer = _by_issuer(rules)
     found = []
@@ -54,7 +54,7 @@ def cases_of_siblings(rules: Iterable[Rule]) -> list[Case]:
     return found
 
 
-def cases_of_names(rules: Iterable[Rule], issuer: str, names: Mapping[str, str]) -> list[Case]:
+def cases_of_names(rules: Iterable[GeneratedRule], issuer: str, names: Mapping[str, str]) -> list[Case]:
     """Return, for each name that an issuer's tokens use, a path with it: whose VO it is, and that it maps nobody.
 
     A name that is not listed is no VO, and leaves the issuer's own out too.
@@ -76,19 +76,19 @@ def _token(issuer: str, subject: str, name: str | None = None) -> Token:
     return assemble_token(issuer, _AUDIENCE, ways, subject=subject, compute=_COMPUTING)
 
 
-def _by_issuer(rules: Iterable[Rule]) -> dict[str, list[Rule]]:
+def _by_issuer(rules: Iterable[GeneratedRule]) -> dict[str, list[GeneratedRule]]:
     """Return the rules of each issuer, in their order."""
-    found: dict[str, list[Rule]] = {}
+    found: dict[str, list[GeneratedRule]] = {}
     for rule in rules:
         found.setdefault(rule.issuer, []).append(rule)
     return found
 
 
-def _is_pinned(rules: Iterable[Rule]) -> bool:
+def _is_pinned(rules: Iterable[GeneratedRule]) -> bool:
     return all(rule.subject is not None for rule in rules)
 
 
-def _stranger(rules: Iterable[Rule]) -> str:
+def _stranger(rules: Iterable[GeneratedRule]) -> str:
     """Return a subject that none of an issuer's rules names."""
     return _absent("anybody", "-else", {rule.subject for rule in rules})
 

@@ -1,4 +1,4 @@
-"""Which topology this is: as a snapshot says, or as git knows; never more than can be known."""
+"""Find the commit of a topology: in its snapshot file, in its tarball, or from git."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from vomap.osg.files import FOLDER, SNAPSHOT, Files, digest
-from vomap.osg.problems import Problem, SourceError
-from vomap.osg.yaml_text import read_document
+from vomap.mapfile.findings import Findings
+from vomap.osg.files import FOLDER, SNAPSHOT, TopologyError, TopologyFiles, digest
+from vomap.osg.yaml_text import read_document, report_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +33,7 @@ _GIT_SECONDS = 20
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where the VO files come from; `changed` if they are no longer what that commit holds."""
+    """The commit that the VO files come from. `changed` is True if the commit has other VO files."""
 
     repository: str = REPOSITORY
     commit: str = UNKNOWN
@@ -41,8 +41,8 @@ class Provenance:
     changed: bool = False
 
 
-def find_provenance(files: Files) -> Provenance:
-    """Return where the files come from. Raises SourceError if their SNAPSHOT.yaml cannot be read."""
+def find_provenance(files: TopologyFiles) -> Provenance:
+    """Return the commit of the files. Raises TopologyError for a SNAPSHOT.yaml that vomap cannot read."""
     if files.snapshot is not None:
         return _from_snapshot(files.snapshot, files)
     if files.archived_commit is not None and _COMMIT.fullmatch(files.archived_commit):
@@ -51,31 +51,31 @@ def find_provenance(files: Files) -> Provenance:
 
 
 def written_date(text: str) -> str | None:
-    """Return the topology's date that the comments at the top of a generated mapfile state; None if they do not."""
+    """Return the date of the topology in the comments at the top of a generated mapfile, or None."""
     head = text.partition("\nmapfile:")[0]
     found = _WRITTEN_DATE.search(head)
     return found.group(1) if found else None
 
 
-def _from_snapshot(content: bytes, files: Files) -> Provenance:
-    problems: list[Problem] = []
+def _from_snapshot(content: bytes, files: TopologyFiles) -> Provenance:
+    findings = Findings()
     stated = {}
-    document = read_document(SNAPSHOT, content, problems)
-    entries = document.entries("a mapping", problems) if document else {}
+    document = read_document(SNAPSHOT, content, findings)
+    entries = document.entries("a mapping", findings) if document else {}
     for key, pattern in _SNAPSHOT_KEYS.items():
-        text = entries[key].text("text", problems) if key in entries else None
+        text = entries[key].text("text", findings) if key in entries else None
         if text is None or not pattern.fullmatch(text):
-            problems.append(Problem(SNAPSHOT, 0, 0, key, f"is missing or malformed; expected {pattern.pattern}"))
+            report_file(SNAPSHOT, f"{key}: is missing or malformed; expected {pattern.pattern}", findings)
         else:
             stated[key] = text
-    if problems:
-        raise SourceError(problems)
+    if findings.all:
+        raise TopologyError(findings.all)
     genuine = digest(files.contents) in (stated["original-sha256"], stated["stripped-sha256"])
     return Provenance(stated["repository"], stated["commit"], stated["date"], changed=not genuine)
 
 
 def _from_git(folder: Path) -> Provenance:
-    """Ask git, if the folder is the one at the top of its checkout; in another repository its commit says nothing."""
+    """Ask git, if the folder is at the top of its checkout. The commit of another repository would be wrong."""
     if _git(folder, "rev-parse", "--show-prefix") != f"{FOLDER}/":
         return Provenance()
     commit, _, time = (_git(folder, "log", "-1", "--no-show-signature", "--format=%H %ct") or "").partition(" ")
@@ -86,7 +86,7 @@ def _from_git(folder: Path) -> Provenance:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    """Return what git says of a folder, or None. Its variables (GIT_DIR in a hook) would make it speak of another."""
+    """Return the output of git for a folder, or None. git's variables (GIT_DIR in a hook) would name another folder."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     command = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-C", str(folder), *arguments]
     try:

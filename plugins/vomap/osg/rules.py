@@ -1,4 +1,4 @@
-"""The rules that entries become: their names, and the order in which they are read."""
+"""Make the rules of a generated mapfile from the entries of VO files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from vomap.osg.topology import Entry, VirtualOrganization
+    from vomap.osg.topology import TopologyEntry, VirtualOrganization
 
 _NO_SLUG = re.compile(r"[^a-z0-9]+", re.ASCII)
 _LONGEST_SLUG = 48
@@ -20,8 +20,8 @@ _DIGEST_LENGTH = 12
 
 
 @dataclass(frozen=True)
-class Rule:
-    """One rule: the identity, the account, and the VO whose file says so."""
+class GeneratedRule:
+    """One rule: the identity, the account, and the VO whose file has the entry."""
 
     name: str
     vo: str
@@ -30,30 +30,32 @@ class Rule:
     account: str
 
 
-def make_rules(vos: Iterable[VirtualOrganization]) -> list[Rule]:
-    """Return a rule for each entry, by VO and issuer; at an issuer those with a subject come first."""
+def make_rules(vos: Iterable[VirtualOrganization]) -> list[GeneratedRule]:
+    """Return a rule for each entry, sorted by VO and issuer. The rules of an issuer with a subject come first."""
     owned = [(vo.name, entry) for vo in vos for entry in vo.entries]
     names = _names(owned)
-    rules = [Rule(name, vo, entry.issuer, entry.subject, entry.account) for name, (vo, entry) in zip(names, owned)]
+    rules = [
+        GeneratedRule(name, vo, entry.issuer, entry.subject, entry.account) for name, (vo, entry) in zip(names, owned)
+    ]
     return sorted(rules, key=lambda rule: (rule.vo.lower(), rule.issuer, rule.subject is None, rule.subject or ""))
 
 
-def _names(owned: Sequence[tuple[str, Entry]]) -> list[str]:
-    """Return a name for each entry, the shortest that is its own; whoever shares a name gets a longer one."""
-    candidates = [_candidates(vo, entry) for vo, entry in owned]
-    length = [0] * len(candidates)
+def _names(owned: Sequence[tuple[str, TopologyEntry]]) -> list[str]:
+    """Return a name for each entry: the shortest that no other entry has."""
+    possible = [_possible_names(vo, entry) for vo, entry in owned]
+    length = [0] * len(possible)
     while True:
-        names = [candidates[i][length[i]] for i in range(len(candidates))]
+        names = [possible[i][length[i]] for i in range(len(possible))]
         uses = Counter(names)
-        shared = [i for i, name in enumerate(names) if uses[name] > 1 and length[i] + 1 < len(candidates[i])]
+        shared = [i for i, name in enumerate(names) if uses[name] > 1 and length[i] + 1 < len(possible[i])]
         if not shared:
             return names
         for i in shared:
             length[i] += 1
 
 
-def _candidates(vo: str, entry: Entry) -> list[str]:
-    """Return the names that an entry may get: from its description, with its issuer's host, with a digest of it."""
+def _possible_names(vo: str, entry: TopologyEntry) -> list[str]:
+    """Return the names that an entry can get, each longer: its description, its issuer's host, a digest of it."""
     owner, text = _slug(vo), _slug(entry.description)
     host = _slug(urlsplit(entry.issuer).netloc)
     base = text if text == owner or text.startswith(f"{owner}-") else f"{owner}-{text or host}"

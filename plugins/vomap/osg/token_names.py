@@ -1,4 +1,4 @@
-"""What a parent VO's issuer calls its child VOs: from the FQANs they report under, then from reviewed exceptions."""
+"""Find the names of child VOs in the tokens of their parent's issuer: from FQANs, then from reviewed exceptions."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from vomap.osg.problems import Problem, SourceError, quoted
+from vomap.mapfile.findings import Findings
+from vomap.osg.files import TopologyError, quoted
 from vomap.osg.topology import REPORTING_GROUPS
-from vomap.osg.yaml_text import read_document
+from vomap.osg.yaml_text import read_document, report_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +26,10 @@ _NO_GROUP = ("Role=", "Capability=")
 
 @dataclass(frozen=True)
 class TokenNames:
-    """The names that an issuer's tokens use, each with its VO; the children that have none; exceptions with no VO."""
+    """The names that an issuer's tokens use, each with its VO.
+
+    `unnamed` are the child VOs without a name, `stale` the exceptions whose VO is not in the topology.
+    """
 
     vos: Mapping[str, str]
     unnamed: tuple[str, ...]
@@ -33,15 +37,15 @@ class TokenNames:
 
 
 def find_token_names(
-    topology: Topology, parent: VirtualOrganization, exceptions: Mapping[str, str], problems: list[Problem]
+    topology: Topology, parent: VirtualOrganization, exceptions: Mapping[str, str], findings: Findings
 ) -> TokenNames:
-    """Return the token names of a parent's VOs; a name that would mean two VOs is a problem."""
+    """Return the token names of a parent's VOs. A name that would mean two VOs is an error."""
     vos = {parent.name.lower(): parent.name}
     unnamed = []
     for child in topology.children(parent):
-        names = _names_of(topology, parent, child, problems)
+        names = _names_of(topology, parent, child, findings)
         for name in names:
-            _add(vos, name, child.name, Problem(child.file, 0, 0, "ReportingGroups", ""), problems)
+            _add(vos, name, child.name, findings, file=child.file, key="ReportingGroups")
         if not names:
             unnamed.append(child.name)
     stale = []
@@ -50,30 +54,30 @@ def find_token_names(
         if vo is None:
             stale.append(f"{name}: {text}")
         else:
-            _add(vos, name, vo.name, Problem(EXCEPTIONS, 0, 0, f"{parent.name}.{name}", ""), problems)
+            _add(vos, name, vo.name, findings, file=EXCEPTIONS, key=f"{parent.name}.{name}")
     named = set(vos.values())
     return TokenNames(dict(sorted(vos.items())), tuple(vo for vo in unnamed if vo not in named), tuple(stale))
 
 
 def read_exceptions(content: bytes | None = None) -> dict[str, dict[str, str]]:
-    """Return the reviewed exceptions: for each parent VO, token's name: VO's name. Raises SourceError."""
+    """Return the reviewed exceptions: for each parent VO, the VO of each name in tokens. Raises TopologyError."""
     if content is None:
         content = resources.files("vomap.osg").joinpath(EXCEPTIONS).read_bytes()
-    problems: list[Problem] = []
-    document = read_document(EXCEPTIONS, content, problems)
-    parents = document.entries("a mapping of parent VOs", problems) if document else {}
+    findings = Findings()
+    document = read_document(EXCEPTIONS, content, findings)
+    parents = document.entries("a mapping of parent VOs", findings) if document else {}
     found: dict[str, dict[str, str]] = {}
     for parent, value in parents.items():
-        names = value.entries("names in tokens, each with its VO", problems)
-        texts = {name: vo.text("a VO's name", problems) for name, vo in names.items()}
+        names = value.entries("names in tokens, each with its VO", findings)
+        texts = {name: vo.text("a VO's name", findings) for name, vo in names.items()}
         found[parent] = {name: text for name, text in texts.items() if text is not None}
-    if problems:
-        raise SourceError(problems)
+    if findings.all:
+        raise TopologyError(findings.all)
     return found
 
 
 def token_name(fqan: str, parent_group: str) -> str | None:
-    """Return the part of a FQAN right after the parent's group, None if there is none.
+    """Return the part of an FQAN right after the parent's group, or None.
 
     `/fermilab/uboone` is `uboone`; the data also has `fermilab/captmnv` and `/fermilab/argoneut/Role=Analysis`.
     """
@@ -84,22 +88,22 @@ def token_name(fqan: str, parent_group: str) -> str | None:
 
 
 def _names_of(
-    topology: Topology, parent: VirtualOrganization, child: VirtualOrganization, problems: list[Problem]
+    topology: Topology, parent: VirtualOrganization, child: VirtualOrganization, findings: Findings
 ) -> list[str]:
     names: dict[str, None] = {}
     for group in child.groups:
         for fqan in topology.reporting_groups.get(group, ()):
             name = token_name(fqan, parent.name.lower())
             if name is not None and not _TOKEN_NAME.fullmatch(name):
-                text = f"the group {quoted(fqan)} has a part that no group can have; expected letters, digits, _ . -"
-                problems.append(Problem(REPORTING_GROUPS, 0, 0, group, text))
+                text = f"{group}: the group {quoted(fqan)} has a malformed part; expected letters, digits, _ . -"
+                report_file(REPORTING_GROUPS, text, findings)
             elif name is not None:
                 names[name] = None
     return list(names)
 
 
-def _add(vos: dict[str, str], name: str, vo: str, where: Problem, problems: list[Problem]) -> None:
+def _add(vos: dict[str, str], name: str, vo: str, findings: Findings, *, file: str, key: str) -> None:
     known = vos.setdefault(name, vo)
     if known != vo:
         text = f"the token name {name} would mean {known} and {vo}: change one of the two, or leave one parent out"
-        problems.append(Problem(where.file, 0, 0, where.key, text))
+        report_file(file, f"{key}: {text}", findings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vomap.claims import Claims
+    from vomap.policy.documents import DecisionDocument
 
 MAPPED, DECLINED, DENIED, ERROR = "mapped", "declined", "denied", "error"
 OUTCOMES = (MAPPED, DECLINED, DENIED, ERROR)
@@ -40,7 +41,7 @@ class Decision:
             self.account = self.pool = None
         return self
 
-    def as_json(self, *, ce: str, time: str) -> dict[str, object]:
+    def as_json(self, *, ce: str, time: str) -> DecisionDocument:
         """Return the decision's members, as in schemas/decision-1.schema.json."""
         claims = self.claims
         return {
@@ -52,10 +53,10 @@ class Decision:
             "rule": self.rule,
             "source": self.source,
             "reason": self.reason,
-            "issuer": claims and claims.text("iss"),
-            "subject": claims and claims.text("sub"),
-            "client": claims and (claims.text("client_id") or claims.text("azp")),
-            "jti": claims and claims.text("jti"),
+            "issuer": claims.text("iss") if claims else None,
+            "subject": claims.text("sub") if claims else None,
+            "client": (claims.text("client_id") or claims.text("azp")) if claims else None,
+            "jti": claims.text("jti") if claims else None,
             "audience": list(claims.values("aud")) if claims else [],
             "unchecked": self.unchecked,
             "policy": self.policy,

@@ -148,3 +148,35 @@ class BansDocument(TypedDict):
     """All bans, in their order."""
 
     bans: list[BanDocument]
+
+
+class _DecisionKeys(TypedDict):
+    # UTC, as in 2026-12-31T12:00:00Z.
+    time: str
+    # htcondor, arc, token or none.
+    ce: str
+    outcome: str
+    account: str | None
+    vo: str | None
+    rule: str | None
+    source: str | None
+    reason: str
+    issuer: str | None
+    subject: str | None
+    client: str | None
+    jti: str | None
+    audience: list[str]
+    unchecked: list[str]
+    # The digest of the compiled policy.
+    policy: str | None
+
+
+class DecisionDocument(_DecisionKeys, total=False):
+    """One decision, as in schemas/decision-1.schema.json, with the keys that only a record of the log has."""
+
+    callout: str
+    observed: bool
+    pseudonym: str | None
+    # None: the record would be too long, or the token has no claims that vomap can read.
+    claims: dict[str, object] | None
+    cut: bool

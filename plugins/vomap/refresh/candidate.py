@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vomap.files.trusted import judge_new
-from vomap.mapfile.compose import Mapfile, SourceError, compose, read_sources
+from vomap.mapfile.compose import compose
+from vomap.mapfile.files import Mapfile, UnreadableFileError, read_files
 from vomap.mapfile.findings import Findings
 from vomap.mapfile.policy_tests import run_tests
 from vomap.policy.index import policy_of
@@ -27,28 +28,31 @@ _SUFFIX = ".yaml"
 def new_mapfile(path: str, text: str) -> Mapfile:
     """Return a mapfile that `vomap refresh` would write to a path. For root's build it is a file of another user.
 
-    Raises SourceError if the folder of the path is missing, Error if a link of another user leads there.
+    Raises UnreadableFileError if the folder of the path is missing, Error if a link of another user leads there.
     """
     try:
         return Mapfile(path, text, judge_new(path, os.geteuid()))
     except OSError as error:
-        raise SourceError(f"{path}: {error.strerror}") from None
+        raise UnreadableFileError(f"{path}: {error.strerror}") from None
 
 
 def site_with(paths: Sequence[str], candidate: Mapfile) -> list[Mapfile]:
     """Return the mapfiles of a site, in their order, with the candidate wherever the site reads its path.
 
-    Raises SourceError for a file that vomap cannot read.
+    Raises UnreadableFileError for a file that vomap cannot read.
     """
     return [
-        new_mapfile(path, candidate.text) if _is_same_file(path, candidate.path) else read_sources([path])[0]
+        new_mapfile(path, candidate.text) if _is_same_file(path, candidate.path) else read_files([path])[0]
         for path in _expanded(paths)
     ]
 
 
 def site_without(paths: Sequence[str], candidate: Mapfile) -> list[Mapfile]:
-    """Return the other mapfiles of a site, in their order. Raises SourceError for a file that vomap cannot read."""
-    return [read_sources([path])[0] for path in _expanded(paths) if not _is_same_file(path, candidate.path)]
+    """Return the other mapfiles of a site, in their order.
+
+    Raises UnreadableFileError for a file that vomap cannot read.
+    """
+    return [read_files([path])[0] for path in _expanded(paths) if not _is_same_file(path, candidate.path)]
 
 
 def read_site_policy(mapfiles: Sequence[Mapfile], candidate: Mapfile) -> SitePolicy:
@@ -76,7 +80,7 @@ def find_failures(mapfiles: Sequence[Mapfile], now: float) -> list[str]:
     composition = compose(mapfiles, findings, refusals=findings)
     if findings.errors:
         return [str(finding) for finding in findings.errors]
-    results = list(run_tests(composition.cases, policy_of(composition.document), mapfiles, NO_BANS, now))
+    results = list(run_tests(composition.tests, policy_of(composition.document), mapfiles, NO_BANS, now))
     if not results:
         return ["it contains no tests"]
     return [str(result) for result in results if not result.passed]
@@ -106,7 +110,7 @@ def _is_same_file(path: str, other: str) -> bool:
 
 
 def _expanded(paths: Iterable[str]) -> Iterator[str]:
-    """Yield the files that paths name, as `read_sources` does. Here one may be a link to a missing file."""
+    """Yield the files that paths name, as `read_files` does. Here one may be a link to a missing file."""
     for path in paths:
         if not os.path.isdir(path):
             yield path

@@ -15,7 +15,8 @@ from vomap.mapfile.findings import Findings
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from vomap.mapfile.compose import Composition, Mapfile
+    from vomap.mapfile.compose import Composition
+    from vomap.mapfile.files import Mapfile
     from vomap.policy.documents import IssuerDocument, RuleDocument
 
     # The name of what a mapfile states: an issuer, an issuer and a name in its tokens, an issuer and a subject.

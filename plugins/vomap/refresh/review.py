@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vomap import Error
-from vomap.mapfile.compose import Mapfile, compose, read_sources
+from vomap.mapfile.compose import compose
+from vomap.mapfile.files import Mapfile, read_files
 from vomap.mapfile.findings import Findings, MapfileError
 from vomap.osg.provenance import written_date
 from vomap.refresh.alarms import Alarm, find_alarms
@@ -62,10 +63,10 @@ class Review:
 def review_candidate(candidate: Mapfile, site: Sequence[str], limits: ChangeLimits, now: float) -> Review:
     """Return the review of a candidate for its path. `site` are the files and folders of the site's mapfiles.
 
-    `now` is in seconds since 1970. Raises SourceError if vomap cannot read the mapfile in force or one of the site's,
-    BrokenMapfileError if the mapfile in force has errors.
+    `now` is in seconds since 1970. Raises UnreadableFileError if vomap cannot read the mapfile in force or one of the
+    site's. Raises BrokenMapfileError if the mapfile in force has errors.
     """
-    before = read_sources([candidate.path])[0] if os.path.lexists(candidate.path) else None
+    before = read_files([candidate.path])[0] if os.path.lexists(candidate.path) else None
     candidate = new_mapfile(candidate.path, candidate.text)
     findings = Findings()
     composition = compose([candidate], findings)

@@ -14,14 +14,16 @@ from typing import Any
 
 from vomap import Error
 from vomap.accounts import NameServiceError, find_uid
-from vomap.bans.foreign_issuers import unwired_sentence
+from vomap.bans.issuer_wiring import unwired_sentence
 from vomap.ces.htcondor import SETTINGS_FILE
 from vomap.ces.kinds import ArcCe, Ce, HtcondorCe
 from vomap.ces.wiring import wired_issuers
 from vomap.log import KEY_FILE, NOWHERE, DecisionLog
 from vomap.log.pseudonyms import KeyFileError, read_key
-from vomap.mapfile.compose import Mapfile, find_ban_refusals, find_refusals, read_sources, refuse_folders
-from vomap.mapfile.findings import Findings
+from vomap.mapfile.bans import find_ban_refusals
+from vomap.mapfile.compose import find_refusals
+from vomap.mapfile.files import Mapfile, read_files
+from vomap.mapfile.owners import folder_refusals
 from vomap.policy.authority import Authority
 from vomap.policy.index import named_accounts
 from vomap.policy.model import Site
@@ -58,7 +60,7 @@ def freshness_line(
     the uid of the user who builds (default: ours).
     """
     try:
-        files = read_sources(paths, bans=bans, builder=builder)
+        files = read_files(paths, bans=bans, builder=builder)
         refusal = _find_refusal(files, paths, bans=bans, builder=builder)
     except Error as error:
         return StatusLine(RED, what, str(error))
@@ -73,10 +75,7 @@ def freshness_line(
 
 def _find_refusal(files: Sequence[Mapfile], paths: Sequence[str], *, bans: bool, builder: int | None) -> str | None:
     """Return the first reason for which a build would refuse these files, and the number of others. None if none."""
-    folders = Findings()
-    if bans:
-        refuse_folders(paths, folders, builder)
-    refusals = [*folders.errors, *(find_ban_refusals(files) if bans else find_refusals(files))]
+    refusals = [*folder_refusals(paths, builder), *find_ban_refusals(files)] if bans else find_refusals(files)
     more = f" (and {len(refusals) - 1} more)" if len(refusals) > 1 else ""
     return f"{refusals[0]}{more}" if refusals else None
 

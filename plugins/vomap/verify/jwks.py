@@ -1,7 +1,8 @@
-"""What an issuer publishes: metadata that name its keys, and the keys, over https within tight limits.
+"""Fetch the keys that an issuer publishes: its metadata, which name the URL of the keys, and the keys.
 
-OpenID Connect Discovery 1.0 section 4 appends the well-known path to the issuer, RFC 8414 section 3.1 puts it between
-host and path. Nobody but the issuer is asked about a token: there is no introspection.
+OpenID Connect Discovery 1.0 section 4 appends the well-known path to the issuer. RFC 8414 section 3.1 puts it between
+host and path. All requests are over https and within tight limits. vomap asks no server about a token: it does not use
+introspection.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vomap.claims.strict_json import parse_json
-from vomap.verify.keys import Key, KeysError, read_key
+from vomap.verify.keys import Key, KeysError, read_jwk
 from vomap.web.download import Answer, Limits, NoFileError, download
 from vomap.web.urls import split_url
 
-# A service waits for it, with what holds a token.
-SECONDS = 3.0
-_TO_CONNECT = 2.0
+# A service and its user wait for the fetch.
+FETCH_SECONDS = 3.0
+_CONNECT_SECONDS = 2.0
 _LARGEST = 1 << 18
 _MOST_KEYS = 100
 _REDIRECTS = 2
@@ -26,67 +27,66 @@ _OPENID, _OAUTH = "/.well-known/openid-configuration", "/.well-known/oauth-autho
 
 @dataclass(frozen=True)
 class PublishedKeys:
-    """An issuer's keys, and for how many seconds it says that they may be kept, if it does."""
+    """The keys of an issuer, and for how many seconds it allows to keep them, None if it does not say."""
 
     keys: tuple[Key, ...]
     max_age: int | None
 
 
-def fetch_keys(issuer: str, authorities: Path | None, seconds: float = SECONDS) -> PublishedKeys:
-    """Return the keys that an issuer publishes. Raises KeysError or FetchError.
+def fetch_keys(issuer: str, authorities: Path | None) -> PublishedKeys:
+    """Return the keys that an issuer publishes, at least one. Raises KeysError or FetchError.
 
     Args:
-        issuer: the issuer, as its tokens write it; one that the policy declares.
-        authorities: a file of certificates, in place of those that are trusted on this system.
-        seconds: how long all of it may take.
+        issuer: an issuer that the policy declares, as its tokens write it.
+        authorities: a file of certificates (PEM) to trust in place of the system's.
 
     """
-    return _Asking(issuer, authorities, seconds).published()
+    return _IssuerRequests(issuer, authorities).keys()
 
 
 def metadata_urls(issuer: str) -> tuple[str, str]:
-    """Return where an issuer's metadata can lie, the likelier place first. Raises KeysError if it is no https URL."""
+    """Return both URLs of an issuer's metadata, the more common one first. Raises KeysError without an https URL."""
     if not _is_secure(issuer) or "?" in issuer or "#" in issuer:
-        raise KeysError(f"the keys of {issuer!a} cannot be found: it is no https URL without a query")
+        raise KeysError(f"{issuer!a} is not an https URL without a query")
     base = issuer.removesuffix("/")
     _, _, rest = base.partition("://")
     host, slash, path = rest.partition("/")
     return base + _OPENID, f"https://{host}{_OAUTH}{slash}{path}"
 
 
-class _Asking:
-    """The requests to one issuer, within one time for all."""
+class _IssuerRequests:
+    """The requests to one issuer, which all end within FETCH_SECONDS."""
 
-    def __init__(self, issuer: str, authorities: Path | None, seconds: float) -> None:
+    def __init__(self, issuer: str, authorities: Path | None) -> None:
         self._issuer = issuer
         self._authorities = authorities
-        self._deadline = time.monotonic() + seconds
+        self._deadline = time.monotonic() + FETCH_SECONDS
 
-    def published(self) -> PublishedKeys:
+    def keys(self) -> PublishedKeys:
         url = self._keys_url()
         answer = self._get(url)
-        document = _parse(url, answer)
-        listed = document.get("keys")
-        if not isinstance(listed, list) or len(listed) > _MOST_KEYS:
+        jwks = _parse(url, answer).get("keys")
+        if not isinstance(jwks, list) or len(jwks) > _MOST_KEYS:
             raise KeysError(f"{url}: expected a list of at most {_MOST_KEYS} keys")
-        keys = tuple(key for key in map(read_key, listed) if key is not None)
+        keys = tuple(key for key in map(read_jwk, jwks) if key is not None)
         if not keys:
-            raise KeysError(f"{url}: has no key that a signature can be verified with")
+            raise KeysError(f"{url}: has no key that can verify a signature")
         return PublishedKeys(keys, answer.max_age)
 
     def _keys_url(self) -> str:
-        """Return where the issuer says that its keys are. That may be another host: several large issuers do so."""
+        """Return the URL of the keys from the metadata. It may be on another host, as for several large issuers."""
         url, answer = self._metadata()
         document = _parse(url, answer)
+        # RFC 8414 section 3.3: the metadata of another issuer must not lead to keys for this one.
         if document.get("issuer") != self._issuer:
-            raise KeysError(f"{url}: is of another issuer than {self._issuer!a}")
+            raise KeysError(f"{url}: has the metadata of another issuer than {self._issuer!a}")
         keys_url = document.get("jwks_uri")
         if not isinstance(keys_url, str) or not _is_secure(keys_url):
-            raise KeysError(f"{url}: its jwks_uri is no https URL")
+            raise KeysError(f"{url}: its jwks_uri is not an https URL")
         return keys_url
 
     def _metadata(self) -> tuple[str, Answer]:
-        """Return the metadata and where they lie; if they lie nowhere, the likelier place is what is told of."""
+        """Return the metadata and their URL. If there are none, raise the error of the more common URL."""
         first, second = metadata_urls(self._issuer)
         try:
             return first, self._get(first)
@@ -99,7 +99,7 @@ class _Asking:
     def _get(self, url: str) -> Answer:
         left = max(self._deadline - time.monotonic(), 0.01)
         limits = Limits(
-            connect=min(left, _TO_CONNECT),
+            connect=min(left, _CONNECT_SECONDS),
             pause=left,
             whole=round(left, 2),
             size=_LARGEST,
@@ -110,6 +110,7 @@ class _Asking:
 
 
 def _is_secure(url: str) -> bool:
+    """Return True for an https URL without a user."""
     parts = split_url(url)
     return parts is not None and parts.scheme == "https" and "@" not in parts.netloc
 
@@ -120,5 +121,5 @@ def _parse(url: str, answer: Answer) -> dict[str, object]:
     except ValueError:
         document = None
     if not isinstance(document, dict):
-        raise KeysError(f"{url}: is no JSON object that can be trusted")
+        raise KeysError(f"{url}: is not a valid JSON object")
     return document

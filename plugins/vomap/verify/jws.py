@@ -1,4 +1,4 @@
-"""A raw token: a JWS in compact form (RFC 7515 section 7.1) with claims, read strictly, and believed in nothing."""
+"""Read a raw token strictly, without a check of its signature: a JWS in compact form (RFC 7515 section 7.1)."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from vomap.claims import Claims, TokenError
 from vomap.claims.htcondor_payload import read_payload
 from vomap.claims.strict_json import parse_json
 
-# What HTCondor passes at the most; no token of any grid comes near it.
+# HTCondor passes no longer token. Tokens of grids are much shorter.
 LONGEST_TOKEN = 1 << 14
 _PARTS = 3
 
 
 @dataclass(frozen=True)
-class Token:
-    """A token's parts: its header, what it claims, the bytes that are signed, and the signature."""
+class RawToken:
+    """The parts of a token: the header, the claims, the bytes that are signed, and the signature."""
 
     header: dict[str, object]
     claims: Claims
@@ -26,30 +26,30 @@ class Token:
 
     @property
     def issuer(self) -> str:
-        """The issuer that the token names, as it writes it; empty if it names none."""
+        """The issuer as the token writes it, "" if the token names none."""
         return self.claims.text("iss") or ""
 
 
-def read_token(raw: bytes) -> Token:
-    """Read a token with blanks around it, or none; its claims are what any other callout reads of the same payload.
+def read_token(raw: bytes) -> RawToken:
+    """Read a token, with or without blanks around it. Its claims are those that the HTCondor callout reads.
 
-    Raises TokenError for anything else, and for what could be read in two ways: a key that occurs twice, or base64url
-    that another text would decode to as well.
+    Raises TokenError for anything else. It also refuses what two programs could read in two ways: a key that occurs
+    twice, and base64url that is not the only text for its bytes.
     """
     raw = raw.strip()
     if not raw:
-        raise TokenError("token: there is none")
+        raise TokenError("token: it is empty")
     if len(raw) > LONGEST_TOKEN:
         raise TokenError(f"token: longer than {LONGEST_TOKEN} bytes")
     parts = raw.split(b".")
     if len(parts) != _PARTS:
         raise TokenError(f"token: expected three parts with dots between them, not {len(parts)}")
     header, payload, signature = map(_decode, parts)
-    return Token(_read_header(header), read_payload(payload), b".".join(parts[:2]), signature)
+    return RawToken(_read_header(header), read_payload(payload), b".".join(parts[:2]), signature)
 
 
 def _decode(part: bytes) -> bytes:
-    """Decode base64url as RFC 7515 section 2 has it. Whatever is not the one text for these bytes is refused."""
+    """Decode base64url (RFC 7515 section 2). Raises TokenError for any text but the only one for its bytes."""
     try:
         content = base64.urlsafe_b64decode(part + b"=" * (-len(part) % 4))
     except (binascii.Error, ValueError):
@@ -62,9 +62,10 @@ def _decode(part: bytes) -> bytes:
 def _read_header(content: bytes) -> dict[str, object]:
     try:
         header = parse_json(content.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise TokenError("token: the header is not UTF-8") from None
     except ValueError as error:
-        what = "no UTF-8" if isinstance(error, UnicodeDecodeError) else f"no JSON that can be trusted: {error}"
-        raise TokenError(f"token: the header is {what}") from None
+        raise TokenError(f"token: the header is not valid JSON: {error}") from None
     if not isinstance(header, dict):
-        raise TokenError("token: the header is no JSON object")
+        raise TokenError("token: the header is not a JSON object")
     return header

@@ -1,4 +1,4 @@
-"""The keys that an issuer publishes (RFC 7517), and what they can have signed (RFC 7518 section 3.1, RFC 8037)."""
+"""Read the keys of an issuer (RFC 7517), and verify signatures with them (RFC 7518 section 3.1, RFC 8037)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from vomap import Error
 
 _MINIMUM_BITS, _MAXIMUM_BITS = 2048, 8192
-# Each kind of key, and the members that are its public half.
+# Each kind of key, and its public members.
 _MEMBERS = {"RSA": ("n", "e"), "EC": ("crv", "x", "y"), "OKP": ("crv", "x")}
-# Each algorithm, the kind of its keys, and their curves. All have a private and a public half: one with a single secret
-# would let whoever knows the public key sign.
+# Each algorithm, the kind of its keys, and their curves. None has a single secret, as HS256 has: an attacker could then
+# sign with the public key.
 _KEYS_OF: dict[str, tuple[str, tuple[str, ...]]] = {
     **{f"{family}{bits}": ("RSA", ()) for family in ("RS", "PS") for bits in (256, 384, 512)},
     "ES256": ("EC", ("P-256",)),
@@ -26,12 +26,12 @@ _CURVES = {curve for _, curves in _KEYS_OF.values() for curve in curves}
 
 
 class KeysError(Error):
-    """An issuer's keys that cannot be had, or not used: whether a token is genuine cannot be found out."""
+    """vomap cannot fetch or use the keys of an issuer, and so cannot find out if a token is genuine."""
 
 
 @dataclass(frozen=True)
 class Key:
-    """A public key for signatures: its kind, its public members, and what its issuer says of it."""
+    """A public key for signatures: its kind and public members, and the name and algorithm that its issuer states."""
 
     kind: str
     members: Mapping[str, str]
@@ -39,16 +39,16 @@ class Key:
     algorithm: str | None
 
     def fits(self, algorithm: str) -> bool:
-        """Tell whether a signature by an algorithm can be this key's."""
+        """Return True if the key can verify signatures of an algorithm."""
         kind, curves = _KEYS_OF[algorithm]
         if kind != self.kind or self.algorithm not in (None, algorithm):
             return False
         return not curves or self.members["crv"] in curves
 
     def has_signed(self, algorithm: str, content: bytes, signature: bytes) -> bool:
-        """Tell whether a signature by an algorithm that fits is this key's. Raises KeysError if that cannot be told."""
+        """Return True if the key has made a signature. Raises KeysError if the key cannot be used for the algorithm."""
         try:
-            # Not jwt.decode, which reads header and claims once more, in its own way.
+            # Not jwt.decode: it would read header and claims a second time, and differently.
             from jwt.algorithms import get_default_algorithms
 
             method = get_default_algorithms()[algorithm]
@@ -58,16 +58,16 @@ class Key:
             raise KeysError(f"token: the issuer's key {self.kid!a} cannot be used for {algorithm}: {why}") from error
 
     def as_jwk(self) -> dict[str, str]:
-        """Return the key as a JSON Web Key, with its public members alone."""
+        """Return the key as a JSON Web Key with only its public members."""
         stated = {"kid": self.kid, "alg": self.algorithm}
         named = {name: value for name, value in stated.items() if value is not None}
         return {"kty": self.kind, **self.members, **named}
 
 
-def read_key(jwk: object) -> Key | None:
-    """Return a published key; None for one that is not for signatures, or of a kind or a strength that is not used.
+def read_jwk(jwk: object) -> Key | None:
+    """Return the key of a JSON Web Key. Return None for one that is not for signatures, of another kind, or too weak.
 
-    RFC 7517 section 5 wants keys that are not understood to be passed over.
+    RFC 7517 section 5: skip keys of unknown kinds, do not refuse the list.
     """
     if not isinstance(jwk, dict):
         return None
@@ -83,8 +83,8 @@ def read_key(jwk: object) -> Key | None:
     return Key(kind, texts, kid, algorithm)
 
 
-def choose(keys: Iterable[Key], algorithm: str, kid: str | None) -> Key | None:
-    """Return the one key that a token can mean, by its name or without one; None if there is none or no single one."""
+def choose_key(keys: Iterable[Key], algorithm: str, kid: str | None) -> Key | None:
+    """Return the only key that fits an algorithm and, if a token has it, a name. Return None unless one key fits."""
     fitting = [key for key in keys if key.fits(algorithm) and kid in (None, key.kid)]
     return fitting[0] if len(fitting) == 1 else None
 

@@ -1,4 +1,4 @@
-"""The bearer's token, where the user's programs look for it: WLCG Bearer Token Discovery 1.0."""
+"""Find the token of a user as other grid tools do: WLCG Bearer Token Discovery 1.0."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from vomap.claims import TokenError
 from vomap.files import FileError, open_trusted
 from vomap.verify.jws import LONGEST_TOKEN
 
-_TEMPORARY = "/tmp"  # noqa: S108 - the specification's; the file must be ours  # nosec B108
+_TEMPORARY = "/tmp"  # noqa: S108 - as specified, and the file must be ours  # nosec B108
 
 
 def discover_token(environment: Mapping[str, str], user: int, temporary: str = _TEMPORARY) -> bytes:
-    """Return the token of a user: of the first place that there is, and of no other if that one is of no use.
+    """Return the token at the first place that exists. If that token cannot be used, no other place is tried.
 
-    Raises TokenError if there is none, or if its file cannot be read or trusted.
+    `environment` is that of the process, `user` a uid. Raises TokenError if no place exists, or if vomap cannot read or
+    trust the file.
     """
     if "BEARER_TOKEN" in environment:
         return os.fsencode(environment["BEARER_TOKEN"])
@@ -26,13 +27,15 @@ def discover_token(environment: Mapping[str, str], user: int, temporary: str = _
         path = os.path.join(folder, f"bt_u{user}")
         if os.path.lexists(path):
             return read_token_file(path)
-    raise TokenError("token: none is found: no BEARER_TOKEN, no BEARER_TOKEN_FILE, no file bt_u with the user's number")
+    raise TokenError(
+        f"token: not found: set BEARER_TOKEN or BEARER_TOKEN_FILE, or write the file {temporary}/bt_u{user}"
+    )
 
 
 def read_token_file(path: str) -> bytes:
-    """Return what a file holds that only root and ourselves can have written.
+    """Return the content of a file that only root and ourselves can write.
 
-    Raises TokenError for any other, and for one that holds more than a token.
+    Raises TokenError for any other file, and for one that is longer than a token.
     """
     try:
         descriptor, size = open_trusted(path)
@@ -43,5 +46,5 @@ def read_token_file(path: str) -> bytes:
     except (FileError, OSError, ValueError) as error:
         raise TokenError(f"token: {error}") from None
     if size > LONGEST_TOKEN:
-        raise TokenError(f"token: {path}: holds more than {LONGEST_TOKEN} bytes")
+        raise TokenError(f"token: {path}: longer than {LONGEST_TOKEN} bytes")
     return content

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from proof.seeded_bugs.replacement import Call, Constant, Replacement
-from vomap.files.regular import Step, Way
+from vomap.files.regular import PathStep, ResolvedPath
 from vomap.mapfile.foreign import _RULE, _others
 
 
@@ -28,25 +28,25 @@ def _tests_of_all_passed(refused: Any, root: Any, plain: Any) -> Any:
     return refused(root, {**plain, "tests": [{"alone": True, **test} for test in plain.get("tests", ())]})
 
 
-def _own_bans(refuse: Any, file: Any, refusals: Any) -> None:
-    refuse(replace(file, custody=replace(file.custody, owner=None)), refusals)
+def _own_bans(refusals: Any, file: Any) -> Any:
+    return refusals(replace(file, custody=replace(file.custody, owner=None)))
 
 
-def _changed(way: Way, change: Callable[[Step], Step]) -> Way:
-    return Way(tuple(map(change, way.steps)), change(way.end))
+def _changed(way: ResolvedPath, change: Callable[[PathStep], PathStep]) -> ResolvedPath:
+    return ResolvedPath(tuple(map(change, way.steps)), change(way.end))
 
 
-def _file_of_builder(judge_file: Any, way: Way, builder: int) -> Any:
+def _file_of_builder(judge_file: Any, way: ResolvedPath, builder: int) -> Any:
     return judge_file(_changed(way, lambda step: replace(step, owner=builder) if step == way.end else step), builder)
 
 
-def _folder_of_builder(judge_file: Any, way: Way, builder: int) -> Any:
+def _folder_of_builder(judge_file: Any, way: ResolvedPath, builder: int) -> Any:
     folder = way.end.folder
     if folder is None:
         return judge_file(way, builder)
     ours = replace(folder, owner=builder)
 
-    def change(step: Step) -> Step:
+    def change(step: PathStep) -> PathStep:
         if step == folder:
             return ours
         return replace(step, folder=ours) if step.folder == folder else step
@@ -54,27 +54,27 @@ def _folder_of_builder(judge_file: Any, way: Way, builder: int) -> Any:
     return judge_file(_changed(way, change), builder)
 
 
-def _farther_folders_passed(faults: Any, way: Way, builder: int, own: list[Step]) -> Any:
+def _farther_folders_passed(faults: Any, way: ResolvedPath, builder: int, own: list[PathStep]) -> Any:
     return faults(way, builder, [*own, *(step for step in way.steps if stat.S_ISDIR(step.mode))])
 
 
-def _two_owners_passed(judge_file: Any, way: Way, builder: int) -> Any:
+def _two_owners_passed(judge_file: Any, way: ResolvedPath, builder: int) -> Any:
     from vomap.files.trusted import _faults
 
     own = [step for step in (way.end, way.end.folder) if step is not None]
     return replace(judge_file(way, builder), faults=tuple(dict.fromkeys(_faults(way, builder, own))))
 
 
-def _file_mode_passed(may_write: Any, step: Step) -> Any:
+def _file_mode_passed(may_write: Any, step: PathStep) -> Any:
     return not stat.S_ISREG(step.mode) and may_write(step)
 
 
-def _folder_mode_passed(may_write: Any, step: Step) -> Any:
+def _folder_mode_passed(may_write: Any, step: PathStep) -> Any:
     return not stat.S_ISDIR(step.mode) and may_write(step)
 
 
-def _shared_folder_passed(faults: Any, way: Way, builder: int, own: list[Step]) -> Any:
-    def bare(step: Step) -> Step:
+def _shared_folder_passed(faults: Any, way: ResolvedPath, builder: int, own: list[PathStep]) -> Any:
+    def bare(step: PathStep) -> PathStep:
         return replace(step, folder=None)
 
     return faults(_changed(way, bare), builder, list(map(bare, own)))
@@ -108,7 +108,7 @@ BUGS: Mapping[str, Sequence[Replacement]] = {
     "another user's tests judge the whole policy": [
         Call("vomap.mapfile.foreign:refused_in_document", _tests_of_all_passed)
     ],
-    "another user's bans count": [Call("vomap.mapfile.compose:_refuse_bans", _own_bans)],
+    "another user's bans count": [Call("vomap.mapfile.owners:ban_file_refusals", _own_bans)],
     "the owner of the file is not looked at": [Call(_JUDGE_FILE, _file_of_builder)],
     "the owner of the folder is not looked at": [Call(_JUDGE_FILE, _folder_of_builder)],
     "the owner of a farther folder is not looked at": [Call("vomap.files.trusted:_faults", _farther_folders_passed)],

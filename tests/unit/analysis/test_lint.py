@@ -13,7 +13,9 @@ import pytest
 from vomap.analysis import lint as mapfile_linter
 from vomap.analysis.lint.context import LintContext
 from vomap.bans import lint as ban_linter
-from vomap.mapfile.compose import Mapfile, compose, compose_bans, read_sources
+from vomap.mapfile.bans import compose_bans
+from vomap.mapfile.compose import compose
+from vomap.mapfile.files import Mapfile, read_files
 from vomap.mapfile.findings import Finding, Findings
 
 ROOT = Path(__file__).parents[3]
@@ -51,9 +53,9 @@ def _composed(*files: Mapfile) -> Any:
 
 def _bans(*files: Mapfile) -> list[dict[str, Any]]:
     findings = Findings()
-    bans: list[dict[str, Any]] = compose_bans(files, findings)["bans"]
+    bans = compose_bans(files, findings)["bans"]
     findings.raise_errors()
-    return bans
+    return [dict(ban) for ban in bans]
 
 
 def warnings(files: Sequence[Mapfile], bans: Sequence[Mapfile] = ()) -> list[Finding]:
@@ -73,7 +75,7 @@ def _codes(*texts: str, bans: str = "") -> list[tuple[str | None, str, int]]:
 def _example(code: str, kind: str) -> list[Finding]:
     folder = EXAMPLES / code
     bans = folder / f"{kind}-bans.yaml"
-    return warnings(read_sources([str(folder / f"{kind}.yaml")]), read_sources([str(bans)]) if bans.exists() else [])
+    return warnings(read_files([str(folder / f"{kind}.yaml")]), read_files([str(bans)]) if bans.exists() else [])
 
 
 def test_every_code_has_its_examples() -> None:
@@ -146,21 +148,21 @@ def _deliberate(key: str, found: Sequence[Finding]) -> None:
 @pytest.mark.parametrize("path", _SHIPPED, ids=lambda path: path.name)
 def test_a_shipped_mapfile_alone_has_no_warning(path: Path) -> None:
     """A mapfile that ships, by itself."""
-    _deliberate(path.name, warnings(read_sources([str(path)])))
+    _deliberate(path.name, warnings(read_files([str(path)])))
 
 
 @pytest.mark.parametrize("site", _SITES)
 @pytest.mark.parametrize("names", [("egi.yaml",), ("fermilab.yaml",), ("osg.yaml",), tuple(p.name for p in _SHIPPED)])
 def test_a_shipped_mapfile_in_a_site_has_no_warning(site: str, names: tuple[str, ...]) -> None:
     """The mapfiles that ship, linked by a site: what it does not serve, or has decided before, is its choice."""
-    files = [Mapfile("10-site.yaml", _SITES[site]), *read_sources([str(ROOT / "mapfiles" / name) for name in names])]
+    files = [Mapfile("10-site.yaml", _SITES[site]), *read_files([str(ROOT / "mapfiles" / name) for name in names])]
     _deliberate(f"{site} {' '.join(names)}", warnings(files))
 
 
 def test_the_demonstration_has_no_warning() -> None:
     """The demonstration's site, with the mapfile that it links and its bans."""
-    files = read_sources([str(ROOT / "demo" / "10-site.yaml"), str(ROOT / "mapfiles" / "osg.yaml")])
-    assert warnings(files, read_sources([str(ROOT / "demo" / "bans.yaml")])) == []
+    files = read_files([str(ROOT / "demo" / "10-site.yaml"), str(ROOT / "mapfiles" / "osg.yaml")])
+    assert warnings(files, read_files([str(ROOT / "demo" / "bans.yaml")])) == []
 
 
 # What a code is not for, and what else it is for

@@ -12,7 +12,8 @@ from property.strategies import NOW, mapfiles, tokens
 from vomap.analysis.lint import lint
 from vomap.analysis.lint.context import LintContext
 from vomap.claims import TokenError, read_claims
-from vomap.mapfile.compose import Mapfile, compose
+from vomap.mapfile.compose import compose
+from vomap.mapfile.files import Mapfile
 from vomap.mapfile.findings import Findings
 from vomap.policy.decide import decide
 from vomap.policy.index import policy_of

@@ -9,7 +9,7 @@ import pytest
 import vomap.analysis.replay as proof
 from unit.policy.composed import bans_of, policy_of
 from vomap.analysis.replay import Replay, Replayer
-from vomap.log.pseudonyms import pseudonym
+from vomap.log.pseudonyms import make_pseudonym
 from vomap.log.reader import Record
 
 ONE = "https://one.example/"
@@ -26,7 +26,7 @@ KEY = b"k" * 32
 
 
 def _record(**members: Any) -> Record:
-    whole: dict[str, Any] = {
+    whole: Any = {
         "time": "2026-11-22T12:00:00Z",
         "ce": "htcondor",
         "callout": "vomap-htcondor",
@@ -44,8 +44,9 @@ def _record(**members: Any) -> Record:
         "unchecked": [],
         "policy": "d",
         "claims": {"scope": "compute.read"},
+        **members,
     }
-    return Record(1, {**whole, **members})
+    return Record(1, whole)
 
 
 def _replay(record: Record, policy: str = POLICY, **more: Any) -> Replay:
@@ -128,7 +129,7 @@ def test_what_cannot_be_decided_again_is_told(members: dict[str, Any], why: str)
 
 def test_a_pseudonym_is_resolved_by_its_key() -> None:
     """Who has the key replays by subject."""
-    members = {"subject": None, "pseudonym": pseudonym(KEY, ONE, "jo")}
+    members = {"subject": None, "pseudonym": make_pseudonym(KEY, ONE, "jo")}
     assert _replay(_record(**members), resolve=lambda issuer, _: "jo" if issuer == ONE else None).same == 1
     assert dict(_replay(_record(**members), resolve=lambda *_: None).left_out) == {proof.NO_SUBJECT: 1}
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from vomap.bans.aftermath import ARC, HTCONDOR, Remain, job_constraint, remains
-from vomap.mapfile.compose import NOBODYS_SITE
+from vomap.bans.aftermath import ARC, HTCONDOR, Aftermath, find_aftermath, job_constraint
+from vomap.mapfile.entries import DEFAULT_SITE
 from vomap.policy.authority import Authority
 
 DECLARED = Authority(
     {
-        "site": NOBODYS_SITE,
+        "site": DEFAULT_SITE,
         "issuers": {
             "https://a/": {"vo": "CMS"},
             "https://b/": {"vo": "cms"},
@@ -25,12 +25,12 @@ DECLARED = Authority(
     }
 )
 FREE = Authority(
-    {"site": NOBODYS_SITE, "issuers": {"https://f/": {"vo-from": ["group"]}, "https://d/": {"vo": "ATLAS"}}}
+    {"site": DEFAULT_SITE, "issuers": {"https://f/": {"vo-from": ["group"]}, "https://d/": {"vo": "ATLAS"}}}
 )
 
 
-def _jobs(ban: dict[str, Any], ce: str, root: Path = Path("/nowhere")) -> Remain:
-    (jobs,) = [each for each in remains(ban, DECLARED, [ce], root) if each.what.startswith("jobs")]
+def _jobs(ban: dict[str, Any], ce: str, root: Path = Path("/nowhere")) -> Aftermath:
+    (jobs,) = [each for each in find_aftermath(ban, DECLARED, [ce], root) if each.what.startswith("jobs")]
     return jobs
 
 
@@ -139,8 +139,8 @@ def test_each_ce_has_its_own() -> None:
     """What is told of one CE says nothing of the other."""
     ban = {"subject": ["s"]}
     for ce, unit in ((HTCONDOR, "condor-ce"), (ARC, "arc-arex-ws")):
-        told = remains(ban, DECLARED, [ce], Path("/nowhere"))
+        told = find_aftermath(ban, DECLARED, [ce], Path("/nowhere"))
         assert {each.ce for each in told} == {ce}
         assert told[0].commands == (f"systemctl restart {unit}",)
         assert all(each.until for each in told)
-    assert remains(ban, DECLARED, [], Path("/nowhere")) == []
+    assert find_aftermath(ban, DECLARED, [], Path("/nowhere")) == []

@@ -8,8 +8,8 @@ import pytest
 
 from unit.policy.composed import bans_document, policy_of
 from vomap.analysis.replay import NO_CLAIMS, NO_SUBJECT
-from vomap.bans.log_impact import CLAIM_NOT_KEPT, BanHits, Hits, Identity, Seen
-from vomap.log.pseudonyms import pseudonym
+from vomap.bans.log_impact import CLAIM_NOT_LOGGED, DecisionCount, Identity, LogImpact, LogImpactCounter
+from vomap.log.pseudonyms import make_pseudonym
 from vomap.log.reader import Record
 
 ONE, MANY = "https://one.example/", "https://many.example/"
@@ -24,11 +24,11 @@ rules:
 """
 TIME = "2026-11-22T12:00:00Z"
 KEY = b"k" * 32
-HIDDEN = pseudonym(KEY, ONE, "jo")
+HIDDEN = make_pseudonym(KEY, ONE, "jo")
 
 
 def _record(**members: Any) -> Record:
-    whole = {
+    whole: Any = {
         "time": TIME,
         "outcome": "mapped",
         "account": "jo",
@@ -40,13 +40,14 @@ def _record(**members: Any) -> Record:
         "jti": "j-1",
         "audience": ["ANY"],
         "claims": {"scope": "compute.read", "client_id": "c"},
+        **members,
     }
-    return Record(1, {**whole, **members})
+    return Record(1, whole)
 
 
-def _hits(ban: str, *records: Record, **more: Any) -> Hits:
+def _hits(ban: str, *records: Record, **more: Any) -> LogImpact:
     (document,) = bans_document(f"mapfile: 1\nbans:\n  - {{{ban}, reason: r}}\n")["bans"]
-    hits = BanHits(document, policy_of(POLICY), **more)
+    hits = LogImpactCounter(document, policy_of(POLICY), **more)
     for record in records:
         hits.add(record)
     return hits.result
@@ -93,9 +94,9 @@ def test_identities_have_their_last_time_and_account() -> None:
     )
     assert hits.decisions == 5
     assert hits.latest_first() == [
-        (Identity(MANY, "jo", None), Seen(1, "2026-11-22T12:00:04Z", None)),
-        (Identity(ONE, "jo", None), Seen(3, "2026-11-22T12:00:03Z", "late")),
-        (Identity(ONE, "jane", None), Seen(1, TIME, None)),
+        (Identity(MANY, "jo", None), DecisionCount(1, "2026-11-22T12:00:04Z", None)),
+        (Identity(ONE, "jo", None), DecisionCount(3, "2026-11-22T12:00:03Z", "late")),
+        (Identity(ONE, "jane", None), DecisionCount(1, TIME, None)),
     ]
 
 
@@ -124,7 +125,7 @@ def test_with_its_key_a_pseudonym_is_a_subject() -> None:
 def test_what_was_not_kept_is_unknown() -> None:
     """No claims at all, and a claim that logs keep only where something asks for it."""
     assert dict(_hits("subject: jo", _record(claims=None)).unknown) == {NO_CLAIMS: 1}
-    assert dict(_hits("claim: {email: x}", _record()).unknown) == {CLAIM_NOT_KEPT: 1}
+    assert dict(_hits("claim: {email: x}", _record()).unknown) == {CLAIM_NOT_LOGGED: 1}
     assert not _hits("claim: {email: x}, vo: Two", _record()).unknown
     assert not _hits("claim: {client_id: d}", _record()).unknown
     assert _hits("claim: {email: x}", _record(claims={"email": "x"})).decisions == 1

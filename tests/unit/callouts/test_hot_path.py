@@ -67,7 +67,7 @@ import vomap.callouts.{callout} as callout
 # As root, ARC's becomes a user; this one is there everywhere.
 callout.USER = "root"
 # Where a file system in user space is mounted, a child answers.
-sys.modules["vomap.callouts"].may_be_held = lambda: False
+sys.modules["vomap.callouts"].has_fuse_mount = lambda: False
 callout.main()
 print()
 print(*sorted(set(sys.modules) - before))

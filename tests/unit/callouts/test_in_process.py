@@ -17,17 +17,17 @@ from vomap.callouts import (
     EXIT_CODES,
     HTCONDOR,
     TOKEN,
-    Answer,
     InputError,
     OptionError,
     TimeLimit,
+    TokenDecision,
     become_user,
-    built_files,
-    give,
+    compiled_files,
+    log_line,
     read_input,
     read_options,
     require_descriptors,
-    say,
+    respond,
 )
 from vomap.policy import DECLINED, DENIED, ERROR, MAPPED, OUTCOMES, Decision
 
@@ -72,15 +72,15 @@ def test_no_options(words: list[str]) -> None:
 
 def test_built_files() -> None:
     """The bans lie beside the policy, unless they are named."""
-    assert built_files({}) == ("/var/lib/vomap/policy", "/var/lib/vomap/bans")
-    assert built_files({"--policy": "/p"}) == ("/p", "/p.bans")
-    assert built_files({"--policy": "/p", "--bans": "/b"}) == ("/p", "/b")
+    assert compiled_files({}) == ("/var/lib/vomap/policy", "/var/lib/vomap/bans")
+    assert compiled_files({"--policy": "/p"}) == ("/p", "/p.bans")
+    assert compiled_files({"--policy": "/p", "--bans": "/b"}) == ("/p", "/b")
 
 
-def _answer(outcome: str = MAPPED) -> Answer:
+def _answer(outcome: str = MAPPED) -> TokenDecision:
     decision = Decision(None, None).settle(outcome, "rule: r")
     decision.account, decision.vo, decision.source = "alice" if outcome == MAPPED else None, "Nova", "f:1"
-    return Answer(decision, UNLOGGED)
+    return TokenDecision(decision, UNLOGGED)
 
 
 def _written(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, bytes]]:
@@ -99,7 +99,7 @@ def _written(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, bytes]]:
 def test_what_is_printed(monkeypatch: pytest.MonkeyPatch, callout: str, printed: bytes | None) -> None:
     """The account, as each CE wants it, and nothing else."""
     written = _written(monkeypatch)
-    assert give(callout, _answer(), TimeLimit(callout)) == 0
+    assert respond(callout, _answer(), TimeLimit(callout)) == 0
     assert [content for descriptor, content in written if descriptor == 1] == ([printed] if printed else [])
     assert written[-1] == (2, f"{callout}: mapped to alice for Nova: rule: r (f:1)\n".encode())
 
@@ -108,7 +108,7 @@ def test_what_is_printed(monkeypatch: pytest.MonkeyPatch, callout: str, printed:
 def test_a_refusal_prints_nothing(monkeypatch: pytest.MonkeyPatch, outcome: str) -> None:
     """Only a mapping is printed, and only a declined token may get another code."""
     written = _written(monkeypatch)
-    assert give(HTCONDOR, _answer(outcome), TimeLimit(HTCONDOR), decline=7) == (
+    assert respond(HTCONDOR, _answer(outcome), TimeLimit(HTCONDOR), decline=7) == (
         7 if outcome == DECLINED else EXIT_CODES[HTCONDOR][outcome]
     )
     assert [descriptor for descriptor, _ in written] == [2]
@@ -118,7 +118,7 @@ def test_an_account_that_is_written_in_part(monkeypatch: pytest.MonkeyPatch) -> 
     """Half a name may be another account's, so it is an error, and logged as one."""
     monkeypatch.setattr(callout, "posix", SimpleNamespace(write=lambda _, content: len(content) - 1))
     answer = _answer()
-    assert give(HTCONDOR, answer, TimeLimit(HTCONDOR)) == 3
+    assert respond(HTCONDOR, answer, TimeLimit(HTCONDOR)) == 3
     assert (answer.decision.outcome, answer.decision.account) == (ERROR, None)
     assert "only a part" in answer.decision.reason
 
@@ -127,7 +127,7 @@ def test_an_account_that_is_written_in_part(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_sentence_is_one_plain_line(monkeypatch: pytest.MonkeyPatch, sentence: str) -> None:
     """Nothing that a token brought can end the line, move a cursor or flood a log."""
     written = _written(monkeypatch)
-    say(HTCONDOR, sentence)
+    log_line(HTCONDOR, sentence)
     ((_, line),) = written
     assert line.endswith(b"\n")
     assert line[:-1].decode("ascii").isprintable()
@@ -141,8 +141,11 @@ def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(callout, "posix", SimpleNamespace(write=write))
-    say(HTCONDOR, "why")
-    assert give(HTCONDOR, Answer(Decision(None, None).settle(DENIED, "ban: x"), UNLOGGED), TimeLimit(HTCONDOR)) == 2
+    log_line(HTCONDOR, "why")
+    assert (
+        respond(HTCONDOR, TokenDecision(Decision(None, None).settle(DENIED, "ban: x"), UNLOGGED), TimeLimit(HTCONDOR))
+        == 2
+    )
 
 
 def test_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,7 +229,7 @@ def test_root_is_not_kept_by_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_a_token_makes_long_hides_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     """A long reason is cut, and that the decision was not logged is said none the less."""
     decision = Decision(None, None).settle(DENIED, "audience: " + "x" * 5000)
-    give(HTCONDOR, Answer(decision, {"to": "/nowhere/log"}), TimeLimit(HTCONDOR))
+    respond(HTCONDOR, TokenDecision(decision, {"to": "/nowhere/log"}), TimeLimit(HTCONDOR))
     told = capfd.readouterr().err
     assert told.endswith("; not logged: /nowhere/log: No such file or directory\n")
     assert len(told) < 1100

@@ -21,7 +21,7 @@ import vomap
 from ces import htcondor_payload
 from unit.policy.composed import bans_document, policy_document
 from vomap import store
-from vomap.log.reader import Record, Unread, read_log
+from vomap.log.reader import BrokenLine, Record, read_log
 from vomap.store import writer
 
 ISSUER = "https://i.example/"
@@ -92,7 +92,7 @@ class Site:
         assert told.count("\n") == (1 if pipes["stderr"] == subprocess.PIPE else 0)
         return told
 
-    def found(self) -> list[Record | Unread]:
+    def found(self) -> list[Record | BrokenLine]:
         """Return what can be read of the log."""
         return list(read_log(str(self.log)))
 
@@ -163,7 +163,7 @@ def test_a_fifo_with_a_reader(site: Site) -> None:
     os.mkfifo(site.log)
     reader = os.open(site.log, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        assert "no regular file" in site.ask()
+        assert "not a regular file" in site.ask()
         assert os.read(reader, 1) == b""
     finally:
         os.close(reader)

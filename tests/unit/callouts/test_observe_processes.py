@@ -182,8 +182,8 @@ def test_a_log_that_does_not_answer(site: LoggingSite) -> None:
 def test_a_child_that_is_killed(site: LoggingSite) -> None:
     """Where a child answers, for the sake of file systems in user space, its death is a failure like any other."""
     program = (
-        "import os, signal, sys; from vomap.callouts.child import answered_aside; "
-        "sys.exit(answered_aside('vomap-htcondor', lambda _: os.kill(os.getpid(), signal.SIGKILL), 5, failed=%d))"
+        "import os, signal, sys; from vomap.callouts.child import run_in_child; "
+        "sys.exit(run_in_child('vomap-htcondor', lambda _: os.kill(os.getpid(), signal.SIGKILL), 5, failed=%d))"
     )
     for failed in (DECLINED, 3):
         answer = site.run(HTCONDOR, TOKEN, command=[sys.executable, "-c", program % failed])
@@ -194,10 +194,10 @@ def test_a_child_that_is_killed(site: LoggingSite) -> None:
 def test_a_child_that_is_held_by_the_log(code: int) -> None:
     """What the child has answered stands, its exit code, too, though it never comes back from logging it."""
     program = (
-        "import os, sys, time; from vomap.callouts.child import answered_aside; "
-        f"answered = lambda limit: (os.write(1, b'jo'), limit.stand({code}, 'told', '; not logged', 0.5)); "
+        "import os, sys, time; from vomap.callouts.child import run_in_child; "
+        f"answered = lambda limit: (os.write(1, b'jo'), limit.commit({code}, 'told', '; not logged', 0.5)); "
         "answer = lambda limit: (answered(limit), time.sleep(600)); "
-        "sys.exit(answered_aside('vomap-htcondor', answer, 4, 3))"
+        "sys.exit(run_in_child('vomap-htcondor', answer, 4, 3))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False, timeout=SECONDS)
     said = b"vomap-htcondor: told; not logged\n"
@@ -207,9 +207,9 @@ def test_a_child_that_is_held_by_the_log(code: int) -> None:
 def test_nobody_reads_what_a_child_says() -> None:
     """Where standard error is full and nobody reads it, what the child has answered stands none the less."""
     program = (
-        "import os, sys; from vomap.callouts.child import answered_aside; "
+        "import os, sys; from vomap.callouts.child import run_in_child; "
         "answer = lambda limit: (os.write(1, b'jo'), os.write(2, b'why'), 0)[2]; "
-        "sys.exit(answered_aside('vomap-htcondor', answer, 1, 3))"
+        "sys.exit(run_in_child('vomap-htcondor', answer, 1, 3))"
     )
     reading, writing = os.pipe()
     os.set_blocking(writing, False)

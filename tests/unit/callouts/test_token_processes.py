@@ -75,7 +75,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
         ({"header": {"alg": "none"}}, 2, b"", b"denied: token: signed by 'none'"),
         ({"sub": "banned"}, 2, b"", b"denied for Nova: ban: leaked"),
         ({"aud": "elsewhere"}, 2, b"", b"denied for Nova: audience: "),
-        ({"iss": "http://insecure.example/"}, 3, b"", b"error: token: the keys of "),
+        ({"iss": "http://insecure.example/"}, 3, b"", b"error: token: vomap has no keys of "),
         ({"iss": "\n"}, 3, b"", b"error: token: a control character"),
     ],
 )
@@ -216,16 +216,16 @@ def test_root_is_left_behind_before_the_token_is_looked_at(monkeypatch: pytest.M
     """The raw bytes are read as whoever starts it, who may be the only one to whom they are shown; then it leaves."""
     happened: list[str] = []
 
-    def answered(callout: str, answer: Callable[[TimeLimit], int], seconds: float) -> int:
+    def run_guarded(callout: str, answer: Callable[[TimeLimit], int], seconds: float) -> int:
         happened.append(f"{seconds:g} s")
         return answer(TimeLimit(callout, seconds))
 
-    monkeypatch.setattr(token, "answered", answered)
+    monkeypatch.setattr(token, "run_guarded", run_guarded)
     monkeypatch.setattr(token, "_forget_variables", lambda: happened.append("variables"))
     monkeypatch.setattr(token, "read_input", lambda: happened.append("input"))
     monkeypatch.setattr(token, "become_user", lambda name: happened.append(f"become {name}"))
-    monkeypatch.setattr(token, "answer_for", lambda *_: happened.append("decide"))
-    monkeypatch.setattr(token, "give", lambda *_: 0)
+    monkeypatch.setattr(token, "decide_raw_token", lambda *_: happened.append("decide"))
+    monkeypatch.setattr(token, "respond", lambda *_: 0)
     monkeypatch.setattr(sys, "argv", ["vomap-token"])
     assert token.main() == 0
     assert happened == ["8 s", "variables", "input", "become vomap", "decide"]

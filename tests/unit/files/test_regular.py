@@ -10,8 +10,8 @@ import pytest
 
 from threads import end
 from vomap import Error
-from vomap.files.regular import LARGEST
-from vomap.mapfile.compose import SourceError, read_sources
+from vomap.files.regular import LARGEST_FILE
+from vomap.mapfile.files import UnreadableFileError, read_files
 
 
 def refusal(path: Path) -> str:
@@ -20,7 +20,7 @@ def refusal(path: Path) -> str:
 
     def read() -> None:
         try:
-            read_sources([str(path)])
+            read_files([str(path)])
         except Error as error:
             caught.append(str(error))
 
@@ -37,7 +37,7 @@ def test_a_file_and_a_link_of_ours_are_read(tmp_path: Path) -> None:
     (tmp_path / "d" / "real.yaml").write_text("x")
     (tmp_path / "d" / "link.yaml").symlink_to("real.yaml")
     (tmp_path / "m.yaml").symlink_to("d/link.yaml")
-    assert [read_sources([str(tmp_path / name)])[0].text for name in ("d/real.yaml", "m.yaml")] == ["x", "x"]
+    assert [read_files([str(tmp_path / name)])[0].text for name in ("d/real.yaml", "m.yaml")] == ["x", "x"]
 
 
 def test_a_fifo_is_not_waited_for(tmp_path: Path) -> None:
@@ -69,13 +69,13 @@ def test_a_link_of_another_users_leads_nowhere(tmp_path: Path, monkeypatch: pyte
 def test_a_link_to_itself_is_an_error(tmp_path: Path) -> None:
     """Links are followed one by one, and not for ever."""
     (tmp_path / "m.yaml").symlink_to("m.yaml")
-    with pytest.raises(SourceError, match="leads round in circles"):
-        read_sources([str(tmp_path / "m.yaml")])
+    with pytest.raises(UnreadableFileError, match="leads round in circles"):
+        read_files([str(tmp_path / "m.yaml")])
 
 
 def test_what_is_too_large_is_an_error(tmp_path: Path) -> None:
     """A file without an end, which takes no room on the disk, must not fill the memory."""
     path = tmp_path / "m.yaml"
     path.touch()
-    os.truncate(path, LARGEST + 1)
+    os.truncate(path, LARGEST_FILE + 1)
     assert "is larger than 1024 MiB" in refusal(path)

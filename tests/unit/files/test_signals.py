@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from vomap import Error
-from vomap.files.signals import held_back
+from vomap.files.signals import defer_signals
 
 Capture = pytest.CaptureFixture[str]
 
@@ -23,7 +23,7 @@ def _heeded() -> Iterator[None]:
 
 def _write(write: Callable[[str], object], text: str) -> None:
     """Write with a signal that comes before the write."""
-    with held_back("both are written"):
+    with defer_signals("both are written"):
         signal.raise_signal(signal.SIGINT)
         write(text)
 
@@ -44,7 +44,7 @@ def test_a_signal_comes_after_the_writes(capsys: Capture) -> None:
 def test_no_signal(capsys: Capture) -> None:
     """Without a signal nothing is said, and afterwards signals come at once."""
     before = signal.getsignal(signal.SIGINT)
-    with held_back("both are written"):
+    with defer_signals("both are written"):
         pass
     assert capsys.readouterr().err == ""
     assert signal.getsignal(signal.SIGINT) is before
@@ -57,7 +57,7 @@ def test_a_write_that_fails(capsys: Capture) -> None:
     with pytest.raises(KeyboardInterrupt):
         _write(_fail, "no space")
     assert capsys.readouterr().err == "vomap: SIGINT came, and waited: no space\n"
-    with pytest.raises(Error, match="no space"), held_back("both are written"):
+    with pytest.raises(Error, match="no space"), defer_signals("both are written"):
         _fail("no space")
     assert capsys.readouterr().err == ""
 
@@ -66,7 +66,7 @@ def test_a_signal_that_is_ignored(capsys: Capture) -> None:
     """Under `nohup` SIGHUP does nothing, and nothing is said of it."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with held_back("both are written"):
+        with defer_signals("both are written"):
             signal.raise_signal(signal.SIGHUP)
     finally:
         signal.signal(signal.SIGHUP, before)

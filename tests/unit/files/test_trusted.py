@@ -12,9 +12,9 @@ import pytest
 from owners import ANOTHER, OTHER, Owners, other_owners
 from vomap import Error
 from vomap.files import regular
-from vomap.files.regular import Step, Way
+from vomap.files.regular import PathStep, ResolvedPath
 from vomap.files.trusted import OURS, Custody, judge_file, judge_folder, judge_new
-from vomap.mapfile.compose import read_sources
+from vomap.mapfile.files import read_files
 
 US = os.geteuid()
 
@@ -40,7 +40,7 @@ def file(tmp_path: Path) -> Path:
 
 def custody(path: Path) -> Custody:
     """Read a file, and return who can have written it."""
-    return read_sources([str(path)])[0].custody
+    return read_files([str(path)])[0].custody
 
 
 def fault(path: Path) -> str:
@@ -61,7 +61,7 @@ def test_the_builders_own(file: Path, owners: Owners) -> None:
     """Those who build for themselves trust their own files, and nobody else does."""
     for each in (file, file.parent, file.parent.parent):
         owners.give(each)
-    way = regular.read_plain(str(file)).way
+    way = regular.read_regular_file(str(file)).way
     refused = [fault for builder in (OTHER, ANOTHER) for fault in judge_file(way, builder).faults]
     assert [str(file.parent.parent) in fault for fault in refused if f"user {OTHER}," in fault] == [True]
 
@@ -187,13 +187,13 @@ def test_links_of_another_user(file: Path, tmp_path: Path, owners: Owners, kind:
 
 def test_a_link_of_ours_is_no_root_builders(tmp_path: Path) -> None:
     """`status` may be run by others than those who build: a link must be root's or the builder's."""
-    root = Step("/", 0, stat.S_IFDIR | 0o755)
-    link = Step("/m.yaml", OTHER, stat.S_IFLNK | 0o777, root)
-    file = Step("/real.yaml", 0, stat.S_IFREG | 0o644, root)
-    (told,) = judge_file(Way((root, link, file), file), 0).faults
+    root = PathStep("/", 0, stat.S_IFDIR | 0o755)
+    link = PathStep("/m.yaml", OTHER, stat.S_IFLNK | 0o777, root)
+    file = PathStep("/real.yaml", 0, stat.S_IFREG | 0o644, root)
+    (told,) = judge_file(ResolvedPath((root, link, file), file), 0).faults
     assert told.startswith(f"the link /m.yaml belongs to the user {OTHER}")
     assert told.endswith(": chown -h root /m.yaml")
-    assert judge_file(Way((root, link, file), file), OTHER) == OURS
+    assert judge_file(ResolvedPath((root, link, file), file), OTHER) == OURS
 
 
 def test_what_is_judged_is_what_is_read(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,7 +208,7 @@ def test_what_is_judged_is_what_is_read(file: Path, monkeypatch: pytest.MonkeyPa
         return opened(path, flags, *more, dir_fd=dir_fd)
 
     monkeypatch.setattr(os, "open", exchange)
-    (read,) = read_sources([str(file)])
+    (read,) = read_files([str(file)])
     assert read.text == "theirs"
     assert "other users can write this file (mode 0666)" in read.custody.faults[0]
 
@@ -236,8 +236,8 @@ def test_paths_that_go_up_and_down(file: Path, monkeypatch: pytest.MonkeyPatch) 
         (file.parent / "m").unlink(missing_ok=True)
         (file.parent / "m").symlink_to(file.name)
         assert custody(Path(path)) == OURS
-        assert regular.read_plain(path).way.end.path == str(file)
-    assert regular.find_way("/../..").end.path == "/"
+        assert regular.read_regular_file(path).way.end.path == str(file)
+    assert regular.resolve_folder("/../..").end.path == "/"
 
 
 def test_a_folder_of_bans(file: Path, owners: Owners) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import property.strategies as _  # noqa: F401 - its settings
-from vomap.log.pseudonyms import KeyFileError, NoPseudonym, pseudonym, read_key, subject_behind
+from vomap.log.pseudonyms import KeyFileError, PseudonymError, make_pseudonym, read_key, resolve_pseudonym
 
 KEY, OTHER = b"k" * 32, b"o" * 32
 
@@ -17,40 +17,49 @@ KEY, OTHER = b"k" * 32, b"o" * 32
 @given(st.text(), st.text())
 def test_the_key_resolves_a_pseudonym(issuer: str, subject: str) -> None:
     """Whatever the subject, the key and the issuer give it back."""
-    assert subject_behind(KEY, issuer, pseudonym(KEY, issuer, subject)) == subject
+    assert resolve_pseudonym(KEY, issuer, make_pseudonym(KEY, issuer, subject)) == subject
 
 
 def test_a_subject_has_one_pseudonym() -> None:
     """What one subject does can be followed through a log; another issuer's is somebody else."""
-    one = pseudonym(KEY, "https://a/", "jo")
-    assert one == pseudonym(KEY, "https://a/", "jo")
-    assert one != pseudonym(KEY, "https://b/", "jo")
-    assert one != pseudonym(OTHER, "https://a/", "jo")
+    one = make_pseudonym(KEY, "https://a/", "jo")
+    assert one == make_pseudonym(KEY, "https://a/", "jo")
+    assert one != make_pseudonym(KEY, "https://b/", "jo")
+    assert one != make_pseudonym(OTHER, "https://a/", "jo")
 
 
 def test_equal_beginnings_do_not_show() -> None:
     """Two subjects that begin alike have pseudonyms that do not."""
-    one, other = pseudonym(KEY, "i", "jo.doe@example.org"), pseudonym(KEY, "i", "jo.dot@example.org")
+    one, other = make_pseudonym(KEY, "i", "jo.doe@example.org"), make_pseudonym(KEY, "i", "jo.dot@example.org")
     assert one[1:5] != other[1:5]
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "~", "~AAAA", "jo", "~!!", "~" + "A" * 30, pseudonym(OTHER, "i", "jo"), pseudonym(KEY, "another", "jo")],
+    [
+        "",
+        "~",
+        "~AAAA",
+        "jo",
+        "~!!",
+        "~" + "A" * 30,
+        make_pseudonym(OTHER, "i", "jo"),
+        make_pseudonym(KEY, "another", "jo"),
+    ],
 )
 def test_what_is_none_of_this_key_is_refused(text: str) -> None:
     """No text but a pseudonym of this key and issuer gives a subject."""
-    with pytest.raises(NoPseudonym):
-        subject_behind(KEY, "i", text)
+    with pytest.raises(PseudonymError):
+        resolve_pseudonym(KEY, "i", text)
 
 
 def test_a_changed_pseudonym_is_refused() -> None:
     """Every other character gives none, or the very same bytes."""
-    whole = pseudonym(KEY, "i", "jo.doe")
+    whole = make_pseudonym(KEY, "i", "jo.doe")
     for place in range(1, len(whole)):
         changed = whole[:place] + ("A" if whole[place] != "A" else "B") + whole[place + 1 :]
-        with pytest.raises(NoPseudonym):
-            subject_behind(KEY, "i", changed)
+        with pytest.raises(PseudonymError):
+            resolve_pseudonym(KEY, "i", changed)
 
 
 def test_a_key_has_32_bytes_at_the_least(tmp_path: Path) -> None:

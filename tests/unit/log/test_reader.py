@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from vomap.log import as_line
-from vomap.log.reader import LogError, Record, Unread, read_log
+from vomap.log import format_record
+from vomap.log.reader import BrokenLine, LogError, Record, read_log
 
-MEMBERS: dict[str, Any] = {
+MEMBERS: Any = {
     "time": "2026-11-22T12:00:00Z",
     "ce": "htcondor",
     "callout": "vomap-htcondor",
@@ -33,10 +33,10 @@ MEMBERS: dict[str, Any] = {
     "policy": "d",
     "claims": {"scope": "compute.read"},
 }
-LINE = as_line(MEMBERS)
+LINE = format_record(MEMBERS)
 
 
-def _read(path: Path) -> list[Record | Unread]:
+def _read(path: Path) -> list[Record | BrokenLine]:
     return list(read_log(str(path)))
 
 
@@ -106,7 +106,7 @@ def test_a_record_after_half_of_one_is_read(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_text(LINE[:100] + LINE)
     broken, whole = _read(path)
-    assert isinstance(broken, Unread)
+    assert isinstance(broken, BrokenLine)
     assert whole == Record(1, MEMBERS)
 
 
@@ -116,30 +116,30 @@ def test_a_message_that_journalctl_left_out_is_told(tmp_path: Path, message: obj
     path = tmp_path / "log"
     path.write_text(json.dumps({"MESSAGE": message, "SYSLOG_IDENTIFIER": "vomap-htcondor"}) + "\n")
     (broken,) = _read(path)
-    assert isinstance(broken, Unread)
+    assert isinstance(broken, BrokenLine)
     assert "--all" in broken.why
 
 
 def test_a_record_knows_its_time() -> None:
     """In seconds since 1970."""
-    assert Record(1, {**MEMBERS, "time": "2026-11-22T12:00:00Z"}).time == 1795348800
+    assert Record(1, MEMBERS | {"time": "2026-11-22T12:00:00Z"}).time == 1795348800
 
 
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        (LINE[: len(LINE) // 2], "no whole JSON object"),
-        (as_line({**MEMBERS, "time": None}), "`time`"),
-        (as_line({**MEMBERS, "time": "yesterday"}), "`time`"),
-        (as_line({**MEMBERS, "time": "2026-13-01T00:00:00Z"}), "`time`"),
-        (as_line({**MEMBERS, "time": "2026-1-1T0:0:0Z"}), "`time`"),
-        (as_line({**MEMBERS, "outcome": "perhaps"}), "`outcome`"),
-        (as_line({**MEMBERS, "subject": 7}), "`subject`"),
-        (as_line({name: value for name, value in MEMBERS.items() if name != "issuer"}), "`issuer`"),
-        (as_line({**MEMBERS, "audience": "ANY"}), "`audience`"),
-        (as_line({**MEMBERS, "audience": [1]}), "`audience`"),
-        (as_line({**MEMBERS, "claims": "none"}), "`claims`"),
-        (as_line({**MEMBERS, "pseudonym": 1}), "`pseudonym`"),
+        (LINE[: len(LINE) // 2], "not a whole JSON object"),
+        (format_record({**MEMBERS, "time": None}), "`time`"),
+        (format_record({**MEMBERS, "time": "yesterday"}), "`time`"),
+        (format_record({**MEMBERS, "time": "2026-13-01T00:00:00Z"}), "`time`"),
+        (format_record({**MEMBERS, "time": "2026-1-1T0:0:0Z"}), "`time`"),
+        (format_record({**MEMBERS, "outcome": "perhaps"}), "`outcome`"),
+        (format_record({**MEMBERS, "subject": 7}), "`subject`"),
+        (format_record({name: value for name, value in MEMBERS.items() if name != "issuer"}), "`issuer`"),
+        (format_record({**MEMBERS, "audience": "ANY"}), "`audience`"),
+        (format_record({**MEMBERS, "audience": [1]}), "`audience`"),
+        (format_record({**MEMBERS, "claims": "none"}), "`claims`"),
+        (format_record({**MEMBERS, "pseudonym": 1}), "`pseudonym`"),
     ],
 )
 def test_a_broken_record_is_told(tmp_path: Path, line: str, why: str) -> None:
@@ -147,7 +147,7 @@ def test_a_broken_record_is_told(tmp_path: Path, line: str, why: str) -> None:
     path = tmp_path / "log"
     path.write_text(f"{line.rstrip()}\n{LINE}")
     broken, whole = _read(path)
-    assert isinstance(broken, Unread)
+    assert isinstance(broken, BrokenLine)
     assert broken.line == 1
     assert why in broken.why
     assert whole == Record(2, MEMBERS)
@@ -173,4 +173,4 @@ def test_a_record_gives_its_claims() -> None:
 @pytest.mark.parametrize("members", [{"claims": None}, {"issuer": "a\nb"}])
 def test_a_record_without_claims_gives_none(members: dict[str, Any]) -> None:
     """What was not kept, or is no token's, cannot be decided again."""
-    assert Record(1, {**MEMBERS, **members}).claims() is None
+    assert Record(1, MEMBERS | members).claims() is None

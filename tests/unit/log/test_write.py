@@ -17,8 +17,8 @@ from threads import helping
 from vomap import log
 from vomap.claims import DECISIVE, read_claims
 from vomap.files.shipped import shipped_file
-from vomap.log import DecisionLog, IncompleteRecordError, LogWriteError, kept_claims
-from vomap.log.pseudonyms import subject_behind
+from vomap.log import DecisionLog, IncompleteRecordError, LogWriteError, claims_to_log
+from vomap.log.pseudonyms import resolve_pseudonym
 from vomap.policy import MAPPED, Decision
 
 if TYPE_CHECKING:
@@ -84,14 +84,14 @@ def test_a_site_says_which_claims_are_kept(tmp_path: Path) -> None:
 def test_a_kept_claim_counts_as_the_claim_did(value: object, kept: object) -> None:
     """Read again, a kept claim gives what the claim gave: texts, lists, and whether it had several members."""
     claims = read_claims({"extra": value})
-    assert kept_claims(claims, ["extra"]).get("extra") == (kept or None)
-    again = read_claims(kept_claims(claims, ["extra"]))
+    assert claims_to_log(claims, ["extra"]).get("extra") == (kept or None)
+    again = read_claims(claims_to_log(claims, ["extra"]))
     assert (again.texts, again.lists, again.several) == (claims.texts, claims.lists, claims.several)
 
 
 def test_a_time_that_is_no_number_is_kept_as_null() -> None:
     """A wrong type stays wrong: it is refused again."""
-    assert kept_claims(read_claims({"exp": "soon"}), ["exp"])["exp"] is None
+    assert claims_to_log(read_claims({"exp": "soon"}), ["exp"])["exp"] is None
 
 
 def test_nobody_writes_lines_of_his_own(tmp_path: Path) -> None:
@@ -232,8 +232,8 @@ def test_what_is_no_file_is_not_written_to(tmp_path: Path, kind: str) -> None:
 
 
 def test_a_device_is_not_written_to() -> None:
-    """Nor is anything else that is no regular file."""
-    with pytest.raises(LogWriteError, match="no regular file"):
+    """Nor is anything else that not a regular file"."""
+    with pytest.raises(LogWriteError, match="not a regular file"):
         DecisionLog({"to": "/dev/full"}).write(_decision(), callout="vomap-htcondor", ce="htcondor", now=NOW)
 
 
@@ -271,7 +271,7 @@ def test_a_pseudonym_stands_for_the_subject(tmp_path: Path, monkeypatch: pytest.
     record = _written(tmp_path / "log", {"subject": "pseudonym"}, token={**TOKEN, "sub": "jo.doe@example.org"})
     assert record["subject"] is None
     assert "jo.doe" not in (tmp_path / "log").read_text()
-    assert subject_behind(key.read_bytes(), TOKEN["iss"], record["pseudonym"]) == "jo.doe@example.org"
+    assert resolve_pseudonym(key.read_bytes(), TOKEN["iss"], record["pseudonym"]) == "jo.doe@example.org"
 
 
 @pytest.mark.parametrize("key", [None, b"short"])
@@ -310,10 +310,10 @@ def test_a_hung_key_is_waited_for_no_longer_than_a_hung_log() -> None:
 
 def test_what_is_no_json_is_not_logged() -> None:
     """A record is JSON, or an error that is told."""
-    with pytest.raises(TypeError, match="object is no JSON"):
-        log.as_line({"x": object()})
+    with pytest.raises(TypeError, match="object is not a JSON value"):
+        log.format_record({"x": object()})
     with pytest.raises(ValueError, match="JSON"):
-        log.as_line({"x": float("inf")})
+        log.format_record({"x": float("inf")})
 
 
 def test_what_bans_look_at_is_kept(tmp_path: Path) -> None:

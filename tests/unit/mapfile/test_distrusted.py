@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from vomap.claims import read_claims
-from vomap.mapfile.compose import Mapfile, compose
+from vomap.mapfile.compose import compose
+from vomap.mapfile.files import Mapfile
 from vomap.mapfile.findings import Findings
 from vomap.policy.decide import decide
 from vomap.policy.index import policy_of

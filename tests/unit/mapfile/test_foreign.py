@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from vomap.files.trusted import Custody
-from vomap.mapfile.compose import Mapfile, compose, compose_bans, find_refusals, read_sources
+from vomap.mapfile.bans import compose_bans
+from vomap.mapfile.compose import compose, find_refusals
+from vomap.mapfile.files import Mapfile, read_files
 from vomap.mapfile.findings import Finding, Findings
 from vomap.mapfile.foreign import refused_in_document, refused_in_rule
 from vomap.mapfile.reader import read_yaml
@@ -190,7 +192,7 @@ def test_as_warnings() -> None:
 
 def test_the_mapfile_that_ships_may_be_anybodys() -> None:
     """What the refresh service keeps up to date begins as this one."""
-    (osg,) = read_sources([str(ROOT / "mapfiles" / "osg.yaml")])
+    (osg,) = read_files([str(ROOT / "mapfiles" / "osg.yaml")])
     assert refusals(osg.text) == []
 
 

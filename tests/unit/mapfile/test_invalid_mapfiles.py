@@ -12,7 +12,9 @@ from typing import Any, Optional
 import pytest
 import yaml
 
-from vomap.mapfile.compose import Mapfile, compose, compose_bans, read_sources
+from vomap.mapfile.bans import compose_bans
+from vomap.mapfile.compose import compose
+from vomap.mapfile.files import Mapfile, read_files
 from vomap.mapfile.findings import Finding, Findings
 
 _FOLDER = Path(__file__).resolve().parents[2] / "mapfiles"
@@ -175,7 +177,7 @@ def test_both_parsers_find_the_same(path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_several_mapfiles_have_exactly_the_findings_that_are_stated(folder: Path) -> None:
     """What only several files show is told at the later one, and names the earlier one."""
     findings = Findings()
-    compose(read_sources([str(folder)]), findings)
+    compose(read_files([str(folder)]), findings)
     found = sorted(str(finding).replace(f"{folder}/", "") for finding in findings.all)
     lines = (folder / "expect.txt").read_text("utf-8").splitlines()
     expected = sorted(line for line in lines if not line.startswith("#"))

@@ -13,9 +13,8 @@ from typing import Callable
 import pytest
 
 from vomap.osg import archive
-from vomap.osg.files import LARGEST_FILE, MOST_FILES, digest, read_folder
+from vomap.osg.files import LARGEST_FILE, MOST_FILES, TopologyError, digest, read_folder
 from vomap.osg.generate import generate
-from vomap.osg.problems import SourceError
 from vomap.osg.provenance import Provenance, find_provenance
 from vomap.osg.topology import open_source
 
@@ -52,7 +51,7 @@ def make_tar(
 
 def problem_of(source: Path) -> str:
     """Return why nothing can be generated from a source."""
-    with pytest.raises(SourceError) as caught:
+    with pytest.raises(TopologyError) as caught:
         generate(str(source))
     return str(caught.value)
 
@@ -120,7 +119,7 @@ def test_a_tarball_with_a_snapshot(entry: WriteEntry, tmp_path: Path) -> None:
     ("members", "words"),
     [
         ({"a/virtual-organizations/A.yaml": "{}", "b/virtual-organizations/A.yaml": "{}"}, "two topologies"),
-        ({"virtual-organizations/A.yaml": None}, "is no plain file"),
+        ({"virtual-organizations/A.yaml": None}, "is not a regular file"),
         ({"projects/A.yaml": "{}"}, "no VO files"),
         ({}, "no VO files"),
         ({"virtual-organizations/A.yaml": "#" * (LARGEST_FILE + 1)}, "is larger than"),
@@ -135,7 +134,7 @@ def test_a_member_that_is_there_twice_is_an_error(entry: WriteEntry, tmp_path: P
     """Of two files with one name nobody could say which is meant."""
     path = make_tar(tmp_path / "t.tar", {"virtual-organizations/A.yaml": entry()}, mode="w:")
     make_tar(path, {"./virtual-organizations/A.yaml": entry()}, mode="a:")
-    assert "is in it twice" in problem_of(path)
+    assert "is in the archive twice" in problem_of(path)
 
 
 def test_a_member_outside_is_harmless(entry: WriteEntry, tmp_path: Path) -> None:
@@ -194,7 +193,7 @@ def test_what_is_no_file_is_an_error(write_topology: WriteTopology, entry: Write
     assert "no VO files" in problem_of(tmp_path / "empty")
     checkout = write_topology(A=entry())
     os.mkfifo(checkout / "virtual-organizations" / "B.yaml")
-    assert "B.yaml: is no plain file" in problem_of(checkout)
+    assert "B.yaml: is not a regular file" in problem_of(checkout)
 
 
 def test_a_file_that_cannot_be_read_is_an_error(

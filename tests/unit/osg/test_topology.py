@@ -7,8 +7,8 @@ from typing import Callable
 
 import pytest
 
-from vomap.osg.generate import Generated, generate
-from vomap.osg.problems import SourceError
+from vomap.osg.files import TopologyError
+from vomap.osg.generate import Generation, generate
 
 WriteTopology = Callable[..., Path]
 WriteEntry = Callable[..., str]
@@ -18,12 +18,12 @@ LONG = "x" * 300
 
 def problems_of(source: Path, **options: bool) -> tuple[str, ...]:
     """Return everything that keeps a source from becoming a mapfile."""
-    with pytest.raises(SourceError) as caught:
+    with pytest.raises(TopologyError) as caught:
         generate(str(source), **options)  # type: ignore[arg-type]
     return caught.value.problems
 
 
-def identities(generated: Generated) -> dict[tuple[str, str | None], str]:
+def identities(generated: Generation) -> dict[tuple[str, str | None], str]:
     """Return the account of each issuer and subject."""
     return {(rule.issuer, rule.subject): rule.account for rule in generated.mapfile.rules}
 
@@ -138,7 +138,7 @@ def test_all_errors_of_a_run_are_told(write_topology: WriteTopology, entry: Writ
     )
     problems = problems_of(source)
     assert [problem.split(":")[0] for problem in problems] == ["A.yaml", "A.yaml", "B.yaml", "D.yaml"]
-    assert str(SourceError(problems)).startswith("4 errors\n  A.yaml:")
+    assert str(TopologyError(problems)).startswith("4 errors\n  A.yaml:")
 
 
 def test_skip_broken_goes_on_without_the_file(write_topology: WriteTopology, entry: WriteEntry) -> None:
@@ -147,7 +147,7 @@ def test_skip_broken_goes_on_without_the_file(write_topology: WriteTopology, ent
     generated = generate(str(source), skip_broken=True)
     assert generated.mapfile.broken == ("Broken.yaml",)
     assert "Broken.yaml is left out: Broken.yaml:4:" in generated.warnings[0]
-    assert "# Left out, for the file is broken: Broken.yaml\n" in generated.text
+    assert "# Left out, because the file is not valid: Broken.yaml\n" in generated.text
     assert [rule.vo for rule in generated.mapfile.rules] == ["Good"]
 
 
@@ -197,7 +197,7 @@ def test_a_file_name_that_is_no_vo_name_is_an_error(
     """The name gets into the mapfile, in comments too, so it is a plain word."""
     source = write_topology(**{name: entry()})
     (problem,) = problems_of(source)
-    assert "is no VO's name" in problem
+    assert "is not a VO's name" in problem
     assert problem.isprintable()
     skipped = generate(str(write_topology(Good=entry())), skip_broken=True)
     assert len([line for line in skipped.text.splitlines() if "Left out" in line]) == 1
@@ -236,7 +236,7 @@ def test_chosen_vos(write_topology: WriteTopology, entry: WriteEntry) -> None:
 def test_a_chosen_vo_must_be_there(write_topology: WriteTopology, entry: WriteEntry, name: str, words: str) -> None:
     """A VO that was asked for and cannot be written is an error, also with skip_broken."""
     source = write_topology(Nova=entry(), Plain="{}", Broken="[")
-    with pytest.raises(SourceError, match=words):
+    with pytest.raises(TopologyError, match=words):
         generate(str(source), only=["Nova", name], skip_broken=True)
 
 
@@ -258,7 +258,7 @@ def test_of_very_many_problems_the_first_are_told(write_topology: WriteTopology)
 def test_a_topology_is_not_larger_than_one_can_be(write_topology: WriteTopology) -> None:
     """Files of which each is not too large would keep the reader busy together."""
     (problem,) = problems_of(write_topology(**{f"A{i}": "#" * 250_000 for i in range(40)}))
-    assert "larger than 8388608 bytes together" in problem
+    assert "all VO files together are larger than 8388608 bytes" in problem
 
 
 def test_aliases_where_nothing_is_read_are_no_problem(write_topology: WriteTopology, entry: WriteEntry) -> None:

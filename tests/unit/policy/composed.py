@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from vomap.mapfile.compose import Mapfile, compose, compose_bans
+from vomap.mapfile.bans import compose_bans
+from vomap.mapfile.compose import compose
+from vomap.mapfile.files import Mapfile
 from vomap.mapfile.findings import Findings
 from vomap.policy import index
 from vomap.policy.model import Bans, Policy
@@ -15,7 +17,7 @@ def policy_document(*texts: str) -> dict[str, Any]:
     findings = Findings()
     document = compose([Mapfile(f"{at}.yaml", text) for at, text in enumerate(texts)], findings).document
     findings.raise_errors()
-    return document
+    return dict(document)
 
 
 def bans_document(text: str | None) -> dict[str, Any]:
@@ -23,7 +25,7 @@ def bans_document(text: str | None) -> dict[str, Any]:
     findings = Findings()
     document = compose_bans([] if text is None else [Mapfile("bans.yaml", text)], findings)
     findings.raise_errors()
-    return document
+    return dict(document)
 
 
 def policy_of(*texts: str) -> Policy:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vomap.mapfile.compose import Mapfile
+from vomap.mapfile.files import Mapfile
 from vomap.refresh.alarms import ChangeLimits, Limit, find_alarms, read_limit
 from vomap.refresh.meaning import Meaning, read_meaning
 

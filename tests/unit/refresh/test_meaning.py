@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vomap.mapfile.compose import Mapfile
+from vomap.mapfile.files import Mapfile
 from vomap.mapfile.findings import MapfileError
 from vomap.refresh.meaning import Meaning, find_changes, read_meaning
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from owners import OTHER, ROOT, other_owners
-from vomap.mapfile.compose import Mapfile
+from vomap.mapfile.files import Mapfile
 from vomap.refresh.alarms import ChangeLimits, Limit
 from vomap.refresh.review import Review, review_candidate
 

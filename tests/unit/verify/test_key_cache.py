@@ -17,12 +17,12 @@ from threads import helping
 from unit.verify.issuer import KEYS, Issuer, issuing, jwk
 from unit.web.server import AUTHORITY, without_variables
 from vomap.verify import key_cache as room
-from vomap.verify.key_cache import Kept, KeyCache
-from vomap.verify.keys import KeysError, read_key
+from vomap.verify.key_cache import CachedKeys, KeyCache
+from vomap.verify.keys import KeysError, read_jwk
 
 NOW = 1_800_000_000.0
 HOUR, DAY = 3600, 86400
-KEY = read_key(jwk("RSA"))
+KEY = read_jwk(jwk("RSA"))
 assert KEY is not None
 
 
@@ -34,7 +34,7 @@ def issuer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Issuer]:
         yield running
 
 
-def find(issuer: Issuer, now: float = NOW, **how: bool) -> Kept:
+def find(issuer: Issuer, now: float = NOW, **how: bool) -> CachedKeys:
     """Return an issuer's keys as a process of its own would find them."""
     return KeyCache(issuer.cache, AUTHORITY).find(issuer.url, now, **how)
 
@@ -60,7 +60,7 @@ def kept_file(issuer: Issuer) -> Path:
 )
 def test_lifetimes(max_age: int | None, refresh: int, expiry: int) -> None:
     """Refreshed after 6 h, 1 h at the least; used for 2 d, 4 d at the most; whatever the issuer, or the file, says."""
-    kept = Kept((KEY,), fetched=NOW, asked=NOW, max_age=max_age)  # type: ignore[arg-type]
+    kept = CachedKeys((KEY,), fetched=NOW, asked=NOW, max_age=max_age)  # type: ignore[arg-type]
     assert [kept.is_due(NOW + age) for age in (-60, 0, refresh - 1, refresh)] == [False, False, False, True]
     assert [kept.is_usable(NOW + age) for age in (-60, 0, expiry - 1, expiry)] == [True, True, True, False]
     assert [kept.is_usable(NOW - age) for age in (61, DAY, 10**9)] == [False, False, False]
@@ -108,7 +108,7 @@ def test_keys_that_others_can_write(issuer: Issuer, loosen: Callable[[Path], Non
         loosen = _others_may_write
     find(issuer)
     loosen(kept_file(issuer))
-    with pytest.raises(KeysError, match="name a folder that is ours with --cache"):
+    with pytest.raises(KeysError, match="name a folder that only you can write with --cache"):
         find(issuer)
 
 
@@ -163,7 +163,7 @@ def test_a_weak_key_in_the_file_is_none(issuer: Issuer) -> None:
 def test_issuers_do_not_meet(issuer: Issuer, tmp_path: Path) -> None:
     """Each issuer has a file of its own, whatever it is called."""
     find(issuer)
-    with pytest.raises(KeysError, match="no https URL"):
+    with pytest.raises(KeysError, match="not an https URL"):
         KeyCache(issuer.cache, AUTHORITY).find("../../../etc/passwd", NOW)
     assert len(list(issuer.cache.glob("*.keys"))) == 2
     assert all(path.parent == issuer.cache for path in tmp_path.rglob("*.keys"))
@@ -173,7 +173,7 @@ def test_a_folder_that_cannot_be_written(issuer: Issuer, tmp_path: Path) -> None
     """Without a place to keep keys an issuer would be asked for every token: it is asked for none."""
     (tmp_path / "file").touch()
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(KeysError, match=r"keys cannot be kept: .*--cache"):
+        with pytest.raises(KeysError, match=r"cannot keep keys: .*--cache"):
             KeyCache(folder, AUTHORITY).find(issuer.url, NOW)
     assert issuer.server.asked == []
 
@@ -196,7 +196,7 @@ def test_who_does_not_get_the_lock_uses_what_is_there(issuer: Issuer) -> None:
     with Path(f"{kept_file(issuer)}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert find(issuer, NOW + DAY).keys
-        assert find(issuer, NOW + 400, anew=True).keys
+        assert find(issuer, NOW + 400, refetch=True).keys
     assert len(issuer.server.asked) == asked
 
 
@@ -204,12 +204,12 @@ def test_who_has_nothing_waits_for_the_lock(issuer: Issuer, monkeypatch: pytest.
     """Where there are no keys yet, those that another process fetches are waited for, but not for ever."""
     issuer.cache.mkdir(mode=0o700)
     lock = f"{KeyCache(issuer.cache, None)._path(issuer.url)}.lock"
-    monkeypatch.setattr(room, "SECONDS", 0.2)
+    monkeypatch.setattr(room, "FETCH_SECONDS", 0.2)
     with Path(lock).open("w") as taken:
         fcntl.flock(taken, fcntl.LOCK_EX)
         with pytest.raises(KeysError, match="another process is fetching"):
             find(issuer)
-        monkeypatch.setattr(room, "SECONDS", 30)
+        monkeypatch.setattr(room, "FETCH_SECONDS", 30)
         with helping(threading.Timer(0.3, fcntl.flock, (taken, fcntl.LOCK_UN))):
             assert find(issuer).is_new
 

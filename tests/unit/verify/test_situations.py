@@ -14,7 +14,7 @@ import pytest
 import vomap.verify
 from unit.verify.issuer import KEYS, OAUTH, OPENID, REALM, Issuer, issuing, jwk
 from unit.web.server import AUTHORITY, serving, without_variables
-from vomap.callouts.token import answer_for
+from vomap.callouts.token import decide_raw_token
 from vomap.policy import DECLINED, DENIED, ERROR, MAPPED
 from vomap.verify.key_cache import KeyCache
 
@@ -109,7 +109,7 @@ SITUATIONS: dict[str, list[Step]] = {
         "ended after|cannot be fetched", 1, put(METADATA, b"{}", headers={"Content-Length": "9"})
     ),
     "sends more than it says": error(
-        "no JSON object", 1, put(METADATA, b"{    }", headers={"Content-Length": "2"}, sent=b'{"issuer"')
+        "not a valid JSON object", 1, put(METADATA, b"{    }", headers={"Content-Length": "2"}, sent=b'{"issuer"')
     ),
     # Redirecting
     "redirects to itself": [Step(MAPPED, "rule", 3, does=moved_metadata)],
@@ -120,28 +120,30 @@ SITUATIONS: dict[str, list[Step]] = {
     "redirects its keys to another host": error("another host", 2, moved(KEYS, "https://localhost/x")),
     "redirects to a file": error("no http or https URL", 1, moved(METADATA, "file:///etc/passwd")),
     # Metadata
-    "is another issuer": error("is of another issuer", 1, metadata(issuer="https://other.example/")),
+    "is another issuer": error("the metadata of another issuer", 1, metadata(issuer="https://other.example/")),
     "is called almost the same": error(
-        "is of another issuer", 1, lambda issuer: issuer.metadata(issuer=issuer.url + "/")
+        "the metadata of another issuer", 1, lambda issuer: issuer.metadata(issuer=issuer.url + "/")
     ),
-    "is called by no text": error("is of another issuer", 1, metadata(issuer=["x"])),
-    "has its keys without TLS": error("jwks_uri is no https URL", 1, metadata(jwks_uri="http://127.0.0.1/keys")),
-    "has its keys in a file": error("jwks_uri is no https URL", 1, metadata(jwks_uri="file:///etc/passwd")),
-    "has its keys behind a password": error("jwks_uri is no https URL", 1, metadata(jwks_uri="https://a:b@127.0.0.1/")),
-    "has its keys nowhere": error("jwks_uri is no https URL", 1, metadata(jwks_uri=None)),
-    "has a page for metadata": error("no JSON object", 1, put(METADATA, b"<html>")),
-    "has a list for metadata": error("no JSON object", 1, put(METADATA, b"[]")),
-    "says everything twice": error("no JSON object", 1, put(METADATA, b'{"issuer": "a", "issuer": "b"}')),
-    "nests without an end": error("no JSON object", 1, put(METADATA, b'{"a":' * 40_000)),
-    "speaks no UTF-8": error("no JSON object", 1, put(METADATA, b"\xff\xfe{}")),
+    "is called by no text": error("the metadata of another issuer", 1, metadata(issuer=["x"])),
+    "has its keys without TLS": error("jwks_uri is not an https URL", 1, metadata(jwks_uri="http://127.0.0.1/keys")),
+    "has its keys in a file": error("jwks_uri is not an https URL", 1, metadata(jwks_uri="file:///etc/passwd")),
+    "has its keys behind a password": error(
+        "jwks_uri is not an https URL", 1, metadata(jwks_uri="https://a:b@127.0.0.1/")
+    ),
+    "has its keys nowhere": error("jwks_uri is not an https URL", 1, metadata(jwks_uri=None)),
+    "has a page for metadata": error("not a valid JSON object", 1, put(METADATA, b"<html>")),
+    "has a list for metadata": error("not a valid JSON object", 1, put(METADATA, b"[]")),
+    "says everything twice": error("not a valid JSON object", 1, put(METADATA, b'{"issuer": "a", "issuer": "b"}')),
+    "nests without an end": error("not a valid JSON object", 1, put(METADATA, b'{"a":' * 40_000)),
+    "speaks no UTF-8": error("not a valid JSON object", 1, put(METADATA, b"\xff\xfe{}")),
     # Keys
     "has no list of keys": error("a list of at most 100 keys", 2, put(KEYS, b'{"keys": {}}')),
     "has too many keys": error("a list of at most 100 keys", 2, keys(*[jwk("RSA", kid=f"{n}") for n in range(101)])),
-    "has no keys": error("no key that a signature", 2, keys()),
-    "has only a secret": error("no key that a signature", 2, keys({"kty": "oct", "k": "c2VjcmV0", "kid": "a"})),
-    "has only a weak key": error("no key that a signature", 2, keys(jwk("RSA1024"))),
-    "has only a key for encryption": error("no key that a signature", 2, keys(jwk("RSA", use="enc"))),
-    "has a key that signs and does not verify": error("no key that a signature", 2, keys(jwk("RSA", key_ops=["sign"]))),
+    "has no keys": error("no key that can verify", 2, keys()),
+    "has only a secret": error("no key that can verify", 2, keys({"kty": "oct", "k": "c2VjcmV0", "kid": "a"})),
+    "has only a weak key": error("no key that can verify", 2, keys(jwk("RSA1024"))),
+    "has only a key for encryption": error("no key that can verify", 2, keys(jwk("RSA", use="enc"))),
+    "has a key that signs and does not verify": error("no key that can verify", 2, keys(jwk("RSA", key_ops=["sign"]))),
     "has junk beside its key": [
         Step(
             MAPPED,
@@ -150,7 +152,7 @@ SITUATIONS: dict[str, list[Step]] = {
             does=keys(7, None, [], {}, {"kty": []}, {"kty": "XX"}, jwk("RSA", n=5), jwk("RSA", n="!"), jwk("RSA")),
         )
     ],
-    "has a key whose name is no text": error("no key that a signature", 2, keys(jwk("RSA", kid=7))),
+    "has a key whose name is no text": error("no key that can verify", 2, keys(jwk("RSA", kid=7))),
     "has a key of another algorithm": [
         Step(DENIED, "does not publish the key 'a' for RS256", 2, does=keys(jwk("RSA", alg="PS256")))
     ],
@@ -182,7 +184,7 @@ SITUATIONS: dict[str, list[Step]] = {
         Step(DENIED, "ban: leaked", 0, token={"iss": "https://x/", "sub": "banned"})
     ],
     "is declared, and its token is banned": [Step(DENIED, "ban: leaked", 2, token={"sub": "banned"})],
-    "is declared without TLS": [Step(ERROR, "is no https URL", 0, token={"iss": "http://insecure.example/"})],
+    "is declared without TLS": [Step(ERROR, "is not an https URL", 0, token={"iss": "http://insecure.example/"})],
     "names other places for its keys": [
         Step(
             DENIED,
@@ -216,7 +218,7 @@ SITUATIONS: dict[str, list[Step]] = {
         Step(MAPPED, "rule", 2, at=6 * HOUR),
         Step(MAPPED, "rule", 0, at=6 * HOUR + 299),
         Step(MAPPED, "rule", 2, at=6 * HOUR + 300),
-        Step(ERROR, "as far as is known", 0, at=6 * HOUR + 301, token=NEW),
+        Step(ERROR, "as far as vomap knows", 0, at=6 * HOUR + 301, token=NEW),
         Step(MAPPED, "rule", 2, at=2 * DAY - 1),
         Step(ERROR, "cannot give it now (503", 0, at=2 * DAY),
         Step(ERROR, "cannot give it now (503", 2, at=2 * DAY + 300),
@@ -273,7 +275,9 @@ def test_situations(situation: str, issuer: Issuer, table: list[str], monkeypatc
         issuer.server.asked.clear()
         monkeypatch.setattr(vomap.verify, "time", SimpleNamespace(time=lambda at=step.at: begin + at))
         token = issuer.token(**step.token)
-        decision = answer_for(token, issuer.policy, f"{issuer.policy}.bans", KeyCache(issuer.cache, AUTHORITY)).decision
+        decision = decide_raw_token(
+            token, issuer.policy, f"{issuer.policy}.bans", KeyCache(issuer.cache, AUTHORITY)
+        ).decision
         asked = len(issuer.server.asked)
         table.append(f"{situation}, {step.at:+g} s | {asked} | {decision.outcome}: {decision.reason}")
         assert (number, decision.outcome, asked) == (number, step.outcome, step.requests), decision.reason
@@ -287,7 +291,7 @@ def test_keys_may_lie_on_another_host(issuer: Issuer) -> None:
     with serving(tls=True) as other:
         other.put("/k", json.dumps({"keys": [jwk("RSA")]}).encode())
         issuer.metadata(jwks_uri=other.url.replace("127.0.0.1", "localhost") + "/k")
-        decision = answer_for(
+        decision = decide_raw_token(
             issuer.token(), issuer.policy, f"{issuer.policy}.bans", KeyCache(issuer.cache, AUTHORITY)
         ).decision
         assert decision.outcome == MAPPED
@@ -296,7 +300,9 @@ def test_keys_may_lie_on_another_host(issuer: Issuer) -> None:
 
 def test_a_server_that_is_somebody_elses(issuer: Issuer) -> None:
     """A certificate of no authority that is trusted gives no keys."""
-    decision = answer_for(issuer.token(), issuer.policy, f"{issuer.policy}.bans", KeyCache(issuer.cache, None)).decision
+    decision = decide_raw_token(
+        issuer.token(), issuer.policy, f"{issuer.policy}.bans", KeyCache(issuer.cache, None)
+    ).decision
     assert decision.outcome == ERROR
     assert "certificate is not trusted" in decision.reason
     assert issuer.server.asked == []

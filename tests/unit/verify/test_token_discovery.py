@@ -45,7 +45,7 @@ def test_what_is_not_there_is_passed_over(places: dict[str, Path]) -> None:
     places["runtime"].unlink()
     assert _discover(places, "XDG_RUNTIME_DIR") == b"temporary"
     places["temporary"].unlink()
-    with pytest.raises(TokenError, match="none is found"):
+    with pytest.raises(TokenError, match="not found"):
         _discover(places, "XDG_RUNTIME_DIR")
     assert discover_token({"XDG_RUNTIME_DIR": "", "BEARER_TOKEN": ""}, 7) == b""
 

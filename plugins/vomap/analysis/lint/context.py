@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from vomap.analysis.admission import Admission
 from vomap.analysis.clauses import SplitPolicy
-from vomap.mapfile.compose import NOBODYS_SITE, Composition
+from vomap.mapfile.compose import Composition
+from vomap.mapfile.entries import DEFAULT_SITE
 from vomap.mapfile.findings import WARNING, Finding, Place
 from vomap.policy.authority import Authority
 from vomap.policy.index import take_apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from vomap.policy.documents import PolicyDocument
 
     Rule = dict[str, Any]
 
@@ -33,8 +36,8 @@ class LintContext:
         `progress` is called with the number of rules that were tried.
         """
         self.document = composition.document
-        self.rules: list[Rule] = composition.document["rules"]
-        self.cases = composition.cases
+        self.rules: list[Rule] = cast("list[Rule]", composition.document["rules"])
+        self.tests = composition.tests
         self.issuer_places = composition.issuer_places
         self.rename_places = composition.rename_places
         self.bans = bans
@@ -42,7 +45,7 @@ class LintContext:
         self.progress = progress
         # Other files may complete these, unless the site's settings are among them.
         self.is_whole = composition.has_audience
-        self._distributed = {case.place.file for case in composition.cases if case.alone}
+        self._distributed = {case.place.file for case in composition.tests if case.alone}
 
     def is_distributed(self, rule: Rule) -> bool:
         """Return True if the tests of a rule's mapfile run alone, without the settings of the site that links it."""
@@ -54,7 +57,7 @@ class LintContext:
         for rule in filter(self.is_distributed, self.rules):
             rules.setdefault(_file(rule), []).append(rule)
         for its_own in rules.values():
-            document = {**self.document, "site": NOBODYS_SITE, "rules": its_own}
+            document = cast("PolicyDocument", {**self.document, "site": DEFAULT_SITE, "rules": its_own})
             yield LintContext(Composition(document), [], self.now, self.progress)
 
     @cached_property

@@ -10,7 +10,7 @@ from vomap.analysis.near_misses.changes import ExplainedToken, SingleChange
 from vomap.analysis.near_misses.policy_changes import changes_of_policy
 from vomap.analysis.near_misses.token_changes import changes_of_token
 from vomap.claims import Claims, TokenError, read_claims
-from vomap.mapfile.times import written
+from vomap.mapfile.times import format_utc
 from vomap.policy import DENIED, MAPPED, Decision
 from vomap.policy.decide import decide
 from vomap.policy.index import bans_of
@@ -58,7 +58,7 @@ def find_near_misses(policy: Policy, bans: Bans, claims: Claims, decision: Decis
 def expired_bans(policy: Policy, bans: Bans, claims: Claims, now: float) -> list[str]:
     """Return a sentence for each expired ban that would have refused this token."""
     return [
-        f"ban: {ban.source} ({ban.reason}) would refuse the token, but expired on {written(ban.until)}"
+        f"ban: {ban.source} ({ban.reason}) would refuse the token, but expired on {format_utc(ban.until)}"
         for document in bans.documents()
         for ban in [Ban(document)]
         if ban.until is not None and not ban.holds_at(now) and _refuses(document, policy, claims, ban.until)

@@ -1,7 +1,7 @@
-"""Tokens that rules of a policy map, for a ban to be tried with: of a large policy, those of its first rules.
+"""Make example tokens from the rules of a policy, to test a ban with.
 
-A ban of a token or a client says nothing of what else its tokens hold, so its own conditions rarely make one that is
-mapped. `ExampleTokens` makes the tokens that meet a rule.
+A ban of a token or a client says nothing about other claims. A token made from its conditions alone is rarely mapped,
+so that it cannot show the effect of the ban. From a large policy only the first rules are used.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ _MOST_SUBJECTS = 20
 _STORAGE = ("storage.", "read:", "write:")
 
 
-class Examples:
-    """Makes tokens that meet the rules of a policy, which is read by pieces."""
+class RuleTokens:
+    """Make example tokens that match the rules of a policy. Only the needed keys of a compiled policy are read."""
 
     def __init__(self, document: Mapping[str, Any], find: Callable[[str], Any], now: float) -> None:
-        """Take the document of the site and the issuers, what finds a piece of the policy by its key, and the time."""
+        """Take the document of the site and the issuers, the function that reads a key of the policy, and the time."""
         self._document = document
         self._find = find
         self._now = now
         self._nameless: dict[str, list[tuple[Token, str | None]]] = {}
 
-    def meeting(self, ban: Mapping[str, Any], authority: Authority) -> Iterator[Token]:
-        """Yield tokens that meet a rule, and have besides what a ban, given as its document, asks for.
+    def with_conditions_of(self, ban: Mapping[str, Any], authority: Authority) -> Iterator[Token]:
+        """Yield tokens that match a rule and also have the conditions of a ban.
 
-        Whether they meet the ban, and whether the rule maps them, only a decision can tell.
+        Only a decision shows whether the ban denies them, and whether the rule maps them.
         """
         rules = [*self._of_subjects(ban, authority), *(rule for rule in self._first if _may_share(ban, rule))]
         for clause, token in self._tokens(rules[:_MOST_RULES]):
@@ -52,7 +52,7 @@ class Examples:
                 yield with_conditions(token, ban)
 
     def without_vos(self, url: str) -> list[tuple[Token, str | None]]:
-        """Return tokens of an issuer that meet a rule and name no VO, with the subject that the rule names, if any."""
+        """Return example tokens of an issuer that match a rule and name no VO, and the rule's subject or None."""
         if url not in self._nameless:
             rules = [rule for rule in self._first if url in rule.get("issuer", (url,))]
             made = [each for each in self._tokens(rules[:_MOST_RULES]) if each[0].url == url]
@@ -60,7 +60,7 @@ class Examples:
         return self._nameless[url]
 
     def _tokens(self, rules: Iterable[dict[str, Any]]) -> Iterator[tuple[Clause, Token]]:
-        """Yield tokens that meet rules, given as their documents, with the clause that each was made for."""
+        """Yield tokens that match rules, each with the clause that it was made from."""
         once = {rule["source"] + rule["name"]: rule for rule in rules}
         policy = SplitPolicy({**self._document, "rules": list(once.values()), "pools": self._find("pools") or {}})
         example_tokens = ExampleTokens(policy, policy, self._now)
@@ -71,7 +71,7 @@ class Examples:
 
     @cached_property
     def _first(self) -> list[dict[str, Any]]:
-        """The documents of the first rules that give an account."""
+        """The first rules that give an account."""
         rules = []
         for number in range(_MOST_READ):
             rule = self._rule(number)
@@ -82,7 +82,7 @@ class Examples:
         return rules
 
     def _of_subjects(self, ban: Mapping[str, Any], authority: Authority) -> Iterator[dict[str, Any]]:
-        """Yield the documents of rules that name a subject of a ban, wherever they stand."""
+        """Yield the rules, of all rules, that name a subject of a ban."""
         owners = [*(f"issuer\t{url}" for url in authority.issuers), *(f"vo\t{vo}" for vo in authority.owners)]
         for subject in ban.get("subject", ())[:_MOST_SUBJECTS]:
             for owner in owners:
@@ -106,7 +106,7 @@ def with_conditions(token: Token, ban: Mapping[str, Any]) -> Token:
 
 
 def _may_share(ban: Mapping[str, Any], rule: Mapping[str, Any]) -> bool:
-    """Return whether a rule may be for tokens of a ban, by the issuers and VOs that both name."""
+    """Return True if a rule and a ban may match the same token, judged by the issuers and VOs that both name."""
     for key in ("issuer", "vo"):
         ours, theirs = ({each.lower() for each in document.get(key, ())} for document in (ban, rule))
         if ours and theirs and ours.isdisjoint(theirs):

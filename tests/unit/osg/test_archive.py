@@ -11,8 +11,8 @@ from typing import Callable
 import pytest
 
 from unit.web.server import WebServer, serving, without_variables
-from vomap.osg.generate import Generated, generate
-from vomap.osg.problems import SourceError
+from vomap.osg.files import TopologyError
+from vomap.osg.generate import Generation, generate
 from vomap.web import Web
 
 WriteTopology = Callable[..., Path]
@@ -42,7 +42,7 @@ def packed(write_topology: WriteTopology, entry: WriteEntry) -> bytes:
     return file.getvalue()
 
 
-def rules(generated: Generated) -> list[tuple[str, str]]:
+def rules(generated: Generation) -> list[tuple[str, str]]:
     """Return the VO and the account of each rule."""
     return [(rule.vo, rule.account) for rule in generated.mapfile.rules]
 
@@ -71,36 +71,36 @@ def test_a_vo_file_on_the_disk(write_topology: WriteTopology, entry: WriteEntry,
     file = write_topology(A=entry(), B="[") / "virtual-organizations" / "A.yaml"
     assert rules(generate(str(file))) == [("A", "pilot")]
     file.write_bytes(b"#" * 2_000_000)
-    with pytest.raises(SourceError, match=r"A\.yaml: is larger than"):
+    with pytest.raises(TopologyError, match=r"A\.yaml: is larger than"):
         generate(str(file))
 
 
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("/topology.tar.gz", "is no complete tar or tar.gz"),
-        ("/A.yaml", "is not YAML"),
-        ("/a%2FB.yaml", "is no VO's name"),
-        ("/.yaml", "is no complete tar or tar.gz"),
+        ("/topology.tar.gz", "is not a complete tar or tar.gz"),
+        ("/A.yaml", "YAML"),
+        ("/a%2FB.yaml", "is not a VO's name"),
+        ("/.yaml", "is not a complete tar or tar.gz"),
     ],
 )
 def test_something_else_at_a_url(server: WebServer, web: Web, path: str, words: str) -> None:
     """What is neither is an error, told with its name."""
-    with pytest.raises(SourceError, match=words):
+    with pytest.raises(TopologyError, match=words):
         generate(server.put(path, b"{"), web=web)
 
 
 @pytest.mark.parametrize("path", ["/topology.tar.gz", "/A.yaml"])
 def test_a_web_page_is_no_topology(server: WebServer, web: Web, path: str) -> None:
     """Where a page asks for a password, or says that there is nothing, it is called a page."""
-    with pytest.raises(SourceError, match="is a web page; expected a tarball of the topology, or a VO file"):
+    with pytest.raises(TopologyError, match="is a web page; expected a tarball of the topology, or a VO file"):
         generate(server.put(path, b"\n<!DOCTYPE html>"), web=web)
 
 
 def test_half_a_tarball_is_not_kept(server: WebServer, web: Web, packed: bytes) -> None:
     """Half a tarball under the ETag of the whole is an error now, and no error tomorrow."""
     url = server.put("/t.tar.gz", packed[: len(packed) // 2], headers={"ETag": '"1"'})
-    with pytest.raises(SourceError, match="is no complete tar"):
+    with pytest.raises(TopologyError, match="is not a complete tar"):
         generate(url, web=web)
     server.put("/t.tar.gz", packed, headers={"ETag": '"1"'})
     assert rules(generate(url, web=web)) == [("A", "pilot")]
@@ -108,7 +108,7 @@ def test_half_a_tarball_is_not_kept(server: WebServer, web: Web, packed: bytes) 
 
 def test_a_large_vo_file_at_a_url(server: WebServer, web: Web) -> None:
     """A VO file has the same limit wherever it comes from."""
-    with pytest.raises(SourceError, match=r"A\.yaml: is larger than"):
+    with pytest.raises(TopologyError, match=r"A\.yaml: is larger than"):
         generate(server.put("/A.yaml", b"#" * 2_000_000), web=web)
 
 
@@ -117,6 +117,6 @@ def test_a_vo_file_of_an_unknown_length_is_an_error(
 ) -> None:
     """Half of it may be a VO file, too, with fewer entries; a tarball shows that it is whole."""
     url = server.put("/A.yaml", entry().encode(), is_delimited=False)
-    with pytest.raises(SourceError, match="does not say how long"):
+    with pytest.raises(TopologyError, match="does not send the length"):
         generate(url, web=web)
     assert generate(server.put("/t.tar.gz", packed, is_delimited=False), web=web).text

@@ -1,0 +1,74 @@
+"""Exit codes, text that is safe for a terminal, JSON output and progress bars, the same for every verb."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vomap.mapfile.findings import Finding
+
+YES, NO, USAGE, FAILED = 0, 1, 2, 3
+
+# Seconds before a progress bar appears, and between two of its numbers.
+_PATIENCE, _EVERY = 1.0, 0.2
+# How many steps pass between two looks at the clock.
+_STEPS = 1000
+
+
+def plain(text: str) -> str:
+    """Return a text that is safe for a terminal: each line that is not printable ASCII is escaped.
+
+    The authors of published bans and distributed mapfiles write these texts. Without escapes a text could turn its
+    letters around, or show other letters than it has.
+    """
+    return "\n".join(line if _is_plain(line) else ascii(line)[1:-1] for line in text.split("\n"))
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: 1 ban, 2 bans."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def print_findings(findings: Iterable[Finding]) -> None:
+    """Print findings on standard error."""
+    for finding in findings:
+        print(plain(str(finding)), file=sys.stderr)
+
+
+def print_json(output: object) -> None:
+    """Print JSON for programs on standard output."""
+    print(json.dumps(output, indent=2))
+
+
+@contextlib.contextmanager
+def progress_bar(title: str) -> Iterator[Callable[[int], None]]:
+    """Yield a function that takes the number of steps done so far, and shows it on a terminal after a second.
+
+    The line is blank again at the end.
+    """
+    begun = last = time.monotonic()
+    is_shown = False
+
+    def show(number: int) -> None:
+        nonlocal last, is_shown
+        if number % _STEPS:
+            return
+        now = time.monotonic()
+        if now - begun > _PATIENCE and now - last > _EVERY and sys.stderr.isatty():
+            print(f"\r{title}: {number:,}", end="", file=sys.stderr, flush=True)
+            last, is_shown = now, True
+
+    try:
+        yield show
+    finally:
+        if is_shown:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
+def _is_plain(line: str) -> bool:
+    return line.isascii() and line.isprintable()

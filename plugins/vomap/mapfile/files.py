@@ -1,0 +1,88 @@
+"""Read mapfiles and files of bans from the files and folders that a command line names."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from vomap import Error
+from vomap.files.regular import RegularFileError, read_regular_file
+from vomap.files.trusted import OURS, Custody, judge_file
+
+_SUFFIX = ".yaml"
+# What editors and package managers leave behind.
+_LEFT_BEHIND = ("~", ".rpmnew", ".rpmsave", ".rpmorig")
+# `vomap refresh` locks a mapfile with a file beside it.
+_LOCK = f"{_SUFFIX}.lock"
+
+
+class UnreadableFileError(Error):
+    """The administrator named a file or folder that vomap cannot read."""
+
+
+@dataclass(frozen=True)
+class Mapfile:
+    """The text of one mapfile or file of bans, and the users who can have written it.
+
+    Text that does not come from a file counts as written by the builder.
+    """
+
+    path: str
+    text: str
+    custody: Custody = OURS
+
+    @property
+    def digest(self) -> str:
+        """The sha256 of the text."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+def read_files(paths: Iterable[str], *, bans: bool = False, builder: int | None = None) -> list[Mapfile]:
+    """Read mapfiles, or files of bans: a file as it is, a folder's `*.yaml` in the order of their names.
+
+    A folder of bans must not contain other files: vomap would ignore the bans in them. `builder` is the uid of the user
+    who builds (default: the user of this process); it decides the custody of each file.
+    Raises UnreadableFileError for what cannot be read, and for a path that is neither a file nor a folder.
+    """
+    uid = os.geteuid() if builder is None else builder
+    return [_read(path, uid) for named in paths for path in _expand(Path(named), bans=bans)]
+
+
+def skipped_files(paths: Iterable[str]) -> list[str]:
+    """Return the files in folders of mapfiles that vomap does not read because they do not end in `.yaml`."""
+    folders = [Path(path) for path in paths if Path(path).is_dir()]
+    entries = [entry for folder in folders for entry in sorted(folder.iterdir()) if not entry.name.startswith(".")]
+    return [
+        str(entry) for entry in entries if entry.suffix != _SUFFIX and not entry.name.endswith((*_LEFT_BEHIND, _LOCK))
+    ]
+
+
+def _expand(path: Path, *, bans: bool) -> list[Path]:
+    try:
+        if not path.is_dir():
+            return [path]
+        entries = sorted(path.iterdir())
+    except OSError as error:
+        raise UnreadableFileError(f"{path}: {error.strerror}") from None
+    visible = [entry for entry in entries if not entry.name.startswith(".")]
+    for entry in visible if bans else ():
+        if entry.suffix != _SUFFIX and not entry.name.endswith(_LEFT_BEHIND):
+            raise UnreadableFileError(
+                f"{entry}: is no *{_SUFFIX}, so its bans would not count: rename it, or take it away"
+            )
+    return [entry for entry in visible if entry.suffix == _SUFFIX]
+
+
+def _read(path: Path, builder: int) -> Mapfile:
+    try:
+        file = read_regular_file(str(path))
+        return Mapfile(str(path), file.content.decode("utf-8"), judge_file(file.way, builder))
+    except OSError as error:
+        raise UnreadableFileError(f"{path}: {error.strerror}") from None
+    except RegularFileError as error:
+        raise UnreadableFileError(str(error)) from None
+    except UnicodeDecodeError as error:
+        raise UnreadableFileError(f"{path}: byte {error.start} is no UTF-8; save the file as UTF-8") from None
