@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vomap.claims.memberships import normalise_percent
 from vomap.policy.authority import Authority
 from vomap.policy.index import find_spellings
-from vomap.policy.model import DISTRUSTED, Issuer, Site
+from vomap.policy.model import Issuer, Site
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from vomap.policy.documents import EntitlementsDocument, PolicyDocument
 
 
 class Admission:
     """The trusted issuers of a policy, the VOs that each may speak for, and the checks of their tokens."""
 
-    def __init__(self, document: Mapping[str, Any]) -> None:
+    def __init__(self, document: PolicyDocument) -> None:
         """Take a policy's document."""
         self.site = Site(document["site"])
         self.authority = Authority(document)
-        self.issuers = {
-            url: Issuer(declared, self.site)
-            for url, declared in document["issuers"].items()
-            if declared not in (None, DISTRUSTED)
-        }
-        self.forms = {url: document["issuers"][url].get("entitlements") for url in self.issuers}
+        trusted = {url: declared for url, declared in document["issuers"].items() if declared is not None}
+        self.issuers = {url: Issuer(declared, self.site) for url, declared in trusted.items()}
+        self.forms = {url: declared.get("entitlements") for url, declared in trusted.items()}
         self._spellings = find_spellings(document)
         self.known_vos = sorted(self._spellings)
 
@@ -102,27 +99,27 @@ class Admission:
     def _naming(self, url: str, issuer: Issuer) -> dict[str, object]:
         """Return the settings that decide for which VOs a token of an issuer with `vo-from` speaks."""
         serve = self.site.serve
-        said: dict[str, object] = {
+        checks: dict[str, object] = {
             "vo-from": issuer.sources,
             "default-vo": issuer.default_vo and issuer.default_vo.lower(),
         }
         if issuer.vos is None:
             others = frozenset(self.authority.vos_of_others(url))
-            said["spelling"] = self.spellings_of(url)
+            checks["spelling"] = self.spellings_of(url)
             # The reason why a token may not name a VO makes no difference.
-            return {**said, "VOs of other issuers": others} if serve is None else {**said, "serve": serve - others}
+            return {**checks, "VOs of other issuers": others} if serve is None else {**checks, "serve": serve - others}
         vos = issuer.declared_vos()
         not_served = frozenset(vo for vo in vos if not self.serves(vo))
         # A site with `serve` declines a token that names no VO.
         also_nobody = serve is None and issuer.default_vo is None
         return {
-            **said,
+            **checks,
             "vos": frozenset((name, vo.lower()) for name, vo in issuer.vos.items()),
             "serve": (not_served, also_nobody),
         }
 
 
-def _form(form: Mapping[str, Any] | None) -> tuple[object, ...] | None:
+def _form(form: EntitlementsDocument | None) -> tuple[object, ...] | None:
     if form is None:
         return None
     return normalise_percent(form["namespace"]).lower(), form.get("authority"), bool(form.get("in-scope", False))

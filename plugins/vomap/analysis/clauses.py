@@ -19,7 +19,9 @@ from vomap.policy.matching import AccountName
 from vomap.policy.pools import Pool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from vomap.policy.documents import ConditionsDocument, PolicyDocument, PoolDocument, RuleDocument
 
     # A condition's key (`claim NAME` among them) and its values, of which the token must have one.
     Conditions = tuple[tuple[str, tuple[str, ...]], ...]
@@ -104,10 +106,10 @@ def common_values(key: str, values: Iterable[str], others: Iterable[str], word: 
 class SplitPolicy:
     """A policy that is split for comparison: the admission of its issuers, and the clauses of each issuer."""
 
-    def __init__(self, document: Mapping[str, Any], pieces: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, document: PolicyDocument, pieces: Mapping[str, Any] | None = None) -> None:
         """Take a policy's document, and its pieces (policy/index.py) if the caller has them."""
         self.document = document
-        self.rules: list[dict[str, Any]] = document["rules"]
+        self.rules = document["rules"]
         self.admission = Admission(document)
         self.pools = {name: _pool_meaning(pool) for name, pool in document["pools"].items()}
         keys = take_apart(document) if pieces is None else pieces.items()
@@ -139,7 +141,7 @@ class SplitPolicy:
         """Yield the text of each pattern in the rules."""
         for rule in self.rules:
             for key in ("subject", *GROUPS, "scope"):
-                yield from (part for text in rule.get(key, ()) for part in text.split("/Role="))
+                yield from (part for text in values_of(rule, key) for part in text.split("/Role="))
             for texts in rule.get("claim", {}).values():
                 yield from texts
 
@@ -166,7 +168,7 @@ class SplitPolicy:
                 found.update(f"{before}{each:0{width}d}{after}" if width else before + after for each in numbers)
         return found
 
-    def _clauses_of(self, number: int, rule: Mapping[str, Any]) -> Iterator[Clause]:
+    def _clauses_of(self, number: int, rule: RuleDocument) -> Iterator[Clause]:
         asked_for, template = _conditions(rule)
         split = list(_split(asked_for))
         for url, vo in self._spoken_for(rule):
@@ -174,7 +176,7 @@ class SplitPolicy:
             for asked in split:
                 yield Clause(url, vo, asked, outcome, number)
 
-    def _spoken_for(self, rule: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
+    def _spoken_for(self, rule: RuleDocument) -> Iterator[tuple[str, str | None]]:
         """Yield each issuer and VO that a rule is for, in the rule's order, if a token can match."""
         admission = self.admission
         wanted = rule.get("issuer")
@@ -186,12 +188,11 @@ class SplitPolicy:
             return
         for url in dict.fromkeys(wanted or ()):
             # An issuer with `vo` has no tokens of another VO.
-            checks = admission.of(url)
-            if checks:
-                vo = checks.get("vo")
-                yield url, vo if isinstance(vo, str) else None
+            if admission.of(url):
+                only = admission.issuers[url].vo
+                yield url, None if only is None else only.lower()
 
-    def _outcome(self, rule: Mapping[str, Any], template: str, url: str, vo: str | None) -> Outcome:
+    def _outcome(self, rule: RuleDocument, template: str, url: str, vo: str | None) -> Outcome:
         if "deny" in rule:
             return DENIED
         if "pool" in rule:
@@ -221,10 +222,17 @@ def word_for(*policies: SplitPolicy) -> str:
     return fresh_word([*texts, *(account for policy in policies for account in policy.named)])
 
 
-def _conditions(rule: Mapping[str, Any]) -> tuple[Conditions, str]:
+def values_of(entry: ConditionsDocument, key: str) -> Sequence[str]:
+    """Return the values of a condition of a rule or a ban, other than `claim`. There are none without the condition."""
+    conditions: Mapping[str, Any] = entry
+    values: Sequence[str] = conditions.get(key, ())
+    return values
+
+
+def _conditions(rule: RuleDocument) -> tuple[Conditions, str]:
     """Return a rule's conditions without issuer and VO, and its account. Captures are named c1, c2, in their order."""
     keys = ("subject", *GROUPS, "scope", "audience")
-    asked = {key: rule[key] for key in keys if key in rule}
+    asked = {key: values_of(rule, key) for key in keys if key in rule}
     asked.update({f"claim {name}": rule["claim"][name] for name in sorted(rule.get("claim", {}))})
     account = rule.get("account", "")
     if "<" in account:
@@ -260,7 +268,7 @@ def _all_covered(key: str, wide: Iterable[str], narrow: Iterable[str]) -> bool:
     return all(any(one_covers(each, value) for each in wide) for value in narrow)
 
 
-def _pool_meaning(pool: Mapping[str, Any]) -> tuple[Any, ...]:
+def _pool_meaning(pool: PoolDocument) -> tuple[Any, ...]:
     """Return a pool's ranges of accounts and its durations. A range that continues another is joined to it."""
     ranges = [
         (before, after, len(first), int(first or 0), int(last or 0))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from vomap.mapfile.policy_tests import PolicyTestResult
+    from vomap.policy.documents import RuleDocument
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Coverage:
     """How many rules there are, and the documents of those that decide no test."""
 
     rules: int
-    not_reached: list[Mapping[str, Any]]
+    not_reached: list[RuleDocument]
 
     @property
     def reached(self) -> int:
@@ -34,7 +35,7 @@ class Coverage:
         return {"rules": self.rules, "reached": self.reached, "percent": self.percent, "not-reached": missed}
 
 
-def rule_coverage(rules: Sequence[Mapping[str, Any]], results: Iterable[PolicyTestResult]) -> Coverage:
+def rule_coverage(rules: Sequence[RuleDocument], results: Iterable[PolicyTestResult]) -> Coverage:
     """Return how many of a policy's rules, given as documents, decide one of its tests, passed or failed."""
     deciding = {(result.decision.rule, result.decision.source) for result in results}
     return Coverage(len(rules), [rule for rule in rules if (rule["name"], rule["source"]) not in deciding])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from vomap.claims import Claims, read_scopes
 
 _UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
-_TENSES = {"exp": ("expires", "expired"), "nbf": ("holds", "has held"), "iat": ("is issued", "was issued")}
+_TENSES = {"exp": ("expires", "expired"), "nbf": ("becomes valid", "became valid"), "iat": ("is issued", "was issued")}
 
 
 def describe_token(claims: Claims, now: float) -> list[str]:
@@ -20,11 +20,11 @@ def describe_token(claims: Claims, now: float) -> list[str]:
 
 def _describe_time(name: str, seconds: float | None, now: float) -> str:
     if seconds is None:
-        return f"{name} is no number"
+        return f"{name} is not a number"
     coming, gone = _TENSES[name]
     if seconds > now:
         return f"{coming} in {duration(seconds - now)}"
-    return f"{gone} since {duration(now - seconds)}" if name == "nbf" else f"{gone} {duration(now - seconds)} ago"
+    return f"{gone} {duration(now - seconds)} ago"
 
 
 def duration(seconds: float) -> str:

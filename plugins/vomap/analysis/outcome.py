@@ -13,9 +13,8 @@ from vomap.policy.index import policy_of
 from vomap.policy.model import NO_BANS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from vomap.analysis.clauses import SplitPolicy
+    from vomap.analysis.tokens.assembly import Token
     from vomap.policy import Decision
 
 ACCOUNT_CHANGES, VO_CHANGES = "account changes", "VO changes"
@@ -71,18 +70,18 @@ class Evaluator:
         self._now = now
         self._numbers = {(rule["name"], rule["source"]): number for number, rule in enumerate(policy.rules)}
 
-    def decide(self, token: Mapping[str, Any]) -> TokenOutcome:
+    def decide(self, token: Token) -> TokenOutcome:
         """Decide a token as if every account existed."""
         return self._result(self._decide(token))
 
-    def decide_with_uid(self, token: Mapping[str, Any], uid: int | None) -> TokenOutcome:
+    def decide_with_uid(self, token: Token, uid: int | None) -> TokenOutcome:
         """Decide a token as if its account had a uid. None means that the account does not exist."""
         decision = self._decide(token)
         if decision.account is not None:
             confirm(decision, self._policy.site.accounts, lambda _: uid)
         return self._result(decision)
 
-    def _decide(self, token: Mapping[str, Any]) -> Decision:
+    def _decide(self, token: Token) -> Decision:
         return decide(self._policy, NO_BANS, read_claims(token), self._now)
 
     def _result(self, decision: Decision) -> TokenOutcome:

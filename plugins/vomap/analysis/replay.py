@@ -15,11 +15,11 @@ from vomap.policy.model import Bans, Policy
 
 # The reasons why a record is not decided again.
 AN_ERROR, NO_CLAIMS, NO_SUBJECT, AN_AUTHORIZATION, UNKNOWN = (
-    "an error was answered, for a reason that is not the policy's",
-    "its claims were not kept",
-    "its subject is hidden, and its key was not given, or there was none",
-    "it was asked whether, not to whom, the token is mapped",
-    "nothing is said of its token there",
+    "the decision was an error that has another cause than the policy",
+    "the log does not have its claims",
+    "its subject is a pseudonym, and its key was not given or does not exist",
+    "the CE asked only if the token is mapped, not to which account",
+    "the file of the other plugin does not name its token",
 )
 _AUTHORIZE = "vomap-arc authorize"
 

@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vomap.analysis.lint.checks import LintReport
-    from vomap.analysis.lint.context import LintContext, Rule
+    from vomap.analysis.lint.context import LintContext
     from vomap.bans.warnings import BanWarning
     from vomap.bans.wildcards import WildcardWarning
     from vomap.mapfile.findings import Finding
+    from vomap.policy.documents import BanDocument
 
 UNUSED_BAN, EXPIRED_BAN, EVADABLE_BAN = "unused-ban", "expired-ban", "evadable-ban"
 UNWIRED_BAN, BARE_STAR = "unwired-ban", "bare-star"
@@ -36,8 +37,9 @@ MOST_BANS = 2_000
 def expired_bans(context: LintContext) -> Iterator[Finding]:
     """Warn of bans that hold no more."""
     for ban in context.bans:
-        if not Ban(ban).holds_at(context.now):
-            yield warning(EXPIRED_BAN, ban, f"this ban ({ban['reason']}) held only until {format_utc(ban['until'])}")
+        until = ban.get("until")
+        if until is not None and not Ban(ban).holds_at(context.now):
+            yield warning(EXPIRED_BAN, ban, f"this ban ({ban['reason']}) held only until {format_utc(until)}")
 
 
 def unused_bans(context: LintContext) -> Iterator[Finding]:
@@ -66,7 +68,7 @@ def unwired_bans(context: LintContext) -> Iterator[Finding]:
     """Warn of bans by issuers that no CE is wired for, in a whole site; of a published list once."""
     if not context.is_whole:
         return
-    files: dict[str, list[Rule]] = {}
+    files: dict[str, list[BanDocument]] = {}
     for ban in context.bans:
         if unwired_issuers(ban, context.authority.issuers):
             files.setdefault(file_of(ban) if is_published(file_of(ban)) else ban["source"], []).append(ban)
@@ -88,7 +90,7 @@ def _tester(context: LintContext) -> BanTester:
     return BanTester(policy_of(context.document), context.document, context.now, context.pieces.get)
 
 
-def _own(context: LintContext) -> Iterator[Rule]:
+def _own(context: LintContext) -> Iterator[BanDocument]:
     """Yield the bans of the site's own that hold: of a published list the publisher decides what it bans."""
     for ban in context.bans:
         if Ban(ban).holds_at(context.now) and not is_published(file_of(ban)):
@@ -106,7 +108,7 @@ def _pattern(each: WildcardWarning) -> str:
     return f"; write {values[0]}" if values else ""
 
 
-def _star_advice(ban: Rule, each: WildcardWarning) -> str:
+def _star_advice(ban: BanDocument, each: WildcardWarning) -> str:
     if each.key != "subject":
         return _pattern(each)
     if "*" in ban["subject"]:

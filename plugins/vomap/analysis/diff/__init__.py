@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vomap.analysis.clauses import SplitPolicy
 from vomap.analysis.diff.equality import Budget, ClauseComparison
@@ -31,10 +31,11 @@ from vomap.claims import GROUPS_CLAIM
 from vomap.policy import MAPPED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from vomap.analysis.clauses import Clause, Conditions
     from vomap.analysis.tokens.assembly import Token
+    from vomap.policy.documents import PolicyDocument
 
     AdmissionOfIssuer = dict[str, object]
 
@@ -60,7 +61,7 @@ class PolicyDiff:
 
 
 def compare(
-    old: Mapping[str, Any], new: Mapping[str, Any], now: float, progress: Callable[[int], None] = lambda _: None
+    old: PolicyDocument, new: PolicyDocument, now: float, progress: Callable[[int], None] = lambda _: None
 ) -> PolicyDiff:
     """Compare the documents of two policies at a time in seconds since 1970.
 
@@ -305,14 +306,14 @@ class _PolicyComparison:
 
     def _who(self, url: str, *conditions: tuple[str | None, Conditions]) -> str:
         """Return the tokens that clauses of one issuer are for, in the words of a mapfile."""
-        said = {f"issuer {url}": None}
+        parts = {f"issuer {url}": None}
         for vo, asked in conditions:
             if vo is not None:
                 side = self.new if vo in self.new.admission.known_vos else self.old
-                said[f"VO {side.admission.spelled(vo)}"] = None
+                parts[f"VO {side.admission.spelled(vo)}"] = None
             for key, values in asked:
-                said[f"{key} {' or '.join(_CAPTURE.sub('*', value) for value in values)}"] = None
-        return ", ".join(said)
+                parts[f"{key} {' or '.join(_CAPTURE.sub('*', value) for value in values)}"] = None
+        return ", ".join(parts)
 
     def _doubt(self, why: str) -> None:
         self.unproven[why] = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from vomap.analysis.outcome import (
     ACCOUNT_CHANGES,
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from vomap.analysis.clauses import SplitPolicy
+    from vomap.analysis.tokens.assembly import Token
 
 ISSUER_ADDED, ISSUER_DROPPED = "issuer added", "issuer dropped"
 VO_ADDED, VO_DROPPED = "VO added", "VO dropped"
@@ -33,7 +34,7 @@ KINDS = (
 class OutcomePair(NamedTuple):
     """A token, and its outcomes by the old and the new policy."""
 
-    token: dict[str, Any]
+    token: Token
     old: TokenOutcome
     new: TokenOutcome
 
@@ -52,7 +53,7 @@ class DiffLine:
     """
 
     kind: str
-    token: dict[str, Any]
+    token: Token
     who: dict[str, None] = field(default_factory=dict)
     old: dict[str, TokenOutcome] = field(default_factory=dict)
     new: dict[str, TokenOutcome] = field(default_factory=dict)
@@ -66,7 +67,7 @@ class DiffLine:
         else:
             self.old, self.new = {**self.old, **old}, {**self.new, **new}
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return the members of the line for `--json`."""
         old, new = ([result.as_json() for result in side.values()] for side in (self.old, self.new))
         return {"change": self.kind, "who": list(self.who), "old": old, "new": new, "token": self.token}

@@ -11,8 +11,9 @@ from vomap.policy.index import named_accounts
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vomap.analysis.lint.context import LintContext, Rule
+    from vomap.analysis.lint.context import LintContext
     from vomap.mapfile.findings import Finding
+    from vomap.policy.documents import RuleDocument
 
 SHARED_ACCOUNT, SYSTEM_ACCOUNT, UNUSED_RENAME = "shared-account", "system-account", "unused-rename"
 # Accounts of Enterprise Linux and Debian, and of the services of a CE and of the machines around it.
@@ -149,7 +150,7 @@ def system_accounts(context: LintContext) -> Iterator[Finding]:
             yield from _made(rule, could_be_made)
 
 
-def _made(rule: Rule, accounts: list[str]) -> Iterator[Finding]:
+def _made(rule: RuleDocument, accounts: list[str]) -> Iterator[Finding]:
     """Warn of a rule whose capture could make one of these accounts."""
     text = rule["account"]
     before, after = text.partition("<")[0], text.rpartition(">")[2]

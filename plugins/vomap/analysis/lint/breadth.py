@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vomap.analysis.clauses import values_of
 from vomap.analysis.lint.context import warning
 from vomap.analysis.tokens.patterns import legal_groups, split_role
 from vomap.policy.matching import EVERYTHING_BELOW, AccountName
@@ -11,8 +12,9 @@ from vomap.policy.matching import EVERYTHING_BELOW, AccountName
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vomap.analysis.lint.context import LintContext, Rule
+    from vomap.analysis.lint.context import LintContext
     from vomap.mapfile.findings import Finding
+    from vomap.policy.documents import BanDocument, RuleDocument
 
 ISSUER_ALONE, GROUP_WITHOUT_SCOPE, ILLEGAL_GROUP = "issuer-alone", "group-without-scope", "illegal-group"
 # A text for `*` that is legal in any group.
@@ -60,11 +62,11 @@ def groups_without_scope(context: LintContext) -> Iterator[Finding]:
             yield warning(GROUP_WITHOUT_SCOPE, rule, f"{message} {why}")
 
 
-def _speakers(context: LintContext, rule: Rule) -> list[str]:
+def _speakers(context: LintContext, rule: RuleDocument) -> list[str]:
     return [url for vo in rule["vo"] for url in context.admission.speakers(vo.lower())]
 
 
-def _is_for_one(rule: Rule) -> bool:
+def _is_for_one(rule: RuleDocument) -> bool:
     """Return True if a rule names its subjects, or gives each user an account of their own."""
     personal = set(AccountName(rule.get("account", "")).captures) - {"vo"}
     return bool(personal) or ("subject" in rule and not any("*" in subject for subject in rule["subject"]))
@@ -82,10 +84,10 @@ def illegal_groups(context: LintContext) -> Iterator[Finding]:
         yield from illegal_groups_of(rule, f"rule {rule['name']}")
 
 
-def illegal_groups_of(entry: Rule, who: str) -> Iterator[Finding]:
+def illegal_groups_of(entry: RuleDocument | BanDocument, who: str) -> Iterator[Finding]:
     """Warn of groups in a rule or a ban that no token can have. `who` names the entry in the warning."""
     for key in ("group", "first-group"):
-        for pattern in entry.get(key, ()):
+        for pattern in values_of(entry, key):
             why = _no_group(pattern)
             if why is not None:
                 yield warning(ILLEGAL_GROUP, entry, f"{who}: {pattern} {why}")
@@ -100,5 +102,5 @@ def _no_group(pattern: str) -> str | None:
     return None
 
 
-def _names_vo(rule: Rule) -> bool:
+def _names_vo(rule: RuleDocument) -> bool:
     return "vo" in AccountName(rule.get("account", "")).captures

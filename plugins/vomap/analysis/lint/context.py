@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from vomap.analysis.admission import Admission
 from vomap.analysis.clauses import SplitPolicy
@@ -16,9 +16,7 @@ from vomap.policy.index import take_apart
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from vomap.policy.documents import PolicyDocument
-
-    Rule = dict[str, Any]
+    from vomap.policy.documents import BanDocument, PolicyDocument, RuleDocument
 
 
 class LintContext:
@@ -27,7 +25,7 @@ class LintContext:
     def __init__(
         self,
         composition: Composition,
-        bans: list[dict[str, Any]],
+        bans: list[BanDocument],
         now: float,
         progress: Callable[[int], None] = lambda _: None,
     ) -> None:
@@ -36,7 +34,7 @@ class LintContext:
         `progress` is called with the number of rules that were tried.
         """
         self.document = composition.document
-        self.rules: list[Rule] = cast("list[Rule]", composition.document["rules"])
+        self.rules = composition.document["rules"]
         self.tests = composition.tests
         self.issuer_places = composition.issuer_places
         self.rename_places = composition.rename_places
@@ -47,17 +45,17 @@ class LintContext:
         self.is_whole = composition.has_audience
         self._distributed = {case.place.file for case in composition.tests if case.alone}
 
-    def is_distributed(self, rule: Rule) -> bool:
+    def is_distributed(self, rule: RuleDocument) -> bool:
         """Return True if the tests of a rule's mapfile run alone, without the settings of the site that links it."""
         return _file(rule) in self._distributed
 
     def distributed(self) -> Iterator[LintContext]:
         """Yield the rules of each distributed mapfile by themselves, as if no site had linked them."""
-        rules: dict[str, list[Rule]] = {}
+        rules: dict[str, list[RuleDocument]] = {}
         for rule in filter(self.is_distributed, self.rules):
             rules.setdefault(_file(rule), []).append(rule)
         for its_own in rules.values():
-            document = cast("PolicyDocument", {**self.document, "site": DEFAULT_SITE, "rules": its_own})
+            document: PolicyDocument = {**self.document, "site": DEFAULT_SITE, "rules": its_own}
             yield LintContext(Composition(document), [], self.now, self.progress)
 
     @cached_property
@@ -90,16 +88,16 @@ class LintContext:
         return self.authority.vos_of(url, self.admission.site.serve)
 
 
-def warning(code: str, where: Place | Rule, message: str) -> Finding:
+def warning(code: str, where: Place | RuleDocument | BanDocument, message: str) -> Finding:
     """Return a warning about a place, or about a rule or ban by its document."""
     place = where if isinstance(where, Place) else Place.of_source(where["source"])
     return Finding(place, message, WARNING, code)
 
 
-def name_and_source(rule: Rule) -> str:
+def name_and_source(rule: RuleDocument) -> str:
     """Return a rule's name and source."""
     return f"{rule['name']} ({rule['source']})"
 
 
-def _file(rule: Rule) -> str:
+def _file(rule: RuleDocument) -> str:
     return Place.of_source(rule["source"]).file

@@ -11,8 +11,9 @@ from vomap.mapfile.findings import did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vomap.analysis.lint.context import LintContext, Rule
+    from vomap.analysis.lint.context import LintContext
     from vomap.mapfile.findings import Finding
+    from vomap.policy.documents import RuleDocument
 
 UNDECLARED_ISSUER, UNKNOWN_VO, UNSERVED_VO = "undeclared-issuer", "unknown-vo", "unserved-vo"
 
@@ -40,7 +41,7 @@ class _Names:
             lambda vo: did_you_mean(vo, {each: None for name in known for each in (name, self._all.spelled(name))})
         )
 
-    def issuers(self, rule: Rule) -> list[Finding]:
+    def issuers(self, rule: RuleDocument) -> list[Finding]:
         return [
             warning(UNDECLARED_ISSUER, rule, f"rule {rule['name']}: {why}")
             for why in map(self._untrusted, rule.get("issuer", ()))
@@ -55,7 +56,7 @@ class _Names:
         place = self._context.issuer_places[url]
         return f"issuer {url} is distrusted by `none` in {place.file}:{place.line}, so vomap declines its tokens"
 
-    def vos(self, rule: Rule) -> list[Finding]:
+    def vos(self, rule: RuleDocument) -> list[Finding]:
         found = []
         for vo in rule.get("vo", ()):
             speakers = self._all.speakers(vo.lower())
@@ -69,7 +70,7 @@ class _Names:
             found.append(warning(UNKNOWN_VO, rule, f"rule {rule['name']}: {why}"))
         return found
 
-    def served(self, rule: Rule) -> list[Finding]:
+    def served(self, rule: RuleDocument) -> list[Finding]:
         """Warn of a rule if the site serves none of its VOs, or none of its issuers' VOs."""
         if "vo" in rule:
             served = any(self._context.admission.serves(vo.lower()) for vo in rule["vo"])

@@ -82,11 +82,13 @@ def _checks(token: ExplainedToken, decision: Decision, now: float) -> Iterator[S
     stage = decision.reason.partition(":")[0]
     issuer = token.issuer
     if stage == "audience" and issuer is not None and issuer.audience:
-        said = ", ".join(map(ascii, token.claims.values("aud"))) or "nobody"
+        audiences = ", ".join(map(ascii, token.claims.values("aud"))) or "no audience"
         ours = sorted(issuer.audience)
         near = [nearest(audience, ours) for audience in token.claims.values("aud")]
         wanted = next((audience for audience in near if audience), ours[0])
-        yield SingleChange(f"audience: the token is for {said}, not for {wanted!a}", token.with_claim("aud", wanted))
+        yield SingleChange(
+            f"audience: the token is for {audiences}, not for {wanted!a}", token.with_claim("aud", wanted)
+        )
     elif stage == "computing":
         members = token.with_scope(None, "compute.create")
         yield SingleChange("scope: the token has no scope such as compute.create", members)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice, product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vomap.analysis.clauses import common_values, word_for
 from vomap.analysis.tokens.assembly import COMPUTE, assemble_token, with_vo
@@ -298,7 +298,7 @@ class ExampleTokens:
         return None if issuer is None else issuer.audience
 
 
-def simplicity(token: Mapping[str, Any]) -> tuple[int, bool, int]:
+def simplicity(token: Token) -> tuple[int, bool, int]:
     """Return a key that sorts simple tokens first."""
     return len(token), _OTHER_COMPUTE in token["scope"], sum(len(str(value)) for value in token.values())
 

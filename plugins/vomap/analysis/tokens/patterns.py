@@ -103,9 +103,8 @@ def split_role(pattern: str) -> tuple[str, str | None]:
 
 def fresh_word(texts: Iterable[str]) -> str:
     """Return a word that no pattern here treats specially, for a subject that could be any user."""
-    said = set(texts)
     befores, afters, literals = {""}, {""}, set()
-    for text in said:
+    for text in set(texts):
         for part in compiled(text).shape[0]:
             if isinstance(part, str):
                 literals.add(part)

@@ -11,9 +11,10 @@ from vomap.policy.matching import AccountName
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vomap.analysis.lint.context import LintContext, Rule
+    from vomap.analysis.lint.context import LintContext
     from vomap.analysis.tokens.assembly import Token
     from vomap.analysis.tokens.from_clauses import ExampleTokens
+    from vomap.policy.documents import RuleDocument
 
 # A rule whose account has <vo> takes only tokens of one VO, although it has no such condition.
 _ONE_VO = "<vo>"
@@ -21,7 +22,7 @@ _MOST_NAMES = 3
 _PATH = vo_path("")
 
 
-def asked_by(rule: Rule) -> set[str]:
+def asked_by(rule: RuleDocument) -> set[str]:
     """Return the conditions of a rule in which tokens for another rule can be varied."""
     asked = {key for key in ("audience", "scope", "subject", "group") if key in rule}
     if "first-group" in rule:
