@@ -22,7 +22,7 @@ BARS = {
 
 
 @dataclass(frozen=True)
-class Built:
+class CompiledDocument:
     """A policy that was built, and what that took."""
 
     policy: Path
@@ -47,7 +47,7 @@ def build_shipped(work: Path, layouts: Layouts, accounts: Iterable[str]) -> Path
     return build(work, layouts, "shipped", [site, *SHIPPED]).policy
 
 
-def build_big(work: Path, layouts: Layouts, rules: int, issuers: int = BIG_ISSUERS) -> Built:
+def build_big(work: Path, layouts: Layouts, rules: int, issuers: int = BIG_ISSUERS) -> CompiledDocument:
     """Build a policy of so many rules, unless this run has done so already."""
     name = f"rules-{rules}"
     mapfile = work / f"{name}.yaml"
@@ -56,7 +56,7 @@ def build_big(work: Path, layouts: Layouts, rules: int, issuers: int = BIG_ISSUE
     return build(work, layouts, name, [mapfile])
 
 
-def build(work: Path, layouts: Layouts, name: str, mapfiles: list[Path], bans: Path | None = None) -> Built:
+def build(work: Path, layouts: Layouts, name: str, mapfiles: list[Path], bans: Path | None = None) -> CompiledDocument:
     """Build a policy of mapfiles, and beside it the bans of a folder (None: no bans), unless this run has done so."""
     policy, report = work / name, work / f"{name}.measured"
     bans = bans or work / "no-bans"
@@ -68,10 +68,10 @@ def build(work: Path, layouts: Layouts, name: str, mapfiles: list[Path], bans: P
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=ENVIRONMENT)
         if done.returncode != 0:
             raise BenchError(f"vomap build, {name}: exit {done.returncode}: {done.stderr[-2000:].strip()}")
-    return Built(policy, *read_measured(report))
+    return CompiledDocument(policy, *read_measured(report))
 
 
-def _row(rules: int, built: Built) -> tuple[str, ...]:
+def _row(rules: int, built: CompiledDocument) -> tuple[str, ...]:
     time_cells = memory_cells = NO_BAR
     if rules in BARS:
         time_bar, memory_bar = BARS[rules]

@@ -249,10 +249,10 @@ def test_without_a_policy(site: Site) -> None:
 
 def test_a_policy_of_before_that_lists_no_issuers(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """A policy that was built before issuers were listed is read as a whole, and proves as well."""
-    from vomap.store import BuiltFile
+    from vomap.store import CompiledFile
 
-    find = BuiltFile.find
-    monkeypatch.setattr(BuiltFile, "find", lambda self, key: None if key == "issuers" else find(self, key))
+    find = CompiledFile.find
+    monkeypatch.setattr(CompiledFile, "find", lambda self, key: None if key == "issuers" else find(self, key))
     assert site.add("--vo", "CMS", "--subject", "pilot")["proof"]["before"] == "mapped to cmspilot"
 
 

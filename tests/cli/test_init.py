@@ -28,7 +28,7 @@ from vomap.cli import run
 from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER
 from vomap.files.shipped import shipped_file
 from vomap.store import POLICY, read_bans, read_policy
-from vomap.store.writer import read_built
+from vomap.store.writer import read_compiled
 
 Capture = pytest.CaptureFixture[str]
 FLAGS = ("--audience", "ce.example:9619", "--yes")
@@ -93,7 +93,7 @@ def test_from_nothing(tmp_path: Path, capsys: Capture, kind: dict[str, bool]) ->
     assert policy.site.audience == frozenset({"ce.example:9619"})
     assert policy.site.serve == frozenset({"cms", "glow"})
     assert (policy.site.accounts.minimum_uid, set(policy.site.accounts.never)) == (500, {"condor"})
-    assert len(read_built(str(system.policy), POLICY).document["issuers"]) == 24
+    assert len(read_compiled(str(system.policy), POLICY).document["issuers"]) == 24
     assert list(read_bans(str(system.bans)).all()) == []
     assert Path(os.readlink(system.at(OSG_LINK))) == shipped_file("mapfiles", "osg.yaml")
     assert system.at(EGI_COPY).read_bytes() == shipped_file("mapfiles", "egi.yaml").read_bytes()

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from vomap import Error
 from vomap.store import BANS, POLICY, read_bans, read_policy
-from vomap.store.writer import read_built
+from vomap.store.writer import read_compiled
 
 _MEMORY = "/dev/shm"
 _SITE = (
@@ -36,7 +36,7 @@ def check(data: bytes) -> None:
 
 def _open(path: str, kind: str) -> None:
     open_it: Callable[[str], object] = read_policy if kind == POLICY else read_bans
-    for read in (lambda: open_it(path), lambda: read_built(path, kind)):
+    for read in (lambda: open_it(path), lambda: read_compiled(path, kind)):
         told = _error(read)
         assert told is None or told.startswith(path), "an error that does not name the file"
 

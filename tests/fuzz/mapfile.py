@@ -13,7 +13,7 @@ from vomap.mapfile.compose import compose
 from vomap.mapfile.files import Mapfile
 from vomap.mapfile.findings import Findings
 from vomap.mapfile.reader import read_yaml
-from vomap.policy.index import bans_of, policy_of, put_together, take_apart
+from vomap.policy.index import bans_of, document_of_policy, index_policy, policy_of
 from vomap.store.writer import document_digest
 
 FILE = "fuzz.yaml"
@@ -52,8 +52,8 @@ def _check_policy(text: str) -> None:
     document = composition.document
     again = json.loads(json.dumps(document))
     assert again == document, "a policy that JSON cannot hold"
-    pieces = json.loads(json.dumps(dict(take_apart(document))))
-    together = put_together(pieces)
+    pieces = json.loads(json.dumps(dict(index_policy(document))))
+    together = document_of_policy(pieces)
     assert {**document, **together} == {**document, "reserved-vos": document.get("reserved-vos", [])}
     assert document_digest(again) == document_digest(document)
     assert len(list(policy_of(document).rules())) == len(document["rules"])

@@ -70,8 +70,8 @@ class CalloutSite:
         """Build both."""
         folder.mkdir(mode=0o755, exist_ok=True)
         self.policy, self.bans = folder / "policy", folder / "policy.bans"
-        writer.write_built(str(self.policy), store.POLICY, policy_document(policy), sources={}, built="now")
-        writer.write_built(str(self.bans), store.BANS, bans_document(BANS), sources={}, built="now")
+        writer.write_compiled(str(self.policy), store.POLICY, policy_document(policy), sources={}, built="now")
+        writer.write_compiled(str(self.bans), store.BANS, bans_document(BANS), sources={}, built="now")
 
     def command(self, words: Sequence[str]) -> list[str]:
         """Return the command line of a callout."""

@@ -23,8 +23,8 @@ from vomap import Error, accounts
 from vomap.callouts import decide_token
 from vomap.claims.htcondor_payload import read_payload
 from vomap.policy import ERROR
-from vomap.store import BANS, POLICY, BuiltFile, read_bans, read_policy
-from vomap.store.writer import read_built
+from vomap.store import BANS, POLICY, CompiledFile, read_bans, read_policy
+from vomap.store.writer import read_compiled
 
 # Where files cost no disk, if there is such a place.
 MEMORY = "/dev/shm"
@@ -118,9 +118,9 @@ class Bench:
 
         Of what is read at first, whatever it is good for, that is the line; what else is looked at is read again.
         """
-        read, find = BuiltFile._read, BuiltFile.find
+        read, find = CompiledFile._read, CompiledFile.find
 
-        def reading(file: BuiltFile, offset: int, length: int) -> bytes:
+        def reading(file: CompiledFile, offset: int, length: int) -> bytes:
             content = read(file, offset, length)
             readers = self.readers[Path(file.path).name]
             taken = len(content) if file._first else content.find(b"\n") + 1
@@ -128,13 +128,13 @@ class Bench:
                 readers[at].add(number)
             return content
 
-        def finding(file: BuiltFile, key: str) -> Any:
+        def finding(file: CompiledFile, key: str) -> Any:
             piece = find(file, key)
             if piece is not None:
                 self.keys.add(key)
             return piece
 
-        with patch.object(BuiltFile, "_read", reading), patch.object(BuiltFile, "find", finding):
+        with patch.object(CompiledFile, "_read", reading), patch.object(CompiledFile, "find", finding):
             return self.answer(number)
 
     def _inflict(self, damage: Damage) -> None:
@@ -180,7 +180,7 @@ class Bench:
     def _is_noticed(self, kind: str) -> bool:
         """Tell whether somebody who reads all of the file is told of the damage."""
         try:
-            read_built(str(self._paths[kind]), kind)
+            read_compiled(str(self._paths[kind]), kind)
         except Error:
             return True
         return False

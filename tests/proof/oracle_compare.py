@@ -88,7 +88,7 @@ def engines(name: str) -> tuple[Engine, Engine]:
     from vomap.mapfile.findings import Findings
     from vomap.policy.index import bans_of, policy_of
     from vomap.store import BANS, POLICY, read_bans, read_policy
-    from vomap.store.writer import write_built
+    from vomap.store.writer import write_compiled
 
     policy, findings = described()[name], Findings()
     mapfiles = [Mapfile(f"{name}-{at}.yaml", text) for at, text in enumerate(policy.mapfiles)]
@@ -98,8 +98,8 @@ def engines(name: str) -> tuple[Engine, Engine]:
     with tempfile.TemporaryDirectory() as folder:
         # The built files stay open after the folder is gone.
         files = [str(Path(folder, kind)) for kind in (POLICY, BANS)]
-        write_built(files[0], POLICY, document, sources={}, built="now")
-        write_built(files[1], BANS, bans, sources={}, built="now")
+        write_compiled(files[0], POLICY, document, sources={}, built="now")
+        write_compiled(files[1], BANS, bans, sources={}, built="now")
         built = Engine(read_policy(files[0]), read_bans(files[1]))
     return Engine(policy_of(document, "digest"), bans_of(bans, "digest")), built
 

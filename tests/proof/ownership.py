@@ -189,15 +189,16 @@ class Site:
         """Return the policy and the bans that are built; None for each that is refused."""
         from vomap.cli import run
         from vomap.store import BANS, POLICY
-        from vomap.store.writer import read_built
+        from vomap.store.writer import read_compiled
 
         output = self.root / name
         words = ["--mapfiles", *map(str, mapfiles), "--bans", str(bans), "--output", str(output)]
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             run(["build", *words])
-        policy = read_built(str(output), POLICY).document if output.exists() else None
+        policy: Any = read_compiled(str(output), POLICY).document if output.exists() else None
         built = Path(f"{output}.bans")
-        return policy, read_built(str(built), BANS).document["bans"] if built.exists() else None
+        in_force: Any = read_compiled(str(built), BANS).document["bans"] if built.exists() else None
+        return policy, in_force
 
 
 def violations(seed: int, owners: Owners, kinds: Counter[str]) -> Iterator[str]:

@@ -10,7 +10,7 @@ from vomap.mapfile.compose import Composition, compose
 from vomap.mapfile.files import Mapfile, read_files
 from vomap.mapfile.findings import Findings
 from vomap.store import BANS, POLICY
-from vomap.store.writer import write_built
+from vomap.store.writer import write_compiled
 
 FOLDER = Path(__file__).parents[2] / "mapfiles"
 OWN, FREE, GONE, UNKNOWN = (f"https://{name}.example.org/" for name in ("own", "free", "gone", "unknown"))
@@ -77,8 +77,8 @@ def bans_document() -> dict[str, Any]:
 def build(folder: Path) -> tuple[Path, Path]:
     """Build the policy and the bans into a folder, and return their paths."""
     policy, bans = folder / "policy", folder / "policy.bans"
-    write_built(str(policy), POLICY, composed().document, sources={"10-site.yaml": "00" * 32}, built="now")
-    write_built(str(bans), BANS, bans_document(), sources={"bans.yaml": "00" * 32}, built="now")
+    write_compiled(str(policy), POLICY, composed().document, sources={"10-site.yaml": "00" * 32}, built="now")
+    write_compiled(str(bans), BANS, bans_document(), sources={"bans.yaml": "00" * 32}, built="now")
     return policy, bans
 
 

@@ -29,7 +29,7 @@ from proof.counts import count
 from unit.web.server import WebServer, serving, without_variables
 from vomap.store import BANS as BUILT_BANS
 from vomap.store import POLICY as BUILT_POLICY
-from vomap.store.writer import read_built
+from vomap.store.writer import read_compiled
 
 POLICY = """\
 mapfile: 1
@@ -149,9 +149,9 @@ class Site:
 
         Everything is looked at as a whole: each checksum and each digest holds, or this raises.
         """
-        policy = read_built(str(self.policy), BUILT_POLICY).document
+        policy = read_compiled(str(self.policy), BUILT_POLICY).document
         accounts = [rule["account"] for rule in policy["rules"] if rule["name"] == "known"]
-        bans = read_built(str(self.built_bans), BUILT_BANS).document["bans"]
+        bans = read_compiled(str(self.built_bans), BUILT_BANS).document["bans"]
         content = self.refreshed.read_bytes()
         (name,) = (name for name, text in self.mapfiles.items() if text == content)
         return int(accounts[0][1:]), len(bans), 1 + len(re.findall(r"\bb\d+\b", self.kept.read_text())), name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -217,8 +218,8 @@ def test_build_then_read(
     folder = tmp_path_factory.getbasetemp()
     document, banned = policy_document(written(mapfile)), bans_document(ban_file(*drawn))
     digests = (
-        writer.write_built(str(folder / "policy"), store.POLICY, document, sources={}, built="now"),
-        writer.write_built(str(folder / "bans"), store.BANS, banned, sources={}, built="now"),
+        writer.write_compiled(str(folder / "policy"), store.POLICY, document, sources={}, built="now"),
+        writer.write_compiled(str(folder / "bans"), store.BANS, banned, sources={}, built="now"),
     )
     policy, read = read_policy(str(folder / "policy")), read_bans(str(folder / "bans"))
     assert (policy.digest, read.digest) == digests
@@ -242,7 +243,7 @@ def test_rules_are_found_as_if_all_were_tried(
         assert _summary(looked_up) == _summary(decide(policy, banned, claims, NOW, trace=[]))
 
 
-def _tried_one_by_one(document: dict[str, Any]) -> Bans:
+def _tried_one_by_one(document: Mapping[str, Any]) -> Bans:
     """Return bans that are found by nothing: each is tried with every token."""
     pieces_of_all: dict[str, Any] = {f"ban\t{number}": ban for number, ban in enumerate(document["bans"])}
     pieces_of_all.update({"asked": [""], "asked\t": [EVERY_TOKEN]})
@@ -279,9 +280,9 @@ def test_conditions_in_one_step_are_the_general_ones(mapfile: dict[str, Any], se
 def test_a_policy_in_pieces_is_whole_again(mapfile: dict[str, Any]) -> None:
     """The pieces of a policy make the document that they were taken from, and no two have one key."""
     document = policy_document(written(mapfile))
-    taken = list(index.take_apart(document))
+    taken = list(index.index_policy(document))
     assert len(taken) == len(dict(taken))
-    assert index.put_together(dict(taken)) == document
+    assert index.document_of_policy(dict(taken)) == document
 
 
 def test_every_outcome_is_reached() -> None:

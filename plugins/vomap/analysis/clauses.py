@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from vomap.analysis.admission import Admission
 from vomap.analysis.tokens.patterns import GROUPS, common_groups, common_texts, covers, fresh_word, group_covers
 from vomap.claims.scopes import storage_root
-from vomap.policy.index import take_apart
+from vomap.policy.index import index_policy
 from vomap.policy.matching import AccountName
+from vomap.policy.model import NAMED
 from vomap.policy.pools import Pool
 
 if TYPE_CHECKING:
@@ -106,14 +107,14 @@ def common_values(key: str, values: Iterable[str], others: Iterable[str], word: 
 class SplitPolicy:
     """A policy that is split for comparison: the admission of its issuers, and the clauses of each issuer."""
 
-    def __init__(self, document: PolicyDocument, pieces: Mapping[str, Any] | None = None) -> None:
-        """Take a policy's document, and its pieces (policy/index.py) if the caller has them."""
+    def __init__(self, document: PolicyDocument, entries: Mapping[str, Any] | None = None) -> None:
+        """Take a policy's document, and the entries of its index (policy/index.py) if the caller has them."""
         self.document = document
         self.rules = document["rules"]
         self.admission = Admission(document)
         self.pools = {name: _pool_meaning(pool) for name, pool in document["pools"].items()}
-        keys = take_apart(document) if pieces is None else pieces.items()
-        self.named = frozenset(key.partition("\t")[2] for key, _ in keys if key.startswith("named\t"))
+        keys = (key for key, _ in index_policy(document)) if entries is None else (key for key in entries)
+        self.named = frozenset(name for kind, _, name in (key.partition("\t") for key in keys) if kind == NAMED)
         self.clauses: dict[str, list[Clause]] = {url: [] for url in self.admission.issuers}
         self._could_be_made: dict[str, frozenset[str]] = {}
         for number, rule in enumerate(self.rules):

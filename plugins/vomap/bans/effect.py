@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from vomap.policy.authority import Authority
 from vomap.policy.decide import decide
 from vomap.policy.index import bans_of
 from vomap.policy.matching import GroupPattern, Pattern
-from vomap.policy.model import Bans, Policy
+from vomap.policy.model import ASKED, ISSUER, VO, Bans, Policy, key_of
 
 if TYPE_CHECKING:
     from vomap.analysis.tokens.assembly import Token
@@ -59,20 +59,20 @@ class BanEffect:
 class BanTester:
     """Test bans with a policy. `authority` says which issuer of the policy may speak for which VO."""
 
-    def __init__(self, policy: Policy, document: Mapping[str, Any], now: float, find: Callable[[str], Any]) -> None:
-        """Take the policy, the document of its site and issuers, the time, and the function that reads a key."""
+    def __init__(self, policy: Policy, document: Mapping[str, Any], now: float) -> None:
+        """Take the policy, the document of its site and issuers, and the time."""
         self.authority = Authority(document)
-        self._rule_tokens = RuleTokens(document, find, now)
+        self._rule_tokens = RuleTokens(document, policy.find, now)
         self._policy = policy
         self._now = now
-        self._find = find
 
     def names_subjects(self, claims: Claims) -> bool:
         """Return True if rules for a token's issuer, or its VO, name subjects."""
         url = claims.text("iss")
         issuer = self.authority.issuers.get(url or "")
-        owners = [f"issuer\t{url}", *(f"vo\t{vo}" for vo in (issuer.declared_vos() if issuer is not None else ()))]
-        aspects = {aspect for owner in owners for aspect in self._find(f"asked\t{owner}") or ()}
+        vos = () if issuer is None else issuer.declared_vos()
+        owners = [key_of(ISSUER, url or ""), *(key_of(VO, vo) for vo in vos)]
+        aspects = {aspect for owner in owners for aspect in self._policy.find(key_of(ASKED, owner)) or ()}
         return any(aspect.rpartition("/")[2] == "subject" for aspect in aspects)
 
     def decide(self, claims: Claims, bans: Bans) -> Decision:

@@ -22,7 +22,7 @@ from vomap.mapfile.findings import Findings, MapfileError
 from vomap.mapfile.owners import folder_refusals
 from vomap.mapfile.times import format_utc
 from vomap.store import BANS
-from vomap.store.writer import read_built, stage_built
+from vomap.store.writer import read_compiled, stage_compiled
 
 if TYPE_CHECKING:
     from vomap.policy.documents import BanDocument, BansDocument
@@ -111,7 +111,7 @@ class BanFile:
     def _put_in_force(self, text: str, own: list[BanDocument], why: str) -> BanChange:
         """Put the bans of this file in force in the place of those that it had, though the folder cannot be built."""
         file = Mapfile(str(self.path), text)
-        before = read_built(self._built, BANS)
+        before = read_compiled(self._built, BANS)
         others = [each for each in before.document["bans"] if not _is_from(file.path, each)]
         # Once each, but an equal ban of another file is that file's own: it stays whatever becomes of this one's.
         once = {json.dumps(_without_place(each)): each for each in own}.values()
@@ -123,7 +123,7 @@ class BanFile:
 
         Raises FileError.
         """
-        staged = stage_built(self._built, BANS, document, sources=sources, built=format_utc(time.time()))
+        staged = stage_compiled(self._built, BANS, document, sources=sources, built=format_utc(time.time()))
         try:
             with self._both_written():
                 if text is None:

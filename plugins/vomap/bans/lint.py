@@ -38,7 +38,7 @@ def expired_bans(context: LintContext) -> Iterator[Finding]:
     """Warn of bans that hold no more."""
     for ban in context.bans:
         until = ban.get("until")
-        if until is not None and not Ban(ban).holds_at(context.now):
+        if until is not None and not Ban(ban).is_in_force(context.now):
             yield warning(EXPIRED_BAN, ban, f"this ban ({ban['reason']}) held only until {format_utc(until)}")
 
 
@@ -48,7 +48,7 @@ def unused_bans(context: LintContext) -> Iterator[Finding]:
         return
     tester = _tester(context)
     for ban in context.bans:
-        if Ban(ban).holds_at(context.now) and next(tester.banned_tokens(ban), None) is None:
+        if Ban(ban).is_in_force(context.now) and next(tester.banned_tokens(ban), None) is None:
             warnings = list(condition_warnings(ban, context.authority))
             why = warnings[0].told if warnings else "its conditions exclude each other, or no issuer speaks so"
             yield warning(UNUSED_BAN, ban, f"no token was found that this ban ({ban['reason']}) keeps out: {why}")
@@ -87,13 +87,13 @@ def bare_stars(context: LintContext) -> Iterator[Finding]:
 
 
 def _tester(context: LintContext) -> BanTester:
-    return BanTester(policy_of(context.document), context.document, context.now, context.pieces.get)
+    return BanTester(policy_of(context.document), context.document, context.now)
 
 
 def _own(context: LintContext) -> Iterator[BanDocument]:
     """Yield the bans of the site's own that hold: of a published list the publisher decides what it bans."""
     for ban in context.bans:
-        if Ban(ban).holds_at(context.now) and not is_published(file_of(ban)):
+        if Ban(ban).is_in_force(context.now) and not is_published(file_of(ban)):
             yield ban
 
 

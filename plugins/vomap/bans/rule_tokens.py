@@ -17,11 +17,15 @@ from vomap.analysis.tokens.from_clauses import ExampleTokens
 from vomap.bans.tokens import values_of
 from vomap.claims import GROUPS_CLAIM
 from vomap.policy.authority import Authority
+from vomap.policy.index import rule_document, rules_found_by
 from vomap.policy.matching import Pattern
-from vomap.policy.model import with_list
+
+if TYPE_CHECKING:
+    pass
 
 if TYPE_CHECKING:
     from vomap.analysis.tokens.assembly import Token
+    from vomap.policy.documents import RuleDocument
 
 # Rules that are read, those of them that are made tokens of, and tokens of one rule for one issuer and VO.
 _MOST_READ = 5_000
@@ -59,7 +63,7 @@ class RuleTokens:
             self._nameless[url] = [(token, clause.subject) for clause, token in made if not _names_vos(token)]
         return self._nameless[url]
 
-    def _tokens(self, rules: Iterable[dict[str, Any]]) -> Iterator[tuple[Clause, Token]]:
+    def _tokens(self, rules: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Clause, Token]]:
         """Yield tokens that match rules, each with the clause that it was made from."""
         once = {rule["source"] + rule["name"]: rule for rule in rules}
         document: Any = {**self._document, "rules": list(once.values()), "pools": self._find("pools") or {}}
@@ -71,11 +75,11 @@ class RuleTokens:
                     yield clause, token
 
     @cached_property
-    def _first(self) -> list[dict[str, Any]]:
+    def _first(self) -> list[RuleDocument]:
         """The first rules that give an account."""
         rules = []
         for number in range(_MOST_READ):
-            rule = self._rule(number)
+            rule = rule_document(self._find, number)
             if rule is None:
                 break
             if "deny" not in rule:
@@ -87,15 +91,10 @@ class RuleTokens:
         owners = [*(f"issuer\t{url}" for url in authority.issuers), *(f"vo\t{vo}" for vo in authority.owners)]
         for subject in ban.get("subject", ())[:_MOST_SUBJECTS]:
             for owner in owners:
-                for entry in self._find(f"{owner}\tsubject\t{subject}") or ():
-                    rule = self._rule(entry if isinstance(entry, int) else entry[0])
+                for number in rules_found_by(self._find, owner, "subject", subject):
+                    rule = rule_document(self._find, number)
                     if rule is not None and "deny" not in rule:
                         yield {**rule, "subject": [subject]}
-
-    def _rule(self, number: int) -> dict[str, Any] | None:
-        rule: dict[str, Any] | None = self._find(f"rule\t{number}")
-        listed = self._find(f"list\t{number}") if rule is not None else None
-        return with_list(rule, listed) if rule is not None and listed else rule
 
 
 def with_conditions(token: Token, ban: Mapping[str, Any]) -> Token:

@@ -62,23 +62,33 @@ class EntitlementForm:
 
 
 def read_memberships(
-    claims: Claims, groups: GroupForm | None, entitlements: EntitlementForm | None, passed_over: list[str]
+    claims: Claims, groups: GroupForm | None, entitlements: EntitlementForm | None
 ) -> list[Membership]:
     """Return the memberships that rules see, in the token's own order, each once.
 
     Groups come first, then entitlements under their new and their old name. None for a form means that the issuer
-    writes none. `passed_over` gets a sentence for each value that is not a membership.
+    writes none.
     """
     found: dict[tuple[str, str | None], Membership] = {}
     texts: Sequence[str] = () if groups is None else _group_texts(claims, groups)
     if texts and _are_plain(texts):
         found = {(text, None): Membership(text, None) for text in texts}
     elif groups is not None:
-        _keep(found, texts, map(_parser(groups), texts), passed_over)
+        _add(found, map(_parser(groups), texts))
     if entitlements is not None:
-        values = _entitlements(claims, entitlements)
-        _keep(found, values, [parse_entitlement(value, entitlements) for value in values], passed_over)
+        _add(found, [parse_entitlement(value, entitlements) for value in _entitlements(claims, entitlements)])
     return list(found.values())
+
+
+def find_malformed(claims: Claims, groups: GroupForm | None, entitlements: EntitlementForm | None) -> list[str]:
+    """Return a sentence for each text of a token that is not a membership, in the claims that its issuer declares."""
+    texts: list[str] = []
+    if groups is not None:
+        parse = _parser(groups)
+        texts += [text for text in _group_texts(claims, groups) if parse(text) is None]
+    if entitlements is not None:
+        texts += [text for text in _entitlements(claims, entitlements) if parse_entitlement(text, entitlements) is None]
+    return [f"{text!a} is not a group{_why_not(text)}" for text in texts]
 
 
 def read_every_membership(
@@ -98,10 +108,9 @@ def read_every_membership(
         readings = [text for value in values for text in (value, *_pieces(value))]
         if claim != GROUPS_CLAIM:
             readings = list(map(_with_slash, readings))
-        _keep(found, readings, map(_parse_fqan, readings), [])
+        _add(found, map(_parse_fqan, readings))
     if entitlements is not None:
-        written = _entitlements(claims, entitlements)
-        _keep(found, written, [parse_entitlement(value, entitlements) for value in written], [])
+        _add(found, [parse_entitlement(value, entitlements) for value in _entitlements(claims, entitlements)])
     return list(found.values())
 
 
@@ -279,16 +288,9 @@ def _is_component(part: str) -> bool:
     )
 
 
-def _keep(
-    found: dict[tuple[str, str | None], Membership],
-    texts: Iterable[str],
-    memberships: Iterable[Membership | None],
-    passed_over: list[str],
-) -> None:
-    for text, membership in zip(texts, memberships):
-        if membership is None:
-            passed_over.append(f"{text!a} is not a group{_why_not(text)}")
-        else:
+def _add(found: dict[tuple[str, str | None], Membership], memberships: Iterable[Membership | None]) -> None:
+    for membership in memberships:
+        if membership is not None:
             found.setdefault((membership.group, membership.role), membership)
 
 

@@ -1,7 +1,6 @@
-"""JSON as RFC 8259 has it, read strictly and with next to no imports.
+"""Read JSON strictly by RFC 8259.
 
-The scanner is the one in C beneath the standard library's `json`. vomap does not import that module itself, because it
-brings the engine of regular expressions.
+The scanner is that of the standard library's `json`, in C. The module `json` itself would load the regex engine.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
 _BLANKS = " \t\n\r"
 _LONGEST_INTEGER = 300
-# No number in so short a text has more digits than an interpreter converts by itself.
+# No number in a text of this length has too many digits for int() (sys.get_int_max_str_digits).
 _SHORT = 4300
 
 
@@ -27,11 +26,11 @@ def _no_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not valid JSON")
 
 
 def _integer(text: str) -> int | float:
-    # Newer interpreters refuse to convert thousands of digits, older ones take long; nothing here is so large.
+    # Newer interpreters refuse to convert thousands of digits, older ones take long. No claim needs so many.
     return int(text) if len(text) <= _LONGEST_INTEGER else float(text)
 
 
@@ -42,21 +41,21 @@ class _Settings:
     parse_float = float
     parse_constant = staticmethod(_no_constant)
 
-    def __init__(self, parse_int: Any) -> None:
+    def __init__(self, parse_int: Callable[[str], int | float]) -> None:
         self.parse_int = parse_int
 
 
 def parse_json(text: str) -> object:
     """Return the value that a JSON text holds, objects as dicts, arrays as lists.
 
-    Raises ValueError for anything that is no JSON, for a key that occurs twice in one object, for NaN and
+    Raises ValueError for text that is not valid JSON, for a key that occurs twice in one object, for NaN and
     Infinity, and for nesting deeper than the interpreter's stack.
     """
     scan = _SCAN_SHORT if len(text) <= _SHORT else _SCAN_LONG
     try:
         value, end = scan(text, len(text) - len(text.lstrip(_BLANKS)))
     except (StopIteration, SystemError):
-        # Python 3.10 and 3.11 find no words for a mistake unless the module `json` is loaded, and raise SystemError.
+        # Python 3.10 and 3.11 raise SystemError for an error unless the module `json` is loaded.
         raise ValueError("no JSON value where one is expected") from None
     except RecursionError:
         raise ValueError("nested too deep") from None
@@ -65,9 +64,7 @@ def parse_json(text: str) -> object:
     return value
 
 
-def _scanner(settings: Any) -> Callable[[str, int], tuple[object, int]]:
-    scan: Callable[[str, int], tuple[object, int]] = make_scanner(settings)
-    return scan
-
-
-_SCAN_LONG, _SCAN_SHORT = _scanner(_Settings(_integer)), _scanner(_Settings(int))
+_LONG: Any = _Settings(_integer)
+_SHORT_TEXT: Any = _Settings(int)
+_SCAN_LONG: Callable[[str, int], tuple[object, int]] = make_scanner(_LONG)
+_SCAN_SHORT: Callable[[str, int], tuple[object, int]] = make_scanner(_SHORT_TEXT)

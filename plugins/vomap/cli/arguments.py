@@ -70,7 +70,7 @@ def check_sources(args: argparse.Namespace) -> SiteCheck:
 def asked_policy(args: argparse.Namespace, verb: str) -> tuple[Policy, Bans]:
     """Return the policy and the bans to ask: those of `--mapfiles`, or else the built ones.
 
-    Raises UsageError for words that do not go together, and MapfileError or BuiltFileError for what cannot be read.
+    Raises UsageError for words that do not go together, and MapfileError or CompiledFileError for what cannot be read.
     """
     if args.mapfiles:
         if args.policy != POLICY_FILE:

@@ -30,8 +30,8 @@ from vomap.log.reader import BrokenLine
 from vomap.mapfile.entries import CONDITIONS, DEFAULT_SITE
 from vomap.policy.authority import Authority
 from vomap.policy.model import NO_BANS, Ban, Bans
-from vomap.store import BANS, POLICY, POLICY_FILE, BuiltFile, bans_beside, read_bans, read_policy
-from vomap.store.writer import read_built, read_issuers
+from vomap.store import BANS, POLICY_FILE, bans_beside, read_bans, read_policy
+from vomap.store.writer import read_compiled, read_issuers
 
 # Who reads more than these reads none; programs get all.
 _MOST_IDENTITIES = 20
@@ -109,7 +109,7 @@ def add(args: argparse.Namespace) -> int:
     """Add a ban; NO if the token that was given is not denied."""
     ban = _new_ban(args)
     document = read_ban(ban)
-    if not Ban(document).holds_at(time.time()):
+    if not Ban(document).is_in_force(time.time()):
         raise ChangeRefused(f"ban add: it would hold until {args.until}, which is over; nothing was changed")
     given = read_payload(token_payload(args)) if args.claims is not None or args.token is not None else None
     built = bans_beside(args.policy)
@@ -210,8 +210,7 @@ def _with_hits(told: _Told, args: argparse.Namespace, ban: Mapping[str, Any]) ->
 
 def _tester(policy: str, now: float) -> BanTester:
     """Open a policy to try bans with: of its rules, only those that a token asks for are read, and the first ones."""
-    file = BuiltFile(policy, POLICY)
-    return BanTester(read_policy(policy), read_issuers(policy), now, file.find)
+    return BanTester(read_policy(policy), read_issuers(policy), now)
 
 
 def _ces() -> list[str]:
@@ -316,16 +315,15 @@ def _print_hits(hits: LogImpact) -> None:
         print(f"  not known of {number:,}: {why}")
 
 
-def _built_bans(built: str) -> list[dict[str, Any]]:
+def _built_bans(built: str) -> Sequence[Mapping[str, Any]]:
     """Return the documents of the bans that were built; none if they cannot be read."""
     try:
-        bans: list[dict[str, Any]] = read_built(built, BANS).document["bans"]
+        return read_compiled(built, BANS).document["bans"]
     except Error:
         return []
-    return bans
 
 
 def _is_same(built: Mapping[str, Any], added: Mapping[str, Any]) -> bool:
     """Return whether a ban holds now that has the conditions of another; VOs compare without case."""
     one, other = ({**conditions_of(ban), "vo": [vo.lower() for vo in ban.get("vo", ())]} for ban in (built, added))
-    return one == other and Ban(built).holds_at(time.time())
+    return one == other and Ban(built).is_in_force(time.time())

@@ -23,7 +23,7 @@ from vomap.files.lock import locked
 from vomap.mapfile.files import Mapfile
 from vomap.mapfile.times import format_utc
 from vomap.store import BANS, bans_beside
-from vomap.store.writer import read_built
+from vomap.store.writer import read_compiled
 from vomap.web import Web, check_url
 
 _FETCHED, _UNCHANGED, _DRY, _KEPT = "fetched", "unchanged", "dry-run", "kept"
@@ -69,7 +69,7 @@ def _fetch(args: argparse.Namespace, bans: PublishedBanFile, now: float) -> int:
 def _is_built(args: argparse.Namespace, path: str, kept: PublishedList) -> bool:
     """Tell whether the list that is there is in force: whoever put it there may have been interrupted."""
     try:
-        sources = read_built(bans_beside(args.policy), BANS).sources
+        sources = read_compiled(bans_beside(args.policy), BANS).sources
     except Error:
         return False
     return sources.get(path) == Mapfile(path, kept.text).digest

@@ -20,7 +20,7 @@ from vomap.mapfile.files import Mapfile
 from vomap.mapfile.times import format_utc
 from vomap.policy.model import Ban
 from vomap.store import BANS, bans_beside
-from vomap.store.writer import read_built, read_issuers
+from vomap.store.writer import read_compiled, read_issuers
 
 
 def list_bans(args: argparse.Namespace) -> int:
@@ -63,7 +63,7 @@ def _members(
 ) -> dict[str, Any]:
     return {
         **ban,
-        "holds": Ban(ban).holds_at(now),
+        "holds": Ban(ban).is_in_force(now),
         "in-force": _bare(ban) in built,
         "wired": None if declared is None else not unwired_issuers(ban, declared),
     }
@@ -88,7 +88,7 @@ def until(ban: Mapping[str, Any]) -> str:
 def _built(built: str) -> set[str]:
     """Return the bans that were built, without their places; none if they cannot be read."""
     try:
-        return {_bare(ban) for ban in read_built(built, BANS).document["bans"]}
+        return {_bare(ban) for ban in read_compiled(built, BANS).document["bans"]}
     except Error:
         return set()
 

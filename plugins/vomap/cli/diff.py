@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import time
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from vomap.analysis.diff import PolicyDiff, compare
 from vomap.analysis.diff.lines import DiffLine
@@ -16,7 +16,7 @@ from vomap.mapfile.compose import compose
 from vomap.mapfile.files import UnreadableFileError, read_files
 from vomap.mapfile.findings import Findings
 from vomap.store import POLICY
-from vomap.store.writer import read_built
+from vomap.store.writer import read_compiled
 
 if TYPE_CHECKING:
     from vomap.policy.documents import PolicyDocument
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
 def _read(path: str) -> PolicyDocument:
     """Return the document of a built policy, a mapfile, or a folder of mapfiles."""
     if _is_built(path):
-        return cast("PolicyDocument", read_built(path, POLICY).document)
+        return read_compiled(path, POLICY).document
     mapfiles = read_files([path])
     if not mapfiles:
         raise UnreadableFileError(f"{path}: holds no mapfiles, which end in .yaml")

@@ -15,7 +15,7 @@ from vomap.cli.console import print_json
 from vomap.cli.parser import Action, add_actions
 from vomap.files.atomic import replace_file
 from vomap.store import BANS, POLICY, POLICY_FILE, bans_beside
-from vomap.store.writer import read_built
+from vomap.store.writer import read_compiled
 
 HELP = "write the configuration that wires a CE to the policy"
 
@@ -96,7 +96,7 @@ def _documents(args: argparse.Namespace) -> tuple[Mapping[str, Any], Mapping[str
     if args.mapfiles and args.policy != POLICY_FILE:
         raise UsageError(f"render {args.action}: --policy or --mapfiles, not both")
     if not args.mapfiles:
-        return read_built(args.policy, POLICY).document, read_built(bans_beside(args.policy), BANS).document
+        return read_compiled(args.policy, POLICY).document, read_compiled(bans_beside(args.policy), BANS).document
     site = check_sources(args)
     site.policy.findings.raise_errors()
     site.bans.findings.raise_errors()

@@ -26,7 +26,7 @@ from vomap.status.checks import (
 )
 from vomap.status.line import GREEN, RED, YELLOW, StatusLine
 from vomap.store import BANS, POLICY, POLICY_FILE, bans_beside
-from vomap.store.writer import Built
+from vomap.store.writer import CompiledPolicy
 
 HELP = "tell whether this CE is wired up, and the policy sound and fresh"
 
@@ -122,7 +122,7 @@ def _owner(path: str) -> int | None:
         return None
 
 
-def _accounts(policy: Built) -> StatusLine:
+def _accounts(policy: CompiledPolicy) -> StatusLine:
     try:
         return accounts_line(policy.document)
     except (Error, KeyError, TypeError, ValueError) as error:

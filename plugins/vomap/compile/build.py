@@ -16,7 +16,7 @@ from vomap.mapfile.times import format_utc
 from vomap.policy.index import bans_of
 from vomap.policy.model import NO_BANS, Bans
 from vomap.store import BANS, POLICY, bans_beside, read_policy
-from vomap.store.writer import stage_built, write_built
+from vomap.store.writer import stage_compiled, write_compiled
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def build_bans(paths: Sequence[str], policy: str, now: float) -> BansBuild:
         findings = check.findings.in_order
         if check.findings.errors:
             return BansBuild(path, check.digests, findings)
-        digest = write_built(path, BANS, check.document, sources=check.digests, built=format_utc(now))
+        digest = write_compiled(path, BANS, check.document, sources=check.digests, built=format_utc(now))
         bans = bans_of(check.document, digest)
         return BansBuild(path, check.digests, findings, digest, bans, len(check.document["bans"]))
 
@@ -133,7 +133,7 @@ def build_policy(
 def _put_in_force(path: str, check: PolicyCheck, bans: Bans, now: float) -> PolicyBuild:
     """Write a policy, test it, and put it in place if it passes."""
     document = check.composition.document
-    staged = stage_built(path, POLICY, document, sources=check.digests, built=format_utc(now))
+    staged = stage_compiled(path, POLICY, document, sources=check.digests, built=format_utc(now))
     try:
         # The tests read the very file that the callouts will read.
         suite = run_suite(check, read_policy(staged.path, just_written=True), bans, now)

@@ -10,7 +10,7 @@ from vomap import Error
 from vomap.files.atomic import discard, read_trusted, replace_file
 from vomap.files.lock import locked
 from vomap.files.signals import defer_signals
-from vomap.store import POLICY, BuiltFile
+from vomap.store import POLICY, CompiledFile
 
 _PREVIOUS = ".previous"
 # Beside a policy that was rolled back: the digests of the mapfiles that the policy before the rollback was built from.
@@ -20,7 +20,7 @@ _ROLLED_BACK = ".rolled-back"
 def roll_back(path: str) -> str:
     """Exchange the compiled policy and the one before it. Return the digest of the policy that is now in force.
 
-    Bans are not rolled back. Raises FileError or BuiltError if there is no sound policy to roll back to.
+    Bans are not rolled back. Raises FileError or CompiledFileError if there is no sound policy to roll back to.
     """
     with locked(path):
         previous = _sound(path + _PREVIOUS)
@@ -56,10 +56,10 @@ def keep_previous(path: str, digest: str) -> None:
             replace_file(path + _PREVIOUS, read_trusted(path))
 
 
-def _sound(path: str) -> BuiltFile:
-    """Open a compiled policy and read all of it. Raises FileError or BuiltError if a part is damaged."""
-    file = BuiltFile(path, POLICY)
-    for _ in file.pieces():
+def _sound(path: str) -> CompiledFile:
+    """Open a compiled policy and read all of it. Raises FileError or CompiledFileError if a part is damaged."""
+    file = CompiledFile(path, POLICY)
+    for _ in file.entries():
         pass
     return file
 
@@ -67,7 +67,7 @@ def _sound(path: str) -> BuiltFile:
 def _sources_of(path: str) -> bytes:
     """Return the digests of the mapfiles that a policy was built from; nothing if the policy is damaged."""
     try:
-        return _as_written(BuiltFile(path, POLICY).find("sources"))
+        return _as_written(CompiledFile(path, POLICY).find("sources"))
     except Error:
         return b""
 

@@ -1,4 +1,4 @@
-"""Built files as wholes: put in place in one step, and read back."""
+"""CompiledDocument files as wholes: put in place in one step, and read back."""
 
 from __future__ import annotations
 

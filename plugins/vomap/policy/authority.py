@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from vomap.claims.scopes import first_name, is_malformed, storage_root
 from vomap.policy.matching import is_word
-from vomap.policy.model import DISTRUSTED, Issuer, Naming, Site
+from vomap.policy.model import DISTRUSTED, OWNERS, SPELLED, Issuer, NamedVos, Site, key_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def vo_of(policy: Policy, url: str, issuer: Issuer, name: str) -> str | None:
     vo = owned_vo(policy, url, issuer, name)
     if vo is None:
         return None
-    spelled = policy.piece(f"spelled\t{vo}")
+    spelled = policy.find(key_of(SPELLED, vo))
     return name if (name == vo if spelled is None else name in spelled) else None
 
 
@@ -122,10 +122,10 @@ def owned_vo(policy: Policy, url: str, issuer: Issuer, name: str) -> str | None:
     if not is_word(name):
         return None
     vo = name.lower()
-    return vo if may_name(policy.piece(f"owners\t{vo}") or (), url) else None
+    return vo if may_name(policy.find(key_of(OWNERS, vo)) or (), url) else None
 
 
-def find_vos(policy: Policy, url: str, issuer: Issuer, token: View) -> Naming:
+def find_named_vos(policy: Policy, url: str, issuer: Issuer, token: View) -> NamedVos:
     """Find the VOs that a token of an issuer with `vo-from`, `url`, speaks for.
 
     The first source that names a VO decides; the default VO holds only if no source names anything, listed or not. A
@@ -136,11 +136,11 @@ def find_vos(policy: Policy, url: str, issuer: Issuer, token: View) -> Naming:
         names = named_in(source, token.memberships, token.scopes)
         vos = [vo for vo in [vo_of(policy, url, issuer, name) for name in names] if vo]
         if vos:
-            return Naming(vos, names_any=True)
+            return NamedVos(vos, names_any=True)
         names_any = names_any or bool(names) or _names_no_vo(source, issuer, token)
     if not names_any and issuer.default_vo is not None:
-        return Naming([issuer.default_vo], names_any=True)
-    return Naming((), names_any=names_any)
+        return NamedVos([issuer.default_vo], names_any=True)
+    return NamedVos((), names_any=names_any)
 
 
 def _names_no_vo(source: str, issuer: Issuer, token: View) -> bool:

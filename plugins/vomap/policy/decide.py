@@ -1,378 +1,422 @@
-"""The decision for one token: the seven steps of the design, in their order."""
+"""The decision for one token: the seven steps of the design, in their order.
+
+The facts of the token are read once (TokenFacts), and a question to the steps is these facts with a set of banned VOs
+(_Question). Each step is a function of a question that returns a decision, or None to leave the decision to the next
+step. A step adds a sentence to the trace, if there is one.
+"""
 
 from __future__ import annotations
 
 from vomap.claims import ENTITLEMENT_CLAIMS, GROUPS_CLAIM, LATEST, is_visible, may_compute, read_scopes
 from vomap.policy import DECLINED, DENIED, ERROR, MAPPED, Decision
-from vomap.policy.matching import BanView, View, meets_ban, unmet
-from vomap.policy.model import NOTHING_NAMED
+from vomap.policy.matching import BanView, View, first_unmet_condition, meets_ban
+from vomap.policy.model import NO_VOS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from typing import Optional
 
     from vomap.claims import Claims
     from vomap.claims.memberships import Membership
-    from vomap.policy.model import Ban, Bans, Issuer, Naming, Policy, Rule, Site
+    from vomap.policy.model import Ban, Bans, Issuer, NamedVos, Policy, Rule, Site
+
+    Trace = Optional[list[str]]
 
 TIME, LIFETIME = "time", "lifetime"
-# How far the clocks of an issuer and of a CE may be apart, in seconds.
+# The greatest difference between the clocks of an issuer and of a CE that is accepted, in seconds.
 SKEW = 60
-
-
-def decide(policy: Policy, bans: Bans, claims: Claims, now: float, trace: list[str] | None = None) -> Decision:
-    """Decide what becomes of a token.
-
-    `now` is in seconds since 1970; `trace`, if given, gets a sentence for each step. The account that is answered has
-    a name that may be answered; whether it exists, and which account of a pool it is, is found out after this.
-    """
-    return _Deciding(policy, bans, claims, now, trace).decide(bans)
-
-
 _NONE: frozenset[str] = frozenset()
-# Claims that every decision may look at, and that may not be the rest of a forged name.
+# Every decision may read these claims, so none of them may be the rest of a forged name.
 _NEVER_FORGED = ("client_id", "azp", "wlcg.ver")
-# Of a token that names more VOs that are banned it is not found out what fewer bans would leave.
+# A token that names more banned VOs is denied without asking what fewer bans would leave: the sets are too many.
 _MOST_BANNED = 4
 
 
-class _Deciding:
-    """One decision on its way: bans see the whole token, rules the part of it that `_may_see` leaves."""
+def decide(policy: Policy, bans: Bans, claims: Claims, now: float, trace: Trace = None) -> Decision:
+    """Return the decision for a token.
 
-    __slots__ = (
-        "ban_view",
-        "banned",
-        "bans",
-        "claims",
-        "decision",
-        "issuer",
-        "names",
-        "naming",
-        "now",
-        "parts",
-        "policy",
-        "served",
-        "trace",
-        "url",
-        "whole",
+    `now` is in seconds since 1970. `trace`, if given, gets a sentence for each step. An account in the decision has a
+    legal name. Whether it exists, and which account of a pool it is, is found out later (accounts/).
+    """
+    facts = TokenFacts(policy, claims, now)
+    if trace is not None:
+        trace += _sentences(facts)
+    if not bans.asked and not claims.forged:
+        return _decide_unbanned(_Question(facts, _NONE), trace)
+    view = BanView(claims, lambda: _every_membership(facts), lambda *seen: _every_vo(facts, *seen))
+    found = bans.matching_bans(view, now) if bans.asked else []
+    question = _Question(facts, frozenset(vo for ban in found for vo in ban.only_vos))
+    return (
+        _refuse_forged(question, bans, trace)
+        or (_refuse_banned(question, found, view, trace) if found else None)
+        or _decide_unbanned(question, trace)
     )
 
-    def __init__(self, policy: Policy, bans: Bans, claims: Claims, now: float, trace: list[str] | None) -> None:
-        self.policy, self.claims, self.now, self.trace = policy, claims, now, trace
-        self.decision = Decision(claims, policy.digest)
-        self.bans: Sequence[Ban] = ()
-        self.banned: Collection[str] = _NONE
+
+class TokenFacts:
+    """The facts of a token: its claims, and their meaning by the declaration of its issuer. They never change.
+
+    `issuer` is None unless the issuer is declared and trusted. `named` are the VOs that the token speaks for (step 1),
+    `whole` is the token as conditions see it.
+    """
+
+    __slots__ = ("claims", "issuer", "named", "now", "policy", "url", "whole")
+
+    def __init__(self, policy: Policy, claims: Claims, now: float) -> None:
+        """Read the claims of a token, to decide at a time in seconds since 1970."""
+        self.policy, self.claims, self.now = policy, claims, now
         self.url = claims.text("iss") or ""
         declared = policy.issuer(self.url)
         self.issuer = declared if declared is not None and declared.trusted else None
-        scopes = read_scopes(claims)
-        no_memberships: list[str] = []
-        memberships = _memberships(claims, self.issuer, no_memberships)
-        self.whole = View(claims, memberships, scopes)
-        self.parts: dict[str | None, View] = {}
-        self.names: dict[str, str | None] = {}
-        self.ban_view: BanView | None = None
-        # Step 1
-        self.naming = NOTHING_NAMED
-        if self.issuer is not None:
-            self.naming = self.issuer.only or _naming(policy, self.url, self.issuer, self.whole)
-        if bans.asked:
-            self.ban_view = BanView(claims, self._every_membership, self._every_vo)
-            self.bans = bans.matching(self.ban_view, now)
-            self.banned = {vo for ban in self.bans for vo in ban.only_vos}
-        self.served = self._find_served()
+        self.whole = View(claims, _memberships(claims, self.issuer), read_scopes(claims))
+        self.named = _named_vos(policy, self.url, self.issuer, self.whole)
+
+
+class _Question:
+    """The facts of a token, and the VOs that are banned. `served` are the other VOs that it speaks for, if served."""
+
+    __slots__ = ("banned", "facts", "served")
+
+    def __init__(self, facts: TokenFacts, banned: frozenset[str]) -> None:
+        self.facts, self.banned = facts, banned
+        vos, serve = facts.named.vos, facts.policy.site.serve
+        if banned or serve is not None:
+            vos = {vo: name for vo, name in vos.items() if vo not in banned and (serve is None or vo in serve)}
+        self.served = vos
+
+    @property
+    def trusted(self) -> Issuer:
+        """The issuer, in steps that come after it was found to be trusted."""
+        issuer = self.facts.issuer
+        assert issuer is not None, "step 3 has declined all other tokens"
+        return issuer
+
+    def settle(
+        self, outcome: str, reason: str, trace: Trace, rule: Rule | None = None, vo: str | None = None
+    ) -> Decision:
+        """Return the decision with an outcome and a reason, by a rule for a VO if one was selected."""
+        decision = Decision(self.facts.claims, self.facts.policy.digest)
         if trace is not None:
-            trace += claims.passed_over
-            trace += no_memberships
-            trace += _not_read(claims, self.issuer)
-            trace.append("memberships: " + (", ".join(ascii(each.fqan) for each in memberships) or "none"))
-            named = ", ".join(map(ascii, self.naming.candidates.values()))
-            trace.append(f"VOs that the token speaks for: {named or 'none'}")
+            trace.append(f"{outcome}: {reason}")
+        if rule is not None:
+            decision.rule, decision.source, decision.vo = rule.name, rule.source, vo
+        elif len(self.served) == 1:
+            (decision.vo,) = self.served.values()
+        return decision.settle(outcome, reason)
 
-    def decide(self, bans: Bans) -> Decision:
-        hidden = self._hidden(bans) if self.claims.forged else None
-        return hidden or (self._banned() if self.bans else None) or self._unbanned()
 
-    def _hidden(self, bans: Bans) -> Decision | None:
-        """Refuse a token of which a claim that decides may be the rest of another one's name, and so may be hidden."""
-        for name in sorted(self.claims.forged):
-            if name in _NEVER_FORGED or self._reads(name) or any(each.ask_for(name) for each in (bans, self.policy)):
-                return self._settle(ERROR, f"token: another claim's name may hide the claim {name!a}")
+def _decide_unbanned(question: _Question, trace: Trace) -> Decision:
+    """Take the steps after the bans."""
+    declined = _decline(question, trace)
+    if declined is not None:
+        return declined
+    decision = _deny(question, trace) or _apply_rules(question, trace)
+    decision.unchecked = _unchecked(question.facts.policy.site, question.facts.claims)
+    return decision
+
+
+def _refuse_forged(question: _Question, bans: Bans, trace: Trace) -> Decision | None:
+    """Refuse a token if a claim that decides may be the rest of another claim's name, and so may hide the true one."""
+    facts = question.facts
+    for name in sorted(facts.claims.forged):
+        if name in _NEVER_FORGED or _reads(facts.issuer, name) or bans.asks_for(name) or facts.policy.asks_for(name):
+            return question.settle(ERROR, f"token: another claim's name may hide the claim {name!a}", trace)
+    return None
+
+
+def _reads(issuer: Issuer | None, name: str) -> bool:
+    """Return True if the declaration of an issuer reads groups or entitlements from a claim."""
+    if issuer is None:
+        return False
+    return (issuer.entitlements is not None and name in ENTITLEMENT_CLAIMS) or name == issuer.groups_claim
+
+
+def _refuse_banned(question: _Question, bans: Sequence[Ban], view: BanView, trace: Trace) -> Decision | None:
+    """Take step 2. A ban on a VO alone takes that VO away from the token, which is denied if no served VO is left.
+
+    A token that speaks for no VO is denied, too, if bans read the banned VO in it: declined, it could be mapped by
+    another plugin.
+    """
+    for ban in bans:
+        if not ban.only_vos and meets_ban(ban.conditions, view):
+            return _deny_by(ban, question, trace)
+    if not question.banned:
         return None
+    vos = question.facts.named.vos
+    for ban in bans:
+        taken = [vo for vo in ban.only_vos if vo in vos]
+        if taken and trace is not None:
+            trace.append(f"ban {ban.source}: the token does not speak for {', '.join(taken)} any more")
+        if not question.served and (taken or (not vos and not view.vos.isdisjoint(ban.only_vos))):
+            return _deny_by(ban, question, trace)
+    return _refuse_with_fewer(question, bans, trace)
 
-    def _reads(self, name: str) -> bool:
-        """Return True if the issuer's declaration reads groups or entitlements from a claim."""
-        if self.issuer is None:
-            return False
-        if self.issuer.entitlements is not None and name in ENTITLEMENT_CLAIMS:
-            return True
-        return name == self.issuer.groups_claim
 
-    def _unbanned(self) -> Decision:
-        return self._not_ours() or self._failed_check() or self._ruled()
+def _deny_by(ban: Ban, question: _Question, trace: Trace) -> Decision:
+    decision = question.settle(DENIED, f"ban: {ban.reason}", trace)
+    decision.source = ban.source
+    return decision
 
-    def _find_served(self) -> dict[str, str]:
-        """Return the candidates that the site serves and has not banned."""
-        candidates = self.naming.candidates
-        if not self.banned and self.policy.site.serve is None:
-            return candidates
-        return {vo: name for vo, name in candidates.items() if vo not in self.banned and self._serves(vo)}
 
-    def _serves(self, vo: str) -> bool:
-        serve = self.policy.site.serve
-        return serve is None or vo in serve
+def _refuse_with_fewer(question: _Question, bans: Sequence[Ban], trace: Trace) -> Decision | None:
+    """Return the refusal that a token gets with fewer banned VOs: one more ban must never let a token in.
 
-    def _banned(self) -> Decision | None:
-        """Take step 2. A ban by VO alone takes that VO away from the token; it is denied if no served one is left.
+    A token that some of its banned VOs leave denied is denied with all of them. A token that some leave declined is
+    declined with all of them, unless they leave it denied.
+    """
+    from itertools import combinations
 
-        So is a token that speaks for no VO, but names the banned one in another reading: declined, it could be mapped
-        by another plugin.
-        """
-        assert self.ban_view is not None, "there are bans"
-        for ban in self.bans:
-            if not ban.only_vos and meets_ban(ban.conditions, self.ban_view):
-                return self._deny_for(ban)
-        if not self.banned:
-            return None
-        for ban in self.bans:
-            taken = [vo for vo in ban.only_vos if vo in self.naming.candidates]
-            if taken:
-                self._tell(f"ban {ban.source}: the token does not speak for {', '.join(taken)} any more")
-            named = taken or (not self.naming.candidates and not self.ban_view.vos.isdisjoint(ban.only_vos))
-            if named and not self.served:
-                return self._deny_for(ban)
-        return self._refused_anyway(sorted(self._rules_vos().intersection(self.banned)))
-
-    def _rules_vos(self) -> set[str]:
-        """Return every VO, in lower case, that rules may find in the token, whether or not it speaks for it."""
-        roots = [membership.root for membership in self.whole.memberships]
-        if "/" in self.claims.texts.get("scope", ""):
-            from vomap.claims.scopes import storage_root
-
-            roots += [root for root in map(storage_root, self.whole.scopes) if root is not None]
-        several = self.issuer is not None and self.issuer.sources
-        named = {self._name(root) for root in roots} if several else set()
-        return {vo for vo in named if vo is not None}.union(self.naming.candidates)
-
-    def _every_membership(self) -> Sequence[Membership]:
-        """Return every membership that bans see."""
-        claims, issuer = self.claims, self.issuer
-        claim = None if issuer is None else issuer.groups_claim
-        form = None if issuer is None else issuer.entitlements
-        if form is None and not any(name and claims.values(name) for name in (GROUPS_CLAIM, claim)):
-            return ()
-        from vomap.claims.memberships import read_every_membership
-
-        return read_every_membership(claims, None if issuer is None else issuer.group_form, form)
-
-    def _every_vo(self, memberships: Sequence[Membership]) -> set[str]:
-        """Return every VO that the token names, in lower case, those that it speaks for among them."""
-        candidates = set(self.naming.candidates)
-        if self.issuer is None or not self.issuer.sources:
-            return candidates
-        from vomap.policy.authority import mentioned_vos
-
-        assert self.ban_view is not None, "bans ask"
-        return candidates | mentioned_vos(self.policy, self.url, self.issuer, memberships, self.ban_view.scopes)
-
-    def _deny_for(self, ban: Ban) -> Decision:
-        self.decision.source = ban.source
-        return self._settle(DENIED, f"ban: {ban.reason}")
-
-    def _refused_anyway(self, banned: list[str]) -> Decision | None:
-        """Return the refusal that holds with fewer VOs banned: to have one less must not open a door that was closed.
-
-        What some of the banned VOs that the token names leave denied, all of them leave denied; and so it is with what
-        some leave declined, unless all of them leave it denied.
-        """
-        from itertools import combinations
-
-        if len(banned) > _MOST_BANNED:
-            return self._deny_for(next(ban for ban in self.bans if not set(banned).isdisjoint(ban.only_vos)))
-        others = [self._with_only(fewer) for size in range(len(banned)) for fewer in combinations(banned, size)]
-        refused = [other for other in others if other.decision.outcome != MAPPED]
-        if not refused:
-            return None
-        denied = [other for other in refused if other.decision.outcome == DENIED]
-        if not denied and self._unbanned().outcome == DENIED:
-            return self.decision
-        told = [*denied, *refused][0]
-        if self.trace is not None and told.trace is not None:
-            self.trace.append(f"what follows holds with {', '.join(sorted(told.banned)) or 'no VO'} banned, too")
-            self.trace += told.trace
-        return told.decision
-
-    def _with_only(self, banned: Iterable[str]) -> _Deciding:
-        """Return the decision about this token, once made, with just these VOs banned."""
-        other = object.__new__(_Deciding)
-        for name in self.__slots__:
-            setattr(other, name, getattr(self, name))
-        other.bans, other.banned, other.parts = [], frozenset(banned), {}
-        other.trace = None if self.trace is None else []
-        other.decision = Decision(self.claims, self.policy.digest)
-        other.served = other._find_served()
-        other._unbanned()
-        return other
-
-    def _not_ours(self) -> Decision | None:
-        """Step 3. What the site does not serve is not ours to refuse: another plugin may know it."""
-        if self.issuer is None:
-            if not self.url:
-                return self._settle(DECLINED, "issuer: there is no token, or it names no issuer")
-            known = "not declared" if self.policy.issuer(self.url) is None else "distrusted"
-            return self._settle(DECLINED, f"issuer: {self.url!a} is {known}")
-        if self.served or (self.policy.site.serve is None and not self.naming.names_any):
-            return None
-        if self.naming.candidates:
-            named = ", ".join(map(ascii, self.naming.candidates.values()))
-            return self._settle(DECLINED, f"vo: the site does not serve {named}")
-        if self.naming.names_any:
-            return self._settle(DECLINED, "vo: the token names no VO that its issuer may speak for")
-        return self._settle(DECLINED, "vo: the token names no VO, and the site says whom it serves")
-
-    def _failed_check(self) -> Decision | None:
-        """Step 4."""
-        issuer, site = self._declared(), self.policy.site
-        self.decision.unchecked = _unchecked(site, self.claims)
-        reason = _failure(site, issuer, self.claims, self.whole.scopes, self.now)
-        if reason is not None:
-            return self._settle(DENIED, reason)
-        if self.trace is not None:
-            audience = ", audience not asked for" if issuer.audience is None else ""
-            not_shown = "".join(f", {each} not shown" for each in self.decision.unchecked)
-            self.trace.append(f"checks: passed{audience}{not_shown}")
+    banned = sorted(question.banned & _vos_of_rules(question.facts))
+    if len(banned) > _MOST_BANNED:
+        return _deny_by(next(ban for ban in bans if not set(banned).isdisjoint(ban.only_vos)), question, trace)
+    sets = [fewer for size in range(len(banned)) for fewer in combinations(banned, size)]
+    asked = [_ask_with(question.facts, fewer, trace) for fewer in sets]
+    refused = [each for each in asked if each[0].outcome != MAPPED]
+    if not refused:
         return None
+    denied = [each for each in refused if each[0].outcome == DENIED]
+    if not denied:
+        own_trace: Trace = None if trace is None else []
+        own = _decide_unbanned(question, own_trace)
+        if own.outcome == DENIED:
+            if trace is not None:
+                trace += own_trace or ()
+            return own
+    decision, sentences = [*denied, *refused][0]
+    if trace is not None:
+        trace += sentences
+    return decision
 
-    def _declared(self) -> Issuer:
-        assert self.issuer is not None, "step 3 has declined all others"
-        return self.issuer
 
-    def _ruled(self) -> Decision:
-        """Take steps 5 and 6: the first rule that matches, or none."""
-        for rule in self._candidates():
-            for vo, view in self._views(rule):
-                captured = {} if vo is None else {"vo": vo.lower()}
-                key = unmet(rule.conditions, view, captured)
-                if key is None and self._apply(rule, captured, vo):
-                    return self.decision
-                if self.trace is not None and key not in (None, "issuer"):
-                    self.trace.append(f"rule {rule.name} ({rule.source}): {key} does not match")
-        return self._settle(DECLINED, "rule: none matches")
+def _ask_with(facts: TokenFacts, banned: Sequence[str], trace: Trace) -> tuple[Decision, list[str]]:
+    """Return the decision with just these VOs banned, and its sentences for the trace."""
+    sentences = [f"what follows holds with {', '.join(banned) or 'no VO'} banned, too"]
+    return _decide_unbanned(_Question(facts, frozenset(banned)), None if trace is None else sentences), sentences
 
-    def _candidates(self) -> Iterable[Rule]:
-        if self.trace is None:
-            return self.policy.candidates(self.url, self.whole, self.served, self._part)
-        # Who asks why wants to hear of each rule that does not match.
-        return self.policy.rules()
 
-    def _views(self, rule: Rule) -> Sequence[tuple[str | None, View]]:
-        """Return each VO that a rule may be for with the part of the token that it may see; none if about others."""
-        wanted = rule.conditions.vo
-        if wanted is None:
-            only = next(iter(self.served.values())) if len(self.served) == 1 else None
-            return ((only, self._part(None)),)
-        return [(self.served[vo], self._part(vo)) for vo in wanted if vo in self.served]
+def _vos_of_rules(facts: TokenFacts) -> set[str]:
+    """Return every VO, in lower case, that rules may find in the token, whether or not it speaks for it."""
+    found = set(facts.named.vos)
+    if facts.issuer is None or not facts.issuer.sources:
+        return found
+    from vomap.policy.authority import SOURCES, named_in, vo_of
 
-    def _part(self, vo: str | None) -> View:
+    roots = [name for source in SOURCES for name in named_in(source, facts.whole.memberships, facts.whole.scopes)]
+    vos = (vo_of(facts.policy, facts.url, facts.issuer, root) for root in roots)
+    return found.union(vo.lower() for vo in vos if vo is not None)
+
+
+def _every_membership(facts: TokenFacts) -> Sequence[Membership]:
+    """Return every membership that bans see."""
+    claims, issuer = facts.claims, facts.issuer
+    claim = None if issuer is None else issuer.groups_claim
+    form = None if issuer is None else issuer.entitlements
+    if form is None and not any(name and claims.values(name) for name in (GROUPS_CLAIM, claim)):
+        return ()
+    from vomap.claims.memberships import read_every_membership
+
+    return read_every_membership(claims, None if issuer is None else issuer.group_form, form)
+
+
+def _every_vo(facts: TokenFacts, memberships: Sequence[Membership], scopes: Sequence[str]) -> set[str]:
+    """Return every VO that bans see, in lower case: those that the token names in any way, and its named VOs."""
+    vos = set(facts.named.vos)
+    if facts.issuer is None or not facts.issuer.sources:
+        return vos
+    from vomap.policy.authority import mentioned_vos
+
+    return vos | mentioned_vos(facts.policy, facts.url, facts.issuer, memberships, scopes)
+
+
+def _decline(question: _Question, trace: Trace) -> Decision | None:
+    """Take step 3. Another plugin may know a token that the site does not serve, so the token is not denied."""
+    facts, serve = question.facts, question.facts.policy.site.serve
+    if facts.issuer is None:
+        if not facts.url:
+            return question.settle(DECLINED, "issuer: there is no token, or it names no issuer", trace)
+        known = "not declared" if facts.policy.issuer(facts.url) is None else "distrusted"
+        return question.settle(DECLINED, f"issuer: {facts.url!a} is {known}", trace)
+    if question.served or (serve is None and not facts.named.names_any):
+        return None
+    if facts.named.vos:
+        named = ", ".join(map(ascii, facts.named.vos.values()))
+        return question.settle(DECLINED, f"vo: the site does not serve {named}", trace)
+    if facts.named.names_any:
+        return question.settle(DECLINED, "vo: the token names no VO that its issuer may speak for", trace)
+    return question.settle(DECLINED, "vo: the token names no VO, and the site says whom it serves", trace)
+
+
+def _deny(question: _Question, trace: Trace) -> Decision | None:
+    """Take step 4: deny a token that fails a check."""
+    facts, issuer, site = question.facts, question.trusted, question.facts.policy.site
+    reason = _failure(site, issuer, facts)
+    if reason is not None:
+        return question.settle(DENIED, reason, trace)
+    if trace is not None:
+        audience = ", audience not asked for" if issuer.audience is None else ""
+        not_shown = "".join(f", {each} not shown" for each in _unchecked(site, facts.claims))
+        trace.append(f"checks: passed{audience}{not_shown}")
+    return None
+
+
+def _apply_rules(question: _Question, trace: Trace) -> Decision:
+    """Take steps 5 to 7: decide by the first rule that matches, or decline if none does."""
+    facts, parts = question.facts, _Parts(question, question.trusted)
+    if trace is None:
+        rules = facts.policy.matching_rules(facts.url, facts.whole, question.served, parts.of)
+    else:
+        # The trace has a sentence for each rule that does not match.
+        rules = facts.policy.rules()
+    for rule in rules:
+        for vo, view in _views(rule, question, parts):
+            captured = {} if vo is None else {"vo": vo.lower()}
+            key = first_unmet_condition(rule.conditions, view, captured)
+            if key is None:
+                decision = _apply(rule, captured, vo, question, trace)
+                if decision is not None:
+                    return decision
+            elif trace is not None and key != "issuer":
+                trace.append(f"rule {rule.name} ({rule.source}): {key} does not match")
+    return question.settle(DECLINED, "rule: none matches", trace)
+
+
+def _views(rule: Rule, question: _Question, parts: _Parts) -> Sequence[tuple[str | None, View]]:
+    """Return each VO that a rule may be for, with the part of the token that it may see; none if about other VOs."""
+    wanted, served = rule.conditions.vo, question.served
+    if wanted is None:
+        only = next(iter(served.values())) if len(served) == 1 else None
+        return ((only, parts.of(None)),)
+    return [(served[vo], parts.of(vo)) for vo in wanted if vo in served]
+
+
+class _Parts:
+    """The parts of a token that rules may see, each made when a rule asks for it."""
+
+    __slots__ = ("_issuer", "_names", "_parts", "_question", "_safe")
+
+    def __init__(self, question: _Question, issuer: Issuer) -> None:
+        self._question, self._issuer = question, issuer
+        self._safe = question.facts.whole.safe()
+        self._parts: dict[str | None, View] = {}
+        self._names: dict[str, str | None] = {}
+
+    def of(self, vo: str | None) -> View:
         """Return the part of the token that rules about one VO may see, or that rules without a VO may see."""
-        if vo not in self.parts:
-            safe = self.whole.safe()
-            if not self._declared().sources:
-                # Of an issuer with one VO rules see all.
-                self.parts[vo] = safe
-            elif vo is None:
-                self.parts[vo] = safe.part(self._may_see)
+        if not self._issuer.sources:
+            # Of an issuer with one VO rules see all.
+            return self._safe
+        if vo not in self._parts:
+            if vo is None:
+                self._parts[vo] = self._safe.part(self._may_see)
             else:
                 # All at once: a token may name a thousand VOs, and a rule may be for each.
-                self.parts.update(safe.parts(self._name))
-                self.parts.setdefault(vo, safe.part(lambda _: False))
-        return self.parts[vo]
+                self._parts.update(self._safe.parts(self._name))
+                self._parts.setdefault(vo, self._safe.part(lambda _: False))
+        return self._parts[vo]
 
     def _may_see(self, root: str) -> bool:
-        """Return True if rules without a VO may see what belongs to a group's or path's first part.
+        """Return True if rules without a VO may see the groups and paths with a first part.
 
-        They see all but what is of a VO that is banned, not served, or not the issuer's to name; a name outside of the
-        issuer's `vos` is just a group.
+        They do not see those of a VO that is banned, not served, or not the issuer's to name. A name that is not among
+        the issuer's `vos` is just a group.
         """
+        question = self._question
         vo = self._name(root)
         if vo is None:
-            return self._declared().vos is not None
-        return vo not in self.banned and self._serves(vo)
+            return self._issuer.vos is not None
+        serve = question.facts.policy.site.serve
+        return vo not in question.banned and (serve is None or vo in serve)
 
     def _name(self, root: str) -> str | None:
         """Return the VO, in lower case, that a group's or path's first part means."""
-        if root not in self.names:
+        if root not in self._names:
             from vomap.policy.authority import vo_of
 
-            vo = vo_of(self.policy, self.url, self._declared(), root)
-            self.names[root] = None if vo is None else vo.lower()
-        return self.names[root]
+            facts = self._question.facts
+            vo = vo_of(facts.policy, facts.url, self._issuer, root)
+            self._names[root] = None if vo is None else vo.lower()
+        return self._names[root]
 
-    def _apply(self, rule: Rule, captured: dict[str, str], vo: str | None) -> bool:
-        """Decide by a rule whose conditions hold; False if the account that it makes is not its to give."""
-        self.decision.rule, self.decision.source, self.decision.vo = rule.name, rule.source, vo
-        if rule.deny is not None:
-            self._settle(DENIED, f"rule: {rule.deny}")
-        elif rule.pool is not None:
-            self.decision.pool = rule.pool
-            self._settle(MAPPED, f"rule: {rule.name}")
-        else:
-            return self._answer(rule, captured)
+
+def _apply(rule: Rule, captured: dict[str, str], vo: str | None, question: _Question, trace: Trace) -> Decision | None:
+    """Return the decision by a rule that matches, or None if the rule may not make its account for this token."""
+    if rule.deny is not None:
+        return question.settle(DENIED, f"rule: {rule.deny}", trace, rule, vo)
+    if rule.account is not None:
+        return _map_to_account(rule, captured, vo, question, trace)
+    decision = question.settle(MAPPED, f"rule: {rule.name}", trace, rule, vo)
+    decision.pool = rule.pool
+    return decision
+
+
+def _map_to_account(
+    rule: Rule, captured: dict[str, str], vo: str | None, question: _Question, trace: Trace
+) -> Decision | None:
+    """Take step 7, as far as names go."""
+    assert rule.account is not None, "a rule has one outcome"
+    site, account = question.facts.policy.site, rule.account.expand(captured)
+    passed = None
+    if account is None:
+        passed = "<vo> is not known, as the token speaks for no VO or for several"
+    elif not rule.account.captures or not _is_made_by_token(rule, captured, question.trusted):
+        account = site.rename.get(account, account)
+    elif question.facts.policy.names(account):
+        passed = f"{account!a} is named elsewhere, so no capture may give it"
+    if account is None or passed is not None:
+        if trace is not None:
+            trace.append(f"rule {rule.name} ({rule.source}): {passed}")
+        return None
+    refusal = site.accounts.refusal(account)
+    if refusal is not None:
+        return question.settle(DENIED, f"account: {refusal}", trace, rule, vo)
+    decision = question.settle(MAPPED, f"rule: {rule.name}", trace, rule, vo)
+    decision.account = account
+    return decision
+
+
+def _is_made_by_token(rule: Rule, captured: Mapping[str, str], issuer: Issuer) -> bool:
+    """Return True if a part of the account is the token's own word. A default VO is the policy's."""
+    assert rule.account is not None, "a rule has one outcome"
+    if set(rule.account.captures) - {"vo"}:
         return True
-
-    def _answer(self, rule: Rule, captured: dict[str, str]) -> bool:
-        """Step 7, as far as names go."""
-        assert rule.account is not None, "a rule has one outcome"
-        account = rule.account.expand(captured)
-        if account is None:
-            return self._pass_over(rule, "<vo> is not known, as the token speaks for no VO or for several")
-        if rule.account.captures and self._made_by_token(rule, captured, rule.account.captures):
-            if self.policy.names(account):
-                return self._pass_over(rule, f"{account!a} is named elsewhere, so no capture may give it")
-        else:
-            account = self.policy.site.rename.get(account, account)
-        refusal = self.policy.site.accounts.refusal(account)
-        if refusal is not None:
-            self._settle(DENIED, f"account: {refusal}")
-            return True
-        self.decision.account = account
-        self._settle(MAPPED, f"rule: {rule.name}")
-        return True
-
-    def _made_by_token(self, rule: Rule, captured: dict[str, str], captures: tuple[str, ...]) -> bool:
-        """Tell whether a part of the account is the token's own word; a default VO is the policy's."""
-        if set(captures) - {"vo"}:
-            return True
-        issuer = self._declared()
-        return rule.conditions.vo is None and issuer.names_vos_freely and captured["vo"] not in issuer.declared_vos()
-
-    def _pass_over(self, rule: Rule, why: str) -> bool:
-        self.decision.rule = self.decision.source = self.decision.vo = None
-        self._tell(f"rule {rule.name} ({rule.source}): {why}")
-        return False
-
-    def _tell(self, step: str) -> None:
-        if self.trace is not None:
-            self.trace.append(step)
-
-    def _settle(self, outcome: str, reason: str) -> Decision:
-        if self.trace is not None:
-            self.trace.append(f"{outcome}: {reason}")
-        if self.decision.rule is None and len(self.served) == 1:
-            (self.decision.vo,) = self.served.values()
-        return self.decision.settle(outcome, reason)
+    return rule.conditions.vo is None and issuer.names_vos_freely and captured["vo"] not in issuer.declared_vos()
 
 
-def _memberships(claims: Claims, issuer: Issuer | None, no_memberships: list[str]) -> list[Membership]:
+def _memberships(claims: Claims, issuer: Issuer | None) -> list[Membership]:
+    """Return the memberships that rules see."""
     if issuer is None:
         return []
     form, claim = issuer.entitlements, issuer.groups_claim
     if form is None and claim not in claims.texts and claim not in claims.lists:
         return []
-    # Only tokens with groups pay for what reads them.
+    # Only for tokens with groups: to load the module takes longer than the decision.
     from vomap.claims.memberships import read_memberships
 
-    return read_memberships(claims, issuer.group_form, form, no_memberships)
+    return read_memberships(claims, issuer.group_form, form)
+
+
+def _named_vos(policy: Policy, url: str, issuer: Issuer | None, token: View) -> NamedVos:
+    """Take step 1: return the VOs that the token speaks for."""
+    if issuer is None:
+        return NO_VOS
+    if issuer.only is not None:
+        return issuer.only
+    from vomap.policy.authority import find_named_vos
+
+    return find_named_vos(policy, url, issuer, token)
+
+
+def _sentences(facts: TokenFacts) -> Iterator[str]:
+    """Yield the sentences of the trace about the token itself."""
+    yield from facts.claims.passed_over
+    if facts.issuer is not None:
+        from vomap.claims.memberships import find_malformed
+
+        yield from find_malformed(facts.claims, facts.issuer.group_form, facts.issuer.entitlements)
+    yield from _not_read(facts.claims, facts.issuer)
+    yield "memberships: " + (", ".join(ascii(each.fqan) for each in facts.whole.memberships) or "none")
+    yield "VOs that the token speaks for: " + (", ".join(map(ascii, facts.named.vos.values())) or "none")
 
 
 def _not_read(claims: Claims, issuer: Issuer | None) -> Iterable[str]:
@@ -386,41 +430,38 @@ def _not_read(claims: Claims, issuer: Issuer | None) -> Iterable[str]:
         yield f"claim {GROUPS_CLAIM!a}: present, not read; the issuer declares {why}"
 
 
-def _naming(policy: Policy, url: str, issuer: Issuer, token: View) -> Naming:
-    from vomap.policy.authority import find_vos
-
-    return find_vos(policy, url, issuer, token)
-
-
-def _failure(site: Site, issuer: Issuer, claims: Claims, scopes: Sequence[str], now: float) -> str | None:
+def _failure(site: Site, issuer: Issuer, facts: TokenFacts) -> str | None:
     """Return the reason of the first check that the token fails, the most basic first, or None if it passes all."""
+    claims = facts.claims
     subject = claims.texts.get("sub", "")
     if not ("!" <= subject[:1] <= "~" or is_visible(subject)):
         return "subject: the token names nobody"
-    if not _is_plainly_within_its_time(claims, now):
-        reason = _outside_its_time(claims.times, now)
+    if not _has_plain_times(claims.members, facts.now):
+        reason = _outside_its_time(claims.times, facts.now)
         if reason is not None:
             return reason
     if issuer.audience is not None and issuer.audience.isdisjoint(claims.values("aud")):
         reason = _other_audience(issuer, claims)
         if reason is not None:
             return reason
-    if not issuer.accept_without_compute and not may_compute(scopes):
+    if not issuer.accept_without_compute and not may_compute(facts.whole.scopes):
         return "computing: no scope of the token lets it do anything with jobs"
     return _lifetime(site, claims) or _version(claims)
 
 
 def _unchecked(site: Site, claims: Claims) -> list[str]:
-    """Return the checks that are due and that this CE does not show enough to make."""
+    """Return the checks that the site demands and for which this CE does not show the claims."""
     found = [] if "exp" in claims.members else [TIME]
     if site.maximum_lifetime is not None and not _shows_lifetime(claims):
         found.append(LIFETIME)
     return found
 
 
-def _is_plainly_within_its_time(claims: Claims, now: float) -> bool:
-    """Tell whether a token is as most are, with whole numbers for times that are in order; at one glance."""
-    members = claims.members
+def _has_plain_times(members: Mapping[str, object], now: float) -> bool:
+    """Return True if a token has whole numbers for `exp` and `iat`, and `now` is between them, as for most tokens.
+
+    It saves 6 % of a decision, compared to the general check.
+    """
     expires, issued, begins = members.get("exp"), members.get("iat"), members.get("nbf", 0)
     return (
         type(expires) is int
@@ -433,7 +474,7 @@ def _is_plainly_within_its_time(claims: Claims, now: float) -> bool:
 
 
 def _outside_its_time(times: Mapping[str, float | None], now: float) -> str | None:
-    """Return what is wrong with `exp`, `iat` or `nbf` (RFC 7519 sections 4.1.4 to 4.1.6), the skew allowed for."""
+    """Return what is wrong with `exp`, `iat` or `nbf` (RFC 7519 sections 4.1.4 to 4.1.6), with the skew allowed."""
     for name, seconds in times.items():
         if seconds is None:
             return f"time: {name} is no number"
@@ -445,7 +486,7 @@ def _outside_its_time(times: Mapping[str, float | None], now: float) -> str | No
 
 
 def _other_audience(issuer: Issuer, claims: Claims) -> str | None:
-    """Return what is wrong with an audience that is not the site's; to have none at all may be accepted."""
+    """Return what is wrong with an audience that is not the site's. A token without one may be accepted."""
     audience = claims.values("aud")
     if audience:
         return f"audience: the token is for {', '.join(map(ascii, audience))}, not for this site"

@@ -1,198 +1,207 @@
-"""A policy in pieces: taken apart so that a decision reads what its token asks for, and nothing that grows with rules.
+"""The index of a policy: entries of a key and a value, so that a decision reads only those that its token asks for.
 
-Keys and values, the parts of a key with a tab between them:
+The entries of a policy, the words of a key with a tab between them. OWNER is `issuer URL`, or `vo VO` for rules that
+name no issuer. VOs are in lower case.
 
-    site                          the site's settings
-    issuers                       the issuers of which anything is declared; administrators' tools ask for it, callouts
-                                  never do
-    issuer URL                    what is declared of an issuer; "none" of a distrusted one
-    owners VO                     the issuers that are declared for a VO (in lower case); "" for a distrusted one
-    spelled VO                    how the policy spells a VO (in lower case), if anywhere otherwise than in lower case
-    claims                        the claims that rules ask for by name
-    asked OWNER                   the aspects by which an owner's rules are found; an owner is `issuer<tab>URL`, or
-                                  `vo<tab>VO` for rules that name no issuer
-    OWNER ASPECT ANCHOR           the rules found so, as numbers, or as [number, value] where the rule's document leaves
-                                  the list out that the value is of; aspects and anchors: matching.py, anchors_for
-    rule NUMBER                   a rule's document; if it is found by a list of several values, `listed` is its key
+    site                          the document of the site
+    issuers                       the URLs of all declared issuers, for the administrator's tools
+    issuer URL                    the document of an issuer; "none" of a distrusted one
+    owners VO                     the issuers that are declared for a VO; "" for a distrusted one
+    spelled VO                    the spellings of a VO in the policy, if any is not in lower case
+    claims                        the names of the claims that rules have conditions on
+    asked OWNER                   the aspects by which the rules of an owner are found
+    OWNER ASPECT ANCHOR           the rules found there, as numbers, or as [number, value] if the document of the rule
+                                  leaves out the list of the value (aspects and anchors: anchors_for in matching.py)
+    rule NUMBER                   the document of a rule; if a list of several values finds it, `listed` is its key
     list NUMBER                   that list
-    named ACCOUNT                 is there if rules or renames name the account
-    pools                         all pools
+    named ACCOUNT                 exists if rules or renames name the account
+    pools                         the documents of all pools
     reserved-vos                  as in the document
-    sources                       of a built policy: the mapfiles' paths and their sha256
+    sources                       in a compiled policy: the paths of the mapfiles and their sha256
 
-Bans lie in pieces of the same kind:
+The entries of bans. OWNER is `KIND VALUE`, or "" for bans without literal values.
 
     asked                         the kinds of owners: conditions of bans with literal values, "" for bans without any
-    asked OWNER                   the aspects by which an owner's bans are found; an owner is `KIND<tab>VALUE`, or ""
-    OWNER ASPECT ANCHOR           the bans found so
+    asked OWNER                   the aspects by which the bans of an owner are found
+    OWNER ASPECT ANCHOR           the bans found there
     ban NUMBER, list NUMBER       as of rules
-    claims                        the claims that bans ask for by name
+    claims                        the names of the claims that bans have conditions on
     sieve KIND, sieve OWNER ASPECT
                                   a bit for the checksum of each owner or anchor, if they are many, in base64
-    sources                       of built bans: the files' paths and their sha256
+    sources                       in compiled bans: the paths of the files and their sha256
+
+This module makes the entries, and makes documents of them again. The callouts only read entries (model.py), so they do
+not load it. The first words of the keys, and `key_of` which joins them, are in model.py for both.
 """
 
 from __future__ import annotations
 
 from binascii import b2a_base64, crc32
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vomap.policy.authority import Authority
-from vomap.policy.matching import EVERY_TOKEN, AccountName, GroupPattern, Pattern
-from vomap.policy.model import BAN_OWNERS, CLAIM, DISTRUSTED, FEW, Bans, Policy, with_list
+from vomap.policy.matching import CLAIM, EVERY_TOKEN, AccountName, GroupPattern, Pattern
+from vomap.policy.model import (
+    ASKED,
+    BAN,
+    BAN_OWNERS,
+    CLAIMS,
+    DISTRUSTED,
+    FEW,
+    ISSUER,
+    LIST,
+    NAMED,
+    OWNERS,
+    POOLS,
+    RULE,
+    SIEVE,
+    SITE,
+    SPELLED,
+    VO,
+    Bans,
+    Policy,
+    key_of,
+    with_list,
+)
 
-# A condition that a rule or a ban is found by: its key, and of each value the aspect, the anchor and the value itself.
-_Way = tuple[str, list[tuple[str, str, str]]]
-_TRIED_WITH_ALL: _Way = ("", [(EVERY_TOKEN, "", "")])
-_RULE, _BAN = "rule", "ban"
-# Of the texts that are not in a sieve, so many leave through it one.
+if TYPE_CHECKING:
+    from vomap.policy.documents import BanDocument, BansDocument, IssuerDocument, PolicyDocument, RuleDocument
+
+    _Find = Callable[[str], Any]
+    # The key and the value of an entry.
+    _Entry = tuple[str, object]
+    # A condition that a rule or a ban is found by: its key, and of each value the aspect, the anchor and the value.
+    _FoundBy = tuple[str, list[tuple[str, str, str]]]
+
+ISSUERS, RESERVED_VOS, SOURCES = "issuers", "reserved-vos", "sources"
+_NO_CONDITION: _FoundBy = ("", [(EVERY_TOKEN, "", "")])
+# The bits of a sieve for each of its texts: one of so many other texts passes it.
 _BITS_OF_EACH = 16
-# The conditions that rules, and the bans of one owner, are found by, the most telling first; `claim` is each claim.
-_TELLING_OF_RULES = ("subject", CLAIM, "group", "first-group", "scope")
-# A ban of more pairs of an owner and a value is found by its owner alone.
+# The conditions that rules, and the bans of one owner, are found by, the most selective first; `claim` is each claim.
+_SELECTIVE = ("subject", CLAIM, "group", "first-group", "scope")
+# A ban with more pairs of an owner and a value is found by its owner alone.
 _MOST_PLACES = 10_000
 
 
 def policy_of(document: Mapping[str, Any], digest: str = "") -> Policy:
-    """Return the policy that a document says, held in memory."""
-    return Policy(dict(take_apart(document)).get, digest)
+    """Return a document as a policy in memory."""
+    return Policy(dict(index_policy(document)).get, digest)
 
 
 def bans_of(document: Mapping[str, Any], digest: str = "") -> Bans:
-    """Return the bans that a document says, held in memory."""
-    return Bans(dict(take_bans_apart(document)).get, digest)
+    """Return a document as bans in memory."""
+    return Bans(dict(index_bans(document)).get, digest)
 
 
-def take_bans_apart(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield the pieces of a document of bans, keys and values; bans first, in their order."""
-    places = _BanPlaces()
-    for number, ban in enumerate(document["bans"]):
-        yield from places.add(number, ban)
-    yield from places.pieces()
-
-
-class _BanPlaces:
-    """Where bans are found that are taken apart one by one, and which claims they ask for by name."""
-
-    def __init__(self) -> None:
-        self._entries: dict[str, list[Any]] = {}
-        self._owners: dict[str, set[str]] = {}
-        self._anchors: dict[str, dict[str, set[str]]] = {}
-        self._claims: dict[str, None] = {}
-
-    def add(self, number: int, ban: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-        """Yield the pieces of one ban: it is found by a literal value, and then by the most telling other condition."""
-        self._claims.update(dict.fromkeys(ban.get("claim", ())))
-        kind, values = _owners_of_ban(ban)
-        telling = [key for key in _TELLING_OF_RULES if key != kind]
-        key, found = next(_ways_to_find(ban, telling), _TRIED_WITH_ALL)
-        if len(values) * len(found) > _MOST_PLACES:
-            key, found = _TRIED_WITH_ALL
-        by_owner = len(values) >= len(found)
-        several = max(len(values), len(found)) > 1
-        for named, (aspect, anchor, value) in product(values, found):
-            owner = f"{kind}\t{named.lower() if kind == 'vo' else named}" if kind else ""
-            self._owners.setdefault(kind, set()).add(owner)
-            self._anchors.setdefault(owner, {}).setdefault(aspect, set()).add(anchor)
-            entry = [number, named if by_owner else value] if several else number
-            self._entries.setdefault(f"{owner}\t{aspect}\t{anchor}", []).append(entry)
-        listed = (kind, values) if by_owner else (key, [value for _, _, value in found])
-        yield from _entry_pieces(_BAN, number, ban, listed[0], listed[1] if several else None)
-
-    def pieces(self) -> Iterator[tuple[str, Any]]:
-        """Yield the places of all bans that were added, the sieves, and the claims that they ask for."""
-        yield from self._entries.items()
-        yield "asked", list(self._owners)
-        yield "claims", list(self._claims)
-        many = dict(self._owners)
-        for owner, anchors in self._anchors.items():
-            yield f"asked\t{owner}", list(anchors)
-            many.update({f"{owner}\t{aspect}": each for aspect, each in anchors.items()})
-        yield from ((f"sieve\t{name}", _sieve(texts)) for name, texts in many.items() if len(texts) > FEW)
-
-
-def _owners_of_ban(ban: Mapping[str, Any]) -> tuple[str, list[str]]:
-    """Return the condition of literal values without which no token can meet a ban, and these; no condition has one."""
-    for kind in BAN_OWNERS:
-        values = ban.get(kind)
-        if values and (kind != "subject" or all(Pattern(value).is_literal for value in values)):
-            return kind, values
-    return "", [""]
-
-
-def _sieve(texts: Collection[str]) -> str:
-    """Return the bits of a sieve, in base64: that of each text's checksum is set; see `Bans`."""
-    bits = bytearray(1 << (len(texts) * _BITS_OF_EACH // 8).bit_length())
-    last = len(bits) * 8 - 1
-    for text in texts:
-        bit = crc32(text.encode()) & last
-        bits[bit >> 3] |= 1 << (bit & 7)
-    return b2a_base64(bits, newline=False).decode()
-
-
-def put_bans_together(pieces: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the document of bans that was taken apart. Raises as `put_together` does."""
-    return {"bans": _entries(_BAN, pieces)}
-
-
-def take_apart(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield the pieces of a policy's document, keys and values; rules first, in their order."""
+def index_policy(document: Mapping[str, Any]) -> Iterator[_Entry]:
+    """Yield the entries of a policy, keys and values. Rules come first, in their order."""
     authority = Authority(document)
     places = _RulePlaces()
-    named = {*document["site"]["rename"], *document["site"]["rename"].values()}
+    rename = document["site"]["rename"]
+    named = {*rename, *rename.values()}
     for number, rule in enumerate(document["rules"]):
         named.update(named_accounts(rule, authority))
         yield from places.add(number, rule)
-    yield from places.pieces()
-    for owner, aspects in places.asked.items():
-        yield f"asked\t{owner}", list(aspects)
+    yield from places.entries()
     for account in named:
-        yield f"named\t{account}", True
-    yield "site", document["site"]
-    yield "issuers", list(document["issuers"])
+        yield key_of(NAMED, account), True
+    yield SITE, document["site"]
+    yield ISSUERS, list(document["issuers"])
     for url, issuer in document["issuers"].items():
-        yield f"issuer\t{url}", DISTRUSTED if issuer is None else issuer
-    yield from _vo_pieces(document, authority)
-    if document["pools"]:
-        yield "pools", document["pools"]
-    if document.get("reserved-vos"):
-        yield "reserved-vos", document["reserved-vos"]
-
-
-def _vo_pieces(document: Mapping[str, Any], authority: Authority) -> Iterator[tuple[str, Any]]:
+        yield key_of(ISSUER, url), DISTRUSTED if issuer is None else issuer
     for vo, owners in authority.owners.items():
-        yield f"owners\t{vo}", sorted(owners)
+        yield key_of(OWNERS, vo), sorted(owners)
+    yield from spelling_entries(document)
+    if document["pools"]:
+        yield POOLS, document["pools"]
+    if document.get("reserved-vos"):
+        yield RESERVED_VOS, document["reserved-vos"]
+
+
+def spelling_entries(document: Mapping[str, Any]) -> Iterator[_Entry]:
+    """Yield the entries for the spellings of VOs."""
     for vo, spellings in find_spellings(document).items():
         if spellings != [vo]:
-            yield f"spelled\t{vo}", spellings
+            yield key_of(SPELLED, vo), spellings
 
 
-def put_together(pieces: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the document that was taken apart. Raises KeyError, TypeError or ValueError for pieces of no document."""
-    issuers = {}
-    for key, value in pieces.items():
+def document_of_policy(entries: Mapping[str, Any]) -> PolicyDocument:
+    """Return the document of a policy by its entries.
+
+    Raises KeyError, TypeError or ValueError for entries that are not those of a document.
+    """
+    issuers: dict[str, IssuerDocument | None] = {}
+    for key, value in entries.items():
         kind, _, url = key.partition("\t")
-        if kind == "issuer" and "\t" not in url:
+        if kind == ISSUER and "\t" not in url:
             issuers[url] = None if value == DISTRUSTED else value
     return {
-        "site": pieces["site"],
+        "site": entries[SITE],
         "issuers": issuers,
-        "reserved-vos": pieces.get("reserved-vos", []),
-        "rules": _entries(_RULE, pieces),
-        "pools": pieces.get("pools", {}),
+        "reserved-vos": entries.get(RESERVED_VOS, []),
+        "rules": list(_documents(RULE, entries.get)),
+        "pools": entries.get(POOLS, {}),
     }
 
 
+def issuers_document(find: _Find) -> PolicyDocument | None:
+    """Return the document of a policy without its rules and pools, by the function that finds an entry by its key.
+
+    None if the entries do not list the issuers, as those of an older vomap do not.
+    """
+    urls = find(ISSUERS)
+    if urls is None:
+        return None
+    declared = {url: find(key_of(ISSUER, url)) for url in urls}
+    return {
+        "site": find(SITE),
+        "issuers": {url: None if each == DISTRUSTED else each for url, each in declared.items()},
+        "reserved-vos": find(RESERVED_VOS) or [],
+        "rules": [],
+        "pools": {},
+    }
+
+
+def document_of_bans(entries: Mapping[str, Any]) -> BansDocument:
+    """Return the document of bans by their entries. Raises as `document_of_policy` does."""
+    return {"bans": list(_documents(BAN, entries.get))}
+
+
+def rule_document(find: _Find, number: int) -> RuleDocument | None:
+    """Return the document of the rule with a number, by the function that finds an entry by its key; None if none."""
+    rule: RuleDocument | None = _document(RULE, find, number)
+    return rule
+
+
+def rules_found_by(find: _Find, owner: str, aspect: str, anchor: str) -> list[int]:
+    """Return the numbers of the rules at one place of the index."""
+    return [entry if isinstance(entry, int) else entry[0] for entry in find(key_of(owner, aspect, anchor)) or ()]
+
+
+def _documents(kind: str, find: _Find) -> Iterator[Any]:
+    """Yield the documents of rules or bans, in their order."""
+    number = 0
+    while (document := _document(kind, find, number)) is not None:
+        yield document
+        number += 1
+
+
+def _document(kind: str, find: _Find, number: int) -> Any:
+    document = find(key_of(kind, number))
+    listed = None if document is None else find(key_of(LIST, number))
+    return with_list(document, listed) if listed else document
+
+
 def find_spellings(document: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return each VO that a policy names, in lower case, with every way that it spells it, in the policy's order."""
+    """Return each VO that a policy names, in lower case, with all its spellings, in the policy's order."""
     named: list[str | None] = list(document["site"]["serve"] or ())
     for rule in document["rules"]:
         named += rule.get("vo", ())
     for declared in document["issuers"].values():
-        if isinstance(declared, Mapping):
-            named += [*(declared.get("vos") or {}).values(), declared.get("vo"), declared.get("default-vo")]
+        if declared is not None:
+            named += [*declared.get("vos", {}).values(), declared.get("vo"), declared.get("default-vo")]
     named += document.get("reserved-vos", ())
     found: dict[str, dict[str, None]] = {}
     for vo in named:
@@ -201,17 +210,8 @@ def find_spellings(document: Mapping[str, Any]) -> dict[str, list[str]]:
     return {vo: list(spellings) for vo, spellings in found.items()}
 
 
-def _entries(kind: str, pieces: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the documents of rules or bans, in their order."""
-    entries: list[dict[str, Any]] = []
-    while (entry := pieces.get(f"{kind}\t{len(entries)}")) is not None:
-        listed = pieces.get(f"list\t{len(entries)}")
-        entries.append(with_list(entry, listed) if listed else entry)
-    return entries
-
-
 def named_accounts(rule: Mapping[str, Any], authority: Authority) -> list[str]:
-    """Return the accounts that a rule names, before they are renamed; none that depend on a token's own words."""
+    """Return the accounts that a rule names, before they are renamed. None depends on a token's own words."""
     if "account" not in rule:
         return []
     account = AccountName(rule["account"])
@@ -230,51 +230,118 @@ def _spelled_vos(rule: Mapping[str, Any], authority: Authority) -> Iterable[str]
     return {vo for url in urls if url in authority.issuers for vo in authority.issuers[url].declared_vos()}
 
 
-def _owners(rule: Mapping[str, Any]) -> list[str]:
-    """Return whose rule it is: its issuers', or else its VOs'."""
-    if "issuer" in rule:
-        return [f"issuer\t{url}" for url in rule["issuer"]]
-    return [f"vo\t{vo.lower()}" for vo in rule["vo"]]
-
-
 class _RulePlaces:
-    """Where rules are found that are taken apart one by one, and which claims they ask for by name.
-
-    `asked` has for each owner the aspects by which its rules are found.
-    """
+    """The places of rules in the index, and the names of the claims that they have conditions on."""
 
     def __init__(self) -> None:
         self._found: dict[str, list[Any]] = {}
         self._claims: dict[str, None] = {}
-        self.asked: dict[str, dict[str, None]] = {}
+        self._aspects: dict[str, dict[str, None]] = {}
 
-    def add(self, number: int, rule: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-        """Yield the pieces of one rule."""
-        key, found = next(_ways_to_find(rule, _TELLING_OF_RULES), _TRIED_WITH_ALL)
+    def add(self, number: int, rule: RuleDocument) -> Iterator[_Entry]:
+        """Yield the entries of one rule."""
+        key, found = next(_ways_to_find(rule, _SELECTIVE), _NO_CONDITION)
         several = len(found) > 1
         self._claims.update(dict.fromkeys(rule.get("claim", ())))
         for owner in _owners(rule):
             for aspect, anchor, value in found:
-                self.asked.setdefault(owner, {})[aspect] = None
-                place = f"{owner}\t{aspect}\t{anchor}"
+                self._aspects.setdefault(owner, {})[aspect] = None
+                place = key_of(owner, aspect, anchor)
                 self._found.setdefault(place, []).append([number, value] if several else number)
-        yield from _entry_pieces(_RULE, number, rule, key, [each[2] for each in found] if several else None)
+        yield from _entries_of(RULE, number, rule, key, [each[2] for each in found] if several else None)
 
-    def pieces(self) -> Iterator[tuple[str, Any]]:
-        """Yield the places of all that was added, and the claims that it asks for."""
+    def entries(self) -> Iterator[_Entry]:
+        """Yield the entries of all places, and of the claims."""
         yield from self._found.items()
         if self._claims:
-            yield "claims", list(self._claims)
+            yield CLAIMS, list(self._claims)
+        for owner, aspects in self._aspects.items():
+            yield key_of(ASKED, owner), list(aspects)
 
 
-def _ways_to_find(entry: Mapping[str, Any], telling: Iterable[str]) -> Iterator[_Way]:
-    """Yield the conditions that a rule or a ban can be found by, the most telling first.
+def _owners(rule: RuleDocument) -> list[str]:
+    """Return the owners of a rule: its issuers, or else its VOs."""
+    if "issuer" in rule:
+        return [key_of(ISSUER, url) for url in rule["issuer"]]
+    return [key_of(VO, vo.lower()) for vo in rule["vo"]]
 
-    What has none is tried with every token.
+
+def index_bans(document: Mapping[str, Any]) -> Iterator[_Entry]:
+    """Yield the entries of bans, keys and values. Bans come first, in their order."""
+    places = _BanPlaces()
+    for number, ban in enumerate(document["bans"]):
+        yield from places.add(number, ban)
+    yield from places.entries()
+
+
+class _BanPlaces:
+    """The places of bans in the index, and the names of the claims that they have conditions on."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, list[Any]] = {}
+        self._owners: dict[str, set[str]] = {}
+        self._anchors: dict[str, dict[str, set[str]]] = {}
+        self._claims: dict[str, None] = {}
+
+    def add(self, number: int, ban: BanDocument) -> Iterator[_Entry]:
+        """Yield the entries of one ban: it is found by a literal value, then by its most selective other condition."""
+        self._claims.update(dict.fromkeys(ban.get("claim", ())))
+        kind, values = _owners_of_ban(ban)
+        key, found = next(_ways_to_find(ban, [each for each in _SELECTIVE if each != kind]), _NO_CONDITION)
+        if len(values) * len(found) > _MOST_PLACES:
+            key, found = _NO_CONDITION
+        by_owner = len(values) >= len(found)
+        several = max(len(values), len(found)) > 1
+        for named, (aspect, anchor, value) in product(values, found):
+            owner = key_of(kind, named.lower() if kind == VO else named) if kind else ""
+            self._owners.setdefault(kind, set()).add(owner)
+            self._anchors.setdefault(owner, {}).setdefault(aspect, set()).add(anchor)
+            entry = [number, named if by_owner else value] if several else number
+            self._found.setdefault(key_of(owner, aspect, anchor), []).append(entry)
+        listed = (kind, values) if by_owner else (key, [value for _, _, value in found])
+        yield from _entries_of(BAN, number, ban, listed[0], listed[1] if several else None)
+
+    def entries(self) -> Iterator[_Entry]:
+        """Yield the entries of all places, the sieves, and the entry of the claims."""
+        yield from self._found.items()
+        yield ASKED, list(self._owners)
+        yield CLAIMS, list(self._claims)
+        many = dict(self._owners)
+        for owner, anchors in self._anchors.items():
+            yield key_of(ASKED, owner), list(anchors)
+            many.update({key_of(owner, aspect): each for aspect, each in anchors.items()})
+        yield from ((key_of(SIEVE, name), _sieve(texts)) for name, texts in many.items() if len(texts) > FEW)
+
+
+def _owners_of_ban(ban: BanDocument) -> tuple[str, list[str]]:
+    """Return a condition of literal values that every token must meet to match a ban, and its values; "" if none."""
+    conditions: Mapping[str, Any] = ban
+    for kind in BAN_OWNERS:
+        values = conditions.get(kind)
+        if values and (kind != "subject" or all(Pattern(value).is_literal for value in values)):
+            return kind, values
+    return "", [""]
+
+
+def _sieve(texts: Collection[str]) -> str:
+    """Return the bits of a sieve, in base64. The bit of each text's checksum is set (see Bans in model.py)."""
+    bits = bytearray(1 << (len(texts) * _BITS_OF_EACH // 8).bit_length())
+    last = len(bits) * 8 - 1
+    for text in texts:
+        bit = crc32(text.encode()) & last
+        bits[bit >> 3] |= 1 << (bit & 7)
+    return b2a_base64(bits, newline=False).decode()
+
+
+def _ways_to_find(entry: RuleDocument | BanDocument, selective: Iterable[str]) -> Iterator[_FoundBy]:
+    """Yield the conditions that a rule or a ban can be found by, the most selective first.
+
+    Every token must try an entry that has none.
     """
+    conditions: Mapping[str, Any] = entry
     claims = {CLAIM + name: values for name, values in entry.get("claim", {}).items()}
-    for key in (key for kind in telling for key in (claims if kind == CLAIM else (kind,))):
-        found = [(*_place(key, value), value) for value in claims.get(key) or entry.get(key, ())]
+    for key in (key for kind in selective for key in (claims if kind == CLAIM else (kind,))):
+        found = [(*_place(key, value), value) for value in claims.get(key) or conditions.get(key, ())]
         if found and all(aspect != EVERY_TOKEN for aspect, _, _ in found):
             yield key, found
 
@@ -286,15 +353,17 @@ def _place(key: str, value: str) -> tuple[str, str]:
     return Pattern(value, below=key == "scope", capture=True).found_by(key)
 
 
-def _entry_pieces(
-    kind: str, number: int, entry: Mapping[str, Any], key: str, values: list[str] | None
-) -> Iterator[tuple[str, Any]]:
+def _entries_of(
+    kind: str, number: int, entry: RuleDocument | BanDocument, key: str, values: list[str] | None
+) -> Iterator[_Entry]:
+    """Yield the entries of one rule or ban; `values` is the long list of its condition `key`, to be kept apart."""
     if values is None:
-        yield f"{kind}\t{number}", entry
+        yield key_of(kind, number), entry
         return
-    yield f"list\t{number}", values
+    yield key_of(LIST, number), values
     if key.startswith(CLAIM):
         claims = {name: texts for name, texts in entry["claim"].items() if CLAIM + name != key}
-        yield f"{kind}\t{number}", {**entry, "claim": claims, "listed": key}
+        yield key_of(kind, number), {**entry, "claim": claims, "listed": key}
     else:
-        yield f"{kind}\t{number}", {**{name: value for name, value in entry.items() if name != key}, "listed": key}
+        rest = {name: value for name, value in entry.items() if name != key}
+        yield key_of(kind, number), {**rest, "listed": key}

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any, Union
 
     from vomap.claims import Claims
     from vomap.claims.memberships import Membership
-    from vomap.policy.model import Conditions
 
     AnyView = Union["View", "BanView"]
 
@@ -22,6 +21,8 @@ LONGEST_ACCOUNT = 32
 LEGAL_ACCOUNT = "letters, digits, `_`, `.`, `-`, at most 32, not digits alone"
 _CAPTURE_NAME = "abcdefghijklmnopqrstuvwxyz0123456789_-"
 EVERYTHING_BELOW = "/**"
+# A condition on a claim is called `claim` and the claim's name.
+CLAIM = "claim "
 _ROLE = "/Role="
 # What is before a group's first slash, and its root.
 _PARTS_OF_ROOT = 2
@@ -225,6 +226,20 @@ class AccountName:
             return None
         return "".join(captured[piece] if at % 2 and piece else piece for at, piece in enumerate(self._pieces))
 
+    def could_make(self, account: str) -> bool:
+        """Return True if some captured words make this account. A word has at least one character."""
+        if not self.captures:
+            return account == self.text
+        begin, *middle = self._pieces[::2]
+        end = "" if self._pieces[-1] else middle.pop()
+        at = len(begin)
+        for literal in middle:
+            found = account.find(literal, at + 1)
+            if found < 0:
+                return False
+            at = found + len(literal)
+        return account.startswith(begin) and account.endswith(end) and at < len(account) - len(end)
+
 
 def is_word(text: str) -> bool:
     """Tell whether a text is `[A-Za-z0-9_][A-Za-z0-9_.-]*`, what a capture may stand for."""
@@ -260,6 +275,31 @@ def _part(part: str) -> str | tuple[str, str, str]:
     return (before, after, name) if mark else part
 
 
+class Conditions:
+    """The conditions of a rule or a ban: a token must meet every key, and of each key any of its document.
+
+    `asked` has each key of the mapfile, in the order of its reference, with the texts or patterns to compare. `vo`, in
+    lower case, is apart: it chooses the part of the token that the other conditions see.
+    """
+
+    __slots__ = ("asked", "vo")
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        """Take the document of a rule or a ban."""
+        if not _KNOWN.issuperset(document):
+            # A rule without a condition that this version does not know would match more tokens than it should.
+            raise ValueError(f"unknown condition {sorted(set(document) - _KNOWN)}")
+        # Only an account can use a captured word.
+        capture = "account" in document
+        self.vo = tuple(vo.lower() for vo in document["vo"]) if "vo" in document else None
+        asked: list[tuple[str, Any]] = [
+            (key, _COMPILED[key](document[key], capture)) for key in _COMPILED if key in document
+        ]
+        for name, texts in document.get("claim", {}).items():
+            asked.append((CLAIM + name, _text_patterns(texts, capture)))
+        self.asked = tuple(asked)
+
+
 class View:
     """What the conditions of rules are matched with: a token, or the part of it that is about one VO."""
 
@@ -275,7 +315,7 @@ class View:
         """Return the texts that a condition looks at, groups apart; where one text is meant, a list says nothing."""
         if key == "scope":
             return self.scopes
-        claim = _CLAIM_OF.get(key) or key[len(_CLAIM) :]
+        claim = _CLAIM_OF.get(key) or key[len(CLAIM) :]
         text = self.claims.texts.get(claim)
         if text is not None:
             return (text,)
@@ -334,9 +374,9 @@ class BanView:
         self,
         claims: Claims,
         read_memberships: Callable[[], Sequence[Membership]],
-        read_vos: Callable[[Sequence[Membership]], set[str]],
+        read_vos: Callable[[Sequence[Membership], Sequence[str]], set[str]],
     ) -> None:
-        """Take a token's claims, what reads every membership, and what finds the VOs that these name."""
+        """Take a token's claims, what reads every membership, and what finds the VOs in memberships and scopes."""
         self.claims = claims
         self.scopes = [word for text in claims.values("scope") for word in text.split(" ") if word]
         self._read_memberships, self._read_vos = read_memberships, read_vos
@@ -354,7 +394,7 @@ class BanView:
     def vos(self) -> set[str]:
         """Every VO that the token names, in lower case."""
         if self._vos is None:
-            self._vos = self._read_vos(self.memberships)
+            self._vos = self._read_vos(self.memberships, self.scopes)
         return self._vos
 
     def values(self, key: str) -> Sequence[str]:
@@ -366,7 +406,7 @@ class BanView:
             return tuple(self.vos)
         if key == "client":
             return (*claims.values("client_id"), *claims.values("azp"))
-        return claims.values(_CLAIM_OF.get(key) or key[len(_CLAIM) :])
+        return claims.values(_CLAIM_OF.get(key) or key[len(CLAIM) :])
 
 
 def _by_vo(scopes: Iterable[str], vo_of: Callable[[str], str | None]) -> tuple[list[str], dict[str | None, list[str]]]:
@@ -438,14 +478,13 @@ def _parts_and_roles(memberships: Iterable[Membership], places: Sequence[int], *
 
 
 _HOW = frozenset("0123456789<>@")
-_CLAIM = "claim "
 _GROUP_KEYS = ("group", "first-group")
 # Which claim a condition looks at that is not called like it; `claim NAME` looks at NAME.
 _CLAIM_OF = {"issuer": "iss", "subject": "sub", "jti": "jti", "audience": "aud"}
 _ONE_TEXT = ("issuer", "subject", "jti")
 
 
-def unmet(conditions: Conditions, view: View, captured: dict[str, str]) -> str | None:
+def first_unmet_condition(conditions: Conditions, view: View, captured: dict[str, str]) -> str | None:
     """Return the first key that does not hold, or None if all do; what is captured goes into `captured`.
 
     `vo` is not looked at: whoever chose the view has done so.
@@ -496,7 +535,7 @@ def _holds(key: str, wanted: Any, view: AnyView, captured: dict[str, str]) -> bo
     values = view.values(key)
     if isinstance(wanted, frozenset):
         return not wanted.isdisjoint(values)
-    if key.startswith(_CLAIM) and key[len(_CLAIM) :] in view.claims.several and any(each.captures for each in wanted):
+    if key.startswith(CLAIM) and key[len(CLAIM) :] in view.claims.several and any(each.captures for each in wanted):
         # Two values, and which one is meant?
         return False
     if len(values) > 1:
@@ -532,3 +571,32 @@ def _narrowed(key: str, patterns: Sequence[Any], view: AnyView, values: int) -> 
         for anchor in anchors_for(aspect)(view)
         for pattern in anchored.get(anchor, ())
     ]
+
+
+def _literals(texts: Iterable[str], _capture: object) -> frozenset[str]:
+    return frozenset(texts)
+
+
+def _text_patterns(texts: Iterable[str], capture: bool) -> tuple[Pattern, ...]:
+    return tuple(Pattern(text, capture=capture) for text in texts)
+
+
+def _path_patterns(texts: Iterable[str], _capture: object) -> tuple[Pattern, ...]:
+    return tuple(Pattern(text, below=True) for text in texts)
+
+
+def _group_patterns(texts: Iterable[str], _capture: object) -> tuple[GroupPattern, ...]:
+    return tuple(GroupPattern(text) for text in texts)
+
+
+_COMPILED: dict[str, Callable[[list[str], bool], object]] = {
+    "issuer": _literals,
+    "subject": _text_patterns,
+    "group": _group_patterns,
+    "first-group": _group_patterns,
+    "scope": _path_patterns,
+    "audience": _literals,
+    "jti": _literals,
+    "client": _literals,
+}
+_KNOWN = frozenset({*_COMPILED, "vo", "claim", "name", "source", "account", "pool", "deny", "reason", "until"})

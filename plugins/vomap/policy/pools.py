@@ -1,4 +1,4 @@
-"""The accounts of a pool, as a mapfile lists them; which of them is leased is not asked here."""
+"""The accounts of a pool, as a mapfile lists them: names and ranges of names."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ if TYPE_CHECKING:
 
 
 class Pool:
-    """The accounts of a pool, each written out or as a range: `ex{001..200}`."""
+    """The accounts of a pool, each a name or a range of names such as `ex{001..200}`."""
 
     __slots__ = ("ranges",)
 
     def __init__(self, accounts: Sequence[str]) -> None:
-        """Take the texts of `accounts`. Raises ValueError for one that is no account and no range of accounts."""
+        """Take the texts of `accounts`. Raises ValueError for one that is no account or range."""
         self.ranges = tuple(_range(text) for text in accounts)
 
-    def holds(self, account: str) -> bool:
-        """Tell whether an account is one of the pool's."""
+    def has(self, account: str) -> bool:
+        """Return True if an account is one of the pool's."""
         return any(_in_range(account, *bounds) for bounds in self.ranges)
 
 
 def _range(text: str) -> tuple[str, str, str, str]:
-    """Return what stands before the number, the first and the last number (of equal length), and what stands after."""
+    """Return the text before the number, the first and the last number (of equal length), and the text after it."""
     before, mark, rest = text.partition("{")
     numbers, end, after = rest.partition("}")
     first, dots, last = numbers.partition("..")
@@ -33,7 +33,7 @@ def _range(text: str) -> tuple[str, str, str, str]:
     elif not (end and dots and _is_number(first) and _is_number(last) and len(first) == len(last) and first <= last):
         raise ValueError(f"{text!a}: a range is two numbers of the same length, the smaller first: ex{{001..200}}")
     if not is_account(before + first + after):
-        raise ValueError(f"{text!a} is no legal account name: {LEGAL_ACCOUNT}")
+        raise ValueError(f"{text!a} is not a legal account name: {LEGAL_ACCOUNT}")
     return before, first, last, after
 
 

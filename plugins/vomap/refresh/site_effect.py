@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
 # The name of a VO in tokens whose issuer speaks for this VO alone, or by default.
 _NO_NAME = ""
-_CAPTURE = re.compile("<[^>]*>")
 
 
 class SitePolicy:
@@ -91,11 +89,11 @@ class SitePolicy:
         """
         is_shared = any(name == account and text != written for name, _, text in self.users)
         is_own = account in self._own_accounts or self.is_captured(account)
-        return is_shared or is_own or any(pool.holds(account) for pool in self._pools)
+        return is_shared or is_own or any(pool.has(account) for pool in self._pools)
 
     def is_captured(self, account: str) -> bool:
         """Return True if a capture in the site's own rules can give an account."""
-        return any(_can_be(account, text) for text in self._captures)
+        return any(AccountName(text).could_make(account) for text in self._captures)
 
     def _renamed(self, account: str) -> str:
         return self._rename.get(account, account)
@@ -167,8 +165,3 @@ def _file_of(rule: RuleDocument) -> str:
 def _names_in(rules: Iterable[RuleDocument]) -> set[str]:
     """Return the VOs, in lower case, and the issuers that rules name."""
     return {name for rule in rules for name in (*map(str.lower, rule.get("vo", ())), *rule.get("issuer", ()))}
-
-
-def _can_be(account: str, text: str) -> bool:
-    pattern = ".+".join(re.escape(part) for part in _CAPTURE.split(text))
-    return re.fullmatch(pattern, account) is not None

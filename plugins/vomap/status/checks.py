@@ -31,7 +31,7 @@ from vomap.status.arc import find_arc_bypasses
 from vomap.status.configuration import effective_lines, read_configuration
 from vomap.status.htcondor import drop_next_plugins, find_htcondor_bypasses, find_next_plugins, find_observing_file
 from vomap.status.line import GREEN, RED, YELLOW, StatusLine
-from vomap.store.writer import Built, read_built
+from vomap.store.writer import CompiledBans, CompiledDocument, CompiledPolicy, read_compiled
 
 # No policy declares this issuer, so a callout that works declines its token.
 _PROBE_ISSUER = "https://vomap.invalid/"
@@ -41,10 +41,10 @@ _DECLINED = {"vomap-htcondor": 1, "vomap-arc": 2}
 _CALLOUT_SECONDS = 10
 
 
-def built_line(what: str, path: str, kind: str) -> tuple[StatusLine, Built | None]:
+def built_line(what: str, path: str, kind: str) -> tuple[StatusLine, CompiledDocument[Any] | None]:
     """Read a compiled policy or compiled bans, and return the line for it with what was read, None if that failed."""
     try:
-        built = read_built(path, kind)
+        built = read_compiled(path, kind)
     except Error as error:
         return StatusLine(RED, what, str(error)), None
     files = f"{len(built.sources)} {'file' if len(built.sources) == 1 else 'files'}"
@@ -52,7 +52,13 @@ def built_line(what: str, path: str, kind: str) -> tuple[StatusLine, Built | Non
 
 
 def freshness_line(
-    what: str, built: Built, paths: Sequence[str], stale: str, *, bans: bool = False, builder: int | None = None
+    what: str,
+    built: CompiledDocument[Any],
+    paths: Sequence[str],
+    stale: str,
+    *,
+    bans: bool = False,
+    builder: int | None = None,
 ) -> StatusLine:
     """Compare the files at `paths` with those that were compiled. `stale` is the colour if they differ.
 
@@ -80,13 +86,13 @@ def _find_refusal(files: Sequence[Mapfile], paths: Sequence[str], *, bans: bool,
     return f"{refusals[0]}{more}" if refusals else None
 
 
-def unwired_line(policy: Built, bans: Built) -> StatusLine | None:
+def unwired_line(policy: CompiledPolicy, bans: CompiledBans) -> StatusLine | None:
     """Report bans of issuers whose tokens no CE passes to vomap. Return None if there are none."""
     sentence = unwired_sentence(bans.document["bans"], policy.document["issuers"])
     return StatusLine(YELLOW, "issuers of bans", sentence) if sentence else None
 
 
-def fragment_lines(ce: Ce, policy: Built, bans: Built, callouts: Path | None) -> Iterator[StatusLine]:
+def fragment_lines(ce: Ce, policy: CompiledPolicy, bans: CompiledBans, callouts: Path | None) -> Iterator[StatusLine]:
     """Compare each fragment of a CE's configuration with the one that the policy needs."""
     try:
         fragments = ce.fragments(policy.document, bans.document, callouts)
@@ -121,7 +127,7 @@ def observe_lines(ce: Ce) -> Iterator[StatusLine]:
         yield StatusLine(RED, "observing", f"{text}, and no other plugin maps tokens; {advice}")
 
 
-def bypass_lines(ce: Ce, policy: Built, bans: Built) -> Iterator[StatusLine]:
+def bypass_lines(ce: Ce, policy: CompiledPolicy, bans: CompiledBans) -> Iterator[StatusLine]:
     """Report configuration by which a CE maps tokens of a declared issuer before vomap, or passes others to vomap."""
     if isinstance(ce, HtcondorCe):
         places = find_htcondor_bypasses(ce, wired_issuers(policy.document, bans.document))

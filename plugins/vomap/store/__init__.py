@@ -1,18 +1,18 @@
-"""The built policy and the built bans, as a callout reads them: what its token asks for, however large the rest is.
+"""Read a compiled policy and compiled bans: only the entries that a token asks for, however many others there are.
 
-A file is a line, a head, an index and buckets:
+A compiled file has a line, a head, the offsets of its buckets, and the buckets:
 
     vomap-policy 3 <crc32 of these words and the head, in hex> <its length>
     {"built": ..., "digest": ..., "pieces": {...}, "buckets": N, "rest": <the length of what follows>}
     N + 1 offsets of 8 bytes, big-endian: where each bucket begins, and where the last one ends
     N buckets: a crc32 of 4 bytes, big-endian, and a JSON object
 
-A piece (vomap/policy/index.py) is in the head if every token asks for it, else in the bucket with the number
-crc32(key) modulo N. A bucket's crc32 begins with the head's and the bucket's number, so that no bucket is taken for
-another, nor for one of another build: damage in anything that is used is noticed. A file is read only if nobody but
-root and ourselves can have written it.
+`pieces` and the buckets have the entries of the index (vomap/policy/index.py). An entry is in the head if every token
+asks for it, else in the bucket with the number crc32(key) modulo N. The crc32 of a bucket begins with that of the head
+and the bucket's number. So vomap detects a bucket that was damaged, moved, or left from another build. It reads a file
+only if no user but root and itself can have written it.
 
-`posix` stands for `os` here, which costs more than the answer where the interpreter starts without site.
+This module imports `posix` and not `os`: without the module `site`, loading `os` takes longer than the decision.
 """
 
 from __future__ import annotations
@@ -28,22 +28,23 @@ from vomap.policy.model import Bans, Policy
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from typing import Any
+    from typing import Any, Final
 
 POLICY_FILE = "/var/lib/vomap/policy"
 BANS_FILE = "/var/lib/vomap/bans"
-POLICY, BANS = "vomap-policy", "vomap-bans"
+POLICY: Final = "vomap-policy"
+BANS: Final = "vomap-bans"
 FORMAT, PREVIOUS = "3", "2"
 OFFSET, CHECKSUM = 8, 4
-# The whole of most policies, and the head of nearly all, is in the first read.
+# The first read has all of most policies, and the head of nearly all.
 _FIRST_READ = 1 << 16
 _KEPT_BUCKETS = 10_000
-# What a document raises that is none which was ever written, though its checksum is right.
+# The errors of a document that vomap never wrote, although its checksum is right.
 NOT_AS_WRITTEN = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 
 
-class _JsonSettings:
-    """Settings of the scanner in C beneath the standard library's `json`: it reads what `json.dumps` has written."""
+class _WrittenJson:
+    """The settings of the standard library's JSON scanner in C, for text that the module `json` has written."""
 
     strict = True
     object_hook = None
@@ -53,22 +54,22 @@ class _JsonSettings:
     parse_constant = float
 
 
-_settings: Any = _JsonSettings
+_settings: Any = _WrittenJson
 # An import of `json` takes longer than a decision.
 _scan: Callable[[str, int], tuple[Any, int]] = make_scanner(_settings)
 
 
-class BuiltError(Error):
-    """A built file that is damaged, of another format, or of another kind."""
+class CompiledFileError(Error):
+    """A compiled file that is damaged, of another format, or of another kind."""
 
 
-class BuiltFile:
-    """An open built file: its head, and its pieces as they are asked for."""
+class CompiledFile:
+    """An open compiled file: its head, and its entries as they are asked for."""
 
     def __init__(self, path: str, kind: str, *, just_written: bool = False) -> None:
-        """Open a file of a kind, POLICY or BANS, that nobody else can have written, or that was written just now.
+        """Open a file of a kind, POLICY or BANS. With `just_written`, this process has written it, so it is trusted.
 
-        Raises FileError or BuiltError.
+        Raises FileError or CompiledFileError.
         """
         self.path = path
         self._buckets: dict[int, dict[str, Any]] = {}
@@ -78,27 +79,27 @@ class BuiltFile:
         line = self._first.partition(b"\n")[0]
         words = line.decode("ascii", "replace").split(" ")
         if words[0] != kind:
-            raise BuiltError(f"{path}: is not a {kind} file; run `vomap build`")
+            raise CompiledFileError(f"{path}: is not a {kind} file; run `vomap build`")
         try:
             head = self._head(words, len(line) + 1)
             self.digest: str = head["digest"]
             self.built: str = head["built"]
-            self._pieces: dict[str, Any] = head["pieces"]
+            self._entries: dict[str, Any] = head["pieces"]
             if self.is_previous:
                 from vomap.store.format2 import rename_log
 
-                rename_log(self._pieces)
+                rename_log(self._entries)
         except NOT_AS_WRITTEN:
             raise self.damaged() from None
 
     def _head(self, words: list[str], begin: int) -> dict[str, Any]:
         """Return the head, which begins at `begin`."""
         if words[1:2] not in ([FORMAT], [PREVIOUS]):
-            raise BuiltError(f"{self.path}: has a format that this vomap does not read; run `vomap build`")
+            raise CompiledFileError(f"{self.path}: has a format that this vomap does not read; run `vomap build`")
         self.is_previous = words[1] == PREVIOUS
         end = begin + int(words[3])
         if end > self._size:
-            # As much memory as it says it wants is not there.
+            # There may be less memory than a damaged length asks for.
             raise self.damaged()
         content = self._read(begin, end - begin)
         if words[2:] != [f"{head_checksum(words, content):08x}", str(len(content))]:
@@ -110,26 +111,26 @@ class BuiltFile:
         return head
 
     def __del__(self) -> None:
-        """Close the file; a callout ends first."""
+        """Close the file. A callout ends before that."""
         descriptor = getattr(self, "_descriptor", None)
         if descriptor is not None:
             posix.close(descriptor)
 
     def find(self, key: str) -> Any:
-        """Return the piece with a key, or None. Raises FileError or BuiltError."""
-        if key in self._pieces or not self._count:
-            return self._pieces.get(key)
+        """Return the value of the entry with a key, or None. Raises FileError or CompiledFileError."""
+        if key in self._entries or not self._count:
+            return self._entries.get(key)
         return self._bucket(crc32(key.encode()) % self._count).get(key)
 
-    def pieces(self) -> Iterator[tuple[str, Any]]:
-        """Yield every piece, looking at all of the file. Raises FileError or BuiltError."""
-        yield from self._pieces.items()
+    def entries(self) -> Iterator[tuple[str, Any]]:
+        """Yield every entry: this reads the whole file. Raises FileError or CompiledFileError."""
+        yield from self._entries.items()
         for number in range(self._count):
             yield from self._load(number).items()
 
-    def damaged(self) -> BuiltError:
-        """Return the error of a file that is not as it was written."""
-        return BuiltError(f"{self.path}: is damaged; run `vomap build`")
+    def damaged(self) -> CompiledFileError:
+        """Return the error for a file that is not as vomap wrote it."""
+        return CompiledFileError(f"{self.path}: is damaged; run `vomap build`")
 
     def _bucket(self, number: int) -> dict[str, Any]:
         bucket = self._buckets.get(number)
@@ -165,20 +166,20 @@ class BuiltFile:
 
 
 def head_checksum(words: Sequence[str], content: bytes) -> int:
-    """Return the checksum of a head; `words` are those of its line, of which the first two are kind and format.
+    """Return the checksum of a head. `words` are the words of its line: kind and format come first.
 
-    It begins with that of kind and format, so that a file of one is never taken for one of another.
+    The checksum begins with that of kind and format, so that a file of one kind never passes for another.
     """
     return crc32(content, 0 if words[1] == PREVIOUS else crc32(" ".join(words[:2]).encode()))
 
 
 def parse_written(content: bytes) -> Any:
-    """Return the value of JSON in a built file, which has no blanks around it. Raises ValueError for any other text."""
+    """Return the value of JSON in a compiled file, which has no white space. Raises ValueError for any other text."""
     text = content.decode("utf-8")
     try:
         value, end = _scan(text, 0)
     except (StopIteration, RecursionError, SystemError):
-        # SystemError: Python 3.10 and 3.11 find no words for a mistake unless the module `json` is loaded.
+        # SystemError: Python 3.10 and 3.11 raise it for an error unless the module `json` is loaded.
         raise ValueError("no JSON value") from None
     if end != len(text):
         raise ValueError("text after the JSON value")
@@ -186,14 +187,14 @@ def parse_written(content: bytes) -> Any:
 
 
 def bans_beside(policy_file: str) -> str:
-    """Return where the bans of a policy lie: in their own place if it is in its, else beside it."""
+    """Return the path of the bans of a policy: the default path if the policy has its own default, else beside it."""
     root, place, rest = policy_file.rpartition(POLICY_FILE)
     return root + BANS_FILE if place and not rest else policy_file + ".bans"
 
 
 def read_policy(path: str, *, just_written: bool = False) -> Policy:
-    """Open a built policy. Raises FileError or BuiltError, and so may whatever asks the policy for something later."""
-    file = BuiltFile(path, POLICY, just_written=just_written)
+    """Open a compiled policy. Raises FileError or CompiledFileError, as any later look-up in the policy may do."""
+    file = CompiledFile(path, POLICY, just_written=just_written)
     try:
         if not file.is_previous:
             return Policy(file.find, file.digest)
@@ -205,11 +206,11 @@ def read_policy(path: str, *, just_written: bool = False) -> Policy:
 
 
 def read_bans(path: str) -> Bans:
-    """Open the built bans. Raises FileError or BuiltError, and so may whatever asks the bans for something later.
+    """Open compiled bans. Raises FileError or CompiledFileError, as any later look-up in the bans may do.
 
-    Bans that cannot be read are never no bans.
+    If vomap cannot read the bans, this is always an error, and never an empty list of bans.
     """
-    file = BuiltFile(path, BANS)
+    file = CompiledFile(path, BANS)
     try:
         if not file.is_previous:
             if not isinstance(file.find("asked"), list):

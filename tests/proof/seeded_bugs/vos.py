@@ -7,7 +7,7 @@ from typing import Any
 
 from proof.seeded_bugs.replacement import Call, Replacement
 from vomap.policy.authority import owned_vo
-from vomap.policy.model import Naming
+from vomap.policy.model import NamedVos
 
 
 def _dots_passed(is_safe: Any, scope: str) -> Any:
@@ -30,7 +30,7 @@ def _default_beside_unlisted(find_vos: Any, policy: Any, url: str, issuer: Any, 
     naming = find_vos(policy, url, issuer, token)
     if naming.candidates or issuer.default_vo is None:
         return naming
-    return Naming([issuer.default_vo], names_any=True)
+    return NamedVos([issuer.default_vo], names_any=True)
 
 
 def _unreserved(init: Any, authority: Any, document: Any) -> None:
@@ -47,7 +47,7 @@ def _any_spelling(vo_of: Any, policy: Any, url: str, issuer: Any, name: str) -> 
 
 def _any_unspelled(vo_of: Any, policy: Any, url: str, issuer: Any, name: str) -> Any:
     vo = owned_vo(policy, url, issuer, name)
-    if issuer.vos is None and vo is not None and policy.piece(f"spelled\t{vo}") is None:
+    if issuer.vos is None and vo is not None and policy.find(f"spelled\t{vo}") is None:
         return name
     return vo_of(policy, url, issuer, name)
 

@@ -78,8 +78,8 @@ print(*sorted(set(sys.modules) - before))
 def policy(tmp_path: Path) -> str:
     """A built policy with each kind of rule that loads something of its own."""
     path = tmp_path / "policy"
-    writer.write_built(str(path), store.POLICY, policy_document(POLICY), sources={}, built="now")
-    writer.write_built(f"{path}.bans", store.BANS, bans_document(None), sources={}, built="now")
+    writer.write_compiled(str(path), store.POLICY, policy_document(POLICY), sources={}, built="now")
+    writer.write_compiled(f"{path}.bans", store.BANS, bans_document(None), sources={}, built="now")
     return str(path)
 
 

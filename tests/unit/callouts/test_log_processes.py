@@ -73,8 +73,8 @@ class Site:
         """Ask about a token; the answer is as ever and comes in time. Return what was said."""
         policy = POLICY.replace("{LOG}", log if log is not None else f"{{to: {self.log}}}")
         path = self.folder / "policy"
-        writer.write_built(str(path), store.POLICY, policy_document(policy), sources={}, built="now")
-        writer.write_built(f"{path}.bans", store.BANS, bans_document(None), sources={}, built="now")
+        writer.write_compiled(str(path), store.POLICY, policy_document(policy), sources={}, built="now")
+        writer.write_compiled(f"{path}.bans", store.BANS, bans_document(None), sources={}, built="now")
         driver = _DRIVER.format(
             library=str(Path(vomap.__file__).parents[1]),
             socket=str(self.socket),

@@ -31,7 +31,7 @@ class LoggingSite(Site):
         super().__init__(folder)
         self.log = folder / "decisions.log"
         policy = POLICY.replace("site: {", f"site: {{log: {{to: {self.log}}}, ")
-        writer.write_built(str(self.policy), store.POLICY, policy_document(policy), sources={}, built="now")
+        writer.write_compiled(str(self.policy), store.POLICY, policy_document(policy), sources={}, built="now")
 
     def logged(self) -> list[dict[str, Any]]:
         """Return the records of the log."""

@@ -53,8 +53,8 @@ class Site:
         self.work = folder / "work"
         self.work.mkdir()
         self.policy, self.bans = self.folder / "policy", self.folder / "policy.bans"
-        writer.write_built(str(self.policy), store.POLICY, policy_document(POLICY), sources={}, built="now")
-        writer.write_built(str(self.bans), store.BANS, bans_document(BANS), sources={}, built="now")
+        writer.write_compiled(str(self.policy), store.POLICY, policy_document(POLICY), sources={}, built="now")
+        writer.write_compiled(str(self.bans), store.BANS, bans_document(BANS), sources={}, built="now")
 
     def command(self, words: Sequence[str], *more: str) -> list[str]:
         """Return the command line of a callout."""

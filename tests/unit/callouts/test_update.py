@@ -9,15 +9,16 @@ import sys
 import sysconfig
 import threading
 from binascii import crc32
+from collections.abc import Mapping
 from pathlib import Path
 
 from ces import htcondor_payload
 from threads import helping
 from unit.policy.composed import bans_document, policy_document
 from vomap.files.atomic import replace_file
-from vomap.policy.index import take_apart
+from vomap.policy.index import index_policy
 from vomap.store import BANS, POLICY
-from vomap.store.writer import write_built
+from vomap.store.writer import write_compiled
 
 MAPFILE = """\
 mapfile: 1
@@ -31,9 +32,9 @@ TOKEN = {"iss": "https://i.example/", "sub": "jo", "scope": "compute.create"}
 AT_A_TIME, UPDATES = 8, 10
 
 
-def _write_as_before(path: Path, kind: str, document: dict[str, object]) -> None:
+def _write_as_before(path: Path, kind: str, document: Mapping[str, object]) -> None:
     """Put a built file in place as the version before did, all of it in the head."""
-    pieces = dict(take_apart(document)) if kind == POLICY else document
+    pieces = dict(index_policy(document)) if kind == POLICY else document
     body = json.dumps({"built": "then", "digest": "d", "pieces": pieces, "buckets": 0, "rest": 0}).encode()
     replace_file(str(path), f"{kind} 2 {crc32(body):08x} {len(body)}\n".encode() + body)
 
@@ -61,7 +62,7 @@ def test_an_update_refuses_nobody(tmp_path: Path) -> None:
             for _ in range(UPDATES):
                 for path, (kind, document) in documents.items():
                     seen = len(answers)
-                    write_built(str(path), kind, document, sources={}, built="now")
+                    write_compiled(str(path), kind, document, sources={}, built="now")
                     while len(answers) < seen + AT_A_TIME and any(asker.is_alive() for asker in askers):
                         over.wait(0.01)
                     _write_as_before(path, kind, document)

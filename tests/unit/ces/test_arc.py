@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -13,14 +14,14 @@ from vomap.ces.wiring import WiringError
 from vomap.files.shipped import shipped_file
 
 OSG = policy_document(shipped_file("mapfiles", "osg.yaml").read_text("utf-8"))
-NO_BANS: dict[str, Any] = {"bans": []}
+NO_BANS: Mapping[str, Any] = {"bans": []}
 PROGRAM = "/usr/libexec/vomap/vomap-arc"
 Blocks = list[tuple[str, list[str]]]
 
 
 def _blocks(
-    document: dict[str, Any] = OSG,
-    bans: dict[str, Any] = NO_BANS,
+    document: Mapping[str, Any] = OSG,
+    bans: Mapping[str, Any] = NO_BANS,
     *,
     vos: tuple[str, ...] = (),
     more_rules: bool = False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -19,13 +20,13 @@ from vomap.files.shipped import shipped_file
 OSG = policy_document(shipped_file("mapfiles", "osg.yaml").read_text("utf-8"))
 OSG_ISSUERS = sorted(OSG["issuers"])
 SUBJECTS = ("alice", "", "a,b", "https://cms-auth.cern.ch/,x", "/^.*/", "a\nb", "@")
-NO_BANS: dict[str, Any] = {"bans": []}
+NO_BANS: Mapping[str, Any] = {"bans": []}
 SITE = "mapfile: 1\nsite: {audience: [ANY]}\n"
 
 
 def _rendered(
-    document: dict[str, Any],
-    bans: dict[str, Any] = NO_BANS,
+    document: Mapping[str, Any],
+    bans: Mapping[str, Any] = NO_BANS,
     *,
     then: str | None = None,
     callout: str | None = None,
@@ -34,11 +35,11 @@ def _rendered(
     return {fragment.name: fragment.text for fragment in fragments}
 
 
-def _lines(document: dict[str, Any], bans: dict[str, Any] = NO_BANS, *, then: str | None = None) -> list[MapLine]:
+def _lines(document: Mapping[str, Any], bans: Mapping[str, Any] = NO_BANS, *, then: str | None = None) -> list[MapLine]:
     return read_map_file(_rendered(document, bans, then=then)[MAP_FILE])
 
 
-def _settings(document: dict[str, Any], *, callout: str | None = None) -> dict[str, str]:
+def _settings(document: Mapping[str, Any], *, callout: str | None = None) -> dict[str, str]:
     lines = _rendered(document, callout=callout)[SETTINGS_FILE].splitlines()
     pairs = [line.partition(" = ") for line in lines if not line.startswith("#")]
     assert all(equals for _, equals, _ in pairs)
@@ -120,7 +121,7 @@ def test_nothing_that_ships_is_without_an_anchor(name: str) -> None:
 DECLARED = policy_document(f"{SITE}issuers:\n  https://b/: {{vo: B}}\n  https://a/: {{vo: A}}\n  https://gone/: none\n")
 
 
-def _asked(*bans: dict[str, Any]) -> list[str]:
+def _asked(*bans: Mapping[str, Any]) -> list[str]:
     return wired_issuers(DECLARED, bans_document(written({"mapfile": "1", "bans": list(bans)})))
 
 

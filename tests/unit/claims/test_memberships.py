@@ -10,6 +10,7 @@ from vomap.claims import read_claims
 from vomap.claims.memberships import (
     EntitlementForm,
     GroupForm,
+    find_malformed,
     normalise_percent,
     parse_entitlement,
     parse_fqan,
@@ -173,8 +174,9 @@ def test_percent_encoding(text: str, normal: str) -> None:
 def _fqans(
     token: dict[str, Any], form: EntitlementForm | None, groups: GroupForm | None = LISTED
 ) -> tuple[list[str], list[str]]:
-    passed_over: list[str] = []
-    return [each.fqan for each in read_memberships(read_claims(token), groups, form, passed_over)], passed_over
+    claims = read_claims(token)
+    fqans = [each.fqan for each in read_memberships(claims, groups, form)]
+    return fqans, list(find_malformed(claims, groups, form))
 
 
 def _every_fqan(token: dict[str, Any], groups: GroupForm | None) -> list[str]:

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from vomap.mapfile.bans import compose_bans
 from vomap.mapfile.compose import compose
 from vomap.mapfile.files import Mapfile
 from vomap.mapfile.findings import Findings
 from vomap.policy import index
+from vomap.policy.documents import BansDocument, PolicyDocument
 from vomap.policy.model import Bans, Policy
 
 
-def policy_document(*texts: str) -> dict[str, Any]:
+def policy_document(*texts: str) -> PolicyDocument:
     """Compose mapfiles, in their order, to a policy's document; a mistake in one is a mistake in the test."""
     findings = Findings()
     document = compose([Mapfile(f"{at}.yaml", text) for at, text in enumerate(texts)], findings).document
     findings.raise_errors()
-    return dict(document)
+    return document
 
 
-def bans_document(text: str | None) -> dict[str, Any]:
+def bans_document(text: str | None) -> BansDocument:
     """Compose a file of bans to the bans' document; None is no file."""
     findings = Findings()
     document = compose_bans([] if text is None else [Mapfile("bans.yaml", text)], findings)
     findings.raise_errors()
-    return dict(document)
+    return document
 
 
 def policy_of(*texts: str) -> Policy:

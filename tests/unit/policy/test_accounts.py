@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vomap.policy.matching import is_account
+from vomap.policy.matching import AccountName, is_account
 from vomap.policy.model import AccountLimits
 from vomap.policy.pools import Pool
 
@@ -22,7 +22,7 @@ def test_names(name: str) -> None:
 def test_no_names(name: str) -> None:
     """A uid, an option, a path: none of them is a name."""
     assert not is_account(name)
-    assert "no legal account name" in (LIMITS.refusal(name) or "")
+    assert "not a legal account name" in (LIMITS.refusal(name) or "")
 
 
 @pytest.mark.parametrize("name", ["root", "condor"])
@@ -47,14 +47,14 @@ def test_never_answered(name: str) -> None:
 def test_pools(text: str, inside: list[str], outside: list[str]) -> None:
     """A range is numbers of one length; an account written out is itself alone."""
     pool = Pool([text])
-    assert all(pool.holds(account) for account in inside)
-    assert not any(pool.holds(account) for account in outside)
+    assert all(pool.has(account) for account in inside)
+    assert not any(pool.has(account) for account in outside)
 
 
 def test_several_accounts() -> None:
     """A pool holds what any of its texts holds, and an empty one nothing."""
-    assert Pool(["a", "b{1..2}"]).holds("b2")
-    assert not Pool([]).holds("a")
+    assert Pool(["a", "b{1..2}"]).has("b2")
+    assert not Pool([]).has("a")
 
 
 @pytest.mark.parametrize(
@@ -81,5 +81,32 @@ def test_no_ranges(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "{1..2}", "-{1..2}", "ex{1..2} ", "a/b", "x" * 32 + "{1..2}"])
 def test_ranges_of_no_accounts(text: str) -> None:
     """What a range gives must be names of accounts."""
-    with pytest.raises(ValueError, match="no legal account name"):
+    with pytest.raises(ValueError, match="not a legal account name"):
         Pool([text])
+
+
+@pytest.mark.parametrize(
+    ("template", "account", "could"),
+    [
+        ("alice", "alice", True),
+        ("alice", "alic", False),
+        ("<user>", "a", True),
+        ("<user>", "", False),
+        ("x<user>", "xa", True),
+        ("x<user>", "x", False),
+        ("x<user>", "ax", False),
+        ("<user>x", "ax", True),
+        ("<user>x", "axe", False),
+        ("ab<user>ba", "aba", False),
+        ("a<vo>-<user>z", "acms-jz", True),
+        ("a<vo>-<user>z", "acmsjz", False),
+        ("a<vo>-<user>z", "a-z", False),
+        ("a<vo>-<user>z", "a--z", False),
+        ("a<vo>-<user>z", "a---z", True),
+        ("<vo><user>", "ab", True),
+        ("<vo><user>", "a", False),
+    ],
+)
+def test_an_account_that_captures_could_make(template: str, account: str, could: bool) -> None:
+    """Each captured word has at least one character."""
+    assert AccountName(template).could_make(account) is could

@@ -19,7 +19,8 @@ issuers:
   {OPEN}: {{vo-from: [group], default-vo: Five}}
   {GONE}: none
 """
-DOCUMENT = {**policy_document(ISSUERS), "reserved-vos": ["Gone", "gone", "Two"]}
+DOCUMENT = policy_document(ISSUERS)
+DOCUMENT["reserved-vos"] = ["Gone", "gone", "Two"]
 AUTHORITY = Authority(DOCUMENT)
 
 

@@ -90,7 +90,7 @@ def _decide(token: dict[str, Any], bans: str | None = None, policy: str = POLICY
         ({"iss": ONE, "sub": "bad"}, DENIED, "rule", "bad people"),
         ({"iss": ONE, "sub": "n"}, DENIED, "account", "never answers nobody"),
         ({"iss": ONE, "sub": "root@x"}, DENIED, "account", "root"),
-        ({"iss": ONE, "sub": "1000@x"}, DENIED, "account", "no legal"),
+        ({"iss": ONE, "sub": "1000@x"}, DENIED, "account", "not a legal"),
         ({"iss": ONE}, DECLINED, "rule", "none matches"),
     ],
 )

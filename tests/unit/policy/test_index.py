@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from vomap.claims import read_claims, read_scopes
 from vomap.claims.memberships import GroupForm, read_memberships
 from vomap.policy import Decision, index, model
 from vomap.policy.decide import decide
-from vomap.policy.index import take_apart
+from vomap.policy.index import index_policy
 from vomap.policy.matching import GroupPattern, Pattern, View
 from vomap.policy.model import NO_BANS, Policy
 
@@ -78,8 +79,8 @@ FOUND: list[tuple[str, dict[str, Any], bool]] = [
 
 def _candidates(policy: Policy, claims: dict[str, Any], vos: tuple[str, ...] = ("one",)) -> list[model.Rule]:
     read = read_claims({"iss": ONE, **claims})
-    view = View(read, read_memberships(read, GroupForm(), None, []), read_scopes(read))
-    return list(policy.candidates(ONE, view, vos, lambda _: view))
+    view = View(read, read_memberships(read, GroupForm(), None), read_scopes(read))
+    return list(policy.matching_rules(ONE, view, vos, lambda _: view))
 
 
 @pytest.mark.parametrize("owner", [f"issuer: {ONE}", "vo: ONE"])
@@ -122,7 +123,7 @@ def test_a_token_reads_of_a_long_list_what_it_has() -> None:
 def test_the_pieces_that_a_token_asks_for() -> None:
     """However many rules there are, one token asks for a handful of pieces."""
     rules = "".join(f"  - {{name: r{at}, vo: one, subject: s{at}, account: a{at}}}\n" for at in range(1000))
-    taken = dict(take_apart(policy_document(HEAD + rules)))
+    taken = dict(index_policy(policy_document(HEAD + rules)))
     asked: list[str] = []
 
     def find(key: str) -> Any:
@@ -152,7 +153,7 @@ def test_a_claim_without_a_name() -> None:
 
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that decides for many tokens keeps so many issuers and rules, and no more; its answers stay right."""
-    monkeypatch.setattr(model, "_KEPT", 2)
+    monkeypatch.setattr(model, "_MOST_CACHED", 2)
     policy = policy_of(
         "mapfile: 1\nsite: {audience: unchecked}\nissuers:\n"
         + "".join(f"  https://i{at}/: {{vo: v{at}}}\n" for at in range(9))
@@ -215,9 +216,9 @@ def test_what_a_group_is_found_by(pattern: str, aspect: str, anchor: str) -> Non
     assert GroupPattern(pattern).found_by("group") == (aspect, anchor)
 
 
-def _ban_lookups(document: dict[str, Any], token: dict[str, Any]) -> tuple[Decision, list[str]]:
+def _ban_lookups(document: Mapping[str, Any], token: dict[str, Any]) -> tuple[Decision, list[str]]:
     """Decide about a token, and return the keys of the bans' pieces that were asked for."""
-    found = dict(index.take_bans_apart(document))
+    found = dict(index.index_bans(document))
     asked: list[str] = []
 
     def find(key: str) -> Any:
@@ -229,7 +230,7 @@ def _ban_lookups(document: dict[str, Any], token: dict[str, Any]) -> tuple[Decis
     return decide(policy, model.Bans(find, ""), claims, 0), asked
 
 
-def _bans(*bans: str) -> dict[str, Any]:
+def _bans(*bans: str) -> Mapping[str, Any]:
     lines = "".join(f"  - {{{ban}, reason: r}}\n" for ban in bans)
     return bans_document(f"mapfile: 1\nbans:\n{lines}")
 
@@ -243,7 +244,7 @@ def test_a_ban_of_many_owners_and_many_groups_is_found() -> None:
     subjects, groups = _listed(200, "s{}"), _listed(100, "/one/b{}")
     document = _bans(f"subject: [{', '.join(subjects)}], group: [{', '.join(groups)}]")
     assert len(subjects) * len(groups) > index._MOST_PLACES
-    assert not [key for key, _ in index.take_bans_apart(document) if "\tgroup\t" in key]
+    assert not [key for key, _ in index.index_bans(document) if "\tgroup\t" in key]
     for subject in ("s0", "s199"):
         for group in ("/one/b0", "/one/b99"):
             assert _ban_lookups(document, {"sub": subject, "wlcg.groups": group})[0].reason == "ban: r"

@@ -11,10 +11,10 @@ from unit.policy.composed import policy_document
 from vomap.ces.kinds import Ce, known_ces
 from vomap.status.checks import bypass_lines
 from vomap.status.line import GREEN, RED
-from vomap.store.writer import Built
+from vomap.store.writer import CompiledBans, CompiledPolicy
 
 ISSUER = "https://chtc.cs.wisc.edu"
-POLICY = Built(
+POLICY = CompiledPolicy(
     policy_document(
         "mapfile: 1\nsite: {audience: [ANY]}\nissuers:\n"
         f"  {ISSUER}: {{vo: GLOW}}\n  {ISSUER}/icecube: {{vo: IceCube}}\n  https://gone/: none\n"
@@ -23,7 +23,7 @@ POLICY = Built(
     "",
     {},
 )
-BANS = Built({"bans": []}, "", "", {})
+BANS = CompiledBans({"bans": []}, "", "", {})
 EARLY = "/etc/condor-ce/mapfiles.d/01-local.conf"
 
 

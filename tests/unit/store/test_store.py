@@ -19,7 +19,7 @@ from vomap.files import FileError
 from vomap.policy.decide import decide
 from vomap.policy.model import NO_BANS, Policy
 from vomap.store import (
-    BuiltError,
+    CompiledFileError,
     bans_beside,
     read_bans,
     read_policy,
@@ -42,7 +42,7 @@ BANS = "mapfile: 1\nbans:\n  - {vo: V, reason: é}\n"
 def built(tmp_path: Path) -> Path:
     """Return a small built policy."""
     path = tmp_path / "policy"
-    writer.write_built(
+    writer.write_compiled(
         str(path), store.POLICY, policy_document(SMALL), sources={"/m/1.yaml": "00"}, built="2026-11-22T12:00:00Z"
     )
     path.chmod(0o644)
@@ -52,7 +52,7 @@ def built(tmp_path: Path) -> Path:
 def test_a_policy_is_read_as_it_was_written(built: Path) -> None:
     """The document, its digest, its sources and its time come back."""
     document = policy_document(SMALL)
-    read = writer.read_built(str(built), store.POLICY)
+    read = writer.read_compiled(str(built), store.POLICY)
     assert (read.document, read.digest) == (document, document_digest(document))
     assert (read.built, read.sources) == ("2026-11-22T12:00:00Z", {"/m/1.yaml": "00"})
     policy = read_policy(str(built))
@@ -63,31 +63,31 @@ def test_a_policy_is_read_as_it_was_written(built: Path) -> None:
 def test_bans_are_read_as_they_were_written(tmp_path: Path) -> None:
     """So are bans; none are an empty file of bans, not a missing one."""
     path = str(tmp_path / "bans")
-    digest = writer.write_built(path, store.BANS, bans_document(BANS), sources={}, built="now")
+    digest = writer.write_compiled(path, store.BANS, bans_document(BANS), sources={}, built="now")
     bans = read_bans(path)
     assert (bans.digest, [ban.reason for ban in bans.all()]) == (digest, ["é"])
-    writer.write_built(path, store.BANS, bans_document(None), sources={}, built="now")
+    writer.write_compiled(path, store.BANS, bans_document(None), sources={}, built="now")
     assert list(read_bans(path).all()) == []
 
 
 def test_built_bans_with_one_for_everybody(tmp_path: Path) -> None:
     """A ban without a condition was never built from a file of bans, so the file is damaged."""
     path = str(tmp_path / "bans")
-    writer.write_built(
+    writer.write_compiled(
         path, store.BANS, {"bans": [{"source": "x:1", "reason": "r"}]}, sources={}, built="2026-11-22T12:00:00Z"
     )
     Path(path).chmod(0o644)
-    with pytest.raises(ValueError, match="bans everybody"):
+    with pytest.raises(ValueError, match="ban every token"):
         decide(policy_of(SMALL), read_bans(path), read_claims({"iss": "https://i/"}), 0)
 
 
 def test_the_other_kind(built: Path, tmp_path: Path) -> None:
     """A policy is no bans, and bans are no policy."""
     bans = tmp_path / "bans"
-    writer.write_built(str(bans), store.BANS, bans_document(BANS), sources={}, built="now")
-    with pytest.raises(BuiltError, match="is not a vomap-bans file"):
+    writer.write_compiled(str(bans), store.BANS, bans_document(BANS), sources={}, built="now")
+    with pytest.raises(CompiledFileError, match="is not a vomap-bans file"):
         read_bans(str(built))
-    with pytest.raises(BuiltError, match="is not a vomap-policy file"):
+    with pytest.raises(CompiledFileError, match="is not a vomap-policy file"):
         read_policy(str(bans))
 
 
@@ -95,7 +95,7 @@ def test_the_other_kind(built: Path, tmp_path: Path) -> None:
 def test_another_format(built: Path, version: bytes) -> None:
     """A format that this version does not read is told as such."""
     built.write_bytes(built.read_bytes().replace(b"vomap-policy 3 ", b"vomap-policy %s " % version, 1))
-    with pytest.raises(BuiltError, match="has a format"):
+    with pytest.raises(CompiledFileError, match="has a format"):
         read_policy(str(built))
 
 
@@ -143,16 +143,16 @@ def test_the_format_before_names_the_log_otherwise(format_2: Path) -> None:
     path = str(format_2 / "policy")
     expected = {"claims": [*DECISIVE, "uid"]}
     assert read_policy(path).site.log == expected
-    for document in (writer.read_built(path, store.POLICY).document, writer.read_issuers(path)):
+    for document in (writer.read_compiled(path, store.POLICY).document, writer.read_issuers(path)):
         assert document["site"]["log"] == expected
         assert "journal" not in document["site"]
 
 
 def test_what_the_format_before_holds(format_2: Path) -> None:
     """Both files can be read back as they were written."""
-    policy = writer.read_built(str(format_2 / "policy"), store.POLICY)
+    policy = writer.read_compiled(str(format_2 / "policy"), store.POLICY)
     assert (len(policy.document["rules"]), policy.sources) == (6, {"mapfile.yaml": "00"})
-    bans = writer.read_built(str(format_2 / "bans"), store.BANS)
+    bans = writer.read_compiled(str(format_2 / "bans"), store.BANS)
     assert [ban["reason"] for ban in bans.document["bans"]] == ["any group", "a claim", "a client", "a VO"]
     assert bans.sources == {"bans.yaml": "00"}
     forged = read_claims({"iss": "https://i.example/", "sub": "jo", "scope": "compute.create", "uid": "x"})
@@ -167,8 +167,8 @@ def test_damage_in_the_format_before(format_2: Path, kind: str) -> None:
     content = path.read_bytes()
     for at in range(len(content)):
         path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
-        with pytest.raises(BuiltError):
-            writer.read_built(str(path), f"vomap-{kind}")
+        with pytest.raises(CompiledFileError):
+            writer.read_compiled(str(path), f"vomap-{kind}")
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_damage_in_the_format_before(format_2: Path, kind: str) -> None:
 def test_another_file(built: Path, content: bytes) -> None:
     """What is no built file at all is refused."""
     built.write_bytes(content)
-    with pytest.raises(BuiltError, match="run `vomap build`"):
+    with pytest.raises(CompiledFileError, match="run `vomap build`"):
         read_policy(str(built))
 
 
@@ -198,11 +198,11 @@ def test_every_truncation(built: Path) -> None:
     content = built.read_bytes()
     for length in range(len(content)):
         built.write_bytes(content[:length])
-        with pytest.raises(BuiltError):
+        with pytest.raises(CompiledFileError):
             read_policy(str(built))
     for more in (b"\0", b"\n", b" ", content):
         built.write_bytes(content + more)
-        with pytest.raises(BuiltError):
+        with pytest.raises(CompiledFileError):
             read_policy(str(built))
 
 
@@ -223,11 +223,11 @@ def test_every_flipped_byte(built: Path) -> None:
     for at, byte in enumerate(content):
         for change in (*(1 << bit for bit in range(8)), 0xFF):
             built.write_bytes(content[:at] + bytes([byte ^ change]) + content[at + 1 :])
-            with pytest.raises(BuiltError):
-                writer.read_built(str(built), store.POLICY)
+            with pytest.raises(CompiledFileError):
+                writer.read_compiled(str(built), store.POLICY)
             try:
                 assert _answers(read_policy(str(built))) == answers
-            except BuiltError:
+            except CompiledFileError:
                 refused += 1
     assert refused > len(content)
 
@@ -235,18 +235,18 @@ def test_every_flipped_byte(built: Path) -> None:
 def test_every_flipped_byte_of_bans(tmp_path: Path) -> None:
     """With any bit changed, the bans answer as they were built, or they are refused: they are never no bans."""
     path = tmp_path / "bans"
-    writer.write_built(str(path), store.BANS, bans_document(BANS), sources={"/b": "00"}, built="now")
+    writer.write_compiled(str(path), store.BANS, bans_document(BANS), sources={"/b": "00"}, built="now")
     content = path.read_bytes()
     token = read_claims({"iss": "https://i/", "sub": "s", "scope": "compute.create"})
     refused = 0
     for at, byte in enumerate(content):
         for change in (*(1 << bit for bit in range(8)), 0xFF):
             path.write_bytes(content[:at] + bytes([byte ^ change]) + content[at + 1 :])
-            with pytest.raises(BuiltError):
-                writer.read_built(str(path), store.BANS)
+            with pytest.raises(CompiledFileError):
+                writer.read_compiled(str(path), store.BANS)
             try:
                 assert decide(policy_of(SMALL), read_bans(str(path)), token, 0).reason == "ban: é"
-            except BuiltError:
+            except CompiledFileError:
                 refused += 1
     assert refused > len(content)
 
@@ -261,8 +261,8 @@ def test_a_bucket_in_the_place_of_another(built: Path) -> None:
     buckets = content[ends[1] : ends[2]] + content[ends[0] : ends[1]] + content[ends[2] :]
     built.write_bytes(content[:index] + swapped + buckets)
     assert head["buckets"] > 1
-    with pytest.raises(BuiltError, match="damaged"):
-        writer.read_built(str(built), store.POLICY)
+    with pytest.raises(CompiledFileError, match="damaged"):
+        writer.read_compiled(str(built), store.POLICY)
 
 
 def test_a_file_of_two_builds(tmp_path: Path) -> None:
@@ -271,13 +271,13 @@ def test_a_file_of_two_builds(tmp_path: Path) -> None:
     for name, account in (("p", "alice"), ("q", "mallo")):
         path = tmp_path / name
         document = policy_document(SMALL.replace("account: a", f"account: {account}"))
-        writer.write_built(str(path), store.POLICY, document, sources={}, built="now")
+        writer.write_compiled(str(path), store.POLICY, document, sources={}, built="now")
         contents.append(path.read_bytes())
     first, second = contents
     assert len(first) == len(second)
     rest = json.loads(first.split(b"\n", 1)[1][: int(first.split(b" ", 3)[3].split(b"\n")[0])])["rest"]
     (tmp_path / "p").write_bytes(first[:-rest] + second[-rest:])
-    with pytest.raises(BuiltError, match="damaged"):
+    with pytest.raises(CompiledFileError, match="damaged"):
         _answers(read_policy(str(tmp_path / "p")))
 
 
@@ -288,11 +288,11 @@ def test_a_policy_that_is_large(tmp_path: Path) -> None:
     rule = document["rules"][0]
     document["rules"] = [{**rule, "name": f"r{at}", "subject": [f"s{at}"], "account": f"a{at}"} for at in range(12_000)]
     path = str(tmp_path / "policy")
-    writer.write_built(path, store.POLICY, document, sources={}, built="now")
-    assert writer.read_built(path, store.POLICY).document == document
+    writer.write_compiled(path, store.POLICY, document, sources={}, built="now")
+    assert writer.read_compiled(path, store.POLICY).document == document
     policy = read_policy(path)
     document["site"]["serve"] = None
-    writer.write_built(path, store.POLICY, document, sources={}, built="now")
+    writer.write_compiled(path, store.POLICY, document, sources={}, built="now")
     assert [rule.name for rule in policy.rules()] == [rule["name"] for rule in document["rules"]]
     token = {"iss": "https://i/", "sub": "s11999", "scope": "compute.create"}
     assert decide(read_policy(path), NO_BANS, read_claims(token), 0).account == "a11999"
@@ -308,10 +308,10 @@ def test_a_disk_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     rule = document["rules"][0]
     document["rules"] = [{**rule, "name": f"r{at}", "subject": [f"s{at}"]} for at in range(2000)]
     path = str(tmp_path / "policy")
-    writer.write_built(path, store.POLICY, document, sources={}, built="now")
+    writer.write_compiled(path, store.POLICY, document, sources={}, built="now")
     policy = read_policy(path)
     monkeypatch.setattr(posix, "pread", fail)
-    with pytest.raises(BuiltError, match="damaged"):
+    with pytest.raises(CompiledFileError, match="damaged"):
         _answers(policy)
 
 
@@ -350,9 +350,9 @@ def _sealed(path: Path, kind: str, body: bytes, version: str = "3") -> str:
 )
 def test_a_sealed_file_of_nonsense(tmp_path: Path, body: bytes, version: str) -> None:
     """A checksum that fits makes no policy of what is none."""
-    with pytest.raises(BuiltError):
+    with pytest.raises(CompiledFileError):
         read_policy(_sealed(tmp_path / "policy", "vomap-policy", body, version))
-    with pytest.raises(BuiltError):
+    with pytest.raises(CompiledFileError):
         read_bans(_sealed(tmp_path / "bans", "vomap-bans", body, version))
 
 
@@ -362,7 +362,7 @@ def test_a_head_that_is_longer_than_its_file(tmp_path: Path) -> None:
     for length in (b"3", b"99999999999999", b"9" * 40):
         path.write_bytes(b"vomap-policy 3 00000000 %b\n{}" % length)
         path.chmod(0o644)
-        with pytest.raises(BuiltError, match="is damaged"):
+        with pytest.raises(CompiledFileError, match="is damaged"):
             read_policy(str(path))
 
 
@@ -396,7 +396,7 @@ _CHANGES: list[Callable[[dict[str, Any]], Any]] = [
 @pytest.mark.parametrize("change", _CHANGES)
 def test_the_digest_holds_all_that_decides(change: Callable[[dict[str, Any]], Any]) -> None:
     """Whatever decides is in the digest, though it be called `source`."""
-    document = policy_document(SMALL)
+    document: Any = policy_document(SMALL)
     changed = copy.deepcopy(document)
     change(changed)
     assert document_digest(document) != document_digest(changed)

@@ -155,8 +155,8 @@ rules:
   - {{name: others, vo: Mu2e, account: mu2e}}
 """
     bans = "mapfile: 1\nbans:\n  - {subject: banned, reason: leaked}\n"
-    writer.write_built(str(folder / "policy"), store.POLICY, policy_document(policy), sources={}, built="now")
-    writer.write_built(str(folder / "policy.bans"), store.BANS, bans_document(bans), sources={}, built="now")
+    writer.write_compiled(str(folder / "policy"), store.POLICY, policy_document(policy), sources={}, built="now")
+    writer.write_compiled(str(folder / "policy.bans"), store.BANS, bans_document(bans), sources={}, built="now")
 
 
 @contextlib.contextmanager

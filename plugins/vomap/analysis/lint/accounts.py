@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from vomap.analysis.lint.context import name_and_source, warning
 from vomap.mapfile.findings import did_you_mean
 from vomap.policy.index import named_accounts
+from vomap.policy.matching import AccountName
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -152,10 +153,7 @@ def system_accounts(context: LintContext) -> Iterator[Finding]:
 
 def _made(rule: RuleDocument, accounts: list[str]) -> Iterator[Finding]:
     """Warn of a rule whose capture could make one of these accounts."""
-    text = rule["account"]
-    before, after = text.partition("<")[0], text.rpartition(">")[2]
-    longer = len(before) + len(after)
-    found = [name for name in accounts if name.startswith(before) and name.endswith(after) and len(name) > longer]
+    found = list(filter(AccountName(rule["account"]).could_make, accounts))
     if found:
         message = f"rule {rule['name']} may give the account {found[0]} to a user with that name"
         how = f"write something before the capture, or let `minimum-uid` be {_FIRST_UID}"

@@ -11,7 +11,7 @@ from vomap.mapfile.compose import Composition
 from vomap.mapfile.entries import DEFAULT_SITE
 from vomap.mapfile.findings import WARNING, Finding, Place
 from vomap.policy.authority import Authority
-from vomap.policy.index import take_apart
+from vomap.policy.index import index_policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,14 +64,14 @@ class LintContext:
         return Authority(self.document)
 
     @cached_property
-    def pieces(self) -> dict[str, Any]:
-        """The policy in pieces (policy/index.py)."""
-        return dict(take_apart(self.document))
+    def entries(self) -> dict[str, Any]:
+        """The entries of the policy's index."""
+        return dict(index_policy(self.document))
 
     @cached_property
     def policy(self) -> SplitPolicy:
         """The policy, with its rules split into clauses."""
-        return SplitPolicy(self.document, self.pieces)
+        return SplitPolicy(self.document, self.entries)
 
     @cached_property
     def admission(self) -> Admission:

@@ -61,7 +61,7 @@ def expired_bans(policy: Policy, bans: Bans, claims: Claims, now: float) -> list
         f"ban: {ban.source} ({ban.reason}) would refuse the token, but expired on {format_utc(ban.until)}"
         for document in bans.documents()
         for ban in [Ban(document)]
-        if ban.until is not None and not ban.holds_at(now) and _refuses(document, policy, claims, ban.until)
+        if ban.until is not None and not ban.is_in_force(now) and _refuses(document, policy, claims, ban.until)
     ]
 
 

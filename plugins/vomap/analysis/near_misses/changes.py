@@ -42,7 +42,7 @@ class ExplainedToken:
         self.groups_claim = GROUPS_CLAIM if issuer is None else issuer.groups_claim
         self._parse = parse_fqan if self.groups_claim == GROUPS_CLAIM else parse_group
         self.memberships = (
-            [] if issuer is None else read_memberships(self.claims, issuer.group_form, issuer.entitlements, [])
+            [] if issuer is None else read_memberships(self.claims, issuer.group_form, issuer.entitlements)
         )
 
     def with_claim(self, name: str, value: Any) -> dict[str, Any]:

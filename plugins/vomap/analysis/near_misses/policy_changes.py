@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from vomap.analysis.near_misses.changes import ExplainedToken, SingleChange
 from vomap.claims import ENTITLEMENT_CLAIMS, GROUPS_CLAIM
 from vomap.policy import Decision
 from vomap.policy.authority import named_in
-from vomap.policy.model import Policy
+from vomap.policy.model import ISSUER, SITE, Policy, key_of
 
 if TYPE_CHECKING:
     from vomap.policy.documents import EntitlementsDocument
@@ -33,7 +33,7 @@ def changes_of_policy(token: ExplainedToken, decision: Decision) -> Iterator[Sin
 
 def _vos(token: ExplainedToken) -> Iterator[SingleChange]:
     """Yield the names for VOs in the token that are not in its issuer's `vos`."""
-    issuer, site = token.issuer, token.policy.piece("site")
+    issuer, site = token.issuer, token.policy.find(SITE)
     if issuer is None or issuer.vos is None:
         return
     for source in issuer.sources:
@@ -45,20 +45,20 @@ def _vos(token: ExplainedToken) -> Iterator[SingleChange]:
             sentence = f"vo: {name!a} is not among the `vos` of {token.url!a}; {how}"
             vos = {**issuer.vos, name: issuer.vos[alike] if alike else name}
             serve = None if site["serve"] is None else [*site["serve"], vos[name]]
-            served = _with_pieces(_with_issuer(token, {"vos": vos}), {"site": {**site, "serve": serve}})
+            served = _with_entries(_with_issuer(token, {"vos": vos}), {SITE: {**site, "serve": serve}})
             yield SingleChange(sentence, policy=served)
 
 
 def _served(token: ExplainedToken) -> Iterator[SingleChange]:
-    site = token.policy.piece("site")
+    site = token.policy.find(SITE)
     if site["serve"] is not None:
-        all_served = _with_pieces(token.policy, {"site": {**site, "serve": None}})
+        all_served = _with_entries(token.policy, {SITE: {**site, "serve": None}})
         yield SingleChange("vo: the token is for none of the VOs in the site's `serve`", policy=all_served)
 
 
 def _groups(token: ExplainedToken) -> Iterator[SingleChange]:
     """Yield declarations of the issuer that would read groups in other claims, or in a text with commas."""
-    declared = token.policy.piece(f"issuer\t{token.url}")
+    declared = token.policy.find(key_of(ISSUER, token.url))
     for claim in (GROUPS_CLAIM, *_GROUPS_CLAIMS):
         if claim != token.groups_claim and token.claims.values(claim):
             sentence = f"claim: {claim!a} is present and not read; `groups: {{claim: {claim}}}` of the issuer reads it"
@@ -77,7 +77,7 @@ def _groups(token: ExplainedToken) -> Iterator[SingleChange]:
 
 def _entitlements(token: ExplainedToken) -> Iterator[SingleChange]:
     """Yield declarations of the issuer that would accept other entitlements."""
-    form: EntitlementsDocument | None = token.policy.piece(f"issuer\t{token.url}").get("entitlements")
+    form: EntitlementsDocument | None = token.policy.find(key_of(ISSUER, token.url)).get("entitlements")
     values = [value for name in ENTITLEMENT_CLAIMS for value in token.claims.values(name)]
     in_scope = [word.partition(":")[2] for word in token.scopes if word.partition(":")[0] in ENTITLEMENT_CLAIMS]
     if form is not None and in_scope and not form.get("in-scope"):
@@ -108,11 +108,10 @@ def _checks(token: ExplainedToken, decision: Decision) -> Iterator[SingleChange]
 
 def _with_issuer(token: ExplainedToken, changes: Mapping[str, object]) -> Policy:
     """Return the policy with changes to the declaration of the token's issuer."""
-    key = f"issuer\t{token.url}"
-    return _with_pieces(token.policy, {key: {**token.policy.piece(key), **changes}})
+    key = key_of(ISSUER, token.url)
+    return _with_entries(token.policy, {key: {**token.policy.find(key), **changes}})
 
 
-def _with_pieces(policy: Policy, pieces: Mapping[str, object]) -> Policy:
-    """Return the policy with some of its pieces replaced."""
-    find: Callable[[str], Any] = policy.piece
-    return Policy(lambda key: pieces[key] if key in pieces else find(key), policy.digest)
+def _with_entries(policy: Policy, entries: Mapping[str, object]) -> Policy:
+    """Return the policy with other entries in its index, by their keys."""
+    return Policy(lambda key: entries[key] if key in entries else policy.find(key), policy.digest)

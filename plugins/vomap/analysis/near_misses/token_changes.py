@@ -11,8 +11,7 @@ from vomap.claims import ENTITLEMENT_CLAIMS
 from vomap.claims.memberships import Membership, parse_fqan
 from vomap.mapfile.findings import nearest
 from vomap.policy import Decision
-from vomap.policy.matching import EVERYTHING_BELOW, GroupPattern
-from vomap.policy.model import CLAIM
+from vomap.policy.matching import CLAIM, EVERYTHING_BELOW, GroupPattern
 
 # Names that clients and issuers use for a claim that vomap reads under another name.
 _OTHER_NAMES = {
