@@ -104,6 +104,6 @@ def test_the_answer_for_programs(log: Log) -> None:
     answer = json.loads(out)
     assert (code, answer["same"], answer["changed"]) == (3, 0, 1)
     assert answer["broken"] == [f"{log.log}:3: is not a whole JSON object"]
-    assert answer["left-out"] == {"its claims were not kept": 1}
+    assert answer["left-out"] == {"the log does not have its claims": 1}
     assert answer["by"]["account"] == {"other": 1, "jo": 1}
     assert answer["changes"][0]["first"]["jti"] == "j-1"

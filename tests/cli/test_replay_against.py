@@ -49,7 +49,7 @@ def test_both_agree(folder: Path, capsys: Capture) -> None:
     assert _replay(folder, "j-1\tjo\nj-2\tjane\nj-2\tjane\n", "--json") == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["same"], told["changed"]) == (3, 0)
-    assert told["left-out"] == {"nothing is said of its token there": 1}
+    assert told["left-out"] == {"the file of the other plugin does not name its token": 1}
 
 
 def test_they_differ(folder: Path, capsys: Capture) -> None:

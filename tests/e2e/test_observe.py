@@ -247,7 +247,7 @@ def test_replay_names_the_differences(observing: Pool, came: Came) -> None:
     assert "denied (ban: leaked key (T-123))" in shown
     assert told["same"] == sum(asked[jti] for bearer in AGREEING for jti in bearer.ids())
     unseen = sum(asked[jti] for bearer in BEARERS if bearer.others is None for jti in bearer.ids())
-    assert told["left-out"] == {"nothing is said of its token there": unseen}
+    assert told["left-out"] == {"the file of the other plugin does not name its token": unseen}
 
 
 def test_the_audit_log_has_the_same_owners(observing: Pool, came: Came) -> None:

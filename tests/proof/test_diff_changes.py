@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -35,6 +35,9 @@ from vomap.policy.decide import decide
 from vomap.policy.index import policy_of
 from vomap.policy.model import NO_BANS, Policy
 
+if TYPE_CHECKING:
+    from vomap.policy.documents import PolicyDocument
+
 NOW = 1_800_000_000
 HERE = Path(__file__).parent
 CHANGES: list[dict[str, Any]] = yaml.safe_load(HERE.joinpath("diff_changes.yaml").read_text("utf-8"))
@@ -42,11 +45,11 @@ REWRITES: list[dict[str, Any]] = yaml.safe_load(HERE.joinpath("diff_rewrites.yam
 SITE = site_of_300()
 
 
-def _document(name: str, text: str) -> dict[str, Any]:
+def _document(name: str, text: str) -> PolicyDocument:
     findings = Findings()
     document = compose([Mapfile(name, text)], findings).document
     findings.raise_errors()
-    return dict(document)
+    return document
 
 
 OLD = _document("old.yaml", written(SITE))
@@ -117,7 +120,7 @@ def _is_result(result: TokenOutcome, rule: str | None, outcome: str | None, file
     return outcome in (None, told)
 
 
-def _assert_shows(line: DiffLine, new: dict[str, Any]) -> None:
+def _assert_shows(line: DiffLine, new: PolicyDocument) -> None:
     """Assert that the line's token is decided as its first results say."""
     if line.new and "uid" not in str(line.who) and "does not exist" not in str(line.who):
         for document, results in ((OLD, line.old), (new, line.new)):

@@ -1,1 +1,1 @@
-"""What a policy means: clauses, example tokens, differences, warnings and explanations."""
+"""Analyse policies: clauses, example tokens, differences, warnings and explanations."""

@@ -1,36 +1,33 @@
-"""What a token of an issuer must pass before any rule is asked, in a form in which equal things are written equally."""
+"""Describe the admission of an issuer's tokens: the checks before any rule, in a form that two policies can compare."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vomap.claims.memberships import normalise_percent
 from vomap.policy.authority import Authority
 from vomap.policy.index import find_spellings
-from vomap.policy.model import DISTRUSTED, Issuer, Site
+from vomap.policy.model import Issuer, Site
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from vomap.policy.documents import EntitlementsDocument, PolicyDocument
 
 
 class Admission:
-    """The issuers of a policy that it trusts and serves, and for which VOs each may speak."""
+    """The trusted issuers of a policy, the VOs that each may speak for, and the checks of their tokens."""
 
-    def __init__(self, document: Mapping[str, Any]) -> None:
+    def __init__(self, document: PolicyDocument) -> None:
         """Take a policy's document."""
         self.site = Site(document["site"])
         self.authority = Authority(document)
-        self.issuers = {
-            url: Issuer(declared, self.site)
-            for url, declared in document["issuers"].items()
-            if declared not in (None, DISTRUSTED)
-        }
-        self.forms = {url: document["issuers"][url].get("entitlements") for url in self.issuers}
+        trusted = {url: declared for url, declared in document["issuers"].items() if declared is not None}
+        self.issuers = {url: Issuer(declared, self.site) for url, declared in trusted.items()}
+        self.forms = {url: declared.get("entitlements") for url, declared in trusted.items()}
         self._spellings = find_spellings(document)
         self.known_vos = sorted(self._spellings)
 
     def serves(self, vo: str) -> bool:
-        """Tell whether the site serves a VO, given in lower case."""
+        """Return True if the site serves a VO, given in lower case."""
         return self.site.serve is None or vo in self.site.serve
 
     def speakers(self, vo: str) -> list[str]:
@@ -38,13 +35,13 @@ class Admission:
         return self.authority.speakers(vo) if self.serves(vo) else []
 
     def spelled(self, vo: str) -> str:
-        """Return a VO's name as the policy spells it; of several spellings the last."""
+        """Return a VO's name as the policy spells it. Of several spellings, return the last."""
         return self._spellings.get(vo, [vo])[-1]
 
     def spellings_of(self, url: str) -> dict[str, frozenset[str]]:
-        """Return the VOs that tokens of an issuer without `vos` must spell as the policy does, each with the ways.
+        """Return the VOs that tokens of an issuer without `vos` must spell as the policy does, each with its spellings.
 
-        They are in lower case, are served, and are spelled otherwise somewhere.
+        These are the served VOs, in lower case, that the policy also spells with capitals.
         """
         return {
             vo: frozenset(spellings)
@@ -53,7 +50,10 @@ class Admission:
         }
 
     def may_mean(self, url: str, vo: str, name: str) -> bool:
-        """Tell whether a name in a token of an issuer means a VO, given in lower case; one with one VO has no names."""
+        """Return True if a name in a token of an issuer means a VO, given in lower case.
+
+        The names in tokens of an issuer with `vo` make no difference.
+        """
         issuer = self.issuers[url]
         if issuer.vo is not None:
             return True
@@ -62,7 +62,7 @@ class Admission:
         return name in self._spellings.get(vo, [vo])
 
     def names(self, url: str, vo: str | None) -> list[str]:
-        """Return what tokens of an issuer call a VO, or, for None, all that they may call any VO that is known."""
+        """Return the names of a VO in tokens of an issuer. For None, return the names of all known VOs."""
         issuer = self.issuers.get(url)
         if issuer is None or not issuer.sources:
             return []
@@ -72,15 +72,15 @@ class Admission:
         return [self.spelled(each) for each in vos if self.authority.may_name(url, each)]
 
     def served_vos(self) -> dict[str, list[str]]:
-        """Return the VOs that the policy spells out and serves, in lower case, with the issuers that may name each."""
+        """Return the served VOs that the policy names, in lower case, each with the issuers that may speak for it."""
         found = {vo: self.speakers(vo) for vo in self.known_vos}
         return {vo: urls for vo, urls in found.items() if urls}
 
     def of(self, url: str) -> dict[str, object]:
-        """Return what a token of an issuer must pass, by the names that a mapfile has for it.
+        """Return the checks that a token of an issuer must pass, by the keys of the mapfile language.
 
-        Empty, if each of its tokens is declined before anything else is asked. Equal admission mean that all tokens
-        come as far as the rules in the same way, bans apart.
+        Empty if vomap declines every token of the issuer. If two policies return the same, the same tokens reach the
+        rules, bans apart.
         """
         issuer = self.issuers.get(url)
         if issuer is None or (issuer.vo is not None and not self.serves(issuer.vo.lower())):
@@ -97,29 +97,29 @@ class Admission:
         }
 
     def _naming(self, url: str, issuer: Issuer) -> dict[str, object]:
-        """Return what decides for which VOs a token of an issuer with `vo-from` speaks."""
+        """Return the settings that decide for which VOs a token of an issuer with `vo-from` speaks."""
         serve = self.site.serve
-        said: dict[str, object] = {
+        checks: dict[str, object] = {
             "vo-from": issuer.sources,
             "default-vo": issuer.default_vo and issuer.default_vo.lower(),
         }
         if issuer.vos is None:
             others = frozenset(self.authority.vos_of_others(url))
-            said["spelling"] = self.spellings_of(url)
-            # It is all one why a VO is not the token's to name.
-            return {**said, "VOs of other issuers": others} if serve is None else {**said, "serve": serve - others}
+            checks["spelling"] = self.spellings_of(url)
+            # The reason why a token may not name a VO makes no difference.
+            return {**checks, "VOs of other issuers": others} if serve is None else {**checks, "serve": serve - others}
         vos = issuer.declared_vos()
         not_served = frozenset(vo for vo in vos if not self.serves(vo))
-        # A token that names no VO is declined by a site that says whom it serves.
+        # A site with `serve` declines a token that names no VO.
         also_nobody = serve is None and issuer.default_vo is None
         return {
-            **said,
+            **checks,
             "vos": frozenset((name, vo.lower()) for name, vo in issuer.vos.items()),
             "serve": (not_served, also_nobody),
         }
 
 
-def _form(form: Mapping[str, Any] | None) -> tuple[object, ...] | None:
+def _form(form: EntitlementsDocument | None) -> tuple[object, ...] | None:
     if form is None:
         return None
     return normalise_percent(form["namespace"]).lower(), form.get("authority"), bool(form.get("in-scope", False))

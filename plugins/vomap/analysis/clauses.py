@@ -1,6 +1,7 @@
-"""Rules taken apart to clauses, in which what means the same is written the same, whatever its name, place or order.
+"""Split the rules of a policy into clauses, so that rules with the same meaning have equal clauses.
 
-A clause is what a rule says to the tokens of one issuer: for one VO, and for one value of each list.
+A clause is a part of a rule: for the tokens of one issuer, for one VO, and for one value of each list. Names, places
+and the order of values make no difference.
 """
 
 from __future__ import annotations
@@ -19,25 +20,27 @@ from vomap.policy.model import NAMED
 from vomap.policy.pools import Pool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    # A condition's key (`claim NAME` among them) and the values of which one must hold.
+    from vomap.policy.documents import ConditionsDocument, PolicyDocument, PoolDocument, RuleDocument
+
+    # A condition's key (`claim NAME` among them) and its values, of which the token must have one.
     Conditions = tuple[tuple[str, tuple[str, ...]], ...]
     Outcome = tuple[Any, ...]
 
 DENIED: Outcome = ("denied",)
-# Longer products of lists stay what they are: such a rule is compared as a whole.
+# A rule with more combinations of values is one clause: clauses for all of them would take too much memory.
 _MOST_CLAUSES = 5_000
 _CAPTURE = re.compile("<([a-z0-9_-]+)>")
 
 
 class Clause:
-    """What a rule says to the tokens of one issuer."""
+    """A rule for the tokens of one issuer."""
 
     __slots__ = ("asked", "number", "outcome", "url", "vo")
 
     def __init__(self, url: str, vo: str | None, asked: Conditions, outcome: Outcome, number: int) -> None:
-        """Take the issuer, the VO in lower case (None: whatever it is), conditions, outcome, and the rule's number."""
+        """Take the issuer, the VO in lower case (None: any VO), conditions, outcome, and the rule's number."""
         self.url = url
         self.vo = vo
         self.asked = asked
@@ -46,31 +49,31 @@ class Clause:
 
     @property
     def conditions(self) -> tuple[str | None, Conditions]:
-        """What a token of the issuer must meet."""
+        """The VO and the conditions that a token of the issuer must match."""
         return self.vo, self.asked
 
     @property
     def meaning(self) -> tuple[str | None, Conditions, Outcome]:
-        """All that decides, so that two clauses with one meaning do the same."""
+        """VO, conditions and outcome: two clauses with the same meaning do the same."""
         return self.vo, self.asked, self.outcome
 
     @property
     def is_certain(self) -> bool:
-        """Whether it decides whenever its conditions hold: one whose capture gives a named account does not."""
+        """Whether it decides every token that matches: a rule is passed over if its capture gives a named account."""
         return self.outcome[0] in ("account", "pool", "denied")
 
     def values(self, key: str) -> tuple[str, ...] | None:
-        """Return the values of a condition, or None if it is not asked for."""
+        """Return the values of a condition, or None if the clause does not have it."""
         return dict(self.asked).get(key)
 
     @property
     def subject(self) -> str | None:
-        """The one subject that is meant, if there is just one."""
+        """The only subject that matches, or None if several do."""
         values = self.values("subject")
         return values[0] if values and len(values) == 1 and not _is_wide(values[0]) else None
 
     def covers(self, other: Clause) -> bool:
-        """Tell whether it is known that whatever meets another clause of this issuer meets this one."""
+        """Return True if every token that matches another clause of this issuer is known to match this one."""
         if self.vo is not None and self.vo != other.vo:
             return False
         theirs = dict(other.asked)
@@ -82,7 +85,10 @@ class Clause:
         return all(key in theirs and _all_covered(key, values, theirs[key]) for key, values in self.asked)
 
     def overlaps(self, other: Clause) -> bool:
-        """Tell whether a token of this issuer might meet both; only what has one value at a time can exclude that."""
+        """Return True if a token of this issuer may match both clauses.
+
+        Only conditions of which a token has a single value can exclude each other.
+        """
         theirs = dict(other.asked)
         single = ("subject", "first-group") if self.vo == other.vo else ("subject",)
         return all(
@@ -92,19 +98,19 @@ class Clause:
 
 
 def common_values(key: str, values: Iterable[str], others: Iterable[str], word: str = "x") -> list[str]:
-    """Return values that meet a condition of two clauses at once."""
+    """Return texts that match the values of a condition in two clauses."""
     common = common_groups if key in GROUPS else common_texts
     found = (text for value in values for other in others for text in common(value, other, word))
     return list(dict.fromkeys(found))
 
 
 class SplitPolicy:
-    """A policy's document, read for comparison: its admission, and the clauses of each issuer."""
+    """A policy that is split for comparison: the admission of its issuers, and the clauses of each issuer."""
 
-    def __init__(self, document: Mapping[str, Any], entries: Mapping[str, Any] | None = None) -> None:
-        """Take a policy's document, and the entries of its index if they are there already."""
+    def __init__(self, document: PolicyDocument, entries: Mapping[str, Any] | None = None) -> None:
+        """Take a policy's document, and the entries of its index (policy/index.py) if the caller has them."""
         self.document = document
-        self.rules: list[dict[str, Any]] = document["rules"]
+        self.rules = document["rules"]
         self.admission = Admission(document)
         self.pools = {name: _pool_meaning(pool) for name, pool in document["pools"].items()}
         keys = (key for key, _ in index_policy(document)) if entries is None else (key for key in entries)
@@ -116,7 +122,7 @@ class SplitPolicy:
                 self.clauses[clause.url].append(clause)
 
     def possible(self, url: str) -> list[Clause]:
-        """Return an issuer's clauses that a token may meet: a VO's part of it holds no group and no path of another."""
+        """Return an issuer's clauses that a token can match: a rule with a VO sees only groups and paths of that VO."""
         return [
             clause
             for clause in self.clauses.get(url, ())
@@ -133,29 +139,29 @@ class SplitPolicy:
         return any(_is_wide(root) or self.admission.may_mean(url, vo, root) for root in roots)
 
     def patterns(self) -> Iterator[str]:
-        """Yield the texts of all patterns."""
+        """Yield the text of each pattern in the rules."""
         for rule in self.rules:
             for key in ("subject", *GROUPS, "scope"):
-                yield from (part for text in rule.get(key, ()) for part in text.split("/Role="))
+                yield from (part for text in values_of(rule, key) for part in text.split("/Role="))
             for texts in rule.get("claim", {}).values():
                 yield from texts
 
     def made_accounts(self, template: str) -> frozenset[str]:
-        """Return the accounts that a template could make, and that no capture may give or the site never answers."""
+        """Return the accounts that fit a template and that the policy refuses to a capture, or may refuse."""
         if template not in self._could_be_made:
             before, after = template.partition("<")[0], template.rpartition(">")[2]
-            kept = self.named | self.admission.site.accounts.never | self._ends_of_pools()
-            found = (name for name in kept if name.startswith(before) and name.endswith(after))
+            special = self.named | self.admission.site.accounts.never | self._ends_of_pools()
+            found = (name for name in special if name.startswith(before) and name.endswith(after))
             self._could_be_made[template] = frozenset(found)
         return self._could_be_made[template]
 
     def status(self, account: str) -> tuple[bool, ...]:
-        """Return all that matters of an account that a capture might give."""
+        """Return the properties of an account that decide whether a capture may give it."""
         never = self.admission.site.accounts.never
         return account in self.named, account in never, account in self._ends_of_pools()
 
     def _ends_of_pools(self) -> set[str]:
-        """Return the accounts at the ends of the ranges of pools, and the next ones outside."""
+        """Return the first and last account of each range of the pools, and the neighbours outside the range."""
         found: set[str] = set()
         for ranges, _, _ in self.pools.values():
             for before, after, width, first, last in ranges:
@@ -163,7 +169,7 @@ class SplitPolicy:
                 found.update(f"{before}{each:0{width}d}{after}" if width else before + after for each in numbers)
         return found
 
-    def _clauses_of(self, number: int, rule: Mapping[str, Any]) -> Iterator[Clause]:
+    def _clauses_of(self, number: int, rule: RuleDocument) -> Iterator[Clause]:
         asked_for, template = _conditions(rule)
         split = list(_split(asked_for))
         for url, vo in self._spoken_for(rule):
@@ -171,8 +177,8 @@ class SplitPolicy:
             for asked in split:
                 yield Clause(url, vo, asked, outcome, number)
 
-    def _spoken_for(self, rule: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
-        """Yield the issuers that a rule is for, each with each VO in the rule's order; only those that can meet it."""
+    def _spoken_for(self, rule: RuleDocument) -> Iterator[tuple[str, str | None]]:
+        """Yield each issuer and VO that a rule is for, in the rule's order, if a token can match."""
         admission = self.admission
         wanted = rule.get("issuer")
         if "vo" in rule:
@@ -182,13 +188,12 @@ class SplitPolicy:
                         yield url, vo
             return
         for url in dict.fromkeys(wanted or ()):
-            # An issuer with nothing but one VO cannot be met with any other.
-            standing = admission.of(url)
-            if standing:
-                vo = standing.get("vo")
-                yield url, vo if isinstance(vo, str) else None
+            # An issuer with `vo` has no tokens of another VO.
+            if admission.of(url):
+                only = admission.issuers[url].vo
+                yield url, None if only is None else only.lower()
 
-    def _outcome(self, rule: Mapping[str, Any], template: str, url: str, vo: str | None) -> Outcome:
+    def _outcome(self, rule: RuleDocument, template: str, url: str, vo: str | None) -> Outcome:
         if "deny" in rule:
             return DENIED
         if "pool" in rule:
@@ -201,10 +206,10 @@ class SplitPolicy:
         if captures == {"vo"} and not issuer.names_vos_freely:
             vos = sorted(each for each in issuer.declared_vos() if self.admission.serves(each))
             return "by VO", tuple((each, self._named_outcome(each, account.replace("<vo>", each))) for each in vos)
-        kept = self.made_accounts(account)
-        # Of an account that a rule names it does not matter whether it is answered: no capture gives it.
-        never = (kept & self.admission.site.accounts.never) - self.named
-        return "made", vo, account, kept & self.named, never, tuple(sorted(self.pools.items()))
+        special = self.made_accounts(account)
+        # No capture gives an account that a rule names, so that it makes no difference if the site refuses it, too.
+        never = (special & self.admission.site.accounts.never) - self.named
+        return "made", vo, account, special & self.named, never, tuple(sorted(self.pools.items()))
 
     def _named_outcome(self, vo: str | None, account: str) -> Outcome:
         site = self.admission.site
@@ -213,15 +218,22 @@ class SplitPolicy:
 
 
 def word_for(*policies: SplitPolicy) -> str:
-    """Return a word that no pattern of these policies singles out, and that is none of their accounts."""
+    """Return a word that no pattern of these policies treats specially, and that is not one of their accounts."""
     texts = [text for policy in policies for text in policy.patterns()]
     return fresh_word([*texts, *(account for policy in policies for account in policy.named)])
 
 
-def _conditions(rule: Mapping[str, Any]) -> tuple[Conditions, str]:
-    """Return a rule's conditions, issuer and VO apart, and its account, with captures called by their order."""
+def values_of(entry: ConditionsDocument, key: str) -> Sequence[str]:
+    """Return the values of a condition of a rule or a ban, other than `claim`. There are none without the condition."""
+    conditions: Mapping[str, Any] = entry
+    values: Sequence[str] = conditions.get(key, ())
+    return values
+
+
+def _conditions(rule: RuleDocument) -> tuple[Conditions, str]:
+    """Return a rule's conditions without issuer and VO, and its account. Captures are named c1, c2, in their order."""
     keys = ("subject", *GROUPS, "scope", "audience")
-    asked = {key: rule[key] for key in keys if key in rule}
+    asked = {key: values_of(rule, key) for key in keys if key in rule}
     asked.update({f"claim {name}": rule["claim"][name] for name in sorted(rule.get("claim", {}))})
     account = rule.get("account", "")
     if "<" in account:
@@ -238,7 +250,7 @@ def _call(called: dict[str, str], name: str) -> str:
 
 
 def _split(asked: Conditions) -> Iterator[Conditions]:
-    """Yield conditions with one value of each list, if these are not too many."""
+    """Yield conditions with one value of each list. If there are too many combinations, yield them unchanged."""
     if prod(len(values) for _, values in asked) > _MOST_CLAUSES:
         yield asked
         return
@@ -257,8 +269,8 @@ def _all_covered(key: str, wide: Iterable[str], narrow: Iterable[str]) -> bool:
     return all(any(one_covers(each, value) for each in wide) for value in narrow)
 
 
-def _pool_meaning(pool: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Return a pool's accounts, ranges joined where one goes on where another ends, and its times."""
+def _pool_meaning(pool: PoolDocument) -> tuple[Any, ...]:
+    """Return a pool's ranges of accounts and its durations. A range that continues another is joined to it."""
     ranges = [
         (before, after, len(first), int(first or 0), int(last or 0))
         for before, first, last, after in Pool(pool["accounts"]).ranges

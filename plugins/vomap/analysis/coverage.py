@@ -1,14 +1,15 @@
-"""Which rules the tests of a policy reach."""
+"""Report which rules of a policy decide one of its tests."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from vomap.mapfile.policy_tests import PolicyTestResult
+    from vomap.policy.documents import RuleDocument
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Coverage:
     """How many rules there are, and the documents of those that decide no test."""
 
     rules: int
-    not_reached: list[Mapping[str, Any]]
+    not_reached: list[RuleDocument]
 
     @property
     def reached(self) -> int:
@@ -25,7 +26,7 @@ class Coverage:
 
     @property
     def percent(self) -> float:
-        """How many of a hundred rules decide a test, rounded down to a tenth; all, if there are no rules."""
+        """The percentage of rules that decide a test, rounded down to a tenth. It is 100 if there are no rules."""
         return self.reached * 1000 // self.rules / 10 if self.rules else 100.0
 
     def as_json(self) -> dict[str, object]:
@@ -34,7 +35,7 @@ class Coverage:
         return {"rules": self.rules, "reached": self.reached, "percent": self.percent, "not-reached": missed}
 
 
-def rule_coverage(rules: Sequence[Mapping[str, Any]], results: Iterable[PolicyTestResult]) -> Coverage:
-    """Return which of a policy's rules, given as documents, decide one of its tests, passed or not."""
+def rule_coverage(rules: Sequence[RuleDocument], results: Iterable[PolicyTestResult]) -> Coverage:
+    """Return how many of a policy's rules, given as documents, decide one of its tests, passed or failed."""
     deciding = {(result.decision.rule, result.decision.source) for result in results}
     return Coverage(len(rules), [rule for rule in rules if (rule["name"], rule["source"]) not in deciding])

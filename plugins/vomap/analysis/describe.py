@@ -1,17 +1,17 @@
-"""What a token says, in words, as a person would tell it."""
+"""Describe a token in words, for `vomap explain`."""
 
 from __future__ import annotations
 
 from vomap.claims import Claims, read_scopes
 
 _UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
-_TENSES = {"exp": ("expires", "expired"), "nbf": ("holds", "has held"), "iat": ("is issued", "was issued")}
+_TENSES = {"exp": ("expires", "expired"), "nbf": ("becomes valid", "became valid"), "iat": ("is issued", "was issued")}
 
 
 def describe_token(claims: Claims, now: float) -> list[str]:
-    """Return a line for each thing that a token says of itself: issuer, subject, audience, scopes, times."""
-    said = [("issuer", claims.values("iss")), ("subject", claims.values("sub")), ("audience", claims.values("aud"))]
-    lines = [f"{name}: {', '.join(map(ascii, values)) or 'none'}" for name, values in said]
+    """Return a line each for a token's issuer, subject, audience, scopes and times. `now` is in seconds since 1970."""
+    named = [("issuer", claims.values("iss")), ("subject", claims.values("sub")), ("audience", claims.values("aud"))]
+    lines = [f"{name}: {', '.join(map(ascii, values)) or 'none'}" for name, values in named]
     lines.append(f"scopes: {' '.join(read_scopes(claims)) or 'none'}")
     times = [_describe_time(name, seconds, now) for name, seconds in claims.times.items()]
     lines.append(f"times: {', '.join(times) or 'none shown'}")
@@ -20,15 +20,15 @@ def describe_token(claims: Claims, now: float) -> list[str]:
 
 def _describe_time(name: str, seconds: float | None, now: float) -> str:
     if seconds is None:
-        return f"{name} is no number"
+        return f"{name} is not a number"
     coming, gone = _TENSES[name]
     if seconds > now:
         return f"{coming} in {duration(seconds - now)}"
-    return f"{gone} since {duration(now - seconds)}" if name == "nbf" else f"{gone} {duration(now - seconds)} ago"
+    return f"{gone} {duration(now - seconds)} ago"
 
 
 def duration(seconds: float) -> str:
-    """Write a duration in its largest unit: `3 hours`."""
+    """Return a duration, given in seconds, in its largest unit: `3 hours`."""
     unit, length = next((each for each in _UNITS if seconds >= each[1]), _UNITS[-1])
     number = int(seconds // length)
     return f"{number} {unit}{'' if number == 1 else 's'}"

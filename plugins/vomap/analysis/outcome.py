@@ -1,4 +1,4 @@
-"""What two policies decide about one token, as far as it means something to its bearer."""
+"""Decide example tokens, and compare the outcomes of two policies as the user of the token notices them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from vomap.policy.index import policy_of
 from vomap.policy.model import NO_BANS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from vomap.analysis.clauses import SplitPolicy
+    from vomap.analysis.tokens.assembly import Token
     from vomap.policy import Decision
 
 ACCOUNT_CHANGES, VO_CHANGES = "account changes", "VO changes"
@@ -24,9 +23,9 @@ GAINS, LOSES, REFUSED_OTHERWISE = "gains access", "loses access", "refused other
 
 @dataclass(frozen=True)
 class TokenOutcome:
-    """What a policy makes of a token: the outcome, the account or pool and the VO; by which rule, and why.
+    """The decision of one policy on one token, with the rule that decided.
 
-    `pool_meaning` is what the pool holds. `rule` is the rule's number, None if no rule has decided.
+    `pool_meaning` are the ranges of the pool. `rule` is the rule's number, None if no rule has decided.
     """
 
     outcome: str
@@ -41,48 +40,48 @@ class TokenOutcome:
 
     @property
     def identity(self) -> tuple[Any, ...]:
-        """As whom the token runs."""
+        """Whether the token is mapped, and its account or pool."""
         return self.outcome == MAPPED, self.account, self.pool, self.pool_meaning
 
     @property
     def place(self) -> str | None:
-        """The rule that decides, and where it is written."""
+        """The name and the source of the rule that decided."""
         return None if self.rule_name is None else f"{self.rule_name} ({self.source})"
 
     def __str__(self) -> str:
-        """Say what becomes of the token."""
+        """Return the account or pool, or the outcome with its reason."""
         if self.outcome != MAPPED:
             return f"{self.outcome} ({self.reason})"
         return self.account or f"pool {self.pool}"
 
     def as_json(self) -> dict[str, str | None]:
-        """Return the result for a program."""
-        shown = ("outcome", "account", "pool", "vo", "reason", "source")
-        return {**{name: getattr(self, name) for name in shown}, "rule": self.rule_name}
+        """Return the members of the outcome for `--json`."""
+        names = ("outcome", "account", "pool", "vo", "reason", "source")
+        return {**{name: getattr(self, name) for name in names}, "rule": self.rule_name}
 
 
 class Evaluator:
-    """One policy, asked about tokens; without bans, which are no part of it."""
+    """Decides tokens by one policy, without bans: these are not part of the policy."""
 
     def __init__(self, policy: SplitPolicy, now: float) -> None:
-        """Take a policy as it was read, and the time of all decisions."""
+        """Take a policy, and the time of all decisions in seconds since 1970."""
         self._policy = policy_of(policy.document)
         self._pools = policy.pools
         self._now = now
         self._numbers = {(rule["name"], rule["source"]): number for number, rule in enumerate(policy.rules)}
 
-    def decide(self, token: Mapping[str, Any]) -> TokenOutcome:
-        """Return what the policy makes of a token, every account taken for one that exists."""
+    def decide(self, token: Token) -> TokenOutcome:
+        """Decide a token as if every account existed."""
         return self._result(self._decide(token))
 
-    def decide_with_uid(self, token: Mapping[str, Any], uid: int | None) -> TokenOutcome:
-        """Return what the policy makes of a token if the account has a uid, or, with None, does not exist."""
+    def decide_with_uid(self, token: Token, uid: int | None) -> TokenOutcome:
+        """Decide a token as if its account had a uid. None means that the account does not exist."""
         decision = self._decide(token)
         if decision.account is not None:
             confirm(decision, self._policy.site.accounts, lambda _: uid)
         return self._result(decision)
 
-    def _decide(self, token: Mapping[str, Any]) -> Decision:
+    def _decide(self, token: Token) -> Decision:
         return decide(self._policy, NO_BANS, read_claims(token), self._now)
 
     def _result(self, decision: Decision) -> TokenOutcome:
@@ -101,9 +100,10 @@ class Evaluator:
 
 
 def kind_of_change(old: TokenOutcome, new: TokenOutcome) -> str | None:
-    """Return what changes for the bearer of a token, or None if nothing does.
+    """Return the kind of change for the user of a token, or None if nothing changes.
 
-    A refusal is one, whatever its words; but what is declined may still be mapped by the CE's next plugin.
+    All reasons to deny are alike, and all reasons to decline. Denied and declined differ: the CE's next plugin may
+    still map a token that vomap declines.
     """
     if old.outcome == new.outcome == MAPPED:
         if old.identity != new.identity:

@@ -1,4 +1,4 @@
-"""A decision log, decided again: what a policy would have answered to the tokens that came."""
+"""Decide the tokens of a decision log again by another policy, and count the decisions that change."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from vomap.policy import DENIED, ERROR, MAPPED, Decision
 from vomap.policy.decide import decide
 from vomap.policy.model import Bans, Policy
 
-# Why a record is not decided again.
+# The reasons why a record is not decided again.
 AN_ERROR, NO_CLAIMS, NO_SUBJECT, AN_AUTHORIZATION, UNKNOWN = (
-    "an error was answered, for a reason that is not the policy's",
-    "its claims were not kept",
-    "its subject is hidden, and its key was not given, or there was none",
-    "it was asked whether, not to whom, the token is mapped",
-    "nothing is said of its token there",
+    "the decision was an error that has another cause than the policy",
+    "the log does not have its claims",
+    "its subject is a pseudonym, and its key was not given or does not exist",
+    "the CE asked only if the token is mapped, not to which account",
+    "the file of the other plugin does not name its token",
 )
 _AUTHORIZE = "vomap-arc authorize"
 
 
 class DecisionSummary(NamedTuple):
-    """What became of a token: the account if it was mapped, the rule that decided, if one did, and the reason."""
+    """A decision: its outcome, the account if mapped, the rule if a rule decided, and the reason."""
 
     outcome: str
     account: str | None
@@ -39,7 +39,7 @@ class DecisionSummary(NamedTuple):
 
 
 class DecisionChange(NamedTuple):
-    """An answer that would be another now."""
+    """A decision that differs from the one in the log."""
 
     vo: str
     before: DecisionSummary
@@ -48,9 +48,9 @@ class DecisionChange(NamedTuple):
 
 @dataclass
 class Replay:
-    """What came of a log: how many decisions were the same, which changed, and which were not made again.
+    """Counts of a log: decisions that stay the same, that change, and that were not made again.
 
-    `first` has the record of each change that came first.
+    `first` has the first record of each change.
     """
 
     same: int = 0
@@ -73,7 +73,7 @@ class Replay:
         self.first.setdefault(change, record)
 
     def counted(self) -> dict[str, Counter[str]]:
-        """Return how many decisions changed of each VO, of each account before and after, and of each rule."""
+        """Return the number of changed decisions by VO, by account (before and after) and by rule."""
         counts: dict[str, Counter[str]] = {"VO": Counter(), "account": Counter(), "rule": Counter()}
         for change, number in self.changes.items():
             counts["VO"][change.vo] += number
@@ -88,10 +88,10 @@ class Replayer:
     def __init__(
         self, policy: Policy, bans: Bans, *, resolve: Resolve | None = None, instead: Mapping[str, str] | None = None
     ) -> None:
-        """Take the policy and the bans to ask, what finds the subject behind a pseudonym, and what to compare with.
+        """Take the policy and the bans that decide, and the function that finds the subject behind a pseudonym.
 
-        `instead` has the account that another plugin mapped a token to, by the token's `jti`; without it the answers
-        of the log itself are compared.
+        `instead` has, by the token's `jti`, the account that another plugin mapped the token to. Without it, the
+        decisions of the log are compared.
         """
         self._policy, self._bans = policy, bans
         self._resolve, self._instead = resolve, instead
@@ -129,7 +129,7 @@ class Replayer:
 
 
 def _after(decision: Decision, record: Record, before: DecisionSummary) -> DecisionSummary:
-    """Return what is answered now. Accounts are not looked up: one that was refused for what it is still is."""
+    """Return the new decision. Accounts are not looked up: an account that was refused before is still refused."""
     refused = record.members["reason"].startswith(f"account: {decision.account} ")
     if before.outcome == DENIED and decision.outcome == MAPPED and refused:
         return before

@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vomap.analysis.lint.checks import LintReport
-    from vomap.analysis.lint.context import LintContext, Rule
+    from vomap.analysis.lint.context import LintContext
     from vomap.bans.warnings import BanWarning
     from vomap.bans.wildcards import WildcardWarning
     from vomap.mapfile.findings import Finding
+    from vomap.policy.documents import BanDocument
 
 UNUSED_BAN, EXPIRED_BAN, EVADABLE_BAN = "unused-ban", "expired-ban", "evadable-ban"
 UNWIRED_BAN, BARE_STAR = "unwired-ban", "bare-star"
@@ -36,8 +37,9 @@ MOST_BANS = 2_000
 def expired_bans(context: LintContext) -> Iterator[Finding]:
     """Warn of expired bans."""
     for ban in context.bans:
-        if not Ban(ban).is_in_force(context.now):
-            yield warning(EXPIRED_BAN, ban, f"this ban ({ban['reason']}) expired at {format_utc(ban['until'])}")
+        until = ban.get("until")
+        if until is not None and not Ban(ban).is_in_force(context.now):
+            yield warning(EXPIRED_BAN, ban, f"this ban ({ban['reason']}) expired at {format_utc(until)}")
 
 
 def unused_bans(context: LintContext) -> Iterator[Finding]:
@@ -70,7 +72,7 @@ def unwired_bans(context: LintContext) -> Iterator[Finding]:
     """Warn of bans of issuers without wiring, in the policy of a whole site. A published list gets one warning."""
     if not context.is_whole:
         return
-    files: dict[str, list[Rule]] = {}
+    files: dict[str, list[BanDocument]] = {}
     for ban in context.bans:
         if unwired_issuers(ban, context.authority.issuers):
             files.setdefault(file_of(ban) if is_published(file_of(ban)) else ban["source"], []).append(ban)
@@ -92,7 +94,7 @@ def _tester(context: LintContext) -> BanTester:
     return BanTester(policy_of(context.document), context.document, context.now)
 
 
-def _own(context: LintContext) -> Iterator[Rule]:
+def _own(context: LintContext) -> Iterator[BanDocument]:
     """Yield the site's own bans in force. The site cannot edit a published list."""
     for ban in context.bans:
         if Ban(ban).is_in_force(context.now) and not is_published(file_of(ban)):
@@ -110,7 +112,7 @@ def _pattern(each: WildcardWarning) -> str:
     return f"; write {values[0]}" if values else ""
 
 
-def _star_advice(ban: Rule, each: WildcardWarning) -> str:
+def _star_advice(ban: BanDocument, each: WildcardWarning) -> str:
     if each.key != "subject":
         return _pattern(each)
     if "*" in ban["subject"]:

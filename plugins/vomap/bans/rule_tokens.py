@@ -66,7 +66,8 @@ class RuleTokens:
     def _tokens(self, rules: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Clause, Token]]:
         """Yield tokens that match rules, each with the clause that it was made from."""
         once = {rule["source"] + rule["name"]: rule for rule in rules}
-        policy = SplitPolicy({**self._document, "rules": list(once.values()), "pools": self._find("pools") or {}})
+        document: Any = {**self._document, "rules": list(once.values()), "pools": self._find("pools") or {}}
+        policy = SplitPolicy(document)
         example_tokens = ExampleTokens(policy, policy, self._now)
         for clauses in policy.clauses.values():
             for clause in clauses:

@@ -69,7 +69,7 @@ def _lint(site: SiteCheck) -> list[str]:
     if site.has_errors:
         return []
     with progress_bar("rules tried") as progress:
-        context = LintContext(site.policy.composition, [*map(dict, site.bans.document["bans"])], time.time(), progress)
+        context = LintContext(site.policy.composition, site.bans.document["bans"], time.time(), progress)
         reports = lint_mapfiles(context), lint_bans(context)
     of_bans = {file.path for file in site.bans.files}
     for warning in (warning for report in reports for warning in report.warnings):

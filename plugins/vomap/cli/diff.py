@@ -6,8 +6,7 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from vomap.analysis.diff import PolicyDiff, compare
 from vomap.analysis.diff.lines import DiffLine
@@ -18,6 +17,9 @@ from vomap.mapfile.files import UnreadableFileError, read_files
 from vomap.mapfile.findings import Findings
 from vomap.store import POLICY
 from vomap.store.writer import read_compiled
+
+if TYPE_CHECKING:
+    from vomap.policy.documents import PolicyDocument
 
 HELP = "show whose account a new policy changes, and who gains or loses access"
 
@@ -53,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     return YES if difference.is_none else NO
 
 
-def _read(path: str) -> Mapping[str, Any]:
+def _read(path: str) -> PolicyDocument:
     """Return the document of a compiled policy, a mapfile, or a folder of mapfiles."""
     if _is_built(path):
         return read_compiled(path, POLICY).document

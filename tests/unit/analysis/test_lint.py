@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,6 +17,9 @@ from vomap.mapfile.bans import compose_bans
 from vomap.mapfile.compose import compose
 from vomap.mapfile.files import Mapfile, read_files
 from vomap.mapfile.findings import Finding, Findings
+
+if TYPE_CHECKING:
+    from vomap.policy.documents import BanDocument
 
 ROOT = Path(__file__).parents[3]
 EXAMPLES = ROOT / "tests" / "lint"
@@ -51,11 +54,11 @@ def _composed(*files: Mapfile) -> Any:
     return composition
 
 
-def _bans(*files: Mapfile) -> list[dict[str, Any]]:
+def _bans(*files: Mapfile) -> list[BanDocument]:
     findings = Findings()
     bans = compose_bans(files, findings)["bans"]
     findings.raise_errors()
-    return [dict(ban) for ban in bans]
+    return bans
 
 
 def warnings(files: Sequence[Mapfile], bans: Sequence[Mapfile] = ()) -> list[Finding]:
@@ -228,7 +231,7 @@ def test_the_takers_are_named() -> None:
     text = SITE + ONE + _rules(*rules, "vo: One, subject: [s0, s1, s2, s3], account: y")
     (warning,) = warnings([Mapfile("m.yaml", text)])
     assert warning.message == (
-        "rule r4 decides for nobody: earlier rules take all of its tokens: r0 (m.yaml:5), r1 (m.yaml:6), "
+        "rule r4 decides no token: earlier rules take all of its tokens: r0 (m.yaml:5), r1 (m.yaml:6), "
         "r2 (m.yaml:7), others"
     )
 

@@ -67,7 +67,7 @@ def _misses(claims: dict[str, Any], bans: str | None = None) -> list[NearMiss]:
         ({"wlcg.groups": ["/one/pilots/eu/Role=pilot", "/other"]}, "a child is not its parent", "pilot"),
         ({"wlcg.groups": ["/one/Role=pilot"]}, "a parent is not its child", "pilot"),
         ({"wlcg.groups": ["/one/x/Deep"]}, "letters have case", "deep"),
-        ({"wlcg.groups": ["one/x/deep"]}, "is no group", "deep"),
+        ({"wlcg.groups": ["one/x/deep"]}, "is not a group", "deep"),
         ({"scope": "compute.create storage.read:/one"}, "a path is not what is below it", "data"),
         ({"scope": "compute.create storage.read:/one/Data"}, "letters have case", "data"),
         ({"scope": ["compute.create", "storage.read:/one/data"]}, "'scope' is a list", "data"),
@@ -139,4 +139,4 @@ def test_a_ban_that_has_expired_is_told() -> None:
         "  - {subject: jo, reason: for ever}\n"
     )
     (told,) = expired_bans(policy_of(POLICY), bans, read_claims({**GOOD, "sub": "jo"}), NOW)
-    assert "(leaked) would refuse it, but held only until 2026-11-01T23:59:59Z" in told
+    assert "(leaked) would refuse the token, but expired on 2026-11-01T23:59:59Z" in told

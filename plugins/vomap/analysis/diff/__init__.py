@@ -1,15 +1,16 @@
-"""What a new policy changes for whom, found by tokens that the old and the new one decide; and whether that is all.
+"""Compare two policies: find the tokens that they decide differently, and prove that all others stay the same.
 
-Issuer by issuer, both policies are brought to a form in which equal things are equal (standing.py, clauses.py,
-equality.py). What differs is looked for in tokens: those that meet one clause, and those that meet two of which one is
-not the same in both. Where no token shows why forms differ, nothing is said to be equal.
+The comparison goes issuer by issuer. It compares the admission (admission.py) and the clauses (clauses.py,
+equality.py). For each part that differs, it generates example tokens and lets both policies decide them: tokens that
+match one clause, and tokens that match two clauses of which one differs. If no token shows the effect of a
+difference, the policies are not proven equal.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vomap.analysis.clauses import SplitPolicy
 from vomap.analysis.diff.equality import Budget, ClauseComparison
@@ -30,16 +31,17 @@ from vomap.claims import GROUPS_CLAIM
 from vomap.policy import MAPPED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from vomap.analysis.clauses import Clause, Conditions
     from vomap.analysis.tokens.assembly import Token
+    from vomap.policy.documents import PolicyDocument
 
     AdmissionOfIssuer = dict[str, object]
 
-# How many overlaps of two clauses are looked at for each issuer.
+# The comparison examines at most this number of overlaps for each issuer: more would take minutes.
 MOST_OVERLAPS = 150_000
-# How many tokens of an issuer are tried in variations, where something is declared otherwise of it.
+# If the declaration of an issuer differs, variations of at most this number of its tokens are decided.
 _BASES = 20
 _OF_A_CLAUSE = 3
 _CAPTURE = re.compile("<c[0-9]+>")
@@ -47,26 +49,29 @@ _CAPTURE = re.compile("<c[0-9]+>")
 
 @dataclass
 class PolicyDiff:
-    """All that was found: the lines, and why equality is not proven beyond them."""
+    """The result of a comparison: its lines, and the reasons why all else is not proven equal."""
 
     lines: list[DiffLine]
     unproven: list[str]
 
     @property
     def is_none(self) -> bool:
-        """Whether nothing changes for any token, and that is proven. A shadowed rule alone changes nothing."""
+        """Whether it is proven that no token is decided differently. A shadowed rule alone changes no decision."""
         return not self.unproven and all(line.kind == SHADOWED for line in self.lines)
 
 
 def compare(
-    old: Mapping[str, Any], new: Mapping[str, Any], now: float, progress: Callable[[int], None] = lambda _: None
+    old: PolicyDocument, new: PolicyDocument, now: float, progress: Callable[[int], None] = lambda _: None
 ) -> PolicyDiff:
-    """Compare the documents of two policies; `progress` is told how many tokens both have decided."""
+    """Compare the documents of two policies at a time in seconds since 1970.
+
+    `progress` is called with the number of tokens decided so far.
+    """
     return _PolicyComparison(SplitPolicy(old), SplitPolicy(new), now, progress).compare()
 
 
 class _PolicyComparison:
-    """A comparison on its way."""
+    """The state of one comparison."""
 
     def __init__(self, old: SplitPolicy, new: SplitPolicy, now: float, progress: Callable[[int], None]) -> None:
         self.old, self.new = old, new
@@ -78,7 +83,7 @@ class _PolicyComparison:
         self.unproven: dict[str, None] = {}
         self.all_proven = True
         self.mapped: Token | None = None
-        # The rules that some token reaches in the new policy; of the old one, what shows that a clause was reached.
+        # The rules of the new policy that decided a token. For each clause of the old one, a token that it decided.
         self.reached: set[int | None] = set()
         self.reached_old: dict[tuple[str, str | None, Conditions], OutcomePair] = {}
 
@@ -92,7 +97,7 @@ class _PolicyComparison:
         return PolicyDiff(self.lines.in_order(), list(self.unproven))
 
     def _compare_issuer(self, url: str) -> None:
-        """Compare all that two policies say about the tokens of one issuer."""
+        """Compare the admission and the clauses of one issuer."""
         comparison = ClauseComparison(self.old.possible(url), self.new.possible(url))
         bases: list[Token] = []
         explained = self._try_clauses(comparison, bases)
@@ -101,7 +106,7 @@ class _PolicyComparison:
             return
         self.all_proven = False
         if not (admission[0] and admission[1]):
-            # Every token of this issuer is declined by one of the two, which is all that there is to say.
+            # One of the policies declines every token of this issuer. One line says so.
             self._add_issuer(url, added=not admission[0])
             return
         self._compare_admission(url, *admission, bases)
@@ -110,10 +115,13 @@ class _PolicyComparison:
         for side, alone in ((self.old, comparison.only_old), (self.new, comparison.only_new)):
             for clause in alone:
                 if id(clause) not in explained and not comparison.is_redundant_in_other(clause):
-                    self._doubt(f"rule {_rule(side, clause)} differs, and no token was found for which it matters")
+                    self._doubt(f"rule {_rule(side, clause)} differs, and vomap found no token for which that matters")
 
     def _try_clauses(self, comparison: ClauseComparison, bases: list[Token]) -> set[int]:
-        """Try tokens for each clause; add some that are mapped to `bases`, return the clauses that explain a change."""
+        """Decide tokens for each clause, and return the clauses that change a decision.
+
+        Some tokens that are mapped are added to `bases`.
+        """
         changed = {id(clause) for clause in (*comparison.only_old, *comparison.only_new)}
         explained = set()
         for side, issuer_clauses in ((self.old, comparison.old), (self.new, comparison.new)):
@@ -121,7 +129,7 @@ class _PolicyComparison:
                 if side is self.new and clause.meaning in comparison.old.place:
                     continue
                 found = list(self._tokens_of(side, clause, thorough=id(clause) in changed))
-                # As they were made: where their groups are written may be what is declared otherwise.
+                # As generated, with groups in `wlcg.groups`: the claim with the groups may be what differs.
                 mapped = [token for token, _, each in found if MAPPED in (each.old.outcome, each.new.outcome)]
                 bases += mapped[:_OF_A_CLAUSE]
                 if self._add_clause(side, clause, [(asked, each) for _, asked, each in found]):
@@ -131,7 +139,7 @@ class _PolicyComparison:
     def _tokens_of(
         self, side: SplitPolicy, clause: Clause, *, thorough: bool
     ) -> Iterator[tuple[Token, Conditions, OutcomePair]]:
-        """Yield tokens that meet a clause, each with the conditions that it was made for, and as it is decided."""
+        """Yield tokens that match a clause, each with the conditions that it was made for, and its outcomes."""
         made = self.example_tokens.of_changed_clause(clause) if thorough else self.example_tokens.of_clause(clause)
         for asked, token in made:
             outcomes = self._decide(token)
@@ -146,8 +154,8 @@ class _PolicyComparison:
         return (outcomes.old if side is self.old else outcomes.new).rule == clause.number
 
     def _add_clause(self, side: SplitPolicy, clause: Clause, found: list[tuple[Conditions, OutcomePair]]) -> bool:
-        """Tell what changes for those who meet a clause, all or some of them, and whether anything does."""
-        # What fails a check before any rule says nothing about this one.
+        """Add the changes for tokens that match a clause, and return True if there are any."""
+        # A token that fails a check before any rule shows nothing about this rule.
         about = [
             (asked, each)
             for asked, each in found
@@ -162,14 +170,17 @@ class _PolicyComparison:
         return differs
 
     def _compare_order(self, comparison: ClauseComparison) -> None:
-        """Try tokens that meet two clauses which both policies have in another order."""
+        """Decide tokens that match two clauses whose order differs between the policies."""
         for clause, other in comparison.swapped:
             if not self._try_pair(clause, other, (None, None)):
                 rules = f"{_rule(self.old, clause)} and {_rule(self.old, other)}"
-                self._doubt(f"rules {rules} stand in another order, and no token was found for which it matters")
+                self._doubt(f"rules {rules} are in another order, and vomap found no token for which that matters")
 
     def _compare_overlaps(self, url: str, comparison: ClauseComparison) -> set[int]:
-        """Try tokens that meet a clause of one policy alone and another; return the clauses that explain a change."""
+        """Decide tokens that match a clause of one policy only and another clause.
+
+        Return the clauses that change a decision.
+        """
         explained: set[int] = set()
         budget = Budget(MOST_OVERLAPS)
         for alone, is_old in ((comparison.only_old, True), (comparison.only_new, False)):
@@ -177,21 +188,23 @@ class _PolicyComparison:
                 changed = (clause.number, None) if is_old else (None, clause.number)
                 for other in _overlapping(clause, comparison):
                     if not budget.take():
-                        self._doubt(f"issuer {url} has more than {MOST_OVERLAPS:,} overlaps, not all were looked at")
+                        self._doubt(
+                            f"issuer {url} has more than {MOST_OVERLAPS:,} overlaps, which were not all compared"
+                        )
                         return explained
                     if self._try_pair(clause, other, changed):
                         explained |= {id(clause), id(other)}
         return explained
 
     def _try_pair(self, clause: Clause, other: Clause, changed: tuple[int | None, int | None]) -> bool:
-        """Try tokens that meet two clauses; tell whether one of them is decided otherwise."""
+        """Decide tokens that match two clauses, and return True if a decision changes."""
         who = self._who(clause.url, clause.conditions, other.conditions)
         tokens = self.example_tokens.of_pair(clause, other)
         changes = [self.lines.add_overlap(who, self._decide(token), changed) for token in tokens]
         return any(changes)
 
     def _compare_admission(self, url: str, old: AdmissionOfIssuer, new: AdmissionOfIssuer, bases: list[Token]) -> None:
-        """Try tokens for each thing that is declared otherwise of an issuer: variations of some that are mapped."""
+        """Decide tokens for each check of an issuer that differs: variations of tokens that are mapped."""
         naming = [self.example_tokens.naming(url, way) for way in self.example_tokens.ways(url, None)[:_OF_A_CLAUSE]]
         in_order = sorted([*naming, *bases], key=simplicity)
         with_groups = [token for token in in_order if GROUPS_CLAIM in token]
@@ -204,10 +217,13 @@ class _PolicyComparison:
             tokens = self.example_tokens.of_field(url, name, chosen)
             changes = [self.lines.add_field(f"issuer {url}, {name}", self._decide(token)) for token in tokens]
             if not any(changes):
-                self._doubt(f"issuer {url} has another `{name}`, and no token was found for which it matters")
+                self._doubt(f"issuer {url} has another `{name}`, and vomap found no token for which that matters")
 
     def _is_spelled_otherwise(self, url: str) -> bool:
-        """Tell whether the policies spell a VO otherwise that an issuer may name in both; of others more is told."""
+        """Return True if the policies spell a VO differently that an issuer may name in both.
+
+        A VO that it may name in one of them has a line of its own.
+        """
         sides = self.old.admission, self.new.admission
         old, new = (side.spellings_of(url) for side in sides)
         named = [
@@ -216,7 +232,7 @@ class _PolicyComparison:
         return any(old.get(vo, {vo}) != new.get(vo, {vo}) for vo in named)
 
     def _compare_vos(self) -> None:
-        """Tell the VOs that one policy alone knows and serves."""
+        """Add a line for each VO that only one of the policies serves."""
         old, new = self.old.admission.served_vos(), self.new.admission.served_vos()
         for vo in sorted(set(old) - set(new)):
             self._add_vo(VO_DROPPED, self.old, vo, old[vo])
@@ -233,14 +249,14 @@ class _PolicyComparison:
     def _add_issuer(self, url: str, *, added: bool) -> None:
         kind, side, other = (ISSUER_ADDED, self.new, self.old) if added else (ISSUER_DROPPED, self.old, self.new)
         if url in other.admission.issuers:
-            # It is still declared; its VO alone is not served any more, or is now.
+            # Both policies declare the issuer. Only one of them serves its VO.
             return
         vos = [side.admission.spelled(vo) for vo in sorted(side.admission.issuers[url].declared_vos())]
         who = f"{url} for {', '.join(vos)}" if vos else url
         self.lines.add(kind, url, who, self._decide(self.example_tokens.plain(url)))
 
     def _compare_limits(self) -> None:
-        """Tell what changes for accounts that do not exist, or that have a low uid."""
+        """Add the changes for accounts that do not exist, or that have a low uid."""
         old, new = (policy.admission.site.accounts for policy in (self.old, self.new))
         lowest = min(old.minimum_uid, new.minimum_uid)
         if old.minimum_uid != new.minimum_uid:
@@ -258,7 +274,7 @@ class _PolicyComparison:
         self.lines.add(kind, what, f"every issuer, {what}", OutcomePair(self.mapped, old, new))
 
     def _find_shadowed(self) -> None:
-        """Tell the rules that decide for nobody any more, for others before them do."""
+        """Add the rules that decide no token any more, because an earlier rule decides it."""
         for clauses in self.new.clauses.values():
             first = {clause.conditions: clause for clause in reversed(clauses)}
             for clause in first.values():
@@ -268,7 +284,7 @@ class _PolicyComparison:
                     self.lines.add(SHADOWED, clause.number, who, shown)
 
     def _reaches(self, clause: Clause) -> bool:
-        """Tell whether any token reaches the rule of a clause in the new policy."""
+        """Return True if the rule of a clause decides a token in the new policy."""
         for _, token in self.example_tokens.of_changed_clause(clause):
             if clause.number in self.reached:
                 break
@@ -289,22 +305,22 @@ class _PolicyComparison:
         return outcomes
 
     def _who(self, url: str, *conditions: tuple[str | None, Conditions]) -> str:
-        """Say for whom clauses of one issuer are, in a mapfile's words."""
-        said = {f"issuer {url}": None}
+        """Return the tokens that clauses of one issuer are for, in the words of a mapfile."""
+        parts = {f"issuer {url}": None}
         for vo, asked in conditions:
             if vo is not None:
                 side = self.new if vo in self.new.admission.known_vos else self.old
-                said[f"VO {side.admission.spelled(vo)}"] = None
+                parts[f"VO {side.admission.spelled(vo)}"] = None
             for key, values in asked:
-                said[f"{key} {' or '.join(_CAPTURE.sub('*', value) for value in values)}"] = None
-        return ", ".join(said)
+                parts[f"{key} {' or '.join(_CAPTURE.sub('*', value) for value in values)}"] = None
+        return ", ".join(parts)
 
     def _doubt(self, why: str) -> None:
         self.unproven[why] = None
 
 
 def _overlapping(clause: Clause, comparison: ClauseComparison) -> Iterator[Clause]:
-    """Yield the clauses of both policies that may be met together with a clause, and that do something else."""
+    """Yield the clauses of both policies that may match the same token as a clause, and have another outcome."""
     tried = {clause.conditions}
     for issuer_clauses in (comparison.old, comparison.new):
         for _, other in issuer_clauses.near(clause):

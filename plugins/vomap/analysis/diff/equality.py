@@ -1,9 +1,10 @@
-"""Whether two lists of clauses of one issuer are proven to decide alike, and what stands in the way of the proof.
+"""Prove that two lists of clauses of one issuer decide alike, or find the clauses that prevent the proof.
 
-The proof: if both lists have the same clauses, and any two that stand in another order exclude each other or do the
-same, then the first clause that a token meets does the same in both. Before that, a clause that changes nothing is
-taken out of its list: one that an earlier clause covers, or one that a later clause covers that does the same, where
-nothing between them interferes.
+The proof: both lists have the same clauses. Two clauses whose order differs exclude each other or have the same
+outcome. Then the first clause that a token matches has the same outcome in both lists.
+
+Before that, redundant clauses are removed from each list. A clause is redundant if an earlier clause covers it. It is
+also redundant if a later clause with the same outcome covers it, and no clause between them interferes.
 """
 
 from __future__ import annotations
@@ -16,33 +17,33 @@ if TYPE_CHECKING:
 
     from vomap.analysis.clauses import Clause
 
-# How many pairs of clauses of an issuer are held against each other; what is beyond is not proven.
+# At most this number of pairs of clauses is compared for each issuer. The rest is not proven.
 MOST_PAIRS = 1_000_000
 
 
 class Budget:
-    """How many pairs may still be looked at."""
+    """The number of pairs that may still be compared."""
 
     def __init__(self, most: int = MOST_PAIRS) -> None:
-        """Take how many pairs may be looked at."""
+        """Take the number of pairs."""
         self._left = most
 
     @property
     def is_spent(self) -> bool:
-        """Whether no more may be looked at."""
+        """Whether no more pairs may be compared."""
         return self._left <= 0
 
     def take(self) -> bool:
-        """Take one, if there is one left."""
+        """Count one pair, and return False if none was left."""
         self._left -= 1
         return self._left >= 0
 
 
 class IssuerClauses:
-    """The clauses of one issuer in their order, found by the subject that they mean."""
+    """The clauses of one issuer in their order, with an index by subject."""
 
     def __init__(self, clauses: Iterable[Clause]) -> None:
-        """Take the clauses; of two with one meaning the first alone counts."""
+        """Take the clauses. Of several with the same meaning, only the first counts."""
         first: dict[Hashable, Clause] = {}
         for clause in clauses:
             first.setdefault(clause.meaning, clause)
@@ -54,7 +55,7 @@ class IssuerClauses:
             self._of_subject.setdefault(clause.subject, []).append(at)
 
     def near(self, clause: Clause) -> Iterator[tuple[int, Clause]]:
-        """Yield the clauses that might be met together with one, in order, each with its place."""
+        """Yield the clauses that may match the same token as the given one, in order, each with its place."""
         places: Sequence[int] = range(len(self.clauses))
         if clause.subject is not None:
             places = sorted([*self._of_subject.get(clause.subject, ()), *self._of_subject.get(None, ())])
@@ -63,7 +64,7 @@ class IssuerClauses:
                 yield at, self.clauses[at]
 
     def interfering(self, clause: Clause, end: int) -> set[Hashable]:
-        """Return the meanings of the clauses before a place that may be met together with one and do something else."""
+        """Return the meanings of the clauses before a place that may match the same token and have another outcome."""
         return {
             other.meaning
             for at, other in self.near(clause)
@@ -71,7 +72,7 @@ class IssuerClauses:
         }
 
     def drop_redundant(self, clause: Clause, budget: Budget) -> bool:
-        """Take a clause out if it changes nothing, and tell whether it did."""
+        """Remove a clause if it is redundant, and return True if it is."""
         here = self.place[clause.meaning]
         in_the_way = False
         for at, other in self.near(clause):
@@ -91,7 +92,7 @@ class IssuerClauses:
 
 
 class ClauseComparison:
-    """What keeps two lists of clauses from being the same: clauses of one alone, and pairs in another order."""
+    """The differences between two lists of clauses: clauses of one list only, and pairs in another order."""
 
     def __init__(self, old: Iterable[Clause], new: Iterable[Clause]) -> None:
         """Compare the clauses that one issuer has in two policies."""
@@ -107,10 +108,10 @@ class ClauseComparison:
         return not (self.only_old or self.only_new or self.swapped)
 
     def is_redundant_in_other(self, clause: Clause) -> bool:
-        """Tell whether a clause of one list alone would change nothing in the other, whatever the others there do.
+        """Return True if a clause of one list only would be redundant in the other list.
 
-        That is so if the other list has a clause that covers it and does the same, and has before that one just what
-        the clause's own list has before the clause, as far as it would interfere.
+        The other list must have a clause that covers it, with the same outcome. The clauses before both that could
+        interfere must be the same.
         """
         here, there = (self.old, self.new) if clause.meaning in self.old.place else (self.new, self.old)
         for at, other in there.near(clause):
@@ -119,7 +120,7 @@ class ClauseComparison:
         return False
 
     def _swapped(self, budget: Budget) -> Iterator[tuple[Clause, Clause]]:
-        """Yield pairs of clauses that stand in another order in the new list, and for which that may matter."""
+        """Yield pairs of clauses that are in another order in the new list, if that may matter."""
         common = [clause for clause in self.old.clauses if clause.meaning in self.new.place]
         places = [self.new.place[clause.meaning] for clause in common]
         moved = {clause.meaning for clause, stays in zip(common, _longest_rise(places)) if not stays}
@@ -147,17 +148,17 @@ def _only_in(these: IssuerClauses, those: IssuerClauses, budget: Budget) -> list
 
 
 def _longest_rise(numbers: Sequence[int]) -> list[bool]:
-    """Tell of each number whether it is kept where the fewest are taken away so that the rest rises."""
+    """Return, for each number, whether it belongs to the longest rising subsequence."""
     ends: list[int] = []
     places: list[int] = []
     for number in numbers:
         at = bisect_left(ends, number)
         ends[at : at + 1] = [number]
         places.append(at)
-    kept = [False] * len(numbers)
+    rising = [False] * len(numbers)
     wanted = len(ends) - 1
     for at in range(len(numbers) - 1, -1, -1):
         if places[at] == wanted:
-            kept[at] = True
+            rising[at] = True
             wanted -= 1
-    return kept
+    return rising

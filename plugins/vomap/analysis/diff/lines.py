@@ -1,9 +1,9 @@
-"""What a comparison tells: one line for each thing that changes, with a token that shows it."""
+"""Collect the changes that a comparison finds: one line for each, with an example token."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from vomap.analysis.outcome import (
     ACCOUNT_CHANGES,
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from vomap.analysis.clauses import SplitPolicy
+    from vomap.analysis.tokens.assembly import Token
 
 ISSUER_ADDED, ISSUER_DROPPED = "issuer added", "issuer dropped"
 VO_ADDED, VO_DROPPED = "VO added", "VO dropped"
@@ -31,34 +32,34 @@ KINDS = (
 
 
 class OutcomePair(NamedTuple):
-    """A token, and what the old and the new policy make of it."""
+    """A token, and its outcomes by the old and the new policy."""
 
-    token: dict[str, Any]
+    token: Token
     old: TokenOutcome
     new: TokenOutcome
 
     @property
     def kind(self) -> str | None:
-        """What changes for its bearer, or None if nothing does."""
+        """The kind of change for its user, or None if nothing changes."""
         return kind_of_change(self.old, self.new)
 
 
 @dataclass
 class DiffLine:
-    """One thing that changes: what, for whom, from what to what, and the simplest token that shows it.
+    """One change: its kind, the tokens that it is for, the outcomes, and the simplest example token.
 
-    `who` says for whom, in the words of a mapfile; `old` and `new` are the results for the tokens that were found, each
-    once, those of the token that is shown first.
+    `who` describes the tokens in the words of a mapfile. `old` and `new` are the outcomes of all tokens that were
+    found, each once. Those of the example token come first.
     """
 
     kind: str
-    token: dict[str, Any]
+    token: Token
     who: dict[str, None] = field(default_factory=dict)
     old: dict[str, TokenOutcome] = field(default_factory=dict)
     new: dict[str, TokenOutcome] = field(default_factory=dict)
 
     def add(self, who: str, outcomes: OutcomePair) -> None:
-        """Add one more for whom this changes."""
+        """Add another token with the same change."""
         self.who[who] = None
         old, new = ({f"{result} {result.place}": result} for result in (outcomes.old, outcomes.new))
         if simplicity(outcomes.token) < simplicity(self.token):
@@ -66,14 +67,14 @@ class DiffLine:
         else:
             self.old, self.new = {**self.old, **old}, {**self.new, **new}
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the line for a program."""
+    def as_json(self) -> dict[str, object]:
+        """Return the members of the line for `--json`."""
         old, new = ([result.as_json() for result in side.values()] for side in (self.old, self.new))
         return {"change": self.kind, "who": list(self.who), "old": old, "new": new, "token": self.token}
 
 
 class DiffLines:
-    """The lines so far; tokens for which the same rules do the same share a line."""
+    """The lines found so far. Tokens that the same rules decide in the same way share a line."""
 
     def __init__(self, old: SplitPolicy, new: SplitPolicy) -> None:
         """Take both policies."""
@@ -82,15 +83,15 @@ class DiffLines:
         self._shown: set[Hashable] = set()
 
     def in_order(self) -> list[DiffLine]:
-        """Return the lines by what changes."""
+        """Return the lines, sorted by the kind of change."""
         return sorted(self._lines.values(), key=lambda line: KINDS.index(line.kind))
 
     def add(self, kind: str, name: Hashable, who: str, outcomes: OutcomePair) -> None:
-        """Tell something that has a name of its own: an issuer, a VO, a rule."""
+        """Add a change that has a name of its own: an issuer, a VO, a rule."""
         self._add((kind, name), kind, who, outcomes)
 
     def add_token(self, who: str, outcomes: OutcomePair) -> bool:
-        """Add a token to the line that it belongs to, if it is decided otherwise, and tell whether it is."""
+        """Add a token to its line, and return True if its decision changes."""
         kind = outcomes.kind
         if kind is not None:
             key = self._key(kind, outcomes)
@@ -99,16 +100,20 @@ class DiffLines:
         return kind is not None
 
     def add_field(self, who: str, outcomes: OutcomePair) -> bool:
-        """Add a token for which it matters what is declared of its issuer; all that it does is one line of a kind."""
+        """Add a token that the declaration of its issuer affects, and return True if its decision changes.
+
+        All effects of one kind share a line.
+        """
         kind = outcomes.kind
         if kind is not None and self._key(kind, outcomes) not in self._shown:
             self._add((kind, who), kind, who, outcomes)
         return kind is not None
 
     def add_overlap(self, who: str, outcomes: OutcomePair, changed: tuple[int | None, int | None]) -> bool:
-        """Add a token of an overlap; what a changed rule does to all that it overlaps is one line.
+        """Add a token that two clauses match, and return True if its decision changes.
 
-        `changed` is that rule's number in the old policy, or in the new one.
+        The effects of a changed rule on all rules that it overlaps share a line. `changed` is the number of that rule
+        in the old policy, or in the new one.
         """
         kind = outcomes.kind
         if kind is None:
@@ -134,7 +139,7 @@ class DiffLines:
 
 
 def _source(side: SplitPolicy, result: TokenOutcome) -> Hashable:
-    """Return what tells results apart; the accounts that one rule makes of tokens are together."""
+    """Return the key of an outcome. All accounts that one rule makes of captures have the same key."""
     if result.rule is None:
         return result.outcome, result.reason.partition(":")[0]
     made = "<" in side.rules[result.rule].get("account", "")

@@ -2,8 +2,8 @@
 
 The linter does not guess from its text whether a rule has an effect: it makes tokens that match the rule, and the
 engine decides them. Mapfiles without the site's settings are not a whole site, so the linter does not warn of what
-another file may settle. A mapfile whose tests run alone is a distributed one. What a site's settings and other files
-do to the rules of a distributed mapfile is the site's choice, so the linter does not warn of it.
+another file may settle. A mapfile whose tests run alone is a distributed one. A site chooses which of its rules it
+serves, refuses or decides before, so the linter does not warn of that choice.
 """
 
 from __future__ import annotations

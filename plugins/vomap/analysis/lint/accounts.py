@@ -1,4 +1,4 @@
-"""Accounts that several VOs share, accounts of the system, and renames of accounts that no rule names."""
+"""Find accounts that several VOs share, accounts of the system, and renames that no rule uses."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from vomap.policy.matching import AccountName
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vomap.analysis.lint.context import LintContext, Rule
+    from vomap.analysis.lint.context import LintContext
     from vomap.mapfile.findings import Finding
+    from vomap.policy.documents import RuleDocument
 
 SHARED_ACCOUNT, SYSTEM_ACCOUNT, UNUSED_RENAME = "shared-account", "system-account", "unused-rename"
-# Of Enterprise Linux and Debian, and of the services of a CE and the machines around it.
+# Accounts of Enterprise Linux and Debian, and of the services of a CE and of the machines around it.
 SYSTEM_ACCOUNTS = frozenset(
     (
         "adm",
@@ -99,7 +100,7 @@ SYSTEM_ACCOUNTS = frozenset(
         "zabbix",
     )
 )
-# Below it, accounts are of the system.
+# Accounts with a lower uid belong to the system.
 _FIRST_UID = 1000
 
 
@@ -120,7 +121,7 @@ def shared_accounts(context: LintContext) -> Iterator[Finding]:
 
 
 def _given(context: LintContext) -> Iterator[tuple[int, str, str]]:
-    """Yield which rule gives which VO which account, by the rule's number; accounts that tokens make are left out."""
+    """Yield the number of a rule, a VO and an account that the rule gives it. Accounts of captures are left out."""
     for clauses in context.policy.clauses.values():
         for clause in clauses:
             outcomes = [clause.outcome]
@@ -134,7 +135,7 @@ def _given(context: LintContext) -> Iterator[tuple[int, str, str]]:
 def system_accounts(context: LintContext) -> Iterator[Finding]:
     """Warn of rules that name an account of the system, or whose captures could give one.
 
-    A capture could where the site has lowered the uid that keeps it from that.
+    A capture can give one only if the site has lowered `minimum-uid`.
     """
     site = context.admission.site
     guarded = site.accounts.minimum_uid >= _FIRST_UID
@@ -150,21 +151,21 @@ def system_accounts(context: LintContext) -> Iterator[Finding]:
             yield from _made(rule, could_be_made)
 
 
-def _made(rule: Rule, accounts: list[str]) -> Iterator[Finding]:
-    """Warn of a rule that could make one of these accounts of what a token says."""
+def _made(rule: RuleDocument, accounts: list[str]) -> Iterator[Finding]:
+    """Warn of a rule whose capture could make one of these accounts."""
     found = list(filter(AccountName(rule["account"]).could_make, accounts))
     if found:
-        message = f"rule {rule['name']} may give the account {found[0]} to whom the issuer calls so"
+        message = f"rule {rule['name']} may give the account {found[0]} to a user with that name"
         how = f"write something before the capture, or let `minimum-uid` be {_FIRST_UID}"
         yield warning(SYSTEM_ACCOUNT, rule, f"{message}: {how}")
 
 
 def unused_renames(context: LintContext) -> Iterator[Finding]:
-    """Warn of renames of accounts that no rule names; of a whole site, for the rules may be in another file."""
+    """Warn of renames of accounts that no rule names. Only a whole site has all rules."""
     if not context.is_whole:
         return
     named = {account for rule in context.rules for account in named_accounts(rule, context.authority)}
     for account, place in context.rename_places.items():
         if account not in named:
-            message = f"`rename: {account}` renames nothing: no rule names this account{did_you_mean(account, named)}"
+            message = f"`rename: {account}` has no effect: no rule names this account{did_you_mean(account, named)}"
             yield warning(UNUSED_RENAME, place, message)

@@ -1,9 +1,10 @@
-"""Rules that are for more people than they look, and groups that nobody is in."""
+"""Find rules that are for more users than they seem to be, and groups that no token can have."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vomap.analysis.clauses import values_of
 from vomap.analysis.lint.context import warning
 from vomap.analysis.tokens.patterns import legal_groups, split_role
 from vomap.policy.matching import EVERYTHING_BELOW, AccountName
@@ -11,11 +12,12 @@ from vomap.policy.matching import EVERYTHING_BELOW, AccountName
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vomap.analysis.lint.context import LintContext, Rule
+    from vomap.analysis.lint.context import LintContext
     from vomap.mapfile.findings import Finding
+    from vomap.policy.documents import BanDocument, RuleDocument
 
 ISSUER_ALONE, GROUP_WITHOUT_SCOPE, ILLEGAL_GROUP = "issuer-alone", "group-without-scope", "illegal-group"
-# What `*` may stand for in any legal group.
+# A text for `*` that is legal in any group.
 _WORD = "x"
 _OF_THE_BEARER = ("vo", "subject", "group", "first-group", "scope", "claim")
 
@@ -40,10 +42,11 @@ def _speaks_for_many(context: LintContext, url: str) -> bool:
 
 
 def groups_without_scope(context: LintContext) -> Iterator[Finding]:
-    """Warn of rules that give a role's account for being in a group, where scopes say what a token is for.
+    """Warn of rules that give the account of a role to a group alone, if scopes say what a token is for.
 
-    An issuer that has VOs found by `scope-path` says by scopes what a token is for, and lists all groups of its bearer
-    in each. For those of an issuer without such scopes a rule can ask nothing better. A VO's own top group is no role.
+    The scopes of tokens say what they are for if the issuer declares `vo-from: [scope-path]`. Its tokens list all
+    groups of the user. Tokens of other issuers have no such scopes that a rule could ask for. A VO's own top group is
+    not a role.
     """
     for rule in context.rules:
         groups = [group for group in rule.get("group", ()) if _is_role(group)]
@@ -59,18 +62,18 @@ def groups_without_scope(context: LintContext) -> Iterator[Finding]:
             yield warning(GROUP_WITHOUT_SCOPE, rule, f"{message} {why}")
 
 
-def _speakers(context: LintContext, rule: Rule) -> list[str]:
+def _speakers(context: LintContext, rule: RuleDocument) -> list[str]:
     return [url for vo in rule["vo"] for url in context.admission.speakers(vo.lower())]
 
 
-def _is_for_one(rule: Rule) -> bool:
-    """Tell whether a rule names its subjects, or gives everybody an account of their own."""
+def _is_for_one(rule: RuleDocument) -> bool:
+    """Return True if a rule names its subjects, or gives each user an account of their own."""
     personal = set(AccountName(rule.get("account", "")).captures) - {"vo"}
     return bool(personal) or ("subject" in rule and not any("*" in subject for subject in rule["subject"]))
 
 
 def _is_role(pattern: str) -> bool:
-    """Tell whether all that fits is a role, or a group below a VO's top group."""
+    """Return True if a pattern takes only roles, or groups below a VO's top group."""
     group, role = split_role(pattern)
     return role is not None or group.removesuffix(EVERYTHING_BELOW).count("/") > 1
 
@@ -81,23 +84,23 @@ def illegal_groups(context: LintContext) -> Iterator[Finding]:
         yield from illegal_groups_of(rule, f"rule {rule['name']}")
 
 
-def illegal_groups_of(entry: Rule, who: str) -> Iterator[Finding]:
-    """Warn of groups in a rule or a ban that no token can have; `who` names the entry in the warning."""
+def illegal_groups_of(entry: RuleDocument | BanDocument, who: str) -> Iterator[Finding]:
+    """Warn of groups in a rule or a ban that no token can have. `who` names the entry in the warning."""
     for key in ("group", "first-group"):
-        for pattern in entry.get(key, ()):
+        for pattern in values_of(entry, key):
             why = _no_group(pattern)
             if why is not None:
                 yield warning(ILLEGAL_GROUP, entry, f"{who}: {pattern} {why}")
 
 
 def _no_group(pattern: str) -> str | None:
-    """Return why no token has a group or role that fits a pattern, or none that is meant."""
+    """Return why no token has a group or role that fits a pattern, or None if a token can have it."""
     if not legal_groups(pattern, _WORD):
-        return "is no legal group, so no token has it"
+        return "is not a legal group, so no token has it"
     if any(part.lower().startswith(("role=", "capability=")) for part in split_role(pattern)[0].split("/")):
-        return "names no role: a role is written `/Role=NAME`, at the end, and in just these letters"
+        return "does not name a role: a role is written `/Role=NAME`, at the end, and in just these letters"
     return None
 
 
-def _names_vo(rule: Rule) -> bool:
+def _names_vo(rule: RuleDocument) -> bool:
     return "vo" in AccountName(rule.get("account", "")).captures

@@ -1,4 +1,4 @@
-"""Tables of checks: which codes a linter has, and which of its checks it skips in a large policy."""
+"""Define tables of checks: the codes of a linter, and the checks that it skips in a large policy."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class LintReport(NamedTuple):
 
 
 class CheckTable(NamedTuple):
-    """The checks of a linter; those of `each` take a decision for each rule or ban."""
+    """The checks of a linter. Those of `each` decide tokens for each rule or ban."""
 
     always: tuple[Check, ...]
     each: tuple[Check, ...]
@@ -37,7 +37,7 @@ class CheckTable(NamedTuple):
         return _codes(self.always + self.each)
 
     def run(self, context: LintContext, *, is_large: bool) -> LintReport:
-        """Run the checks; skip those of `each` if the policy is large."""
+        """Run the checks. Skip those of `each` if the policy is large."""
         checks, skipped = (self.always, self.each) if is_large else (self.always + self.each, ())
         warnings = [warning for check in checks for warning in check.find(context)]
         return LintReport(warnings, sorted(_codes(skipped)))

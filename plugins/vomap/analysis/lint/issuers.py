@@ -1,4 +1,4 @@
-"""Issuers that are easily taken for each other, or that anybody on the way could pretend to be."""
+"""Find issuers that look alike, issuers without https, and VOs with two spellings."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _HTTPS = "https://"
 
 
 def similar_issuers(context: LintContext) -> Iterator[Finding]:
-    """Warn of two declared issuers that differ by a slash at the end, or of one VO of which one begins the other.
+    """Warn of issuers that differ by a slash at the end, or of one VO where the URL of one begins the other.
 
-    Two issuers of different VOs where one begins the other (a host, and a path of it) are told apart on purpose.
+    A host and a path on it are often the issuers of different VOs, which is not a mistake.
     """
     declared = context.document["issuers"]
     for url in declared:
@@ -37,15 +37,15 @@ def similar_issuers(context: LintContext) -> Iterator[Finding]:
 
 
 def http_issuers(context: LintContext) -> Iterator[Finding]:
-    """Warn of trusted issuers whose keys nobody can fetch safely."""
+    """Warn of trusted issuers whose keys cannot be fetched over https."""
     for url in context.admission.issuers:
         if not url.startswith(_HTTPS):
-            message = f"issuer {url} does not begin with {_HTTPS}, so whoever is between could sign in its name"
+            message = f"issuer {url} does not begin with {_HTTPS}, so an attacker can serve keys of their own"
             yield warning(HTTP_ISSUER, context.issuer_places[url], message)
 
 
 def vos_with_two_spellings(context: LintContext) -> Iterator[Finding]:
-    """Warn of VOs that the policy spells in two ways, where the tokens of an issuer without `vos` may name them."""
+    """Warn of VOs that the policy spells in two ways, and that tokens of an issuer without `vos` may name."""
     warned: set[str] = set()
     for url, issuer in context.admission.issuers.items():
         for vo, ways in context.admission.spellings_of(url).items() if issuer.names_vos_freely else ():

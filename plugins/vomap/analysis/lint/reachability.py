@@ -1,4 +1,4 @@
-"""Rules that decide for nobody: tokens that meet a rule are made, and the engine says what becomes of them."""
+"""Find unreachable rules: generate tokens that match a rule, and check whether the engine ever selects it."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
     from vomap.mapfile.findings import Finding
 
 UNREACHABLE_RULE, IMPOSSIBLE_RULE = "unreachable-rule", "impossible-rule"
-# A rule with more tokens than these to try, or whose issuer has more VOs, is not doubted.
+# vomap does not warn of a rule with more tokens to try, or whose issuer has more VOs.
 _MOST_TOKENS = 5_000
 _MOST_VOS = 50
-# How many tokens are tried in all beyond the first few of each rule.
+# The number of tokens that are tried for all rules together: more would take minutes.
 _MOST_IN_ALL = 500_000
-_TOLD = 3
-# Such tokens come to no rule at all, which is said otherwise (lint/matching.py).
+_MOST_NAMED = 3
+# Such tokens reach no rule. Another code warns of that (lint/undeclared.py).
 _NOT_SERVED = "vo: "
 
 
 def unreachable_rules(context: LintContext) -> Iterator[Finding]:
-    """Warn of rules whose tokens are all taken by earlier rules, and of those that no token meets.
+    """Warn of rules whose tokens are all decided by earlier rules, and of rules that no token matches.
 
-    A rule is doubted only if all tokens that were made for it were decided without it, and these are of every kind
-    that can be told apart by its own conditions and by those of the rules that took them. The rules of a
-    distributed mapfile are tried as its tests are, by its own rules and without the site's settings.
+    vomap warns of a rule only if it decided none of the tokens that were generated for it. There is a token for every
+    combination that the conditions of the rule, and of the rules that took its tokens, can distinguish. The rules of
+    a distributed mapfile are tried as its tests are: by its own rules, without the site's settings.
     """
     if context.is_whole:
         for alone in context.distributed():
@@ -54,7 +54,7 @@ def unreachable_rules(context: LintContext) -> Iterator[Finding]:
 
 
 class _Reachability:
-    """Which rules some token reaches."""
+    """The rules of a policy that decided a token."""
 
     def __init__(self, context: LintContext) -> None:
         self._context = context
@@ -79,7 +79,7 @@ class _Reachability:
             yield from self._doubt(number, results)
 
     def _tokens(self, clauses: Sequence[Clause]) -> Iterator[Token]:
-        """Yield tokens that meet a rule, the simplest of each clause first."""
+        """Yield tokens that match a rule, the simplest of each clause first."""
         for made in (self._of_clause, self._of_vos, self._of_every_kind):
             for clause in clauses:
                 yield from made(clause)
@@ -91,14 +91,14 @@ class _Reachability:
         return (token for _, token in self._example_tokens.of_changed_clause(clause))
 
     def _of_vos(self, clause: Clause) -> Iterator[Token]:
-        """Yield tokens whose groups and paths are those of a VO, where a pattern leaves open of which one they are."""
+        """Yield tokens with groups and paths of a VO, if the pattern does not name the VO."""
         for name in self._context.admission.names(clause.url, clause.vo)[:_MOST_VOS]:
             asked = tuple((key, _of_vo(key, values, name, self._example_tokens.word)) for key, values in clause.asked)
             if asked != clause.asked:
                 yield from self._of_clause(Clause(clause.url, clause.vo, asked, clause.outcome, clause.number))
 
     def _varied(self, number: int, clauses: Sequence[Clause], results: Sequence[TokenOutcome]) -> Iterator[Token]:
-        """Yield tokens that go around the earlier rules which took the others, until no rule asks for more."""
+        """Yield tokens that avoid the earlier rules which took the others, until no rule has other conditions."""
         asked: set[str] = set()
         while True:
             takers = _takers(number, results)
@@ -118,22 +118,22 @@ class _Reachability:
         rule = self._context.rules[number]
         takers = [self._context.rules[taker] for taker in _takers(number, results)]
         if takers:
-            names = [*map(name_and_source, takers[:_TOLD]), *(["others"] if len(takers) > _TOLD else [])]
+            names = [*map(name_and_source, takers[:_MOST_NAMED]), *(["others"] if len(takers) > _MOST_NAMED else [])]
             what = "an earlier rule takes" if len(takers) == 1 else "earlier rules take"
-            message = f"rule {rule['name']} decides for nobody: {what} all of its tokens: {', '.join(names)}"
+            message = f"rule {rule['name']} decides no token: {what} all of its tokens: {', '.join(names)}"
             yield warning(UNREACHABLE_RULE, rule, message)
         elif not all(result.reason.startswith(_NOT_SERVED) for result in results):
-            message = f"rule {rule['name']} decides for nobody: no token of its issuers meets all of its conditions"
+            message = f"rule {rule['name']} decides no token: no token of its issuers matches all of its conditions"
             yield warning(IMPOSSIBLE_RULE, rule, message)
 
 
 def _takers(number: int, results: Sequence[TokenOutcome]) -> list[int]:
-    """Return the rules before one that took the tokens made for it; one that a later rule took did not meet it."""
+    """Return the rules before one that took its tokens. A token that a later rule took did not match it."""
     return list(dict.fromkeys(each.rule for each in results if each.rule is not None and each.rule < number))
 
 
 def _of_vo(key: str, values: tuple[str, ...], name: str, word: str) -> tuple[str, ...]:
-    """Return the values of a condition with groups and paths that are those of a VO, as far as they can be."""
+    """Return the values of a condition, with groups and paths of a VO if the patterns permit."""
     if key not in (*GROUPS, "scope"):
         return values
     common = common_groups if key in GROUPS else common_texts

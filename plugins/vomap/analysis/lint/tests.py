@@ -1,4 +1,4 @@
-"""Tests that would hold of any policy, or that another test has made already."""
+"""Find tests that every policy passes or fails, and tests that repeat another one."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ UNUSED_TEST = "unused-test"
 
 
 def unused_tests(context: LintContext) -> Iterator[Finding]:
-    """Warn of tests whose outcome no policy could change, and of a token that is tested twice for the same time."""
+    """Warn of tests that no policy can change, and of a token that is tested twice for the same time."""
     seen: dict[str, Place] = {}
     for case in context.tests:
         first = seen.setdefault(_asked(case), case.place)
         issuer = case.token.get("iss")
         if not (isinstance(issuer, str) and issuer):
-            why = "whatever the policy, a token that names no issuer (`iss`) is declined"
+            why = "every policy declines a token without an issuer (`iss`)"
         elif first is not case.place:
             why = f"{first.file}:{first.line} tests the same token"
         else:
@@ -33,6 +33,6 @@ def unused_tests(context: LintContext) -> Iterator[Finding]:
 
 
 def _asked(case: PolicyTest) -> str:
-    """Return what two tests have in common of which one is enough."""
+    """Return the key that is the same for two tests if one of them is enough."""
     file = case.place.file if case.alone else None
     return json.dumps([case.token, case.at, file], sort_keys=True)

@@ -1,4 +1,4 @@
-"""Rules about tokens that never come: of an issuer that is not declared, or of a VO that nobody speaks for here."""
+"""Find rules for tokens that never reach them: their issuer is not declared, or their VO not served."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from vomap.mapfile.findings import did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vomap.analysis.lint.context import LintContext, Rule
+    from vomap.analysis.lint.context import LintContext
     from vomap.mapfile.findings import Finding
+    from vomap.policy.documents import RuleDocument
 
 UNDECLARED_ISSUER, UNKNOWN_VO, UNSERVED_VO = "undeclared-issuer", "unknown-vo", "unserved-vo"
 
 
 def undeclared_names(context: LintContext) -> Iterator[Finding]:
-    """Warn of rules of the site's own whose issuers or VOs bring no token as far as the rules."""
+    """Warn of the site's own rules whose issuers or VOs are not declared, not trusted or not served."""
     if not context.is_whole:
         return
     looked_up = _Names(context)
@@ -28,7 +29,7 @@ def undeclared_names(context: LintContext) -> Iterator[Finding]:
 
 
 class _Names:
-    """The issuers and VOs that a policy declares; each that is missing is looked up once."""
+    """The issuers and VOs that a policy declares. A similar name for a missing one is looked up once."""
 
     def __init__(self, context: LintContext) -> None:
         self._context = context
@@ -40,7 +41,7 @@ class _Names:
             lambda vo: did_you_mean(vo, {each: None for name in known for each in (name, self._all.spelled(name))})
         )
 
-    def issuers(self, rule: Rule) -> list[Finding]:
+    def issuers(self, rule: RuleDocument) -> list[Finding]:
         return [
             warning(UNDECLARED_ISSUER, rule, f"rule {rule['name']}: {why}")
             for why in map(self._untrusted, rule.get("issuer", ()))
@@ -51,11 +52,11 @@ class _Names:
         if url in self._all.issuers:
             return None
         if url not in self._declared:
-            return f"issuer {url} is not declared, so none of its tokens comes here{self._like_issuer(url)}"
+            return f"issuer {url} is not declared, so vomap declines its tokens{self._like_issuer(url)}"
         place = self._context.issuer_places[url]
-        return f"issuer {url} is distrusted by `none` in {place.file}:{place.line}, so none of its tokens comes here"
+        return f"issuer {url} is distrusted by `none` in {place.file}:{place.line}, so vomap declines its tokens"
 
-    def vos(self, rule: Rule) -> list[Finding]:
+    def vos(self, rule: RuleDocument) -> list[Finding]:
         found = []
         for vo in rule.get("vo", ()):
             speakers = self._all.speakers(vo.lower())
@@ -69,8 +70,8 @@ class _Names:
             found.append(warning(UNKNOWN_VO, rule, f"rule {rule['name']}: {why}"))
         return found
 
-    def served(self, rule: Rule) -> list[Finding]:
-        """Warn of a rule of whose VOs, or of whose issuers' VOs, the site serves none."""
+    def served(self, rule: RuleDocument) -> list[Finding]:
+        """Warn of a rule if the site serves none of its VOs, or none of its issuers' VOs."""
         if "vo" in rule:
             served = any(self._context.admission.serves(vo.lower()) for vo in rule["vo"])
             why = f"the site does not serve {' or '.join(rule['vo'])}"

@@ -1,4 +1,4 @@
-"""Near misses: the one difference by which a token missed a rule, each proven by deciding once more without it."""
+"""Find near misses: single changes with which a token would be mapped, or mapped by an earlier rule."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from vomap.policy.decide import decide
 from vomap.policy.index import bans_of
 from vomap.policy.model import Ban, Bans, Policy
 
-# Who reads more than these reads none.
+# A longer list would hide the helpful ones.
 _MOST = 8
-# The first words of reasons, in the order in which a decision comes to them.
+# The first words of reasons, in the order of the steps of a decision.
 _STAGES = ("issuer", "vo", "subject", "time", "audience", "computing", "lifetime", "version", "rule", "account")
 
 
 @dataclass(frozen=True)
 class NearMiss:
-    """A difference, in words, and what would have been decided without it."""
+    """A difference, in words, and the decision without it."""
 
     difference: str
     decision: Decision
 
     def __str__(self) -> str:
-        """Write it as one sentence."""
+        """Return the near miss as one sentence."""
         decision = self.decision
         if decision.outcome != MAPPED:
             return f"{self.difference}; otherwise it would be {decision.outcome} later: {decision.reason}"
@@ -39,9 +39,10 @@ class NearMiss:
 
 
 def find_near_misses(policy: Policy, bans: Bans, claims: Claims, decision: Decision, now: float) -> list[NearMiss]:
-    """Return what would have let a token through, or to an earlier rule, had just one thing been otherwise.
+    """Return the single changes after which a token would get further, or be mapped by an earlier rule.
 
-    `decision` is what was decided about the claims at `now`.
+    `decision` is the decision on the claims at `now`, in seconds since 1970. Each change is confirmed by deciding the
+    token again.
     """
     token = ExplainedToken(policy, claims)
     found: dict[str, NearMiss] = {}
@@ -55,9 +56,9 @@ def find_near_misses(policy: Policy, bans: Bans, claims: Claims, decision: Decis
 
 
 def expired_bans(policy: Policy, bans: Bans, claims: Claims, now: float) -> list[str]:
-    """Return a sentence for each ban that would refuse this token, had it not expired."""
+    """Return a sentence for each expired ban that would have refused this token."""
     return [
-        f"ban: {ban.source} ({ban.reason}) would refuse it, but held only until {format_utc(ban.until)}"
+        f"ban: {ban.source} ({ban.reason}) would refuse the token, but expired on {format_utc(ban.until)}"
         for document in bans.documents()
         for ban in [Ban(document)]
         if ban.until is not None and not ban.is_in_force(now) and _refuses(document, policy, claims, ban.until)
@@ -65,7 +66,7 @@ def expired_bans(policy: Policy, bans: Bans, claims: Claims, now: float) -> list
 
 
 def _changes(token: ExplainedToken, decision: Decision, now: float) -> Iterator[SingleChange]:
-    """Yield what is worth trying; of a banned token nothing is, for a hint could show a way around the ban."""
+    """Yield the changes to try. There are none for a banned token: a hint could show a way around the ban."""
     if decision.reason.startswith("ban:"):
         return
     for difference in (*changes_of_token(token, decision, now), *changes_of_policy(token, decision)):
@@ -74,7 +75,7 @@ def _changes(token: ExplainedToken, decision: Decision, now: float) -> Iterator[
 
 
 def _without(difference: SingleChange, policy: Policy, bans: Bans, claims: Claims, now: float) -> Decision | None:
-    """Decide without a difference; None if no such token could be."""
+    """Decide with a change. Return None if the changed token is not valid."""
     try:
         other = claims if difference.members is None else read_claims(difference.members)
     except TokenError:
@@ -83,13 +84,13 @@ def _without(difference: SingleChange, policy: Policy, bans: Bans, claims: Claim
 
 
 def _leads_further(other: Decision, decision: Decision, policy: Policy) -> bool:
-    """Tell whether a decision gets further than another: to a later stage, to an account, or to an earlier rule."""
+    """Return True if a decision got further than another: to a later step, an account or an earlier rule."""
     if _stage(other) != _stage(decision):
         return _stage(other) > _stage(decision)
     if other.outcome != MAPPED:
         return False
     for rule in policy.rules():
-        # A rule's name may be in several files.
+        # Rules in several files may have the same name.
         if (rule.name, rule.source) == (decision.rule, decision.source):
             return False
         if (rule.name, rule.source) == (other.rule, other.source):
@@ -98,7 +99,7 @@ def _leads_further(other: Decision, decision: Decision, policy: Policy) -> bool:
 
 
 def _stage(decision: Decision) -> int:
-    """Return how far a decision came."""
+    """Return the number of the step that a decision reached."""
     word = decision.reason.partition(":")[0]
     if decision.outcome == MAPPED:
         return len(_STAGES)
@@ -106,6 +107,6 @@ def _stage(decision: Decision) -> int:
 
 
 def _refuses(ban: Mapping[str, Any], policy: Policy, claims: Claims, then: float) -> bool:
-    """Tell whether this ban, by itself, refused the token in its last second."""
+    """Return True if this ban alone refused the token in its last second."""
     decision = decide(policy, bans_of({"bans": [ban]}), claims, then)
     return decision.outcome == DENIED and decision.source == ban["source"]

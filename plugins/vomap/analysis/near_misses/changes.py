@@ -1,4 +1,4 @@
-"""What near misses are made of: a token, taken apart, and one difference."""
+"""Define a change to a token or a policy, and the token that is explained."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from vomap.policy.model import Issuer, Policy
 
 @dataclass(frozen=True)
 class SingleChange:
-    """One difference, in words, and the token, or the policy, without it.
+    """A sentence about one difference, and the token's claims or the policy without it.
 
-    `is_spelling` is true of what looks the same to a person: only that is worth telling of a token that is mapped.
+    `is_spelling` is true if the difference is easy to overlook. Only such a difference is reported for a token that
+    is mapped.
     """
 
     sentence: str
@@ -26,7 +27,7 @@ class SingleChange:
 
 
 class ExplainedToken:
-    """A token's claims, and what its issuer's declaration makes of them."""
+    """A token's claims, read as its issuer is declared."""
 
     def __init__(self, policy: Policy, claims: Claims) -> None:
         """Take the policy that decides and the claims."""
@@ -37,7 +38,7 @@ class ExplainedToken:
         self.scopes = read_scopes(self.claims)
         self.issuer: Issuer | None = policy.issuer(self.url)
         issuer = self.issuer
-        # The claim that lists groups; None if the issuer is declared to write none.
+        # The claim that lists groups. None if the issuer is declared without one.
         self.groups_claim = GROUPS_CLAIM if issuer is None else issuer.groups_claim
         self._parse = parse_fqan if self.groups_claim == GROUPS_CLAIM else parse_group
         self.memberships = (
@@ -74,11 +75,11 @@ class ExplainedToken:
         return self.with_claim(claim, [new if each == old else each for each in self._group_items()])
 
     def broken_groups(self) -> list[str]:
-        """Return what stands among the groups and is no membership."""
+        """Return the texts in the group claim that are not valid groups."""
         return [item for item in self._group_items() if self._parse(item) is None]
 
     def _group_items(self) -> list[str]:
-        """Return the texts that are to be groups; a string that the issuer may separate by commas, in pieces."""
+        """Return the texts in the group claim. A text that the issuer separates by commas is split."""
         if self.groups_claim is None:
             return []
         values = self.claims.values(self.groups_claim)

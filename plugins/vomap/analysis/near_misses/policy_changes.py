@@ -1,9 +1,9 @@
-"""What might be otherwise in a policy for one token to be mapped: whom it serves, and what it lets an issuer name."""
+"""Find changes to a policy with which a token could be mapped: VOs to serve, names, groups and entitlements."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from vomap.analysis.near_misses.changes import ExplainedToken, SingleChange
 from vomap.claims import ENTITLEMENT_CLAIMS, GROUPS_CLAIM
@@ -11,12 +11,15 @@ from vomap.policy import Decision
 from vomap.policy.authority import named_in
 from vomap.policy.model import ISSUER, SITE, Policy, key_of
 
+if TYPE_CHECKING:
+    from vomap.policy.documents import EntitlementsDocument
+
 # Where IAM, Keycloak and others write groups.
 _GROUPS_CLAIMS = ("groups", "wlcg_groups")
 
 
 def changes_of_policy(token: ExplainedToken, decision: Decision) -> Iterator[SingleChange]:
-    """Yield what the policy may say otherwise, if that is what stopped the token."""
+    """Yield changes to the policy that could help, by the reason of the decision."""
     if token.issuer is None or not token.issuer.trusted:
         return
     yield from _groups(token)
@@ -29,8 +32,8 @@ def changes_of_policy(token: ExplainedToken, decision: Decision) -> Iterator[Sin
 
 
 def _vos(token: ExplainedToken) -> Iterator[SingleChange]:
-    """Yield the names that the token has for VOs and that its issuer's `vos` lacks."""
-    issuer, declared = token.issuer, token.policy.find(key_of(ISSUER, token.url))
+    """Yield the names for VOs in the token that are not in its issuer's `vos`."""
+    issuer, site = token.issuer, token.policy.find(SITE)
     if issuer is None or issuer.vos is None:
         return
     for source in issuer.sources:
@@ -41,30 +44,25 @@ def _vos(token: ExplainedToken) -> Iterator[SingleChange]:
             how = f"{alike!a} is: letters have case" if alike else "so it names no VO"
             sentence = f"vo: {name!a} is not among the `vos` of {token.url!a}; {how}"
             vos = {**issuer.vos, name: issuer.vos[alike] if alike else name}
-            yield SingleChange(sentence, policy=_listed(token, {**declared, "vos": vos}, vos[name]))
-
-
-def _listed(token: ExplainedToken, declared: Mapping[str, Any], vo: str) -> Policy:
-    """Return a policy with another declaration of the token's issuer, and with a VO that the site serves."""
-    site = token.policy.find(SITE)
-    serve = None if site["serve"] is None else [*site["serve"], vo]
-    return _changed(token.policy, {key_of(ISSUER, token.url): declared, SITE: {**site, "serve": serve}})
+            serve = None if site["serve"] is None else [*site["serve"], vos[name]]
+            served = _with_entries(_with_issuer(token, {"vos": vos}), {SITE: {**site, "serve": serve}})
+            yield SingleChange(sentence, policy=served)
 
 
 def _served(token: ExplainedToken) -> Iterator[SingleChange]:
-    site = token.policy.find("site")
+    site = token.policy.find(SITE)
     if site["serve"] is not None:
-        everybody = _changed(token.policy, {"site": {**site, "serve": None}})
-        yield SingleChange("vo: the token is for none of the VOs in the site's `serve`", policy=everybody)
+        all_served = _with_entries(token.policy, {SITE: {**site, "serve": None}})
+        yield SingleChange("vo: the token is for none of the VOs in the site's `serve`", policy=all_served)
 
 
 def _groups(token: ExplainedToken) -> Iterator[SingleChange]:
-    """Yield what the issuer's declaration does not take for groups, and might."""
+    """Yield declarations of the issuer that would read groups in other claims, or in a text with commas."""
     declared = token.policy.find(key_of(ISSUER, token.url))
     for claim in (GROUPS_CLAIM, *_GROUPS_CLAIMS):
         if claim != token.groups_claim and token.claims.values(claim):
             sentence = f"claim: {claim!a} is present and not read; `groups: {{claim: {claim}}}` of the issuer reads it"
-            yield SingleChange(sentence, policy=_issuer(token, {**declared, "groups": {"claim": claim}}))
+            yield SingleChange(sentence, policy=_with_issuer(token, {"groups": {"claim": claim}}))
     if token.groups_claim is None:
         return
     values = token.claims.values(token.groups_claim)
@@ -74,18 +72,17 @@ def _groups(token: ExplainedToken) -> Iterator[SingleChange]:
             f"claim {token.groups_claim}: {values[0]!a} has a comma, so it is not a group; if this issuer writes "
             "several groups in one string, declare `groups: {form: comma-separated}`"
         )
-        yield SingleChange(sentence, policy=_issuer(token, {**declared, "groups": groups}))
+        yield SingleChange(sentence, policy=_with_issuer(token, {"groups": groups}))
 
 
 def _entitlements(token: ExplainedToken) -> Iterator[SingleChange]:
-    """Yield what the issuer's declaration does not take for an entitlement, and might."""
-    declared = token.policy.find(key_of(ISSUER, token.url))
-    form: Mapping[str, Any] | None = declared.get("entitlements")
+    """Yield declarations of the issuer that would accept other entitlements."""
+    form: EntitlementsDocument | None = token.policy.find(key_of(ISSUER, token.url)).get("entitlements")
     values = [value for name in ENTITLEMENT_CLAIMS for value in token.claims.values(name)]
     in_scope = [word.partition(":")[2] for word in token.scopes if word.partition(":")[0] in ENTITLEMENT_CLAIMS]
     if form is not None and in_scope and not form.get("in-scope"):
         sentence = "claim: entitlements inside `scope` are requests, and count only with `in-scope: yes`"
-        yield SingleChange(sentence, policy=_issuer(token, {**declared, "entitlements": {**form, "in-scope": True}}))
+        yield SingleChange(sentence, policy=_with_issuer(token, {"entitlements": {**form, "in-scope": True}}))
     for value in values:
         name, mark, authority = value.partition("#")
         namespace, found, _ = name.partition(":group:")
@@ -100,20 +97,21 @@ def _entitlements(token: ExplainedToken) -> Iterator[SingleChange]:
             sentence = f"claim: {value!a} has the namespace {namespace!a}, declared is {form['namespace']!a}"
         else:
             continue
-        yield SingleChange(sentence, policy=_issuer(token, {**declared, "entitlements": other}))
+        yield SingleChange(sentence, policy=_with_issuer(token, {"entitlements": other}))
 
 
 def _checks(token: ExplainedToken, decision: Decision) -> Iterator[SingleChange]:
-    declared = token.policy.find(f"issuer\t{token.url}")
     if decision.reason.startswith("audience:") and not token.claims.values("aud"):
         sentence = "audience: the token does not say for whom it is; `without-audience: accept` would take it"
-        yield SingleChange(sentence, policy=_issuer(token, {**declared, "without-audience": True}))
+        yield SingleChange(sentence, policy=_with_issuer(token, {"without-audience": True}))
 
 
-def _issuer(token: ExplainedToken, declared: Mapping[str, Any]) -> Policy:
-    return _changed(token.policy, {f"issuer\t{token.url}": declared})
+def _with_issuer(token: ExplainedToken, changes: Mapping[str, object]) -> Policy:
+    """Return the policy with changes to the declaration of the token's issuer."""
+    key = key_of(ISSUER, token.url)
+    return _with_entries(token.policy, {key: {**token.policy.find(key), **changes}})
 
 
-def _changed(policy: Policy, entries: Mapping[str, Any]) -> Policy:
-    """Return a policy with other entries in its index, by their keys."""
+def _with_entries(policy: Policy, entries: Mapping[str, object]) -> Policy:
+    """Return the policy with other entries in its index, by their keys."""
     return Policy(lambda key: entries[key] if key in entries else policy.find(key), policy.digest)

@@ -1,4 +1,4 @@
-"""What might be otherwise in a token: each difference is a guess that somebody has to prove."""
+"""Find changes to a token with which it could be mapped. The caller confirms each by deciding again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vomap.mapfile.findings import nearest
 from vomap.policy import Decision
 from vomap.policy.matching import CLAIM, EVERYTHING_BELOW, GroupPattern
 
-# What clients and issuers call claims that decisions read under another name.
+# Names that clients and issuers use for a claim that vomap reads under another name.
 _OTHER_NAMES = {
     "entitlement": "entitlements",
     "eduperson_entitlements": "eduperson_entitlement",
@@ -27,7 +27,7 @@ _SOON = 600
 
 
 def changes_of_token(token: ExplainedToken, decision: Decision, now: float) -> Iterator[SingleChange]:
-    """Yield what may be otherwise, first what the decision's reason names."""
+    """Yield changes to the token, those for the decision's reason among the first."""
     yield from _other_issuer(token)
     yield from _other_names(token)
     yield from _checks(token, decision, now)
@@ -59,7 +59,7 @@ def _spellings(url: str) -> Iterator[tuple[str, str]]:
 
 
 def _other_names(token: ExplainedToken) -> Iterator[SingleChange]:
-    """Yield claims that are read under another name than the token has them."""
+    """Yield claims that the token has under another name than vomap reads."""
     for name, read in _OTHER_NAMES.items():
         if name in token.members and read not in token.members:
             value = token.members[name]
@@ -77,15 +77,17 @@ def _other_names(token: ExplainedToken) -> Iterator[SingleChange]:
 
 
 def _checks(token: ExplainedToken, decision: Decision, now: float) -> Iterator[SingleChange]:
-    """Yield what the site's checks of a token miss."""
+    """Yield the changes with which the token would pass the site's checks."""
     stage = decision.reason.partition(":")[0]
     issuer = token.issuer
     if stage == "audience" and issuer is not None and issuer.audience:
-        said = ", ".join(map(ascii, token.claims.values("aud"))) or "nobody"
+        audiences = ", ".join(map(ascii, token.claims.values("aud"))) or "no audience"
         ours = sorted(issuer.audience)
         near = [nearest(audience, ours) for audience in token.claims.values("aud")]
         wanted = next((audience for audience in near if audience), ours[0])
-        yield SingleChange(f"audience: the token is for {said}, not for {wanted!a}", token.with_claim("aud", wanted))
+        yield SingleChange(
+            f"audience: the token is for {audiences}, not for {wanted!a}", token.with_claim("aud", wanted)
+        )
     elif stage == "computing":
         members = token.with_scope(None, "compute.create")
         yield SingleChange("scope: the token has no scope such as compute.create", members)
@@ -120,12 +122,12 @@ def _other_groups(token: ExplainedToken) -> Iterator[SingleChange]:
     for text in token.broken_groups():
         bare = "/" + text.strip().strip("/")
         if parse_fqan(bare) is not None:
-            sentence = f"group: {text!a} is no group; a group is written {bare!a}"
+            sentence = f"group: {text!a} is not a group; write {bare!a}"
             yield SingleChange(sentence, token.with_group_text(text, bare))
 
 
 def _wanted(pattern: GroupPattern, near: Membership) -> Membership | None:
-    """Return the membership that a pattern asks for; where it takes any word, that of the token's own membership."""
+    """Return the membership that a pattern asks for. `*` takes the word of the token's own membership."""
     group, _, role = pattern.text.partition("/Role=")
     words = near.group.split("/")
     parts = [
@@ -136,9 +138,9 @@ def _wanted(pattern: GroupPattern, near: Membership) -> Membership | None:
 
 
 def _how_otherwise(membership: Membership, wanted: Membership) -> tuple[str | None, bool]:
-    """Return in one phrase how a membership differs from the one that is wanted, if by one thing alone.
+    """Return a phrase for the difference between a membership and the wanted one, or None if there are several.
 
-    The second value tells whether it is the spelling.
+    The second value is True if the spelling differs.
     """
     if membership.group == wanted.group:
         if wanted.role is None or wanted.role == membership.role:
@@ -174,7 +176,7 @@ def _other_scopes(token: ExplainedToken) -> Iterator[SingleChange]:
 
 
 def _other_claims(token: ExplainedToken) -> Iterator[SingleChange]:
-    """Yield claims that rules ask for and that the token has under another name, or with another value."""
+    """Yield claims that rules ask for, and that the token has under a similar name, or with a similar value."""
     for rule in token.policy.rules():
         for key, wanted in rule.conditions.asked:
             if not key.startswith(CLAIM):
@@ -192,7 +194,7 @@ def _other_claims(token: ExplainedToken) -> Iterator[SingleChange]:
 
 
 def _how_near(text: str, wanted: str) -> str | None:
-    """Return in one phrase by what a text is not the wanted one, None if it is, or is another altogether."""
+    """Return a phrase for the difference between a text and the wanted one, or None if it is the same or too far."""
     if text == wanted or not text:
         return None
     changes: dict[str, Callable[[str], str]] = {
@@ -208,7 +210,7 @@ def _how_near(text: str, wanted: str) -> str | None:
 
 
 def _patterns(token: ExplainedToken, key: str) -> Iterable[Any]:
-    """Return the patterns of a condition's key, of all rules that may be meant for this token, each text once."""
+    """Return the patterns of one condition in all rules of the policy, each text once."""
     found = {}
     for rule in token.policy.rules():
         for name, wanted in rule.conditions.asked:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     # The members of a token, its groups in `wlcg.groups` (group_claims.py).
     Token = dict[str, Any]
-    # By condition (`claim NAME` among them), the values that a token must have.
+    # The values that a token must have, by condition (`claim NAME` among them).
     Values = Mapping[str, Sequence[str]]
     # How a token names a VO: the VO source, and the name in the token.
     Way = tuple[str, str]
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 COMPUTE = "compute.create"
 _CLAIM = "claim "
 _ONE_VALUE = {"jti": "jti", "client": "client_id"}
-# Claims to which a value is added; it replaces the value of any other claim.
+# Claims to which values are added. In any other claim, a new value replaces the old one.
 _LISTS = ("aud", GROUPS_CLAIM)
 
 
@@ -52,7 +52,7 @@ def assemble_token(
 
 
 def with_values(token: Token, values: Values) -> Token:
-    """Return a token that has the given values as well; the subject and all single claims are replaced."""
+    """Return a token that also has the given values. They replace the subject, and claims with a single value."""
     more = dict(token)
     if "subject" in values:
         more["sub"] = values["subject"][0]

@@ -1,9 +1,9 @@
-"""Tokens that meet given clauses, and as little else as can be: what two policies are asked about."""
+"""Generate example tokens that match given clauses, and as little else as possible."""
 
 from __future__ import annotations
 
 from itertools import islice, product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vomap.analysis.clauses import common_values, word_for
 from vomap.analysis.tokens.assembly import COMPUTE, assemble_token, with_vo
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from vomap.analysis.clauses import Clause, Conditions, SplitPolicy
     from vomap.analysis.tokens.assembly import Token, Way
 
-    # Of each condition the values that a token is to have.
+    # The values that a token must have, by condition.
     Draft = dict[str, tuple[str, ...]]
 
 _OTHER_COMPUTE = "condor:/WRITE"
@@ -27,21 +27,21 @@ _MOST_WAYS = 60
 _MOST_AUDIENCES = 4
 _OF_EACH_VO = 4
 _MOST_ACCOUNTS = 100
-# A character that no capture takes.
+# A character that no capture matches.
 _NO_WORD = "~"
 
 
 class ExampleTokens:
-    """Makes tokens for the clauses of two policies."""
+    """Generates tokens for the clauses of two policies."""
 
     def __init__(self, old: SplitPolicy, new: SplitPolicy, now: float) -> None:
-        """Take both policies, and the time at which tokens that show any begin."""
+        """Take both policies, and the time at which tokens are issued, in seconds since 1970."""
         self._policies = (old, new)
         self._now = int(now)
         self.word = word_for(old, new)
 
     def plain(self, url: str) -> Token:
-        """Return a token of an issuer that passes the checks of both policies, if one can, and says nothing else."""
+        """Return a token of an issuer that passes the checks of both policies, if possible, and has no other claims."""
         return self._token(url, {}, None)
 
     def naming(self, url: str, way: Way | None) -> Token:
@@ -49,16 +49,16 @@ class ExampleTokens:
         return self._token(url, {}, way)
 
     def of_clause(self, clause: Clause) -> Iterator[tuple[Conditions, Token]]:
-        """Yield tokens that meet just one clause, and its conditions: one token for each way to name its VO."""
+        """Yield tokens that match one clause, with its conditions: one token for each way to name the VO."""
         drafts = self._drafts(clause, clause.asked)
         for draft in drafts[:1]:
             for way in self.ways(clause.url, clause.vo):
                 yield clause.asked, self._token(clause.url, draft, way)
 
     def of_changed_clause(self, clause: Clause) -> Iterator[tuple[Conditions, Token]]:
-        """Yield tokens that meet just one clause, for each kind of text that it takes, and what they were made for.
+        """Yield tokens that match one clause, for each kind of text that it takes, with their conditions.
 
-        That is the clause's conditions, or what is left of them if its capture stands for one account.
+        These are the clause's conditions, or the conditions under which its capture gives a certain account.
         """
         for asked in (clause.asked, *self._captured(clause)):
             for draft in (*self._drafts(clause, asked), *self._odd_drafts(clause, asked)):
@@ -71,7 +71,7 @@ class ExampleTokens:
                         yield asked, written
 
     def of_pair(self, clause: Clause, other: Clause) -> Iterator[Token]:
-        """Yield tokens that meet two clauses of one issuer; none, if no token can."""
+        """Yield tokens that match two clauses of one issuer. There are none if no token can."""
         vos = [vo for vo in dict.fromkeys((clause.vo, other.vo)) if vo is not None]
         for asked in (clause.asked, *self._captured(clause, 1)):
             for others in (other.asked, *self._captured(other, 1)):
@@ -83,11 +83,11 @@ class ExampleTokens:
                     for way in self.ways(clause.url, vos[0] if vos else None):
                         yield self._token(clause.url, draft, way)
                     if vos and None in (clause.vo, other.vo):
-                        # What one rule knows to be of its VO is for the other of one of several.
+                        # A rule with a VO reads groups of that VO. The other rule sees a token of one of several VOs.
                         yield from self._of_two_vos(clause.url, draft, (vos[0], None))
 
     def of_field(self, url: str, field: str, bases: Sequence[Token]) -> Iterator[Token]:
-        """Yield tokens for which it may matter that something is declared otherwise of an issuer."""
+        """Yield tokens that a change to a check of an issuer may affect. `field` is the key of the check."""
         varied = {
             "audience": self._other_audiences,
             "without-audience": self._other_audiences,
@@ -108,9 +108,9 @@ class ExampleTokens:
                     yield from (_also_naming(base, way) if way else ())
 
     def ways(self, url: str, vo: str | None) -> list[Way | None]:
-        """Return how a token of an issuer may name a VO, the simplest first; None is not to name any.
+        """Return how a token of an issuer may name a VO, the simplest first. None means that it names no VO.
 
-        After the VO itself comes something below it, for a rule may be about just the VO's own group.
+        Names below the VO come last: a rule may be for the VO's own group only.
         """
         found: dict[Way, None] = {}
         for policy in self._policies:
@@ -121,7 +121,7 @@ class ExampleTokens:
                 if issuer is not None and issuer.names_vos_freely and vo is None:
                     found[source, self.word] = None
         if vo is None:
-            # What one policy alone knows, or knows otherwise, comes first.
+            # Names that only one policy knows, or that have another meaning, come first.
             otherwise = self._names_that_change(url)
             found = dict.fromkeys(sorted(found, key=lambda way: way[1] not in otherwise))
         below = [(source, f"{name}/{self.word}") for source, name in found]
@@ -134,19 +134,19 @@ class ExampleTokens:
         return changed | (names[0] ^ names[1])
 
     def _of_two_vos(self, url: str, draft: Draft, vos: Sequence[str | None]) -> Iterator[Token]:
-        """Yield tokens that name two VOs, the second perhaps any."""
+        """Yield tokens that name two VOs. If the second is None, it is any VO."""
         first, second = (self.ways(url, vo)[:_OF_EACH_VO] for vo in vos)
         for way, other in product(first, second):
             yield self._token(url, draft, way, other)
 
     def _as_good(self, clause: Clause, token: Token) -> Iterator[Token]:
-        """Yield a token with another scope for jobs, or for another audience: rules about these may take the first."""
+        """Yield a token with another scope for jobs, or another audience: rules may have conditions on these."""
         yield {**token, "scope": token["scope"].replace(COMPUTE, _OTHER_COMPUTE)}
         if clause.values("audience") is None:
             yield from islice(self._other_audiences(token), _MOST_AUDIENCES)
 
     def _namings(self, url: str) -> Iterator[Token]:
-        """Yield tokens that name any VO in any place, or two in two places, with and without a scope for jobs."""
+        """Yield tokens that name any VO in any VO source, or two VOs in two, with and without a scope for jobs."""
         ways = self.ways(url, None)
         everywhere = [(source, way[1]) for way in ways if way for source in SOURCES]
         pairs = product(ways[:8], ways[:8])
@@ -154,7 +154,7 @@ class ExampleTokens:
         tokens += [self._token(url, {}, way, other) for way, other in pairs if way and other and way[0] != other[0]]
         for token in tokens:
             yield token
-            # What fails a check is denied if it is ours, and declined if not.
+            # A token that fails a check is denied if the site serves its VO, and declined if not.
             yield {**token, "scope": token["scope"].replace(COMPUTE, "openid")}
 
     def _without_compute(self, base: Token) -> Iterator[Token]:
@@ -174,7 +174,7 @@ class ExampleTokens:
             yield {**base, "iat": self._now, "exp": self._now + limit + 1}
 
     def _as_entitlements(self, token: Token) -> Iterator[Token]:
-        """Yield the same token with its groups written as entitlements, where the policies read these otherwise."""
+        """Yield the same token with its groups as entitlements, if the policies read these differently."""
         url = token["iss"]
         forms = [policy.admission.forms.get(url) for policy in self._policies]
         if GROUPS_CLAIM not in token or forms[0] == forms[1]:
@@ -191,7 +191,7 @@ class ExampleTokens:
                 yield {**without, "scope": " ".join([token["scope"], *in_scope])}
 
     def _as_groups(self, token: Token) -> Iterator[Token]:
-        """Yield the same token with its groups in one claim alone, one by one and in one string with commas."""
+        """Yield the same token with its groups in one claim, as a list and as one text with commas."""
         groups = token.get(GROUPS_CLAIM)
         if not groups:
             return
@@ -204,14 +204,14 @@ class ExampleTokens:
                 yield WrittenToken(without, **{claim: ",".join([*groups, f"/{self.word}"])})
 
     def _spelled(self, url: str) -> Iterator[Token]:
-        """Yield tokens that name a VO in each way that one of the policies spells it, and in lower case."""
+        """Yield tokens that name a VO in each spelling of both policies, and in lower case."""
         for policy in self._policies:
             for vo, spellings in policy.admission.spellings_of(url).items():
                 for name in {vo, *spellings}:
                     yield self.naming(url, ("group", name))
 
     def _captured(self, clause: Clause, most: int = _MOST_ACCOUNTS) -> Iterator[Conditions]:
-        """Yield a clause's conditions with what makes an account of them that one policy or the other names."""
+        """Yield a clause's conditions, changed so that its capture gives an account that one of the policies names."""
         if clause.outcome[0] != "made":
             return
         before, mark, after = clause.outcome[2].partition("<c1>")
@@ -228,7 +228,7 @@ class ExampleTokens:
         return _vary({key: self._examples(clause, key, values, word or self.word) for key, values in asked})
 
     def _odd_drafts(self, clause: Clause, asked: Conditions) -> Iterator[Draft]:
-        """Yield what `*` takes and a capture does not, a subject that `*` does not take, a group that is not first."""
+        """Yield texts that `*` matches and captures do not, a subject with a slash, a group that is not first."""
         yield from self._drafts(clause, asked, _NO_WORD + self.word)
         for draft in self._drafts(clause, asked)[:1]:
             if "subject" not in draft:
@@ -238,7 +238,7 @@ class ExampleTokens:
                 yield {**draft, "first-group": (f"/{root}/{self.word}",)}
 
     def _examples(self, clause: Clause, key: str, values: Iterable[str], word: str) -> list[tuple[str, ...]]:
-        """Return of a condition what a token may have to meet it."""
+        """Return the texts with which a token matches a condition."""
         texts: list[str] = []
         for value in values:
             if key in LITERAL:
@@ -250,7 +250,7 @@ class ExampleTokens:
         return [(text,) for text in dict.fromkeys(texts)]
 
     def _groups(self, clause: Clause, pattern: str, word: str) -> list[str]:
-        """Return memberships that fit a pattern; of the VO that a rule is for, if the pattern leaves it open."""
+        """Return memberships that match a pattern. If it does not name a VO, those of the clause's VO come first."""
         anything = legal_groups(pattern, word)
         if not split_role(pattern)[0].startswith("/*"):
             return anything
@@ -261,7 +261,7 @@ class ExampleTokens:
     def _common(
         self, clause: Clause, asked: Conditions, other: Clause, others: Conditions
     ) -> dict[str, list[tuple[str, ...]]]:
-        """Return of each condition of two clauses what a token may have to meet both; nothing, if it cannot."""
+        """Return, for each condition of two clauses, the texts with which a token matches both, if any."""
         ours, theirs = dict(asked), dict(others)
         found: dict[str, list[tuple[str, ...]]] = {}
         for key in {**ours, **theirs}:
@@ -286,7 +286,7 @@ class ExampleTokens:
         return assemble_token(url, draft, ways, subject=self.word, audience=self._audience(url))
 
     def _audience(self, url: str) -> list[str]:
-        """Return an audience that both policies accept, or one for each; none where none is asked for."""
+        """Return an audience that both policies accept, or one for each. There is none if no audience is checked."""
         old, new = (self._accepted(policy, url) for policy in self._policies)
         if old is None or new is None:
             return sorted(old or new or ())[:1]
@@ -298,13 +298,13 @@ class ExampleTokens:
         return None if issuer is None else issuer.audience
 
 
-def simplicity(token: Mapping[str, Any]) -> tuple[int, bool, int]:
-    """Return what sorts simple tokens first."""
+def simplicity(token: Token) -> tuple[int, bool, int]:
+    """Return a key that sorts simple tokens first."""
     return len(token), _OTHER_COMPUTE in token["scope"], sum(len(str(value)) for value in token.values())
 
 
 def _also_naming(token: Token, way: Way) -> Iterator[Token]:
-    """Yield a token that names a VO besides, before and after what it has of the kind."""
+    """Yield a token that also names another VO, behind and before the VOs that it names."""
     yield with_vo(token, way)
     source, name = way
     if source != SCOPE_PATH and GROUPS_CLAIM in token:
@@ -312,7 +312,10 @@ def _also_naming(token: Token, way: Way) -> Iterator[Token]:
 
 
 def _vary(choices: Mapping[str, list[tuple[str, ...]]]) -> list[Draft]:
-    """Return the first choice of all, then each other choice with the first of all else; none if one has none."""
+    """Return the first choices, then each other choice with the first of all others.
+
+    There are none if a condition has no choice.
+    """
     if not all(choices.values()):
         return []
     base = {key: texts[0] for key, texts in choices.items()}

@@ -1,4 +1,4 @@
-"""Where example tokens have their groups: `wlcg.groups` while they are made, and then the claims that issuers write."""
+"""Write the groups of an example token, which are in `wlcg.groups` at first, to the claims that its issuer uses."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 class WrittenToken(dict[str, Any]):
-    """A token whose groups stay in the claims in which they are."""
+    """A token whose groups are in the claims of its issuer already."""
 
 
 def write_groups(token: Mapping[str, Any], *issuers: Issuer | None) -> dict[str, Any]:
-    """Return a token with its groups in each claim that one of these declarations of its issuer reads.
+    """Return a token with its groups in each claim that one of these declarations of its issuer names.
 
-    `token` has them in `wlcg.groups`, as FQANs. An issuer that is not declared may write them there.
+    `token` has them in `wlcg.groups`, as FQANs. They stay there if the issuer is not declared (None).
     """
     if isinstance(token, WrittenToken) or GROUPS_CLAIM not in token:
         return dict(token)
@@ -38,7 +38,7 @@ def write_groups(token: Mapping[str, Any], *issuers: Issuer | None) -> dict[str,
 
 
 def as_entitlement(group: str, form: EntitlementForm) -> str:
-    """Return a group or role, an FQAN, as the entitlement that names it."""
+    """Return the entitlement (AARC-G069) that names a group or role, given as an FQAN."""
     path, role = split_role(group)
     named = path[1:].replace("/", ":") + (f":role={role}" if role else "")
     return f"{form.prefix}{named}" + (f"#{form.authority}" if form.authority else "")

@@ -1,4 +1,4 @@
-"""Patterns held against each other: texts that fit two of them, and whether one takes all that another takes."""
+"""Compare patterns: find texts that match two of them, and check whether one pattern covers another."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vomap.policy.matching import Pattern
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-# As in Pattern.shape; None is a part below `/**`, which may be anything.
+# A part as in Pattern.shape. None is a part below `/**`, which matches any text.
 Part = Union[str, tuple[str, str, str], None]
 ROLE = "/Role="
 GROUPS = ("group", "first-group")
@@ -22,14 +22,14 @@ LITERAL = ("audience", "jti", "client")
 
 @lru_cache(maxsize=50_000)
 def compiled(text: str) -> Pattern:
-    """Return the pattern of any condition but a group; a text of a mapfile that was checked is one."""
+    """Return the compiled pattern of a condition other than a group, as it is in a checked mapfile."""
     return Pattern(text, below=True, capture=True)
 
 
 def common_texts(first: str, second: str, word: str) -> list[str]:
-    """Return texts that fit two patterns, the shortest first; none if there is no such text.
+    """Return texts that match two patterns, the shortest first. The list is empty if there is no such text.
 
-    `word` is what `*` or `<name>` is to stand for, where that is free.
+    `word` is the text for `*` and `<name>`, if the other pattern permits any.
     """
     parts, below = compiled(first).shape
     others, others_below = compiled(second).shape
@@ -43,12 +43,15 @@ def common_texts(first: str, second: str, word: str) -> list[str]:
 
 
 def examples(pattern: str, word: str) -> list[str]:
-    """Return texts that fit a pattern, the shortest first; none if `word` cannot stand where it captures."""
+    """Return texts that match a pattern, the shortest first. There are none if a capture cannot take `word`."""
     return common_texts(pattern, pattern, word)
 
 
 def common_groups(first: str, second: str, word: str) -> list[str]:
-    """Return memberships, as FQANs, that fit two patterns of groups, with and without a role if neither names one."""
+    """Return memberships, as FQANs, that match two patterns of groups.
+
+    If neither pattern has a role, there are memberships with and without a role.
+    """
     (group, role), (other_group, other_role) = split_role(first), split_role(second)
     groups = common_texts(group, other_group, word)
     if role is None and other_role is None:
@@ -58,12 +61,15 @@ def common_groups(first: str, second: str, word: str) -> list[str]:
 
 
 def legal_groups(pattern: str, word: str) -> list[str]:
-    """Return memberships, as FQANs, that fit a pattern of groups and that a token can have."""
+    """Return memberships, as FQANs, that match a pattern of groups and that a token can have."""
     return [group for group in common_groups(pattern, pattern, word) if parse_fqan(group) is not None]
 
 
 def example(key: str, pattern: str, word: str) -> str:
-    """Return the shortest text that fits a value of a condition; for a group that no token can have, any text."""
+    """Return the shortest text that matches a value of a condition.
+
+    For a group that no token can have, return a text that looks like it.
+    """
     if key in LITERAL:
         return pattern
     legal = legal_groups(pattern, word) if key in GROUPS else ()
@@ -71,7 +77,7 @@ def example(key: str, pattern: str, word: str) -> str:
 
 
 def covers(wide: str, narrow: str) -> bool:
-    """Tell whether all that fits one pattern is known to fit another."""
+    """Return True if each text that matches the narrow pattern is known to match the wide one."""
     if wide == narrow:
         return True
     parts, below = compiled(wide).shape
@@ -82,7 +88,7 @@ def covers(wide: str, narrow: str) -> bool:
 
 
 def group_covers(wide: str, narrow: str) -> bool:
-    """Tell whether all memberships that fit one pattern of groups are known to fit another."""
+    """Return True if each membership that matches the narrow pattern of groups is known to match the wide one."""
     (group, role), (narrow_group, narrow_role) = split_role(wide), split_role(narrow)
     if role is not None and (narrow_role is None or not covers(role, narrow_role)):
         return False
@@ -90,16 +96,15 @@ def group_covers(wide: str, narrow: str) -> bool:
 
 
 def split_role(pattern: str) -> tuple[str, str | None]:
-    """Return the pattern of the group, and that of the role if there is one."""
+    """Return the pattern of the group, and the pattern of the role or None."""
     group, mark, role = pattern.rpartition(ROLE)
     return (group, role) if mark else (pattern, None)
 
 
 def fresh_word(texts: Iterable[str]) -> str:
-    """Return a word that nothing in these patterns singles out, so that it stands for anybody."""
-    said = set(texts)
+    """Return a word that no pattern here treats specially, for a subject that could be any user."""
     befores, afters, literals = {""}, {""}, set()
-    for text in said:
+    for text in set(texts):
         for part in compiled(text).shape[0]:
             if isinstance(part, str):
                 literals.add(part)
@@ -126,7 +131,7 @@ def _words() -> Iterator[str]:
 
 
 def _common_text(one: Part, other: Part, word: str) -> str | None:
-    """Return a text that fits two parts, or None; parts of a pattern's `/**` leave the choice to the other's."""
+    """Return a text that matches two parts, or None. A part below `/**` leaves the choice to the other one."""
     if one is None or other is None:
         chosen = other if one is None else one
         return _common_text(chosen, chosen, word) if chosen is not None else None
@@ -135,7 +140,7 @@ def _common_text(one: Part, other: Part, word: str) -> str | None:
     if isinstance(other, str):
         return other if _fits(one, other) else None
     before, after = max(one[0], other[0], key=len), max(one[1], other[1], key=len)
-    # What fits begins with the longer beginning and ends with the longer end, and these may share characters.
+    # The text begins with the longer beginning and ends with the longer end, which may share characters.
     shared = (before + after[at:] for at in range(1, len(after) + 1) if before.endswith(after[:at]))
     for text in (before + word + after, *shared):
         if _fits(one, text) and _fits(other, text):
@@ -154,6 +159,6 @@ def _covers_part(wide: Part, narrow: Part) -> bool:
     if narrow is None or isinstance(narrow, str) or wide is None or isinstance(wide, str):
         return isinstance(narrow, str) and _fits(wide, narrow)
     if wide[2]:
-        # A capture takes words alone.
+        # A capture takes only words.
         return bool(narrow[2]) and wide[:2] == narrow[:2]
     return narrow[0].startswith(wide[0]) and narrow[1].endswith(wide[1])

@@ -1,4 +1,4 @@
-"""Tokens that go around rules: varied in what those rules ask for, and otherwise as they were."""
+"""Vary example tokens, so that they no longer match the conditions of other rules."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from vomap.policy.matching import AccountName
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vomap.analysis.lint.context import LintContext, Rule
+    from vomap.analysis.lint.context import LintContext
     from vomap.analysis.tokens.assembly import Token
     from vomap.analysis.tokens.from_clauses import ExampleTokens
+    from vomap.policy.documents import RuleDocument
 
-# A rule whose account has <vo> asks for a token of one VO, though it does not say so.
+# A rule whose account has <vo> takes only tokens of one VO, although it has no such condition.
 _ONE_VO = "<vo>"
 _MOST_NAMES = 3
 _PATH = vo_path("")
 
 
-def asked_by(rule: Rule) -> set[str]:
-    """Return what a rule asks for that tokens made for another rule may be varied in."""
+def asked_by(rule: RuleDocument) -> set[str]:
+    """Return the conditions of a rule in which tokens for another rule can be varied."""
     asked = {key for key in ("audience", "scope", "subject", "group") if key in rule}
     if "first-group" in rule:
         asked.add("group")
@@ -32,16 +33,16 @@ def asked_by(rule: Rule) -> set[str]:
 
 
 class TokenVariants:
-    """Varies tokens of a policy."""
+    """Varies the example tokens of a policy."""
 
     def __init__(self, context: LintContext, example_tokens: ExampleTokens) -> None:
-        """Take the policy, and what makes its tokens."""
+        """Take the policy, and the generator of its tokens."""
         self._context = context
         self._example_tokens = example_tokens
         self._word = example_tokens.word
 
     def vary(self, token: Token, asked: set[str]) -> Iterator[Token]:
-        """Yield a token as it is, and varied in all ways together in what is `asked`, as by `asked_by`."""
+        """Yield a token unchanged, and with all combinations of variations of the conditions in `asked`."""
         tokens = [token]
         for key, varied in (
             ("subject", self._subjects),
@@ -58,7 +59,7 @@ class TokenVariants:
         return self._example_tokens.of_field(token["iss"], "audience", [token])
 
     def _subjects(self, token: Token) -> Iterator[Token]:
-        """Yield subjects that are no word, and have more parts: `*` and a capture take neither."""
+        """Yield subjects that are not a word, and that have more parts: captures and `*` do not match these."""
         odd = f"~{self._word}"
         for subject in (odd, f"{odd}/{odd}", f"{odd}/{odd}/{odd}"):
             yield {**token, "sub": subject}
