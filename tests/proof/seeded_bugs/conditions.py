@@ -31,8 +31,8 @@ def _role_ignored(init: Any, pattern: Any, text: str) -> None:
     init(pattern, text.rpartition("/Role=")[0] or text)
 
 
-def _any_group_first(holds: Any, key: str, *others: Any) -> Any:
-    return holds("group" if key == "first-group" else key, *others)
+def _any_group_first(meets: Any, key: str, *others: Any) -> Any:
+    return meets("group" if key == "first-group" else key, *others)
 
 
 def _any_for_all(first_unmet: Any, conditions: Any, view: Any, captured: dict[str, str]) -> Any:
@@ -67,7 +67,7 @@ BUGS: Mapping[str, Sequence[Replacement]] = {
     "a group's prefix without the slash": [Call("vomap.policy.matching:Pattern.match", _prefix_without_slash)],
     "a star for nothing": [Call("vomap.policy.matching:Pattern.match", _star_for_nothing)],
     "a role ignored": [Call("vomap.policy.matching:GroupPattern.__init__", _role_ignored)],
-    "first-group is any group": [Call("vomap.policy.matching:_holds", _any_group_first)],
+    "first-group is any group": [Call("vomap.policy.matching:_meets", _any_group_first)],
     "any of the conditions for all": [Call("vomap.policy.matching:first_unmet_condition", _any_for_all)],
     "azp only without client_id": [Call("vomap.policy.matching:BanView.values", _azp_without_client_id)],
     "an account of 33 characters": [Constant("vomap.policy.matching:LONGEST_ACCOUNT", lambda _: 33)],
