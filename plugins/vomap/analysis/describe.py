@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from vomap.claims import Claims, read_scopes
+from vomap.mapfile.times import describe_duration
 
-_UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 _TENSES = {"exp": ("expires", "expired"), "nbf": ("becomes valid", "became valid"), "iat": ("is issued", "was issued")}
 
 
@@ -23,12 +23,5 @@ def _describe_time(name: str, seconds: float | None, now: float) -> str:
         return f"{name} is not a number"
     coming, gone = _TENSES[name]
     if seconds > now:
-        return f"{coming} in {duration(seconds - now)}"
-    return f"{gone} {duration(now - seconds)} ago"
-
-
-def duration(seconds: float) -> str:
-    """Return a duration, given in seconds, in its largest unit: `3 hours`."""
-    unit, length = next((each for each in _UNITS if seconds >= each[1]), _UNITS[-1])
-    number = int(seconds // length)
-    return f"{number} {unit}{'' if number == 1 else 's'}"
+        return f"{coming} in {describe_duration(seconds - now)}"
+    return f"{gone} {describe_duration(now - seconds)} ago"

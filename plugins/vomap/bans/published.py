@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from vomap import Error
-from vomap.analysis.describe import duration
 from vomap.bans.ban_file import PUBLISHED
 from vomap.bans.folder import BanChange, BanFile, conditions_of
 from vomap.mapfile.bans import read_ban_file
 from vomap.mapfile.files import Mapfile
 from vomap.mapfile.findings import Findings
 from vomap.mapfile.issuer_urls import is_issuer_url
-from vomap.mapfile.times import format_utc
+from vomap.mapfile.times import describe_duration, format_utc
 from vomap.policy.decide import SKEW
 from vomap.web import WebFile
 from vomap.web.download import Limits
@@ -70,7 +69,7 @@ class PublishedList:
 
     def age(self, now: float) -> str:
         """Return the time of issue and the age of the list."""
-        return f"issued {format_utc(self.issued)}, {duration(max(0, now - self.issued))} ago"
+        return f"issued {format_utc(self.issued)}, {describe_duration(now - self.issued)} ago"
 
     @property
     def meaning(self) -> list[dict[str, object]]:

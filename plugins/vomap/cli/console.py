@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from vomap import printable
+
 if TYPE_CHECKING:
     from vomap.mapfile.findings import Finding
 
@@ -26,7 +28,7 @@ def plain(text: str) -> str:
     The authors of published bans and distributed mapfiles write these texts. Without escapes a text could turn its
     letters around, or show other letters than it has.
     """
-    return "\n".join(line if _is_plain(line) else ascii(line)[1:-1] for line in text.split("\n"))
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def counted(number: int, noun: str) -> str:
@@ -68,7 +70,3 @@ def progress_bar(title: str) -> Iterator[Callable[[int], None]]:
     finally:
         if is_shown:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
-
-
-def _is_plain(line: str) -> bool:
-    return line.isascii() and line.isprintable()
