@@ -121,7 +121,7 @@ def _star_advice(ban: BanDocument, each: WildcardWarning) -> str:
     return f"; add these patterns: [{', '.join(map(repr, wider_subjects(ban['subject'])))}]"
 
 
-def illegal_groups(context: LintContext) -> Iterator[Finding]:
+def illegal_ban_groups(context: LintContext) -> Iterator[Finding]:
     """Warn of groups in bans that no token can have."""
     for ban in context.bans:
         yield from illegal_groups_of(ban, f"ban ({ban['reason']})")
@@ -129,7 +129,7 @@ def illegal_groups(context: LintContext) -> Iterator[Finding]:
 
 _TABLE = CheckTable(
     always=(
-        Check(illegal_groups, (ILLEGAL_GROUP,)),
+        Check(illegal_ban_groups, (ILLEGAL_GROUP,)),
         Check(expired_bans, (EXPIRED_BAN,)),
         Check(unwired_bans, (UNWIRED_BAN,)),
         Check(bare_stars, (BARE_STAR,)),
@@ -142,6 +142,6 @@ _TABLE = CheckTable(
 CODES = _TABLE.codes
 
 
-def lint(context: LintContext) -> LintReport:
+def lint_bans(context: LintContext) -> LintReport:
     """Return the warnings about bans and about rules with `deny`."""
     return _TABLE.run(context, is_large=len(context.bans) > MOST_BANS)

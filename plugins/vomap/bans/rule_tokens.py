@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 from vomap.analysis.clauses import Clause, SplitPolicy
 from vomap.analysis.tokens.assembly import with_values
 from vomap.analysis.tokens.from_clauses import ExampleTokens
-from vomap.bans.tokens import values_of
+from vomap.bans.tokens import condition_values
 from vomap.claims import GROUPS_CLAIM
 from vomap.policy.authority import Authority
-from vomap.policy.index import rule_document, rules_found_by
+from vomap.policy.index import read_rule, rules_found_by
 from vomap.policy.matching import Pattern
+from vomap.policy.model import ISSUER, VO, key_of
 
 if TYPE_CHECKING:
     pass
@@ -79,27 +80,27 @@ class RuleTokens:
         """The first rules that give an account."""
         rules = []
         for number in range(_MOST_READ):
-            rule = rule_document(self._find, number)
+            rule = read_rule(self._find, number)
             if rule is None:
                 break
             if "deny" not in rule:
                 rules.append(rule)
         return rules
 
-    def _of_subjects(self, ban: Mapping[str, Any], authority: Authority) -> Iterator[dict[str, Any]]:
+    def _of_subjects(self, ban: Mapping[str, Any], authority: Authority) -> Iterator[RuleDocument]:
         """Yield the rules, of all rules, that name a subject of a ban."""
-        owners = [*(f"issuer\t{url}" for url in authority.issuers), *(f"vo\t{vo}" for vo in authority.owners)]
+        owners = [*(key_of(ISSUER, url) for url in authority.issuers), *(key_of(VO, vo) for vo in authority.owners)]
         for subject in ban.get("subject", ())[:_MOST_SUBJECTS]:
             for owner in owners:
                 for number in rules_found_by(self._find, owner, "subject", subject):
-                    rule = rule_document(self._find, number)
+                    rule = read_rule(self._find, number)
                     if rule is not None and "deny" not in rule:
                         yield {**rule, "subject": [subject]}
 
 
 def with_conditions(token: Token, ban: Mapping[str, Any]) -> Token:
     """Return a token that also has the conditions of a ban. Its subject stays if the ban matches it."""
-    values = values_of(ban)
+    values = condition_values(ban)
     if any(Pattern(pattern).match(token["sub"]) for pattern in ban.get("subject", ())):
         del values["subject"]
     return with_values(token, values)

@@ -35,7 +35,7 @@ def tokens_for(ban: Mapping[str, Any], authority: Authority, now: float) -> Iter
     return islice(_tokens(ban, authority, now), _MOST)
 
 
-def values_of(ban: Mapping[str, Any], turn: int = 0) -> dict[str, tuple[str]]:
+def condition_values(ban: Mapping[str, Any], turn: int = 0) -> dict[str, tuple[str]]:
     """Return a text for each condition of a ban, `claim NAME` included. `turn` selects one of several values."""
     conditions = {key: ban[key] for key in _PATTERNS if key in ban}
     conditions.update({f"claim {name}": texts for name, texts in _claims(ban).items()})
@@ -101,7 +101,7 @@ def _token(ban: Mapping[str, Any], issuer: tuple[str, Issuer | None], way: Way |
     accepted = declared.audience if declared is not None else None
     token = assemble_token(
         url,
-        values_of(ban, turn),
+        condition_values(ban, turn),
         subject=FILLER,
         audience=() if "audience" in ban else sorted(accepted or ())[:1],
         compute=COMPUTING,

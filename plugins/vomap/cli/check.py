@@ -6,9 +6,9 @@ import argparse
 import time
 
 from vomap import Error
-from vomap.analysis.lint import lint as lint_mapfiles
+from vomap.analysis.lint import lint_mapfiles
 from vomap.analysis.lint.context import LintContext
-from vomap.bans.lint import lint as lint_bans
+from vomap.bans.lint import lint_bans
 from vomap.cli.arguments import add_sources, check_sources
 from vomap.cli.console import NO, YES, counted, print_findings, print_json, progress_bar
 from vomap.compile.check import SiteCheck

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from vomap import Error
 from vomap.accounts import confirm
 from vomap.analysis.describe import describe_token
-from vomap.analysis.near_misses import expired_bans, find_near_misses
+from vomap.analysis.near_misses import describe_expired_bans, find_near_misses
 from vomap.claims import Claims, TokenRefused, read_scopes
 from vomap.claims.htcondor_payload import read_payload
 from vomap.claims.scopes import refused_levels
@@ -110,7 +110,7 @@ def _decide(args: argparse.Namespace, policy: Policy, bans: Bans, now: float, re
     reasons.trace += describe_token(claims, now)
     decision = decide(policy, bans, claims, now, reasons.trace)
     reasons.notes = _notes(decision, claims)
-    reasons.near_misses = expired_bans(policy, bans, claims, now)
+    reasons.near_misses = describe_expired_bans(policy, bans, claims, now)
     reasons.near_misses += map(str, find_near_misses(policy, bans, claims, decision, now))
     return decision
 

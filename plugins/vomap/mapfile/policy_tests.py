@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -87,7 +87,7 @@ def _judge(test: PolicyTest, policy: Policy, bans: Bans, at: float) -> PolicyTes
     return PolicyTestResult(test, decision, differences, partial(_steps, test.token, policy, bans, at))
 
 
-def _steps(token: dict[str, Any], policy: Policy, bans: Bans, at: float) -> list[str]:
+def _steps(token: Mapping[str, Any], policy: Policy, bans: Bans, at: float) -> list[str]:
     trace: list[str] = []
     decision = _decide(token, policy, bans, at, trace)
     return trace or [decision.reason]
@@ -97,7 +97,9 @@ def _same(field: str, expected: str, got: str | None) -> bool:
     return got is not None and (expected.lower() == got.lower() if field == "vo" else expected == got)
 
 
-def _decide(token: dict[str, Any], policy: Policy, bans: Bans, at: float, trace: list[str] | None = None) -> Decision:
+def _decide(
+    token: Mapping[str, Any], policy: Policy, bans: Bans, at: float, trace: list[str] | None = None
+) -> Decision:
     try:
         return decide(policy, bans, read_claims(token), at, trace)
     except TokenError as error:

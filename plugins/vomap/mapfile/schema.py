@@ -15,6 +15,8 @@ from vomap.mapfile.reader import Node, NodeHandler, read_yaml
 
 MAPFILE_SCHEMA = "mapfile-1.schema.json"
 _LONGEST_NUMBER = 15
+# The JSON schema of a part of a mapfile.
+_Schema = dict[str, Any]
 _Path = tuple[Union[str, int], ...]
 # Keys that had another name.
 _RENAMED = {"journal": "log"}
@@ -22,15 +24,15 @@ _TRUTH = {"yes": True, "true": True, "no": False, "false": False}
 
 
 @cache
-def mapfile_schema() -> dict[str, Any]:
+def mapfile_schema() -> _Schema:
     """Return the schema of mapfiles. Editors and the reference manual use it as well."""
-    schema: dict[str, Any] = json.loads(shipped_file("schemas", MAPFILE_SCHEMA).read_text("utf-8"))
+    schema: _Schema = json.loads(shipped_file("schemas", MAPFILE_SCHEMA).read_text("utf-8"))
     Draft7Validator.check_schema(schema)
     return schema
 
 
 @cache
-def _member_schema(key: str) -> dict[str, Any]:
+def _member_schema(key: str) -> _Schema:
     """Return the schema of the members of one of a mapfile's lists."""
     schema = mapfile_schema()
     return {"definitions": schema["definitions"], **schema["properties"][key]["items"]}
@@ -101,7 +103,7 @@ def _take_out(root: Node, path: _Path) -> None:
         parent.value.pop(str(path[-1]), None)
 
 
-def _typed(node: Node, schema: dict[str, Any]) -> Any:
+def _typed(node: Node, schema: _Schema) -> Any:
     """Convert text where the schema has a number or a truth value. Everything else stays text."""
     schema = _resolved(schema)
     if isinstance(node.value, list):
@@ -122,11 +124,11 @@ def _typed(node: Node, schema: dict[str, Any]) -> Any:
     return node.value
 
 
-def _resolved(schema: dict[str, Any]) -> dict[str, Any]:
+def _resolved(schema: _Schema) -> _Schema:
     reference = schema.get("$ref")
     if reference is None:
         return schema
-    definition: dict[str, Any] = mapfile_schema()["definitions"][reference.rpartition("/")[2]]
+    definition: _Schema = mapfile_schema()["definitions"][reference.rpartition("/")[2]]
     return definition
 
 
@@ -154,7 +156,7 @@ def _report(violation: Any, root: Node, wrong: list[_Path], findings: Findings, 
     return None
 
 
-def _report_unknown_keys(node: Node, schema: dict[str, Any], what: str, findings: Findings) -> None:
+def _report_unknown_keys(node: Node, schema: _Schema, what: str, findings: Findings) -> None:
     legal = schema["properties"]
     for key, place in list(node.keys.items()):
         if key not in legal and node.member(key) is not None:
@@ -175,7 +177,7 @@ def _name(path: _Path, whole: str) -> str:
     return next((step for step in reversed(path) if isinstance(step, str)), whole)
 
 
-def _unknown_key(key: str, what: str, properties: dict[str, Any]) -> str:
+def _unknown_key(key: str, what: str, properties: _Schema) -> str:
     if _RENAMED.get(key) in properties:
         return f"`{key}`: write `{_RENAMED[key]}:`"
     hint = did_you_mean(key, properties) or f"; expected one of: {', '.join(properties)}"
@@ -191,5 +193,5 @@ def _unexpected(name: str, violation: Any) -> str:
     return f"`{name}`: expected {expected}, got {got if value != '' else 'an empty text'}{hint}"
 
 
-def _described(schema: dict[str, Any]) -> str:
+def _described(schema: _Schema) -> str:
     return str(_resolved(schema).get("description", ""))

@@ -169,7 +169,7 @@ def document_of_bans(entries: Mapping[str, Any]) -> BansDocument:
     return {"bans": list(_documents(BAN, entries.get))}
 
 
-def rule_document(find: _Find, number: int) -> RuleDocument | None:
+def read_rule(find: _Find, number: int) -> RuleDocument | None:
     """Return the document of the rule with a number, or None. `find` returns the value of an entry by its key."""
     rule: RuleDocument | None = _document(RULE, find, number)
     return rule

@@ -64,7 +64,7 @@ def _bans(*files: Mapfile) -> list[BanDocument]:
 def warnings(files: Sequence[Mapfile], bans: Sequence[Mapfile] = ()) -> list[Finding]:
     """Return what the linter warns of."""
     context = LintContext(_composed(*files), _bans(*bans), NOW)
-    return [*mapfile_linter.lint(context).warnings, *ban_linter.lint(context).warnings]
+    return [*mapfile_linter.lint_mapfiles(context).warnings, *ban_linter.lint_bans(context).warnings]
 
 
 def _codes(*texts: str, bans: str = "") -> list[tuple[str | None, str, int]]:
@@ -467,13 +467,13 @@ def test_with_many_rules_or_bans_some_codes_are_left_out(monkeypatch: pytest.Mon
     text = SITE + ONE + _rules("vo: One, account: x", "vo: One, account: condor")
     ban_file = Mapfile("bans.yaml", "mapfile: 1\nbans:\n  - {vo: Three, reason: r}\n")
     context = LintContext(_composed(Mapfile("m.yaml", text)), _bans(ban_file), NOW)
-    of_rules, of_bans = mapfile_linter.lint(context), ban_linter.lint(context)
+    of_rules, of_bans = mapfile_linter.lint_mapfiles(context), ban_linter.lint_bans(context)
     assert [each.code for each in of_rules.warnings] == ["system-account", "unreachable-rule"]
     assert [each.code for each in of_bans.warnings] == ["unused-ban"]
     assert of_rules.skipped == of_bans.skipped == []
     monkeypatch.setattr(mapfile_linter, "MOST_RULES", 1)
     monkeypatch.setattr(ban_linter, "MOST_BANS", 0)
-    of_rules, of_bans = mapfile_linter.lint(context), ban_linter.lint(context)
+    of_rules, of_bans = mapfile_linter.lint_mapfiles(context), ban_linter.lint_bans(context)
     assert of_rules.skipped == ["impossible-rule", "shared-account", "unreachable-rule"]
     assert of_bans.skipped == ["evadable-ban", "unused-ban"]
     assert [each.code for each in of_rules.warnings] == ["system-account"]

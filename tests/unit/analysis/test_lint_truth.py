@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from property.strategies import NOW, mapfiles, tokens
-from vomap.analysis.lint import lint
+from vomap.analysis.lint import lint_mapfiles
 from vomap.analysis.lint.context import LintContext
 from vomap.claims import TokenError, read_claims
 from vomap.mapfile.compose import compose
@@ -41,7 +41,7 @@ def test_what_is_said_to_decide_for_nobody_does_not(data: st.DataObject) -> None
     findings = Findings()
     composition = compose([Mapfile("drawn.yaml", _one_rule_a_line(data.draw(mapfiles())))], findings)
     findings.raise_errors()
-    warned = lint(LintContext(composition, [], NOW)).warnings
+    warned = lint_mapfiles(LintContext(composition, [], NOW)).warnings
     unused = {f"{each.place.file}:{each.place.line}" for each in warned if each.code in _DECIDES_NOTHING}
     policy = policy_of(composition.document)
     for _ in range(20):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from unit.policy.composed import bans_of, policy_of
-from vomap.analysis.near_misses import NearMiss, expired_bans, find_near_misses
+from vomap.analysis.near_misses import NearMiss, describe_expired_bans, find_near_misses
 from vomap.claims import read_claims
 from vomap.policy import MAPPED
 from vomap.policy.decide import decide
@@ -138,5 +138,5 @@ def test_a_ban_that_has_expired_is_told() -> None:
         "  - {subject: jo, reason: holds, until: 2027-11-01}\n  - {subject: other, reason: x, until: 2026-11-01}\n"
         "  - {subject: jo, reason: for ever}\n"
     )
-    (told,) = expired_bans(policy_of(POLICY), bans, read_claims({**GOOD, "sub": "jo"}), NOW)
+    (told,) = describe_expired_bans(policy_of(POLICY), bans, read_claims({**GOOD, "sub": "jo"}), NOW)
     assert "(leaked) would refuse the token, but expired on 2026-11-01T23:59:59Z" in told

@@ -67,6 +67,6 @@ _TABLE = CheckTable(
 CODES = _TABLE.codes
 
 
-def lint(context: LintContext) -> LintReport:
+def lint_mapfiles(context: LintContext) -> LintReport:
     """Return the warnings about mapfiles."""
     return _TABLE.run(context, is_large=len(context.rules) > MOST_RULES)

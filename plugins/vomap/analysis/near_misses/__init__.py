@@ -55,7 +55,7 @@ def find_near_misses(policy: Policy, bans: Bans, claims: Claims, decision: Decis
     return sorted(found.values(), key=lambda miss: -_stage(miss.decision))
 
 
-def expired_bans(policy: Policy, bans: Bans, claims: Claims, now: float) -> list[str]:
+def describe_expired_bans(policy: Policy, bans: Bans, claims: Claims, now: float) -> list[str]:
     """Return a sentence for each expired ban that would have refused this token."""
     return [
         f"ban: {ban.source} ({ban.reason}) would refuse the token, but expired on {format_utc(ban.until)}"

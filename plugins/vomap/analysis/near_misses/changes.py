@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vomap.analysis.tokens.group_claims import as_entitlement
 from vomap.claims import ENTITLEMENT_CLAIMS, GROUPS_CLAIM, Claims, read_scopes
 from vomap.claims.memberships import Membership, parse_entitlement, parse_fqan, parse_group, read_memberships
 from vomap.policy.model import Issuer, Policy
+
+if TYPE_CHECKING:
+    from vomap.analysis.tokens.assembly import Token
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class ExplainedToken:
     def __init__(self, policy: Policy, claims: Claims) -> None:
         """Take the policy that decides and the claims."""
         self.policy = policy
-        self.members: dict[str, Any] = dict(claims.members)
+        self.members: Token = dict(claims.members)
         self.claims = claims
         self.url = self.claims.text("iss") or ""
         self.scopes = read_scopes(self.claims)
@@ -45,18 +48,18 @@ class ExplainedToken:
             [] if issuer is None else read_memberships(self.claims, issuer.group_form, issuer.entitlements)
         )
 
-    def with_claim(self, name: str, value: Any) -> dict[str, Any]:
+    def with_claim(self, name: str, value: Any) -> Token:
         """Return the claims with one of them changed."""
         return {**self.members, name: value}
 
-    def with_scope(self, old: str | None, new: str) -> dict[str, Any]:
+    def with_scope(self, old: str | None, new: str) -> Token:
         """Return the claims with one scope in another's place, or added."""
         words = [new if word == old else word for word in self.scopes]
         return self.with_claim("scope", " ".join(words if old is not None else [*words, new]))
 
-    def with_membership(self, old: Membership, new: Membership) -> dict[str, Any]:
+    def with_membership(self, old: Membership, new: Membership) -> Token:
         """Return the claims with one membership in another's place, under whatever name the token has it."""
-        changed: dict[str, Any] = dict(self.members)
+        changed: Token = dict(self.members)
         items = self._group_items()
         for item in items:
             if self.groups_claim is not None and _same(self._parse(item), old):
@@ -69,7 +72,7 @@ class ExplainedToken:
                 changed[name] = [written if _same(parse_entitlement(value, form), old) else value for value in values]
         return changed
 
-    def with_group_text(self, old: str, new: str) -> dict[str, Any]:
+    def with_group_text(self, old: str, new: str) -> Token:
         """Return the claims with one text among the groups changed."""
         claim = self.groups_claim or GROUPS_CLAIM
         return self.with_claim(claim, [new if each == old else each for each in self._group_items()])
