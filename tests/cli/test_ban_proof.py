@@ -345,7 +345,7 @@ def test_whom_a_ban_would_have_kept_out(site: Site) -> None:
     assert "in the logs: 3 decisions about 2 identities would have been denied\n" in out
     assert "  2026-11-22T12:00:00Z: https://cms.example.org/ pilot: mapped to cmspilot; decisions: 2\n" in out
     assert "  2026-11-22T12:00:00Z: https://cms.example.org/ y\\u202e: mapped to cmspilot; decisions: 1\n" in out
-    assert "  unknown for 2: its claims were not kept\n" in out
+    assert "  unknown for 2: the log does not have its claims\n" in out
     assert "\x1b" not in out
     answer = site.add("--subject", "pilot", "--log", log)
     assert answer["log"]["decisions"] == 3

@@ -498,7 +498,7 @@ def _write_log(system: CeSystem, log: str) -> None:
         (0o600, 32, ("red", "the callouts cannot read it")),
         (0o644, 32, ("red", "all users can read it")),
         (0o660, 32, ("red", "users other than root can change it")),
-        (0o640, 31, ("red", "a key has 32 bytes at the least")),
+        (0o640, 31, ("red", "31 bytes are too short for a key")),
         (None, 0, ("red", "No such file or directory")),
     ],
 )

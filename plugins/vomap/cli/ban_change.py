@@ -110,7 +110,7 @@ def add(args: argparse.Namespace) -> int:
     ban = _new_ban(args)
     document = read_ban(ban)
     if not Ban(document).is_in_force(time.time()):
-        raise ChangeRefused(f"ban add: it would hold until {args.until}, which is over; nothing was changed")
+        raise ChangeRefused(f"ban add: --until {args.until} is in the past. Nothing was changed")
     given = read_payload(token_payload(args)) if args.claims is not None or args.token is not None else None
     built = bans_beside(args.policy)
     with locked(built):
@@ -200,7 +200,7 @@ def _with_hits(report: _Report, args: argparse.Namespace, ban: Mapping[str, Any]
                 progress(number)
     except Error as error:
         return replace(
-            report, warnings=[*report.warnings, BanWarning(f"whom it would have kept out is not known: {error}")]
+            report, warnings=[*report.warnings, BanWarning(f"vomap cannot show whom the ban would have denied: {error}")]
         )
     warnings = (
         [BanWarning(f"not counted, as it cannot be read: {counted(broken, 'line')} of the logs")] if broken else []

@@ -69,7 +69,7 @@ def test_a_link_of_another_users_leads_nowhere(tmp_path: Path, monkeypatch: pyte
 def test_a_link_to_itself_is_an_error(tmp_path: Path) -> None:
     """Links are followed one by one, and not for ever."""
     (tmp_path / "m.yaml").symlink_to("m.yaml")
-    with pytest.raises(UnreadableFileError, match="leads round in circles"):
+    with pytest.raises(UnreadableFileError, match="its links form a circle"):
         read_files([str(tmp_path / "m.yaml")])
 
 

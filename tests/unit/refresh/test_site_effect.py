@@ -130,7 +130,7 @@ def test_a_declaration_hides_that_of_a_later_file(tmp_path: Path, later: str) ->
     """Nobody can accept that: root's build refuses it in a file of another user's."""
     (fault,) = review_of(tmp_path, "", WITH_RULES, issuer(N, "New", "n"), later=later).faults
     assert fault.text.startswith("the site's policy fails with the candidate: ")
-    assert f"{N}: a declaration that hides a later one ({tmp_path}/mapfiles.d/90-later.yaml:3; read" in fault.text
+    assert f"{N}: a declaration that overrides a later one ({tmp_path}/mapfiles.d/90-later.yaml:3; rename" in fault.text
 
 
 def test_who_loses_his_account_may_fall_to_a_later_rule(tmp_path: Path) -> None:
