@@ -128,7 +128,7 @@ SITUATIONS = [
         stays=True,
     ),
     Situation("a subject dropped", edited("CMS.yaml", ITB, ""), code=0, says="identity dropped", stays=True),
-    Situation("a broken VO file", with_file("CMS.yaml", "Credentials: ["), says="check this: CMS.yaml:1:15: not valid YAML"),
+    Situation("a broken VO file", with_file("CMS.yaml", "Credentials: ["), says="check this: CMS.yaml:1:15: "),
     Situation("half a tarball", code=3, says="is not a complete tar", reply=lambda body: Reply(body[: len(body) // 2])),
     Situation(
         "a connection that breaks",

@@ -200,7 +200,8 @@ def _with_hits(report: _Report, args: argparse.Namespace, ban: Mapping[str, Any]
                 progress(number)
     except Error as error:
         return replace(
-            report, warnings=[*report.warnings, BanWarning(f"vomap cannot show whom the ban would have denied: {error}")]
+            report,
+            warnings=[*report.warnings, BanWarning(f"vomap cannot show whom the ban would have denied: {error}")],
         )
     warnings = (
         [BanWarning(f"not counted, as it cannot be read: {counted(broken, 'line')} of the logs")] if broken else []
