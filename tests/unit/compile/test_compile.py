@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -34,8 +34,7 @@ WRONG = SITE.replace("expect: {account: acct1}", "expect: {account: acct9}")
 BANS = "mapfile: 1\nbans:\n  - {subject: bad, reason: stolen}\n"
 
 
-@dataclass
-class Site:
+class Site(NamedTuple):
     """A mapfile, a file of bans, and the path of the compiled policy."""
 
     mapfile: Path
