@@ -1,4 +1,4 @@
-"""Small topologies to generate from."""
+"""Fixtures that write small topologies for the generator."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WriteTopology = Callable[..., Path]
 
 @pytest.fixture
 def write_topology(tmp_path: Path) -> WriteTopology:
-    """Return a function that writes a checkout: for each name (of a VO, or REPORTING_GROUPS) its YAML."""
+    """Return a function that writes a checkout. Its parameters are the YAML of each VO, and of REPORTING_GROUPS."""
 
     def write(**files: str) -> Path:
         folder = tmp_path / "topology" / "virtual-organizations"
@@ -26,7 +26,7 @@ def write_topology(tmp_path: Path) -> WriteTopology:
 
 @pytest.fixture
 def entry() -> Callable[..., str]:
-    """Return a function that writes a VO file with one token issuer, as the topology does."""
+    """Return a function that returns the text of a VO file with one token issuer, in the form of the topology."""
 
     def write(**keys: str) -> str:
         keys = {"URL": "https://issuer.example.org/vo", "DefaultUnixUser": "pilot", **keys}

@@ -1,4 +1,4 @@
-"""Every token case of tests/cases, on each CE that can show it."""
+"""Decide every token case of tests/cases, on each CE of the case."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _runs() -> list[Any]:
 
 @cache
 def _policy(file: str) -> tuple[Policy, Bans]:
-    """Return the policy and the bans of a file; a mapfile that does not pass the check is a mistake in the case."""
+    """Return the policy and the bans of a file. Raise their errors: an invalid mapfile is a mistake in the case."""
     findings = Findings()
     document = compose([Mapfile("policy", FILES[file]["policy"])], findings).document
     bans = compose_bans([Mapfile("bans", FILES[file]["bans"])], findings) if "bans" in FILES[file] else {"bans": []}
@@ -75,7 +75,7 @@ def _decide(case: dict[str, Any], file: str, ce: str) -> Decision:
 
 @pytest.mark.parametrize(("file", "case", "ce"), _runs())
 def test_case(file: str, case: dict[str, Any], ce: str) -> None:
-    """A token is decided as the design says."""
+    """The decision about a token has the outcome, account, rule, VO and reason that the case expects."""
     decision = _decide(case, file, ce)
     expected = case["expect"]
     assert decision.outcome == expected["outcome"], decision.reason
@@ -88,14 +88,14 @@ def test_case(file: str, case: dict[str, Any], ce: str) -> None:
 
 
 def test_there_are_cases() -> None:
-    """A scan that finds nothing proves nothing."""
+    """The folder has enough files and cases. Without cases these tests prove nothing."""
     cases = [case for content in FILES.values() for case in content["cases"]]
     assert len(FILES) >= LEAST_FILES
     assert len(cases) >= LEAST_CASES
 
 
 def test_no_two_cases_are_alike() -> None:
-    """Each case has a name of its own, and asks a question of its own."""
+    """No two cases have the same name, or the same policy, bans, token, time and CE."""
     names: set[str] = set()
     questions: set[str] = set()
     for content in FILES.values():
@@ -110,5 +110,5 @@ def test_no_two_cases_are_alike() -> None:
 
 @pytest.mark.parametrize("file", FILES)
 def test_format(file: str) -> None:
-    """A file of cases has the format that its schema states."""
+    """A file of cases is valid by its schema."""
     jsonschema.Draft7Validator(SCHEMA).validate(FILES[file])

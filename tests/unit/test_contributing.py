@@ -35,24 +35,24 @@ def _named_files() -> list[str]:
 
 
 def test_the_map_has_each_word() -> None:
-    """The table of words has these twenty, in the order of the alphabet."""
+    """The table of words has these twenty words in alphabetical order."""
     assert ", ".join(_first_cells(_section("Which file to open first"))) == WORDS
 
 
 def test_the_map_has_each_kind_of_change() -> None:
-    """The map says where a condition, a lint, a verb, a key of an issuer and a kind of CE go."""
+    """The map has a section for a condition, a lint, a verb, a key of an issuer and a kind of CE."""
     titles = re.findall(r"^### (.*)$", _section("Where a change goes"), re.MULTILINE)
     assert titles == ["A condition of rules or bans", "A lint", "A verb", "A key of an issuer", "A kind of CE"]
 
 
 @pytest.mark.parametrize("name", _named_files())
 def test_a_named_file_exists(name: str) -> None:
-    """A file of the map is in the repository, or below plugins/vomap."""
+    """Each file that the map names is in the repository, or below plugins/vomap."""
     assert (ROOT / name).exists() or (ROOMS / name).exists(), name
 
 
 def test_a_named_name_is_in_its_file() -> None:
-    """A class, a constant or a key that a row of the map names is in one of the files of that row."""
+    """Each class, constant or key that a row of the map names is in one of the files of that row."""
     rows = re.findall(r"^\| (.*?) \| (.*) \|$", _section("Where a change goes"), re.MULTILINE)
     for cell, text in rows:
         files = [

@@ -1,4 +1,4 @@
-"""The design in docs/design is true to the code. Its example mapfile and bans are checked, compiled and tested."""
+"""The design in docs/design matches the code. vomap checks, compiles and tests its example mapfile and bans."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ def test_the_example_is_checked(example: Path) -> None:
 
 
 def test_the_example_passes_its_tests(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The example's own tests hold."""
+    """The example passes its own tests."""
     assert cli.run(["test", *_sources(example)]) == 0
     assert capsys.readouterr().out.startswith("2 tests")
 
 
 def test_the_example_is_built(example: Path) -> None:
-    """The example is built, and answers for a token of its tests."""
+    """`vomap build` compiles the example, and the compiled policy maps a token of its tests."""
     policy = str(example / "policy")
     assert cli.run(["build", *_sources(example), "--output", policy]) == 0
     token = '{"iss": "https://cilogon.org/fermilab", "sub": "x@fnal.gov", "aud": "ANY", "scope": "compute.create"}'
@@ -74,7 +74,7 @@ def test_the_example_is_built(example: Path) -> None:
 
 
 def test_every_verb_is_in_the_design() -> None:
-    """The design's list of verbs has each verb of the command."""
+    """The list of verbs in the design has each verb of the command."""
     listed = re.findall(r"^    vomap (\w+)", _page("command-line"), re.MULTILINE)
     assert set(VERBS) <= set(listed)
 
@@ -105,7 +105,7 @@ def test_every_field_of_a_decision_is_in_the_design() -> None:
 
 
 def test_the_first_words_of_reasons_are_in_the_design() -> None:
-    """The design lists the words that the schema lets a reason begin with, in their order."""
+    """The design lists the first words of reasons in the order of the schema."""
     listed = re.search(r"The first word of `reason` is one of (.*?)\.\n", _page("decision"), re.DOTALL)
     (words,) = re.findall(r"\((.*?)\)", _DECISION["properties"]["reason"]["pattern"])
     assert listed is not None
@@ -120,12 +120,12 @@ def test_a_named_file_exists(page: str, name: str) -> None:
 
 
 def test_the_schema_knows_every_key_of_the_example() -> None:
-    """The example shows each kind of top-level key but bans, which are built apart."""
+    """The example shows each top-level key except bans, because bans have a file of their own."""
     assert set(yaml.safe_load(_example("mapfile"))) == {"mapfile", "site", "issuers", "rules", "pools", "tests"}
 
 
 def test_help_has_examples_and_exit_codes() -> None:
-    """Each verb's help shows how it is called and what its exit codes mean."""
+    """The help of each verb shows an example and the meaning of the exit codes."""
     from importlib import import_module
 
     parser = make_parser({verb: import_module(f"vomap.cli.{verb}") for verb in VERBS})

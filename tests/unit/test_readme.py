@@ -1,4 +1,4 @@
-"""The README is true: a test runs its example and compares the output."""
+"""The example of the README prints the output that the README shows, and the links lead to files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The design's picture of the rooms shows the imports between them, and no others. No verb imports another."""
+"""The picture of the rooms in the design shows exactly the imports between them. No verb imports another verb."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _arrows() -> set[Edge]:
 
 
 def _imports() -> set[Edge]:
-    """Return each pair of rooms of which the first imports from the second, also in functions and for types alone."""
+    """Return each pair of rooms of which the first imports from the second. Imports for types alone count, too."""
     edges = set()
     for path in ROOMS.glob("*/**/*.py"):
         room = path.relative_to(ROOMS).parts[0]
@@ -47,7 +47,7 @@ def _rooms_of(node: ast.AST) -> Iterator[str]:
 
 
 def _reached(arrows: set[Edge]) -> set[Edge]:
-    """Return each pair of rooms of which a path of arrows leads from the first to the second."""
+    """Return each pair of rooms with a path of arrows from the first to the second."""
     reached = set(arrows)
     while True:
         more = {(start, end) for start, middle in reached for begin, end in arrows if begin == middle} - reached
@@ -68,24 +68,24 @@ def test_an_arrow_leads_up() -> None:
 
 
 def test_a_path_of_arrows_for_each_import() -> None:
-    """A room imports only the rooms that the picture lets it reach."""
+    """A room imports only rooms to which a path of arrows leads."""
     missing = _imports() - _reached(_arrows())
     assert not missing, f"draw these arrows, or remove the imports:\n{_lines(missing)}"
 
 
 def test_an_import_for_each_arrow() -> None:
-    """The picture has no arrow that no import needs."""
+    """Each arrow of the picture has an import."""
     unused = _arrows() - _imports()
     assert not unused, f"remove these arrows:\n{_lines(unused)}"
 
 
 def _verb(module: str) -> str | None:
-    """Return the verb that a module of `cli` is a part of, such as `ban` for `ban_list`; None for shared modules."""
+    """Return the verb of a module of `cli`, such as `ban` for `ban_list`. Return None for a shared module."""
     return module.partition("_")[0] if module.partition("_")[0] in VERBS else None
 
 
 def test_no_verb_imports_another() -> None:
-    """What two verbs need is in a shared module of `cli`, or in a room above."""
+    """No verb imports another verb. Their shared code is in a shared module of `cli`, or in a room above."""
     for path in ROOMS.glob("cli/*.py"):
         imported = re.findall(r"^\s*from vomap\.cli\.(\w+) import", path.read_text("utf-8"), re.MULTILINE)
         others = {_verb(module) for module in imported} - {None, _verb(path.stem)}
@@ -94,6 +94,6 @@ def test_no_verb_imports_another() -> None:
 
 
 def test_only_the_command_line_makes_a_namespace() -> None:
-    """A function that needs values takes them as parameters, not as a forged command line."""
+    """A function takes its values as parameters, and not as a command line that its caller makes up."""
     for path in ROOMS.glob("**/*.py"):
         assert "Namespace(" not in path.read_text("utf-8"), path

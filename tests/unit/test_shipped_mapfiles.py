@@ -1,4 +1,4 @@
-"""The mapfiles that ship: each passes its own tests, alone and beside the others and a site's settings."""
+"""Each shipped mapfile passes its own tests, alone, and together with the others and the settings of a site."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LEAST_TESTS, LEAST_REFUSALS = 10, 5
 FERMILAB = "https://cilogon.org/fermilab"
 EGI = "https://aai.egi.eu/auth/realms/egi"
 
-# What turns everything around: nearly nobody is served, and accounts of the files are renamed or forbidden.
+# Settings that change most decisions: the site serves few VOs, renames an account and forbids others.
 SITE = Mapfile(
     "10-site.yaml",
     """
@@ -68,7 +68,7 @@ def test_all_are_found() -> None:
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_composes_without_a_finding(name: str) -> None:
-    """There is neither an error nor a warning in a shipped mapfile."""
+    """A shipped mapfile has neither errors nor warnings."""
     findings = Findings()
     compose([SHIPPED[name]], findings)
     assert [str(finding) for finding in findings.all] == []
@@ -76,7 +76,7 @@ def test_composes_without_a_finding(name: str) -> None:
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_passes_its_own_tests(name: str) -> None:
-    """A shipped mapfile holds tests, refusals among them, and passes them."""
+    """A shipped mapfile contains tests, among them tests of refusals, and passes all of them."""
     cases = _composed(SHIPPED[name]).tests
     outcomes = [case.expect.get("outcome", "mapped") for case in cases]
     assert len(cases) >= LEAST_TESTS
@@ -86,13 +86,13 @@ def test_passes_its_own_tests(name: str) -> None:
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_is_judged_alone(name: str) -> None:
-    """Who ships a mapfile cannot know the site: every test is marked so."""
+    """Every test of a shipped mapfile has `alone: yes`, because its author does not know the site."""
     assert [str(case.place) for case in _composed(SHIPPED[name]).tests if not case.alone] == []
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_rule_is_tested(name: str) -> None:
-    """Each rule decides at least one of the file's tests, to the account."""
+    """Each rule decides at least one test of its file that expects an account."""
     composition = _composed(SHIPPED[name])
     tested = {case.expect.get("rule") for case in composition.tests if "account" in case.expect}
     assert tested == {rule["name"] for rule in composition.document["rules"]}
@@ -106,33 +106,33 @@ def test_leaves_the_site_to_the_site(name: str) -> None:
 
 @pytest.mark.parametrize("names", [["osg", "egi", "fermilab"], ["fermilab", "egi", "osg"]])
 def test_beside_the_others_and_a_site(names: list[str]) -> None:
-    """The files' own tests hold in any order, whatever the site adds."""
+    """The shipped files pass their tests in any order of the files, also with the settings of a site."""
     files = [SITE, *(SHIPPED[name] for name in names)]
     assert len(_composed(*files).tests) == sum(len(_composed(file).tests) for file in files)
     assert _failures(*files) == []
 
 
 def test_the_site_does_change_decisions() -> None:
-    """The settings of the test above are no empty ones: they hold for tests that are not `alone`."""
+    """The settings of the test above change decisions: some tests that are not `alone` fail."""
     spoilt = [Mapfile(file.path, file.text.replace("alone: yes", "alone: no")) for file in SHIPPED.values()]
     assert _failures(SITE, *spoilt) != []
 
 
 def test_rule_names_differ_between_files() -> None:
-    """A decision names its rule, and the name alone says which file's it is."""
+    """No two files have a rule of the same name, so the name in a decision identifies the file."""
     names = [rule["name"] for file in SHIPPED.values() for rule in _composed(file).document["rules"]]
     assert len(set(names)) == len(names)
 
 
 def test_fermilab_is_declared_alike() -> None:
-    """osg.yaml and fermilab.yaml agree on every issuer that both declare: it does not matter which holds."""
+    """osg.yaml declares every issuer of fermilab.yaml in the same way, so the order of the files does not matter."""
     osg, fermilab = (_composed(SHIPPED[name]).document["issuers"] for name in ("osg", "fermilab"))
     assert FERMILAB in fermilab
     assert fermilab == {url: osg.get(url) for url in fermilab}
 
 
 def test_pilots_are_those_of_osg() -> None:
-    """Where fermilab.yaml names a subject without a capture, osg.yaml gives it the same account."""
+    """If fermilab.yaml names a subject without a capture, osg.yaml gives this subject the same account."""
 
     def pilots(name: str) -> set[tuple[str, str, str]]:
         return {
@@ -152,7 +152,7 @@ def test_pilots_are_those_of_osg() -> None:
     ids=["none", "ours", "keycloak"],
 )
 def test_egi_without_an_audience(claims: dict[str, str], outcome: str) -> None:
-    """EGI is excused from having an audience, not from having ours."""
+    """A token of EGI needs no audience, but an audience in the token must be that of the site."""
     token = _egi_token("vo.example.org:role=pilot", **claims)
     assert _decided(token, SITE, SHIPPED["egi"]).outcome == outcome
 
@@ -166,13 +166,13 @@ def test_egi_without_an_audience(claims: dict[str, str], outcome: str) -> None:
     ids=["fermilab-without-audience", "egi-not-served"],
 )
 def test_the_site_says_whom_it_serves(token: dict[str, Any], outcome: str) -> None:
-    """Only EGI is excused from the audience, and nobody from `serve`."""
+    """Only tokens of EGI need no audience. Tokens of all issuers need a served VO."""
     assert _decided(token, SITE, *SHIPPED.values()).outcome == outcome
 
 
 @pytest.mark.parametrize("files", [["egi"], ["osg", "egi", "fermilab"]], ids=["egi", "all"])
 def test_a_pilot_of_another_vo_is_no_pilot_here(files: list[str]) -> None:
-    """The role in a VO that is not served gives nothing in the one that is."""
+    """A role in a VO that the site does not serve has no effect in a served VO."""
     site = Mapfile("10-site.yaml", "mapfile: 1\nsite: {audience: unchecked, serve: [vo.example.org]}\n")
     token = _egi_token("other.example.org:role=pilot", "vo.example.org:role=member")
     decision = _decided(token, site, *(SHIPPED[name] for name in files))
@@ -180,7 +180,7 @@ def test_a_pilot_of_another_vo_is_no_pilot_here(files: list[str]) -> None:
 
 
 def test_the_development_service_of_egi_stays_distrusted() -> None:
-    """A later file cannot declare it: `none` holds."""
+    """A later file cannot declare an issuer that an earlier file declares as `none`."""
     later = Mapfile(
         "90-later.yaml", "mapfile: 1\nissuers: {https://aai-dev.egi.eu/auth/realms/egi: {vo-from: [group]}}\n"
     )
@@ -189,7 +189,7 @@ def test_the_development_service_of_egi_stays_distrusted() -> None:
 
 
 def test_egi_does_not_speak_for_cms() -> None:
-    """Beside osg.yaml, which declares the issuers of CMS, a group `CMS` of EGI is nobody's."""
+    """Together with osg.yaml, which declares the issuers of CMS, a group `CMS` of EGI does not name CMS."""
     site = Mapfile("10-site.yaml", "mapfile: 1\nsite: {audience: unchecked, serve: [CMS, vo.example.org]}\n")
     token = _egi_token("CMS:role=member")
     assert _decided(token, site, SHIPPED["egi"]).account == "egi-cms"
@@ -197,7 +197,7 @@ def test_egi_does_not_speak_for_cms() -> None:
 
 
 def test_production_of_fermilab_is_renamed() -> None:
-    """The accounts that a rule names with <vo> can be renamed, as fermilab.yaml promises by naming them."""
+    """A site can rename the accounts that fermilab.yaml makes with `<vo>`."""
     token = {
         "iss": FERMILAB,
         "sub": "somebody@fnal.gov",

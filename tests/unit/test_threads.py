@@ -1,4 +1,4 @@
-"""A thread that helps a test ends before its descriptors are closed: their numbers are the next file's."""
+"""A helper thread ends before the test closes its descriptors, because the next file may get their numbers."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from threads import end, helping, pipe_from
 
 
 def drip(descriptor: int) -> None:
-    """Write now and then, for ever."""
+    """Write every 0.02 seconds until the write fails."""
     while os.write(descriptor, b" "):
         threading.Event().wait(0.02)
 
 
 def flood(descriptor: int) -> None:
-    """Write without a pause, for ever: the pipe is full, and the write waits."""
+    """Write without a pause until the write fails. The pipe is full, so the write waits."""
     while os.write(descriptor, b" " * 65536):
         pass
 
 
 def once(descriptor: int) -> None:
-    """Write, and end at once."""
+    """Write once and end."""
     os.write(descriptor, b" ")
 
 
 @pytest.mark.parametrize("write", [drip, flood, once])
 def test_a_writer_never_outlives_its_pipe(write: Callable[[int], None], tmp_path: Path) -> None:
-    """Whoever gets the number of the pipe's descriptor next finds in the file what it wrote itself."""
+    """No writer writes into the file that gets the descriptor number of the pipe next."""
     numbers: list[int] = []
 
     def noted(descriptor: int) -> None:
@@ -55,7 +55,7 @@ def test_a_writer_never_outlives_its_pipe(write: Callable[[int], None], tmp_path
 
 
 def test_a_writer_that_does_not_end_fails_the_test_and_keeps_its_descriptor() -> None:
-    """A descriptor that is still in use is not closed: one number too few is better than one with two owners."""
+    """A descriptor that a thread still uses stays open, because otherwise the number could get a second owner."""
     waiting: list[tuple[threading.Thread, int]] = []
     begun, over = threading.Event(), threading.Event()
 
@@ -74,7 +74,7 @@ def test_a_writer_that_does_not_end_fails_the_test_and_keeps_its_descriptor() ->
 
 
 def test_a_pipe_without_a_writer_is_silent() -> None:
-    """Nobody writes, and nothing ends."""
+    """Without a writer the pipe is empty, but not at its end."""
     with pipe_from(None) as reading:
         os.set_blocking(reading, False)
         with pytest.raises(BlockingIOError):
@@ -82,7 +82,7 @@ def test_a_pipe_without_a_writer_is_silent() -> None:
 
 
 def test_helpers_end_with_their_block() -> None:
-    """A failure in the block does not leave them behind."""
+    """A helper thread ends with its block, also if the block fails."""
     slow = threading.Timer(0.1, lambda: None)
 
     def fail() -> None:
@@ -95,7 +95,7 @@ def test_helpers_end_with_their_block() -> None:
 
 
 def test_a_thread_that_is_left_behind_is_named() -> None:
-    """Each test ends with this check, in tests/conftest.py: a thread that goes on works on the next test's files."""
+    """A running thread fails the check that tests/conftest.py makes after each test, and the failure names it."""
     over = threading.Event()
     left = threading.Thread(target=over.wait, name="left-behind", daemon=True)
     left.start()

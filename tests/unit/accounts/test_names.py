@@ -1,4 +1,4 @@
-"""Whether an account exists and may be answered; a name service that fails is an error, never "no such account"."""
+"""Confirm that an account exists and is allowed. A failing name service is an error, not a missing account."""
 
 from __future__ import annotations
 
@@ -20,39 +20,39 @@ NOBODY = "vomap-nosuch"
 
 
 def _library(*statuses: int) -> Callable[[object], Any]:
-    """Return a C library whose getpwnam_r answers these, one after the other, the last for good."""
+    """Return a C library whose `getpwnam_r` returns each status once, and then the last one always."""
     left = list(statuses)
     return lambda _: SimpleNamespace(getpwnam_r=lambda *_: left.pop(0) if len(left) > 1 else left[0])
 
 
 def test_an_account() -> None:
-    """An account that is there has a uid."""
+    """An existing account has a uid."""
     entry = pwd.getpwuid(0)
     assert find_uid(entry.pw_name) == 0
 
 
 def test_no_account() -> None:
-    """An account that is not there has none, and that is no error."""
+    """A missing account has no uid and causes no error."""
     assert find_uid(NOBODY) is None
 
 
 @pytest.mark.parametrize("status", [0, errno.ENOENT, errno.ESRCH])
 def test_not_found(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
-    """What the C library returns for an unknown name is no failure."""
+    """Each status that the C library returns for an unknown name means a missing account."""
     monkeypatch.setattr(ctypes, "CDLL", _library(status))
     assert find_uid(NOBODY) is None
 
 
 @pytest.mark.parametrize("status", [errno.EIO, errno.EMFILE, errno.ENOMEM, errno.EAGAIN, 9999])
 def test_the_name_service_fails(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
-    """A directory that cannot be reached does not say "no such account"."""
+    """Any other status is an error of the name service, not a missing account."""
     monkeypatch.setattr(ctypes, "CDLL", _library(status))
     with pytest.raises(NameServiceError, match=rf"{NOBODY}: {errno.errorcode.get(status, str(status))}"):
         find_uid(NOBODY)
 
 
 def test_a_long_entry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A buffer that is too small is made larger; one that never suffices is a failure."""
+    """If a buffer is too small, vomap enlarges it. If no size is enough, vomap reports an error."""
     monkeypatch.setattr(ctypes, "CDLL", _library(errno.ERANGE, errno.ERANGE, 0))
     assert find_uid(NOBODY) is None
     monkeypatch.setattr(ctypes, "CDLL", _library(errno.ERANGE))
@@ -61,7 +61,7 @@ def test_a_long_entry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_error_of_the_first_question(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error that Python itself shows is one, too."""
+    """An error that Python itself raises is an error of the name service, too."""
 
     def fail(_: str) -> object:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
@@ -73,7 +73,7 @@ def test_an_error_of_the_first_question(monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.parametrize("name", ["Alice", "alice@EXAMPLE.ORG", "1001"])
 def test_a_directory_that_answers_another_name(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """A directory that answers for an account that nobody asked for is an error, not an unknown account."""
+    """An entry with another name than the requested one is an error, not a missing account."""
     monkeypatch.setattr(pwd, "getpwnam", lambda _: SimpleNamespace(pw_name=name, pw_uid=1001))
     with pytest.raises(NameServiceError, match="answers"):
         find_uid("alice")
@@ -107,7 +107,7 @@ def _mapped(account: str | None = "alice") -> Decision:
     ],
 )
 def test_limits(uid: int | None, must_exist: bool, minimum: int, outcome: str, told: str) -> None:
-    """An account must exist unless the site says otherwise, its uid is enough, and neither root's nor nobody's."""
+    """The limits of the site decide which accounts vomap denies. It always denies the uids of root and `nobody`."""
     limits = AccountLimits(must_exist=must_exist, minimum_uid=minimum, never=[])
     decision = confirm(_mapped(), limits, lambda _: uid)
     assert decision.outcome == outcome
@@ -119,7 +119,7 @@ LIMITS = AccountLimits(must_exist=False, minimum_uid=1000, never=[])
 
 
 def test_a_failure_is_an_error() -> None:
-    """What cannot be found out is an error, even where the account need not exist."""
+    """A failing name service is an error, even if the account need not exist."""
 
     def fail(_: str) -> int | None:
         raise NameServiceError("the name service fails")
@@ -130,7 +130,7 @@ def test_a_failure_is_an_error() -> None:
 
 
 def test_a_refusal_stays_one() -> None:
-    """Nobody is looked up for a token that was not mapped."""
+    """For a token that is not mapped, vomap looks up no account and keeps the decision."""
 
     def fail(_: str) -> int | None:
         raise AssertionError
@@ -141,7 +141,7 @@ def test_a_refusal_stays_one() -> None:
 
 
 def test_a_pool() -> None:
-    """Of pools the leases are missing: an error that says so."""
+    """A decision with a pool is an error, because vomap leases no accounts yet. The reason names the pool."""
     decision = _mapped(None)
     decision.pool = "p"
     decision = confirm(decision, LIMITS, lambda _: 1000)
@@ -151,7 +151,7 @@ def test_a_pool() -> None:
 
 
 def test_this_machine() -> None:
-    """Without another way to look up, this machine's name service is asked."""
+    """By default vomap uses the name service of this machine."""
     root = pwd.getpwuid(0).pw_name
     assert confirm(_mapped(root), LIMITS).outcome == DENIED
     assert confirm(_mapped(NOBODY), LIMITS).outcome == MAPPED

@@ -1,4 +1,4 @@
-"""Lists of clauses: what is proven to be the same, and what is not."""
+"""ClauseComparison proves that two lists of clauses decide alike, and never proves it of lists that differ."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ MADE = _clause("<c1>", subject="<c1>")
     ],
 )
 def test_proven(old: list[Clause], new: list[Clause]) -> None:
-    """Clauses that exclude each other may change places, and what changes nothing may go."""
+    """Clauses that exclude each other may change places, and redundant clauses may be removed."""
     assert ClauseComparison(old, new).is_proven
     assert ClauseComparison(new, old).is_proven
 
@@ -48,31 +48,31 @@ def test_proven(old: list[Clause], new: list[Clause]) -> None:
         ([ALICE], [BOB]),
         ([ALICE, GROUP], [GROUP, ALICE]),
         ([ALICE, BOB, OTHERS], [ALICE, OTHERS]),
-        # Who is in the group and is called alice is in the way.
+        # The subject alice in the group matches both clauses, so their order counts.
         ([ALICE, GROUP, ANYBODY], [GROUP, ANYBODY]),
-        # A capture that gives a named account is passed over, so that the next clause decides.
+        # The engine skips a capture that gives a named account, and the next clause decides.
         ([MADE, ALICE], [MADE]),
         ([ALICE, MADE], [MADE, ALICE]),
         ([_clause("a", vo=None)], [_clause("a")]),
         ([ANYBODY], []),
-        # Of a clause that stands twice the first one decides.
+        # If a list contains a clause twice, the first one decides.
         ([ALICE, GROUP], [GROUP, ALICE, GROUP]),
     ],
 )
 def test_not_proven(old: list[Clause], new: list[Clause]) -> None:
-    """What may make a difference is found in both directions."""
+    """The comparison finds a possible difference in both directions."""
     assert not ClauseComparison(old, new).is_proven
     assert not ClauseComparison(new, old).is_proven
 
 
 def test_what_changed_places() -> None:
-    """Of two that may be met together and do not do the same, the pair is named, once."""
+    """The comparison names each pair of clauses that may match one token with different outcomes, once."""
     comparison = ClauseComparison([ALICE, BOB, GROUP], [GROUP, ALICE, BOB])
     assert [{first, second} for first, second in comparison.swapped] == [{ALICE, GROUP}, {BOB, GROUP}]
 
 
 def test_a_spent_budget_proves_nothing() -> None:
-    """Pairs that are not looked at count as pairs that differ."""
+    """Pairs beyond the budget count as pairs that differ."""
     budget = Budget(1)
     assert budget.take()
     assert budget.is_spent
@@ -80,7 +80,7 @@ def test_a_spent_budget_proves_nothing() -> None:
 
 
 def test_the_longest_rise() -> None:
-    """What is kept rises, and no longer choice does."""
+    """The chosen numbers rise, and no longer choice of numbers rises."""
     for numbers in permutations(range(6)):
         kept = [number for number, stays in zip(numbers, _longest_rise(numbers)) if stays]
         assert kept == sorted(kept)

@@ -1,4 +1,4 @@
-"""The linter: each code fires on its bad example, not on its good one, and on nothing shipped but what is listed."""
+"""Each code warns about its bad example, and not about its good one. Shipped files have only listed warnings."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[3]
 EXAMPLES = ROOT / "tests" / "lint"
 CODES = mapfile_linter.CODES | ban_linter.CODES
-# Those of bans alone hold in 2026, or in 2099.
+# The examples of bans assume a time between 2026 and 2099.
 NOW = time.mktime((2026, 11, 22, 12, 0, 0, 0, 0, 0))
 SITE = "mapfile: 1\nsite: {audience: [ANY]}\n"
 MANY = """\
@@ -62,13 +62,13 @@ def _bans(*files: Mapfile) -> list[BanDocument]:
 
 
 def warnings(files: Sequence[Mapfile], bans: Sequence[Mapfile] = ()) -> list[Finding]:
-    """Return what the linter warns of."""
+    """Return the warnings of the linter."""
     context = LintContext(_composed(*files), _bans(*bans), NOW)
     return [*mapfile_linter.lint_mapfiles(context).warnings, *ban_linter.lint_bans(context).warnings]
 
 
 def _codes(*texts: str, bans: str = "") -> list[tuple[str | None, str, int]]:
-    """Return the codes, files and lines of the warnings of mapfiles called 0.yaml, 1.yaml and so on."""
+    """Return the code, file and line of each warning about the mapfiles 0.yaml, 1.yaml and so on."""
     files = [Mapfile(f"{number}.yaml", text) for number, text in enumerate(texts)]
     ban_files = [Mapfile("bans.yaml", f"mapfile: 1\nbans:\n{bans}")] if bans else []
     found = warnings(files, ban_files)
@@ -82,19 +82,19 @@ def _example(code: str, kind: str) -> list[Finding]:
 
 
 def test_every_code_has_its_examples() -> None:
-    """There is a folder of examples for each code, and no other."""
+    """There is a folder of examples for each code, and there are no other folders."""
     assert {folder.name for folder in EXAMPLES.iterdir()} == CODES
 
 
 @pytest.mark.parametrize("code", sorted(CODES))
 def test_a_code_fires_on_its_bad_example(code: str) -> None:
-    """The bad example has just what its code is for."""
+    """The bad example has exactly one warning, with its code."""
     assert [each.code for each in _example(code, "bad")] == [code]
 
 
 @pytest.mark.parametrize("code", sorted(CODES))
 def test_no_code_fires_on_a_good_example(code: str) -> None:
-    """The good example, which differs in little, has nothing to warn of."""
+    """The good example, a small change of the bad one, has no warning."""
     assert _example(code, "good") == []
 
 
@@ -107,14 +107,14 @@ def test_a_warning_is_one_line_with_its_code(code: str) -> None:
     assert "\n" not in str(warning)
 
 
-# What ships
+# Shipped mapfiles
 
 
 _SHIPPED = [ROOT / "mapfiles" / name for name in ("egi.yaml", "fermilab.yaml", "osg.yaml")]
 _SITES = {
-    # Serves all, and keeps every guard.
+    # This site serves all VOs and keeps all default checks.
     "open": "mapfile: 1\nsite: {audience: [ce01.example.org:9619]}\n",
-    # Serves few, renames some, and goes before what is distributed with a rule of its own.
+    # This site serves some VOs, renames an account, and has its own rule before the shipped rules.
     "typical": """\
 mapfile: 1
 site:
@@ -125,16 +125,16 @@ rules:
   - {name: cms-pilots-here, issuer: https://cms-auth.web.cern.ch/, subject: bad55f4e-602c-4e8d-a5c5-bd8ffb762113,
      account: cmslocal}
 """,
-    # Distrusts what another file trusts.
+    # This site distrusts an issuer that a shipped file trusts.
     "strict": """\
 mapfile: 1
 site: {audience: [ANY], serve: [CMS]}
 issuers: {https://cms-auth.cern.ch/: none}
 """,
 }
-# What fires on what ships, and why it is meant: by what is checked, the code and the rule or issuer.
+# The intended warnings about shipped mapfiles: for each check, the codes, each with its rule or issuer.
 _DELIBERATE: dict[str, set[tuple[str, str]]] = {
-    # The site's rename is for an account of osg.yaml, which is not there.
+    # The site renames an account of osg.yaml, and this check does not include osg.yaml.
     "typical egi.yaml": {("unused-rename", "cmspilot"), ("undeclared-issuer", "cms-pilots-here")},
     "typical fermilab.yaml": {("unused-rename", "cmspilot"), ("undeclared-issuer", "cms-pilots-here")},
 }
@@ -150,25 +150,25 @@ def _deliberate(key: str, found: Sequence[Finding]) -> None:
 
 @pytest.mark.parametrize("path", _SHIPPED, ids=lambda path: path.name)
 def test_a_shipped_mapfile_alone_has_no_warning(path: Path) -> None:
-    """A mapfile that ships, by itself."""
+    """A shipped mapfile by itself has only the intended warnings."""
     _deliberate(path.name, warnings(read_files([str(path)])))
 
 
 @pytest.mark.parametrize("site", _SITES)
 @pytest.mark.parametrize("names", [("egi.yaml",), ("fermilab.yaml",), ("osg.yaml",), tuple(p.name for p in _SHIPPED)])
 def test_a_shipped_mapfile_in_a_site_has_no_warning(site: str, names: tuple[str, ...]) -> None:
-    """The mapfiles that ship, linked by a site: what it does not serve, or has decided before, is its choice."""
+    """Shipped mapfiles in a site have only the intended warnings. The choices of the site cause none."""
     files = [Mapfile("10-site.yaml", _SITES[site]), *read_files([str(ROOT / "mapfiles" / name) for name in names])]
     _deliberate(f"{site} {' '.join(names)}", warnings(files))
 
 
 def test_the_demonstration_has_no_warning() -> None:
-    """The demonstration's site, with the mapfile that it links and its bans."""
+    """The site of the demonstration, with the linked mapfile and the bans, has no warnings."""
     files = read_files([str(ROOT / "demo" / "10-site.yaml"), str(ROOT / "mapfiles" / "osg.yaml")])
     assert warnings(files, read_files([str(ROOT / "demo" / "bans.yaml")])) == []
 
 
-# What a code is not for, and what else it is for
+# More cases for single codes
 
 
 def _rules(*rules: str) -> str:
@@ -178,7 +178,7 @@ def _rules(*rules: str) -> str:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        # An earlier rule that takes some leaves others.
+        # The earlier rule matches only a part of the tokens.
         (MANY + _rules("vo: A, group: /a/x, scope: x, account: y", "vo: A, group: /a, account: x"), []),
         (MANY + _rules("vo: A, audience: ANY, account: x", "vo: A, account: y"), [("unreachable-rule", 9)]),
         (ONE + _rules("vo: One, scope: compute.create, account: x", "vo: One, account: y"), []),
@@ -186,14 +186,14 @@ def _rules(*rules: str) -> str:
         # A capture does not give an account that a rule names.
         (ONE + _rules("vo: One, subject: <u>@x, account: <u>", "vo: One, subject: y@x, account: y"), []),
         (ONE + _rules("vo: One, subject: <u>@x, account: <u>", "vo: One, subject: z@x, account: y"), "unreachable"),
-        # Several earlier rules together.
+        # Two earlier rules together match all tokens.
         (
             MANY + _rules("vo: A, account: x", "vo: B, account: y", "vo: [A, B], group: /a, account: <vo>z"),
             "unreachable",
         ),
-        # A rule that refuses takes, too.
+        # A rule with `deny` also decides tokens.
         (ONE + _rules("vo: One, deny: never", "vo: One, subject: a, account: y"), "unreachable"),
-        # Each of these takes the simplest tokens of the next, and not all.
+        # Each of these earlier rules matches the simplest tokens of the next rule, but not all tokens.
         (ONE + _rules("vo: One, subject: <u>, account: x<u>", "vo: One, account: y"), []),
         (ONE + _rules('vo: One, subject: "*", account: x', "vo: One, account: y"), []),
         (ONE + _rules('vo: One, audience: ANY, subject: "*", account: x', "vo: One, account: y"), []),
@@ -206,27 +206,27 @@ def _rules(*rules: str) -> str:
             "unreachable",
         ),
         (FREE + _rules("issuer: https://free/, account: x<vo>", "issuer: https://free/, vo: C, account: y"), []),
-        # Patterns that leave the VO open.
+        # These patterns match tokens of more than one VO.
         (MANY + _rules('vo: [A, B], scope: "storage.create:/*/data", account: <vo>x'), []),
         (MANY + _rules('issuer: https://many/, scope: "storage.create:/*/data", account: <vo>x'), []),
     ],
 )
 def test_reaching(text: str, expected: Any) -> None:
-    """A rule is unreachable if earlier ones take all of its tokens, and only then."""
+    """A rule is unreachable exactly if earlier rules decide all of its tokens."""
     found = [(code, line) for code, _, line in _codes(SITE + text) if code != "group-without-scope"]
     last = SITE.count("\n") + text.count("\n")
     assert found == ([("unreachable-rule", last)] if expected == "unreachable" else expected)
 
 
 def test_an_audience_is_gone_around() -> None:
-    """A rule for one audience leaves the tokens for another one."""
+    """A rule for one audience does not decide tokens for another audience."""
     site = "mapfile: 1\nsite: {audience: [ANY, ce]}\n"
     rules = _rules("vo: One, audience: ANY, account: x", "vo: One, account: y")
     assert _codes(site + ONE + rules) == []
 
 
 def test_the_takers_are_named() -> None:
-    """The warning says by which rules, and of many not all."""
+    """The warning names the earlier rules, or the first three of many."""
     rules = [f"vo: One, subject: s{number}, account: x" for number in range(4)]
     text = SITE + ONE + _rules(*rules, "vo: One, subject: [s0, s1, s2, s3], account: y")
     (warning,) = warnings([Mapfile("m.yaml", text)])
@@ -237,7 +237,7 @@ def test_the_takers_are_named() -> None:
 
 
 def test_what_a_site_makes_of_a_distributed_mapfile() -> None:
-    """Nothing is said of its rules that the site does not serve, distrusts, or decides before; but of its own are."""
+    """The choices of a site cause no warnings about a distributed mapfile. The faults of that mapfile do."""
     site = "mapfile: 1\nsite: {audience: [ANY], serve: [One]}\nissuers: {https://two/: none}\n"
     assert _codes(site + _rules("vo: One, account: first"), DISTRIBUTED) == []
     again = DISTRIBUTED.replace("tests:", "  - {name: again, vo: One, subject: x, account: ones}\ntests:")
@@ -245,7 +245,7 @@ def test_what_a_site_makes_of_a_distributed_mapfile() -> None:
 
 
 def test_a_file_without_a_site_is_no_whole_site() -> None:
-    """What a file beside it may settle is not said of it."""
+    """The linter does not warn about a missing declaration that another file of the site may contain."""
     assert _codes("mapfile: 1\n" + _rules("issuer: https://one/, vo: One, account: x")) == []
     text = "mapfile: 1\nsite: {serve: [Two], rename: {y: z}}\n" + _rules("vo: One, account: x")
     assert _codes(text, bans="  - {vo: Nobody, reason: r}\n") == []
@@ -263,7 +263,7 @@ def test_a_file_without_a_site_is_no_whole_site() -> None:
     ],
 )
 def test_rules_about_nobody(declared: str, rule: str, code: str | None) -> None:
-    """Each issuer and VO of a rule is looked up; an issuer without `vos` may name any VO that no other has."""
+    """Each issuer and VO of a rule must be declared. An issuer without `vos` may name any undeclared VO."""
     declared = declared.replace("vo-from: group", "vo-from: [group]")
     assert [found for found, _, _ in _codes(SITE + declared + _rules(rule))] == ([code] if code else [])
 
@@ -279,7 +279,7 @@ def test_rules_about_nobody(declared: str, rule: str, code: str | None) -> None:
     ],
 )
 def test_unserved(serve: str, rule: str, fires: bool) -> None:
-    """A rule is unserved if the site serves none of its VOs, be they its own or its issuers'."""
+    """A rule is unserved if the site serves none of its VOs. Without `vo`, these are the VOs of its issuers."""
     declared = MANY + "  https://one/: {vo: One}\n  https://two/: {vo: Two}\n"
     site = SITE.replace("]}", f"], serve: {serve}}}")
     assert [code for code, _, _ in _codes(site + declared + _rules(rule))] == (["unserved-vo"] if fires else [])
@@ -300,7 +300,7 @@ def test_unserved(serve: str, rule: str, fires: bool) -> None:
     ],
 )
 def test_issuer_alone(site: str, rule: str, fires: bool) -> None:
-    """An issuer is alone in a rule that nothing narrows, if tokens of several VOs come from it."""
+    """A rule needs more than an issuer, if the issuer signs tokens for several served VOs."""
     text = SITE.replace("]}", f"]{site}}}") + MANY + "  https://free/: {vo-from: [group]}\n" + _rules(rule)
     found = [code for code, _, _ in _codes(text) if code != "unserved-vo"]
     assert found == (["issuer-alone"] if fires else [])
@@ -320,7 +320,7 @@ def test_issuer_alone(site: str, rule: str, fires: bool) -> None:
     ],
 )
 def test_group_without_scope(rule: str, fires: bool) -> None:
-    """A role's account wants more than a group, where the issuer's scopes say what a token is for."""
+    """A rule for one group needs a scope or a subject, if the scopes of the issuer limit the use of a token."""
     text = SITE + MANY + "  https://groups/: {vo-from: [group], vos: {c: C}}\n" + _rules(rule)
     assert [code for code, _, _ in _codes(text)] == (["group-without-scope"] if fires else [])
 
@@ -337,13 +337,13 @@ def test_group_without_scope(rule: str, fires: bool) -> None:
     ],
 )
 def test_similar_issuers(urls: dict[str, str], fires: bool) -> None:
-    """A slash is always worth a word; a common beginning only if both speak for one VO."""
+    """Two issuers are similar if only a slash differs. A common beginning counts only if both speak for one VO."""
     declared = "issuers:\n" + "".join(f"  {url}: {text}\n" for url, text in urls.items())
     assert [code for code, _, _ in _codes(SITE + declared)] == (["similar-issuers"] if fires else [])
 
 
 def test_a_distrusted_issuer_may_be_http() -> None:
-    """Only what is trusted has keys."""
+    """A distrusted issuer may have an http URL, because only a trusted issuer needs keys."""
     assert _codes(SITE + "issuers: {http://x/: none}\n") == []
 
 
@@ -361,7 +361,7 @@ def test_a_distrusted_issuer_may_be_http() -> None:
     ],
 )
 def test_shared_accounts(site: str, rules: list[str], lines: list[int]) -> None:
-    """An account is shared as the site calls it, by the VOs that it serves; each VO is told once."""
+    """The linter compares renamed accounts of served VOs. It warns once about each further VO of an account."""
     found = _codes(SITE.replace("]}", f"]{site}}}") + ONE + _rules(*rules))
     assert [line for code, _, line in found if code == "shared-account"] == [line + 1 for line in lines]
 
@@ -384,19 +384,19 @@ def test_shared_accounts(site: str, rules: list[str], lines: list[int]) -> None:
     ],
 )
 def test_system_accounts(site: str, rule: str, fires: bool) -> None:
-    """An account of the system by name; and by a capture where the site lets accounts of the system be answered."""
+    """A named system account has a warning. A capture that can give one has it only if the site allows low uids."""
     found = _codes(SITE.replace("]}", f"]{site}}}") + ONE + _rules(rule))
     assert [code for code, _, _ in found] == (["system-account"] if fires else [])
 
 
 def test_a_vo_makes_no_system_account() -> None:
-    """`<vo>` of a rule is written out: a VO of the name of a system account is told."""
+    """The linter replaces `<vo>` by the name of the VO, and then checks for system accounts."""
     text = SITE + "issuers: {https://m/: {vo: Mail}}\n" + _rules("vo: mail, account: <vo>")
     assert _codes(text) == [("system-account", "0.yaml", 5)]
 
 
 def test_renames_of_what_vo_stands_for() -> None:
-    """A rename may be of an account that `<vo>` makes."""
+    """A rename may name an account that a rule makes with `<vo>`."""
     assert _codes(SITE.replace("]}", "], rename: {x-one: y}}") + ONE + _rules("vo: One, account: x-<vo>")) == []
 
 
@@ -404,7 +404,7 @@ def test_renames_of_what_vo_stands_for() -> None:
     ("ban", "codes"),
     [
         ("vo: One, reason: r", []),
-        # It keeps out who would be left to the CE's next plugin.
+        # Without this ban, the CE asks its next plugin about these tokens.
         ("issuer: https://three/, reason: r", []),
         ("vo: Three, reason: r", ["unused-ban"]),
         ("issuer: https://one/, vo: Two, reason: r", ["unused-ban"]),
@@ -432,7 +432,7 @@ def test_renames_of_what_vo_stands_for() -> None:
     ],
 )
 def test_bans(ban: str, codes: list[str]) -> None:
-    """A ban is unused if no token meets it; one that has expired is told as that alone."""
+    """A ban is unused if it matches no token. An expired ban has only the warning that it expired."""
     found = _codes(SITE + ONE, bans=f"  - {{{ban}}}\n")
     assert sorted(code for code, _, _ in found if code) == codes
     assert {(file, line) for _, file, line in found} <= {("bans.yaml", 3)}
@@ -454,7 +454,7 @@ _TOKEN = "iss: https://one/, sub: x, aud: ANY, scope: compute.read"
     ],
 )
 def test_idle_tests(tests: list[str], lines: list[int]) -> None:
-    """A test is unused if every policy passes or fails it, or if the same token is tested for the same time before."""
+    """A test is unused if its result is the same with every policy, or if an earlier test has its token and time."""
     text = SITE + ONE + "tests:\n" + "".join(f"  - {{{test}}}\n" for test in tests)
     assert [line for code, _, line in _codes(text) if code == "unused-test"] == lines
 
@@ -463,7 +463,7 @@ def test_idle_tests(tests: list[str], lines: list[int]) -> None:
 
 
 def test_with_many_rules_or_bans_some_codes_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What takes a decision for each rule is not looked for in huge policies, and that is said."""
+    """The linter skips the slow codes for a huge policy and reports which codes it skipped."""
     text = SITE + ONE + _rules("vo: One, account: x", "vo: One, account: condor")
     ban_file = Mapfile("bans.yaml", "mapfile: 1\nbans:\n  - {vo: Three, reason: r}\n")
     context = LintContext(_composed(Mapfile("m.yaml", text)), _bans(ban_file), NOW)
@@ -480,7 +480,7 @@ def test_with_many_rules_or_bans_some_codes_are_left_out(monkeypatch: pytest.Mon
     assert of_bans.warnings == []
 
 
-# What the documentation shows
+# Examples of the documentation
 
 
 _BLOCK = re.compile(r"^```yaml\n(mapfile: 1\n.*?)^```", re.MULTILINE | re.DOTALL)
@@ -489,7 +489,7 @@ _PAGES = {
     for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
     if page.name != "lint.md"
 }
-# Both pages show how such a mistake is told.
+# Both pages show the warning about such a mistake.
 _IN_DOCS: dict[str, set[str]] = {
     "docs/howto/check-and-test.md": {"unused-rename", "unreachable-rule"},
     "docs/howto/new-mapfile.md": {"unreachable-rule"},
@@ -497,16 +497,16 @@ _IN_DOCS: dict[str, set[str]] = {
 
 
 def test_the_documentation_has_mapfiles() -> None:
-    """A scan that finds nothing proves nothing."""
+    """The pages have at least 8 mapfiles. Without them the next test proves nothing."""
     assert sum(map(len, _PAGES.values())) >= 8
 
 
 @pytest.mark.parametrize("page", [page for page, blocks in _PAGES.items() if blocks])
 def test_what_the_documentation_shows_has_no_warning(page: str) -> None:
-    """Each mapfile and each file of bans that a page shows, by itself; what fires is what the page is about."""
+    """Each example mapfile and file of bans, by itself, has only the warnings that its page explains."""
     found: list[Finding] = []
     for number, shown in enumerate(_PAGES[page]):
-        # One page shows an error, and how to correct it; another one a folder that its reader puts in.
+        # One page shows an error and its correction. Another page has FOLDER, which the reader replaces.
         text = shown.replace("expect: cmspilot\n", "expect: {account: cmspilot}\n").replace("FOLDER/", "/var/log/")
         file = Mapfile(f"{page}-{number}.yaml", text)
         is_bans = "\nbans:" in text
@@ -515,7 +515,7 @@ def test_what_the_documentation_shows_has_no_warning(page: str) -> None:
 
 
 def test_bans_of_a_published_list() -> None:
-    """Of a list that others publish only issuers that no CE is wired for are told, once: bans are the publisher's."""
+    """A published list has only one warning: it names all issuers of the list that the site does not declare."""
     bans = ["{issuer: https://three/, jti: x, reason: r}", "{issuer: https://four/, jti: x, reason: r}"]
     bans += ["{vo: One, subject: s, client: c, reason: r}", '{subject: "*", reason: r}']
     text = "mapfile: 1\nbans:\n" + "".join(f"  - {ban}\n" for ban in bans)
@@ -544,13 +544,13 @@ def test_bans_of_a_published_list() -> None:
     ],
 )
 def test_what_holds_is_told(ban: str, told: str) -> None:
-    """The warning ends with the pattern to write, or with the command of the ban that holds."""
+    """The warning ends with the pattern to write, or with the command that adds a ban without the gap."""
     found = warnings([Mapfile("m.yaml", SITE + ONE)], [Mapfile("bans.yaml", f"mapfile: 1\nbans:\n  - {ban}\n")])
     assert any(each.message.endswith(told) for each in found)
 
 
 def test_a_vo_that_a_token_need_not_name() -> None:
-    """A ban by VO is evadable where a rule maps tokens of an issuer of several VOs that name none."""
+    """A ban by VO is evadable if a rule maps tokens that name no VO, from an issuer of several VOs."""
     rule = "rules: [{name: robot, issuer: https://many/, subject: robot, account: robot}]\n"
     bans = [Mapfile("bans.yaml", "mapfile: 1\nbans:\n  - {vo: A, reason: r}\n")]
     (found,) = warnings([Mapfile("m.yaml", SITE + MANY + rule)], bans)

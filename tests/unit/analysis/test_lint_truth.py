@@ -1,4 +1,4 @@
-"""What the linter says of rules is true of every token: small policies, drawn at random."""
+"""The warnings about rules are true of every token. Hypothesis draws small policies and tokens at random."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _rule(policy: Policy, token: dict[str, Any]) -> str | None:
 
 @given(st.data())
 def test_what_is_said_to_decide_for_nobody_does_not(data: st.DataObject) -> None:
-    """No token is decided by a rule that is said to decide for nobody."""
+    """A rule that the linter reports as unused decides no token."""
     findings = Findings()
     composition = compose([Mapfile("drawn.yaml", _one_rule_a_line(data.draw(mapfiles())))], findings)
     findings.raise_errors()

@@ -1,4 +1,4 @@
-"""Near misses: one difference at a time, proven, and none where there is none."""
+"""A near miss is one difference that vomap proves. vomap reports no other differences."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _misses(claims: dict[str, Any], bans: str | None = None) -> list[NearMiss]:
     ],
 )
 def test_a_difference_is_named_and_proven(claims: dict[str, Any], told: str, account: str) -> None:
-    """The hint names the one difference, and the token without it has the account that the hint tells."""
+    """The hint names one difference. Without this difference the token gets the account that the hint names."""
     found = [miss for miss in _misses(claims) if told in miss.difference]
     assert found, [str(miss) for miss in _misses(claims)]
     assert found[0].decision.outcome == MAPPED
@@ -108,18 +108,18 @@ def test_a_difference_is_named_and_proven(claims: dict[str, Any], told: str, acc
     ids=str,
 )
 def test_where_nothing_is_near_nothing_is_told(claims: dict[str, Any]) -> None:
-    """Another thing altogether is no near miss, and neither is a token that got what the first rule gives."""
+    """A token that resembles no rule has no near miss. A mapped token that missed no earlier rule has none either."""
     assert [str(miss) for miss in _misses(claims)] == []
 
 
 def test_two_differences_lead_only_to_the_next_stage() -> None:
-    """The first is told with what would be refused after it; nobody is promised an account."""
+    """The near miss names only the first difference, and the refusal that follows. It promises no account."""
     (miss,) = _misses({"iss": ONE.rstrip("/"), "sub": "somebody-else"})
     assert str(miss).endswith("otherwise it would be declined later: rule: none matches")
 
 
 def test_an_earlier_rule_that_was_missed_is_told() -> None:
-    """A token that is mapped learns of a rule before its own that it missed by its spelling, and of nothing else."""
+    """A mapped token has a near miss only if it misses an earlier rule by its spelling."""
     (miss,) = _misses({"sub": "jo@one.example", "wlcg.groups": ["/one/Pilots/Role=pilot"]})
     assert miss.decision.account == "pilot"
     assert _misses({"sub": "jo@one.example", "wlcg.groups": ["/one/pilots"]}) == []
@@ -127,12 +127,12 @@ def test_an_earlier_rule_that_was_missed_is_told() -> None:
 
 
 def test_of_a_banned_token_nothing_is_told() -> None:
-    """What would get around a ban is nobody's hint."""
+    """A banned token has no near miss: vomap gives no hint that helps to evade a ban."""
     assert _misses({"sub": "jo"}, "mapfile: 1\nbans:\n  - {subject: jo, reason: leaked}\n") == []
 
 
 def test_a_ban_that_has_expired_is_told() -> None:
-    """Only of the token that it refused, and not while it holds."""
+    """`vomap explain` reports an expired ban only for a token that the ban matches. It reports no ban in force."""
     bans = bans_of(
         "mapfile: 1\nbans:\n  - {subject: jo, reason: leaked, until: 2026-11-01}\n"
         "  - {subject: jo, reason: holds, until: 2027-11-01}\n  - {subject: other, reason: x, until: 2026-11-01}\n"

@@ -1,4 +1,4 @@
-"""Patterns held against each other: an example of what fits two is one, and none means that there is none."""
+"""Compare patterns: each common text matches both patterns, and without a common text no value matches both."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vomap.policy.matching import GroupPattern, Pattern
 
 assert strategies.NOW  # registers the profiles of hypothesis
 
-# A small alphabet, so that patterns meet often, with a character that no capture takes.
+# A small alphabet, so that patterns often have common texts. A capture does not match its `@`.
 _text = st.text("ab@", max_size=2)
 _part = st.one_of(
     _text,
@@ -26,7 +26,7 @@ def _pattern(parts: list[str], below: bool) -> str:
     seen = False
     named = []
     for part in parts:
-        # A name is captured once.
+        # A pattern may have a capture only once.
         named.append(part.replace("<c1>", "*") if seen else part)
         seen = seen or "<c1>" in part
     return "/".join(named) + ("/**" if below and named[-1:] != [""] else "")
@@ -44,7 +44,7 @@ def _compiled(text: str) -> Pattern:
 
 @given(_patterns, _patterns)
 def test_what_meets_fits_both(first: str, second: str) -> None:
-    """Each text that is given fits both patterns."""
+    """Each common text matches both patterns."""
     for text in common_texts(first, second, "w"):
         assert _compiled(first).match(text)
         assert _compiled(second).match(text)
@@ -52,14 +52,14 @@ def test_what_meets_fits_both(first: str, second: str) -> None:
 
 @given(_patterns, _patterns, _values)
 def test_none_means_that_nothing_fits_both(first: str, second: str, value: str) -> None:
-    """If no text is given, no text fits both."""
+    """If there is no common text, no value matches both patterns."""
     if not common_texts(first, second, "w"):
         assert not (_compiled(first).match(value) and _compiled(second).match(value))
 
 
 @given(_patterns, _patterns, _values)
 def test_what_covers_takes_all(wide: str, narrow: str, value: str) -> None:
-    """What fits a pattern that another covers fits that one, too."""
+    """If a wide pattern covers a narrow one, each value of the narrow pattern matches the wide one."""
     if covers(wide, narrow) and _compiled(narrow).match(value):
         assert _compiled(wide).match(value)
 
@@ -81,7 +81,7 @@ def test_what_covers_takes_all(wide: str, narrow: str, value: str) -> None:
     ],
 )
 def test_meet(first: str, second: str, expected: list[str]) -> None:
-    """Two patterns meet in the shortest texts that fit both, whichever comes first."""
+    """The common texts are the shortest texts that match both patterns, in either order of the patterns."""
     assert common_texts(first, second, "w") == expected
     assert common_texts(second, first, "w") == expected
 
@@ -97,7 +97,7 @@ def test_meet(first: str, second: str, expected: list[str]) -> None:
     ],
 )
 def test_meet_groups(first: str, second: str, expected: list[str]) -> None:
-    """A group and its role meet apart, and what is given is a membership that fits both."""
+    """Group and role have separate patterns. Each common text is a membership that matches both of them."""
     assert common_groups(first, second, "w") == expected
     for text in expected:
         membership = parse_fqan(text)
@@ -117,12 +117,12 @@ def test_meet_groups(first: str, second: str, expected: list[str]) -> None:
     ],
 )
 def test_group_covers(wide: str, narrow: str, expected: bool) -> None:
-    """A group without a role takes any; one with a role only that."""
+    """A group pattern without a role covers all roles. A pattern with a role covers only that role."""
     assert group_covers(wide, narrow) is expected
 
 
 def test_a_capture_covers_words_alone() -> None:
-    """`*` takes what a capture takes, not the other way round."""
+    """A `*` covers a capture. A capture does not cover a `*`, because a capture matches only words."""
     assert covers("*@x", "<c1>@x")
     assert not covers("<c1>@x", "*@x")
     assert covers("<c1>@x", "bob@x")
@@ -130,7 +130,7 @@ def test_a_capture_covers_words_alone() -> None:
 
 
 def test_a_fresh_word_is_nobodys() -> None:
-    """No pattern that spells out more than another takes the word by accident."""
+    """A fresh word matches none of the given patterns."""
     taken = ["s*", "so*", "*y", "*/r*", "n*", "guest", "*x"]
     word = fresh_word(taken)
     assert not any(Pattern(text).match(word) for text in taken)
@@ -138,5 +138,5 @@ def test_a_fresh_word_is_nobodys() -> None:
 
 
 def test_where_every_letter_is_taken_there_still_is_a_word() -> None:
-    """There is a word even if none is free: what is found by it is judged, and what is not is not proven."""
+    """If patterns match every word, there is still a word. The caller checks each result that uses it."""
     assert fresh_word([f"{letter}*" for letter in "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_"])

@@ -1,4 +1,4 @@
-"""What administrators ask, and the one sentence of `vomap explain` that answers it."""
+"""Questions of administrators: one sentence of `vomap explain` answers each of them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_a_question_has_its_answer(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The sentence is on one line of what is printed, and the outcome is the one that it explains."""
+    """One line of the output contains the answer, and the exit code is that of the expected outcome."""
     monkeypatch.chdir(tmp_path)
     Path("policy.yaml").write_text(FILES[file]["policy"], "utf-8")
     Path("bans.yaml").write_text(FILES[file].get("bans", "mapfile: 1\n"), "utf-8")
@@ -42,7 +42,7 @@ def test_a_question_has_its_answer(
 
 
 def test_most_of_what_is_asked_is_answered() -> None:
-    """At least 25 of the real threads have an answer here, and each other one says why it has none."""
+    """At least 25 of the real threads have an answer here, and the README lists each other thread."""
     answered = {thread for file in FILES.values() for each in file["questions"] for thread in each["threads"]}
     left_out = {
         int(number)

@@ -1,4 +1,4 @@
-"""A log decided again: what changes is told, and what cannot be decided is never counted as the same."""
+"""A replay decides a log again. It reports each change, and never counts an undecidable record as the same."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _replay(record: Record, policy: str = POLICY, **more: Any) -> Replay:
 
 
 def test_the_same_policy_gives_the_same_answer() -> None:
-    """Nothing changed, so nothing is told."""
+    """With an unchanged policy the replay reports no change."""
     result = _replay(_record())
     assert (result.same, result.changed, dict(result.left_out)) == (1, 0, {})
     assert result.counted() == {}
@@ -72,7 +72,7 @@ def test_the_same_policy_gives_the_same_answer() -> None:
     ],
 )
 def test_another_answer_is_a_change(old: str, new: str, told: str) -> None:
-    """Another account, and another outcome, are told with what decided before and now."""
+    """The replay reports another account or outcome as a change, with the reasons before and now."""
     result = _replay(_record(), POLICY.replace(old, new))
     (change,) = result.changes
     assert str(change.before) == "mapped to jo (rule: jo)"
@@ -82,30 +82,30 @@ def test_another_answer_is_a_change(old: str, new: str, told: str) -> None:
 
 
 def test_another_rule_with_the_same_account_is_no_change() -> None:
-    """Who becomes whom is what counts; a rule may have another name."""
+    """Only outcome and account count. Another name of the rule is not a change."""
     assert _replay(_record(rule="before", reason="rule: before")).same == 1
 
 
 def test_changes_are_counted_by_account_and_rule() -> None:
-    """Each account and rule that a change touches is counted, before and after."""
+    """The replay counts the changes of each account and each rule, before and after."""
     counted = _replay(_record(account="was", rule="old", reason="rule: old")).counted()
     assert counted == {"VO": {"One": 1}, "account": {"was": 1, "jo": 1}, "rule": {"old": 1, "jo": 1}}
 
 
 def test_a_ban_is_a_change() -> None:
-    """What the bans of today would have done to the tokens of yesterday is told, too."""
+    """The replay applies the current bans to old tokens, and reports a ban as a change."""
     result = _replay(_record(), bans="mapfile: 1\nbans:\n  - {subject: jo, reason: leaked}\n")
     (change,) = result.changes
     assert str(change.after) == "denied (ban: leaked)"
 
 
 def test_a_token_is_decided_as_of_its_time() -> None:
-    """A token that has expired since had not when it came."""
+    """The replay decides a token with the time of its record, so a later expiry is not a change."""
     assert _replay(_record(claims={"scope": "compute.read", "exp": 1795352400})).same == 1
 
 
 def test_an_account_that_was_refused_is_refused_again() -> None:
-    """Accounts are not looked up, so a token whose account did not exist is the same if its account is."""
+    """The replay looks up no accounts. If an account did not exist, the same account is not a change."""
     members = {"outcome": "denied", "account": None, "reason": "account: jo does not exist"}
     assert _replay(_record(**members)).same == 1
     assert _replay(_record(**members), POLICY.replace("account: jo}", "account: jane}")).changed == 1
@@ -122,20 +122,20 @@ def test_an_account_that_was_refused_is_refused_again() -> None:
     ],
 )
 def test_what_cannot_be_decided_again_is_told(members: dict[str, Any], why: str) -> None:
-    """It is neither the same nor changed; the reason is."""
+    """The replay counts an undecidable record neither as the same nor as changed, but by its reason."""
     result = _replay(_record(**members))
     assert (result.same, result.changed, dict(result.left_out)) == (0, 0, {why: 1})
 
 
 def test_a_pseudonym_is_resolved_by_its_key() -> None:
-    """Who has the key replays by subject."""
+    """With the key of the pseudonyms the replay decides a record by its subject."""
     members = {"subject": None, "pseudonym": make_pseudonym(KEY, ONE, "jo")}
     assert _replay(_record(**members), resolve=lambda issuer, _: "jo" if issuer == ONE else None).same == 1
     assert dict(_replay(_record(**members), resolve=lambda *_: None).left_out) == {proof.NO_SUBJECT: 1}
 
 
 def test_another_plugin_is_compared_with() -> None:
-    """Its accounts take the place of the log's answers, token by token; a token that it did not see is left out."""
+    """The accounts of another plugin replace those of the log. The replay leaves out tokens without such an account."""
     observed = _record(outcome="mapped", account="jo", observed=True)
     assert _replay(observed, instead={"j-1": "jo"}).same == 1
     (change,) = _replay(observed, instead={"j-1": "other"}).changes

@@ -1,4 +1,4 @@
-"""What a ban leaves as it is on a CE: the jobs that the commands are about are those of the ban, and no others."""
+"""The aftermath of a ban on a CE: the commands end only jobs that the ban matches."""
 
 from __future__ import annotations
 
@@ -69,21 +69,21 @@ def _jobs(ban: dict[str, Any], ce: str, root: Path = Path("/nowhere")) -> Afterm
     ],
 )
 def test_constraint(ban: dict[str, Any], expected: str | None, is_whole: bool) -> None:
-    """It is never narrower than the ban, says whether it is wider, and holds no text that could be taken otherwise.
+    """The constraint matches all jobs of the ban and is safe text. The result shows whether it matches more jobs.
 
-    How HTCondor reads these texts was measured with condor_q -jobads of 23.9.6.
+    The expected texts follow a measurement with `condor_q -jobads` of HTCondor 23.9.6.
     """
     assert job_constraint({**ban, "reason": "r", "source": "f:1"}, DECLARED) == (expected, is_whole)
 
 
 def test_an_issuer_that_names_vos_freely() -> None:
-    """It may speak for a VO that nobody declares: its jobs are looked at, and none is removed unseen."""
+    """An issuer without `vos` may speak for an undeclared VO. The commands remove none of its jobs unseen."""
     assert job_constraint({"vo": ["ATLAS"]}, FREE) == ('AuthTokenIssuer =?= "https://d/"', True)
     assert job_constraint({"vo": ["bio"]}, FREE) == ('AuthTokenIssuer =?= "https://f/"', False)
 
 
 def test_what_is_wider_is_only_looked_at() -> None:
-    """Where jobs do not show all that a ban asks for, the command that removes takes jobs that a person has chosen."""
+    """If jobs do not show all conditions of a ban, the administrator chooses the jobs to remove."""
     whole = _jobs({"vo": ["CMS"], "subject": ["s"]}, HTCONDOR)
     assert [command.split()[0] for command in whole.commands] == ["condor_ce_q", "condor_ce_rm"]
     assert whole.commands[1].startswith("condor_ce_rm -constraint ")
@@ -95,14 +95,14 @@ def test_what_is_wider_is_only_looked_at() -> None:
 
 
 def test_the_constraint_is_one_word() -> None:
-    """The shell hands the constraint over as it is."""
+    """The shell passes the constraint as one unchanged word."""
     ban = {"subject": ['it\'s "x" $(y) `z`; &']}
     constraint, _ = job_constraint(ban, DECLARED)
     assert shlex.split(_jobs(ban, HTCONDOR).commands[1]) == ["condor_ce_rm", "-constraint", constraint]
 
 
 def test_jobs_of_arc() -> None:
-    """They belong to issuer and subject together; each owner is a whole word."""
+    """The owner of a job of ARC is an issuer and a subject together. Each owner is one word of the command."""
     jobs = _jobs({"vo": ["CMS"], "subject": ["s t"]}, ARC)
     assert shlex.split(jobs.commands[1])[3:] == ["--killuser=https://a//s t", "--killuser=https://b//s t"]
     assert all("arcctl job killall" not in command for command in jobs.commands)
@@ -121,12 +121,12 @@ def test_jobs_of_arc() -> None:
     ],
 )
 def test_jobs_of_arc_that_cannot_be_told_by_their_owner(ban: dict[str, Any]) -> None:
-    """Then a person chooses."""
+    """If the owner does not identify the jobs of a ban, the administrator chooses the jobs."""
     assert _jobs(ban, ARC).commands == ("arcctl job list --long", "arcctl job kill JOB...")
 
 
 def test_where_gm_jobs_lies(tmp_path: Path) -> None:
-    """Debian keeps it in another folder than Enterprise Linux."""
+    """The program `gm-jobs` is in one folder on Debian, and in another on Enterprise Linux. vomap finds both."""
     program = tmp_path / "usr/lib/arc/gm-jobs"
     program.parent.mkdir(parents=True)
     ban = {"vo": ["CMS"], "subject": ["s"]}
@@ -136,7 +136,7 @@ def test_where_gm_jobs_lies(tmp_path: Path) -> None:
 
 
 def test_each_ce_has_its_own() -> None:
-    """What is told of one CE says nothing of the other."""
+    """The aftermath on one CE contains no commands for the other CE."""
     ban = {"subject": ["s"]}
     for ce, unit in ((HTCONDOR, "condor-ce"), (ARC, "arc-arex-ws")):
         told = find_aftermath(ban, DECLARED, [ce], Path("/nowhere"))

@@ -1,4 +1,4 @@
-"""Whom a ban would have kept out: decided by the engine, and what cannot be known is never counted as nobody."""
+"""The impact of a ban on the decision log. The engine decides, and an undecidable record counts as unknown."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _hits(ban: str, *records: Record, **more: Any) -> LogImpact:
     ],
 )
 def test_the_engine_says_who_is_hit(ban: str, is_hit: bool) -> None:
-    """By whatever condition, and never after the ban's end."""
+    """The engine applies each condition of the ban, and never after the end of the ban."""
     hits = _hits(ban, _record())
     assert hits.decisions == is_hit
     assert set(hits.identities) == ({Identity(ONE, "jo", None)} if is_hit else set())
@@ -82,7 +82,7 @@ def test_the_engine_says_who_is_hit(ban: str, is_hit: bool) -> None:
 
 
 def test_identities_have_their_last_time_and_account() -> None:
-    """Each (issuer, subject) is one, whatever it was answered, and logs come in any order."""
+    """Issuer and subject make one identity, with its last time and account. The order of records does not matter."""
     hits = _hits(
         "subject: [jo, jane]",
         _record(time="2026-11-22T12:00:02Z", account="late"),
@@ -101,7 +101,7 @@ def test_identities_have_their_last_time_and_account() -> None:
 
 
 def test_what_is_hidden_is_unknown() -> None:
-    """A pseudonym without its key may be whom the ban names, if all else that it asks for is so; else it is not."""
+    """A pseudonym without its key is unknown if all other conditions of the ban match. Otherwise it does not match."""
     hidden = _record(subject=None, pseudonym=HIDDEN)
     assert dict(_hits("subject: jo", hidden).unknown) == {NO_SUBJECT: 1}
     assert dict(_hits("vo: One, subject: jo", hidden).unknown) == {NO_SUBJECT: 1}
@@ -110,20 +110,20 @@ def test_what_is_hidden_is_unknown() -> None:
 
 
 def test_a_ban_that_asks_for_no_subject_needs_no_key() -> None:
-    """Then the pseudonym is the identity."""
+    """For a ban without a subject, a pseudonym is the identity and needs no key."""
     hits = _hits("vo: One", _record(subject=None, pseudonym=HIDDEN))
     assert set(hits.identities) == {Identity(ONE, None, HIDDEN)}
     assert not hits.unknown
 
 
 def test_with_its_key_a_pseudonym_is_a_subject() -> None:
-    """Who has the key learns who it was."""
+    """With the key, the subject of a pseudonym is the identity."""
     hits = _hits("subject: jo", _record(subject=None, pseudonym=HIDDEN), resolve=lambda *_: "jo")
     assert set(hits.identities) == {Identity(ONE, "jo", None)}
 
 
 def test_what_was_not_kept_is_unknown() -> None:
-    """No claims at all, and a claim that logs keep only where something asks for it."""
+    """A record without the claims, or without the one claim, that a ban needs is unknown."""
     assert dict(_hits("subject: jo", _record(claims=None)).unknown) == {NO_CLAIMS: 1}
     assert dict(_hits("claim: {email: x}", _record()).unknown) == {CLAIM_NOT_LOGGED: 1}
     assert not _hits("claim: {email: x}, vo: Two", _record()).unknown
@@ -132,7 +132,7 @@ def test_what_was_not_kept_is_unknown() -> None:
 
 
 def test_for_programs() -> None:
-    """All of it as JSON's types."""
+    """The result for JSON contains all decisions, identities and reasons of unknown records."""
     assert _hits("subject: jo", _record(), _record(claims=None)).as_json() == {
         "decisions": 1,
         "identities": [

@@ -1,4 +1,4 @@
-"""The compiler returns what it did: findings, test results, digests, and the rounds of a build."""
+"""The compiler returns its results: findings, test results, digests, and the rounds of a build."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def site(tmp_path: Path) -> Site:
 
 
 def test_check_finds_the_missing_audience(site: Site) -> None:
-    """Without an audience a check warns, and a build has an error."""
+    """Without an audience a check has a warning, and a build has an error."""
     site.mapfile.write_text("mapfile: 1\n", "utf-8")
     checked, built = check_mapfiles(site.mapfiles), check_mapfiles(site.mapfiles, for_build=True)
     assert [(each.severity, "audience" in each.message) for each in checked.findings.all] == [("warning", True)]
@@ -84,7 +84,7 @@ def test_check_warns_of_pools(site: Site) -> None:
 
 
 def test_a_policy_with_errors_is_not_for_the_engine(site: Site) -> None:
-    """Errors in mapfiles or bans are raised by what the engine would read."""
+    """A check with errors raises MapfileError if a caller asks for its policy or its bans."""
     site.mapfile.write_text("mapfile: 2\n", "utf-8")
     site.bans.write_text("mapfile: 1\nbans: [{}]\n", "utf-8")
     check = check_site(site.mapfiles, [str(site.bans)])
@@ -96,7 +96,7 @@ def test_a_policy_with_errors_is_not_for_the_engine(site: Site) -> None:
 
 
 def test_owners_and_modes_are_errors_of_a_build_alone(site: Site) -> None:
-    """A file that others can write is refused by a build; a check warns that the build would."""
+    """A build refuses a file that other users can write. A check warns about that refusal."""
     site.mapfile.chmod(0o666)
     check = check_site(site.mapfiles, [str(site.bans)])
     assert not check.has_errors
@@ -105,14 +105,14 @@ def test_owners_and_modes_are_errors_of_a_build_alone(site: Site) -> None:
 
 
 def test_the_digest_is_of_the_document(site: Site) -> None:
-    """A checked policy has the digest that its build will have."""
+    """A check returns the same digest as the build of the same mapfiles."""
     check = check_mapfiles(site.mapfiles)
     assert check.policy.digest == site.build_policy().digest
     assert check.digests == source_digests(site.mapfiles)
 
 
 def test_a_suite_has_failures_and_coverage(site: Site) -> None:
-    """One of two rules decides the only test, which fails once it expects another account."""
+    """The report counts test results, failures and tested rules. A test fails if it expects another account."""
     check = check_mapfiles(site.mapfiles)
     report = run_suite(check, check.policy, NO_BANS, time.time())
     assert (len(report.results), report.failed, report.coverage.reached) == (1, [], 1)
@@ -122,7 +122,7 @@ def test_a_suite_has_failures_and_coverage(site: Site) -> None:
 
 
 def test_a_build_compiles_both(site: Site) -> None:
-    """The steps of a build have what it wrote and which files it read."""
+    """The steps of a build contain the written files and the files that the build read."""
     bans, policy = site.build()
     assert isinstance(bans, BansBuild)
     assert isinstance(policy, PolicyBuild)
@@ -132,7 +132,7 @@ def test_a_build_compiles_both(site: Site) -> None:
 
 
 def test_an_error_holds_no_ban_back(site: Site) -> None:
-    """The bans are built though the mapfile has an error, and the policy though the bans have one."""
+    """The bans are built if the mapfile has an error, and the policy is built if the bans have one."""
     site.mapfile.write_text("mapfile: 2\n", "utf-8")
     bans, policy = site.build()
     assert isinstance(bans, BansBuild)
@@ -149,7 +149,7 @@ def test_an_error_holds_no_ban_back(site: Site) -> None:
 
 
 def test_a_failing_test_refuses_the_policy(site: Site) -> None:
-    """The policy in force stays, and no staged file is left."""
+    """After a failing test the policy in force does not change, and no staged file remains."""
     before = site.build_policy()
     site.mapfile.write_text(WRONG, "utf-8")
     after = site.build_policy()
@@ -159,7 +159,7 @@ def test_a_failing_test_refuses_the_policy(site: Site) -> None:
 
 
 def test_there_must_be_a_mapfile(site: Site, tmp_path: Path) -> None:
-    """An empty folder is not a policy; the bans are built before that is known."""
+    """An empty folder is not a policy. The build compiles the bans before it raises this error."""
     (tmp_path / "empty").mkdir()
     steps = build_in_rounds(BuildRequest([str(tmp_path / "empty")], [str(site.bans)], site.policy))
     assert isinstance(next(steps), BansBuild)
@@ -168,7 +168,7 @@ def test_there_must_be_a_mapfile(site: Site, tmp_path: Path) -> None:
 
 
 def test_a_change_during_a_build_is_built(site: Site) -> None:
-    """A source that changes after it was read begins another round, with its new digest."""
+    """If a source changes during a build, the build begins another round and reads the new source."""
     steps = []
     for step in build_in_rounds(BuildRequest(site.mapfiles, [str(site.bans)], site.policy)):
         steps.append(step)
@@ -180,7 +180,7 @@ def test_a_change_during_a_build_is_built(site: Site) -> None:
 
 
 def test_a_rollback_holds_until_the_mapfiles_change(site: Site) -> None:
-    """An automatic build does not build again what the administrator rolled back."""
+    """After a rollback, an automatic build does nothing until the mapfiles change."""
     first = site.build_policy()
     site.mapfile.write_text(SITE.replace("acct2", "acct3"), "utf-8")
     site.build()
@@ -195,7 +195,7 @@ def test_a_rollback_holds_until_the_mapfiles_change(site: Site) -> None:
 
 
 def test_nothing_to_roll_back_to(site: Site) -> None:
-    """Without a policy before it, the policy stays."""
+    """Without a previous policy a rollback fails, and the policy in force does not change."""
     built = site.build_policy()
     with pytest.raises(Error, match="previous"):
         roll_back(site.policy)
@@ -203,7 +203,7 @@ def test_nothing_to_roll_back_to(site: Site) -> None:
 
 
 def test_bans_of_a_folder_that_others_can_write(tmp_path: Path) -> None:
-    """Who can take a file away lifts its bans, so the folder itself is refused."""
+    """A folder of bans that other users can write is an error, because a user who removes a file lifts its bans."""
     folder = tmp_path / "bans.d"
     folder.mkdir()
     folder.chmod(0o777)

@@ -1,4 +1,4 @@
-"""Distrusting an issuer closes doors and opens none."""
+"""A distrusted issuer protects its VOs: no other issuer may name them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _outcome(texts: list[str], group: str) -> str:
 
 
 def test_a_distrusted_issuers_vo_is_nobody_elses() -> None:
-    """An issuer that may name its VOs freely may not name the one whose own issuer is distrusted."""
+    """An issuer without `vos` may not name a VO whose own issuer is distrusted."""
     for group in ("/CMS", "/cms", "/Nova", "/Lab"):
         assert _outcome([SITE], group) == "declined"
         assert _outcome([DISTRUST, SITE], group) == "declined"

@@ -1,4 +1,4 @@
-"""What a mapfile may hold that another user can write: a list, and all else is an error at its place."""
+"""A mapfile that another user can write may contain only listed keys. Every other key is an error at its place."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ tests:
 
 
 def refusals(*texts: str, theirs: int = 0) -> list[Finding]:
-    """Compose mapfiles of which one is foreign; return what is refused of it. There are no other errors."""
+    """Compose mapfiles, one of them foreign, and return its refusals. There are no other errors."""
     files = [Mapfile(f"{at}.yaml", text) for at, text in enumerate(texts)]
     files[theirs] = Mapfile(files[theirs].path, texts[theirs], THEIRS)
     findings, refused = Findings(), Findings()
@@ -53,7 +53,7 @@ def refusals(*texts: str, theirs: int = 0) -> list[Finding]:
 
 
 def test_what_is_allowed() -> None:
-    """Issuers and their VOs, rules with plain accounts, tests of the file alone."""
+    """A foreign file may contain issuers and their VOs, rules with plain accounts, and tests of the file alone."""
     assert refusals(ALLOWED) == []
 
 
@@ -82,7 +82,7 @@ def test_what_is_allowed() -> None:
     ],
 )
 def test_all_else_is_refused(text: str, at: str, what: str) -> None:
-    """At its place, with the owner, and with the command for those who trust the file."""
+    """The refusal names the place, the user, and the command for an administrator who trusts the file."""
     found = refusals(text)
     begin = text.rindex(at)
     place = f"{text.count(chr(10), 0, begin) + 1}:{begin - text.rindex(chr(10), 0, begin)}"
@@ -90,13 +90,13 @@ def test_all_else_is_refused(text: str, at: str, what: str) -> None:
     for each in found:
         assert " is refused in a file that vomap-refresh can write; such a file may contain only " in each.message
         assert each.message.endswith("If you trust the content: chown root /state/osg.yaml /state")
-    # In a file of ours it is right.
+    # The same key is valid in a file of root.
     assert compose([Mapfile("0.yaml", text)], findings := Findings(), refusals=findings)
     assert findings.errors == []
 
 
 def test_each_key_of_the_language_is_decided_on() -> None:
-    """What the language has beyond the list is refused, and so is what it may gain."""
+    """A foreign file may not use a key outside the list, nor a key that a later version adds."""
     schema = mapfile_schema()
     keys = {kind: set(schema["definitions"][kind]["properties"]) for kind in ("issuer", "rule", "test")}
     keys[""] = set(schema["properties"])
@@ -113,7 +113,7 @@ def test_each_key_of_the_language_is_decided_on() -> None:
 
 
 def _refused(kind: str, key: str) -> list[str]:
-    """Return what is refused of a file, an issuer, a rule or a test with a key, whatever the schema says."""
+    """Return the refusals of a file, an issuer, a rule or a test with this key. The schema does not matter."""
     member = json.dumps({key: "group" if key == "vo-from" else "x"})
     texts = {"issuer": f"{{issuers: {{u: {member}}}}}", "test": f"{{tests: [{member}]}}"}
     text = texts.get(kind, member)
@@ -125,14 +125,14 @@ def _refused(kind: str, key: str) -> list[str]:
 
 @pytest.mark.parametrize("value", ["subject", "anything"])
 def test_other_sources_of_vos_are_refused(value: str) -> None:
-    """So is a source that the language may gain."""
+    """A foreign file may not use other VO sources, nor one that a later version adds."""
     node = read_yaml(f"issuers: {{u: {{vo-from: [group, {value}]}}}}", "m.yaml", Findings())
     assert node is not None
     assert [each.what for each in refused_in_document(node, {})] == [f"`vo-from`: {value}"]
 
 
 def test_several_entitlements_are_each_looked_at() -> None:
-    """A list of them, should there be one, is judged entry by entry."""
+    """If `entitlements` is a list, vomap checks each entry."""
     text = "issuers: {u: {vo: A, entitlements: [{namespace: n, authority: a}, {namespace: n, in-scope: yes}]}}"
     node = read_yaml(text, "m.yaml", Findings())
     assert node is not None
@@ -140,7 +140,7 @@ def test_several_entitlements_are_each_looked_at() -> None:
 
 
 def test_a_declaration_of_ours_is_not_hidden() -> None:
-    """The earliest declaration holds, but not one of another user's instead of ours: it could undo a `none`."""
+    """A foreign declaration may not override a later one of root, because it could undo a `none`."""
     ours = HEAD + "issuers: {https://a.example/: none}\n"
     theirs = HEAD + ISSUER % ""
     (found,) = refusals(theirs, ours)
@@ -153,7 +153,7 @@ def test_a_declaration_of_ours_is_not_hidden() -> None:
 
 
 def test_bans_of_others_are_refused() -> None:
-    """Bans are not in the list: who can write them can lift them."""
+    """A foreign file may not contain bans: a user who can write bans can lift them."""
     file = Mapfile("b.yaml", "mapfile: 1\nbans:\n  - {vo: A, reason: r}\n", THEIRS)
     compose_bans([file], findings := Findings(), findings)
     (error,) = findings.errors
@@ -166,13 +166,13 @@ def test_bans_of_others_are_refused() -> None:
 
 
 def test_nobody_is_judged_unless_it_is_asked() -> None:
-    """What only answers (`explain`, `diff`) reads anybody's files."""
+    """A command that only reads, such as `explain` or `diff`, accepts foreign files."""
     compose([Mapfile("m.yaml", HEAD + "site: {audience: ANY}\n", THEIRS)], findings := Findings())
     assert findings.errors == []
 
 
 def test_a_file_with_faults_is_refused_whatever_it_says() -> None:
-    """All faults are told, and nothing more is needed to refuse it."""
+    """The refusal names all faults of owner and mode. The content of the file does not matter."""
     file = Mapfile("m.yaml", ALLOWED, Custody(faults=("one", "two")))
     compose([file], Findings(), refusals=(refused := Findings()))
     assert [str(each) for each in refused.errors] == ["m.yaml:1:1: one", "m.yaml:1:1: two"]
@@ -180,7 +180,7 @@ def test_a_file_with_faults_is_refused_whatever_it_says() -> None:
 
 
 def test_as_warnings() -> None:
-    """Of each file one warning is left, with its first reason."""
+    """Each file has one warning, with the first reason and the number of other reasons."""
     files = [Mapfile("a.yaml", HEAD + "site: {audience: ANY}\n" + RULE % "deny: no", THEIRS), Mapfile("b.yaml", HEAD)]
     compose(files, Findings(), refusals=(refused := Findings()))
     (warning,) = refused.as_warnings
@@ -191,14 +191,14 @@ def test_as_warnings() -> None:
 
 
 def test_the_mapfile_that_ships_may_be_anybodys() -> None:
-    """What the refresh service keeps up to date begins as this one."""
+    """The shipped osg.yaml has no refusal as a foreign file: the refresh service updates it."""
     (osg,) = read_files([str(ROOT / "mapfiles" / "osg.yaml")])
     assert refusals(osg.text) == []
 
 
 @pytest.mark.parametrize(("only", "multi_vos"), [([], []), (["CMS", "Fermilab"], []), ([], ["GLOW"])])
 def test_what_generate_writes_may_be_anybodys(only: list[str], multi_vos: list[str]) -> None:
-    """Whatever the generator is asked for, root's build takes it from the refresh service."""
+    """A generated mapfile has no refusal as a foreign file, with any options of the generator."""
     text = generate(str(TOPOLOGY), only=only, multi_vos=multi_vos).text
     assert refusals(text) == []
     assert compose([Mapfile("osg.yaml", text)], Findings()).document["rules"]

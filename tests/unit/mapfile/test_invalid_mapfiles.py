@@ -1,4 +1,4 @@
-"""Invalid mapfiles: every error is told, at its place, in words; the mapfiles themselves say what is expected."""
+"""Invalid mapfiles: vomap reports every error at its place. Comments in the mapfiles list the expected errors."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ _VALID_BANS: dict[str, Any] = {
     ],
 }
 
-# Line and column of an error, None for a column that is the parser's own affair, and what its message holds.
+# Line and column of an error, and a part of its message. The column is None if the parser chooses it.
 _Expected = tuple[int, Optional[int], str]
 
 
@@ -98,7 +98,7 @@ def _expected(path: Path) -> list[_Expected]:
 
 
 def _differences(expected: list[_Expected], found: list[Finding]) -> list[str]:
-    """Return what is expected and not found, and what is found and not expected."""
+    """Return the expected errors that are missing, and the unexpected errors."""
     left, missing = list(found), []
     for line, column, text in expected:
         for finding in left:
@@ -112,7 +112,7 @@ def _differences(expected: list[_Expected], found: list[Finding]) -> list[str]:
 
 
 def _mutants(valid: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield a document once for each of its values and each other kind that may stand there; JSON is YAML."""
+    """Yield copies of a document as JSON, which is YAML. Each copy has one value of another kind."""
     for path in _paths(valid):
         for other in _OTHER_KINDS:
             document = copy.deepcopy(valid)
@@ -132,14 +132,14 @@ def _paths(value: Any) -> Iterator[tuple[Any, ...]]:
 
 
 def test_the_scan_finds_the_mapfiles() -> None:
-    """A folder that moved away does not turn into tests that pass."""
+    """The folder of invalid mapfiles is not empty. Without mapfiles these tests prove nothing."""
     assert len(_INVALID) >= 60
     assert len(_SEVERAL) >= 4
 
 
 @pytest.mark.parametrize("path", _INVALID, ids=lambda path: str(path.stem))
 def test_an_invalid_mapfile_has_exactly_the_errors_that_it_states(path: Path) -> None:
-    """Each error is told at its place, and nothing else is told."""
+    """A mapfile has each expected error at its place, and no other error."""
     expected = _expected(path)
     assert expected, "the mapfile states no error"
     assert _differences(expected, _findings(path)) == []
@@ -147,7 +147,7 @@ def test_an_invalid_mapfile_has_exactly_the_errors_that_it_states(path: Path) ->
 
 @pytest.mark.parametrize("path", _INVALID, ids=lambda path: str(path.stem))
 def test_an_error_carries_file_line_and_column(path: Path) -> None:
-    """Every message is one line, begins as a compiler's does, and points into the file."""
+    """Every message is one line. It begins with file, line and column, and this place is in the file."""
     lines = path.read_bytes().decode("utf-8").split("\n")
     for finding in _findings(path):
         assert re.fullmatch(rf"{re.escape(path.name)}:[1-9][0-9]*:[1-9][0-9]*: \S.*\S", str(finding))
@@ -157,14 +157,14 @@ def test_an_error_carries_file_line_and_column(path: Path) -> None:
 
 @pytest.mark.parametrize("path", _INVALID, ids=lambda path: str(path.stem))
 def test_a_message_speaks_of_mapfiles_and_not_of_python(path: Path) -> None:
-    """No name or notation of the implementation gets into a message."""
+    """A message contains no name or notation of the implementation."""
     for finding in _findings(path):
         assert not re.search(r"\bNone\b(?!`)|Node\(|Place\(|<class|Error\b|\bdict\b", finding.message), str(finding)
 
 
 @pytest.mark.parametrize("path", _INVALID, ids=lambda path: str(path.stem))
 def test_both_parsers_find_the_same(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """PyYAML alone and PyYAML with libyaml differ in nothing but their words for what is no YAML."""
+    """PyYAML with and without libyaml reports the same errors. Only its messages about invalid YAML differ."""
     usual = _findings(path)
     monkeypatch.setattr("vomap.mapfile.reader._LOADER", yaml.SafeLoader)
     alone = _findings(path)
@@ -175,7 +175,7 @@ def test_both_parsers_find_the_same(path: Path, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("folder", _SEVERAL, ids=lambda folder: str(folder.name))
 def test_several_mapfiles_have_exactly_the_findings_that_are_stated(folder: Path) -> None:
-    """What only several files show is told at the later one, and names the earlier one."""
+    """The error about a conflict of two files has its place in the later file, and names the earlier one."""
     findings = Findings()
     compose(read_files([str(folder)]), findings)
     found = sorted(str(finding).replace(f"{folder}/", "") for finding in findings.all)
@@ -186,7 +186,7 @@ def test_several_mapfiles_have_exactly_the_findings_that_are_stated(folder: Path
 
 
 def test_the_documents_of_the_next_test_are_valid() -> None:
-    """So each of their mutants has one mistake."""
+    """The two documents are valid, so each of their mutants has at most one mistake."""
     findings = Findings()
     compose([Mapfile("valid.yaml", json.dumps(_VALID))], findings)
     compose_bans([Mapfile("bans.yaml", json.dumps(_VALID_BANS))], findings)
@@ -194,7 +194,7 @@ def test_the_documents_of_the_next_test_are_valid() -> None:
 
 
 def test_no_value_of_a_wrong_kind_leads_to_a_traceback() -> None:
-    """Whatever stands where something else belongs: it is told or it is legal, and nothing is told twice."""
+    """A value of a wrong kind causes no traceback, and vomap reports no error twice."""
     for what, text in [*_mutants(_VALID), *_mutants(_VALID_BANS)]:
         findings = Findings()
         run = compose_bans if '"bans"' in text else compose

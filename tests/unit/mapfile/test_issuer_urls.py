@@ -1,4 +1,4 @@
-"""URLs of issuers that can be written into any configuration: plain https URLs, and nothing else."""
+"""The URL of an issuer is a plain https URL, so that every configuration file can contain it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from vomap.mapfile.issuer_urls import is_issuer_url
     ],
 )
 def test_an_issuer(url: str) -> None:
-    """Host, port and path; capital letters stay, as issuers are compared byte for byte."""
+    """The URL has a host, and perhaps a port and a path. Capital letters are valid."""
     assert is_issuer_url(url)
 
 
@@ -37,12 +37,12 @@ def test_an_issuer(url: str) -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_issuer(text: str) -> None:
-    """Quotes, blanks, commas and whatever else could end a word is in none."""
+    """The URL of an issuer contains no quotes, blanks, commas or other characters that can end a word."""
     assert not is_issuer_url(text)
 
 
 @given(text=st.text("htps:/.-~%@+=_aZ09 \"'*,$#\\\n", max_size=30).map("https://".__add__))
 def test_only_plain_characters(text: str) -> None:
-    """Whatever is taken is one word of letters, digits and a few marks."""
+    """A valid URL is one word of letters, digits and a few marks."""
     if is_issuer_url(text):
         assert re.fullmatch(r"[A-Za-z0-9:/._~%@+=-]+", text)
