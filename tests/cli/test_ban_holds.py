@@ -244,7 +244,7 @@ def test_a_token_and_more(site: Site, more: list[str]) -> None:
 
 
 def test_a_token_of_an_issuer(site: Site) -> None:
-    """Issuers number their tokens: to name the issuer, too, is no mistake."""
+    """Each issuer numbers its own tokens, so vomap does not warn about an issuer beside the number of a token."""
     assert not any("at once" in each for each in site.add("--jti", "j", "--issuer", ONE)["warnings"])
 
 

@@ -69,7 +69,7 @@ def test_the_figures(checkout: Path) -> None:
         # `files` imports `policy`, which is below it in the table.
         "upward imports": "1",
         "unknown rooms": "1",
-        # decide and ab; decide, abcd and efgh; longer; _Private.
+        # The identifiers are decide, ab, decide, abcd, efgh, longer and _Private.
         "identifier length, mean": "5.1",
         "identifier length, median": "6",
         "identifier length, 90th percentile": "8",
@@ -114,7 +114,7 @@ def test_the_order_of_the_rooms() -> None:
 def test_two_checkouts_side_by_side(
     checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With two checkouts the table has a column for each; `--list` prints the places of both."""
+    """With two checkouts, the table has a column for each, and `--list` prints the places of both."""
     monkeypatch.setattr(sys, "argv", ["figures", str(checkout), str(checkout), "--list"])
     assert main() == 0
     head, first, *rest = capsys.readouterr().out.splitlines()

@@ -1,4 +1,4 @@
-"""What an answer loads: each module costs more than the decision, so there is a list, and nobody else gets in."""
+"""A callout imports only the modules of a fixed list, because each import takes longer than the decision."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ rules:
   - {{name: member, vo: two, group: /two, account: daemon}}
   - {{name: made, issuer: {FREE}, subject: <user>, account: <user>}}
 """
-# Of the interpreter itself; with -S it has next to nothing loaded.
+# Modules of the interpreter itself. With -S it loads very few of them.
 INTERPRETER = {"__future__", "_json", "_socket", "_thread", "binascii", "gc", "posix", "pwd", "time"}
 ALWAYS = {
     "vomap",
@@ -76,7 +76,7 @@ print(*sorted(set(sys.modules) - before))
 
 @pytest.fixture
 def policy(tmp_path: Path) -> str:
-    """A built policy with each kind of rule that loads something of its own."""
+    """Compile a policy with each kind of rule that needs a module of its own."""
     path = tmp_path / "policy"
     writer.write_compiled(str(path), store.POLICY, policy_document(POLICY), sources={}, built="now")
     writer.write_compiled(f"{path}.bans", store.BANS, bans_document(None), sources={}, built="now")
@@ -86,7 +86,7 @@ def policy(tmp_path: Path) -> str:
 @pytest.mark.parametrize("callout", OF_CALLOUT)
 @pytest.mark.parametrize("kind", TOKENS)
 def test_what_an_answer_loads(policy: str, callout: str, kind: str) -> None:
-    """For a token of each kind just these modules are loaded, and of the interpreter no others."""
+    """For each kind of token, vomap imports exactly these modules, and no other modules of the interpreter."""
     claims, more = TOKENS[kind]
     token = {**claims, "scope": f"compute.create {claims.get('scope', '')}"}
     environment: Any = arc_environment(token) if callout == "arc" else {}
@@ -97,7 +97,7 @@ def test_what_an_answer_loads(policy: str, callout: str, kind: str) -> None:
     done = subprocess.run(words, input=payload, env=environment, capture_output=True, check=True)
     loaded = set(done.stdout.decode().splitlines()[-1].split())
     if kind == "a capture":
-        # The account is not there, and to make sure of that costs more.
+        # The account does not exist, and the check of that imports more modules.
         loaded = {name for name in loaded if name.startswith("vomap")}
     assert {name for name in loaded if name.startswith("vomap")} == ALWAYS | OF_CALLOUT[callout] | more, done.stderr
     assert {name for name in loaded if not name.startswith("vomap")} <= INTERPRETER

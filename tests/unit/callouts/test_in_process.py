@@ -1,4 +1,4 @@
-"""What the executables are made of, in this process: options, limits, sentences, and leaving root behind."""
+"""Check the parts of the executables in this process: options, limits, log lines, and the change to user vomap."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ UNLOGGED: LogDocument = {"to": "none"}
 
 
 def test_exit_codes() -> None:
-    """The table of the design, section 4; no refusal is 0, and only a declined token may be 1 where that goes on."""
+    """Only a mapping exits 0. Where exit 1 makes the CE go on, only a declined token exits 1."""
     assert EXIT_CODES == {
         HTCONDOR: {MAPPED: 0, DECLINED: 1, DENIED: 2, ERROR: 3},
         ARC_MAP: {MAPPED: 0, DECLINED: 2, DENIED: 2, ERROR: 3},
@@ -59,19 +59,19 @@ def test_exit_codes() -> None:
     ],
 )
 def test_options(words: list[str], found: dict[str, str]) -> None:
-    """`--name VALUE` and `--name=VALUE`, each at most once."""
+    """The parser accepts `--name VALUE` and `--name=VALUE`, each option at most once."""
     assert read_options(words, ("--a", "--b")) == found
 
 
 @pytest.mark.parametrize("words", [["--c", "1"], ["a"], ["--a"], ["--a", "1", "--a", "1"], ["--"], [""], ["-a", "1"]])
 def test_no_options(words: list[str]) -> None:
-    """Anything else is an error."""
+    """The parser refuses all other words."""
     with pytest.raises(OptionError):
         read_options(words, ("--a", "--b"))
 
 
 def test_built_files() -> None:
-    """The bans lie beside the policy, unless they are named."""
+    """By default the compiled bans are beside the policy. The option --bans names another file."""
     assert compiled_files({}) == ("/var/lib/vomap/policy", "/var/lib/vomap/bans")
     assert compiled_files({"--policy": "/p"}) == ("/p", "/p.bans")
     assert compiled_files({"--policy": "/p", "--bans": "/b"}) == ("/p", "/b")
@@ -84,7 +84,7 @@ def _answer(outcome: str = MAPPED) -> TokenDecision:
 
 
 def _written(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, bytes]]:
-    """Return what is written, descriptor by descriptor."""
+    """Return each write as a descriptor and its content."""
     written: list[tuple[int, bytes]] = []
 
     def write(descriptor: int, content: bytes) -> int:
@@ -97,7 +97,7 @@ def _written(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, bytes]]:
 
 @pytest.mark.parametrize(("callout", "printed"), [(HTCONDOR, b"alice\n"), (ARC_MAP, b"alice"), (ARC_AUTHORIZE, None)])
 def test_what_is_printed(monkeypatch: pytest.MonkeyPatch, callout: str, printed: bytes | None) -> None:
-    """The account, as each CE wants it, and nothing else."""
+    """A callout prints only the account, in the format that its CE expects."""
     written = _written(monkeypatch)
     assert respond(callout, _answer(), TimeLimit(callout)) == 0
     assert [content for descriptor, content in written if descriptor == 1] == ([printed] if printed else [])
@@ -106,7 +106,7 @@ def test_what_is_printed(monkeypatch: pytest.MonkeyPatch, callout: str, printed:
 
 @pytest.mark.parametrize("outcome", [DECLINED, DENIED, ERROR])
 def test_a_refusal_prints_nothing(monkeypatch: pytest.MonkeyPatch, outcome: str) -> None:
-    """Only a mapping is printed, and only a declined token may get another code."""
+    """A callout prints only mappings. The option --decline changes only the exit code of a declined token."""
     written = _written(monkeypatch)
     assert respond(HTCONDOR, _answer(outcome), TimeLimit(HTCONDOR), decline=7) == (
         7 if outcome == DECLINED else EXIT_CODES[HTCONDOR][outcome]
@@ -115,7 +115,7 @@ def test_a_refusal_prints_nothing(monkeypatch: pytest.MonkeyPatch, outcome: str)
 
 
 def test_an_account_that_is_written_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half a name may be another account's, so it is an error, and logged as one."""
+    """A partly written account name is an error, and vomap logs an error, because the part may name another account."""
     monkeypatch.setattr(callout, "posix", SimpleNamespace(write=lambda _, content: len(content) - 1))
     answer = _answer()
     assert respond(HTCONDOR, answer, TimeLimit(HTCONDOR)) == 3
@@ -125,7 +125,7 @@ def test_an_account_that_is_written_in_part(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize("sentence", ["a\nb", "a\x1b[2Jb", "é", "\u2028", "\ud800", "x" * 5000, ""])
 def test_a_sentence_is_one_plain_line(monkeypatch: pytest.MonkeyPatch, sentence: str) -> None:
-    """Nothing that a token brought can end the line, move a cursor or flood a log."""
+    """Characters from a token cannot end the log line, move the cursor or flood the log."""
     written = _written(monkeypatch)
     log_line(HTCONDOR, sentence)
     ((_, line),) = written
@@ -135,7 +135,7 @@ def test_a_sentence_is_one_plain_line(monkeypatch: pytest.MonkeyPatch, sentence:
 
 
 def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A reason that cannot be written changes nothing."""
+    """The answer stays the same if vomap cannot write its reason."""
 
     def write(*_: object) -> int:
         raise OSError(28, "No space left on device")
@@ -149,7 +149,7 @@ def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each of the three must be open."""
+    """A callout refuses to run if one of the three standard descriptors is closed."""
     require_descriptors()
     for closed, name in enumerate(("input", "output", "error")):
 
@@ -176,7 +176,7 @@ def _pieces(monkeypatch: pytest.MonkeyPatch, *pieces: bytes | OSError) -> None:
 
 
 def test_input(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Standard input is read to its end, in whatever pieces it comes, up to what a token may hold."""
+    """A callout reads standard input to its end, in pieces of any size, up to the longest input that it allows."""
     _pieces(monkeypatch)
     assert read_input() == b""
     _pieces(monkeypatch, b"ab", b"c")
@@ -192,7 +192,7 @@ def test_input(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _users(monkeypatch: pytest.MonkeyPatch, uid: int, user: object) -> list[tuple[str, object]]:
-    """Return the calls by which a process of a user becomes another one."""
+    """Return the calls that change the user of the process."""
     calls: list[tuple[str, object]] = []
 
     def getpwnam(_: str) -> object:
@@ -208,7 +208,7 @@ def _users(monkeypatch: pytest.MonkeyPatch, uid: int, user: object) -> list[tupl
 
 
 def test_leaving_root_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Root becomes the user vomap, where there is one: groups first, the user last."""
+    """Root becomes the user vomap if that user exists. It drops its groups first and its user last."""
     user = SimpleNamespace(pw_name="vomap", pw_uid=70, pw_gid=71)
     calls = _users(monkeypatch, 0, user)
     become_user("vomap")
@@ -220,14 +220,14 @@ def test_leaving_root_behind(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_root_is_not_kept_by_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where it cannot be told whether there is such a user, nothing is decided as root."""
+    """A callout does not decide as root if the name service cannot answer whether the user vomap exists."""
     _users(monkeypatch, 0, OSError(5, "Input/output error"))
     with pytest.raises(NameServiceError, match="Input/output"):
         become_user("vomap")
 
 
 def test_what_a_token_makes_long_hides_nothing(capfd: pytest.CaptureFixture[str]) -> None:
-    """A long reason is cut, and that the decision was not logged is said none the less."""
+    """A callout shortens a long reason, but still reports that it did not log the decision."""
     decision = Decision(None, None).settle(DENIED, "audience: " + "x" * 5000)
     respond(HTCONDOR, TokenDecision(decision, {"to": "/nowhere/log"}), TimeLimit(HTCONDOR))
     told = capfd.readouterr().err

@@ -1,4 +1,4 @@
-"""Whatever is wrong with the decision log, the answer, its code and its time are the same, and the trouble is told."""
+"""A fault of the decision log changes neither answer nor exit code nor time, and the callout reports the fault."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from vomap.log.reader import BrokenLine, Record, read_log
 from vomap.store import writer
 
 ISSUER = "https://i.example/"
-# An account that every machine has, and whom root becomes where a folder must not be his to write to.
+# An account of every machine, and the user that root becomes where the folder must not be writable.
 ACCOUNT, SOMEBODY = "daemon", 65534
 POLICY = f"""\
 mapfile: 1
@@ -39,7 +39,7 @@ rules:
   - {{name: bad, vo: One, subject: bad, deny: bad people}}
   - {{name: jo, vo: One, subject: jo, account: {ACCOUNT}}}
 """
-# What is asked, with the exit code and what is printed.
+# The subjects of the tokens, each with the exit code and the output.
 ANSWERS = {"jo": (0, f"{ACCOUNT}\n".encode()), "bad": (2, b""), "other": (1, b"")}
 SECONDS = 5.0
 _DRIVER = """\
@@ -59,10 +59,10 @@ posix._exit(code)
 
 
 class Site:
-    """A site whose log is where a test wants it, with its own log daemon's socket and its own key."""
+    """A site with a decision log in a place of the test's choice, its own log socket and its own key."""
 
     def __init__(self, folder: Path) -> None:
-        """Take a folder that everybody may get to."""
+        """Use a folder that all users may enter."""
         self.folder, self.log = folder, folder / "logs" / "decisions.log"
         self.log.parent.mkdir()
         self.socket, self.key = folder / "log.socket", folder / "key"
@@ -70,7 +70,7 @@ class Site:
         self.become = 0
 
     def ask(self, subject: str = "jo", *, log: str | None = None, **how: Any) -> str:
-        """Ask about a token; the answer is as ever and comes in time. Return what was said."""
+        """Map a token, check the answer and its time, and return the text on standard error."""
         policy = POLICY.replace("{LOG}", log if log is not None else f"{{to: {self.log}}}")
         path = self.folder / "policy"
         writer.write_compiled(str(path), store.POLICY, policy_document(policy), sources={}, built="now")
@@ -93,13 +93,13 @@ class Site:
         return told
 
     def found(self) -> list[Record | BrokenLine]:
-        """Return what can be read of the log."""
+        """Return the records and the broken lines of the log."""
         return list(read_log(str(self.log)))
 
 
 @pytest.fixture
 def site() -> Iterator[Site]:
-    """Return a site whose log works; pytest's own folders are closed to others."""
+    """Return a site whose log works. It uses its own folder, because pytest closes its folders to other users."""
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o755)
         yield Site(Path(name).resolve())
@@ -150,7 +150,7 @@ def _file_as_folder(site: Site) -> None:
     ],
 )
 def test_a_log_that_cannot_be_written(site: Site, spoil: Callable[[Site], None], told: str, subject: str) -> None:
-    """The answer stands, with its own code, and why it was not logged is told."""
+    """The callout gives its answer and exit code, and reports why it did not log the decision."""
     assert "logged" not in site.ask(subject)
     site.log.unlink()
     spoil(site)
@@ -159,7 +159,7 @@ def test_a_log_that_cannot_be_written(site: Site, spoil: Callable[[Site], None],
 
 
 def test_a_fifo_with_a_reader(site: Site) -> None:
-    """It could be opened, but whoever holds its other end could make us wait."""
+    """A callout does not write to a FIFO, even with a reader, because the reader could make it wait."""
     os.mkfifo(site.log)
     reader = os.open(site.log, os.O_RDONLY | os.O_NONBLOCK)
     try:
@@ -171,7 +171,7 @@ def test_a_fifo_with_a_reader(site: Site) -> None:
 
 @pytest.mark.parametrize("room", [0, 20])
 def test_a_full_disk(site: Site, room: int) -> None:
-    """No room for the line, or for a part of it: SIGXFSZ ends nobody, and the log goes on when there is room again."""
+    """A full disk and SIGXFSZ do not end the callout. vomap logs again when the disk has space."""
     site.ask()
     size = site.log.stat().st_size + room
     said = site.ask(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)))
@@ -183,7 +183,7 @@ def test_a_full_disk(site: Site, room: int) -> None:
 
 
 def test_nobody_listens_to_the_trouble(site: Site) -> None:
-    """Standard error without a reader: SIGPIPE ends nobody."""
+    """SIGPIPE does not end the callout if standard error has no reader."""
     site.log.parent.rmdir()
     reading, writing = os.pipe()
     os.close(reading)
@@ -196,7 +196,7 @@ def test_nobody_listens_to_the_trouble(site: Site) -> None:
 @pytest.mark.parametrize("subject", ANSWERS)
 @pytest.mark.parametrize("log", ["{subject: pseudonym}", "{to: syslog, subject: pseudonym}", None])
 def test_a_key_that_never_comes(site: Site, log: str | None, subject: str) -> None:
-    """A FIFO in the key's place holds the record, not the answer, whichever way decisions are logged."""
+    """A FIFO in place of the key stops the log record, but not the answer, for each kind of log."""
     site.key.unlink()
     os.mkfifo(site.key)
     log = log or f"{{to: {site.log}, subject: pseudonym}}"
@@ -205,7 +205,7 @@ def test_a_key_that_never_comes(site: Site, log: str | None, subject: str) -> No
 
 
 def test_a_missing_key_costs_the_subject_alone(site: Site) -> None:
-    """The decision is logged without the subject, and that is told."""
+    """Without the key, vomap logs the decision without its subject, and reports that."""
     site.key.unlink()
     told = site.ask(log=f"{{to: {site.log}, subject: pseudonym}}")
     assert f"; logged without its subject: {site.key}: No such file or directory" in told
@@ -259,18 +259,18 @@ def _absent(_path: Path) -> Iterator[None]:
     ],
 )
 def test_a_log_daemon_that_does_not_listen(site: Site, daemon: Any, told: str, subject: str) -> None:
-    """Nobody waits for it, and it is told."""
+    """A callout does not wait for a log daemon that does not read, and reports the fault."""
     with daemon(site.socket):
         assert site.ask(subject, log="{to: syslog}").endswith(f"; not logged: {site.socket}: {told}\n")
 
 
 def test_no_log_daemon_at_all(site: Site) -> None:
-    """Where the site has not asked for one, as in many containers, nothing is said of it."""
+    """A callout does not report a missing log daemon if the site configures none, as in many containers."""
     assert "logged" not in site.ask(log="{subject: plain}")
 
 
 def test_a_log_daemon_that_listens(site: Site) -> None:
-    """It gets the record."""
+    """A log daemon that listens receives the record."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
         listening.bind(str(site.socket))
         assert "logged" not in site.ask(log="{to: syslog}")

@@ -1,4 +1,4 @@
-"""`vomap-htcondor --observe` as HTCondor runs it: it decides, logs, and whatever happens the next plugin is asked."""
+"""`vomap-htcondor --observe` decides and logs, and HTCondor always asks the next plugin."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class LoggingSite(Site):
     """A site that logs to a file."""
 
     def __init__(self, folder: Path) -> None:
-        """Build both files again, the policy with a decision log."""
+        """Compile the policy again with a decision log."""
         super().__init__(folder)
         self.log = folder / "decisions.log"
         policy = POLICY.replace("site: {", f"site: {{log: {{to: {self.log}}}, ")
@@ -45,7 +45,7 @@ def site(tmp_path: Path) -> LoggingSite:
 
 
 def _assert_declined(answer: tuple[int, bytes, bytes]) -> None:
-    """The next plugin is asked: exit 1, no account, and at most one line that says why."""
+    """Check that HTCondor asks the next plugin: exit 1, no account, and at most one line with the reason."""
     returned, out, err = answer
     assert (returned, out) == (DECLINED, b""), err
     assert err.count(b"\n") <= 1
@@ -65,7 +65,10 @@ def _assert_declined(answer: tuple[int, bytes, bytes]) -> None:
     ],
 )
 def test_every_outcome_is_logged_and_declined(site: LoggingSite, token: dict[str, Any], code: int, told: str) -> None:
-    """What vomap would answer is in the log and on standard error, marked; without `--observe` it is answered."""
+    """With `--observe`, vomap logs and prints its answer as observed, and declines.
+
+    Without it, vomap gives that answer.
+    """
     token = {**TOKEN, "jti": "j-1", **token}
     answer = site.run(HTCONDOR, token, OBSERVE)
     _assert_declined(answer)
@@ -85,7 +88,7 @@ def test_every_outcome_is_logged_and_declined(site: LoggingSite, token: dict[str
 @pytest.mark.parametrize("which", ["policy", "bans"])
 @pytest.mark.parametrize("spoiler", SPOILERS)
 def test_spoiled_files(site: LoggingSite, which: str, spoiler: str) -> None:
-    """A policy or bans that cannot be read and trusted stop vomap, and not the CE."""
+    """An unreadable or untrusted policy or bans file stops vomap, but not the CE."""
     SPOILERS[spoiler](getattr(site, which))
     answer = site.run(HTCONDOR, TOKEN, OBSERVE)
     _assert_declined(answer)
@@ -94,7 +97,7 @@ def test_spoiled_files(site: LoggingSite, which: str, spoiler: str) -> None:
 
 @pytest.mark.parametrize("flags", [["-I", "-S"], ["-I", "-S", "-O"]])
 def test_a_missing_module(site: LoggingSite, flags: list[str]) -> None:
-    """An interpreter that does not find vomap is a failure like any other."""
+    """If the interpreter cannot import vomap, HTCondor asks the next plugin."""
     answer = site.run(HTCONDOR, TOKEN, command=[sys.executable, *flags, *site.command(HTCONDOR, OBSERVE)])
     _assert_declined(answer)
     assert b"ModuleNotFoundError" in answer[2]
@@ -104,7 +107,7 @@ def test_a_missing_module(site: LoggingSite, flags: list[str]) -> None:
     "content", ["raise SystemExit(0)", "raise SystemExit(3)", "(", "1/0", "raise KeyboardInterrupt"]
 )
 def test_a_crash(site: LoggingSite, content: str) -> None:
-    """Whatever happens while vomap is imported, the next plugin is asked."""
+    """If the import of vomap fails, HTCondor asks the next plugin."""
     package = site.work / "vomap"
     package.mkdir()
     (package / "__init__.py").write_text(content)
@@ -116,14 +119,14 @@ def test_a_crash(site: LoggingSite, content: str) -> None:
 
 @pytest.mark.parametrize("redirection", [">&-", "<&-", "2>&-", "<&- >&- 2>&-", ">/dev/full", "2>/dev/full"])
 def test_descriptors(site: LoggingSite, redirection: str) -> None:
-    """A closed or full descriptor is a failure of vomap's, and not of the CE's."""
+    """If a descriptor is closed or full, HTCondor asks the next plugin."""
     command = ["/bin/sh", "-c", f'exec "$@" {redirection}', "sh", *site.command(HTCONDOR, OBSERVE)]
     _assert_declined(site.run(HTCONDOR, TOKEN, command=command))
 
 
 @pytest.mark.parametrize("words", [["--unknown", OBSERVE], [OBSERVE, "--policy"], [OBSERVE, OBSERVE]])
 def test_other_words(site: LoggingSite, words: list[str]) -> None:
-    """Words beside `--observe` that vomap does not know are told, and refuse nobody."""
+    """With unknown words beside `--observe`, vomap reports them, and declines."""
     answer = site.run(HTCONDOR, TOKEN, *words)
     _assert_declined(answer)
     assert b"error: " in answer[2]
@@ -131,17 +134,17 @@ def test_other_words(site: LoggingSite, words: list[str]) -> None:
 
 @pytest.mark.parametrize("payload", [b"", b"\0", b"null", b'{"iss": "a", "iss": "b"}', b" " * (2 << 20)])
 def test_payloads_that_no_token_has(site: LoggingSite, payload: bytes) -> None:
-    """What is no token is an error, which is observed."""
+    """With `--observe`, vomap reports an invalid token as an error, and declines."""
     with site.start(site.command(HTCONDOR, OBSERVE), HTCONDOR, TOKEN) as process:
         try:
             out, err = process.communicate(payload, timeout=SECONDS)
-        except BrokenPipeError:  # pragma: no cover - it need not read on once it knows
+        except BrokenPipeError:  # pragma: no cover - vomap may stop reading early
             out, err = process.stdout.read(), process.stderr.read()
     _assert_declined((process.returncode, out, err))
 
 
 def test_a_hang(site: LoggingSite) -> None:
-    """A callout that waits for ever ends itself in time for the next plugin: a payload that never ends, a full pipe."""
+    """A callout that would wait for ever ends in time for the next plugin: an endless payload or a full pipe."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     with suppress(BlockingIOError):
@@ -163,7 +166,7 @@ def test_a_hang(site: LoggingSite) -> None:
                 assert process.wait(SECONDS) == DECLINED
                 assert process.stdout.read() == b""
             assert b"no answer after" in endless.stderr.read()
-        # HTCondor's client gives up after 20 s, and the next plugin wants some of that.
+        # HTCondor's client gives up after 20 s, and the next plugin needs part of that time.
         assert time.monotonic() - begun < 15
     finally:
         os.close(reading)
@@ -171,7 +174,7 @@ def test_a_hang(site: LoggingSite) -> None:
 
 
 def test_a_log_that_does_not_answer(site: LoggingSite) -> None:
-    """A decision log that cannot be written is told, and the token is declined all the same."""
+    """If vomap cannot write the decision log, it reports that, and declines the token."""
     os.mkfifo(site.log)
     answer = site.run(HTCONDOR, TOKEN, OBSERVE)
     _assert_declined(answer)
@@ -180,7 +183,7 @@ def test_a_log_that_does_not_answer(site: LoggingSite) -> None:
 
 
 def test_a_child_that_is_killed(site: LoggingSite) -> None:
-    """Where a child answers, for the sake of file systems in user space, its death is a failure like any other."""
+    """If the child process dies, the parent exits with the code for a failure."""
     program = (
         "import os, signal, sys; from vomap.callouts.child import run_in_child; "
         "sys.exit(run_in_child('vomap-htcondor', lambda _: os.kill(os.getpid(), signal.SIGKILL), 5, failed=%d))"
@@ -192,7 +195,7 @@ def test_a_child_that_is_killed(site: LoggingSite) -> None:
 
 @pytest.mark.parametrize("code", [0, 2])
 def test_a_child_that_is_held_by_the_log(code: int) -> None:
-    """What the child has answered stands, its exit code, too, though it never comes back from logging it."""
+    """The child's answer and exit code stay valid if the child hangs when it logs the decision."""
     program = (
         "import os, sys, time; from vomap.callouts.child import run_in_child; "
         f"answered = lambda limit: (os.write(1, b'jo'), limit.commit({code}, 'told', '; not logged', 0.5)); "
@@ -205,7 +208,7 @@ def test_a_child_that_is_held_by_the_log(code: int) -> None:
 
 
 def test_nobody_reads_what_a_child_says() -> None:
-    """Where standard error is full and nobody reads it, what the child has answered stands none the less."""
+    """The child's answer stays valid if standard error is full and has no reader."""
     program = (
         "import os, sys; from vomap.callouts.child import run_in_child; "
         "answer = lambda limit: (os.write(1, b'jo'), os.write(2, b'why'), 0)[2]; "

@@ -1,4 +1,4 @@
-"""The executables as the CEs run them: separate processes, one answer, and an exit code that cannot be misread."""
+"""The CEs run the executables as separate processes, and get one answer and a clear exit code."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ def _executable(name: str) -> str:
 
 
 class Site:
-    """A folder with a built policy and built bans, and the callouts that read them."""
+    """A folder with a compiled policy and compiled bans, and the callouts that read them."""
 
     def __init__(self, folder: Path) -> None:
-        """Build both."""
+        """Compile the policy and the bans."""
         self.folder = folder / "built"
         self.folder.mkdir(mode=0o755)
         self.work = folder / "work"
@@ -61,7 +61,7 @@ class Site:
         return [_executable(words[0]), *words[1:], "--policy", str(self.policy), *more]
 
     def environment(self, words: Sequence[str], token: dict[str, Any]) -> dict[bytes, bytes]:
-        """Return what a CE puts into the environment."""
+        """Return the environment that a CE gives to the callout."""
         shown = {} if words == HTCONDOR else arc_environment(token)
         return {b"PATH": os.environb.get(b"PATH", b"/usr/bin:/bin"), **shown}
 
@@ -89,7 +89,7 @@ class Site:
     def redirected(self, words: Sequence[str], redirection: str) -> tuple[int, bytes, bytes]:
         """Run a callout for a good token through a shell that redirects a descriptor."""
         command = ["/bin/sh", "-c", f'exec "$@" {redirection}', "sh", *self.command(words)]
-        # dash drops variables that are no shell names; ISSUER, SUBJECT, AUDIENCE and SCOPE are enough.
+        # dash drops variables whose names are not valid in a shell. ISSUER, SUBJECT, AUDIENCE and SCOPE are enough.
         return self.run(words, TOKEN, command=command)
 
 
@@ -124,7 +124,7 @@ def _assert_failed(answer: tuple[int, bytes, bytes], code: int = 3) -> None:
 def test_answers(
     site: Site, token: dict[str, Any], codes: tuple[int, int, int], account: bytes | None, told: bytes
 ) -> None:
-    """Each outcome has its exit code, the account is all that is ever printed, and one line says why."""
+    """Each outcome has its exit code. The callout prints only the account, and one line with the reason."""
     printed = (b"", b"", b"") if account is None else (account + b"\n", account, b"")
     for words, *expected in zip((HTCONDOR, ARC_MAP, ARC_AUTHORIZE), codes, printed):
         returned, out, err = site.run(words, {**TOKEN, **token})
@@ -137,7 +137,7 @@ def test_answers(
 
 
 def test_decline_continue(site: Site) -> None:
-    """Where more mapping rules follow in ARC's own list, a declined token goes on to them, and only a declined one."""
+    """With `--decline continue`, ARC continues with its next mapping rule for a declined token, and only then."""
     for token, code in (({"sub": "s"}, 1), ({"sub": "bad"}, 2), ({"sub": "x\x01"}, 3), ({}, 0)):
         assert site.run(ARC_MAP, {**TOKEN, **token}, "--decline", "continue")[0] == code
         assert site.run(ARC_MAP, {**TOKEN, **token}, "--decline=continue")[0] == code
@@ -159,20 +159,20 @@ def test_decline_continue(site: Site) -> None:
     ],
 )
 def test_authorize(site: Site, options: list[str], code: int) -> None:
-    """A member is who would be mapped so; nothing is printed."""
+    """`vomap-arc authorize` accepts a token that vomap maps to this VO and account, and prints nothing."""
     assert site.run(ARC_AUTHORIZE, TOKEN, *options)[:2] == (code, b"")
     assert site.run(ARC_AUTHORIZE, {**TOKEN, "sub": "bad"}, *options)[:2] == (1, b"")
 
 
 def test_no_token(site: Site) -> None:
-    """ARC asks for clients without a token too: they are not ours. HTCondor never does: that is an error."""
+    """ARC also sends clients without a token, and vomap declines them. Under HTCondor, a missing token is an error."""
     assert site.run(ARC_MAP, {})[:2] == (2, b"")
     assert site.run(ARC_AUTHORIZE, {})[:2] == (1, b"")
     _assert_failed(site.run(HTCONDOR, TOKEN, stdin=b""))
 
 
 def test_a_certificate_beside_the_token(site: Site) -> None:
-    """The job would belong to the certificate: denied."""
+    """With a certificate beside the token, the job would belong to the certificate. So vomap denies the token."""
     environment: Any = {**site.environment(ARC_MAP, TOKEN), b"X509_SUBJECT_NAME": b"/CN=x"}
     done = subprocess.run(site.command(ARC_MAP), env=environment, capture_output=True, timeout=SECONDS, check=False)
     assert (done.returncode, done.stdout) == (2, b"")
@@ -180,7 +180,7 @@ def test_a_certificate_beside_the_token(site: Site) -> None:
 
 
 def test_htcondors_environment_is_not_read(site: Site) -> None:
-    """The payload is the truth; variables that look like ARC's, or like claims, change nothing."""
+    """Under HTCondor, vomap reads only the payload. Variables that look like ARC's or like claims change nothing."""
     other = arc_environment({**TOKEN, "sub": "other@x"})
     environment: Any = {**site.environment(HTCONDOR, {}), **other, b"BEARER_TOKEN_1_ISSUER": b"x"}
     done = subprocess.run(
@@ -214,7 +214,7 @@ def _dangling(path: Path) -> None:
 
 
 def _swapped(path: Path) -> None:
-    """Put the other kind of built file in a file's place."""
+    """Replace a compiled file with the compiled file of the other kind."""
     other = path.with_suffix("") if path.suffix else path.with_suffix(".bans")
     path.write_bytes(other.read_bytes())
 
@@ -238,10 +238,10 @@ SPOILERS: dict[str, Callable[[Path], object]] = {
 @pytest.mark.parametrize("which", ["policy", "bans"])
 @pytest.mark.parametrize("spoiler", SPOILERS)
 def test_spoiled_files(site: Site, words: list[str], which: str, spoiler: str) -> None:
-    """A policy or bans that cannot be read and trusted are an error, told as such; never no policy, never no bans."""
+    """An unreadable or untrusted policy or bans file is an error. vomap never answers without policy or bans."""
     SPOILERS[spoiler](getattr(site, which))
     answer = site.run(words, TOKEN)
-    # ARC reads every code but 0 of an authgroup plugin as "not a member".
+    # For an authgroup plugin, ARC reads every code except 0 as "not a member".
     _assert_failed(answer, 1 if words == ARC_AUTHORIZE else 3)
     assert b": error: " in answer[2]
     assert b"policy" in answer[2]
@@ -249,7 +249,7 @@ def test_spoiled_files(site: Site, words: list[str], which: str, spoiler: str) -
 
 @pytest.mark.parametrize("words", CALLOUTS)
 def test_a_policy_that_may_not_be_read(site: Site, words: list[str]) -> None:
-    """A file without permission is an error; root reads it all the same."""
+    """A policy without read permission is an error for all users except root."""
     site.policy.chmod(0)
     answer = site.run(words, TOKEN)
     if os.geteuid() == 0:
@@ -261,7 +261,7 @@ def test_a_policy_that_may_not_be_read(site: Site, words: list[str]) -> None:
 @pytest.mark.parametrize("words", CALLOUTS)
 @pytest.mark.parametrize("flags", [["-I", "-S"], ["-I", "-S", "-O"]])
 def test_a_missing_module(site: Site, words: list[str], flags: list[str]) -> None:
-    """An interpreter that does not find vomap ends in exit 3, not in Python's exit 1."""
+    """An interpreter that does not find vomap exits 3, not with Python's 1."""
     answer = site.run(words, TOKEN, command=[sys.executable, *flags, *site.command(words)])
     _assert_failed(answer)
     assert b"ModuleNotFoundError" in answer[2]
@@ -272,7 +272,7 @@ def test_a_missing_module(site: Site, words: list[str], flags: list[str]) -> Non
     "content", ["raise SystemExit(0)", "raise SystemExit(1)", "(", "1/0", "raise KeyboardInterrupt"]
 )
 def test_a_broken_module(site: Site, words: list[str], content: str) -> None:
-    """Whatever happens while vomap is imported ends in exit 3."""
+    """A callout exits 3 if the import of vomap fails."""
     package = site.work / "vomap"
     package.mkdir()
     (package / "__init__.py").write_text(content)
@@ -285,19 +285,19 @@ def test_a_broken_module(site: Site, words: list[str], content: str) -> None:
 @pytest.mark.parametrize("words", CALLOUTS)
 @pytest.mark.parametrize("redirection", [">&-", "<&-", "2>&-", "<&- >&- 2>&-"])
 def test_closed_descriptors(site: Site, words: list[str], redirection: str) -> None:
-    """With a closed descriptor nothing is answered: a file opened later would have taken its place."""
+    """A callout gives no answer if a descriptor is closed, as a file that it opens later would get that number."""
     _assert_failed(site.redirected(words, redirection))
 
 
 @pytest.mark.parametrize("words", [HTCONDOR, ARC_MAP])
 @pytest.mark.parametrize("redirection", [">/dev/full", "</dev/null >/dev/full 2>/dev/full", "1</dev/null"])
 def test_an_account_that_cannot_be_printed(site: Site, words: list[str], redirection: str) -> None:
-    """A mapping that nobody can read is none."""
+    """An account that vomap cannot print is an error."""
     _assert_failed(site.redirected(words, redirection))
 
 
 def test_a_pipe_that_nobody_reads(site: Site) -> None:
-    """Nor is one that goes into a pipe whose reader is gone."""
+    """An account that vomap writes to a pipe without a reader is an error."""
     for words in (HTCONDOR, ARC_MAP):
         reader, writer = os.pipe()
         os.close(reader)
@@ -309,7 +309,7 @@ def test_a_pipe_that_nobody_reads(site: Site) -> None:
 
 @pytest.mark.parametrize("words", CALLOUTS)
 def test_a_ce_that_does_not_listen(site: Site, words: list[str]) -> None:
-    """A reason that cannot be written changes no answer."""
+    """The answer stays the same if vomap cannot write its reason."""
     assert site.redirected(words, "2>/dev/full")[0] == 0
 
 
@@ -336,14 +336,14 @@ def test_a_ce_that_does_not_listen(site: Site, words: list[str]) -> None:
     ],
 )
 def test_other_words(site: Site, words: list[str]) -> None:
-    """Words that a callout does not know are an error, not a guess."""
+    """Unknown words of a callout are an error."""
     answer = site.run(words, TOKEN, command=[_executable(words[0]), *words[1:]], stdin=htcondor_payload(TOKEN))
     _assert_failed(answer)
     assert answer[2] != b""
 
 
 def test_where_the_policy_is_by_default(site: Site) -> None:
-    """Without options the files in /var/lib/vomap are read, and the bans may be named apart."""
+    """Without options, vomap reads the files in /var/lib/vomap. The option --bans names another bans file."""
     if not Path("/var/lib/vomap").exists():
         answer = site.run(HTCONDOR, TOKEN, command=[_executable("vomap-htcondor")])
         _assert_failed(answer)
@@ -354,7 +354,7 @@ def test_where_the_policy_is_by_default(site: Site) -> None:
 
 
 def test_a_reader_of_standard_error_that_hangs(site: Site) -> None:
-    """Where nobody reads standard error and its pipe is full, the callout ends in exit 3 all the same."""
+    """The callout exits 3 if the pipe of standard error is full and has no reader."""
     reading, writing = os.pipe()
     try:
         os.set_blocking(writing, False)
@@ -370,7 +370,10 @@ def test_a_reader_of_standard_error_that_hangs(site: Site) -> None:
 
 
 def test_the_folder_of_programs_is_none_of_libraries(site: Site) -> None:
-    """With `PYTHONSAFEPATH` the first folder of libraries is not that of the programs, and is left alone."""
+    """With `PYTHONSAFEPATH`, the first folder of libraries is not that of the programs.
+
+    The callout keeps that folder.
+    """
     library = str(Path(vomap.__file__).parents[1])
     more = {b"PYTHONSAFEPATH": b"1", b"PYTHONPATH": library.encode()}
     environment: Any = {**site.environment(HTCONDOR, TOKEN), **more}
@@ -387,14 +390,14 @@ def test_the_folder_of_programs_is_none_of_libraries(site: Site) -> None:
 
 @pytest.mark.parametrize("words", [ARC_MAP, ARC_AUTHORIZE])
 def test_arcs_stdin_is_never_read(site: Site, words: list[str]) -> None:
-    """ARC's pipe is never closed: the answer comes all the same."""
+    """vomap-arc answers without reading standard input, because ARC never closes that pipe."""
     with site.start(site.command(words), words, TOKEN) as process:
         assert process.wait(SECONDS) == 0
         assert process.stdout.read() == (b"vomap-jo" if words == ARC_MAP else b"")
 
 
 def test_a_payload_that_never_ends(site: Site) -> None:
-    """HTCondor has no time-out for plugins, so the callout bounds its own time and ends in exit 3."""
+    """The callout limits its own time and exits 3, because HTCondor has no time-out for plugins."""
     begun = (b"", b'{"iss": ', htcondor_payload(TOKEN))
     with ExitStack() as stack:
         processes = [stack.enter_context(site.start(site.command(HTCONDOR), HTCONDOR, TOKEN)) for _ in begun]
@@ -424,22 +427,22 @@ def test_a_payload_that_never_ends(site: Site) -> None:
     ],
 )
 def test_payloads_that_no_token_has(site: Site, payload: bytes) -> None:
-    """More than any token holds, and what is no token at all, is an error within the callout's own bounds."""
+    """A payload that is too long, or is not a valid token, is an error within the limits of the callout."""
     process = site.start(site.command(HTCONDOR), HTCONDOR, TOKEN)
     with process:
         try:
             out, err = process.communicate(payload, timeout=SECONDS)
-        except BrokenPipeError:  # pragma: no cover - it need not read on once it knows
+        except BrokenPipeError:  # pragma: no cover - vomap may stop reading early
             out, err = process.stdout.read(), process.stderr.read()
     if payload.startswith(b'{"exp"'):
-        # Readable, and nobody's: it names no issuer.
+        # The payload is readable, but it names no issuer.
         assert (process.returncode, out) == (1, b"")
     else:
         _assert_failed((process.returncode, out, err))
 
 
 def test_the_longest_line(site: Site) -> None:
-    """A reason is one line of plain characters and of bounded length, whatever the token holds."""
+    """A reason is one line of ASCII text with a limited length for every token."""
     token = {**TOKEN, "iss": "https://x\u2028é" + "y" * 100_000}
     code, out, err = site.run(HTCONDOR, token)
     assert (code, out) == (1, b"")
@@ -449,7 +452,7 @@ def test_the_longest_line(site: Site) -> None:
 
 
 def test_the_executables_are_scripts() -> None:
-    """What is installed is the guarded script itself: an entry point would import before it guards anything."""
+    """The installed executable is the guarded script, because an entry point would import modules without the guard."""
     for name in ("vomap-htcondor", "vomap-arc"):
         path = Path(_executable(name))
         first, *rest = path.read_text("utf-8").splitlines()

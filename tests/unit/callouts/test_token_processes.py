@@ -1,4 +1,4 @@
-"""`vomap-token` as a service runs it: a process, a raw token, one answer."""
+"""A service runs `vomap-token` as a process, gives it a raw token, and gets one answer."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def _executable() -> str:
 
 
 class Service:
-    """A service that asks vomap-token, for tokens of one issuer."""
+    """A service that runs vomap-token for tokens of one issuer."""
 
     def __init__(self, issuer: Issuer) -> None:
-        """Take the issuer, and the site that trusts it."""
+        """Use the issuer and the site that trusts it."""
         self.issuer = issuer
         self.work = issuer.folder / "work"
         self.work.mkdir()
@@ -42,7 +42,7 @@ class Service:
     def run(
         self, raw: bytes | None, *more: str, command: list[str] | None = None, **variables: str
     ) -> tuple[int, bytes, bytes]:
-        """Run it to its end, and return its exit code and what it wrote."""
+        """Run the command to its end, and return its exit code and its output."""
         done = subprocess.run(
             command or self.command(*more),
             input=b"" if raw is None else raw,
@@ -61,7 +61,7 @@ class Service:
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Service]:
-    """Return a service; the user who runs it is the owner of all files, as who starts as root becomes another one."""
+    """Return a service. The current user owns all files, because vomap-token leaves root."""
     with issuing(tmp_path) as issuer:
         yield Service(issuer)
 
@@ -80,7 +80,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
     ],
 )
 def test_answers(service: Service, token: dict[str, Any], code: int, printed: bytes, told: bytes) -> None:
-    """Each outcome has HTCondor's exit code, the account is all that is printed, and one line says why."""
+    """Each outcome has HTCondor's exit code. The command prints only the account, and one line with the reason."""
     returned, out, err = service.run(service.issuer.token(**token))
     assert (returned, out) == (code, printed), err
     assert told in err
@@ -88,18 +88,18 @@ def test_answers(service: Service, token: dict[str, Any], code: int, printed: by
 
 @pytest.mark.parametrize("raw", [b"", b"x", b"a.b.c", b"\0" * 100, b"x" * (2 << 20)], ids=len)
 def test_what_is_no_token(service: Service, raw: bytes) -> None:
-    """Whatever comes in, exit 3 comes out if it is no token."""
+    """vomap-token exits 3 for input that is not a valid token."""
     process = subprocess.Popen(service.command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         out, err = process.communicate(raw, timeout=SECONDS)
-    except BrokenPipeError:  # pragma: no cover - it need not read on once it knows
+    except BrokenPipeError:  # pragma: no cover - vomap may stop reading early
         out, err = b"", b"error"
     assert (process.wait(), out) == (3, b"")
     assert b"error" in err
 
 
 def test_where_the_token_is(service: Service, tmp_path: Path) -> None:
-    """On standard input, in a file, or where discovery finds it; what the environment says counts for that alone."""
+    """vomap-token reads standard input, a file, or, with --discover, the place that the environment names."""
     good = service.issuer.token()
     path = tmp_path / "token"
     path.write_bytes(good + b"\n")
@@ -128,13 +128,13 @@ def test_where_the_token_is(service: Service, tmp_path: Path) -> None:
     ],
 )
 def test_other_words(service: Service, words: list[str]) -> None:
-    """Words that it does not know are an error, not a guess."""
+    """Unknown words are an error."""
     assert service.run(service.issuer.token(), *words)[:2] == (3, b"")
     assert service.issuer.server.asked == []
 
 
 def test_an_issuer_that_hangs(service: Service) -> None:
-    """It has said why, and ended, well before anybody gives up on it; the next token is not kept waiting."""
+    """vomap-token gives up before the service does. For the next token it does not wait for the issuer again."""
     service.issuer.server.put(REALM + OPENID, is_silent=True)
     code, out, err = service.run(service.issuer.token())
     assert (code, out) == (3, b"")
@@ -145,7 +145,7 @@ def test_an_issuer_that_hangs(service: Service) -> None:
 
 
 def test_a_network_that_hangs(service: Service) -> None:
-    """A server that takes the connection and says nothing, not even in TLS."""
+    """vomap-token gives up on a server that accepts the connection and sends nothing."""
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
@@ -154,7 +154,7 @@ def test_a_network_that_hangs(service: Service) -> None:
 
 
 def test_once_it_is_offline(service: Service) -> None:
-    """With keys that are kept, nobody is asked: validation is offline."""
+    """vomap-token validates with cached keys, without a connection to the issuer."""
     assert service.run(service.issuer.token())[0] == 0
     asked = len(service.issuer.server.asked)
     assert service.run(service.issuer.token(), https_proxy="http://127.0.0.1:1")[0] == 0
@@ -163,7 +163,7 @@ def test_once_it_is_offline(service: Service) -> None:
 
 @pytest.mark.parametrize("name", ["OPENSSL_CONF", "SSLKEYLOGFILE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "NETRC"])
 def test_variables_have_no_say(service: Service, name: str, tmp_path: Path) -> None:
-    """A variable can have libraries loaded, secrets written, or other authorities trusted, elsewhere; not here."""
+    """Environment variables cannot make vomap-token load libraries, write secrets or trust other authorities."""
     named = tmp_path / "named"
     if name == "OPENSSL_CONF":
         named.write_text(
@@ -183,7 +183,7 @@ def test_variables_have_no_say(service: Service, name: str, tmp_path: Path) -> N
 
 
 def test_a_proxy_is_the_way_out(service: Service) -> None:
-    """Proxies count for issuers elsewhere: many sites have no other way."""
+    """vomap-token uses the proxy for issuers elsewhere, because many sites need it."""
     elsewhere = "https://issuer.invalid/realm"
     site_for(service.issuer.folder, elsewhere)
     with socket.create_server(("127.0.0.1", 0)) as proxy:
@@ -197,7 +197,7 @@ def test_a_proxy_is_the_way_out(service: Service) -> None:
 
 @pytest.mark.parametrize("redirection", [">&-", "<&-", "2>&-", ">/dev/full"])
 def test_descriptors(service: Service, redirection: str) -> None:
-    """With a closed descriptor nothing is answered, and an account that cannot be printed is none."""
+    """vomap-token gives no answer with a closed descriptor. An account that it cannot print is an error."""
     command = ["/bin/sh", "-c", f'exec "$@" {redirection}', "sh", *service.command()]
     done = subprocess.run(command, input=service.issuer.token(), capture_output=True, timeout=SECONDS, check=False)
     assert (done.returncode, done.stdout) == (3, b"")
@@ -206,14 +206,14 @@ def test_descriptors(service: Service, redirection: str) -> None:
 
 @pytest.mark.parametrize("flags", [["-I", "-S"], ["-I", "-S", "-O"]])
 def test_missing_libraries(service: Service, flags: list[str]) -> None:
-    """An interpreter that does not find vomap, or PyJWT, ends in exit 3, not in Python's exit 1."""
+    """An interpreter that does not find vomap or PyJWT exits 3, not with Python's 1."""
     code, out, err = service.run(service.issuer.token(), command=[sys.executable, *flags, *service.command()])
     assert (code, out) == (3, b"")
     assert b"ModuleNotFoundError" in err
 
 
 def test_root_is_left_behind_before_the_token_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The raw bytes are read as whoever starts it, who may be the only one to whom they are shown; then it leaves."""
+    """vomap-token reads the token as its first user, who may be the only one with access. Then it changes the user."""
     happened: list[str] = []
 
     def run_guarded(callout: str, answer: Callable[[TimeLimit], int], seconds: float) -> int:

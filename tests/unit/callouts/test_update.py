@@ -1,4 +1,4 @@
-"""An update of vomap, seen by the CE: while built files go from the format before to today's, nobody is refused."""
+"""During an update of vomap, no callout refuses a token, with compiled files of the old or the new format."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ AT_A_TIME, UPDATES = 8, 10
 
 
 def _write_as_before(path: Path, kind: str, document: Mapping[str, object]) -> None:
-    """Put a built file in place as the version before did, all of it in the head."""
+    """Write a compiled file in the old format, with all pieces in the head."""
     pieces = dict(index_policy(document)) if kind == POLICY else document
     body = json.dumps({"built": "then", "digest": "d", "pieces": pieces, "buckets": 0, "rest": 0}).encode()
     replace_file(str(path), f"{kind} 2 {crc32(body):08x} {len(body)}\n".encode() + body)
 
 
 def test_an_update_refuses_nobody(tmp_path: Path) -> None:
-    """Eight callouts at a time answer, each time with the account, whatever format is there at the moment."""
+    """Eight parallel callouts always print the account, in whichever format the files are at the moment."""
     policy, bans = tmp_path / "policy", tmp_path / "policy.bans"
     documents = {policy: (POLICY, policy_document(MAPFILE)), bans: (BANS, bans_document(None))}
     script = shutil.which("vomap-htcondor", path=sysconfig.get_path("scripts"))

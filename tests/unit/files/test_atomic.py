@@ -1,4 +1,4 @@
-"""Files that a decision rests on: replaced in one step, and read only if nobody else can have written them."""
+"""`replace_file` replaces a file in one step. `read_trusted` reads only files that no other user can have written."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SOMEBODY = 12345
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Return a folder that nobody else can write."""
+    """Return a folder that other users cannot write."""
     folder = tmp_path / "built"
     folder.mkdir(mode=0o755)
     return folder
@@ -36,7 +36,7 @@ def _names(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("mask", [0o000, 0o022, 0o077])
 def test_a_new_file(folder: Path, mask: int) -> None:
-    """A file is there whole, for all to read, whatever the umask is."""
+    """A new file is complete and readable by all users, with any umask."""
     old = os.umask(mask)
     try:
         replace_file(str(folder / "f"), b"content")
@@ -48,7 +48,7 @@ def test_a_new_file(folder: Path, mask: int) -> None:
 
 
 def test_an_old_file(folder: Path) -> None:
-    """An old file is replaced, not written to: who has it open goes on reading the old content."""
+    """`replace_file` replaces an old file. A process that has the old file open still reads the old content."""
     path = folder / "f"
     path.write_bytes(b"old")
     path.chmod(0o600)
@@ -60,14 +60,14 @@ def test_an_old_file(folder: Path) -> None:
 
 
 def test_a_file_of_the_working_directory(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A path without a folder is one in the working directory."""
+    """A path without a folder names a file in the working directory."""
     monkeypatch.chdir(folder)
     replace_file("f", b"")
     assert _names(folder) == ["f"]
 
 
 def test_a_link_is_replaced(folder: Path) -> None:
-    """What a link leads to stays as it is."""
+    """`replace_file` replaces a link, and does not change the target of the link."""
     (folder / "target").write_bytes(b"target")
     (folder / "f").symlink_to("target")
     replace_file(str(folder / "f"), b"new")
@@ -77,7 +77,7 @@ def test_a_link_is_replaced(folder: Path) -> None:
 
 @pytest.mark.parametrize("broken", ["fdopen", "fchmod", "fsync", "rename"])
 def test_a_failure_changes_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
-    """A refused open or rename leaves the old file, and nothing beside it."""
+    """A failed open or rename keeps the old file, and leaves no other file."""
     path = folder / "f"
     path.write_bytes(b"old")
 
@@ -93,11 +93,11 @@ def test_a_failure_changes_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_full_disk(folder: Path) -> None:
-    """A disk that is full in the middle of the content leaves the old file, and nothing beside it."""
+    """A disk that becomes full during the write keeps the old file, and leaves no other file."""
     path = folder / "f"
     path.write_bytes(b"old")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    # Past the limit a write fails as on a full disk, once the signal that comes with it is ignored.
+    # A write past the limit fails as on a full disk if the process ignores the signal of the limit.
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
     try:
@@ -111,7 +111,7 @@ def test_a_full_disk(folder: Path) -> None:
 
 
 def test_an_interrupted_build(folder: Path) -> None:
-    """Whoever interrupts a long build finds nothing of it."""
+    """An interrupted build leaves no file."""
 
     def parts() -> Iterator[bytes]:
         yield b"begin"
@@ -123,11 +123,11 @@ def test_an_interrupted_build(folder: Path) -> None:
 
 
 def test_what_a_killed_build_leaves(folder: Path) -> None:
-    """What killed processes staged is taken away by who stages next; what a living one stages stays."""
+    """`stage` removes the staged files of killed processes, and keeps those of running processes."""
     over = subprocess.Popen(["true"])
     over.wait()
     stays = ["..1.new", ".f.1.new", ".f.x.new", ".f.previous.1.new", ".f..new", ".g.999999.new", f"f.{over.pid}.new"]
-    # One with our own id may be of another machine that shares the folder, and at work.
+    # A file with the number of this process may belong to another machine that shares the folder.
     stays += [f".f.{os.getpid()}.0a1b2c3d.new"]
     goes = [f".f.{over.pid}.new", f".f.{over.pid}.0a1b2c3d.new", f".f.{'9' * 40}.new"]
     for name in (*stays, *goes):
@@ -137,7 +137,7 @@ def test_what_a_killed_build_leaves(folder: Path) -> None:
 
 
 def test_what_is_no_file_is_not_replaced(folder: Path) -> None:
-    """A device, a FIFO or a folder is never replaced, nor a link to one: root could put a file in /dev/null's place."""
+    """`replace_file` refuses a device, a FIFO, a folder and a link to one: root could replace /dev/null."""
     os.mkfifo(folder / "fifo")
     (folder / "folder").mkdir()
     (folder / "null").symlink_to("/dev/null")
@@ -151,7 +151,7 @@ def test_what_is_no_file_is_not_replaced(folder: Path) -> None:
 
 
 def test_content_in_parts(folder: Path) -> None:
-    """A large file comes in parts, which need not be in memory together, and is in force only when it is whole."""
+    """`stage` accepts content in parts, and the file appears only when it is complete."""
     path = str(folder / "f")
     staged = stage(path, (b"%d " % number for number in range(3)))
     assert not (folder / "f").exists()
@@ -162,7 +162,7 @@ def test_content_in_parts(folder: Path) -> None:
 
 @pytest.mark.parametrize("path", ["none/f", "file/f", "."])
 def test_no_such_folder(folder: Path, path: str) -> None:
-    """A folder that is not there, or is none, is told."""
+    """A missing folder, or a file in place of the folder, is an error."""
     (folder / "file").touch()
     with pytest.raises(FileError, match="cannot be written"):
         replace_file(str(folder / path), b"")
@@ -170,7 +170,7 @@ def test_no_such_folder(folder: Path, path: str) -> None:
 
 
 def test_a_trusted_file(folder: Path) -> None:
-    """A file of ours in folders of ours is read whole."""
+    """`read_trusted` reads all content of a file that the user owns in folders that the user owns."""
     content = bytes(range(256)) * 1000
     replace_file(str(folder / "f"), content)
     assert read_trusted(str(folder / "f")) == content
@@ -179,7 +179,7 @@ def test_a_trusted_file(folder: Path) -> None:
 
 
 def test_a_file_that_shrinks(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that ends before its size is read as far as it goes, in pieces."""
+    """If a file is shorter than its size, `read_trusted` returns the content up to the end."""
     (folder / "f").write_bytes(b"content")
     (folder / "f").chmod(0o644)
     pieces = iter([b"con", b"te", b""])
@@ -188,7 +188,7 @@ def test_a_file_that_shrinks(folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_read_that_fails(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A disk that fails is an error with the file's name."""
+    """A read error of the disk names the file."""
     (folder / "f").write_bytes(b"content")
     (folder / "f").chmod(0o644)
 
@@ -202,7 +202,7 @@ def test_a_read_that_fails(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize("mode", [0o666, 0o664, 0o646, 0o602, 0o620])
 def test_a_file_that_others_can_write(folder: Path, mode: int) -> None:
-    """Whoever can write the policy decides."""
+    """`read_trusted` refuses a file that other users can write."""
     (folder / "f").write_bytes(b"")
     (folder / "f").chmod(mode)
     with pytest.raises(FileError, match="other users can write it"):
@@ -212,20 +212,20 @@ def test_a_file_that_others_can_write(folder: Path, mode: int) -> None:
 @pytest.mark.parametrize("mode", [0o777, 0o775, 0o757])
 @pytest.mark.parametrize("depth", ["", "deep/er"])
 def test_a_folder_that_others_can_write(folder: Path, mode: int, depth: str) -> None:
-    """Whoever can write a folder on the way can put another file there."""
+    """`read_trusted` refuses a file in a folder that other users can write, because they can replace the file."""
     below = folder / depth
     below.mkdir(mode=0o755, parents=True, exist_ok=True)
     replace_file(str(below / "f"), b"content")
     folder.chmod(mode)
     with pytest.raises(FileError, match=f"other users can write the folder {folder}"):
         read_trusted(str(below / "f"))
-    # In a sticky folder nobody can replace what is ours.
+    # In a sticky folder, other users cannot replace the file.
     folder.chmod(mode | stat.S_ISVTX)
     assert read_trusted(str(below / "f")) == b"content"
 
 
 def test_a_link_is_followed_to_its_end(folder: Path) -> None:
-    """The folders that count are those of the file itself."""
+    """For a link, `read_trusted` checks the folders of the target."""
     loose = folder / "loose"
     loose.mkdir()
     replace_file(str(loose / "f"), b"content")
@@ -238,7 +238,7 @@ def test_a_link_is_followed_to_its_end(folder: Path) -> None:
 
 @pytest.mark.parametrize("first", ["middle/f", "middle/there/f"])
 def test_each_folder_of_a_chain_of_links_counts(folder: Path, first: str) -> None:
-    """Who can write the folder of a link in the middle can lead it elsewhere, though both ends are ours."""
+    """`read_trusted` checks the folder of each link, because a user who can write it can change the link."""
     middle, end = folder / "middle", folder / "end"
     middle.mkdir()
     end.mkdir()
@@ -253,7 +253,7 @@ def test_each_folder_of_a_chain_of_links_counts(folder: Path, first: str) -> Non
 
 
 def test_a_relative_path_is_judged_from_the_root(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The folder that we are in, and those above it, count as well."""
+    """For a relative path, `read_trusted` also checks the working directory and the folders above it."""
     below = folder / "below"
     below.mkdir()
     replace_file(str(below / "f"), b"content")
@@ -267,7 +267,7 @@ def test_a_relative_path_is_judged_from_the_root(folder: Path, monkeypatch: pyte
 
 
 def test_what_is_no_file(folder: Path) -> None:
-    """A folder, a FIFO, a device and nothing at all are no policy, and none of them makes anybody wait."""
+    """`read_trusted` refuses a folder, a FIFO, a device and a missing file without waiting."""
     os.mkfifo(folder / "fifo", 0o644)
     for path in (folder, folder / "fifo", Path(os.devnull)):
         with pytest.raises(FileError, match="not a regular file"):
@@ -282,7 +282,7 @@ def test_what_is_no_file(folder: Path) -> None:
 
 
 def test_somebody_elses_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Root's files and our own are trusted, nobody else's."""
+    """`read_trusted` trusts files of root and of the current user only."""
     replace_file(str(folder / "f"), b"content")
     if ROOT:
         os.chown(folder / "f", SOMEBODY, -1)
@@ -293,7 +293,7 @@ def test_somebody_elses_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_somebody_elses_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whom a folder belongs to can write it, whatever its mode and whatever lies in it."""
+    """`read_trusted` refuses a file in another user's folder, because the owner can write the folder with any mode."""
     replace_file(str(folder / "f"), b"content")
     owner = folder.stat().st_uid
     monkeypatch.setattr(files, "_is_ours", lambda status: stat.S_ISREG(status.st_mode) or status.st_uid != owner)
@@ -303,7 +303,7 @@ def test_somebody_elses_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.skipif(not ROOT, reason="only root can give a folder away")
 def test_a_folder_that_was_given_away(folder: Path) -> None:
-    """Not even the sticky bit helps where the folder is somebody else's."""
+    """`read_trusted` refuses a file in another user's folder, even with the sticky bit."""
     replace_file(str(folder / "f"), b"content")
     folder.chmod(0o1755)
     os.chown(folder, SOMEBODY, -1)
@@ -312,7 +312,7 @@ def test_a_folder_that_was_given_away(folder: Path) -> None:
 
 
 def test_our_own_files_are_read_by_us(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another user than root and us does not trust our files."""
+    """A user other than root and the owner does not trust a file."""
     replace_file(str(folder / "f"), b"content")
     monkeypatch.setattr(posix, "geteuid", lambda: SOMEBODY)
     if ROOT:
@@ -323,7 +323,7 @@ def test_our_own_files_are_read_by_us(folder: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_replaced_file_survives_a_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file is on the disk before its name is, and the name before anybody is told."""
+    """`replace_file` syncs the file before the rename, and the folder after it."""
     done: list[str] = []
     rename, fsync = os.rename, os.fsync
 
@@ -342,7 +342,7 @@ def test_a_replaced_file_survives_a_crash(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_a_lock_is_the_folders_owners(tmp_path: Path) -> None:
-    """Whoever comes first, root or a service's own user, keeps the other's lock from nobody who needs it."""
+    """The lock file belongs to the owner of the folder, so that root and the service can both lock it."""
     with locked(str(tmp_path / "mine")):
         assert stat.S_IMODE((tmp_path / "mine.lock").stat().st_mode) == 0o600
     if os.geteuid() == 0:

@@ -1,4 +1,4 @@
-"""The lock of whoever builds: who waits sees which process holds it."""
+"""A process that waits for the lock of a build sees which process has the lock."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ with locked(sys.argv[1]):
 
 @contextmanager
 def _held(path: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
-    """Have another process hold a lock."""
+    """Start another process that takes a lock."""
     command = [sys.executable, "-c", HOLD, str(path), *words]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin is not None
@@ -45,7 +45,7 @@ def _held(path: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_who_waits_sees_the_holder(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a moment the process and its command are shown, in plain characters, and the wait goes on."""
+    """After a short wait, vomap prints the process that has the lock and its command in ASCII, and waits on."""
     monkeypatch.setattr(lock, "_SILENCE", 0.2)
     monkeypatch.setattr(lock, "_LONGEST_COMMAND", 5000)
     path = tmp_path / "bans"
@@ -73,7 +73,7 @@ def test_who_waits_sees_the_holder(tmp_path: Path, capsys: Capture, monkeypatch:
 
 
 def test_who_waits_gets_the_lock(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After the holder has ended the lock is taken."""
+    """A process that waits takes the lock when the other process ends."""
     monkeypatch.setattr(lock, "_SILENCE", 0.1)
     path = tmp_path / "bans"
     with _held(path) as process:
@@ -87,7 +87,7 @@ def test_who_waits_gets_the_lock(tmp_path: Path, capsys: Capture, monkeypatch: p
 
 
 def test_who_waits_a_moment_sees_nothing(tmp_path: Path, capsys: Capture) -> None:
-    """A lock that is free, or soon free, is taken without a word."""
+    """The wait prints nothing if the lock is free or becomes free soon."""
     path = tmp_path / "bans"
     with _held(path) as process:
         assert process.stdin is not None
@@ -107,7 +107,7 @@ def _locks(folder: Path, text: str) -> Path:
 
 @pytest.mark.parametrize("device", ["{0:02x}:{1:02x}", "00:1f"])
 def test_the_holder_by_the_kernels_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str) -> None:
-    """Another kind of lock, another file and a process that waits are passed over; the device may be another."""
+    """`holder_of` ignores other kinds of lock, other files and waiting processes, and accepts another device number."""
     path = tmp_path / "f"
     path.touch()
     status = path.stat()
@@ -125,7 +125,7 @@ def test_the_holder_by_the_kernels_list(tmp_path: Path, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("process", ["0", "-1", None])
 def test_a_holder_that_is_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, process: str | None) -> None:
-    """A process of another machine or namespace has no number here; without /proc there is no list."""
+    """If the process has no number on this machine, or if /proc is missing, `holder_of` reports that."""
     path = tmp_path / "f"
     path.touch()
     text = f"1: FLOCK  ADVISORY  WRITE {process} 00:1f:{path.stat().st_ino} 0 EOF\n"
@@ -135,7 +135,7 @@ def test_a_holder_that_is_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_holder_whose_command_is_not_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that has ended, or a thread of the kernel, has no command; a long command is cut."""
+    """An ended process and a kernel thread have no command. vomap shortens a long command."""
     path = tmp_path / "f"
     path.touch()
     text = f"1: FLOCK  ADVISORY  WRITE 2 00:1f:{path.stat().st_ino} 0 EOF\n"
@@ -151,7 +151,7 @@ def test_a_holder_whose_command_is_not_known(tmp_path: Path, monkeypatch: pytest
 
 
 def test_where_nobody_reads_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A closed standard error keeps nobody from waiting."""
+    """A process waits for the lock even if its standard error is closed."""
     monkeypatch.setattr(lock, "_SILENCE", 0.0)
     path = tmp_path / "bans"
     with _held(path) as process, path.with_name("bans.lock").open() as file:

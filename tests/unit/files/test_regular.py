@@ -1,4 +1,4 @@
-"""Only plain files are read, whatever others put in their place."""
+"""`read_files` reads only regular files, even if another user puts a FIFO, a device or a link in their place."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vomap.mapfile.files import UnreadableFileError, read_files
 
 
 def refusal(path: Path) -> str:
-    """Return why a path is not read; what would wait for ever fails."""
+    """Return the reason why vomap does not read a path. The test fails if the read waits for ever."""
     caught: list[str] = []
 
     def read() -> None:
@@ -32,7 +32,7 @@ def refusal(path: Path) -> str:
 
 
 def test_a_file_and_a_link_of_ours_are_read(tmp_path: Path) -> None:
-    """A site links what it trusts, perhaps by resolved of another link, and from another folder."""
+    """`read_files` follows links of the site, also a link to a link and a link in another folder."""
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "real.yaml").write_text("x")
     (tmp_path / "d" / "link.yaml").symlink_to("real.yaml")
@@ -41,19 +41,19 @@ def test_a_file_and_a_link_of_ours_are_read(tmp_path: Path) -> None:
 
 
 def test_a_fifo_is_not_waited_for(tmp_path: Path) -> None:
-    """Root's build must not hang because somebody put a FIFO in the mapfile's place."""
+    """`read_files` does not wait for a FIFO in place of the mapfile, because root's build must not hang."""
     os.mkfifo(tmp_path / "m.yaml")
     assert "is not a regular file" in refusal(tmp_path / "m.yaml")
 
 
 def test_a_device_is_not_read(tmp_path: Path) -> None:
-    """It would never end."""
+    """`read_files` does not read a device, because a device may have no end."""
     (tmp_path / "m.yaml").symlink_to("/dev/zero")
     assert "is not a regular file" in refusal(tmp_path / "m.yaml")
 
 
 def test_a_link_of_another_users_leads_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever may write a mapfile must not have root read what he himself cannot, and tell of it in its errors."""
+    """`read_files` refuses another user's link, because an error could show a file that only root may read."""
     (tmp_path / "secret").write_text("secret")
     link = tmp_path / "m.yaml"
     link.symlink_to("secret")
@@ -67,14 +67,14 @@ def test_a_link_of_another_users_leads_nowhere(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_link_to_itself_is_an_error(tmp_path: Path) -> None:
-    """Links are followed one by one, and not for ever."""
+    """`read_files` refuses a link that leads to itself."""
     (tmp_path / "m.yaml").symlink_to("m.yaml")
     with pytest.raises(UnreadableFileError, match="its links form a circle"):
         read_files([str(tmp_path / "m.yaml")])
 
 
 def test_what_is_too_large_is_an_error(tmp_path: Path) -> None:
-    """A file without an end, which takes no room on the disk, must not fill the memory."""
+    """`read_files` refuses a file that is too large, because a sparse file could fill the memory."""
     path = tmp_path / "m.yaml"
     path.touch()
     os.truncate(path, LARGEST_FILE + 1)

@@ -1,4 +1,4 @@
-"""What does not lie where it should is told with the package that has it."""
+"""If a shipped file is missing, vomap names the package that contains it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vomap.files.shipped import shipped_file
 def test_what_is_missing_has_a_package(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, folder: str, name: str, advice: str
 ) -> None:
-    """The packages have the mapfile of the OSG apart: to install vomap again would not bring it."""
+    """A separate package contains the mapfile of the OSG, so the advice for that file names that package."""
     monkeypatch.setattr(shipped, "__file__", str(tmp_path / "a" / "b" / "files/shipped.py"))
     monkeypatch.setattr(shipped, "_installed", lambda *_: [])
     monkeypatch.setattr("sys.prefix", str(tmp_path))

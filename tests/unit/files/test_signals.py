@@ -1,4 +1,4 @@
-"""Signals that wait for writes that belong together."""
+"""Signals wait until writes that belong together are done."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Capture = pytest.CaptureFixture[str]
 
 @pytest.fixture(autouse=True)
 def _heeded() -> Iterator[None]:
-    """Have SIGINT do what it does at a terminal: a shell has its background jobs ignore it."""
+    """Give SIGINT its effect at a terminal, because a shell makes its background jobs ignore it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
 
 
 def _write(write: Callable[[str], object], text: str) -> None:
-    """Write with a signal that comes before the write."""
+    """Send a signal just before a write, and write."""
     with defer_signals("both are written"):
         signal.raise_signal(signal.SIGINT)
         write(text)
@@ -33,7 +33,7 @@ def _fail(why: str) -> None:
 
 
 def test_a_signal_comes_after_the_writes(capsys: Capture) -> None:
-    """SIGINT is delivered once all is done, and what was done is shown before."""
+    """SIGINT arrives after the writes, and vomap first prints which writes it did."""
     done: list[str] = []
     with pytest.raises(KeyboardInterrupt):
         _write(done.append, "the second write")
@@ -42,7 +42,7 @@ def test_a_signal_comes_after_the_writes(capsys: Capture) -> None:
 
 
 def test_no_signal(capsys: Capture) -> None:
-    """Without a signal nothing is said, and afterwards signals come at once."""
+    """Without a signal vomap prints nothing, and later signals arrive at once."""
     before = signal.getsignal(signal.SIGINT)
     with defer_signals("both are written"):
         pass
@@ -53,7 +53,7 @@ def test_no_signal(capsys: Capture) -> None:
 
 
 def test_a_write_that_fails(capsys: Capture) -> None:
-    """The error is shown before the signal is delivered; without a signal it is only raised."""
+    """If a write fails, vomap prints the error before the signal arrives. Without a signal it only raises the error."""
     with pytest.raises(KeyboardInterrupt):
         _write(_fail, "no space")
     assert capsys.readouterr().err == "vomap: SIGINT arrived during a write: no space\n"
@@ -63,7 +63,7 @@ def test_a_write_that_fails(capsys: Capture) -> None:
 
 
 def test_a_signal_that_is_ignored(capsys: Capture) -> None:
-    """Under `nohup` SIGHUP does nothing, and nothing is said of it."""
+    """Under `nohup`, SIGHUP has no effect, and vomap prints nothing about it."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with defer_signals("both are written"):

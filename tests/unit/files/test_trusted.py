@@ -1,4 +1,4 @@
-"""Whose file it is, and who else can write it: judged by the file that was opened and by each step of the way to it."""
+"""To find who can write a file, vomap checks the open file and each step of the path to it."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ US = os.geteuid()
 
 @pytest.fixture
 def owners() -> Iterator[Owners]:
-    """Return what gives files away."""
+    """Return an object that changes the owner of files."""
     with other_owners() as owners:
         yield owners
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """Return a mapfile of ours in two folders of ours."""
+    """Return a mapfile of the current user in two folders of the current user."""
     folder = tmp_path / "site" / "mapfiles.d"
     folder.mkdir(mode=0o755, parents=True)
     path = folder / "10-site.yaml"
@@ -39,7 +39,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def custody(path: Path) -> Custody:
-    """Read a file, and return who can have written it."""
+    """Read a file, and return its custody: the users who can have written it."""
     return read_files([str(path)])[0].custody
 
 
@@ -50,7 +50,7 @@ def fault(path: Path) -> str:
 
 
 def test_our_own(file: Path, owners: Owners) -> None:
-    """A file of root's or of the builder's, in such folders, may hold all there is."""
+    """A file of root or of the builder has no restrictions if its folders also belong to them."""
     assert custody(file) == OURS
     owners.give(file, 0)
     owners.give(file.parent, 0)
@@ -58,7 +58,7 @@ def test_our_own(file: Path, owners: Owners) -> None:
 
 
 def test_the_builders_own(file: Path, owners: Owners) -> None:
-    """Those who build for themselves trust their own files, and nobody else does."""
+    """A builder trusts the files of its own user. Other builders do not trust them."""
     for each in (file, file.parent, file.parent.parent):
         owners.give(each)
     resolved = regular.read_regular_file(str(file)).resolved
@@ -68,7 +68,7 @@ def test_the_builders_own(file: Path, owners: Owners) -> None:
 
 @pytest.mark.parametrize("mode", [0o666, 0o664, 0o646, 0o622, 0o1666])
 def test_a_file_that_others_can_write(file: Path, mode: int) -> None:
-    """It is refused whatever it says, with the command; no sticky bit helps a file."""
+    """`judge_file` refuses a file that other users can write, and gives the command. The sticky bit does not help."""
     file.chmod(mode)
     told = f"other users can write this file (mode {mode:04o}); expected 0644: chmod go-w {file}"
     assert custody(file) == Custody(faults=(told,))
@@ -77,7 +77,7 @@ def test_a_file_that_others_can_write(file: Path, mode: int) -> None:
 @pytest.mark.parametrize("mode", [0o777, 0o775, 0o757])
 @pytest.mark.parametrize("depth", [0, 1])
 def test_a_folder_that_others_can_write(file: Path, mode: int, depth: int) -> None:
-    """Others can put another file in the place of ours, wherever the folder is; the sticky bit keeps them from it."""
+    """`judge_file` refuses a file in a folder that other users can write, unless the folder has the sticky bit."""
     folder = file.parents[depth]
     folder.chmod(mode)
     assert fault(file) == (
@@ -88,7 +88,7 @@ def test_a_folder_that_others_can_write(file: Path, mode: int, depth: int) -> No
 
 
 def test_a_path_with_blanks_is_quoted(tmp_path: Path) -> None:
-    """The command can be typed as it is told."""
+    """The printed command quotes the path, so that the administrator can type it."""
     path = tmp_path / "my mapfile.yaml"
     path.touch(0o644)
     path.chmod(0o666)
@@ -97,7 +97,7 @@ def test_a_path_with_blanks_is_quoted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("given", [("file",), ("folder",), ("file", "folder")])
 def test_a_file_and_its_folder_of_one_other_user(file: Path, owners: Owners, given: tuple[str, ...]) -> None:
-    """Such a file is foreign: also that of root's in a folder of another user's, who can replace it."""
+    """A file is foreign if another user owns the file or its folder, because that user can replace it."""
     paths = {"file": file, "folder": file.parent}
     for each in given:
         owners.give(paths[each])
@@ -107,7 +107,7 @@ def test_a_file_and_its_folder_of_one_other_user(file: Path, owners: Owners, giv
 
 
 def test_one_other_user_only(file: Path, owners: Owners) -> None:
-    """A file of one user's in a folder of another's is refused."""
+    """`judge_file` refuses a file of one user in a folder of another user."""
     owners.give(file)
     owners.give(file.parent, ANOTHER)
     told = fault(file)
@@ -116,7 +116,7 @@ def test_one_other_user_only(file: Path, owners: Owners) -> None:
 
 
 def test_a_farther_folder_of_another_user(file: Path, owners: Owners) -> None:
-    """Only the file's own folder may be another user's."""
+    """Another user may own the file's own folder, but not the folders above it."""
     owners.give(file.parents[1])
     told = fault(file)
     assert told.startswith(f"the folder {file.parents[1]} belongs to the user {OTHER}, who can replace this file; ")
@@ -126,7 +126,7 @@ def test_a_farther_folder_of_another_user(file: Path, owners: Owners) -> None:
 
 @pytest.mark.parametrize("mode", [0o1777, 0o1775])
 def test_a_foreign_file_where_everybody_may_put_files(file: Path, owners: Owners, mode: int) -> None:
-    """The sticky bit protects a file of ours; a file of another user's could be anybody's there."""
+    """In a sticky folder, vomap trusts the builder's file. It refuses another user's file, as any user can add one."""
     file.parent.chmod(mode)
     assert custody(file) == OURS
     owners.give(file)
@@ -134,7 +134,7 @@ def test_a_foreign_file_where_everybody_may_put_files(file: Path, owners: Owners
 
 
 def test_a_foreign_folder_where_everybody_may_put_files(file: Path, owners: Owners) -> None:
-    """Nor may the folder of the other user be one that anybody could have made."""
+    """`judge_file` refuses another user's folder inside a sticky folder, because any user can have made it."""
     file.parents[1].chmod(0o1777)
     assert custody(file) == OURS
     owners.give(file.parent)
@@ -142,7 +142,7 @@ def test_a_foreign_folder_where_everybody_may_put_files(file: Path, owners: Owne
 
 
 def test_as_the_packages_have_it(file: Path, tmp_path: Path, owners: Owners) -> None:
-    """Root's link among the mapfiles leads to the refreshed one, which belongs to the service with its folder."""
+    """Root's link may lead to the refreshed mapfile, which belongs to the service together with its folder."""
     state = tmp_path / "state" / "mapfiles"
     state.mkdir(parents=True)
     (state / "osg.yaml").write_text("mapfile: 1\n")
@@ -154,14 +154,14 @@ def test_as_the_packages_have_it(file: Path, tmp_path: Path, owners: Owners) -> 
     found = custody(link)
     assert (found.owner, found.faults) == (f"the user {OTHER}", ())
     assert found.chown.endswith(f" {state / 'osg.yaml'} {state}")
-    # The link's own folder is one of the way: nobody else may own it.
+    # vomap also checks the link's own folder, which may not belong to another user.
     owners.give(file.parent)
     assert fault(link).startswith(f"the folder {file.parent} belongs to the user {OTHER}")
 
 
 @pytest.mark.parametrize("where", ["link", "middle", "end"])
 def test_each_folder_of_a_chain_of_links(tmp_path: Path, where: str) -> None:
-    """Others could lead a link elsewhere, also one in the middle of the way."""
+    """`judge_file` refuses a path if other users can write the folder of any of its links."""
     for name in ("link", "middle", "end"):
         (tmp_path / name).mkdir()
     (tmp_path / "end" / "m.yaml").touch(0o644)
@@ -175,7 +175,7 @@ def test_each_folder_of_a_chain_of_links(tmp_path: Path, where: str) -> None:
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
 def test_links_of_another_user(file: Path, tmp_path: Path, owners: Owners, kind: str) -> None:
-    """They are not followed at all, neither to a file nor to a folder."""
+    """`read_files` does not follow links of another user, neither to a file nor to a folder."""
     link = tmp_path / "link"
     link.symlink_to(file if kind == "file" else file.parent)
     path = link if kind == "file" else link / file.name
@@ -186,7 +186,7 @@ def test_links_of_another_user(file: Path, tmp_path: Path, owners: Owners, kind:
 
 
 def test_a_link_of_ours_is_no_root_builders(tmp_path: Path) -> None:
-    """`status` may be run by others than those who build: a link must be root's or the builder's."""
+    """A link must belong to root or to the builder, and not to the user who runs `status`."""
     root = PathStep("/", 0, stat.S_IFDIR | 0o755)
     link = PathStep("/m.yaml", OTHER, stat.S_IFLNK | 0o777, root)
     file = PathStep("/real.yaml", 0, stat.S_IFREG | 0o644, root)
@@ -197,7 +197,7 @@ def test_a_link_of_ours_is_no_root_builders(tmp_path: Path) -> None:
 
 
 def test_what_is_judged_is_what_is_read(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that is exchanged between the look and the opening is judged as what it is then."""
+    """If another user replaces the file before vomap opens it, vomap checks the file that it opened."""
     opened = os.open
 
     def exchange(path: str, flags: int, *more: int, dir_fd: int | None = None) -> int:
@@ -214,7 +214,7 @@ def test_what_is_judged_is_what_is_read(file: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_file_exchanged_for_a_fifo(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor is anything but a regular file read then, and nobody waits for it."""
+    """If another user replaces the file with a FIFO, `read_files` refuses it without waiting."""
     opened = os.open
 
     def exchange(path: str, flags: int, *more: int, dir_fd: int | None = None) -> int:
@@ -229,7 +229,7 @@ def test_a_file_exchanged_for_a_fifo(file: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_paths_that_go_up_and_down(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A path from here, or with `..` and `.`, is the same way."""
+    """A relative path and a path with `..` or `.` lead to the same file and the same checks."""
     monkeypatch.chdir(file.parent)
     for path in (file.name, f"./{file.name}", f"../mapfiles.d//{file.name}", f"{file.parents[1]}/x/../mapfiles.d/m"):
         (file.parents[1] / "x").mkdir(exist_ok=True)
@@ -241,7 +241,7 @@ def test_paths_that_go_up_and_down(file: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_folder_of_bans(file: Path, owners: Owners) -> None:
-    """It is judged itself: others could take files away."""
+    """`judge_folder` checks the folder of bans itself, because other users could remove files from it."""
     folder = file.parent
     assert judge_folder(str(folder), US) == ()
     folder.chmod(0o777)
@@ -253,7 +253,7 @@ def test_a_folder_of_bans(file: Path, owners: Owners) -> None:
 
 
 def test_a_file_that_is_yet_to_be(file: Path, owners: Owners) -> None:
-    """It is another user's, whoever puts it there: root's build will find it so."""
+    """A new file counts as another user's file before it exists, because root's build will see it so."""
     new = file.with_name("new.yaml")
     link = file.with_name("link.yaml")
     link.symlink_to("new.yaml")

@@ -1,4 +1,4 @@
-"""Pseudonyms: the same for the same subject, of no use without the key."""
+"""A subject always has the same pseudonym, which is useless without the key."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ KEY, OTHER = b"k" * 32, b"o" * 32
 
 @given(st.text(), st.text())
 def test_the_key_resolves_a_pseudonym(issuer: str, subject: str) -> None:
-    """Whatever the subject, the key and the issuer give it back."""
+    """The key and the issuer give back each subject from its pseudonym."""
     assert resolve_pseudonym(KEY, issuer, make_pseudonym(KEY, issuer, subject)) == subject
 
 
 def test_a_subject_has_one_pseudonym() -> None:
-    """What one subject does can be followed through a log; another issuer's is somebody else."""
+    """A subject has one pseudonym in the whole log. The same subject of another issuer has another pseudonym."""
     one = make_pseudonym(KEY, "https://a/", "jo")
     assert one == make_pseudonym(KEY, "https://a/", "jo")
     assert one != make_pseudonym(KEY, "https://b/", "jo")
@@ -29,7 +29,7 @@ def test_a_subject_has_one_pseudonym() -> None:
 
 
 def test_equal_beginnings_do_not_show() -> None:
-    """Two subjects that begin alike have pseudonyms that do not."""
+    """Two subjects with the same beginning have pseudonyms with different beginnings."""
     one, other = make_pseudonym(KEY, "i", "jo.doe@example.org"), make_pseudonym(KEY, "i", "jo.dot@example.org")
     assert one[1:5] != other[1:5]
 
@@ -48,13 +48,13 @@ def test_equal_beginnings_do_not_show() -> None:
     ],
 )
 def test_what_is_none_of_this_key_is_refused(text: str) -> None:
-    """No text but a pseudonym of this key and issuer gives a subject."""
+    """Only a pseudonym of this key and this issuer gives a subject."""
     with pytest.raises(PseudonymError):
         resolve_pseudonym(KEY, "i", text)
 
 
 def test_a_changed_pseudonym_is_refused() -> None:
-    """Every other character gives none, or the very same bytes."""
+    """A pseudonym with one changed character does not give a subject."""
     whole = make_pseudonym(KEY, "i", "jo.doe")
     for place in range(1, len(whole)):
         changed = whole[:place] + ("A" if whole[place] != "A" else "B") + whole[place + 1 :]
@@ -63,7 +63,7 @@ def test_a_changed_pseudonym_is_refused() -> None:
 
 
 def test_a_key_has_32_bytes_at_the_least(tmp_path: Path) -> None:
-    """A short key, an empty one and none at all are errors."""
+    """A short, empty or missing key is an error."""
     path = tmp_path / "key"
     with pytest.raises(KeyFileError):
         read_key(str(path))

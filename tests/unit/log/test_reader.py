@@ -1,4 +1,4 @@
-"""Logs read again: whatever wrote them, whole records and broken ones are told apart."""
+"""The log reader separates whole records from broken ones, in logs of any origin."""
 
 from __future__ import annotations
 
@@ -53,28 +53,28 @@ def _read(path: Path) -> list[Record | BrokenLine]:
     ids=["own file", "syslog", "syslog, RFC 3339", "syslog, priority", "journalctl -o json", "without line end"],
 )
 def test_a_record_is_read_from_whatever_kept_it(tmp_path: Path, line: str) -> None:
-    """A log daemon's words before the record do not matter."""
+    """The reader ignores the text that a log daemon puts before the record."""
     path = tmp_path / "log"
     path.write_text(line)
     assert _read(path) == [Record(1, MEMBERS)]
 
 
 def test_a_packed_log_is_read(tmp_path: Path) -> None:
-    """What logrotate packed is told by its first bytes, not by its name."""
+    """The reader recognizes a compressed log by its first bytes, not by its name."""
     path = tmp_path / "log"
     path.write_bytes(gzip.compress(LINE.encode() * 3))
     assert [each.line for each in _read(path)] == [1, 2, 3]
 
 
 def test_standard_input_is_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`-` is what another program prints."""
+    """The path `-` means standard input."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(LINE.encode())))
     assert list(read_log("-")) == [Record(1, MEMBERS)]
 
 
 @pytest.mark.parametrize("line", ["", "\n", "a word\n", "{}\n", '{"a": 1}\n', "sshd[1]: {not json\n", "[1, {}]\n"])
 def test_lines_of_others_are_passed_over(tmp_path: Path, line: str) -> None:
-    """A log daemon's file holds more than decisions."""
+    """The reader skips the lines of other programs."""
     path = tmp_path / "log"
     path.write_text(line + LINE)
     assert [type(each) for each in _read(path)] == [Record]
@@ -94,7 +94,7 @@ def test_lines_of_others_are_passed_over(tmp_path: Path, line: str) -> None:
     ],
 )
 def test_what_another_program_says_is_no_decision(tmp_path: Path, line: str) -> None:
-    """A user's name that sshd logs, say, must not pass for a decision of ours."""
+    """The reader accepts only decisions that vomap logged, and not, for example, a user name that sshd logged."""
     path = tmp_path / "log"
     path.write_text(line + LINE)
     assert _read(path)[-1:] == [Record(len(path.read_text().splitlines()), MEMBERS)]
@@ -102,7 +102,10 @@ def test_what_another_program_says_is_no_decision(tmp_path: Path, line: str) -> 
 
 
 def test_a_record_after_half_of_one_is_read(tmp_path: Path) -> None:
-    """On a full disk a line may end without its end: that is told, and the next record is not lost with it."""
+    """After a full disk, a line may lack its line end.
+
+    The reader reports the broken part and returns the next record.
+    """
     path = tmp_path / "log"
     path.write_text(LINE[:100] + LINE)
     broken, whole = _read(path)
@@ -112,7 +115,10 @@ def test_a_record_after_half_of_one_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("message", [None, LINE[:100], [123, 34], "[1]"])
 def test_a_message_that_journalctl_left_out_is_told(tmp_path: Path, message: object) -> None:
-    """It prints null for what is longer than 4 kB, unless --all is given: no decision is passed over in silence."""
+    """Without --all, journalctl prints null for a message over 4 kB.
+
+    The reader reports that it cannot read the decision.
+    """
     path = tmp_path / "log"
     path.write_text(json.dumps({"MESSAGE": message, "SYSLOG_IDENTIFIER": "vomap-htcondor"}) + "\n")
     (broken,) = _read(path)
@@ -121,7 +127,7 @@ def test_a_message_that_journalctl_left_out_is_told(tmp_path: Path, message: obj
 
 
 def test_a_record_knows_its_time() -> None:
-    """In seconds since 1970."""
+    """The reader gives the time of a record in seconds since 1970."""
     assert Record(1, MEMBERS | {"time": "2026-11-22T12:00:00Z"}).time == 1795348800
 
 
@@ -143,7 +149,7 @@ def test_a_record_knows_its_time() -> None:
     ],
 )
 def test_a_broken_record_is_told(tmp_path: Path, line: str, why: str) -> None:
-    """What ought to be a record and is none is never passed over in silence."""
+    """The reader reports each invalid record."""
     path = tmp_path / "log"
     path.write_text(f"{line.rstrip()}\n{LINE}")
     broken, whole = _read(path)
@@ -154,7 +160,7 @@ def test_a_broken_record_is_told(tmp_path: Path, line: str, why: str) -> None:
 
 
 def test_a_log_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
-    """No file, a folder, and a packed file that was cut: nobody takes them for an empty log."""
+    """A missing file, a folder and a truncated compressed file are errors, and not empty logs."""
     cut = tmp_path / "cut"
     cut.write_bytes(gzip.compress(LINE.encode() * 100)[:-20])
     for path in (tmp_path / "absent", tmp_path, cut):
@@ -163,7 +169,7 @@ def test_a_log_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_record_gives_its_claims() -> None:
-    """The members and the kept claims are the token again."""
+    """The members and the logged claims together give the claims of the token."""
     claims = Record(1, MEMBERS).claims()
     assert claims is not None
     assert claims.texts == {"iss": "https://one/", "sub": "jo", "jti": "j", "scope": "compute.read"}
@@ -172,5 +178,5 @@ def test_a_record_gives_its_claims() -> None:
 
 @pytest.mark.parametrize("members", [{"claims": None}, {"issuer": "a\nb"}])
 def test_a_record_without_claims_gives_none(members: dict[str, Any]) -> None:
-    """What was not kept, or is no token's, cannot be decided again."""
+    """A record without its claims, or with invalid claims, gives no claims."""
     assert Record(1, MEMBERS | members).claims() is None

@@ -1,4 +1,4 @@
-"""What callouts log: whole lines of JSON, as the schema has them, wherever the site wants them."""
+"""Callouts log whole lines of JSON that match the schema, in the place that the site configures."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _decision(token: dict[str, Any] | None = None) -> Decision:
 
 
 def _written(path: Path, document: LogDocument | None = None, **more: Any) -> dict[str, Any]:
-    """Log a decision to a file, and return the record, which the schema accepts."""
+    """Log a decision to a file, check the record against the schema, and return it."""
     decision_log = DecisionLog({"to": str(path), **(document or {})})
     decision_log.write(_decision(more.pop("token", None)), callout="vomap-htcondor", ce="htcondor", now=NOW, **more)
     (line,) = path.read_text("ascii").splitlines()
@@ -54,7 +54,7 @@ def _written(path: Path, document: LogDocument | None = None, **more: Any) -> di
 
 
 def test_a_record_is_a_decision(tmp_path: Path) -> None:
-    """A record has what a decision has, the callout, and the claims that decisions look at, no others."""
+    """A record contains the decision, the callout, and only the claims that decisions use."""
     record = _written(tmp_path / "log")
     assert (record["outcome"], record["account"], record["subject"], record["ce"]) == ("mapped", "jo", "jo", "htcondor")
     assert (record["callout"], record["time"]) == ("vomap-htcondor", "2026-11-22T12:00:00Z")
@@ -63,7 +63,7 @@ def test_a_record_is_a_decision(tmp_path: Path) -> None:
 
 
 def test_a_site_says_which_claims_are_kept(tmp_path: Path) -> None:
-    """Only the claims that the site names are kept; none, if it wants so."""
+    """A record contains only the claims that the site names. The site may name none."""
     assert _written(tmp_path / "log", {"claims": ["secret", "absent"]})["claims"] == {"secret": "not kept"}
     assert _written(tmp_path / "none", {"claims": []})["claims"] == {}
 
@@ -82,7 +82,7 @@ def test_a_site_says_which_claims_are_kept(tmp_path: Path) -> None:
     ],
 )
 def test_a_kept_claim_counts_as_the_claim_did(value: object, kept: object) -> None:
-    """Read again, a kept claim gives what the claim gave: texts, lists, and whether it had several members."""
+    """A logged claim gives the same texts, lists and number of members as the claim of the token."""
     claims = read_claims({"extra": value})
     assert claims_to_log(claims, ["extra"]).get("extra") == (kept or None)
     again = read_claims(claims_to_log(claims, ["extra"]))
@@ -90,12 +90,12 @@ def test_a_kept_claim_counts_as_the_claim_did(value: object, kept: object) -> No
 
 
 def test_a_time_that_is_no_number_is_kept_as_null() -> None:
-    """A wrong type stays wrong: it is refused again."""
+    """A time of the wrong type stays invalid in the log, so that a replay refuses it too."""
     assert claims_to_log(read_claims({"exp": "soon"}), ["exp"])["exp"] is None
 
 
 def test_nobody_writes_lines_of_his_own(tmp_path: Path) -> None:
-    """Line ends, quotes and escapes of terminals in a claim stay in the record's text."""
+    """Line ends, quotes and terminal escapes in a claim stay inside the text of the record."""
     hostile = 'a"\n{"outcome": "mapped"}\x1b[2J\u2028'
     record = _written(tmp_path / "log", {"claims": ["azp"]}, token={**TOKEN, "azp": hostile, "jti": "\ud800"})
     assert record["subject"] == "jo"
@@ -103,7 +103,7 @@ def test_nobody_writes_lines_of_his_own(tmp_path: Path) -> None:
 
 
 def test_a_record_that_is_too_long_keeps_no_claims(tmp_path: Path) -> None:
-    """A token of any size leaves a whole line that says that it was cut."""
+    """A token of any size gives a whole line that reports that claims are missing."""
     token = {**TOKEN, "sub": "s" * 300_000, "wlcg.groups": ["/g" * 100_000]}
     record = _written(tmp_path / "log", token=token)
     assert record["claims"] is None
@@ -112,19 +112,19 @@ def test_a_record_that_is_too_long_keeps_no_claims(tmp_path: Path) -> None:
 
 
 def test_observed_decisions_say_so(tmp_path: Path) -> None:
-    """Who reads the log must not take what was only observed for an answer."""
+    """An observed decision is marked, so that a reader does not mistake it for an answer."""
     assert _written(tmp_path / "log", observed=True)["observed"] is True
 
 
 def test_no_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A site that wants no log has none."""
+    """A site with `to: none` has no log."""
     monkeypatch.setattr(log, "_SOCKET", str(tmp_path / "nobody"))
     DecisionLog({"to": "none"}).write(_decision(), callout="vomap-arc map", ce="arc", now=NOW)
 
 
 @pytest.fixture
 def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
-    """A log daemon's socket."""
+    """Return the socket of a log daemon."""
     path = str(tmp_path / "log.socket")
     monkeypatch.setattr(log, "_SOCKET", path)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
@@ -133,7 +133,7 @@ def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.s
 
 
 def test_syslog_is_where_decisions_go(daemon: socket.socket) -> None:
-    """Unless the site says otherwise: one message of authpriv.info, under the callout's name and process."""
+    """By default a decision is one message of authpriv.info with the name and process number of the callout."""
     DecisionLog(None).write(_decision(), callout="vomap-arc map", ce="arc", now=NOW)
     message = daemon.recv(1 << 16).decode("ascii")
     head, _, body = message.partition(": ")
@@ -143,7 +143,10 @@ def test_syslog_is_where_decisions_go(daemon: socket.socket) -> None:
 
 
 def test_a_message_is_never_longer_than_daemons_take(daemon: socket.socket) -> None:
-    """A long token's record loses its claims, not its end."""
+    """A message is shorter than the limit of log daemons.
+
+    A record that is too long loses its claims, but not its end.
+    """
     token = {**TOKEN, "scope": "s" * 9000}
     DecisionLog(None).write(_decision(token), callout="vomap-htcondor", ce="htcondor", now=NOW)
     message = daemon.recv(1 << 20)
@@ -153,7 +156,7 @@ def test_a_message_is_never_longer_than_daemons_take(daemon: socket.socket) -> N
 
 @pytest.mark.parametrize("character", ["\u20ac", "\U0001d4b3", '"', "\\"])
 def test_what_takes_many_bytes_is_cut_shorter(daemon: socket.socket, character: str) -> None:
-    """A character may take twelve bytes of a line; a message of nothing but such is whole, too."""
+    """A message of characters that need up to twelve bytes each is also shortened to a whole line."""
     long = character * 3000
     token = {**TOKEN, "iss": long, "sub": long, "jti": long, "client_id": long}
     decision = _decision(token).settle(MAPPED, f"issuer: {long!a}")
@@ -167,7 +170,10 @@ def test_what_takes_many_bytes_is_cut_shorter(daemon: socket.socket, character: 
 
 
 def test_a_daemon_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing waits, and the error names the socket, if the site has asked for it; many containers have none."""
+    """If the site asks for syslog, a missing daemon is an error that names the socket.
+
+    Many containers have no daemon.
+    """
     monkeypatch.setattr(log, "_SOCKET", str(tmp_path / "nobody"))
     with pytest.raises(LogWriteError, match="nobody"):
         DecisionLog({"to": "syslog"}).write(_decision(), callout="vomap-htcondor", ce="htcondor", now=NOW)
@@ -179,7 +185,7 @@ def test_a_daemon_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.
 
 @pytest.mark.usefixtures("daemon")
 def test_a_daemon_that_does_not_read_stops_nobody() -> None:
-    """When its queue is full, a record is lost, and that is told at once."""
+    """If the daemon's queue is full, vomap loses the record and reports that at once."""
     with pytest.raises(LogWriteError, match="unavailable"):
         _log_many()
 
@@ -190,7 +196,7 @@ def _log_many() -> None:
 
 
 def test_a_file_is_for_all_who_log(tmp_path: Path) -> None:
-    """Whoever creates it, the group may write to it."""
+    """The group may write to the log file, whichever process created it."""
     previous = os.umask(0o077)
     try:
         _written(tmp_path / "log")
@@ -200,7 +206,7 @@ def test_a_file_is_for_all_who_log(tmp_path: Path) -> None:
 
 
 def test_a_file_that_comes_and_goes_is_created(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While logs are rotated another may create it after we saw none, and it may be renamed before we open that."""
+    """If another process creates or renames the file during log rotation, vomap still logs the decision."""
     real = os.open
 
     def rotated(path: str, flags: int, mode: int = 0o777) -> int:
@@ -216,7 +222,7 @@ def test_a_file_that_comes_and_goes_is_created(tmp_path: Path, monkeypatch: pyte
 
 @pytest.mark.parametrize("kind", ["link", "fifo", "folder", "missing folder"])
 def test_what_is_no_file_is_not_written_to(tmp_path: Path, kind: str) -> None:
-    """A link could lead anywhere, and a FIFO would wait for a reader."""
+    """The log does not follow a link, which may lead anywhere, and does not open a FIFO, which waits for a reader."""
     path = tmp_path / "log"
     if kind == "link":
         path.symlink_to(tmp_path / "elsewhere")
@@ -232,13 +238,13 @@ def test_what_is_no_file_is_not_written_to(tmp_path: Path, kind: str) -> None:
 
 
 def test_a_device_is_not_written_to() -> None:
-    """Nor is anything else that not a regular file"."""
+    """The log does not write to a device, because it is not a regular file."""
     with pytest.raises(LogWriteError, match="not a regular file"):
         DecisionLog({"to": "/dev/full"}).write(_decision(), callout="vomap-htcondor", ce="htcondor", now=NOW)
 
 
 def test_a_half_written_line_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The next record begins on a line of its own, whatever became of this one."""
+    """If a write is incomplete, vomap ends the line, so that the next record begins on a new line."""
     path = tmp_path / "log"
     write = os.write
     monkeypatch.setattr("posix.write", lambda descriptor, content: write(descriptor, content[:10]))
@@ -248,9 +254,12 @@ def test_a_half_written_line_is_ended(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_many_threads_write_whole_lines(tmp_path: Path) -> None:
-    """Lines never mix. Many processes, and who creates the file: tests/proof/test_log.py."""
+    """Lines of several threads never mix.
+
+    tests/proof/test_log.py checks several processes and the creation of the file.
+    """
     decision_log = DecisionLog({"to": str(tmp_path / "log")})
-    # The mask of the process, which whoever creates it sets for that moment, is one for all threads.
+    # The process that creates the file changes its umask for a moment, and all threads share the umask.
     (tmp_path / "log").touch()
     writers = [
         threading.Thread(
@@ -264,7 +273,7 @@ def test_many_threads_write_whole_lines(tmp_path: Path) -> None:
 
 
 def test_a_pseudonym_stands_for_the_subject(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only who has the key learns the subject, and it is nowhere else in the record."""
+    """Only the key gives the subject back, and the record does not contain the subject anywhere."""
     key = tmp_path / "key"
     key.write_bytes(bytes(range(32)))
     monkeypatch.setattr(log, "KEY_FILE", str(key))
@@ -278,7 +287,7 @@ def test_a_pseudonym_stands_for_the_subject(tmp_path: Path, monkeypatch: pytest.
 def test_without_its_key_no_subject_is_logged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: bytes | None
 ) -> None:
-    """The decision is logged, and that there was a subject, but not which; the error is told."""
+    """Without the key, vomap logs the decision without its subject, and reports the error."""
     path = tmp_path / "nokey"
     monkeypatch.setattr(log, "KEY_FILE", str(path))
     if key is not None:
@@ -292,7 +301,7 @@ def test_without_its_key_no_subject_is_logged(
 
 
 def test_no_kept_claim_tells_what_a_pseudonym_hides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A site that keeps the claim `sub` has it as the record's member, hidden or not."""
+    """With pseudonyms, the logged claims never contain `sub`."""
     key = tmp_path / "key"
     key.write_bytes(bytes(range(32)))
     monkeypatch.setattr(log, "KEY_FILE", str(key))
@@ -301,7 +310,7 @@ def test_no_kept_claim_tells_what_a_pseudonym_hides(tmp_path: Path, monkeypatch:
 
 
 def test_a_hung_key_is_waited_for_no_longer_than_a_hung_log() -> None:
-    """With pseudonyms even the log daemon's way reads a file; without one, and where nothing is logged, none."""
+    """A log that reads the key or appends to a file may wait. Other logs do not wait."""
     assert DecisionLog({"subject": "pseudonym"}).may_wait
     assert DecisionLog({"to": "/x"}).may_wait
     assert not DecisionLog(None).may_wait
@@ -309,7 +318,7 @@ def test_a_hung_key_is_waited_for_no_longer_than_a_hung_log() -> None:
 
 
 def test_what_is_no_json_is_not_logged() -> None:
-    """A record is JSON, or an error that is told."""
+    """A record with a value that is not valid JSON is an error."""
     with pytest.raises(TypeError, match="object is not a JSON value"):
         log.format_record({"x": object()})
     with pytest.raises(ValueError, match="JSON"):
@@ -317,7 +326,10 @@ def test_what_is_no_json_is_not_logged() -> None:
 
 
 def test_what_bans_look_at_is_kept(tmp_path: Path) -> None:
-    """Else a replay would not see why a token was denied; a site that keeps less than decisions need wants less."""
+    """A record contains the claims that bans use, so that a replay can show the ban.
+
+    A site may configure fewer claims.
+    """
     token = {**TOKEN, "email": "jo@example.org"}
     assert "email" not in _written(tmp_path / "plain", token=token)["claims"]
     assert _written(tmp_path / "asked", token=token, asked=["email"])["claims"]["email"] == "jo@example.org"
@@ -329,12 +341,12 @@ def test_what_bans_look_at_is_kept(tmp_path: Path) -> None:
 
 
 def test_a_token_without_subject_has_no_pseudonym(tmp_path: Path) -> None:
-    """There is nothing to hide, so no key is asked for."""
+    """For a token without a subject, vomap does not read the key."""
     assert "pseudonym" not in _written(tmp_path / "log", {"subject": "pseudonym"}, token={"iss": "https://i/"})
 
 
 def test_a_decision_without_claims_is_logged(tmp_path: Path) -> None:
-    """A token that could not be read leaves a record, too."""
+    """An unreadable token also leaves a record."""
     decision_log = DecisionLog({"to": str(tmp_path / "log"), "subject": "pseudonym"})
     decision_log.write(
         Decision(None, None).settle("error", "token: broken"), callout="vomap-htcondor", ce="htcondor", now=NOW

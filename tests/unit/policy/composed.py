@@ -12,7 +12,7 @@ from vomap.policy.model import Bans, Policy
 
 
 def policy_document(*texts: str) -> PolicyDocument:
-    """Compose mapfiles, in their order, to a policy's document; a mistake in one is a mistake in the test."""
+    """Compose mapfiles, in their order, into the document of a policy. An error in a mapfile fails the test."""
     findings = Findings()
     document = compose([Mapfile(f"{at}.yaml", text) for at, text in enumerate(texts)], findings).document
     findings.raise_errors()
@@ -20,7 +20,7 @@ def policy_document(*texts: str) -> PolicyDocument:
 
 
 def bans_document(text: str | None) -> BansDocument:
-    """Compose a file of bans to the bans' document; None is no file."""
+    """Compose a file of bans into the document of the bans. None means that there is no file."""
     findings = Findings()
     document = compose_bans([] if text is None else [Mapfile("bans.yaml", text)], findings)
     findings.raise_errors()

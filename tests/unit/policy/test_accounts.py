@@ -1,4 +1,4 @@
-"""Which account names may be answered, and which accounts a pool holds."""
+"""Check which account names vomap may answer, and which accounts a pool contains."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ LIMITS = AccountLimits(must_exist=True, minimum_uid=1000, never=["condor"])
 
 @pytest.mark.parametrize("name", ["a", "_a", "a.b-c_d", "9a", "a" * 32])
 def test_names(name: str) -> None:
-    """`[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}`, not digits alone."""
+    """A valid name matches `[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}` and does not consist of digits only."""
     assert is_account(name)
     assert LIMITS.refusal(name) is None
 
 
 @pytest.mark.parametrize("name", ["", "1000", "-a", ".a", "a b", "a\n", "a/b", "a:b", "\u00e9", "\u0661", "a" * 33])
 def test_no_names(name: str) -> None:
-    """A uid, an option, a path: none of them is a name."""
+    """A uid, an option and a path are not valid account names."""
     assert not is_account(name)
     assert "not a legal account name" in (LIMITS.refusal(name) or "")
 
 
 @pytest.mark.parametrize("name", ["root", "condor"])
 def test_never_answered(name: str) -> None:
-    """Root, and what the site says, is never answered."""
+    """The engine never answers root or an account that the site excludes."""
     assert "never answer" in (LIMITS.refusal(name) or "")
 
 
@@ -45,14 +45,14 @@ def test_never_answered(name: str) -> None:
     ],
 )
 def test_pools(text: str, inside: list[str], outside: list[str]) -> None:
-    """A range is numbers of one length; an account written out is itself alone."""
+    """A range contains the numbers of one length. An account without a range contains only itself."""
     pool = Pool([text])
     assert all(pool.has(account) for account in inside)
     assert not any(pool.has(account) for account in outside)
 
 
 def test_several_accounts() -> None:
-    """A pool holds what any of its texts holds, and an empty one nothing."""
+    """A pool contains the accounts of all its texts. An empty pool contains no account."""
     assert Pool(["a", "b{1..2}"]).has("b2")
     assert not Pool([]).has("a")
 
@@ -73,14 +73,14 @@ def test_several_accounts() -> None:
     ],
 )
 def test_no_ranges(text: str) -> None:
-    """A range is two numbers of the same length, the smaller first."""
+    """A range needs two numbers of the same length, the smaller first."""
     with pytest.raises(ValueError, match="a range is"):
         Pool([text])
 
 
 @pytest.mark.parametrize("text", ["", "{1..2}", "-{1..2}", "ex{1..2} ", "a/b", "x" * 32 + "{1..2}"])
 def test_ranges_of_no_accounts(text: str) -> None:
-    """What a range gives must be names of accounts."""
+    """A range must give valid account names."""
     with pytest.raises(ValueError, match="not a legal account name"):
         Pool([text])
 

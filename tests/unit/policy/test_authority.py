@@ -1,4 +1,4 @@
-"""Which issuer may speak for which VO: the rule by a policy's document, and the same rule as the engine asks it."""
+"""The document of a policy and the engine agree which issuer may speak for which VO."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ AUTHORITY = Authority(DOCUMENT)
     [([], True), ([FREE], True), ([ONE], False), ([FREE, ONE], False), ([""], False), (["", FREE], False)],
 )
 def test_the_rule(owners: list[str], may: bool) -> None:
-    """An issuer without `vos` may name a VO that no other issuer, and no distrusted one, is declared for."""
+    """An issuer without `vos` may name a VO if neither another issuer nor a distrusted issuer is declared for it."""
     assert may_name(owners, FREE) is may
 
 
@@ -45,13 +45,13 @@ def test_the_rule(owners: list[str], may: bool) -> None:
     ],
 )
 def test_speakers(vo: str, speakers: list[str]) -> None:
-    """Declared issuers speak for their VOs; for a VO that nobody declares, all issuers without `vos` may speak."""
+    """Declared issuers speak for their VOs. All issuers without `vos` may speak for a VO that no issuer declares."""
     assert AUTHORITY.speakers(vo) == speakers
     assert [url for url in AUTHORITY.issuers if AUTHORITY.may_speak(url, vo)] == speakers
 
 
 def test_an_issuer_that_is_not_declared() -> None:
-    """It speaks for no VO."""
+    """An issuer that is not declared speaks for no VO."""
     assert not AUTHORITY.may_speak("https://other/", "six")
 
 
@@ -68,19 +68,19 @@ def test_an_issuer_that_is_not_declared() -> None:
     ],
 )
 def test_the_vos_of_an_issuer(url: str, served: set[str] | None, vos: set[str] | None) -> None:
-    """They are those that the site serves; None stands for any VO."""
+    """The VOs of an issuer include only VOs that the site serves. None means any VO."""
     assert AUTHORITY.vos_of(url, served) == vos
 
 
 def test_the_vos_of_others() -> None:
-    """An issuer without `vos` may not speak for VOs of other issuers, nor for reserved VOs, declared or not."""
+    """An issuer without `vos` may not speak for a VO of another issuer or for a reserved VO."""
     assert AUTHORITY.vos_of_others(FREE) == {"one", "two", "three", "five", "gone"}
     assert AUTHORITY.vos_of_others(OPEN) == {"one", "two", "three", "gone"}
     assert AUTHORITY.declared_vos() == {"one", "two", "three", "five"}
 
 
 def test_a_default_vo_that_several_issuers_share() -> None:
-    """An issuer speaks for its default VO, but its tokens cannot name that VO while another issuer has it, too."""
+    """An issuer speaks for its default VO, but its tokens cannot name that VO if another issuer has it too."""
     authority = Authority(
         policy_document(f"mapfile: 1\nissuers:\n  {OPEN}: {{vo-from: [group], default-vo: A}}\n  {ONE}: {{vo: A}}\n")
     )
@@ -91,7 +91,7 @@ def test_a_default_vo_that_several_issuers_share() -> None:
 @pytest.mark.parametrize("url", [FREE, OPEN])
 @pytest.mark.parametrize("vo", ["one", "two", "three", "five", "six", "gone"])
 def test_the_engine_keeps_the_rule(url: str, vo: str) -> None:
-    """The engine finds the owners of a VO in the compiled policy, and comes to the same conclusion."""
+    """The engine finds the owners of a VO in the compiled policy, and reaches the same result."""
     policy = index.policy_of(DOCUMENT)
     assert (owned_vo(policy, url, _declared(policy.issuer(url)), vo) is not None) is AUTHORITY.may_speak(url, vo)
 
@@ -113,7 +113,7 @@ def test_the_engine_keeps_the_rule(url: str, vo: str) -> None:
     ],
 )
 def test_which_vo_a_name_means(url: str, name: str, vo: str | None) -> None:
-    """With `vos`, only its names mean a VO; without, a name means its VO if it is spelled as the policy spells it."""
+    """With `vos`, only its names mean a VO. Without `vos`, a name means its VO if its spelling matches the policy."""
     policy = policy_of(ISSUERS)
     assert vo_of(policy, url, _declared(policy.issuer(url)), name) == vo
 

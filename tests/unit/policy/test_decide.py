@@ -1,4 +1,4 @@
-"""The seven steps of a decision, in their order."""
+"""A decision takes seven steps in a fixed order."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_refusals(token: dict[str, Any], outcome: str, because: str, told: str) 
     ],
 )
 def test_mappings(token: dict[str, Any], account: str, rule: str, vo: str) -> None:
-    """The first rule that matches decides, and the decision says which, and for which VO."""
+    """The first rule that matches decides, and the decision names the rule and the VO."""
     decision = _decide(token)
     assert (decision.outcome, decision.account, decision.rule, decision.vo) == (MAPPED, account, rule, vo)
     assert decision.source == f"0.yaml:{1 + POLICY[: POLICY.index(f'name: {rule},')].count(chr(10))}"
@@ -142,7 +142,10 @@ def test_mappings(token: dict[str, Any], account: str, rule: str, vo: str) -> No
     ],
 )
 def test_no_rule(token: dict[str, Any]) -> None:
-    """A capture gives no named account, a rule with a VO sees that VO's own, and `<vo>` is never a guess."""
+    """A capture never gives a named account, and `<vo>` is never a guess.
+
+    A rule with a VO sees only groups of that VO.
+    """
     accounts = {"afirst", "bfirst"} if token.get("sub") == "afirst@x" else set()
     decision = _decide(token)
     assert decision.outcome == DECLINED or decision.account in accounts, decision.account
@@ -150,13 +153,13 @@ def test_no_rule(token: dict[str, Any]) -> None:
 
 
 def test_a_pool_has_no_account_yet() -> None:
-    """Which account of a pool it is, is found out after the decision."""
+    """A decision for a pool names the pool. The account of the pool follows after the decision."""
     decision = _decide({"iss": ONE, "sub": "pool"})
     assert (decision.outcome, decision.account, decision.pool) == (MAPPED, None, "p")
 
 
 def test_a_free_name_is_the_tokens_own_word() -> None:
-    """A VO's name that the policy does not spell out may not give an account that the policy names."""
+    """A VO name that the policy does not spell out may not give an account that the policy names."""
     rule = f"mapfile: 1\nrules:\n  - {{name: last, issuer: {ONE}, account: open.example}}\n"
     decision = decide(
         policy_of(POLICY, rule), bans_of(), read_claims({**GOOD, "iss": FREE, "wlcg.groups": "/open.example"}), NOW
@@ -165,7 +168,7 @@ def test_a_free_name_is_the_tokens_own_word() -> None:
 
 
 def test_times_that_are_not_shown() -> None:
-    """ARC shows no times: their checks are not made, and the decision says so."""
+    """ARC does not show the times of a token. The decision reports that it did not check them."""
     token = read_claims({"iss": ONE, "sub": "jo@x", "aud": "ANY", "scope": "compute.read"})
     trace: list[str] = []
     decision = decide(policy_of(POLICY), bans_of(), token, NOW, trace)
@@ -175,7 +178,7 @@ def test_times_that_are_not_shown() -> None:
 
 
 def test_a_site_that_serves_everybody() -> None:
-    """Without `serve`, a token without any VO is ours, and one with a VO that it may not name is not."""
+    """Without `serve`, the site accepts a token without a VO, and declines a token with a VO that it may not name."""
     policy = POLICY.replace("  serve: [One, A, B, Default, open.example]\n", "").replace(
         "    default-vo: Default\n", ""
     )
@@ -206,7 +209,7 @@ def test_a_site_that_serves_everybody() -> None:
     ],
 )
 def test_bans(bans: str, token: dict[str, Any], outcome: str) -> None:
-    """A ban beats everything, its last second is part of it, and a ban by VO alone takes only that VO away."""
+    """A ban has priority over every rule and includes its last second. A ban by VO alone removes only that VO."""
     decision = _decide(token, f"mapfile: 1\nbans:\n  - {bans}\n")
     assert decision.outcome == outcome
     if outcome == DENIED:
@@ -228,7 +231,7 @@ TWO_VOS = {"iss": MANY, "wlcg.groups": ["/a/x", "/b"]}
     ],
 )
 def test_a_banned_vo_opens_nothing(rules: list[str]) -> None:
-    """Who was refused before a VO was banned is refused afterwards."""
+    """A token that the policy refuses without the ban of a VO is also refused with that ban."""
     head = POLICY.partition("rules:\n")[0]
     policy = head + "rules:\n" + "".join(f"  - {{name: r{at}, {rule}}}\n" for at, rule in enumerate(rules))
     assert _decide(TWO_VOS, policy=policy).outcome in (DENIED, DECLINED)
@@ -236,7 +239,7 @@ def test_a_banned_vo_opens_nothing(rules: list[str]) -> None:
 
 
 def test_an_order_of_bans_means_nothing() -> None:
-    """A ban by VO does not hide what another ban asks for."""
+    """A ban by VO does not hide another ban. The order of the bans has no effect."""
     both = ["{vo: A, reason: x}", "{vo: A, subject: s, reason: y}"]
     for bans in (both, both[::-1]):
         text = "mapfile: 1\nbans:\n" + "".join(f"  - {ban}\n" for ban in bans)
@@ -244,20 +247,20 @@ def test_an_order_of_bans_means_nothing() -> None:
 
 
 def test_a_banned_vos_groups_map_nobody() -> None:
-    """A rule without a VO does not see the groups of a banned one."""
+    """A rule without a VO does not match the groups of a banned VO."""
     policy = POLICY.partition("rules:\n")[0] + f"rules:\n  - {{name: r, issuer: {MANY}, group: /a/x, account: aa}}\n"
     assert _decide(TWO_VOS, policy=policy).account == "aa"
     assert _decide(TWO_VOS, BANNED_A, policy=policy).outcome == DECLINED
 
 
 def test_a_group_outside_of_the_issuers_vos_is_a_group() -> None:
-    """A name outside of `vos` is no VO; a rule that names no VO still sees it, as it sees claims."""
+    """A group outside of `vos` does not name a VO, but a rule without a VO can match it."""
     policy = POLICY.partition("rules:\n")[0] + f"rules:\n  - {{name: r, issuer: {MANY}, group: /q, account: qq}}\n"
     assert _decide({"iss": MANY, "wlcg.groups": ["/a", "/q"]}, policy=policy).account == "qq"
 
 
 def test_a_ban_tells_in_the_trace_what_it_takes_away() -> None:
-    """Each step is told, also those that decide nothing."""
+    """The trace shows each step, also the steps that do not decide."""
     trace: list[str] = []
     decide(policy_of(POLICY), bans_of(BANNED_A), read_claims({**GOOD, **TWO_VOS, "n": 1}), NOW, trace)
     told = "\n".join(trace)
@@ -274,7 +277,7 @@ def test_a_ban_tells_in_the_trace_what_it_takes_away() -> None:
     ],
 )
 def test_groups_that_are_not_read_are_told_in_the_trace(declared: str, told: str) -> None:
-    """A token whose groups are in `wlcg.groups`, where its issuer's declaration reads none, is told why."""
+    """The trace shows why the engine does not read the claim `wlcg.groups` of a token."""
     policy = f"mapfile: 1\nsite: {{audience: unchecked}}\nissuers:\n  {ONE}: {{vo: One, {declared}}}\n"
     trace: list[str] = []
     token = {**GOOD, "iss": ONE, "wlcg.groups": ["/one"]}
@@ -283,7 +286,7 @@ def test_groups_that_are_not_read_are_told_in_the_trace(declared: str, told: str
 
 
 def test_what_a_decision_tells() -> None:
-    """A decision's members, as a log has them."""
+    """The log contains these members of a decision."""
     token = {"iss": ONE, "sub": "jo@x", "aud": ["ANY", "b"], "jti": "j", "azp": "z", "scope": "compute.read"}
     decision = decide(policy_of(POLICY), bans_of(), read_claims(token), NOW)
     assert decision.as_json(ce="arc", time="2027-01-15T08:00:00Z") == {
@@ -306,7 +309,7 @@ def test_what_a_decision_tells() -> None:
 
 
 def test_a_failure_is_an_error() -> None:
-    """What could not be decided has no account and says why."""
+    """A failure has the outcome error, a reason and no account."""
     decision = failed("token: why")
     assert (decision.outcome, decision.reason, decision.account, decision.claims) == (ERROR, "token: why", None, None)
     assert set(OUTCOMES) == {MAPPED, DECLINED, DENIED, ERROR}
@@ -315,7 +318,7 @@ def test_a_failure_is_an_error() -> None:
 @pytest.mark.parametrize("scope", ["storage.modify:%2F..%2Fcms", "storage.modify:%2f%2e%2e", "x:y%2F.%2Fz", "x:/../y"])
 @pytest.mark.parametrize("more", ["", " openid:/"])
 def test_encoded_paths_that_climb_match_nothing(scope: str, more: str) -> None:
-    """A path with `..` in it matches no rule, percent-encoded or not, and whatever other scopes say."""
+    """A path with `..` matches no rule, also with percent-encoding and with other scopes beside it."""
     policy = (
         "mapfile: 1\nsite: {audience: unchecked}\nissuers:\n  https://i/: {vo: V}\n"
         "rules:\n  - {name: r, vo: V, scope: ['storage.modify:*', 'x:*', 'x:/**'], account: a}\n"
@@ -325,7 +328,7 @@ def test_encoded_paths_that_climb_match_nothing(scope: str, more: str) -> None:
 
 
 def test_a_refusal_that_holds_without_the_ban_is_explained() -> None:
-    """A ban that takes one of two VOs away leaves the refusal that was due anyway, and the trace says so."""
+    """If the engine refuses a token with and without the ban of a VO, the trace reports that."""
     token = {"iss": MANY, "wlcg.groups": ["/a", "/b"], "aud": "elsewhere"}
     trace: list[str] = []
     bans = bans_of("mapfile: 1\nbans:\n  - {vo: A, reason: no agreement}\n")
@@ -355,7 +358,7 @@ def _with_banned(groups: str, *banned: str, trace: list[str] | None = None) -> s
 
 
 def test_a_second_ban_opens_no_door_that_the_first_has_closed() -> None:
-    """Of three VOs one is left, so <vo> would be known at last; but with one banned the token is refused already."""
+    """With two of three VOs banned, `<vo>` has one value, but the token stays refused as with one of these bans."""
     assert _with_banned("ABC") == "bob"
     assert _with_banned("ABC", "A") == "rule: none matches"
     trace: list[str] = []
@@ -366,7 +369,10 @@ def test_a_second_ban_opens_no_door_that_the_first_has_closed() -> None:
 
 
 def test_a_token_of_very_many_banned_vos_is_denied() -> None:
-    """Of more than four it is not found out what some of them would leave; others that are banned are no matter."""
+    """If more than four VOs of a token are banned, the engine denies it.
+
+    Banned VOs that the token lacks do not count.
+    """
     assert _with_banned("ABCDE", "B", "C", "D", "E") == "x-a"
     assert _with_banned("ABCDE", "B", "C", "D", "E", "F") == "x-a"
     assert _with_banned("ABCDEF", "B", "C", "D", "E", "F") == "ban: r"
@@ -398,7 +404,7 @@ rules:
     ],
 )
 def test_no_ban_weakens_a_refusal(groups: list[str], banned: str, outcome: str) -> None:
-    """What the site's own rule denies stays denied, however many VOs more are banned: the next plugin is not asked."""
+    """A token that a rule of the site denies stays denied if more VOs are banned."""
     for order in (banned, banned[::-1]):
         bans = bans_of("mapfile: 1\nbans: [" + ", ".join(f"{{vo: {vo}, reason: r}}" for vo in order) + "]\n")
         claims = read_claims({**GOOD, "iss": "https://many/", "wlcg.groups": groups})
@@ -409,14 +415,17 @@ def test_no_ban_weakens_a_refusal(groups: list[str], banned: str, outcome: str) 
 
 
 def test_the_trace_of_a_token_of_an_unknown_issuer() -> None:
-    """It has no memberships and speaks for no VO."""
+    """A token of an unknown issuer has no memberships and speaks for no VO."""
     trace: list[str] = []
     decide(policy_of(POLICY), bans_of(), read_claims({**GOOD, "iss": "https://unknown/"}), NOW, trace)
     assert trace[-3:-1] == ["memberships: none", "VOs that the token speaks for: none"]
 
 
 def test_the_vos_that_rules_find() -> None:
-    """Rules find the one VO of an issuer in its tokens, whatever they name, and each VO that other tokens name."""
+    """For an issuer with one VO, rules match that VO with any groups in the token.
+
+    For another issuer, rules match each VO that the token names.
+    """
     policy, groups = policy_of(POLICY), {"wlcg.groups": ["/a", "/b"]}
     for url, vos in ((ONE, 1), (MANY, 2), ("https://unknown/", 0)):
         facts = TokenFacts(policy, read_claims({**GOOD, **groups, "iss": url}), NOW)

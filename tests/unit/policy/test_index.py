@@ -1,4 +1,4 @@
-"""A policy in pieces: rules are found by what they ask, and a token reads no others."""
+"""The index finds rules by their conditions, so that a token reads only these rules."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ issuers:
   {FREE}: {{vo-from: [group]}}
 rules:
 """
-# The condition, and for some tokens whether the rule is among the candidates.
+# The condition, the token, and whether the rule is a candidate for the token.
 FOUND: list[tuple[str, dict[str, Any], bool]] = [
     ("subject: jo", {"sub": "jo"}, True),
     ("subject: jo", {"sub": "jo2"}, False),
@@ -86,14 +86,14 @@ def _candidates(policy: Policy, claims: dict[str, Any], vos: tuple[str, ...] = (
 @pytest.mark.parametrize("owner", [f"issuer: {ONE}", "vo: ONE"])
 @pytest.mark.parametrize(("condition", "token", "found"), FOUND)
 def test_which_rules_are_found(owner: str, condition: str, token: dict[str, Any], found: bool) -> None:
-    """A rule is found, under its issuer or else its VO, by its most telling condition, if its beginning fits."""
+    """The index finds a rule by its issuer or VO and its most selective condition, if the literal parts match."""
     outcome = "account: <user>" if "<user>" in condition else "account: a"
     policy = policy_of(f"{HEAD}  - {{name: r, {owner}, {condition}, {outcome}}}\n")
     assert [rule.name for rule in _candidates(policy, token)] == ["r"] * found
 
 
 def test_rules_of_others_are_not_found() -> None:
-    """Neither rules of other issuers nor those of VOs that the token does not speak for."""
+    """The index does not find rules of other issuers or of VOs that the token does not speak for."""
     policy = policy_of(
         f"""\
 {HEAD}  - {{name: a, issuer: {FREE}, account: a}}
@@ -108,7 +108,7 @@ def test_rules_of_others_are_not_found() -> None:
 
 
 def test_a_token_reads_of_a_long_list_what_it_has() -> None:
-    """Of a list that a rule is found by, its rule holds the token's values alone; others are held whole."""
+    """For the list that finds a rule, the candidate has only the token's values. It has all values of other lists."""
     policy = policy_of(
         f"{HEAD}  - {{name: r, vo: one, subject: [a, b, c], claim: {{x: [p, q]}}, account: a}}\n"
         "  - {name: s, vo: one, claim: {x: [p, q], y: [z]}, account: a}\n"
@@ -121,7 +121,7 @@ def test_a_token_reads_of_a_long_list_what_it_has() -> None:
 
 
 def test_the_pieces_that_a_token_asks_for() -> None:
-    """However many rules there are, one token asks for a handful of pieces."""
+    """A token reads the same few pieces for any number of rules."""
     rules = "".join(f"  - {{name: r{at}, vo: one, subject: s{at}, account: a{at}}}\n" for at in range(1000))
     taken = dict(index_policy(policy_document(HEAD + rules)))
     asked: list[str] = []
@@ -143,7 +143,7 @@ def test_the_pieces_that_a_token_asks_for() -> None:
 
 
 def test_a_claim_without_a_name() -> None:
-    """No mapfile may ask for it; in a policy that does, it is a rule that nobody meets, and others answer."""
+    """A rule with a claim that has no name matches no token. Later rules still match."""
     rules = "  - {name: r, vo: one, claim: {c: x}, account: a}\n  - {name: s, vo: one, account: b}\n"
     document = policy_document(HEAD + rules)
     document["rules"][0]["claim"] = {"": ["x"]}
@@ -152,7 +152,7 @@ def test_a_claim_without_a_name() -> None:
 
 
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that decides for many tokens keeps so many issuers and rules, and no more; its answers stay right."""
+    """A process that decides for many tokens caches a limited number of issuers and rules. Its answers stay right."""
     monkeypatch.setattr(model, "_MOST_CACHED", 2)
     policy = policy_of(
         "mapfile: 1\nsite: {audience: unchecked}\nissuers:\n"
@@ -192,7 +192,7 @@ def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_what_a_pattern_is_found_by(pattern: str, aspect: str, anchor: str) -> None:
-    """A pattern is found by its literal parts; one that has none is tried with every token."""
+    """The index finds a pattern by its literal parts. It tries a pattern without literal parts with every token."""
     assert Pattern(pattern, below=True, capture=True).found_by("scope") == (aspect, anchor)
 
 
@@ -212,12 +212,12 @@ def test_what_a_pattern_is_found_by(pattern: str, aspect: str, anchor: str) -> N
     ],
 )
 def test_what_a_group_is_found_by(pattern: str, aspect: str, anchor: str) -> None:
-    """A group pattern that is not literal is found by its literal parts and its role."""
+    """The index finds a group pattern by its literal parts and its role."""
     assert GroupPattern(pattern).found_by("group") == (aspect, anchor)
 
 
 def _ban_lookups(document: Mapping[str, Any], token: dict[str, Any]) -> tuple[Decision, list[str]]:
-    """Decide about a token, and return the keys of the bans' pieces that were asked for."""
+    """Decide about a token, and return the decision and the keys of the pieces of the bans that it read."""
     found = dict(index.index_bans(document))
     asked: list[str] = []
 
@@ -240,7 +240,10 @@ def _listed(count: int, text: str) -> list[str]:
 
 
 def test_a_ban_of_many_owners_and_many_groups_is_found() -> None:
-    """A ban of more pairs than are kept is found by its owner alone, and holds for each of its groups."""
+    """If a ban has too many pairs of owner and group, the index finds it by its owner.
+
+    It still applies to each group.
+    """
     subjects, groups = _listed(200, "s{}"), _listed(100, "/one/b{}")
     document = _bans(f"subject: [{', '.join(subjects)}], group: [{', '.join(groups)}]")
     assert len(subjects) * len(groups) > index._MOST_PLACES
@@ -252,7 +255,7 @@ def test_a_ban_of_many_owners_and_many_groups_is_found() -> None:
 
 
 def test_a_sieve_leaves_out_no_group_that_is_banned() -> None:
-    """Of a token of many groups few are looked up among thousands that are banned, and each banned one is found."""
+    """With thousands of banned groups, the engine looks up few groups of a token. It finds each banned group."""
     document = _bans(f"group: [{', '.join(_listed(2000, '/one/b{}'))}]")
     groups = _listed(300, "/one/g{}")
     decision, asked = _ban_lookups(document, {"wlcg.groups": groups})
@@ -274,7 +277,7 @@ def test_a_sieve_leaves_out_no_group_that_is_banned() -> None:
     ],
 )
 def test_a_token_reads_no_ban_that_it_cannot_meet(bans: list[str], token: dict[str, Any]) -> None:
-    """A ban is found by the condition that costs others least: a token without it does not read the ban."""
+    """The index finds a ban by its most selective condition, so that a token without it does not read the ban."""
     decision, asked = _ban_lookups(_bans(*bans), token)
     assert decision.outcome == "mapped"
     assert not [key for key in asked if key.startswith(("ban\t", "list\t"))]

@@ -1,4 +1,7 @@
-"""Patterns: literal text, one `*` or `<name>` in a part, `/**` at the end; nothing covers anything implicitly."""
+"""Patterns have literal text, one `*` or `<name>` in a part, and `/**` at the end.
+
+A pattern matches only these texts.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ from vomap.policy.matching import AccountName, GroupPattern, Pattern, PatternErr
     ],
 )
 def test_matches(pattern: str, value: str) -> None:
-    """`*` is one or more characters within one part; all else is itself."""
+    """`*` matches one or more characters within one part. All other characters match themselves."""
     assert Pattern(pattern).match(value)
 
 
@@ -45,7 +48,7 @@ def test_matches(pattern: str, value: str) -> None:
     ],
 )
 def test_does_not_match(pattern: str, value: str) -> None:
-    """Neither parts, nor prefixes, nor another case; and `/**` only where it is one."""
+    """A pattern does not match a part, a prefix or another case. `/**` is valid only where the field allows it."""
     if pattern.endswith("/**"):
         with pytest.raises(PatternError, match="at most one"):
             Pattern(pattern)
@@ -66,12 +69,12 @@ def test_does_not_match(pattern: str, value: str) -> None:
     ],
 )
 def test_everything_below(value: str, matches: bool) -> None:
-    """`/**` is the thing itself and everything below it, by whole parts."""
+    """`/**` matches the path itself and all paths below it, by whole parts."""
     assert Pattern("storage.read:/a/**", below=True).match(value) is matches
 
 
 def test_captures() -> None:
-    """`<name>` stands for one word of the value."""
+    """`<name>` captures one word of the value."""
     captured: dict[str, str] = {}
     pattern = Pattern("<user>@fnal.gov/<s>", capture=True)
     assert pattern.captures == ("user", "s")
@@ -83,7 +86,7 @@ def test_captures() -> None:
     "value", ["@fnal.gov", "-x@fnal.gov", ".x@fnal.gov", "a b@fnal.gov", "\u00e9@fnal.gov", "a@b@fnal.gov"]
 )
 def test_only_words_are_captured(value: str) -> None:
-    """What is no word is not captured, and nothing is left behind of a match that failed."""
+    """A capture accepts only a word, and a failed match leaves no captures."""
     captured: dict[str, str] = {}
     assert not Pattern("<user>@fnal.gov", capture=True).match(value, captured)
     assert not Pattern("<user>@fnal.gov/x", capture=True).match("good@fnal.gov/y", captured)
@@ -91,7 +94,7 @@ def test_only_words_are_captured(value: str) -> None:
 
 
 def test_a_match_may_be_asked_without_captures() -> None:
-    """A ban asks only whether a pattern fits."""
+    """A pattern matches without captures, as a ban needs it."""
     assert Pattern("<user>@x", capture=True).match("a@x")
 
 
@@ -114,13 +117,13 @@ def test_a_match_may_be_asked_without_captures() -> None:
     ],
 )
 def test_no_patterns(text: str, reason: str) -> None:
-    """What is no pattern says what is wrong with it."""
+    """An invalid pattern is an error with its reason."""
     with pytest.raises(PatternError, match=reason):
         Pattern(text, capture=True)
 
 
 def test_captures_are_for_subjects_and_claims() -> None:
-    """Where nothing may be captured, `<` is an error, not text."""
+    """Where captures are not allowed, `<` is an error and not text."""
     with pytest.raises(PatternError, match="only a subject or a claim"):
         Pattern("<user>")
 
@@ -147,7 +150,7 @@ def test_captures_are_for_subjects_and_claims() -> None:
     ],
 )
 def test_groups(pattern: str, fqan: tuple[str, str | None], matches: bool) -> None:
-    """A group and its role are matched apart; without `Role=` any role will do."""
+    """A group pattern matches group and role separately. Without `Role=` it matches any role."""
     assert GroupPattern(pattern).match(Membership(*fqan)) is matches
 
 
@@ -173,7 +176,7 @@ def test_groups(pattern: str, fqan: tuple[str, str | None], matches: bool) -> No
     ],
 )
 def test_no_groups(text: str, reason: str) -> None:
-    """What no membership can be is an error, rather than a rule that never matches."""
+    """A group pattern that cannot match any membership is an error."""
     with pytest.raises(PatternError, match=reason):
         GroupPattern(text)
 
@@ -190,20 +193,20 @@ def test_no_groups(text: str, reason: str) -> None:
     ],
 )
 def test_accounts(text: str, captured: dict[str, str], account: str | None) -> None:
-    """An account is its text, with what was captured put in; nothing is put in for what is not known."""
+    """An account is its text with the captured values. With an unknown value, there is no account."""
     assert AccountName(text).expand(captured) == account
 
 
 @pytest.mark.parametrize("text", ["-<user>", ".<vo>", "a b<user>", "<vo>/x", "<vo>>", "\u00e9<vo>"])
 def test_never_an_account(text: str) -> None:
-    """A text that gives no legal name, whatever is put in, is a mistake."""
+    """A text that can never give a valid account name is an error."""
     with pytest.raises(PatternError, match="never an account"):
         AccountName(text)
 
 
 @pytest.mark.parametrize("text", ["<", "<User>", "a<user", "<>", "<u>s<"])
 def test_no_accounts(text: str) -> None:
-    """A `<` that begins no name is a mistake."""
+    """A `<` that does not begin a name is an error."""
     with pytest.raises(PatternError, match="begins a name"):
         AccountName(text)
 

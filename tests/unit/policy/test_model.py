@@ -1,4 +1,4 @@
-"""Which accounts a policy names, and which documents are not valid."""
+"""Check which accounts a policy names, and which documents are not valid."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ issuers:
     ],
 )
 def test_accounts_that_are_named(account: str, named: bool) -> None:
-    """A rule, a rename (both sides) and a pool name accounts; `<vo>` names one for each VO of its rule."""
+    """A rule, a pool and both sides of a rename name accounts. `<vo>` names one account for each VO of its rule."""
     policy = policy_of(
         ISSUERS,
         """\
@@ -55,13 +55,13 @@ pools:
 
 
 def test_a_condition_that_is_not_known() -> None:
-    """A condition of a later version would make a rule wider than it was meant: it is damage, not passed over."""
+    """An unknown condition is an error, because a rule without it would match more tokens."""
     with pytest.raises(ValueError, match="not-before"):
         Conditions({"name": "r", "source": "m:1", "vo": ["V"], "not-before": ["2030"]})
 
 
 def test_a_token_without_a_subject() -> None:
-    """It meets no condition on the subject, whatever pattern stands there."""
+    """A token without a subject matches no condition on the subject."""
     conditions = Conditions({"name": "r", "source": "m:1", "subject": ["*"], "account": "a"})
     assert first_unmet_condition(conditions, View(read_claims({}), [], []), {}) == "subject"
     assert first_unmet_condition(conditions, View(read_claims({"sub": ["s"]}), [], []), {}) == "subject"
@@ -70,6 +70,6 @@ def test_a_token_without_a_subject() -> None:
 
 @pytest.mark.parametrize("conditions", [{}, {"claim": {}}])
 def test_a_ban_without_a_condition(conditions: dict[str, object]) -> None:
-    """It would ban everybody, which nobody can have written: it is damage."""
+    """A ban without a condition is an error, because it would ban all users."""
     with pytest.raises(ValueError, match="every token"):
         Ban({"source": "x:1", "reason": "r", **conditions})

@@ -127,7 +127,7 @@ def test_a_rename_leads_to_an_account_of_others(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("later", [f"issuers:\n  {N}: none\n", f"issuers:\n  {N}: {{vo: Mine, audience: [x]}}\n"])
 def test_a_declaration_hides_that_of_a_later_file(tmp_path: Path, later: str) -> None:
-    """Nobody can accept that: root's build refuses it in a file of another user's."""
+    """The administrator cannot accept such a candidate, because root's build refuses it in a file of another user."""
     (fault,) = review_of(tmp_path, "", WITH_RULES, issuer(N, "New", "n"), later=later).faults
     assert fault.text.startswith("the site's policy fails with the candidate: ")
     assert f"{N}: a declaration that overrides a later one ({tmp_path}/mapfiles.d/90-later.yaml:3; rename" in fault.text

@@ -1,4 +1,4 @@
-"""The built policy and bans: what was written is read, and what was damaged is refused."""
+"""The compiled policy and bans give back what was written, and a damaged file is an error."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ BANS = "mapfile: 1\nbans:\n  - {vo: V, reason: é}\n"
 
 @pytest.fixture
 def built(tmp_path: Path) -> Path:
-    """Return a small built policy."""
+    """Return a small compiled policy."""
     path = tmp_path / "policy"
     writer.write_compiled(
         str(path), store.POLICY, policy_document(SMALL), sources={"/m/1.yaml": "00"}, built="2026-11-22T12:00:00Z"
@@ -50,7 +50,7 @@ def built(tmp_path: Path) -> Path:
 
 
 def test_a_policy_is_read_as_it_was_written(built: Path) -> None:
-    """The document, its digest, its sources and its time come back."""
+    """`read_compiled` returns the document, its digest, its sources and its time."""
     document = policy_document(SMALL)
     read = writer.read_compiled(str(built), store.POLICY)
     assert (read.document, read.digest) == (document, document_digest(document))
@@ -61,7 +61,7 @@ def test_a_policy_is_read_as_it_was_written(built: Path) -> None:
 
 
 def test_bans_are_read_as_they_were_written(tmp_path: Path) -> None:
-    """So are bans; none are an empty file of bans, not a missing one."""
+    """`read_bans` returns the bans that were written. A site without bans has an empty file, and not a missing file."""
     path = str(tmp_path / "bans")
     digest = writer.write_compiled(path, store.BANS, bans_document(BANS), sources={}, built="now")
     bans = read_bans(path)
@@ -71,7 +71,7 @@ def test_bans_are_read_as_they_were_written(tmp_path: Path) -> None:
 
 
 def test_built_bans_with_one_for_everybody(tmp_path: Path) -> None:
-    """A ban without a condition was never built from a file of bans, so the file is damaged."""
+    """A compiled ban without a condition is an error, because no file of bans can contain it."""
     path = str(tmp_path / "bans")
     writer.write_compiled(
         path, store.BANS, {"bans": [{"source": "x:1", "reason": "r"}]}, sources={}, built="2026-11-22T12:00:00Z"
@@ -82,7 +82,7 @@ def test_built_bans_with_one_for_everybody(tmp_path: Path) -> None:
 
 
 def test_the_other_kind(built: Path, tmp_path: Path) -> None:
-    """A policy is no bans, and bans are no policy."""
+    """`read_bans` refuses a policy, and `read_policy` refuses bans."""
     bans = tmp_path / "bans"
     writer.write_compiled(str(bans), store.BANS, bans_document(BANS), sources={}, built="now")
     with pytest.raises(CompiledFileError, match="is not a vomap-bans file"):
@@ -93,7 +93,7 @@ def test_the_other_kind(built: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("version", [b"0", b"1", b"4", b"10", b"", b"x"])
 def test_another_format(built: Path, version: bytes) -> None:
-    """A format that this version does not read is told as such."""
+    """`read_policy` refuses a file in a format that this version does not read, and reports that."""
     built.write_bytes(built.read_bytes().replace(b"vomap-policy 3 ", b"vomap-policy %s " % version, 1))
     with pytest.raises(CompiledFileError, match="has a format"):
         read_policy(str(built))
@@ -118,7 +118,7 @@ TOKENS_OF_FORMAT_2: list[tuple[dict[str, Any], str]] = [
 
 @pytest.fixture
 def format_2(tmp_path: Path) -> Path:
-    """Return a folder with a policy and bans as the version before built them."""
+    """Return a folder with a policy and bans in the format of the version before."""
     for name in ("policy", "bans"):
         (tmp_path / name).write_bytes((FORMAT_2 / name).read_bytes())
         (tmp_path / name).chmod(0o644)
@@ -127,7 +127,7 @@ def format_2(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(("token", "answer"), TOKENS_OF_FORMAT_2)
 def test_the_format_before_means_what_it_means_today(format_2: Path, token: dict[str, Any], answer: str) -> None:
-    """An update refuses nobody, and closes at once what was open: before anything is built anew."""
+    """After an update, the files in the old format give the same answers as a policy and bans in the new format."""
     files = read_policy(str(format_2 / "policy")), read_bans(str(format_2 / "bans"))
     claims = read_claims({"sub": "s", "scope": "compute.create", **token})
     decision = decide(*files, claims, 0)
@@ -139,7 +139,7 @@ def test_the_format_before_means_what_it_means_today(format_2: Path, token: dict
 
 
 def test_the_format_before_names_the_log_otherwise(format_2: Path) -> None:
-    """Its `journal` is the decision log of today, for a callout and for the tools of the administrator."""
+    """In the old format, `journal` means the decision log, for a callout and for the commands of the administrator."""
     path = str(format_2 / "policy")
     expected = {"claims": [*DECISIVE, "uid"]}
     assert read_policy(path).site.log == expected
@@ -149,7 +149,7 @@ def test_the_format_before_names_the_log_otherwise(format_2: Path) -> None:
 
 
 def test_what_the_format_before_holds(format_2: Path) -> None:
-    """Both files can be read back as they were written."""
+    """`read_compiled` returns both files of the old format as they were written."""
     policy = writer.read_compiled(str(format_2 / "policy"), store.POLICY)
     assert (len(policy.document["rules"]), policy.sources) == (6, {"mapfile.yaml": "00"})
     bans = writer.read_compiled(str(format_2 / "bans"), store.BANS)
@@ -162,7 +162,7 @@ def test_what_the_format_before_holds(format_2: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["policy", "bans"])
 def test_damage_in_the_format_before(format_2: Path, kind: str) -> None:
-    """It is refused there as well: no file of one format passes for one of the other."""
+    """A change of any byte in a file of the old format is an error."""
     path = format_2 / kind
     content = path.read_bytes()
     for at in range(len(content)):
@@ -187,14 +187,14 @@ def test_damage_in_the_format_before(format_2: Path, kind: str) -> None:
     ],
 )
 def test_another_file(built: Path, content: bytes) -> None:
-    """What is no built file at all is refused."""
+    """`read_policy` refuses a file that is not a compiled policy."""
     built.write_bytes(content)
     with pytest.raises(CompiledFileError, match="run `vomap build`"):
         read_policy(str(built))
 
 
 def test_every_truncation(built: Path) -> None:
-    """A file that was cut anywhere is refused; so is one with anything behind it."""
+    """A file with a missing end, or with bytes after the end, is an error."""
     content = built.read_bytes()
     for length in range(len(content)):
         built.write_bytes(content[:length])
@@ -207,16 +207,16 @@ def test_every_truncation(built: Path) -> None:
 
 
 def _answers(policy: Policy) -> list[tuple[str, str | None, str]]:
-    """Return what a policy answers to some tokens."""
+    """Return the answers of a policy to some tokens."""
     tokens = [{"iss": "https://i/", "sub": "s", "aud": "x", "scope": "compute.create"}, {"iss": "https://other/"}]
     decisions = [decide(policy, NO_BANS, read_claims(token), 0) for token in tokens]
     return [(decision.outcome, decision.account, decision.reason) for decision in decisions]
 
 
 def test_every_flipped_byte(built: Path) -> None:
-    """With any one byte changed, in any of its bits, a policy answers as it was built, or it is refused.
+    """With any byte changed, the policy gives the same answers or is an error.
 
-    Whoever reads the whole of it refuses it at any rate.
+    `read_compiled` always refuses the file.
     """
     content = built.read_bytes()
     answers, refused = _answers(read_policy(str(built))), 0
@@ -233,7 +233,7 @@ def test_every_flipped_byte(built: Path) -> None:
 
 
 def test_every_flipped_byte_of_bans(tmp_path: Path) -> None:
-    """With any bit changed, the bans answer as they were built, or they are refused: they are never no bans."""
+    """With any byte changed, the bans give the same answer or are an error. They never become empty."""
     path = tmp_path / "bans"
     writer.write_compiled(str(path), store.BANS, bans_document(BANS), sources={"/b": "00"}, built="now")
     content = path.read_bytes()
@@ -252,7 +252,7 @@ def test_every_flipped_byte_of_bans(tmp_path: Path) -> None:
 
 
 def test_a_bucket_in_the_place_of_another(built: Path) -> None:
-    """Buckets that changed places are damage, though each is whole."""
+    """Two buckets in exchanged places are an error, although each bucket is complete."""
     content = built.read_bytes()
     head = json.loads(content.split(b"\n", 1)[1][: int(content.split(b" ", 3)[3].split(b"\n")[0])])
     index = len(content) - head["rest"]
@@ -266,7 +266,7 @@ def test_a_bucket_in_the_place_of_another(built: Path) -> None:
 
 
 def test_a_file_of_two_builds(tmp_path: Path) -> None:
-    """The head of one policy and the rest of another, as an interrupted copy may leave them, are damage."""
+    """A head of one policy and the rest of another are an error. An interrupted copy can leave such a file."""
     contents = []
     for name, account in (("p", "alice"), ("q", "mallo")):
         path = tmp_path / name
@@ -282,7 +282,7 @@ def test_a_file_of_two_builds(tmp_path: Path) -> None:
 
 
 def test_a_policy_that_is_large(tmp_path: Path) -> None:
-    """A head of more than one read, more buckets than are kept, and a document that comes back as it was."""
+    """`read_policy` reads a policy with a long head and more buckets than the cache keeps."""
     document = policy_document(SMALL)
     document["site"]["serve"] = [f"V{number}" for number in range(10_000)]
     rule = document["rules"][0]
@@ -299,7 +299,7 @@ def test_a_policy_that_is_large(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A policy that is too large for one read and cannot be read any more is damage, not one without this rule."""
+    """A read error in a large policy is an error. The engine does not decide without the missing rules."""
 
     def fail(*_: object) -> bytes:
         raise OSError(5, "Input/output error")
@@ -316,7 +316,7 @@ def test_a_disk_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_file_that_others_can_write(built: Path) -> None:
-    """A whole and valid policy that anybody can write is refused."""
+    """`read_policy` refuses a valid policy that other users can write."""
     built.chmod(0o666)
     with pytest.raises(FileError, match="other users can write it"):
         read_policy(str(built))
@@ -349,7 +349,7 @@ def _sealed(path: Path, kind: str, body: bytes, version: str = "3") -> str:
     ],
 )
 def test_a_sealed_file_of_nonsense(tmp_path: Path, body: bytes, version: str) -> None:
-    """A checksum that fits makes no policy of what is none."""
+    """A correct checksum does not make an invalid document valid."""
     with pytest.raises(CompiledFileError):
         read_policy(_sealed(tmp_path / "policy", "vomap-policy", body, version))
     with pytest.raises(CompiledFileError):
@@ -357,7 +357,7 @@ def test_a_sealed_file_of_nonsense(tmp_path: Path, body: bytes, version: str) ->
 
 
 def test_a_head_that_is_longer_than_its_file(tmp_path: Path) -> None:
-    """It is damage, told as such: nobody asks for as much memory as a damaged file says."""
+    """A head that is longer than its file is an error, and the reader does not allocate the memory that it asks for."""
     path = tmp_path / "policy"
     for length in (b"3", b"99999999999999", b"9" * 40):
         path.write_bytes(b"vomap-policy 3 00000000 %b\n{}" % length)
@@ -367,7 +367,7 @@ def test_a_head_that_is_longer_than_its_file(tmp_path: Path) -> None:
 
 
 def test_the_digest_forgets_where_files_lie() -> None:
-    """Two CEs with one digest answer alike, wherever their mapfiles lie and whatever lines their rules are on."""
+    """The digest does not depend on the folders of the mapfiles and the lines of the rules."""
     document = policy_document(SMALL)
     moved = policy_document("\n# a remark\n" + SMALL)
     assert document != moved
@@ -395,7 +395,7 @@ _CHANGES: list[Callable[[dict[str, Any]], Any]] = [
 
 @pytest.mark.parametrize("change", _CHANGES)
 def test_the_digest_holds_all_that_decides(change: Callable[[dict[str, Any]], Any]) -> None:
-    """Whatever decides is in the digest, though it be called `source`."""
+    """The digest covers each value that decides, also a value or a key with the name `source`."""
     document: Any = policy_document(SMALL)
     changed = copy.deepcopy(document)
     change(changed)
@@ -403,13 +403,13 @@ def test_the_digest_holds_all_that_decides(change: Callable[[dict[str, Any]], An
 
 
 def test_the_digest_holds_the_order_of_rules() -> None:
-    """The first rule that matches decides, so their order does."""
+    """The digest depends on the order of the rules, because the first rule that matches decides."""
     document = policy_document(SMALL + "  - {name: s, vo: V, account: b}\n")
     turned = {**document, "rules": document["rules"][::-1]}
     assert document_digest(document) != document_digest(turned)
 
 
 def test_where_bans_lie() -> None:
-    """Beside the policy, unless the policy is in its own place."""
+    """The bans are beside the policy, except for the policy in /var/lib/vomap."""
     assert bans_beside("/var/lib/vomap/policy") == "/var/lib/vomap/bans"
     assert bans_beside("/tmp/p") == "/tmp/p.bans"

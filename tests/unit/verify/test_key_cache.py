@@ -251,7 +251,7 @@ def test_who_is_ended_while_it_asks_has_asked(issuer: Issuer, monkeypatch: pytes
 
 
 def test_a_fifo_in_the_locks_place_holds_nobody(tmp_path: Path) -> None:
-    """Whoever can write the folder could leave a FIFO there, which nobody opens for reading."""
+    """A FIFO in place of the lock does not block vomap, although no process reads it."""
     cache = CacheFolder(tmp_path, ".keys")
     os.mkfifo(f"{cache.path('https://issuer.invalid/')}.lock")
     with cache.lock("https://issuer.invalid/", 0) as has_locked:
