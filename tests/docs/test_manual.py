@@ -32,7 +32,7 @@ from tools.manual.facts import FILES  # noqa: E402
 from tools.manual.lint import MEANINGS as LINT  # noqa: E402
 from tools.manual.mapfile import PARTS, keys_of  # noqa: E402
 from tools.manual.meanings import MEANINGS  # noqa: E402
-from tools.manual.verbs import actions_of, command_lines, command_parser, verb_pages  # noqa: E402
+from tools.manual.verbs import actions_of, command_lines, command_parser, verb_pages, verb_parsers  # noqa: E402
 
 REFERENCE = reference()
 MANUAL = man_pages()
@@ -101,6 +101,15 @@ def test_man_does_not_warn(tmp_path: Path) -> None:
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert len(list((tmp_path / "man").iterdir())) == len(MANUAL)
+
+
+def test_a_list_of_the_help_is_a_list() -> None:
+    """Each line of the help that begins with `- ` is an item of the reference and of the man page."""
+    items = re.findall(r"^- (.*)$", verb_parsers()["refresh"].epilog or "", re.MULTILINE)
+    assert items
+    for item in items:
+        assert f"\n- {item}\n" in REFERENCE["commands.md"]
+        assert "\n.TP 2\n\\(bu\n{}\n".format(item.replace("-", "\\-")) in MANUAL["vomap-refresh.1"]
 
 
 def _examples() -> list[str]:

@@ -75,9 +75,9 @@ def _file_name(page: Page) -> str:
 
 def _exit_sections() -> list[Section]:
     arc = Paragraph(
-        'HTCondor takes 0 for an account, 1 for "ask the next plugin", and all else for a refusal. The mapping of ARC '
-        'takes 0 for an account, 1 for "no mapping", and all else for a refusal; its authgroups take 0 for a member, '
-        "and all else for none."
+        'For HTCondor, 0 is an account and 1 is "ask the next plugin". Any other code is a refusal. For the mapping of '
+        'ARC, 0 is an account and 1 is "no mapping". Any other code is a refusal. For an authgroup of ARC, 0 is a '
+        "member. Any other code is not a member."
     )
     return [Section("vomap", [exit_codes()]), Section("The callouts", [callout_exit_codes(), arc])]
 
@@ -86,7 +86,8 @@ def _file_sections() -> list[Section]:
     return [
         Section("On a CE", [files_table(), trust_of_files(), trust_of_sources()]),
         Section(
-            "What ships", [Terms(SHIPPED), Paragraph("PREFIX is what vomap is installed in, such as `/opt/vomap`.")]
+            "Files that vomap installs",
+            [Terms(SHIPPED), Paragraph("PREFIX is the folder of the installation, such as `/opt/vomap`.")],
         ),
     ]
 
@@ -129,10 +130,10 @@ _CALLOUTS = (
     "[The design](../design/callouts.md) has the reasons."
 )
 _MAPFILE = (
-    "Generated from [the schema](../../schemas/mapfile-1.schema.json), which also checks mapfiles and serves editors. "
+    "Generated from [the schema](../../schemas/mapfile-1.schema.json). `vomap check` and editors use the same schema. "
     "[The semantics](../explanation/semantics.md) explain issuers, VOs and memberships."
 )
-_EXIT_CODES = "Generated from the tables by which the programs end."
+_EXIT_CODES = "The exit codes of the programs, generated from their tables."
 _FILES = "The default places of files. An option can name another place for each path that the command reads or writes."
 
 if __name__ == "__main__":

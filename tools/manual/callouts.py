@@ -1,4 +1,4 @@
-"""The pages of the callouts, which no parser describes: they take few words, and pay for each import."""
+"""The pages of the callouts. The callouts have no argparse parser, which would be slow to import."""
 
 from __future__ import annotations
 
@@ -14,18 +14,21 @@ from vomap.verify.key_cache import EXPIRY, LATEST_EXPIRY, PAUSE, REFRESH, SOONES
 from vomap.verify.keys import ALGORITHMS
 
 _FILES = {
-    "--policy": ("FILE", f"the built policy (default: `{POLICY_FILE}`)"),
-    "--bans": ("FILE", f"the built bans (default: `{BANS_FILE}`, or beside another policy, FILE.bans)"),
+    "--policy": ("FILE", f"the compiled policy (default: `{POLICY_FILE}`)"),
+    "--bans": ("FILE", f"the compiled bans (default: `{BANS_FILE}`, or FILE.bans beside another policy)"),
 }
 # Each callout's options by name: the name of the value, and what it means.
 OPTIONS = {
     "vomap-htcondor": {
         **_FILES,
-        "--observe": ("", "decide and log, print nothing, and end with 1, whatever happens: the next plugin answers"),
+        "--observe": (
+            "",
+            "decide and log, print nothing, and always end with 1, so that HTCondor asks the next plugin",
+        ),
     },
     "vomap-arc map": {
         **_FILES,
-        "--decline": ("continue", "end with 1 for a declined token, so that mapping rules that follow may map it"),
+        "--decline": ("continue", "end with 1 for a declined token, so that later mapping rules may map it"),
     },
     "vomap-arc authorize": {
         **_FILES,
@@ -34,17 +37,17 @@ OPTIONS = {
     },
     "vomap-token": {
         **_FILES,
-        "--cache": ("DIR", f"where the keys of issuers are kept (default: `{CACHE_FOLDER}`)"),
-        "--ca": ("FILE", "certificates to trust for https, in place of the system's (PEM)"),
-        "--token-file": ("FILE", "read the token from a file, which only root and the user who asks can write"),
-        "--discover": ("", "find the token as WLCG Bearer Token Discovery has it"),
+        "--cache": ("DIR", f"the folder of the keys of issuers (default: `{CACHE_FOLDER}`)"),
+        "--ca": ("FILE", "the certificates to trust for https, in place of the system's (PEM)"),
+        "--token-file": ("FILE", "read the token from a file that only root and the calling user can write"),
+        "--discover": ("", "find the token by WLCG Bearer Token Discovery"),
     },
 }
 _ANSWER = (
     "Standard output has only the account, and only for a mapped token. Standard error has the reason in one line, "
-    "which the CE may log. Any failure ends in an error, never in a mapping: a policy or bans that vomap cannot read "
-    "or trust, a name service that fails, a closed standard input, output or error. "
-    "A callout ends itself after {seconds:g} seconds."
+    "which the CE may log. Any failure is an error, never a mapping: a policy or bans that vomap cannot read or trust, "
+    "a name service that fails, or a closed standard input, output or error. "
+    "The callout ends after {seconds:g} seconds at the latest."
 )
 
 
@@ -59,8 +62,9 @@ def _htcondor() -> Page:
             "Description",
             [
                 Paragraph(
-                    "HTCondor starts it for a token whose signature it has verified, with the token's payload as JSON "
-                    f"on standard input, at most {LONGEST_INPUT} bytes. The environment is not read."
+                    "HTCondor verifies the signature of a token, and then starts vomap-htcondor. Standard input is the "
+                    f"payload of the token as JSON, at most {LONGEST_INPUT} bytes. vomap-htcondor does not read the "
+                    "environment."
                 ),
                 Paragraph(_ANSWER.format(seconds=SECONDS)),
             ],
@@ -71,10 +75,12 @@ def _htcondor() -> Page:
             "The meaning of the exit codes to HTCondor",
             [
                 Paragraph(
-                    "0: the client is the account. 1: the next plugin of the map file's line is asked, if there is "
-                    "one. Any other code: the client is refused."
+                    "0: the client gets the account. 1: HTCondor asks the next plugin in the line of the map file, if "
+                    "there is one. Any other code: HTCondor refuses the client."
                 ),
-                Paragraph("`vomap init` and `vomap render htcondor` write what HTCondor-CE needs; its essence:"),
+                Paragraph(
+                    "`vomap init` and `vomap render htcondor` write the CE configuration. These are its main lines:"
+                ),
                 Code(
                     "SEC_SCITOKENS_PLUGIN_VOMAP_COMMAND = /usr/libexec/vomap/vomap-htcondor\n"
                     "SCITOKENS /^https:\\/\\/aai\\.egi\\.eu\\/auth\\/realms\\/egi,/ PLUGIN:VOMAP"
@@ -93,15 +99,15 @@ def _arc() -> Page:
             "Description",
             [
                 Paragraph(
-                    "ARC starts it for a token whose signature it has verified, and shows the token in variables: "
-                    "`BEARER_TOKEN_0_ISSUER`, `_SUBJECT`, `_AUDIENCE_0`, `_SCOPE_0`, `_GROUP_0`, `_CLAIM_NAME_0` and "
-                    "so on. Standard input is not read. "
-                    f"As root it becomes the user `{USER}`, where there is one, before it looks at the token."
+                    "ARC verifies the signature of a token, and then starts vomap-arc. Variables of the environment "
+                    "have the claims: `BEARER_TOKEN_0_ISSUER`, `_SUBJECT`, `_AUDIENCE_0`, `_SCOPE_0`, `_GROUP_0`, "
+                    "`_CLAIM_NAME_0` and so on. vomap-arc does not read standard input. "
+                    f"If root starts it, it becomes the user `{USER}` before it reads the token, if that user exists."
                 ),
                 Paragraph(
-                    "`map` prints the account without a newline. `authorize` prints nothing: its exit code shows "
-                    "whether vomap would map the token, for an authgroup that allows something. ARC takes any other "
-                    'code and a time-out for "no member", so an authgroup with it must never be used to deny.'
+                    "`map` prints the account without a newline. `authorize` prints nothing. It is for an authgroup "
+                    "that allows something: it ends with 0 if vomap would map the token. For ARC, any other code and a "
+                    'time-out mean "not a member". Never use such an authgroup to deny access.'
                 ),
                 Paragraph(_ANSWER.format(seconds=SECONDS)),
             ],
@@ -113,9 +119,9 @@ def _arc() -> Page:
             "The meaning of the exit codes to ARC",
             [
                 Paragraph(
-                    '`map`: 0 is an account, 1 is "no mapping" and leaves the token to rules that follow, any other '
-                    "code ends the rules and refuses the client. "
-                    "`vomap init` and `vomap render arc` write what ARC needs; its essence:"
+                    '`map`: 0 is an account. 1 is "no mapping", and ARC tries the next rules. After any other code, '
+                    "ARC refuses the client. "
+                    "`vomap init` and `vomap render arc` write the CE configuration. These are its main lines:"
                 ),
                 Code(
                     "[mapping]\npolicy_on_map = stop\npolicy_on_nogroup = continue\npolicy_on_nomap = stop\n"
@@ -137,28 +143,30 @@ def _token() -> Page:
             "Description",
             [
                 Paragraph(
-                    "For a service of the site that has a raw token, a JSON Web Token, and needs the account of its "
-                    "bearer. It verifies the signature and then decides as the CEs' callouts do. The token comes on "
-                    f"standard input, at most {LONGEST_TOKEN} bytes, unless an option says where it is. As root it "
-                    f"becomes the user `{USER}`, where there is one, before it looks at the token."
+                    "For a service of the site that has a raw token (a JSON Web Token) and needs the account of its "
+                    "bearer. vomap-token verifies the signature, and then decides as the callouts of the CEs do. It "
+                    f"reads the token from standard input, at most {LONGEST_TOKEN} bytes, or from the place that an "
+                    f"option names. If root starts it, it becomes the user `{USER}` before it reads the token, if that "
+                    "user exists."
                 ),
                 Paragraph(_ANSWER.format(seconds=TOKEN_SECONDS)),
                 Paragraph(
-                    "Only an issuer that the policy declares is ever asked, for its keys alone, over https: metadata "
-                    "by OpenID Connect Discovery or RFC 8414, and the keys where these say. Redirects are followed "
-                    f"on the same host. Algorithms: {', '.join(ALGORITHMS)}; RSA keys have at least 2048 bits. "
-                    "There is no introspection."
+                    "vomap-token asks only issuers that the policy declares, and only for their keys. It uses https. "
+                    "It finds the keys by the metadata of OpenID Connect Discovery or RFC 8414. It follows redirects "
+                    f"on the same host only. Algorithms: {', '.join(ALGORITHMS)}. RSA keys must have at least 2048 "
+                    "bits. There is no introspection."
                 ),
                 Paragraph(
-                    f"Keys are kept, and verifying is offline: they are fetched again after {REFRESH // hours} hours, "
-                    f"or sooner if the issuer says so, but not within {SOONEST_REFRESH // hours} hour. While an "
-                    f"issuer cannot be reached they are used for {EXPIRY // days} days, or up to "
-                    f"{LATEST_EXPIRY // days} if it says so. An issuer is asked once in {PAUSE // 60} minutes at the "
-                    "most, whatever tokens come."
+                    "vomap-token keeps the keys, so it can verify tokens offline. It fetches keys again after "
+                    f"{REFRESH // hours} hours, or sooner if the issuer says so, but not within "
+                    f"{SOONEST_REFRESH // hours} hour. If it cannot reach an issuer, it uses the keys for "
+                    f"{EXPIRY // days} days, or for up to {LATEST_EXPIRY // days} days if the issuer says so. It asks "
+                    f"an issuer at most once in {PAUSE // 60} minutes."
                 ),
                 Paragraph(
-                    "Of the environment only `BEARER_TOKEN`, `BEARER_TOKEN_FILE` and `XDG_RUNTIME_DIR` count, with "
-                    "`--discover`, and proxies: `https_proxy`, `all_proxy`, `no_proxy`."
+                    "vomap-token reads these variables of the environment: the proxies `https_proxy`, `all_proxy` and "
+                    "`no_proxy`. With `--discover` it also reads `BEARER_TOKEN`, `BEARER_TOKEN_FILE` and "
+                    "`XDG_RUNTIME_DIR`."
                 ),
             ],
         ),
@@ -167,7 +175,7 @@ def _token() -> Page:
         _trust(),
     ]
     also = ("vomap(1)", "vomap-explain(1)", "vomap-mapfile(5)")
-    summary = "who a raw token's bearer is here, if the token is genuine"
+    summary = "verify a raw token, and print the account of its bearer"
     return Page("vomap-token", 8, summary, ["vomap-token [OPTIONS] < TOKEN"], sections, also)
 
 

@@ -36,18 +36,23 @@ FILES = (
     KeptFile(f"{BANS_FOLDER}/", 0o755, "`vomap init`, the administrator", "the bans, `*.yaml`"),
     KeptFile(f"{BANS_FOLDER}/{NAME}", 0o644, "`vomap ban`", "the bans that `vomap ban` keeps, one a line"),
     KeptFile(f"{BANS_FOLDER}/published-NAME.yaml", 0o644, "`vomap ban fetch`", "a published list of bans"),
-    KeptFile(POLICY_FILE, 0o644, "`vomap build`", "the built policy, which the callouts read"),
-    KeptFile(f"{POLICY_FILE}.previous", 0o644, "`vomap build`", "the policy before, for `vomap build --rollback`"),
+    KeptFile(POLICY_FILE, 0o644, "`vomap build`", "the compiled policy, which the callouts read"),
+    KeptFile(f"{POLICY_FILE}.previous", 0o644, "`vomap build`", "the previous policy, for `vomap build --rollback`"),
     KeptFile(
         f"{POLICY_FILE}.rolled-back",
         0o644,
         "`vomap build --rollback`",
         "the digests of the mapfiles that `vomap build --automatic` leaves unbuilt",
     ),
-    KeptFile(f"{POLICY_FILE}.lock", 0o600, "`vomap build`", "the lock of a build of the policy; empty"),
-    KeptFile(BANS_FILE, 0o644, "`vomap build`, `vomap ban`", "the built bans, which the callouts read"),
-    KeptFile(f"{BANS_FILE}.lock", 0o600, "`vomap build`, `vomap ban`", "the lock of a build of the bans; empty"),
-    KeptFile(f"{HtcondorCe.MAPFILES[0]}/{MAP_FILE}", 0o644, "`vomap init`", "HTCondor-CE: whose tokens come to vomap"),
+    KeptFile(f"{POLICY_FILE}.lock", 0o600, "`vomap build`", "the lock of `vomap build` for the policy (empty)"),
+    KeptFile(BANS_FILE, 0o644, "`vomap build`, `vomap ban`", "the compiled bans, which the callouts read"),
+    KeptFile(f"{BANS_FILE}.lock", 0o600, "`vomap build`, `vomap ban`", "the lock for the bans (empty)"),
+    KeptFile(
+        f"{HtcondorCe.MAPFILES[0]}/{MAP_FILE}",
+        0o644,
+        "`vomap init`",
+        "HTCondor-CE: the issuers whose tokens go to vomap",
+    ),
     KeptFile(f"{HtcondorCe.SETTINGS}/{DEFAULTS_FILE}", 0o644, "`vomap init`", "HTCondor-CE: settings for any policy"),
     KeptFile(f"{HtcondorCe.SETTINGS}/{SETTINGS_FILE}", 0o644, "`vomap init`", "HTCondor-CE: settings for this policy"),
     KeptFile(f"{ArcCe.FRAGMENTS}/{FRAGMENT_FILE}", 0o644, "`vomap init`", "ARC: the authgroup and the mapping rule"),
@@ -55,36 +60,39 @@ FILES = (
 SHIPPED = (
     (
         "PREFIX/share/vomap/mapfiles/",
-        "the mapfiles that ship: `osg.yaml` to link, `egi.yaml` and `fermilab.yaml` to copy",
+        "mapfiles: `osg.yaml` to link, `egi.yaml` and `fermilab.yaml` to copy",
     ),
-    ("PREFIX/share/vomap/schemas/", "the schemas of mapfiles, for editors, and of decisions"),
-    ("PREFIX/share/vomap/packaging/", "what `vomap init` puts into a CE's configuration"),
-    ("/var/log/vomap/", "the decision log, where the site has it in a file; packages make it, 2770, for `vomap`"),
-    (KEY_FILE, "the key of the log's pseudonyms, 0640 root:vomap; the administrator makes it"),
-    (f"{CACHE_FOLDER}/", "where `vomap-token` keeps the keys of issuers; packages make it, 0750, for the user `vomap`"),
-    (f"{LIBEXEC}/", "where packages put the callouts; pip puts them into PREFIX/bin"),
+    ("PREFIX/share/vomap/schemas/", "the schema of mapfiles (editors can use it), and the schema of decisions"),
+    ("PREFIX/share/vomap/packaging/", "the configuration that `vomap init` copies to a CE"),
+    ("/var/log/vomap/", "the folder of decision logs (the packages create it with mode 2770 for the user `vomap`)"),
+    (KEY_FILE, "the key of the pseudonyms in the log (the administrator creates it with mode 0640, root:vomap)"),
+    (
+        f"{CACHE_FOLDER}/",
+        "the keys of issuers, for `vomap-token` (the packages create it with mode 0750 for the user `vomap`)",
+    ),
+    (f"{LIBEXEC}/", "the callouts from packages (pip installs them into PREFIX/bin)"),
 )
 
 
 def exit_codes() -> Terms:
     """Return the exit codes of `vomap`."""
-    told = {
-        YES: "yes: done, sound, green, or mapped",
-        NO: "no: refused, not passed, red, declined or denied",
+    meanings = {
+        YES: "yes: done, no errors, green, or mapped",
+        NO: "no: refused, failed, red, declined or denied",
         USAGE: "the command line is wrong",
-        FAILED: "an error: it could not be done or found out; the reason is on standard error",
+        FAILED: "an error: the command failed, and standard error has the reason",
     }
-    return Terms([(str(code), text) for code, text in told.items()])
+    return Terms([(str(code), text) for code, text in meanings.items()])
 
 
 def callout_exit_codes() -> Table:
-    """Return what each callout ends with for each outcome."""
+    """Return the exit code of each callout for each outcome."""
     rows = []
     for outcome in OUTCOMES:
         cells = [f"{codes[outcome]}" for codes in EXIT_CODES.values()]
         at = list(EXIT_CODES).index(ARC_MAP)
         if outcome == "declined":
-            cells[at] += f"; {DECLINE_CONTINUES} with `--decline continue`"
+            cells[at] += f" ({DECLINE_CONTINUES} with `--decline continue`)"
         rows.append([outcome, *cells])
     return Table(["outcome", *(f"`{callout}`" for callout in EXIT_CODES)], rows)
 
@@ -93,28 +101,28 @@ def files_section() -> Section:
     """Return the files, for man pages."""
     return Section(
         "Files",
-        [Terms([(each.path, f"{each.what}; written by {each.written_by}") for each in FILES]), Terms(SHIPPED)],
+        [Terms([(each.path, f"{each.what} (written by {each.written_by})") for each in FILES]), Terms(SHIPPED)],
     )
 
 
 def files_table() -> Table:
     """Return the files with their modes, for the reference."""
     rows = [[f"`{each.path}`", f"{each.mode:04o}", each.written_by, each.what] for each in FILES]
-    return Table(["path", "mode", "written by", "what it is"], rows)
+    return Table(["path", "mode", "written by", "content"], rows)
 
 
 def trust_of_files() -> Paragraph:
-    """Return what a callout demands of the files that it reads."""
+    """Return the demands of a callout on the files that it reads."""
     return Paragraph(
-        "A callout reads the built policy and the built bans only if they are regular files that belong to root or to "
-        "the user that it runs as. No other user may be able to write them, or any folder or link on the way to them. "
-        "Otherwise the decision is an error, and the callout maps no token. Only the user who builds needs to read the "
-        "mapfiles."
+        "A callout reads the compiled policy and the compiled bans only if they are regular files that belong to root "
+        "or to the user of the callout. No other user may be able to write them, or any folder or link on the way to "
+        "them. Otherwise the decision is an error, and the callout maps no token. Only the user who builds needs to "
+        "read the mapfiles."
     )
 
 
 def trust_of_sources() -> Paragraph:
-    """Return what a build demands of the mapfiles and the bans."""
+    """Return the demands of a build on the mapfiles and the bans."""
     return Paragraph(
         "`vomap build`, `vomap ban` and `vomap refresh` refuse a file that its group or all users can write, and a "
         "file in such a folder without the sticky bit. Files, folders and links on the way must belong to root or "

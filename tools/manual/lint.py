@@ -22,127 +22,131 @@ class Meaning(NamedTuple):
     do: str
 
 
-# Rules first, then issuers, accounts, bans and tests. A test holds this to the linter's codes.
+# Rules first, then issuers, accounts, bans and tests. A test compares these codes with the linter's.
 MEANINGS = {
     "unreachable-rule": Meaning(
-        "Earlier rules take every token that this rule is for. vomap makes tokens that meet the rule and decides them; "
-        "none of them comes as far. The warning names the rules that take them.",
-        "The first rule that matches decides. The author of this rule meant it to decide for some tokens: here pilots "
-        "run as users.",
-        "Move the rule before the ones that are named, or delete it.",
+        "The rule is unused: earlier rules take all tokens that match it. vomap generates example tokens that match "
+        "the rule and decides them, and the rule decides none. The warning names the earlier rules that take them.",
+        "The first rule that matches decides. In the example, the rule of the pilots is unused: pilots get the account "
+        "of the users.",
+        "Move the rule before the rules that the warning names, or delete it.",
     ),
     "impossible-rule": Meaning(
-        "No token meets all conditions of the rule, as its issuers are declared.",
-        "A rule with `vo` sees the groups and storage paths of that VO alone, so a group of another VO is never there. "
-        "The rule looks as if it admitted or denied some users, and does neither.",
+        "The rule is unused: no token of its issuers matches all of its conditions.",
+        "A rule with `vo` sees only the groups and storage paths of that VO, so it never matches a group of another "
+        "VO. The rule seems to admit or deny users, but it has no effect.",
         "Correct the condition, or delete the rule.",
     ),
     "undeclared-issuer": Meaning(
-        "A rule names an issuer that no file declares, or that is distrusted with `none`.",
-        "Tokens of such an issuer are declined before any rule is asked. Issuers are compared byte for byte: a slash "
-        "at the end makes another one.",
-        "Write the issuer as its tokens do, declare it, or delete it from the rule.",
+        "The rule names an issuer that no mapfile declares, or that a mapfile distrusts with `none`.",
+        "vomap declines the tokens of such an issuer before any rule. It compares issuers byte for byte, so a slash at "
+        "the end makes another issuer.",
+        "Write the issuer as its tokens do. If it is missing, declare it. If the site does not trust it, delete it "
+        "from the rule.",
     ),
     "unknown-vo": Meaning(
-        "A rule names a VO that no declared issuer may speak for, or none of the issuers that the rule names.",
-        "No token is ever of this VO here, so the rule never decides.",
-        "Write the VO as the issuer's declaration calls it; case does not matter.",
+        "The rule names a VO that no declared issuer may speak for. Or none of the issuers that the rule names may "
+        "speak for it.",
+        "No token speaks for this VO at this site, so the rule is unused.",
+        "Write the VO as the declaration of its issuer does. vomap compares VOs without case.",
     ),
     "unserved-vo": Meaning(
-        "`site: serve` leaves out all VOs that the rule is for.",
-        "Tokens of VOs that the site does not serve are declined before any rule is asked.",
+        "The key `serve` of the site lists none of the rule's VOs.",
+        "vomap declines tokens that name only VOs that the site does not serve. It does so before any rule.",
         "Add the VO to `serve`, or delete the rule.",
     ),
     "issuer-alone": Meaning(
-        "A rule gives one account or pool to all that comes from an issuer which speaks for several VOs.",
-        "All these VOs share the account, also those that the issuer begins to speak for later.",
-        "Name a `vo`, ask for a group, scope or subject, or write `<vo>` in the account.",
+        "The rule gives one account or pool to every token of an issuer that speaks for several VOs.",
+        "All these VOs share the account. VOs that the issuer adds later will share it, too.",
+        "Add a condition: `vo`, `group`, `scope` or `subject`. Or write `<vo>` in the account.",
     ),
     "group-without-scope": Meaning(
-        "A rule gives an account for a role or a subgroup alone, though the issuer says by the paths of scopes what a "
-        "token is for (`vo-from: [scope-path, ...]`). A VO's top group is not a role. A rule that names its subjects, "
-        "or gives each user an account, is not reported.",
-        "The tokens of such issuers list all groups of their bearer. Who does shifts in production would run "
-        "everything as production.",
-        "Ask for a scope besides the group. For issuers whose tokens have no such scopes (EGI Check-in) a rule can ask "
-        "nothing better, and the code is silent.",
+        "The rule gives an account for a role or a subgroup alone. Its issuer has `vo-from: [scope-path, ...]`, so the "
+        "scopes of a token show its purpose. vomap does not warn about the top group of a VO. Nor does it warn about a "
+        "rule that names its subjects, or that gives each user an account.",
+        "The tokens of such an issuer list all groups of their bearer. A user in the production group would run "
+        "everything in the production account.",
+        "Add the condition `scope`. Tokens of other issuers, such as EGI Check-in, have no such scopes, so vomap does "
+        "not warn about their rules.",
     ),
     "illegal-group": Meaning(
-        "A group in a rule or ban is not a legal FQAN: a part is `.` or `..`, begins with `Role=` where none may be, "
-        "or with `role=` in other letters.",
-        "Such a group in a token is ignored, or is a group of that very name and not a role, so the rule or ban never "
-        "sees the role.",
+        "A group in the rule or ban is not a legal FQAN. A part of it is `.` or `..`, or `Role=` is not at the end, or "
+        "`Role=` is written in other letters such as `role=`.",
+        "vomap ignores a group such as `/cms/../pilots` in a token. It reads `/cms/role=pilot` as a group of that name "
+        "and not as a role. The rule or ban never matches the role.",
         "Write the group as the VO does: `/vo/subgroup/Role=name`.",
     ),
     "similar-issuers": Meaning(
-        "Two declared issuers differ by a slash at the end alone, or one begins with the other and both speak for the "
-        "same VO. An issuer at a host and one at a path of it, each with a VO of its own, are not reported.",
-        "They look alike and are not: the tokens have one of them, and what is said of the other does nothing. If one "
-        "is distrusted, the other may not be.",
-        "Look at `iss` in a token, and delete the declaration that is not it.",
+        "Two declared issuers differ only by a slash at the end. Or the URL of one begins with the URL of the other, "
+        "and both speak for the same VO. vomap does not warn about a host and a path on it that speak for different "
+        "VOs.",
+        "The tokens name only one of the two issuers, and the other declaration has no effect. If you distrust the "
+        "wrong one with `none`, vomap still accepts the tokens.",
+        "Read `iss` in a token, and delete the declaration of the other issuer.",
     ),
     "http-issuer": Meaning(
-        "A trusted issuer does not begin with `https://`.",
-        "An attacker between the CE and the issuer can answer with other keys, and so sign tokens for all users.",
-        "Declare the issuer by its `https://` URL; if its tokens say `http://`, ask the VO to change that.",
+        "The URL of a trusted issuer does not begin with `https://`.",
+        "An attacker between the CE and the issuer can serve keys of their own, and sign tokens for every user.",
+        "Declare the issuer with its `https://` URL. If its tokens say `http://`, ask the VO to change that.",
     ),
     "shared-account": Meaning(
-        "Tokens of two VOs get the same account, as the site calls it after `rename`.",
-        "One VO's jobs can read, change and stop the other's, and accounting cannot separate them.",
-        "Give each VO an account of its own, for instance with `<vo>`.",
+        "The tokens of two VOs get the same account. vomap compares the accounts after `rename`.",
+        "The jobs of one VO can read, change and stop the jobs of the other. Accounting cannot separate the VOs.",
+        "Give each VO its own account, for instance with `<vo>`.",
     ),
     "system-account": Meaning(
-        "A rule gives an account that is known to belong to the system or to a service; or a capture could give one, "
-        "because the site has lowered `minimum-uid`, which keeps captures from it.",
-        "A user with that name at the issuer runs jobs with the rights of that service.",
-        "Name another account, write something before the capture (`fnal-<user>`), or let `minimum-uid` be 1000.",
+        "The rule gives an account that belongs to the system or to a service. Or its capture could give such an "
+        "account, because the site has set `minimum-uid` below 1000.",
+        "A user with that name at the issuer would run jobs with the rights of the service.",
+        "Name another account, write something before the capture (`fnal-<user>`), or set `minimum-uid` to 1000.",
     ),
     "unused-rename": Meaning(
-        "`site: rename` has an account that no rule names.",
-        "The account that was meant to be renamed is answered under its old name, or the file that names it is not "
-        "linked.",
+        "The key `rename` of the site has an account that no rule names.",
+        "The line has no effect. If the name has a typing error, tokens still get the old account. Perhaps the site "
+        "does not link the mapfile whose rules name it.",
         "Write the account as the rule does, or delete the line.",
     ),
     "unused-ban": Meaning(
-        "No token was found that the ban keeps out.",
-        "The administrator believes that a user is banned, who is not.",
-        "Correct the ban; `vomap ban add` proves a ban when it adds it.",
+        "The ban is unused: no example token matches it.",
+        "You believe that the user is banned, but the user still gets an account.",
+        "Correct the ban. `vomap ban add` tests each new ban with an example token.",
     ),
     "expired-ban": Meaning(
-        "A ban's `until` has passed.",
-        "The ban is not in force, and a reader of the file may think that it is.",
-        "Delete it with `vomap ban lift`, or set a later day.",
+        "The date `until` of the ban is in the past.",
+        "The ban is not in force. A reader of the file may believe that it is.",
+        "Delete the ban with `vomap ban lift`, or set a later date.",
     ),
     "evadable-ban": Meaning(
-        "The bearer of a token can get around the ban. At an issuer of several VOs the token need not name the VO. A "
-        "ban of a subject and a client, or of a token and more, holds only for tokens that meet all of it.",
-        "The administrator believes that a user is banned, who then comes with another token.",
-        "Add the ban that the warning prints. It names issuers instead of the VO, and each subject, client or token by "
-        "itself.",
+        "The bearer of a token can evade the ban. A ban of a VO misses tokens that do not name the VO, which an issuer "
+        "of several VOs may issue. A ban with several conditions misses each token that does not match all of them.",
+        "You believe that the user is banned, but the user can return with another token.",
+        "Add the bans that the warning prints. They name the issuers instead of the VO, and each subject, client or "
+        "token in a ban of its own.",
     ),
     "unwired-ban": Meaning(
-        "A ban names an issuer that the site does not declare, and no CE is wired for it: the ban is of a published "
-        "list, or the issuer is not an https URL.",
-        "The CE does not ask vomap about these tokens. Another plugin of the CE may map them.",
-        "Look which other plugins the CE asks. Declare the issuer, with `none` if the site does not trust it, and wire "
-        "the CE anew with `vomap init --replace`.",
+        "The ban names an issuer that the site does not declare, and no CE calls vomap for the tokens of that issuer. "
+        "The ban is in a published list, or the issuer is not an https URL.",
+        "The ban is not in force here. Another plugin of the CE may map these tokens.",
+        "Check which other plugins the CE asks. Declare the issuer, with `none` if the site does not trust it. Then "
+        "wire the CE again: `vomap init --replace`.",
     ),
     "two-spellings": Meaning(
-        "The policy spells a VO in two ways, and an issuer without `vos` may name it.",
-        "There the name is the token's own word: tokens count with each of the spellings, which was hardly meant.",
-        "Write one spelling everywhere, the one that the tokens have; or list the names with `vos`.",
+        "The policy spells a VO in two ways, and tokens of an issuer without `vos` may name the VO.",
+        "vomap accepts each of these spellings from such tokens, byte for byte. Probably only one of them is right.",
+        "Write the spelling of the tokens everywhere, or list the names in the tokens with `vos`.",
     ),
     "bare-star": Meaning(
-        "In a ban or a `deny` rule, `*` is all of a part between two slashes.",
-        "`*` does not match a slash. A group below, or a subject with a slash, passes the ban or the rule.",
-        "For a group or a path, write `/**` at the end. Leave out a subject that may be any. A pattern for each number "
-        "of slashes, `*` and `*/*`, takes these subjects alone; ban exact subjects or the issuer to be sure.",
+        "A pattern of a ban or of a rule with `deny` has a part that is only `*`.",
+        "`*` does not match a slash. The ban or rule does not match a deeper group, or a subject with a slash.",
+        "End the pattern of a group or a path with `/**`. To match every subject, delete the condition `subject`. "
+        "Patterns such as `*` and `*/*` match only subjects with that number of slashes. For certainty, ban exact "
+        "subjects or the whole issuer.",
     ),
     "unused-test": Meaning(
-        "A test's token is declined, or an error, whatever the policy is; or the same token is tested for the same "
-        "time already.",
-        "The test passes, and proves nothing.",
-        "Give the token an `iss`, or delete the test; what is expected of one token goes into one test.",
+        "The token of the test has no `iss`, so every policy declines it. Or an earlier test has the same token and "
+        "the same time.",
+        "The test passes but tests nothing.",
+        "Add `iss` to the token, or delete the test. Write all expectations about one token into one test.",
     ),
 }
 
@@ -156,11 +160,11 @@ def _blocks(code: str, meaning: Meaning) -> Iterator[Block]:
     yield Paragraph(meaning.means)
     yield Paragraph(meaning.why)
     yield Paragraph(meaning.do)
-    # Of a ban, the mapfile says nothing.
+    # The examples about bans have a file of bans, besides a mapfile.
     bad, good = (_text(code, kind, bans="-bans") or _text(code, kind) for kind in ("bad", "good"))
-    yield Paragraph("Warned of:")
+    yield Paragraph("vomap warns about this:")
     yield Code(bad, "yaml")
-    yield Paragraph("Not warned of:")
+    yield Paragraph("vomap does not warn about this:")
     yield Code(good, "yaml")
 
 
@@ -170,13 +174,14 @@ def _text(code: str, kind: str, bans: str = "") -> str:
 
 
 INTRODUCTION = (
-    "`vomap check` warns of what is legal in mapfiles and bans, and hardly meant. Each warning ends with its code in "
-    "brackets; codes stay what they are, for programs (`--json` has them as `code`). A warning does not change the "
-    "exit code unless `--strict` is given, and stops no build.\n\n"
-    "Whether a rule or a ban does anything is not guessed from its text: vomap makes tokens that meet it, and decides "
-    "them. Files without `site: {audience: …}` are not a whole site, so vomap reports nothing that a file beside them "
-    "could change. The rules of a mapfile whose tests are `alone` are judged alone as well: what a site does not serve "
-    "of a mapfile that it links, or decides before it, is that site's choice.\n\n"
-    f"With more than {MOST_RULES:,} rules, `unreachable-rule`, `impossible-rule` and `shared-account` are not looked "
-    f"for; with more than {MOST_BANS:,} bans, `unused-ban` and `evadable-ban` are not. `vomap check` says so."
+    "`vomap check` warns about entries in mapfiles and bans that are legal but probably wrong. Each warning ends with "
+    "its code in brackets. Codes do not change, so programs can rely on them (key `code` with `--json`). A warning "
+    "stops no build, and it changes the exit code only with `--strict`.\n\n"
+    "vomap tests rules and bans with example tokens: it generates tokens that match, and decides them. Files without "
+    "`site: {audience: …}` are not a whole site. About these, vomap does not report what another file could change. "
+    "Rules from a mapfile whose tests have `alone: yes` are checked with that mapfile only. A site that links the "
+    "mapfile may leave VOs unserved, or decide tokens earlier.\n\n"
+    f"With more than {MOST_RULES:,} rules, vomap does not check for `unreachable-rule`, `impossible-rule` and "
+    f"`shared-account`. With more than {MOST_BANS:,} bans, it does not check for `unused-ban` and `evadable-ban`. "
+    "`vomap check` reports checks that it skips."
 )

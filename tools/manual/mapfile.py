@@ -1,4 +1,4 @@
-"""The page of mapfiles, from their schema: every key, whether it must be there, and what it may hold."""
+"""The page of mapfiles, from their schema: every key, whether it is required, and its values."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ def _listed(keys: Sequence[str], without: Sequence[str] = ()) -> str:
 
 
 _RULES = (
-    "In order; the first that matches decides. The conditions are "
-    f"{_listed((*CONDITIONS, 'first-group'), _BANS_ONLY)}; a rule names at "
-    "least `issuer` or `vo`. All keys must match. Within a key, one value of a list must match. There is exactly one "
-    f"of {_listed(OUTCOMES)}."
+    "vomap tries the rules in order, and the first rule that matches decides. The conditions are "
+    f"{_listed((*CONDITIONS, 'first-group'), _BANS_ONLY)}. A rule needs `issuer` or `vo`. All conditions of a rule "
+    "must match. A condition with a list matches if one of its values does. Each rule has exactly one of "
+    f"{_listed(OUTCOMES)}."
 )
 _POOLS = (
-    "Each key is a pool's name. This version checks and tests pools and leases no accounts: a callout answers a rule "
-    "with `pool` by an error."
+    "Each key is the name of a pool. This version checks and tests pools, but leases no accounts. If a rule with "
+    "`pool` decides, the outcome at a callout is an error."
 )
 _BANS = (
-    "In files of their own, in the folder of bans. A ban needs at least one condition, and goes before any rule. It "
-    "sees every reading of a token: all strings of a claim, and each group as written and split at commas."
+    "Bans are in files of their own, in the folder of bans. A ban needs at least one condition. vomap applies bans "
+    "before the rules. A ban reads all strings of a claim, and reads each group both as written and split at commas."
 )
 _ISSUERS = (
-    "The trust list. Each key is an issuer's URL, as tokens write it. Its value is `none` or a mapping. An issuer that "
-    "writes its groups into one string, with commas between them, is declared so: "
+    "The list of the issuers that the site trusts. Each key is the URL of an issuer, exactly as in its tokens. The "
+    "value is `none` or a mapping. If an issuer writes its groups into one string with commas, declare that: "
     "`https://scitokens.example.org/cms: {vo: CMS, groups: {form: comma-separated}}`. "
-    "With `groups: {claim: groups}` the claim `groups` lists them; a first slash that is missing there is added, and "
-    "such a claim holds no roles. In Keycloak, set the mapper to `Full group path`: without it any subgroup called "
-    "`cms` counts as `/cms`."
+    "With `groups: {claim: groups}`, vomap reads the groups from the claim `groups`. It adds a missing first slash, "
+    "and ignores roles in such a claim. In Keycloak, set the mapper to `Full group path`. Without it, every subgroup "
+    "with the name `cms` counts as `/cms`."
 )
 # The parts of a mapfile: the key, the definition in the schema, and the text about the part.
 PARTS = (
@@ -49,7 +49,7 @@ PARTS = (
     ("issuers", "issuer", _ISSUERS),
     ("rules", "rule", _RULES),
     ("pools", "pool", _POOLS),
-    ("tests", "test", "Part of the policy: `vomap build` refuses a policy that fails one."),
+    ("tests", "test", "Tests are a part of the policy. `vomap build` refuses a policy if a test fails."),
     ("bans", "ban", _BANS),
 )
 
@@ -64,7 +64,9 @@ def mapfile_page() -> Page:
         Section("Example", [Code(example(), "yaml")]),
     ]
     also = ("vomap(1)", "vomap-check(1)", "vomap-test(1)", "vomap-build(1)", "vomap-explain(1)", "vomap-ban(1)")
-    return Page("vomap-mapfile", 5, "what a site trusts, and which token becomes which account", [], sections, also)
+    return Page(
+        "vomap-mapfile", 5, "the issuers that a site trusts, and the accounts of their tokens", [], sections, also
+    )
 
 
 def example() -> str:
@@ -90,10 +92,10 @@ def _part(schema: Mapping[str, Any], text: str, definition: str) -> list[Block]:
 
 def _keys(name: str, schema: Mapping[str, Any]) -> Table:
     rows = [
-        [f"`{path}`", MEANINGS[name].get(path, ""), str(member.get("description", "")), "needed" if must else ""]
+        [f"`{path}`", MEANINGS[name].get(path, ""), str(member.get("description", "")), "required" if must else ""]
         for path, member, must in keys_of(name, schema)
     ]
-    return Table(["key", "what it means", "what it holds", ""], rows, titled=False)
+    return Table(["key", "meaning", "value", ""], rows, titled=False)
 
 
 def _resolved(schema: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -105,22 +107,23 @@ def _resolved(schema: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 _DESCRIPTION = (
-    "Mapfiles are YAML files, `*.yaml`, in one folder; they are read in the order of their names and make one policy. "
-    "Every scalar is text: `no` is false only where a truth value is meant. Unknown keys, keys that are there twice, "
-    "tags, anchors, aliases, empty values and empty lists (but `bans`) are errors. `vomap check` reports every error "
-    "of a run, each with file, line and column."
+    "Mapfiles are YAML files, `*.yaml`, in one folder. vomap reads them in the order of their names, and they make one "
+    "policy. Every scalar is text. `no` means false only as the value of a yes-or-no key. These are errors: unknown or "
+    "repeated keys, tags, anchors, aliases, empty values, and empty lists (except `bans`). `vomap check` reports all "
+    "errors in one run, each with file, line and column."
 )
 _PATTERNS = """\
-`subject`, `group`, `first-group`, `scope` and `claim` take patterns: literal text, compared byte for byte. Parts are
-split by `/`. `*` is one or more characters within one part; a part has at most one `*` or `<name>`. `/**` at the end
-of a group or scope is the thing itself and everything below it. Nothing covers anything implicitly. There are no
-regular expressions.
+`subject`, `group`, `first-group`, `scope` and `claim` take patterns. A pattern is literal text, which vomap compares
+byte for byte. `/` separates its parts. `*` matches one or more characters within one part. A part has at most one `*`
+or `<name>`. `/**` at the end of a group or scope matches the path before it and everything below. A pattern matches
+nothing else: `/cms` does not match `/cms/pilots`. There are no regular expressions.
 
-`<name>` captures one word of `subject`, or of a `claim` that has one value; `account` may use it, and `<vo>`, the VO's
-name in lower case. A rule whose capture gives an account that another rule, a rename or a pool names does not match.
+`<name>` captures one word of `subject`, or of a `claim` that has one value. `account` may use the word. `account` may
+also use `<vo>`, the name of the VO in lower case. A capture may not give an account that another rule, `rename` or a
+pool names: then the rule does not match.
 
-A group without `Role=` matches whatever the role. A role is written `/vo.example.org/Role=pilot`.
+A group without `Role=` matches with any role. Write a role so: `/vo.example.org/Role=pilot`.
 
-`issuer`, `vo`, `audience`, `jti` and `client` are literal. The VOs of the policy are compared without case. Where an
-issuer has no `vos`, the VO's name is the token's own word. It counts as `serve`, a rule or a declaration spells it, and
-in lower case where none does."""
+`issuer`, `vo`, `audience`, `jti` and `client` are literal. vomap compares the VOs of the policy without case. If an
+issuer has no `vos`, the VO's name is the token's own word. The token must spell it as `serve`, a rule or a declaration
+does. If none of them names the VO, only a name in lower case counts."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tools.manual.model import Block, Code, Page, Paragraph, Section, Terms
+from tools.manual.model import Block, Code, Items, Page, Paragraph, Section, Terms
 
 NOTE = "<!-- Written by `make manual` from the code; not to be edited. -->"
 
@@ -35,6 +35,8 @@ def _block(block: Block) -> str:
         return f"```{block.language}\n{block.text.rstrip()}\n```"
     if isinstance(block, Terms):
         return "\n".join(f"- `{term}`: {_outside_code(text)}" for term, text in block.entries)
+    if isinstance(block, Items):
+        return "\n".join(f"- {_outside_code(text)}" for text in block.texts)
     return "\n".join(_rows([block.titles, ["---"] * len(block.titles), *block.rows]))
 
 

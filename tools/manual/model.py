@@ -33,6 +33,13 @@ class Terms:
 
 
 @dataclass(frozen=True)
+class Items:
+    """A list of texts."""
+
+    texts: Sequence[str]
+
+
+@dataclass(frozen=True)
 class Table:
     """A table with a row of titles. If it becomes a list, `titled` is True to repeat the titles in it."""
 
@@ -41,7 +48,7 @@ class Table:
     titled: bool = True
 
 
-Block = Union[Paragraph, Code, Terms, Table]
+Block = Union[Paragraph, Code, Terms, Items, Table]
 
 
 @dataclass(frozen=True)

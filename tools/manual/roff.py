@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from tools.manual.model import Block, Code, Page, Paragraph, Table, Terms
+from tools.manual.model import Block, Code, Items, Page, Paragraph, Table, Terms
 
 
 def roff(page: Page, version: str) -> str:
@@ -35,6 +35,9 @@ def _block(block: Block, *, is_first: bool) -> Iterator[str]:
     elif isinstance(block, Terms):
         for term, text in block.entries:
             yield from (".TP", f"\\fB{_plain(term)}\\fR", _safe(_inline(text)) or "\\&")
+    elif isinstance(block, Items):
+        for text in block.texts:
+            yield from (".TP 2", "\\(bu", _safe(_inline(text)))
     else:
         yield from _table(block)
 
@@ -43,8 +46,8 @@ def _table(table: Table) -> Iterator[str]:
     """Yield a table as terms: a row's first cell, and the others with their titles."""
     for row in table.rows:
         cells = [(title, cell) for title, cell in zip(table.titles[1:], row[1:]) if cell]
-        told = "; ".join(f"{title}: {cell}" if table.titled else cell for title, cell in cells)
-        yield from (".TP", f"\\fB{_plain(row[0].replace('`', ''))}\\fR", _safe(_inline(told)) or "\\&")
+        text = "; ".join(f"{title}: {cell}" if table.titled else cell for title, cell in cells)
+        yield from (".TP", f"\\fB{_plain(row[0].replace('`', ''))}\\fR", _safe(_inline(text)) or "\\&")
 
 
 def _synopsis(line: str) -> str:

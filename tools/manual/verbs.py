@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Iterator
 from importlib import import_module
 from textwrap import dedent
 
 from tools.manual.facts import exit_codes, files_section
-from tools.manual.model import Block, Code, Page, Paragraph, Section, Terms
+from tools.manual.model import Block, Code, Items, Page, Paragraph, Section, Terms
 
 from vomap.cli import VERBS, make_parser
 
@@ -107,8 +108,17 @@ def _action_section(command: str, parser: argparse.ArgumentParser) -> Section:
 
 
 def _description(parser: argparse.ArgumentParser) -> list[Block]:
-    told = [Paragraph(" ".join(part.split())) for part in _paragraphs(parser) if not _is_list(part)]
-    return [Paragraph(parser.description or ""), *told]
+    blocks = [block for part in _paragraphs(parser) if not _is_list(part) for block in _blocks(part)]
+    return [Paragraph(parser.description or ""), *blocks]
+
+
+def _blocks(part: str) -> Iterator[Block]:
+    """Yield a paragraph of an epilog, and the list that may follow it: each line of a list begins with `- `."""
+    text, *items = re.split(r"^- ", part, flags=re.MULTILINE)
+    if text:
+        yield Paragraph(" ".join(text.split()))
+    if items:
+        yield Items([" ".join(item.split()) for item in items])
 
 
 def _paragraphs(parser: argparse.ArgumentParser) -> list[str]:
@@ -142,7 +152,7 @@ def _section(title: str, actions: list[argparse.Action]) -> Iterator[Section]:
 
 
 def help_of(action: argparse.Action) -> str:
-    """Return what `--help` says of an argument or option."""
+    """Return the text of `--help` about an argument or option."""
     return (action.help or "") % {**vars(action), "prog": "vomap"}
 
 
@@ -183,8 +193,8 @@ def _wrapped(words: list[str], width: int = 90) -> Iterator[str]:
 
 
 _DESCRIPTION = (
-    "A grid Compute Element is handed a bearer token and must know which local account the work runs as. vomap decides "
-    "that, the same way on HTCondor-CE and ARC CE, from mapfiles that can be checked, tested and explained before they "
-    "go live. This command writes, checks, tests, builds and explains a policy, and bans; `vomap-htcondor` and "
-    "`vomap-arc` are what the CEs call, and `vomap-token` is for what else holds a token."
+    "A grid Compute Element (CE) receives a job with a bearer token, and needs a local account for the job. vomap "
+    "gives the account, by the same mapfiles on HTCondor-CE and ARC CE. You can check, test and explain the mapfiles "
+    "before they are in force. This command writes, checks, tests, builds and explains a policy, and bans. The CEs "
+    "call `vomap-htcondor` and `vomap-arc`. Other services with a token call `vomap-token`."
 )

@@ -33,14 +33,14 @@ _ADD = """\
 takes a token that was mapped before. It warns about tokens that the ban misses, and prints a ban that denies them. It
 also prints the commands that end running sessions and jobs.
 
-Tokens of an issuer that is not declared come to vomap only when the CE is wired anew: `vomap init --replace`, or
+A CE calls vomap for the tokens of an undeclared issuer only after you wire it again: `vomap init --replace`, or
 `vomap render`. With --log, `add` shows which decisions of a decision log the ban would have denied.
 """
 _LIST = """\
-`list` shows each ban with its place, and whether it is built and holds. Of a published list it shows the age.
+`list` shows each ban with its place, and whether it is built and in force. It shows the age of each published list.
 """
 _LIFT = """\
-`lift` wants the conditions of the ban, all of them and no others. It reports a ban that still denies the same tokens.
+`lift` needs all conditions of the ban, and no others. It reports a ban that still denies the same tokens.
 """
 _FETCH = """\
 `fetch` takes a list of bans from https. The list says when it was `issued`, and it never replaces a newer one. If it

@@ -317,7 +317,7 @@ def _print_hits(hits: LogImpact) -> None:
 
 
 def _built_bans(built: str) -> Sequence[Mapping[str, Any]]:
-    """Return the documents of the bans that were built; none if they cannot be read."""
+    """Return the documents of the compiled bans, or nothing if they cannot be read."""
     try:
         return read_compiled(built, BANS).document["bans"]
     except Error:

@@ -46,8 +46,8 @@ examples:
 
 A site links the mapfile, once: ln -s {_OUTPUT} {MAPFILES_FOLDER}/50-osg.yaml
 
-vomap refuses a mapfile until you check and accept it:
-- the first mapfile
+In these cases, vomap refuses a mapfile until you check and accept it:
+- it is the first mapfile
 - more identities are dropped, re-pointed or added than the limits allow
 - a VO is gone, or another VO or a new issuer maps to an account that others use
 - an issuer that listed its subjects now accepts any subject
