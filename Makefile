@@ -40,7 +40,7 @@ bench: $(VENV)/tests $(if $(findstring --ces,$(BENCH)),rpm)
 PROSE_CLEAN := \
     plugins/vomap plugins/bin bench demo tools \
     docs/design docs/explanation docs/reference docs/glossary.md docs/index.md \
-    CONTRIBUTING.md
+    CONTRIBUTING.md tests
 
 lint: $(VENV)/lint
 	$(VENV)/bin/ruff check .

@@ -100,7 +100,7 @@ def test_a_large_body_is_not_read_to_its_end(issuer: Issuer, path: str) -> None:
     [(METADATA, {"drips": 0.05}), (KEYS, {"drips": 0.05, "drips_headers": True}), (KEYS, {"is_silent": True})],
 )
 def test_a_slow_body_ends(issuer: Issuer, path: str, how: dict[str, Any]) -> None:
-    """vomap gives up an issuer that sends a byte now and then, or nothing: it never reads the body to its end.
+    """Vomap gives up an issuer that sends a byte now and then, or nothing: it never reads the body to its end.
 
     On a loaded machine the time may be over during the connection, which has another reason.
     """
