@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 
 from vomap.claims.memberships import Membership
+from vomap.policy import matching
 from vomap.policy.matching import AccountName, GroupPattern, Pattern, PatternError, is_word
 
 
@@ -217,3 +218,10 @@ def test_no_accounts(text: str) -> None:
 def test_words(text: str, word: bool) -> None:
     """A word begins with a letter, a digit or `_`."""
     assert is_word(text) is word
+
+
+def test_each_condition_reads_its_claim() -> None:
+    """`_CLAIM_OF` has the claim of each condition that compares one: without it the condition reads a wrong claim."""
+    without_claim = {"group", "first-group", "scope", "client"}
+    missing = set(matching._COMPILED) - without_claim - set(matching._CLAIM_OF)
+    assert not missing, f"add the claim of {sorted(missing)} to _CLAIM_OF in policy/matching.py"
