@@ -175,7 +175,7 @@ class _PathWalk(contextlib.ExitStack):
         # A link of another user could lead root to a file that this user must not read.
         if link.owner not in (0, os.geteuid()):
             raise RegularFileError(
-                f"{link.path}: is a link of another user; replace it by the file itself, or take the link over: "
+                f"{link.path}: is a link of another user; replace it by the file itself. If you trust its target: "
                 f"chown -h {os.geteuid()} {shlex.quote(link.path)}"
             )
         target = os.readlink("", dir_fd=descriptor)

@@ -64,8 +64,8 @@ class SitePolicy:
 
     @property
     def vos(self) -> set[str]:
-        """The VOs that are declared, or that the site's own rules name, in lower case."""
-        return self._authority.declared_vos() | self._own_vos
+        """The VOs that are declared or reserved, or that the site's own rules name, in lower case."""
+        return {*self._authority.owners, *self._own_vos}
 
     def ways(self, vos: Iterable[str]) -> set[tuple[str, str, str]]:
         """Return the ways into these VOs: the VO, an issuer that may speak for it, and the name of it in the tokens.

@@ -85,10 +85,10 @@ class CompiledFile:
             self.digest: str = head["digest"]
             self.built: str = head["built"]
             self._entries: dict[str, Any] = head["pieces"]
-            if self.is_previous:
-                from vomap.store.format2 import rename_log
-
-                rename_log(self._entries)
+            site = self._entries.get("site")
+            if site and "journal" in site:
+                # Files that an earlier vomap wrote: without this, the log would show subjects that the site hides.
+                site["log"] = site.pop("journal")
         except NOT_AS_WRITTEN:
             raise self.damaged() from None
 

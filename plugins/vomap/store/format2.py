@@ -17,13 +17,6 @@ if TYPE_CHECKING:
     from vomap.store import CompiledFile
 
 
-def rename_log(entries: dict[str, Any]) -> None:
-    """Give the settings of the decision log the key that they have today, in the entries of a head of format 2."""
-    site = entries.get("site", {})
-    if "journal" in site:
-        site["log"] = site.pop("journal")
-
-
 def policy_finder(file: CompiledFile) -> Callable[[str], Any]:
     """Return the function that finds an entry of a policy of format 2 by its key, as in format 3.
 

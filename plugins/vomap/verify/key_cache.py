@@ -84,7 +84,7 @@ class KeyCache:
             raise KeysError(f"token: vomap cannot keep keys: {error}; {advice}") from None
         if not cached.is_usable(now):
             reason = cached.failure or "another process is fetching the issuer's keys; try again"
-            raise KeysError(f"token: {reason}")
+            raise KeysError(f"token: {reason.removeprefix('token: ')}")
         return cached
 
     def _ask(self, issuer: str, now: float, patience: float) -> CachedKeys:

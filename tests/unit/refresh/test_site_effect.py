@@ -125,6 +125,15 @@ def test_a_rename_leads_to_an_account_of_others(tmp_path: Path) -> None:
     assert (kind, text.split(",")[0]) == ("account", f"{N} would get the account a")
 
 
+def test_a_reserved_vo_becomes_free(tmp_path: Path) -> None:
+    """An issuer without `vos` gains a VO when the declaration of a distrusted issuer does not name the VO any more."""
+    free = "https://free.example.org"
+    own = f"issuers:\n  {F}: none\n  {free}: {{vo-from: [group]}}\n"
+    own += f"rules:\n  - {{name: own, issuer: {free}, account: <vo>}}\n"
+    found = alarms(tmp_path, own, "{nova: Nova, f: F}", "{f: F}")
+    assert [text for kind, text in found if kind == "vo" and free in text and "nova" in text]
+
+
 @pytest.mark.parametrize("later", [f"issuers:\n  {N}: none\n", f"issuers:\n  {N}: {{vo: Mine, audience: [x]}}\n"])
 def test_a_declaration_hides_that_of_a_later_file(tmp_path: Path, later: str) -> None:
     """The administrator cannot accept such a candidate, because root's build refuses it in a file of another user."""

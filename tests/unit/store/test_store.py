@@ -148,6 +148,18 @@ def test_the_format_before_names_the_log_otherwise(format_2: Path) -> None:
         assert "journal" not in document["site"]
 
 
+def test_a_file_of_an_earlier_vomap_keeps_its_log(tmp_path: Path) -> None:
+    """The settings of the decision log count under their old name, too: a pseudonym must not become a plain subject."""
+    document: Any = policy_document(SMALL)
+    settings = {"to": "none", "subject": "pseudonym"}
+    document["site"].pop("log", None)
+    document["site"]["journal"] = settings
+    path = str(tmp_path / "policy")
+    writer.write_compiled(path, store.POLICY, document, sources={}, built="now")
+    assert read_policy(path).site.log == settings
+    assert writer.read_compiled(path, store.POLICY).document["site"]["log"] == settings
+
+
 def test_what_the_format_before_holds(format_2: Path) -> None:
     """`read_compiled` returns both files of the old format as they were written."""
     policy = writer.read_compiled(str(format_2 / "policy"), store.POLICY)
