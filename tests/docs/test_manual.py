@@ -41,7 +41,7 @@ MANUAL = man_pages()
 @pytest.mark.parametrize("name", REFERENCE)
 def test_the_reference_is_as_the_code_has_it(name: str) -> None:
     """The generated pages in docs/ are as the code would generate them now. `make manual` writes them."""
-    assert (ROOT / "docs" / "reference" / name).read_text("utf-8") == REFERENCE[name]
+    assert (ROOT / "docs" / "reference" / name).read_text("utf-8") == REFERENCE[name], "run `make manual`"
 
 
 def test_every_page_of_the_reference_is_generated() -> None:

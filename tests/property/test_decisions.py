@@ -303,7 +303,8 @@ def test_every_outcome_is_reached() -> None:
         changed[decision.outcome, _payload_decision(payload, policy, bans_of(ban_file(ban))).outcome] += 1
 
     draw()
-    assert {MAPPED, DECLINED, DENIED, ERROR, "account", "pool"} <= {name for name, count in reached.items() if count}
-    assert {"rule", "vo", "issuer", "audience"} <= set(reasons)
-    assert {(MAPPED, DENIED), (MAPPED, MAPPED), (DECLINED, DENIED)} <= set(changed)
-    assert reached[MAPPED] >= 10
+    advice = "a new strategy shifts the draws: raise max_examples until each is reached"
+    assert {MAPPED, DECLINED, DENIED, ERROR, "account", "pool"} <= set(+reached), advice
+    assert {"rule", "vo", "issuer", "audience"} <= set(reasons), advice
+    assert {(MAPPED, DENIED), (MAPPED, MAPPED), (DECLINED, DENIED)} <= set(changed), advice
+    assert reached[MAPPED] >= 10, advice

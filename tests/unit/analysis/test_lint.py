@@ -83,7 +83,8 @@ def _example(code: str, kind: str) -> list[Finding]:
 
 def test_every_code_has_its_examples() -> None:
     """There is a folder of examples for each code, and there are no other folders."""
-    assert {folder.name for folder in EXAMPLES.iterdir()} == CODES
+    wrong = {folder.name for folder in EXAMPLES.iterdir()} ^ CODES
+    assert not wrong, f"{sorted(wrong)}: write tests/lint/CODE/{{bad,good}}.yaml, or delete the folder of no code"
 
 
 @pytest.mark.parametrize("code", sorted(CODES))
