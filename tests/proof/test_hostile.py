@@ -81,7 +81,7 @@ class Site:
         try:
             return confirm(decide(self._policy, self._bans, given.read(), time.time()), self._policy.site.accounts)
         except TokenRefused as error:
-            return Decision(None, None).settle(DENIED, str(error))
+            return Decision(None, None, DENIED, str(error))
         except Error as error:
             return failed(str(error))
 

@@ -62,7 +62,7 @@ def write(log: Path, process: int, lines: int) -> None:
     for line in range(lines):
         scope = LONG if line % LONG_ONE == 0 else "compute.create"
         claims = read_claims({"iss": "https://i/", "sub": "s", "jti": f"{process}-{line}", "scope": scope})
-        decision = Decision(claims, None).settle(MAPPED, "rule: r")
+        decision = Decision(claims, None, MAPPED, "rule: r")
         decision_log.write(decision, callout="vomap-htcondor", ce="htcondor", now=NOW)
 
 

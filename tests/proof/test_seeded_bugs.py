@@ -79,7 +79,7 @@ def test_the_proof_finds_nothing_without_a_bug(proof: Proof) -> None:
     [
         Call("vomap.nowhere:decide", print),
         Call("vomap.policy.decide:nowhere", print),
-        Call("vomap.policy.decide:_Parts.nowhere", print),
+        Call("vomap.policy.decide:_Question.nowhere", print),
         Call("vomap.policy.decide:SKEW", print),
         Call("vomap.policy.model:Policy", print),
         Constant("vomap.policy.decide:decide", repr),

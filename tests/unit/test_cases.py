@@ -67,7 +67,7 @@ def _decide(case: dict[str, Any], file: str, ce: str) -> Decision:
     try:
         decision = decide(policy, bans, _claims(case, ce), parse_time(case.get("at", NOW)))
     except TokenRefused as error:
-        return Decision(None, None).settle(DENIED, str(error))
+        return Decision(None, None, DENIED, str(error))
     except TokenError as error:
         return failed(str(error))
     return confirm(decision, policy.site.accounts, lambda _: 1000)

@@ -249,7 +249,7 @@ def decide_token(policy_file: str, bans_file: str, read_token: Callable[[Policy]
         del bans
         return TokenDecision(confirm(decision, policy.site.accounts), log, now, asked)
     except TokenRefused as error:
-        return TokenDecision(Decision(None, None).settle(DENIED, str(error)), log)
+        return TokenDecision(Decision(None, None, DENIED, str(error)), log)
     except Error as error:
         return TokenDecision(failed(str(error)), log)
 

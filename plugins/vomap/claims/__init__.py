@@ -97,12 +97,12 @@ def read_claims(members: Mapping[str, object]) -> Claims:
     claims = Claims(members)
     texts = claims.texts
     for name, value in members.items():
-        if isinstance(value, str):
+        if type(value) is str:
             if value.isprintable():
                 texts[name] = value
             else:
                 _add_text(claims, name, value)
-        elif isinstance(value, list):
+        elif type(value) is list:
             _add_list(claims, name, value)
         elif name not in TIMES:
             claims.passed_over.append(f"claim {name!a}: {_kind(value)} says nothing")

@@ -104,7 +104,7 @@ def _decide(args: argparse.Namespace, policy: Policy, bans: Bans, now: float, re
     try:
         claims = _verified(args, given, policy, reasons) if payload is None else read_payload(payload)
     except TokenRefused as error:
-        return Decision(None, policy.digest).settle(DENIED, str(error))
+        return Decision(None, policy.digest, DENIED, str(error))
     except Error as error:
         return failed(str(error))
     reasons.trace += describe_token(claims, now)

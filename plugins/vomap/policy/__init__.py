@@ -20,12 +20,12 @@ class Decision:
 
     __slots__ = ("account", "claims", "outcome", "policy", "pool", "reason", "rule", "source", "unchecked", "vo")
 
-    def __init__(self, claims: Claims | None, policy: str | None) -> None:
+    def __init__(self, claims: Claims | None, policy: str | None, outcome: str, reason: str) -> None:
         """Take the claims of the token, None if it cannot be read, and the digest of the policy."""
         self.claims = claims
         self.policy = policy
-        self.outcome = ERROR
-        self.reason = ""
+        self.outcome = outcome
+        self.reason = reason
         self.account: str | None = None
         self.pool: str | None = None
         self.vo: str | None = None
@@ -65,4 +65,4 @@ class Decision:
 
 def failed(reason: str, claims: Claims | None = None) -> Decision:
     """Return the decision for a token that vomap cannot decide about."""
-    return Decision(claims, None).settle(ERROR, reason)
+    return Decision(claims, None, ERROR, reason)

@@ -28,12 +28,12 @@ SOURCES = ("group", SCOPE_PATH)
 _NO_ISSUER = ""
 
 
-def may_name(owners: Iterable[str], url: str) -> bool:
+def may_name(owners: Sequence[str], url: str) -> bool:
     """Return True if an issuer without `vos` may speak for a VO that its tokens name.
 
     `owners` are the issuers that are declared for the VO, `url` is the issuer of the token.
     """
-    return all(owner == url for owner in owners)
+    return owners.count(url) == len(owners)
 
 
 class Authority:

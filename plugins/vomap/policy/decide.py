@@ -61,7 +61,7 @@ class TokenFacts:
     `whole` is the token as conditions see it.
     """
 
-    __slots__ = ("claims", "issuer", "named", "now", "policy", "url", "whole")
+    __slots__ = ("_vos", "claims", "issuer", "named", "now", "policy", "url", "whole")
 
     def __init__(self, policy: Policy, claims: Claims, now: float) -> None:
         """Read the claims of a token, to decide at a time in seconds since 1970."""
@@ -71,19 +71,35 @@ class TokenFacts:
         self.issuer = declared if declared is not None and declared.trusted else None
         self.whole = View(claims, _memberships(claims, self.issuer), read_scopes(claims))
         self.named = _named_vos(policy, self.url, self.issuer, self.whole)
+        self._vos: dict[str, str | None] = {}
+
+    def vo_of(self, root: str) -> str | None:
+        """Return the VO, in lower case, that the first part of a group or path means, or None if it means none."""
+        if root not in self._vos:
+            from vomap.policy.authority import vo_of
+
+            assert self.issuer is not None, "it has VO sources"
+            vo = vo_of(self.policy, self.url, self.issuer, root)
+            self._vos[root] = None if vo is None else vo.lower()
+        return self._vos[root]
 
 
 class _Question:
     """The facts of a token, and the VOs that are banned. `served` are the other VOs that it speaks for, if served."""
 
-    __slots__ = ("banned", "facts", "served")
+    __slots__ = ("_parts", "banned", "facts", "served")
 
     def __init__(self, facts: TokenFacts, banned: frozenset[str]) -> None:
         self.facts, self.banned = facts, banned
-        vos, serve = facts.named.vos, facts.policy.site.serve
-        if banned or serve is not None:
-            vos = {vo: name for vo, name in vos.items() if vo not in banned and (serve is None or vo in serve)}
-        self.served = vos
+        self.served = facts.named.vos
+        if banned or facts.policy.site.serve is not None:
+            self.served = {vo: name for vo, name in self.served.items() if self._admits(vo)}
+        # Each part is made when a rule asks for it.
+        self._parts: dict[str | None, View] = {}
+
+    def _admits(self, vo: str) -> bool:
+        serve = self.facts.policy.site.serve
+        return vo not in self.banned and (serve is None or vo in serve)
 
     @property
     def trusted(self) -> Issuer:
@@ -92,18 +108,43 @@ class _Question:
         assert issuer is not None, "step 3 has declined all other tokens"
         return issuer
 
+    def part(self, vo: str | None) -> View:
+        """Return the part of the token that rules about one VO may see, or that rules without a VO may see."""
+        if vo not in self._parts:
+            safe, issuer = self.facts.whole.safe(), self.facts.issuer
+            assert issuer is not None, "step 3 has declined all other tokens"
+            if not issuer.sources:
+                # Of an issuer with one VO rules see all.
+                self._parts[vo] = safe
+            elif vo is None:
+                self._parts[vo] = safe.part(self._may_see)
+            else:
+                # All at once: a token may name a thousand VOs, and a rule may be for each.
+                self._parts.update(safe.parts(self.facts.vo_of))
+                self._parts.setdefault(vo, safe.part(lambda _: False))
+        return self._parts[vo]
+
+    def _may_see(self, root: str) -> bool:
+        """Return True if rules without a VO may see the groups and paths with a first part.
+
+        They do not see those of a VO that is banned, not served, or not the issuer's to name. A name that is not among
+        the issuer's `vos` is just a group.
+        """
+        vo = self.facts.vo_of(root)
+        return self.trusted.vos is not None if vo is None else self._admits(vo)
+
     def settle(
         self, outcome: str, reason: str, trace: Trace, rule: Rule | None = None, vo: str | None = None
     ) -> Decision:
         """Return the decision with an outcome and a reason, by a rule for a VO if one was selected."""
-        decision = Decision(self.facts.claims, self.facts.policy.digest)
+        decision = Decision(self.facts.claims, self.facts.policy.digest, outcome, reason)
         if trace is not None:
             trace.append(f"{outcome}: {reason}")
         if rule is not None:
             decision.rule, decision.source, decision.vo = rule.name, rule.source, vo
         elif len(self.served) == 1:
             (decision.vo,) = self.served.values()
-        return decision.settle(outcome, reason)
+        return decision
 
 
 def _decide_unbanned(question: _Question, trace: Trace) -> Decision:
@@ -263,14 +304,14 @@ def _deny(question: _Question, trace: Trace) -> Decision | None:
 
 def _apply_rules(question: _Question, trace: Trace) -> Decision:
     """Take steps 5 to 7: decide by the first rule that matches, or decline if none does."""
-    facts, parts = question.facts, _Parts(question, question.trusted)
+    facts = question.facts
     if trace is None:
-        rules = facts.policy.matching_rules(facts.url, facts.whole, question.served, parts.of)
+        rules = facts.policy.matching_rules(facts.url, facts.whole, question.served, question.part)
     else:
         # The trace has a sentence for each rule that does not match.
         rules = facts.policy.rules()
     for rule in rules:
-        for vo, view in _views(rule, question, parts):
+        for vo, view in _views(rule, question):
             captured = {} if vo is None else {"vo": vo.lower()}
             key = first_unmet_condition(rule.conditions, view, captured)
             if key is None:
@@ -282,62 +323,13 @@ def _apply_rules(question: _Question, trace: Trace) -> Decision:
     return question.settle(DECLINED, "rule: none matches", trace)
 
 
-def _views(rule: Rule, question: _Question, parts: _Parts) -> Sequence[tuple[str | None, View]]:
+def _views(rule: Rule, question: _Question) -> Sequence[tuple[str | None, View]]:
     """Return each served VO that a rule is about, with the part of the token that the rule may see."""
     wanted, served = rule.conditions.vo, question.served
     if wanted is None:
         only = next(iter(served.values())) if len(served) == 1 else None
-        return ((only, parts.of(None)),)
-    return [(served[vo], parts.of(vo)) for vo in wanted if vo in served]
-
-
-class _Parts:
-    """The parts of a token that rules may see, each made when a rule asks for it."""
-
-    __slots__ = ("_issuer", "_names", "_parts", "_question", "_safe")
-
-    def __init__(self, question: _Question, issuer: Issuer) -> None:
-        self._question, self._issuer = question, issuer
-        self._safe = question.facts.whole.safe()
-        self._parts: dict[str | None, View] = {}
-        self._names: dict[str, str | None] = {}
-
-    def of(self, vo: str | None) -> View:
-        """Return the part of the token that rules about one VO may see, or that rules without a VO may see."""
-        if not self._issuer.sources:
-            # Of an issuer with one VO rules see all.
-            return self._safe
-        if vo not in self._parts:
-            if vo is None:
-                self._parts[vo] = self._safe.part(self._may_see)
-            else:
-                # All at once: a token may name a thousand VOs, and a rule may be for each.
-                self._parts.update(self._safe.parts(self._name))
-                self._parts.setdefault(vo, self._safe.part(lambda _: False))
-        return self._parts[vo]
-
-    def _may_see(self, root: str) -> bool:
-        """Return True if rules without a VO may see the groups and paths with a first part.
-
-        They do not see those of a VO that is banned, not served, or not the issuer's to name. A name that is not among
-        the issuer's `vos` is just a group.
-        """
-        question = self._question
-        vo = self._name(root)
-        if vo is None:
-            return self._issuer.vos is not None
-        serve = question.facts.policy.site.serve
-        return vo not in question.banned and (serve is None or vo in serve)
-
-    def _name(self, root: str) -> str | None:
-        """Return the VO, in lower case, that a group's or path's first part means."""
-        if root not in self._names:
-            from vomap.policy.authority import vo_of
-
-            facts = self._question.facts
-            vo = vo_of(facts.policy, facts.url, self._issuer, root)
-            self._names[root] = None if vo is None else vo.lower()
-        return self._names[root]
+        return ((only, question.part(None)),)
+    return [(served[vo], question.part(vo)) for vo in wanted if vo in served]
 
 
 def _apply(rule: Rule, captured: dict[str, str], vo: str | None, question: _Question, trace: Trace) -> Decision | None:

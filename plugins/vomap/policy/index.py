@@ -189,8 +189,8 @@ def _documents(kind: str, find: _Find) -> Iterator[Any]:
 
 
 def _document(kind: str, find: _Find, number: int) -> Any:
-    document = find(key_of(kind, number))
-    listed = None if document is None else find(key_of(LIST, number))
+    document = find(key_of(kind, str(number)))
+    listed = None if document is None else find(key_of(LIST, str(number)))
     return with_list(document, listed) if listed else document
 
 
@@ -358,12 +358,12 @@ def _entries_of(
 ) -> Iterator[_Entry]:
     """Yield the entries of one rule or ban. `values` is the long list of its condition `key`, an entry of its own."""
     if values is None:
-        yield key_of(kind, number), entry
+        yield key_of(kind, str(number)), entry
         return
-    yield key_of(LIST, number), values
+    yield key_of(LIST, str(number)), values
     if key.startswith(CLAIM):
         claims = {name: texts for name, texts in entry["claim"].items() if CLAIM + name != key}
-        yield key_of(kind, number), {**entry, "claim": claims, "listed": key}
+        yield key_of(kind, str(number)), {**entry, "claim": claims, "listed": key}
     else:
         rest = {name: value for name, value in entry.items() if name != key}
-        yield key_of(kind, number), {**rest, "listed": key}
+        yield key_of(kind, str(number)), {**rest, "listed": key}

@@ -51,9 +51,9 @@ _MOST_CACHED = 20_000
 _NEVER_UIDS = (0, 0xFFFE, 0xFFFF, 0xFFFFFFFE, 0xFFFFFFFF)
 
 
-def key_of(*words: str | int) -> str:
+def key_of(*words: str) -> str:
     """Return the key of an entry of the index: its words, joined by tabs."""
-    return "\t".join(map(str, words))
+    return "\t".join(words)
 
 
 class AccountLimits:
@@ -276,8 +276,8 @@ class Policy:
     def rules(self) -> Iterator[Rule]:
         """Yield all rules, in order, each with all that it lists."""
         number = 0
-        while self.find(key_of(RULE, number)) is not None:
-            yield self._rule(number, self.find(key_of(LIST, number)))
+        while self.find(key_of(RULE, str(number))) is not None:
+            yield self._rule(number, self.find(key_of(LIST, str(number))))
             number += 1
 
     def names(self, account: str) -> bool:
@@ -304,7 +304,7 @@ class Policy:
         rule = self._rules.get(number)
         if rule is not None:
             return rule
-        document = self.find(key_of(RULE, number))
+        document = self.find(key_of(RULE, str(number)))
         if listed:
             return Rule(with_list(document, listed))
         _make_room(self._rules)
@@ -394,8 +394,8 @@ class Bans:
     def documents(self) -> Iterator[BanDocument]:
         """Yield the document of every ban, in order, with all that it lists."""
         number = 0
-        while (document := self._find(key_of(BAN, number))) is not None:
-            listed = self._find(key_of(LIST, number))
+        while (document := self._find(key_of(BAN, str(number)))) is not None:
+            listed = self._find(key_of(LIST, str(number)))
             yield with_list(document, listed) if listed else document
             number += 1
 
@@ -407,7 +407,7 @@ class Bans:
         ban = self._bans.get(number)
         if ban is not None:
             return ban
-        document = self._find(key_of(BAN, number))
+        document = self._find(key_of(BAN, str(number)))
         if listed:
             return Ban(with_list(document, listed))
         _make_room(self._bans)

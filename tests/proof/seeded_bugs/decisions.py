@@ -103,18 +103,18 @@ def _default_vo_of_token(is_made_by_token: Any, rule: Any, captured: Any, issuer
     return is_made_by_token(rule, captured, issuer) or freely
 
 
-def _unserved_seen(may_see: Any, parts: Any, root: str) -> Any:
-    vo = parts._name(root)
-    return may_see(parts, root) if vo is None else vo not in parts._question.banned
+def _unserved_seen(may_see: Any, question: Any, root: str) -> Any:
+    vo = question.facts.vo_of(root)
+    return may_see(question, root) if vo is None else vo not in question.banned
 
 
-def _banned_seen(may_see: Any, parts: Any, root: str) -> Any:
-    vo, serve = parts._name(root), parts._question.facts.policy.site.serve
-    return may_see(parts, root) if vo is None else serve is None or vo in serve
+def _banned_seen(may_see: Any, question: Any, root: str) -> Any:
+    vo, serve = question.facts.vo_of(root), question.facts.policy.site.serve
+    return may_see(question, root) if vo is None else serve is None or vo in serve
 
 
-def _all_seen(of: Any, parts: Any, vo: str | None) -> Any:
-    return of(parts, vo) if vo is None else parts._safe
+def _all_seen(part: Any, question: Any, vo: str | None) -> Any:
+    return part(question, vo) if vo is None else question.facts.whole.safe()
 
 
 _OUTSIDE = "vomap.policy.decide:_outside_its_time"
@@ -144,7 +144,9 @@ BUGS: Mapping[str, Sequence[Replacement]] = {
         Call("vomap.policy.decide:_is_made_by_token", _default_vo_of_token)
     ],
     "a capture gives a pool's account": [Call("vomap.policy.pools:Pool.has", lambda *_: False)],
-    "an unserved VO's groups seen by rules without vo": [Call("vomap.policy.decide:_Parts._may_see", _unserved_seen)],
-    "a banned VO's groups seen by rules without vo": [Call("vomap.policy.decide:_Parts._may_see", _banned_seen)],
-    "another VO's groups seen by rules with vo": [Call("vomap.policy.decide:_Parts.of", _all_seen)],
+    "an unserved VO's groups seen by rules without vo": [
+        Call("vomap.policy.decide:_Question._may_see", _unserved_seen)
+    ],
+    "a banned VO's groups seen by rules without vo": [Call("vomap.policy.decide:_Question._may_see", _banned_seen)],
+    "another VO's groups seen by rules with vo": [Call("vomap.policy.decide:_Question.part", _all_seen)],
 }

@@ -80,7 +80,7 @@ def test_a_directory_that_answers_another_name(monkeypatch: pytest.MonkeyPatch, 
 
 
 def _mapped(account: str | None = "alice") -> Decision:
-    decision = Decision(None, None).settle(MAPPED, "rule: r")
+    decision = Decision(None, None, MAPPED, "rule: r")
     decision.account = account
     return decision
 
@@ -136,7 +136,7 @@ def test_a_refusal_stays_one() -> None:
         raise AssertionError
 
     for outcome in (DECLINED, DENIED, ERROR):
-        decision = confirm(Decision(None, None).settle(outcome, "why"), LIMITS, fail)
+        decision = confirm(Decision(None, None, outcome, "why"), LIMITS, fail)
         assert (decision.outcome, decision.reason) == (outcome, "why")
 
 

@@ -78,7 +78,7 @@ def test_built_files() -> None:
 
 
 def _answer(outcome: str = MAPPED) -> TokenDecision:
-    decision = Decision(None, None).settle(outcome, "rule: r")
+    decision = Decision(None, None, outcome, "rule: r")
     decision.account, decision.vo, decision.source = "alice" if outcome == MAPPED else None, "Nova", "f:1"
     return TokenDecision(decision, UNLOGGED)
 
@@ -142,10 +142,7 @@ def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(callout, "posix", SimpleNamespace(write=write))
     log_line(HTCONDOR, "why")
-    assert (
-        respond(HTCONDOR, TokenDecision(Decision(None, None).settle(DENIED, "ban: x"), UNLOGGED), TimeLimit(HTCONDOR))
-        == 2
-    )
+    assert respond(HTCONDOR, TokenDecision(Decision(None, None, DENIED, "ban: x"), UNLOGGED), TimeLimit(HTCONDOR)) == 2
 
 
 def test_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,7 +225,7 @@ def test_root_is_not_kept_by_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_a_token_makes_long_hides_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     """A callout shortens a long reason, but still reports that it did not log the decision."""
-    decision = Decision(None, None).settle(DENIED, "audience: " + "x" * 5000)
+    decision = Decision(None, None, DENIED, "audience: " + "x" * 5000)
     respond(HTCONDOR, TokenDecision(decision, {"to": "/nowhere/log"}), TimeLimit(HTCONDOR))
     told = capfd.readouterr().err
     assert told.endswith("; not logged: /nowhere/log: No such file or directory\n")

@@ -38,9 +38,9 @@ SCHEMA = json.loads(shipped_file("schemas", "decision-1.schema.json").read_text(
 
 
 def _decision(token: dict[str, Any] | None = None) -> Decision:
-    decision = Decision(read_claims(TOKEN if token is None else token), "digest")
+    decision = Decision(read_claims(TOKEN if token is None else token), "digest", MAPPED, "rule: r")
     decision.account = "jo"
-    return decision.settle(MAPPED, "rule: r")
+    return decision
 
 
 def _written(path: Path, document: LogDocument | None = None, **more: Any) -> dict[str, Any]:
@@ -348,9 +348,7 @@ def test_a_token_without_subject_has_no_pseudonym(tmp_path: Path) -> None:
 def test_a_decision_without_claims_is_logged(tmp_path: Path) -> None:
     """An unreadable token also leaves a record."""
     decision_log = DecisionLog({"to": str(tmp_path / "log"), "subject": "pseudonym"})
-    decision_log.write(
-        Decision(None, None).settle("error", "token: broken"), callout="vomap-htcondor", ce="htcondor", now=NOW
-    )
+    decision_log.write(Decision(None, None, "error", "token: broken"), callout="vomap-htcondor", ce="htcondor", now=NOW)
     record = json.loads((tmp_path / "log").read_text())
     assert record["claims"] is None
     jsonschema.Draft7Validator(SCHEMA).validate(record)
