@@ -42,7 +42,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from vomap.policy.authority import Authority
-from vomap.policy.matching import CLAIM, EVERY_TOKEN, AccountName, GroupPattern, Pattern
+from vomap.policy.matching import CLAIM, EVERY_TOKEN, AccountName, Pattern, compile_condition
 from vomap.policy.model import (
     ASKED,
     BAN,
@@ -62,8 +62,9 @@ from vomap.policy.model import (
     VO,
     Bans,
     Policy,
+    document_of,
+    documents,
     key_of,
-    with_list,
 )
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def document_of_policy(entries: Mapping[str, Any]) -> PolicyDocument:
         "site": entries[SITE],
         "issuers": issuers,
         "reserved-vos": entries.get(RESERVED_VOS, []),
-        "rules": list(_documents(RULE, entries.get)),
+        "rules": list(documents(RULE, entries.get)),
         "pools": entries.get(POOLS, {}),
     }
 
@@ -166,32 +167,18 @@ def issuers_document(find: _Find) -> PolicyDocument | None:
 
 def document_of_bans(entries: Mapping[str, Any]) -> BansDocument:
     """Return the document of bans by their entries. Raises as `document_of_policy` does."""
-    return {"bans": list(_documents(BAN, entries.get))}
+    return {"bans": list(documents(BAN, entries.get))}
 
 
 def read_rule(find: _Find, number: int) -> RuleDocument | None:
     """Return the document of the rule with a number, or None. `find` returns the value of an entry by its key."""
-    rule: RuleDocument | None = _document(RULE, find, number)
+    rule: RuleDocument | None = document_of(RULE, find, number)
     return rule
 
 
 def rules_found_by(find: _Find, owner: str, aspect: str, anchor: str) -> list[int]:
     """Return the numbers of the rules at one place of the index."""
     return [entry if isinstance(entry, int) else entry[0] for entry in find(key_of(owner, aspect, anchor)) or ()]
-
-
-def _documents(kind: str, find: _Find) -> Iterator[Any]:
-    """Yield the documents of rules or bans, in their order."""
-    number = 0
-    while (document := _document(kind, find, number)) is not None:
-        yield document
-        number += 1
-
-
-def _document(kind: str, find: _Find, number: int) -> Any:
-    document = find(key_of(kind, str(number)))
-    listed = None if document is None else find(key_of(LIST, str(number)))
-    return with_list(document, listed) if listed else document
 
 
 def find_spellings(document: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -341,16 +328,10 @@ def _ways_to_find(entry: RuleDocument | BanDocument, selective: Iterable[str]) -
     conditions: Mapping[str, Any] = entry
     claims = {CLAIM + name: values for name, values in entry.get("claim", {}).items()}
     for key in (key for kind in selective for key in (claims if kind == CLAIM else (kind,))):
-        found = [(*_place(key, value), value) for value in claims.get(key) or conditions.get(key, ())]
+        patterns: Any = compile_condition(key, claims.get(key) or conditions.get(key, ()), capture=True)
+        found = [(*pattern.found_by(key), pattern.text) for pattern in patterns]
         if found and all(aspect != EVERY_TOKEN for aspect, _, _ in found):
             yield key, found
-
-
-def _place(key: str, value: str) -> tuple[str, str]:
-    """Return the aspect and the anchor by which a value of a condition is found."""
-    if key in ("group", "first-group"):
-        return GroupPattern(value).found_by(key)
-    return Pattern(value, below=key == "scope", capture=True).found_by(key)
 
 
 def _entries_of(

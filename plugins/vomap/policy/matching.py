@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from vomap.claims import Claims
     from vomap.claims.memberships import Membership
 
+    AnyPattern = Union["Pattern", "GroupPattern"]
     AnyView = Union["View", "BanView"]
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
@@ -292,12 +293,11 @@ class Conditions:
         # Only an account can use a captured word.
         capture = "account" in document
         self.vo = tuple(vo.lower() for vo in document["vo"]) if "vo" in document else None
-        asked: list[tuple[str, Any]] = [
-            (key, _COMPILED[key](document[key], capture)) for key in _COMPILED if key in document
-        ]
-        for name, texts in document.get("claim", {}).items():
-            asked.append((CLAIM + name, _text_patterns(texts, capture)))
-        self.asked = tuple(asked)
+        wanted = [(key, document[key]) for key in _KEYS if key in document]
+        wanted += [(CLAIM + name, texts) for name, texts in document.get("claim", {}).items()]
+        self.asked: tuple[tuple[str, Any], ...] = tuple(
+            (key, compile_condition(key, texts, capture=capture)) for key, texts in wanted
+        )
 
 
 class View:
@@ -575,30 +575,17 @@ def _narrowed(key: str, patterns: Sequence[Any], view: AnyView, values: int) -> 
     ]
 
 
-def _literals(texts: Iterable[str], _capture: object) -> frozenset[str]:
-    return frozenset(texts)
+def compile_condition(key: str, texts: Iterable[str], *, capture: bool) -> tuple[AnyPattern, ...] | frozenset[str]:
+    """Return the patterns, or the literal texts, of a condition. `capture` allows `<name>`. Raises PatternError."""
+    if key in _LITERAL_KEYS:
+        return frozenset(texts)
+    if key in _GROUP_KEYS:
+        return tuple(map(GroupPattern, texts))
+    below = key == "scope"
+    return tuple(Pattern(text, below=below, capture=capture and not below) for text in texts)
 
 
-def _text_patterns(texts: Iterable[str], capture: bool) -> tuple[Pattern, ...]:
-    return tuple(Pattern(text, capture=capture) for text in texts)
-
-
-def _path_patterns(texts: Iterable[str], _capture: object) -> tuple[Pattern, ...]:
-    return tuple(Pattern(text, below=True) for text in texts)
-
-
-def _group_patterns(texts: Iterable[str], _capture: object) -> tuple[GroupPattern, ...]:
-    return tuple(GroupPattern(text) for text in texts)
-
-
-_COMPILED: dict[str, Callable[[list[str], bool], object]] = {
-    "issuer": _literals,
-    "subject": _text_patterns,
-    "group": _group_patterns,
-    "first-group": _group_patterns,
-    "scope": _path_patterns,
-    "audience": _literals,
-    "jti": _literals,
-    "client": _literals,
-}
-_KNOWN = frozenset({*_COMPILED, "vo", "claim", "name", "source", "account", "pool", "deny", "reason", "until"})
+# In the order of the mapfile's reference.
+_KEYS = ("issuer", "subject", "group", "first-group", "scope", "audience", "jti", "client")
+_LITERAL_KEYS = ("issuer", "audience", "jti", "client")
+_KNOWN = frozenset({*_KEYS, "vo", "claim", "name", "source", "account", "pool", "deny", "reason", "until"})

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from vomap.claims.memberships import EntitlementForm, GroupForm
     from vomap.policy.documents import (
-        BanDocument,
         EntitlementsDocument,
         IssuerDocument,
         LogDocument,
@@ -306,7 +305,7 @@ class Policy:
             return rule
         document = self.find(key_of(RULE, str(number)))
         if listed:
-            return Rule(with_list(document, listed))
+            return Rule(_with_list(document, listed))
         _make_room(self._rules)
         rule = self._rules[number] = Rule(document)
         return rule
@@ -322,7 +321,22 @@ def _collect(found: _Found, find: Callable[[str], Any], place: str, anchors: Ite
                 found.setdefault(entry[0], []).append(entry[1])
 
 
-def with_list(document: Any, listed: list[str]) -> Any:
+def documents(kind: str, find: Callable[[str], Any]) -> Iterator[Any]:
+    """Yield the documents of all rules or bans, in order, each with all that it lists."""
+    number = 0
+    while (document := document_of(kind, find, number)) is not None:
+        yield document
+        number += 1
+
+
+def document_of(kind: str, find: Callable[[str], Any], number: int) -> Any:
+    """Return the document of the rule or the ban with a number, with all that it lists, or None."""
+    document = find(key_of(kind, str(number)))
+    listed = None if document is None else find(key_of(LIST, str(number)))
+    return _with_list(document, listed) if listed else document
+
+
+def _with_list(document: Mapping[str, Any], listed: list[str]) -> Any:
     """Return the document of a rule or a ban with values where it leaves a list out, which its key `listed` names."""
     whole = dict(document)
     key: str = whole.pop("listed")
@@ -341,7 +355,7 @@ def _make_room(cache: dict[Any, Any]) -> None:
 class Bans:
     """All compiled bans. A decision reads those that its token may match."""
 
-    __slots__ = ("_bans", "_find", "asked", "claims", "digest")
+    __slots__ = ("_bans", "asked", "claims", "digest", "find")
 
     def __init__(self, find: Callable[[str], Any], digest: str) -> None:
         """Take the function that finds an entry of the index of bans by its key (policy/index.py), and their digest.
@@ -349,7 +363,7 @@ class Bans:
         `asked` are the conditions of literal values that bans are found by, none if there is no ban. `claims` are the
         names of the claims that any of them has a condition on.
         """
-        self._find = find
+        self.find = find
         self.digest = digest
         self.asked: Sequence[str] = find(ASKED) or ()
         if not {*BAN_OWNERS, ""}.issuperset(self.asked):
@@ -370,10 +384,10 @@ class Bans:
         for kind in self.asked:
             owners = [key_of(kind, value) for value in view.values(kind)] if kind else [""]
             for owner in self._sieve(kind, owners):
-                for aspect in self._find(key_of(ASKED, owner)) or ():
+                for aspect in self.find(key_of(ASKED, owner)) or ():
                     place = key_of(owner, aspect)
                     anchors = self._sieve(place, list(anchors_for(aspect)(view)))
-                    _collect(found, self._find, key_of(place, ""), anchors)
+                    _collect(found, self.find, key_of(place, ""), anchors)
         bans = [self._ban(number, listed) for number, listed in sorted(found.items())]
         return [ban for ban in bans if ban.is_in_force(now)]
 
@@ -384,32 +398,24 @@ class Bans:
         has one bit for the checksum of each value with a ban. It leaves out nearly all other values, and never one with
         a ban.
         """
-        sieve = self._find(key_of(SIEVE, name)) if len(texts) > FEW else None
+        sieve = self.find(key_of(SIEVE, name)) if len(texts) > FEW else None
         if sieve is None:
             return texts
         bits = a2b_base64(sieve)
         last = len(bits) * 8 - 1
         return [each for each in texts if bits[(bit := crc32(each.encode()) & last) >> 3] >> (bit & 7) & 1]
 
-    def documents(self) -> Iterator[BanDocument]:
-        """Yield the document of every ban, in order, with all that it lists."""
-        number = 0
-        while (document := self._find(key_of(BAN, str(number)))) is not None:
-            listed = self._find(key_of(LIST, str(number)))
-            yield with_list(document, listed) if listed else document
-            number += 1
-
     def all(self) -> Iterator[Ban]:
         """Yield every ban, in order."""
-        return map(Ban, self.documents())
+        return map(Ban, documents(BAN, self.find))
 
     def _ban(self, number: int, listed: list[str] | None) -> Ban:
         ban = self._bans.get(number)
         if ban is not None:
             return ban
-        document = self._find(key_of(BAN, str(number)))
+        document = self.find(key_of(BAN, str(number)))
         if listed:
-            return Ban(with_list(document, listed))
+            return Ban(_with_list(document, listed))
         _make_room(self._bans)
         ban = self._bans[number] = Ban(document)
         return ban

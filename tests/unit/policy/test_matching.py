@@ -223,5 +223,5 @@ def test_words(text: str, word: bool) -> None:
 def test_each_condition_reads_its_claim() -> None:
     """`_CLAIM_OF` has the claim of each condition that compares one: without it the condition reads a wrong claim."""
     without_claim = {"group", "first-group", "scope", "client"}
-    missing = set(matching._COMPILED) - without_claim - set(matching._CLAIM_OF)
+    missing = set(matching._KEYS) - without_claim - set(matching._CLAIM_OF)
     assert not missing, f"add the claim of {sorted(missing)} to _CLAIM_OF in policy/matching.py"

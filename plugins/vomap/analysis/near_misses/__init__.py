@@ -14,7 +14,7 @@ from vomap.mapfile.times import format_utc
 from vomap.policy import DENIED, MAPPED, Decision
 from vomap.policy.decide import decide
 from vomap.policy.index import bans_of
-from vomap.policy.model import Ban, Bans, Policy
+from vomap.policy.model import BAN, Ban, Bans, Policy, documents
 
 # A longer list would hide the helpful ones.
 _MOST = 8
@@ -59,7 +59,7 @@ def describe_expired_bans(policy: Policy, bans: Bans, claims: Claims, now: float
     """Return a sentence for each expired ban that would have refused this token."""
     return [
         f"ban: {ban.source} ({ban.reason}) would refuse the token, but expired on {format_utc(ban.until)}"
-        for document in bans.documents()
+        for document in documents(BAN, bans.find)
         for ban in [Ban(document)]
         if ban.until is not None and not ban.is_in_force(now) and _refuses(document, policy, claims, ban.until)
     ]
