@@ -28,6 +28,11 @@ def is_published(path: str) -> bool:
     return path.rpartition("/")[2].startswith(PUBLISHED)
 
 
+def without_keys(document: Mapping[str, Any], *keys: str) -> dict[str, Any]:
+    """Return the members of a ban, a rule or a token without some of them."""
+    return {key: value for key, value in document.items() if key not in keys}
+
+
 def ban_line(ban: Mapping[str, Any]) -> str:
     """Return a ban as a line of this file. `ban` maps its keys to a text, a list of texts or a mapping.
 
