@@ -15,7 +15,7 @@ from vomap.bans.aftermath import Aftermath, find_aftermath
 from vomap.bans.commands import add_command
 from vomap.bans.effect import BanEffect, BanTester, describe_outcome, is_banned
 from vomap.bans.folder import BanChange, ChangeRefused, LocalBanFile, conditions_of, read_ban
-from vomap.bans.log_impact import LogImpact, LogImpactCounter
+from vomap.bans.log_impact import LogImpact
 from vomap.bans.warnings import BanWarning, condition_warnings, token_warnings
 from vomap.ces.kinds import known_ces
 from vomap.claims import Claims
@@ -190,7 +190,7 @@ def _with_hits(report: _Report, args: argparse.Namespace, ban: Mapping[str, Any]
     """Add the users whom the ban would have denied. A log that vomap cannot read is only a warning."""
     broken = 0
     try:
-        hits = LogImpactCounter(ban, read_policy(args.policy), resolver(args.key))
+        hits = LogImpact(ban, read_policy(args.policy), resolver(args.key))
         with progress_bar("decisions tried") as progress:
             for number, (_, found) in enumerate(read_logs(args.log), start=1):
                 if isinstance(found, BrokenLine):
@@ -206,7 +206,7 @@ def _with_hits(report: _Report, args: argparse.Namespace, ban: Mapping[str, Any]
     warnings = (
         [BanWarning(f"not counted, as it cannot be read: {counted(broken, 'line')} of the logs")] if broken else []
     )
-    return replace(report, warnings=[*report.warnings, *warnings], hits=hits.result)
+    return replace(report, warnings=[*report.warnings, *warnings], hits=hits)
 
 
 def _tester(policy: str, now: float) -> BanTester:
