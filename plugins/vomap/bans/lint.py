@@ -49,12 +49,8 @@ def unused_bans(context: LintContext) -> Iterator[Finding]:
     tester = _tester(context)
     for ban in context.bans:
         if Ban(ban).is_in_force(context.now) and next(tester.banned_tokens(ban), None) is None:
-            warnings = list(condition_warnings(ban, context.authority))
-            why = (
-                warnings[0].sentence
-                if warnings
-                else "its conditions exclude each other, or no issuer issues such tokens"
-            )
+            missed = next(condition_warnings(ban, context.authority), None)
+            why = missed.sentence if missed else "its conditions exclude each other, or no issuer issues such tokens"
             yield warning(UNUSED_BAN, ban, f"no token matches this ban ({ban['reason']}): {why}")
 
 
@@ -134,10 +130,7 @@ _TABLE = CheckTable(
         Check(unwired_bans, (UNWIRED_BAN,)),
         Check(bare_stars, (BARE_STAR,)),
     ),
-    each=(
-        Check(unused_bans, (UNUSED_BAN,)),
-        Check(evadable_bans, (EVADABLE_BAN,)),
-    ),
+    each=(Check(unused_bans, (UNUSED_BAN,)), Check(evadable_bans, (EVADABLE_BAN,))),
 )
 CODES = _TABLE.codes
 

@@ -38,7 +38,7 @@ def tokens_for(ban: Mapping[str, Any], authority: Authority, now: float) -> Iter
 def condition_values(ban: Mapping[str, Any], turn: int = 0) -> dict[str, tuple[str]]:
     """Return a text for each condition of a ban, `claim NAME` included. `turn` selects one of several values."""
     conditions = {key: ban[key] for key in _PATTERNS if key in ban}
-    conditions.update({f"claim {name}": texts for name, texts in _claims(ban).items()})
+    conditions.update({f"claim {name}": texts for name, texts in ban.get("claim", {}).items()})
     return {key: (example(key, texts[turn % len(texts)], FILLER),) for key, texts in conditions.items()}
 
 
@@ -58,7 +58,8 @@ def ways_to_name(vo: str, url: str, authority: Authority) -> list[Way] | None:
 
 
 def _tokens(ban: Mapping[str, Any], authority: Authority, now: float) -> Iterator[Token]:
-    turns = max(len(values) for values in [[""], *(ban.get(key, ()) for key in _PATTERNS), *_claims(ban).values()])
+    several = [*(ban.get(key, ()) for key in _PATTERNS), *ban.get("claim", {}).values()]
+    turns = max([1, *map(len, several)])
     for url in _issuers(ban, authority):
         for way in _namings(ban, url, authority):
             for turn in range(turns):
@@ -109,8 +110,3 @@ def _token(ban: Mapping[str, Any], issuer: tuple[str, Issuer | None], way: Way |
     if way is not None:
         token = with_vo(token, way)
     return {**token, "iat": int(now), "exp": int(now) + _LIFETIME, "wlcg.ver": "1.0"}
-
-
-def _claims(ban: Mapping[str, Any]) -> Mapping[str, list[str]]:
-    claims: Mapping[str, list[str]] = ban.get("claim", {})
-    return claims

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from vomap.analysis.tokens.patterns import example, legal_groups
+from vomap.bans.ban_file import without_keys
 from vomap.bans.effect import BanTester, describe_outcome, is_banned, tokens_without
 from vomap.bans.issuer_wiring import NOT_IN_FORCE, is_wired
 from vomap.bans.tokens import FILLER
@@ -124,7 +125,7 @@ def unnamed_vo_warnings(ban: Mapping[str, Any], tester: BanTester, after: Bans) 
 def _mapped_without_vos(url: str, tester: BanTester, after: Bans) -> dict[str | None, str]:
     """Return the outcome of an issuer's tokens that name no VO and are mapped, by the subject of the rule."""
     mapped: dict[str | None, str] = {}
-    for token, subject in tester.without_vos(url):
+    for token, subject in tester.rule_tokens.without_vos(url):
         decision = tester.decide(tester.claims_of(token), after)
         if decision.outcome == MAPPED:
             mapped.setdefault(subject, describe_outcome(decision))
@@ -134,7 +135,7 @@ def _mapped_without_vos(url: str, tester: BanTester, after: Bans) -> dict[str | 
 def _nameless(ban: Mapping[str, Any], url: str, subject: str | None, becomes: str) -> BanWarning:
     """Return the warning about a token that names no VO. `subject` is that of the rule that maps it, or None."""
     vos = " or ".join(ban["vo"])
-    form = {**_without_keys(ban, "vo"), "issuer": [url]}
+    form = {**without_keys(ban, "vo", "source"), "issuer": [url]}
     if subject is None:
         told = f"a token of {url} that names no VO is {becomes}, also if its bearer belongs to {vos}"
         return BanWarning(f"{told}; only a ban of the whole issuer covers this", (form,))
@@ -157,10 +158,9 @@ def _whole(ban: Mapping[str, Any], told: str, authority: Authority) -> tuple[str
     """Return the sentence about a pattern of subjects, with advice, and the ban that also matches slashes."""
     if _FOR_EVERYBODY not in ban["subject"]:
         more = "for subjects with more slashes ban the exact subject or the issuer"
-        return f"{told}; add these patterns; {more}", (
-            {**_without_keys(ban), "subject": wider_subjects(ban["subject"])},
-        )
-    form = _without_keys(ban, "subject")
+        form = {**without_keys(ban, "source"), "subject": wider_subjects(ban["subject"])}
+        return f"{told}; add these patterns; {more}", (form,)
+    form = without_keys(ban, "subject", "source")
     if set(form).intersection(CONDITIONS):
         return f"{told}; leave --subject out", (form,)
     trusted = [url for url, issuer in authority.issuers.items() if issuer.trusted]
@@ -179,10 +179,6 @@ def _firm_ban(ban: Mapping[str, Any], identity: str, authority: Authority) -> di
         firm["issuer"] = _speakers(ban, authority)
         del firm["vo"]
     return firm
-
-
-def _without_keys(ban: Mapping[str, Any], *keys: str) -> dict[str, Any]:
-    return {key: value for key, value in ban.items() if key not in (*keys, "source")}
 
 
 def _speakers(ban: Mapping[str, Any], authority: Authority) -> list[str]:

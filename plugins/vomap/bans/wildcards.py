@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from vomap.analysis.tokens.patterns import ROLE, split_role
+from vomap.bans.ban_file import without_keys
 from vomap.policy.matching import EVERYTHING_BELOW
 
 _BARE = "*"
@@ -73,4 +74,4 @@ def _with(document: Mapping[str, Any], key: str, pattern: str) -> tuple[Mapping[
         return ()
     below = path[:-1] + "**" + (f"{ROLE}{role}" if role is not None else "")
     values = [below if each == pattern else each for each in document[key]]
-    return ({**{name: value for name, value in document.items() if name != "source"}, key: values},)
+    return ({**without_keys(document, "source"), key: values},)
