@@ -42,7 +42,7 @@ def read_tarball(path: Path) -> TopologyFiles:
 
 
 def read_packed(source: str, packed: io.BufferedIOBase) -> TopologyFiles:
-    """Return the files of a topology in an open tar or tar.gz. `source` is its name in errors. Raises TopologyError."""
+    """Return the files of an open tar or tar.gz. `source` is its name in errors. Raises TopologyError."""
     try:
         is_gzip = packed.read(2) == _GZIP
         packed.seek(0)
@@ -105,23 +105,16 @@ def _read_members(archive: tarfile.TarFile) -> TopologyFiles:
         if count >= _MOST_MEMBERS:
             raise ValueError(f"it has more than {_MOST_MEMBERS} members")
         path = PurePosixPath(member.name)
-        if not _is_wanted(path) or member.isdir():
+        is_wanted = path.name == SNAPSHOT or (path.parent.name == FOLDER and is_yaml(path.name))
+        if not is_wanted or member.isdir():
             continue
         if path in found:
             raise ValueError(f"{quoted(member.name)} is in the archive twice")
-        found[path] = _content(archive, member), int(member.mtime)
+        file = archive.extractfile(member) if member.isreg() else None
+        if file is None:
+            raise ValueError(f"{quoted(member.name)} is not a regular file")
+        found[path] = file.read(LARGEST_FILE + 1), int(member.mtime)
     return _one_topology(found, (archive.pax_headers or {}).get("comment"))
-
-
-def _is_wanted(path: PurePosixPath) -> bool:
-    return path.name == SNAPSHOT or (path.parent.name == FOLDER and is_yaml(path.name))
-
-
-def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    file = archive.extractfile(member) if member.isreg() else None
-    if file is None:
-        raise ValueError(f"{quoted(member.name)} is not a regular file")
-    return file.read(LARGEST_FILE + 1)
 
 
 def _one_topology(found: dict[PurePosixPath, tuple[bytes, int]], commit: str | None) -> TopologyFiles:

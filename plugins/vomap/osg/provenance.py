@@ -52,8 +52,7 @@ def find_provenance(files: TopologyFiles) -> Provenance:
 
 def written_date(text: str) -> str | None:
     """Return the date of the topology in the comments at the top of a generated mapfile, or None."""
-    head = text.partition("\nmapfile:")[0]
-    found = _WRITTEN_DATE.search(head)
+    found = _WRITTEN_DATE.search(text.partition("\nmapfile:")[0])
     return found.group(1) if found else None
 
 

@@ -112,7 +112,8 @@ def read_topology(files: TopologyFiles, findings: Findings) -> Topology:
         if found.all:
             broken[file] = tuple(found.all[:_MOST_FINDINGS])
         elif vo.name.lower() in vos:
-            _report_clash(vo, vos[vo.name.lower()], findings)
+            text = f"is the same VO as {vos[vo.name.lower()].file}, because VO names compare without case"
+            report_file(vo.file, f"{text}: rename one of the two", findings)
         else:
             vos[vo.name.lower()] = vo
     groups = _read_reporting_groups(files.contents.get(REPORTING_GROUPS), findings)
@@ -121,7 +122,7 @@ def read_topology(files: TopologyFiles, findings: Findings) -> Topology:
 
 
 def _read_vo(file: str, content: bytes, findings: Findings) -> VirtualOrganization:
-    name = file[: -len(SUFFIX)]
+    name = file.removesuffix(SUFFIX)
     if not _VO_NAME.fullmatch(name):
         text = "the file's name is not a VO's name: letters, digits, and inside also _ . -; rename the file"
         report_file(quoted(file), text, findings)
@@ -193,11 +194,6 @@ def _without_repeats(entries: Iterable[tuple[TextValue, TopologyEntry]], finding
         elif entry.description < first.description:
             found[entry.issuer, entry.subject] = entry
     return list(found.values())
-
-
-def _report_clash(vo: VirtualOrganization, other: VirtualOrganization, findings: Findings) -> None:
-    text = f"is the same VO as {other.file}, because VO names compare without case: rename one of the two"
-    report_file(vo.file, text, findings)
 
 
 def _report_contested_issuers(vos: Iterable[VirtualOrganization], findings: Findings) -> None:
