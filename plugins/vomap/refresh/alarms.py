@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from vomap.refresh.meaning import MapfileChange, Meaning
 
 _LIMIT = re.compile(r"(?P<number>[0-9]{1,6})?(?:(?(number),)(?P<percent>[0-9]{1,3})%)?", re.ASCII)
-_WHOLE = 100
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class Limit:
     def allows(self, count: int, total: int) -> bool:
         """Return True if `count` changes among `total` identities and VO names are within the limit."""
         is_few = self.number is None or count <= self.number
-        return is_few and (self.percent is None or count * _WHOLE <= self.percent * total)
+        return is_few and (self.percent is None or count * 100 <= self.percent * total)
 
     def __str__(self) -> str:
         """Return the limit as `read_limit` reads it."""
