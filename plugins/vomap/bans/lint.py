@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from vomap.analysis.lint.breadth import ILLEGAL_GROUP, illegal_groups_of
-from vomap.analysis.lint.checks import Check, CheckTable
-from vomap.analysis.lint.context import name_and_source, warning
+from vomap.analysis.lint.checks import Check, CheckTable, LintReport
+from vomap.analysis.lint.context import LintContext, name_and_source, warning
 from vomap.bans.ban_file import is_published
 from vomap.bans.commands import add_command
 from vomap.bans.effect import BanTester
 from vomap.bans.issuer_wiring import file_of, unwired_issuers, unwired_sentence
-from vomap.bans.warnings import condition_warnings, evasion_warnings, unnamed_vo_warnings
-from vomap.bans.wildcards import wider_subjects, wildcard_warnings
+from vomap.bans.warnings import BanWarning, condition_warnings, evasion_warnings, unnamed_vo_warnings
+from vomap.bans.wildcards import WildcardWarning, wider_subjects, wildcard_warnings
 from vomap.mapfile.entries import CONDITIONS
+from vomap.mapfile.findings import Finding
 from vomap.mapfile.times import format_utc
 from vomap.policy.index import bans_of, policy_of
 from vomap.policy.model import Ban
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from vomap.analysis.lint.checks import LintReport
-    from vomap.analysis.lint.context import LintContext
-    from vomap.bans.warnings import BanWarning
-    from vomap.bans.wildcards import WildcardWarning
-    from vomap.mapfile.findings import Finding
     from vomap.policy.documents import BanDocument
 
 UNUSED_BAN, EXPIRED_BAN, EVADABLE_BAN = "unused-ban", "expired-ban", "evadable-ban"

@@ -12,10 +12,10 @@ from vomap.claims import ALL_OF_WRITE
 from vomap.claims.memberships import parse_fqan
 from vomap.claims.scopes import storage_root
 from vomap.policy.authority import Authority
+from vomap.policy.model import Issuer
 
 if TYPE_CHECKING:
     from vomap.analysis.tokens.assembly import Token, Way
-    from vomap.policy.model import Issuer
 
 COMPUTING = (*sorted(ALL_OF_WRITE), "compute.read")
 FILLER = "x"

@@ -6,8 +6,7 @@ import gzip
 import io
 import tarfile
 import zlib
-from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from vomap.osg.files import (
@@ -20,9 +19,6 @@ from vomap.osg.files import (
     is_yaml,
     quoted,
 )
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _GZIP = b"\x1f\x8b"
 _BLOCK = 512

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from vomap import Error
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from vomap.mapfile.findings import Finding
+from vomap.mapfile.findings import Finding
 
 FOLDER = "virtual-organizations"
 SNAPSHOT = "SNAPSHOT.yaml"

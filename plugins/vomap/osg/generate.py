@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, TypedDict
+from typing import TypedDict
 
 from vomap.mapfile.findings import Findings
-from vomap.osg.files import TopologyError
+from vomap.osg.files import TopologyError, TopologyFiles
 from vomap.osg.mapfile_text import GeneratedIssuer, GeneratedMapfile, write_mapfile
 from vomap.osg.rules import make_rules
 from vomap.osg.token_names import find_token_names, read_exceptions
-from vomap.osg.topology import read_topology
+from vomap.osg.topology import Topology, VirtualOrganization, read_topology
 from vomap.osg.yaml_text import report_file
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from vomap.osg.files import TopologyFiles
-    from vomap.osg.topology import Topology, VirtualOrganization
 
 DEFAULT_MULTI_VO = "Fermilab"
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vomap.analysis.tokens.assembly import assemble_token
+from vomap.osg.rules import GeneratedRule
 from vomap.policy.authority import SCOPE_PATH
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
-
     from vomap.analysis.tokens.assembly import Token
-    from vomap.osg.rules import GeneratedRule
 
-    # The rules of each issuer, in their order.
-    RulesByIssuer = Mapping[str, Sequence[GeneratedRule]]
+# The rules of each issuer, in their order.
+RulesByIssuer = Mapping[str, Sequence[GeneratedRule]]
 
 _AUDIENCE = {"audience": ("ANY",)}
 _COMPUTING = ("compute.create", "compute.modify", "compute.cancel")

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import yaml
 
 from vomap.osg import mapfile_tests
 from vomap.osg.files import quoted
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from vomap.osg.mapfile_tests import Case
-    from vomap.osg.provenance import Provenance
-    from vomap.osg.rules import GeneratedRule
-    from vomap.osg.token_names import TokenNames
+from vomap.osg.mapfile_tests import Case
+from vomap.osg.provenance import Provenance
+from vomap.osg.rules import GeneratedRule
+from vomap.osg.token_names import TokenNames
 
 # Text that needs no quotes in YAML, nor inside brackets and braces.
 _PLAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_./:@~+-]*[A-Za-z0-9_./@~+-])?", re.ASCII)

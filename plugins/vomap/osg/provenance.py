@@ -7,14 +7,11 @@ import re
 import subprocess
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from vomap.mapfile.findings import Findings
 from vomap.osg.files import FOLDER, SNAPSHOT, TopologyError, TopologyFiles, digest
 from vomap.osg.yaml_text import read_document, report_file
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 REPOSITORY = "opensciencegrid/topology"
 UNKNOWN = "unknown"

@@ -5,14 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from vomap.osg.topology import TopologyEntry, VirtualOrganization
+from vomap.osg.topology import TopologyEntry, VirtualOrganization
 
 _NO_SLUG = re.compile(r"[^a-z0-9]+", re.ASCII)
 _LONGEST_SLUG = 48

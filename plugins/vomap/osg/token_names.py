@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
-from typing import TYPE_CHECKING
 
 from vomap.mapfile.findings import Findings
 from vomap.osg.files import TopologyError, quoted
-from vomap.osg.topology import REPORTING_GROUPS
+from vomap.osg.topology import REPORTING_GROUPS, Topology, VirtualOrganization
 from vomap.osg.yaml_text import read_document, report_file
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from vomap.osg.topology import Topology, VirtualOrganization
 
 EXCEPTIONS = "exceptions.yaml"
 

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from vomap.mapfile.findings import Findings
+from vomap.mapfile.findings import Finding, Findings
 from vomap.osg.archive import read_download, read_tarball
 from vomap.osg.fields import read_account, read_issuer, read_subject
 from vomap.osg.files import SUFFIX, TopologyError, TopologyFiles, is_yaml, quoted, read_file, read_folder
 from vomap.osg.provenance import Provenance, find_provenance
-from vomap.osg.yaml_text import read_document, report_file
+from vomap.osg.yaml_text import TextValue, read_document, report_file
 from vomap.web import Web, is_url
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from vomap.mapfile.findings import Finding
-    from vomap.osg.yaml_text import TextValue
 
 REPORTING_GROUPS = "REPORTING_GROUPS.yaml"
 

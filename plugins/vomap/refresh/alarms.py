@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from vomap.refresh.meaning import ANY_SUBJECT, find_changes
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from vomap.refresh.meaning import MapfileChange, Meaning
+from vomap.refresh.meaning import ANY_SUBJECT, MapfileChange, Meaning, find_changes
 
 _LIMIT = re.compile(r"(?P<number>[0-9]{1,6})?(?:(?(number),)(?P<percent>[0-9]{1,3})%)?", re.ASCII)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,6 @@ from vomap.refresh.alarms import Alarm
 from vomap.refresh.site_effect import SitePolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
     from vomap.policy.documents import SiteDocument
 
 _ROOT = "root"

@@ -6,21 +6,19 @@ refresh` count what the generator writes: an identity that two rules map in the 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vomap.mapfile.compose import compose
+from vomap.mapfile.compose import Composition, compose
+from vomap.mapfile.files import Mapfile
 from vomap.mapfile.findings import Findings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from vomap.mapfile.compose import Composition
-    from vomap.mapfile.files import Mapfile
     from vomap.policy.documents import IssuerDocument, RuleDocument
 
-    # The name of what a mapfile states: an issuer, an issuer and a name in its tokens, an issuer and a subject.
-    Name = tuple[str, ...]
+# The name of what a mapfile states: an issuer, an issuer and a name in its tokens, an issuer and a subject.
+Name = tuple[str, ...]
 
 ANY_SUBJECT = "any subject"
 

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from vomap import Error
 from vomap.mapfile.compose import compose
 from vomap.mapfile.files import Mapfile, read_files
 from vomap.mapfile.findings import Findings, MapfileError
 from vomap.osg.provenance import written_date
-from vomap.refresh.alarms import Alarm, find_alarms
+from vomap.refresh.alarms import Alarm, ChangeLimits, find_alarms
 from vomap.refresh.candidate import find_failures, find_forbidden, is_part_of, new_mapfile, read_site_policy, site_with
-from vomap.refresh.meaning import NOTHING, MapfileChange, find_changes, meaning_of, read_meaning
+from vomap.refresh.meaning import NOTHING, MapfileChange, Meaning, find_changes, meaning_of, read_meaning
 from vomap.refresh.site_effect import find_site_alarms
 from vomap.store.writer import document_digest
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from vomap.refresh.alarms import ChangeLimits
-    from vomap.refresh.meaning import Meaning
 
 _FIRST = Alarm("first", "there is no mapfile yet: check all that this one adds, then accept it")
 

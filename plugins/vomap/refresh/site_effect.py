@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
+from vomap.mapfile.compose import Composition
 from vomap.policy.authority import Authority
 from vomap.policy.index import named_accounts
 from vomap.policy.matching import AccountName
@@ -13,9 +15,6 @@ from vomap.refresh.alarms import Alarm
 from vomap.refresh.meaning import ANY_SUBJECT, describe_issuer, identities_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from vomap.mapfile.compose import Composition
     from vomap.policy.documents import RuleDocument
 
 
