@@ -41,15 +41,10 @@ class TopologyError(Error):
 
 @dataclass(frozen=True)
 class TopologyFiles:
-    """The YAML files of a folder of VO files.
+    """The YAML files of a folder of VO files: each file's content by its name.
 
-    Args:
-        contents: each file's content by its name.
-        snapshot: the content of SNAPSHOT.yaml, if there is one.
-        checkout: the folder in a git checkout, if the files come from a folder.
-        archived_commit: the commit that a tarball states.
-        archived_time: the time of that commit in seconds since 1970.
-
+    `snapshot` is the content of SNAPSHOT.yaml, `checkout` the folder that the files come from. A tarball may state its
+    commit, and the time of that commit in seconds since 1970.
     """
 
     contents: Mapping[str, bytes]

@@ -75,15 +75,10 @@ def generate(
     multi_vos: Sequence[str] = (),
     skip_broken: bool = False,
 ) -> Generation:
-    """Return the mapfile of a topology's files. Raises TopologyError with all errors.
+    """Return the mapfile of the files that `open_source` read from `source`. Raises TopologyError with all errors.
 
-    Args:
-        files: what `open_source` read.
-        source: where it read them, as errors name it.
-        only: the VOs to write (default: all).
-        multi_vos: VOs whose issuer speaks for their child VOs (default: Fermilab, if it is among the VOs).
-        skip_broken: True to leave out VO files that are not valid.
-
+    `only` are the VOs to write (default: all). `multi_vos` are the VOs whose issuer speaks for their child VOs
+    (default: Fermilab, if it is among the VOs). `skip_broken` leaves out VO files that are not valid.
     """
     findings = Findings()
     topology = read_topology(files, findings)
@@ -120,7 +115,7 @@ def _select(topology: Topology, only: Sequence[str], findings: Findings) -> list
 
 def _look_up(topology: Topology, option: str, name: str, findings: Findings) -> VirtualOrganization | None:
     """Return the VO that an option names, or None and an error if there is none."""
-    vo = topology.find(name)
+    vo = topology.vos.get(name.lower())
     if vo is None:
         broken = [file for file in topology.broken if file.lower() == f"{name.lower()}.yaml"]
         near = get_close_matches(name.lower(), topology.vos, 1)

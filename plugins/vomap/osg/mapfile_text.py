@@ -52,16 +52,11 @@ def write_mapfile(mapfile: GeneratedMapfile) -> str:
 
 
 def write_text(text: str) -> str:
-    """Return a YAML scalar that every YAML reader reads as this text."""
-    return text if _is_plain(text) else json.dumps(text)
-
-
-def _is_plain(text: str) -> bool:
-    """Return True if text needs no quotes. `no`, `0815` and dates need quotes."""
+    """Return a YAML scalar that every YAML reader reads as this text. `no`, `0815` and dates need quotes."""
     if not _PLAIN.fullmatch(text) or _NUMBER.fullmatch(text):
-        return False
+        return json.dumps(text)
     node = yaml.compose(text, Loader=yaml.SafeLoader)
-    return node is not None and node.tag == _TEXT
+    return text if node is not None and node.tag == _TEXT else json.dumps(text)
 
 
 def _header(mapfile: GeneratedMapfile) -> list[str]:

@@ -37,7 +37,8 @@ def find_token_names(
     """Return the token names of a parent's VOs. A name that would mean two VOs is an error."""
     vos = {parent.name.lower(): parent.name}
     unnamed = []
-    for child in topology.children(parent):
+    children = [vo for vo in topology.vos.values() if vo.parent and vo.parent.lower() == parent.name.lower()]
+    for child in children:
         names = _names_of(topology, parent, child, findings)
         for name in names:
             _add(vos, name, child.name, findings, file=child.file, key="ReportingGroups")
@@ -45,7 +46,7 @@ def find_token_names(
             unnamed.append(child.name)
     stale = []
     for name, text in sorted(exceptions.items()):
-        vo = topology.find(text)
+        vo = topology.vos.get(text.lower())
         if vo is None:
             stale.append(f"{name}: {text}")
         else:

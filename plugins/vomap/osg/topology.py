@@ -67,14 +67,6 @@ class Topology:
     provenance: Provenance
     broken: Mapping[str, tuple[Finding, ...]]
 
-    def find(self, name: str) -> VirtualOrganization | None:
-        """Return the VO of this name, in upper or lower case."""
-        return self.vos.get(name.lower())
-
-    def children(self, parent: VirtualOrganization) -> list[VirtualOrganization]:
-        """Return the VOs that name this one as their parent, sorted."""
-        return [vo for vo in self.vos.values() if vo.parent and vo.parent.lower() == parent.name.lower()]
-
 
 def open_source(source: str, web: Web | None = None) -> TopologyFiles:
     """Return the files of a folder, a tarball or a VO file. `web` fetches a tarball or a VO file at a URL.
@@ -90,7 +82,7 @@ def open_source(source: str, web: Web | None = None) -> TopologyFiles:
     if path.is_dir():
         return read_folder(path)
     if path.is_file():
-        return read_file(path) if is_yaml(path.name) else read_tarball(path)
+        return read_file(path) if is_yaml(path.name) else read_tarball(str(path), lambda: path.open("rb"))
     raise TopologyError([f"{source}: no such folder, tarball or VO file"])
 
 
@@ -121,7 +113,8 @@ def _read_vo(file: str, content: bytes, findings: Findings) -> VirtualOrganizati
         text = "the file's name is not a VO's name: letters, digits, and inside also _ . -; rename the file"
         report_file(quoted(file), text, findings)
     document = read_document(file, content, findings)
-    keys = document.entries("a mapping of the VO's keys", findings) if document else {}
+    entries = document.entries("a mapping of the VO's keys", findings) if document else {}
+    keys = {key: value for key, value in entries.items() if not value.is_null}
     return VirtualOrganization(
         name,
         _read_parent(keys.get("ParentVO"), findings),
@@ -131,15 +124,13 @@ def _read_vo(file: str, content: bytes, findings: Findings) -> VirtualOrganizati
 
 
 def _read_parent(value: TextValue | None, findings: Findings) -> str | None:
-    if value is None or value.is_null:
-        return None
-    name = value.entries("a mapping with the parent's Name", findings).get("Name")
+    name = value.entries("a mapping with the parent's Name", findings).get("Name") if value else None
     return name.text("the parent VO's name", findings) if name else None
 
 
 def _read_groups(value: TextValue | None, findings: Findings) -> tuple[str, ...]:
     """Return the VO's reporting groups. Some VO files have the empty mapping of an old template: no groups."""
-    if value is None or value.is_null or value.is_mapping:
+    if value is None or value.is_mapping:
         return ()
     members = value.members("a list of reporting groups", findings)
     texts = [member.text("the name of a reporting group", findings) for member in members]
@@ -147,9 +138,7 @@ def _read_groups(value: TextValue | None, findings: Findings) -> tuple[str, ...]
 
 
 def _read_credentials(value: TextValue | None, findings: Findings) -> list[tuple[TextValue, TopologyEntry]]:
-    if value is None or value.is_null:
-        return []
-    issuers = value.entries("a mapping with TokenIssuers", findings).get("TokenIssuers")
+    issuers = value.entries("a mapping with TokenIssuers", findings).get("TokenIssuers") if value else None
     if issuers is None or issuers.is_null:
         return []
     members = issuers.members("a list of entries with URL and DefaultUnixUser", findings)
