@@ -200,7 +200,7 @@ def _report(args: argparse.Namespace, outcome: str, generated: Generation | None
         "read-by-site": review.is_read,
         "digest": review.digest,
         "differences": [change.as_json() for change in review.changes],
-        "alarms": [alarm.as_json() for alarm in review.alarms],
-        "faults": [fault.as_json() for fault in review.faults],
+        "alarms": [alarm._asdict() for alarm in review.alarms],
+        "faults": [fault._asdict() for fault in review.faults],
         "generated": generated.report() if generated else None,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from vomap.refresh.meaning import ANY_SUBJECT, MapfileChange, Meaning, find_changes
 
@@ -38,8 +39,7 @@ def read_limit(text: str) -> Limit:
     return Limit(number, percent)
 
 
-@dataclass(frozen=True)
-class ChangeLimits:
+class ChangeLimits(NamedTuple):
     """How many identities and VO names may be dropped, re-pointed to another account or VO, and added without a check.
 
     An addition can use an account of the site's own rules, or speak for a VO of these rules. Only the administrator
@@ -51,16 +51,11 @@ class ChangeLimits:
     added: Limit
 
 
-@dataclass(frozen=True)
-class Alarm:
+class Alarm(NamedTuple):
     """One reason why the administrator must check a mapfile: its kind, and a sentence."""
 
     kind: str
     text: str
-
-    def as_json(self) -> dict[str, str]:
-        """Return the alarm as a JSON object."""
-        return {"kind": self.kind, "text": self.text}
 
 
 def find_alarms(old: Meaning, new: Meaning, limits: ChangeLimits) -> list[Alarm]:

@@ -28,14 +28,10 @@ _NAME_PARTS = {"issuer": ("issuer",), "vos": ("issuer", "name"), "identity": ("i
 
 @dataclass(frozen=True)
 class MapfileChange:
-    """One difference between two mapfiles.
+    """One difference between two mapfiles: the value in the old and in the new one, or None if it is not there.
 
-    Args:
-        what: issuer, vos, identity or other.
-        name: the issuer, with the name in its tokens or the subject; for other, the key or the rule.
-        old: the value in the old mapfile, or None if it is not there.
-        new: the value in the new mapfile, or None if it is not there.
-
+    `what` is issuer, vos, identity or other. `name` is the issuer, with the name in its tokens or the subject. For
+    other, it is the key or the rule.
     """
 
     what: str

@@ -20,10 +20,6 @@ from vomap.store.writer import document_digest
 _FIRST = Alarm("first", "there is no mapfile yet: check all that this one adds, then accept it")
 
 
-class BrokenMapfileError(Error):
-    """The mapfile in force has errors, so vomap cannot compare a candidate with it."""
-
-
 @dataclass(frozen=True)
 class Review:
     """The changes that a candidate brings, and the reasons against it.
@@ -52,7 +48,7 @@ def review_candidate(candidate: Mapfile, site: Sequence[str], limits: ChangeLimi
     """Return the review of a candidate for its path. `site` are the files and folders of the site's mapfiles.
 
     `now` is in seconds since 1970. Raises UnreadableFileError if vomap cannot read the mapfile in force or one of the
-    site's. Raises BrokenMapfileError if the mapfile in force has errors.
+    site's. Raises Error if the mapfile in force has errors.
     """
     before = read_files([candidate.path])[0] if os.path.lexists(candidate.path) else None
     candidate = new_mapfile(candidate.path, candidate.text)
@@ -78,7 +74,7 @@ def _meaning_in_force(before: Mapfile) -> Meaning:
         return read_meaning([before])
     except MapfileError as error:
         advice = "repair the mapfile in force, or move it away and accept a new one"
-        raise BrokenMapfileError(f"{error.findings[0]}; {advice}") from None
+        raise Error(f"{error.findings[0]}; {advice}") from None
 
 
 def _older(before: Mapfile, candidate: Mapfile) -> Iterator[Alarm]:

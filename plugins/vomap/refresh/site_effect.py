@@ -37,7 +37,6 @@ class SitePolicy:
         document = composition.document
         site, rules = document["site"], document["rules"]
         self._authority = Authority(document)
-        self._rename = site["rename"]
         self._serve = None if site["serve"] is None else {vo.lower() for vo in site["serve"]}
         self._pools = [Pool(pool["accounts"]) for pool in document["pools"].values()]
         self.issuers = {url: describe_issuer(issuer) for url, issuer in document["issuers"].items()}
@@ -45,8 +44,9 @@ class SitePolicy:
         files = {file for file in map(_file_of, rules) if is_distributed(file)}
         distributed = [rule for rule in rules if _file_of(rule) in files]
         self.identities = identities_of(distributed).keys()
+        rename = site["rename"]
         self.users = {
-            (self._renamed(rule["account"]), issuer, rule["account"])
+            (rename.get(rule["account"], rule["account"]), issuer, rule["account"])
             for rule in distributed
             if "account" in rule
             for issuer in rule.get("issuer", ())
@@ -57,7 +57,7 @@ class SitePolicy:
         self.vos = {*self._authority.owners, *(vo.lower() for rule in own for vo in rule.get("vo", ()))}
         accounts = [AccountName(rule["account"]) for rule in own if "account" in rule]
         self._captures = {account.text for account in accounts if account.captures}
-        self._own_accounts = {self._renamed(account.text) for account in accounts if not account.captures}
+        self._own_accounts = {rename.get(each.text, each.text) for each in accounts if not each.captures}
 
     def ways(self, vos: Iterable[str]) -> set[tuple[str, str, str]]:
         """Return the ways into these VOs: the VO, an issuer that may speak for it, and the name of it in the tokens.
@@ -86,9 +86,6 @@ class SitePolicy:
     def is_captured(self, account: str) -> bool:
         """Return True if a capture in the site's own rules can give an account."""
         return any(AccountName(text).could_make(account) for text in self._captures)
-
-    def _renamed(self, account: str) -> str:
-        return self._rename.get(account, account)
 
 
 def find_site_alarms(old: SitePolicy, new: SitePolicy) -> list[Alarm]:
