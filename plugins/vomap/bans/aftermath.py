@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from vomap.policy.authority import Authority
 
@@ -27,8 +26,7 @@ _PLAIN_IN_EXPRESSIONS = "@:/,=-_ "
 _NOT_IN_EXPRESSIONS = '^[]"'
 
 
-@dataclass(frozen=True)
-class Aftermath:
+class Aftermath(NamedTuple):
     """Sessions or jobs that survive a ban: the CE, their end, the commands to list and to end them, a caution."""
 
     ce: str
@@ -36,10 +34,6 @@ class Aftermath:
     until: str
     commands: tuple[str, ...]
     caution: str = ""
-
-    def as_json(self) -> dict[str, object]:
-        """Return the members."""
-        return asdict(self)
 
 
 def find_aftermath(ban: Mapping[str, Any], authority: Authority, ces: Iterable[str], root: Path) -> list[Aftermath]:

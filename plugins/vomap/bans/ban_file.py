@@ -52,7 +52,8 @@ def with_ban(text: str | None, ban: Mapping[str, Any]) -> str:
         others = text[: empty.start()] + text[empty.end() :]
         return _ended(others) + _ended(empty["key"] + empty["rest"]) + ban_line(ban)
     if _BANS.search(text) is None:
-        text = _ended(text) + ("bans:\n" if _has_content(text) else "mapfile: 1\nbans:\n")
+        has_keys = any(line.strip() and not line.lstrip().startswith("#") for line in text.splitlines())
+        text = _ended(text) + ("bans:\n" if has_keys else "mapfile: 1\nbans:\n")
     return _ended(text) + ban_line(ban)
 
 
@@ -63,11 +64,6 @@ def without_lines(text: str, lines: set[int]) -> str | None:
         return left
     emptied = _BANS_BELOW.sub(r"\g<key> []\g<rest>", left, count=1)
     return None if left in (_HEAD, emptied) else emptied
-
-
-def _has_content(text: str) -> bool:
-    """Return True if a file contains more than blanks and comments."""
-    return any(line.strip() and not line.lstrip().startswith("#") for line in text.splitlines())
 
 
 def _ended(text: str) -> str:

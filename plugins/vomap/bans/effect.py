@@ -24,8 +24,6 @@ from vomap.policy.model import ASKED, ISSUER, VO, Bans, Policy, key_of
 if TYPE_CHECKING:
     from vomap.analysis.tokens.assembly import Token
 
-_BY_A_BAN = "ban: "
-
 
 @dataclass(frozen=True)
 class BanEffect:
@@ -58,10 +56,7 @@ class BanEffect:
 
 
 class BanTester:
-    """Test bans with a policy.
-
-    `authority` says which issuer of the policy may speak for which VO. `rule_tokens` makes tokens that match its rules.
-    """
+    """Test bans with a policy: `authority` says who speaks for a VO, `rule_tokens` makes tokens that match rules."""
 
     def __init__(self, policy: Policy, document: Mapping[str, Any], now: float) -> None:
         """Take the policy, the document of its site and issuers, and the time."""
@@ -84,10 +79,7 @@ class BanTester:
         return decide(self._policy, bans, claims, self._now)
 
     def claims_of(self, token: Token) -> Claims:
-        """Return the claims of an example token, its groups in the claims that its issuer uses.
-
-        Raises TokenError.
-        """
+        """Return the claims of an example token, its groups in the claims that its issuer uses. Raises TokenError."""
         return read_claims(write_groups(token, self.authority.issuers.get(token["iss"])))
 
     def banned_tokens(self, ban: Mapping[str, Any]) -> Iterator[tuple[Token, Claims]]:
@@ -111,9 +103,8 @@ class BanTester:
         tokens that match rules and have the ban's conditions as well.
         """
         found = None
-        for token, claims in chain(
-            self.banned_tokens(ban), self._banned_among(ban, self.rule_tokens.with_conditions_of(ban, self.authority))
-        ):
+        of_rules = self._banned_among(ban, self.rule_tokens.with_conditions_of(ban, self.authority))
+        for token, claims in chain(self.banned_tokens(ban), of_rules):
             proof = BanEffect(claims, self.decide(claims, before), self.decide(claims, after))
             if not proof.is_denied or proof.was_mapped:
                 return token, proof
@@ -123,7 +114,7 @@ class BanTester:
 
 def is_banned(decision: Decision) -> bool:
     """Return True if a ban denied the token."""
-    return decision.outcome == DENIED and decision.reason.startswith(_BY_A_BAN)
+    return decision.outcome == DENIED and decision.reason.startswith("ban: ")
 
 
 def describe_outcome(decision: Decision) -> str:

@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 
 class ChangeRefused(Error):
-    """vomap changed nothing: the requested change has no effect, or would affect other bans."""
+    """vomap changed nothing: the change has no effect, would affect other bans, or brings a list that it refuses."""
 
     exit_code = 1
 
 
 class InvalidBan(Error):
-    """The ban is not valid, or there is no folder of bans."""
+    """The ban, or the name or URL of a list, is not valid, or there is no folder of bans."""
 
     exit_code = 2
 
@@ -52,7 +52,7 @@ class BanChange:
 class BanFile:
     """One file in the folder of bans, and the path of the compiled bans. The caller must lock that path."""
 
-    def __init__(self, folder: str, built: str, name: str) -> None:
+    def __init__(self, folder: str, built: str, name: str = NAME) -> None:
         """Take the folder, the path of the compiled bans, and the file's name. Raises InvalidBan without the folder."""
         if not Path(folder).is_dir():
             raise InvalidBan(f"ban: {folder}: there is no such folder")
@@ -118,10 +118,7 @@ class BanFile:
         return self._write(text, {"bans": [*others, *once]}, {**before.sources, file.path: file.digest}, advice)
 
     def _write(self, text: str | None, document: BansDocument, sources: Mapping[str, str], advice: str) -> BanChange:
-        """Write or remove the file, and write the compiled bans. On a full disk neither of them changes.
-
-        Raises FileError.
-        """
+        """Write or remove the file, and write the compiled bans. On a full disk neither changes. Raises FileError."""
         staged = stage_compiled(self._built, BANS, document, sources=sources, built=format_utc(time.time()))
         try:
             # A ban that is not compiled denies no token, so signals wait until both files are written.
@@ -139,15 +136,8 @@ class BanFile:
 class LocalBanFile(BanFile):
     """The file of bans that `vomap ban add` and `vomap ban lift` edit, with one ban on each line."""
 
-    def __init__(self, folder: str, built: str) -> None:
-        """Take the folder of bans and the path of the compiled bans. Raises InvalidBan without the folder."""
-        super().__init__(folder, built, NAME)
-
     def add(self, ban: Mapping[str, Any]) -> BanChange:
-        """Add a ban and put it in force, even if another file of bans has errors.
-
-        Raises ChangeRefused if this file has errors, FileError if a file cannot be written.
-        """
+        """Add a ban and put it in force, as `put` does."""
         return self.put(with_ban(self.text(), ban))
 
     def lift(self, ban: Mapping[str, Any]) -> BanChange:
@@ -166,7 +156,8 @@ class LocalBanFile(BanFile):
             raise ChangeRefused(advice or f"no ban has exactly these conditions{_wider(wanted, document['bans'])}")
         text = without_lines(self.text() or "", {Place.of_source(each["source"]).line for each in own})
         composed = self._composed(text)
-        if _bare(composed["bans"]) != _bare(each for each in document["bans"] if each not in own):
+        others = [without_keys(each, "source") for each in document["bans"] if each not in own]
+        if [without_keys(each, "source") for each in composed["bans"]] != others:
             raise ChangeRefused(f"{self.path} was edited by hand, so remove the ban by hand; nothing was changed")
         return self._put_in_place(text, composed, advice=advice)
 
@@ -188,10 +179,6 @@ def _wider(wanted: dict[str, Any], bans: Iterable[BanDocument]) -> str:
     """Return a hint about bans with more conditions than the wanted ones."""
     more = [each["source"] for each in bans if all(each.get(key) == value for key, value in wanted.items())]
     return f"; bans with further conditions: {', '.join(more)}" if more else ""
-
-
-def _bare(bans: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    return [without_keys(ban, "source") for ban in bans]
 
 
 def _is_from(path: str, ban: Mapping[str, Any]) -> bool:

@@ -12,8 +12,8 @@ from vomap.bans.ban_file import is_published
 from vomap.bans.commands import add_command
 from vomap.bans.effect import BanTester
 from vomap.bans.issuer_wiring import file_of, unwired_issuers, unwired_sentence
-from vomap.bans.warnings import BanWarning, condition_warnings, evasion_warnings, unnamed_vo_warnings
-from vomap.bans.wildcards import WildcardWarning, wider_subjects, wildcard_warnings
+from vomap.bans.warnings import condition_warnings, evasion_warnings, unnamed_vo_warnings
+from vomap.bans.wildcards import BanWarning, wider_subjects, wildcard_warnings
 from vomap.mapfile.entries import CONDITIONS
 from vomap.mapfile.findings import Finding
 from vomap.mapfile.times import format_utc
@@ -74,11 +74,11 @@ def unwired_bans(context: LintContext) -> Iterator[Finding]:
 def bare_stars(context: LintContext) -> Iterator[Finding]:
     """Warn of `*` in the site's own bans and in rules with `deny`: it does not match texts with a slash."""
     for rule in context.rules:
-        for each in wildcard_warnings(rule) if "deny" in rule else ():
-            yield warning(BARE_STAR, rule, f"rule {name_and_source(rule)}: {each.sentence}{_pattern(each)}")
+        for key, each in wildcard_warnings(rule) if "deny" in rule else ():
+            yield warning(BARE_STAR, rule, f"rule {name_and_source(rule)}: {each.sentence}{_pattern(key, each)}")
     for ban in _own(context):
-        for each in wildcard_warnings(ban):
-            yield warning(BARE_STAR, ban, f"this ban ({ban['reason']}): {each.sentence}{_star_advice(ban, each)}")
+        for key, each in wildcard_warnings(ban):
+            yield warning(BARE_STAR, ban, f"this ban ({ban['reason']}): {each.sentence}{_star_advice(ban, key, each)}")
 
 
 def _tester(context: LintContext) -> BanTester:
@@ -96,16 +96,16 @@ def _commands(each: BanWarning) -> str:
     return f": {' && '.join(map(add_command, each.alternatives))}" if each.alternatives else ""
 
 
-def _pattern(each: WildcardWarning) -> str:
+def _pattern(key: str, each: BanWarning) -> str:
     """Return advice with the better pattern, if there is one."""
-    values = [value for form in each.alternatives for value in form[each.key]]
+    values = [value for form in each.alternatives for value in form[key]]
     values = [value for value in values if value.endswith("/**") or "/**/" in value]
     return f"; write {values[0]}" if values else ""
 
 
-def _star_advice(ban: BanDocument, each: WildcardWarning) -> str:
-    if each.key != "subject":
-        return _pattern(each)
+def _star_advice(ban: BanDocument, key: str, each: BanWarning) -> str:
+    if key != "subject":
+        return _pattern(key, each)
     if "*" in ban["subject"]:
         others = set(ban).intersection(CONDITIONS) - {"subject"}
         return "; leave `subject` out" if others else "; ban the issuers instead"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from vomap import Error
 from vomap.bans.ban_file import PUBLISHED, without_keys
-from vomap.bans.folder import BanFile, conditions_of
+from vomap.bans.folder import BanFile, ChangeRefused, InvalidBan, conditions_of
 from vomap.mapfile.bans import read_ban_file
 from vomap.mapfile.files import Mapfile
 from vomap.mapfile.findings import Findings, Place
@@ -46,18 +46,6 @@ class InvalidList(Error):
     """A fetched or saved file is not a valid list of bans."""
 
 
-class ListRefused(Error):
-    """A valid list of bans that must not replace the present one."""
-
-    exit_code = 1
-
-
-class InvalidListName(Error):
-    """A URL or a name that is not valid for a list of bans."""
-
-    exit_code = 2
-
-
 @dataclass(frozen=True)
 class PublishedList:
     """A list of bans: its URL, its time in seconds since 1970, its bans, and its text after a line of vomap."""
@@ -76,23 +64,19 @@ class PublishedList:
         """The bans without their sources, to compare two lists."""
         return [without_keys(ban, "source") for ban in self.bans]
 
-    def refusal(self, why: str) -> ListRefused:
+    def refusal(self, why: str) -> ChangeRefused:
         """Return the error that this list is not taken."""
-        return ListRefused(f"{self.url}: {why}")
+        return ChangeRefused(f"{self.url}: {why}")
 
 
 class PublishedBanFile(BanFile):
     """The file of one published list in the folder of bans. The caller must lock the path of the compiled bans."""
 
     def __init__(self, folder: str, built: str, name: str) -> None:
-        """Take the folder of bans, the path of the compiled bans, and the list's name.
-
-        Raises InvalidBan without the folder, InvalidListName for an invalid name.
-        """
+        """Take the folder, the path of the compiled bans, and the list's name. Raises InvalidBan for an invalid one."""
         if not _NAME.fullmatch(name):
-            raise InvalidListName(
-                f"ban fetch: {name!a} is not a valid name: expected letters, digits, `.`, `_`, `-`, at most 64"
-            )
+            expected = "expected letters, digits, `.`, `_`, `-`, at most 64"
+            raise InvalidBan(f"ban fetch: {name!a} is not a valid name: {expected}")
         super().__init__(folder, built, f"{PUBLISHED}{name}.yaml")
 
     def kept(self) -> PublishedList | None:
@@ -114,12 +98,11 @@ class PublishedBanFile(BanFile):
 
 
 def name_of(url: str) -> str:
-    """Return the default name of a list: the host of its URL. Raises InvalidListName."""
+    """Return the default name of a list: the host of its URL. Raises InvalidBan."""
     parts = split_url(url)
     if parts is None or parts.scheme.lower() != "https":
-        raise InvalidListName(
-            f"ban fetch: {url!a}: expected an https URL; over http an attacker on the network could lift bans"
-        )
+        why = "over http an attacker on the network could lift bans"
+        raise InvalidBan(f"ban fetch: {url!a}: expected an https URL; {why}")
     return (parts.hostname or "").replace(":", "-")
 
 
@@ -132,13 +115,13 @@ def read_saved(file: Mapfile) -> PublishedList:
 
 
 def check_successor(published: PublishedList, kept: PublishedList | None, now: float) -> None:
-    """Raise ListRefused unless a list may replace the present one: it has the same URL and is not older."""
+    """Raise ChangeRefused unless a list may replace the present one: it has the same URL and is not older."""
     if published.issued > now + SKEW:
         raise published.refusal(f"is dated {format_utc(published.issued)}, which is in the future by this clock")
     if kept is None:
         return
     if kept.url != published.url:
-        raise ListRefused(f"the list is from {kept.url}: choose another --name, or remove the file")
+        raise ChangeRefused(f"the list is from {kept.url}: choose another --name, or remove the file")
     if published.issued < kept.issued:
         raise published.refusal(f"is older ({format_utc(published.issued)}) than the present list")
     if published.issued == kept.issued and published.meaning != kept.meaning:
@@ -146,7 +129,7 @@ def check_successor(published: PublishedList, kept: PublishedList | None, now: f
 
 
 def check_bounds(published: PublishedList, most_wide: int) -> None:
-    """Raise ListRefused for a list that bans too many tokens, or that could slow down each decision.
+    """Raise ChangeRefused for a list that bans too many tokens, or that could slow down each decision.
 
     `most_wide` is the allowed number of bans that do not name subjects, tokens or clients: MOST_WIDE or 0.
     """
@@ -166,7 +149,7 @@ def check_bounds(published: PublishedList, most_wide: int) -> None:
 
 
 def _check_patterns(published: PublishedList) -> None:
-    """Raise ListRefused for bans by group, scope or claim that name no identity, or that are too many."""
+    """Raise ChangeRefused for bans by group, scope or claim that name no identity, or that are too many."""
     asking = [ban for ban in published.bans if any(key in ban for key in _PATTERNS)]
     nameless = [ban for ban in asking if not names_identity(ban)]
     if nameless:

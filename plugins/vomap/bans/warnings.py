@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from vomap.analysis.tokens.patterns import example, legal_groups
@@ -11,7 +10,7 @@ from vomap.bans.ban_file import without_keys
 from vomap.bans.effect import BanTester, describe_outcome, is_banned, tokens_without
 from vomap.bans.issuer_wiring import NOT_IN_FORCE, is_wired
 from vomap.bans.tokens import FILLER
-from vomap.bans.wildcards import crossing_subjects, wider_subjects, wildcard_warnings
+from vomap.bans.wildcards import BanWarning, crossing_subjects, wider_subjects, wildcard_warnings
 from vomap.claims import Claims
 from vomap.mapfile.entries import CONDITIONS
 from vomap.mapfile.findings import did_you_mean
@@ -29,14 +28,6 @@ _IDENTITIES = ("subject", "client", "jti")
 _FOR_EVERYBODY = "*"
 # If rules name more subjects than these, vomap suggests a ban of the issuer.
 _MOST_NAMED = 10
-
-
-@dataclass(frozen=True)
-class BanWarning:
-    """A sentence about tokens that a ban misses, and the bans that cover them."""
-
-    sentence: str
-    alternatives: tuple[Mapping[str, Any], ...] = ()
 
 
 def condition_warnings(
@@ -58,9 +49,7 @@ def condition_warnings(
     if "subject" not in ban and ("jti" in ban or "client" in ban):
         yield _alone(ban, given)
     yield from evasion_warnings(ban, authority)
-    yield from (
-        BanWarning(each.sentence, each.alternatives) for each in wildcard_warnings(ban) if each.key != "subject"
-    )
+    yield from (warning for key, warning in wildcard_warnings(ban) if key != "subject")
 
 
 def evasion_warnings(ban: Mapping[str, Any], authority: Authority) -> Iterator[BanWarning]:
@@ -99,10 +88,8 @@ def token_warnings(ban: Mapping[str, Any], tester: BanTester, after: Bans, token
         advice = "ban the subject" if "subject" not in ban else f"leave --{key} out"
         instead = tuple(_firm_ban(ban, each, tester.authority) for each in _identities(ban))
         if decision.outcome == MAPPED:
-            told = (
-                f"a token without this {key}, which its bearer can request, is {describe_outcome(decision)}: {advice}"
-            )
-            yield BanWarning(told, instead)
+            told = f"a token without this {key}, which its bearer can request, is {describe_outcome(decision)}"
+            yield BanWarning(f"{told}: {advice}", instead)
         elif "subject" not in ban and not is_banned(decision) and tester.names_subjects(claims):
             yield BanWarning(f"rules of {claims.text('iss')} name subjects, who may not need this {key}: {advice}")
     yield from _slashes(ban, tester, after, token)
@@ -193,12 +180,10 @@ def _issuers_of_several_vos(ban: Mapping[str, Any], authority: Authority) -> lis
 
 
 def _undeclared(issuer: str, ban: Mapping[str, Any], authority: Authority) -> str:
-    hint = did_you_mean(issuer, authority.issuers)
+    told = f"no issuer {issuer} is declared{did_you_mean(issuer, authority.issuers)}"
     if is_wired(issuer, ban, authority.issuers):
-        return f"no issuer {issuer} is declared{hint}; vomap sees its tokens after `vomap init --replace`"
-    return (
-        f"no issuer {issuer} is declared{hint}, and it is not an https URL, so no CE calls vomap for it: {NOT_IN_FORCE}"
-    )
+        return f"{told}; vomap sees its tokens after `vomap init --replace`"
+    return f"{told}, and it is not an https URL, so no CE calls vomap for it: {NOT_IN_FORCE}"
 
 
 def _alone(ban: Mapping[str, Any], given: Claims | None) -> BanWarning:

@@ -16,7 +16,8 @@ from vomap.bans.commands import add_command
 from vomap.bans.effect import BanEffect, BanTester, describe_outcome, is_banned
 from vomap.bans.folder import BanChange, ChangeRefused, LocalBanFile, conditions_of, read_ban
 from vomap.bans.log_impact import LogImpact
-from vomap.bans.warnings import BanWarning, condition_warnings, token_warnings
+from vomap.bans.warnings import condition_warnings, token_warnings
+from vomap.bans.wildcards import BanWarning
 from vomap.ces.kinds import known_ces
 from vomap.claims import Claims
 from vomap.claims.htcondor_payload import read_payload
@@ -298,7 +299,7 @@ def _as_json(done: str, change: BanChange, report: _Report, places: Sequence[str
     if done == "added":
         answer["instead"] = [command for warning in report.warnings for command in _commands(warning, places)]
         answer["proof"] = report.proof.as_json() if report.proof is not None else None
-        answer["remains"] = [each.as_json() for each in report.remains]
+        answer["remains"] = [each._asdict() for each in report.remains]
     if report.hits is not None:
         answer["log"] = report.hits.as_json()
     return answer
