@@ -279,7 +279,7 @@ def test_refresh_refuses_what_root_s_build_would(site: Site, monkeypatch: pytest
     """
     monkeypatch.setattr(refresh, "open_source", lambda *_: None)
     greedy = type("Greedy", (), {"text": GREEDY, "warnings": (), "summary": "", "report": dict})
-    monkeypatch.setattr(refresh, "generate_from", lambda *_, **__: greedy)
+    monkeypatch.setattr(refresh, "generate", lambda *_, **__: greedy)
     words = ["refresh", "--source", "x", "--output", str(site.osg), "--mapfiles", str(site.mapfiles)]
     for owner in (OTHER, os.geteuid(), 0):
         for path in (site.osg, site.state):

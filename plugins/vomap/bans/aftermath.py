@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from vomap.policy.authority import Authority
 
@@ -27,8 +26,7 @@ _PLAIN_IN_EXPRESSIONS = "@:/,=-_ "
 _NOT_IN_EXPRESSIONS = '^[]"'
 
 
-@dataclass(frozen=True)
-class Aftermath:
+class Aftermath(NamedTuple):
     """Sessions or jobs that survive a ban: the CE, their end, the commands to list and to end them, a caution."""
 
     ce: str
@@ -36,10 +34,6 @@ class Aftermath:
     until: str
     commands: tuple[str, ...]
     caution: str = ""
-
-    def as_json(self) -> dict[str, object]:
-        """Return the members."""
-        return asdict(self)
 
 
 def find_aftermath(ban: Mapping[str, Any], authority: Authority, ces: Iterable[str], root: Path) -> list[Aftermath]:
@@ -65,11 +59,10 @@ _CONNECTIONS = Aftermath(
 
 def _htcondor_jobs(ban: Mapping[str, Any], authority: Authority) -> Aftermath:
     constraint, is_whole = job_constraint(ban, authority)
-    look = "condor_ce_q -allusers -af:jh AuthTokenIssuer AuthTokenSubject AuthTokenId"
-    if constraint is not None:
-        look += f" -constraint {shlex.quote(constraint)}"
-    if constraint is not None and is_whole:
-        return _jobs(HTCONDOR, look, f"condor_ce_rm -constraint {shlex.quote(constraint)}")
+    chosen = "" if constraint is None else f" -constraint {shlex.quote(constraint)}"
+    look = f"condor_ce_q -allusers -af:jh AuthTokenIssuer AuthTokenSubject AuthTokenId{chosen}"
+    if chosen and is_whole:
+        return _jobs(HTCONDOR, look, f"condor_ce_rm{chosen}")
     return _jobs(HTCONDOR, look, "condor_ce_rm JOB...", "jobs do not show all that is banned: choose by hand")
 
 
@@ -79,7 +72,8 @@ def _arc_jobs(ban: Mapping[str, Any], authority: Authority, root: Path) -> After
     subjects = ban.get("subject", ())
     issuers, is_whole = _issuers(ban, authority)
     owners = [f"{issuer}/{subject}" for issuer in issuers or () for subject in subjects]
-    if owners and is_whole and _has_only(ban, ("issuer", "vo", "subject")) and all(map(_is_plain, owners)):
+    are_plain = all(_is_literal(owner) and "*" not in owner for owner in owners)
+    if owners and are_plain and is_whole and _has_only(ban, ("issuer", "vo", "subject")):
         program = next((path for path in _GM_JOBS if (root / path.lstrip("/")).exists()), _GM_JOBS[0])
         kills = " ".join(shlex.quote(f"--killuser={owner}") for owner in owners)
         return _jobs(ARC, look, f"{program} -c {_AREX_SETTINGS} {kills}")
@@ -96,15 +90,12 @@ def job_constraint(ban: Mapping[str, Any], authority: Authority) -> tuple[str | 
     The expression is None if it can have no condition. It never selects fewer jobs than the ban. Texts that ClassAds
     could read differently are left out.
     """
-    wanted = {"AuthTokenSubject": ban.get("subject"), "AuthTokenId": ban.get("jti")}
-    wanted["AuthTokenIssuer"], is_whole = _issuers(ban, authority)
+    issuers, is_whole = _issuers(ban, authority)
     is_whole = is_whole and _has_only(ban, _IN_JOBS)
+    wanted = {"AuthTokenIssuer": issuers, "AuthTokenSubject": ban.get("subject"), "AuthTokenId": ban.get("jti")}
     clauses = []
-    for name in ("AuthTokenIssuer", "AuthTokenSubject", "AuthTokenId"):
-        values = wanted[name]
-        if values is None:
-            continue
-        terms = [_term(name, value, is_pattern=name == "AuthTokenSubject") for value in values]
+    for name, values in wanted.items():
+        terms = [_term(name, value, is_pattern=name == "AuthTokenSubject") for value in values or ()]
         known = [term for term in terms if term is not None]
         if len(known) < len(terms):
             is_whole = False
@@ -152,7 +143,3 @@ def _in_expression(mark: str) -> str:
 def _is_literal(value: str) -> bool:
     """Return True if a shell, a terminal and a ClassAd all read a quoted text literally."""
     return value.isascii() and value.isprintable() and "\\" not in value
-
-
-def _is_plain(owner: str) -> bool:
-    return _is_literal(owner) and "*" not in owner

@@ -28,6 +28,11 @@ def is_published(path: str) -> bool:
     return path.rpartition("/")[2].startswith(PUBLISHED)
 
 
+def without_keys(document: Mapping[str, Any], *keys: str) -> dict[str, Any]:
+    """Return the members of a ban, a rule or a token without some of them."""
+    return {key: value for key, value in document.items() if key not in keys}
+
+
 def ban_line(ban: Mapping[str, Any]) -> str:
     """Return a ban as a line of this file. `ban` maps its keys to a text, a list of texts or a mapping.
 
@@ -47,7 +52,8 @@ def with_ban(text: str | None, ban: Mapping[str, Any]) -> str:
         others = text[: empty.start()] + text[empty.end() :]
         return _ended(others) + _ended(empty["key"] + empty["rest"]) + ban_line(ban)
     if _BANS.search(text) is None:
-        text = _ended(text) + ("bans:\n" if _has_content(text) else "mapfile: 1\nbans:\n")
+        has_keys = any(line.strip() and not line.lstrip().startswith("#") for line in text.splitlines())
+        text = _ended(text) + ("bans:\n" if has_keys else "mapfile: 1\nbans:\n")
     return _ended(text) + ban_line(ban)
 
 
@@ -58,11 +64,6 @@ def without_lines(text: str, lines: set[int]) -> str | None:
         return left
     emptied = _BANS_BELOW.sub(r"\g<key> []\g<rest>", left, count=1)
     return None if left in (_HEAD, emptied) else emptied
-
-
-def _has_content(text: str) -> bool:
-    """Return True if a file contains more than blanks and comments."""
-    return any(line.strip() and not line.lstrip().startswith("#") for line in text.splitlines())
 
 
 def _ended(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from vomap.mapfile.entries import CONDITIONS
@@ -16,23 +16,15 @@ def add_command(ban: Mapping[str, Any], *more: str) -> str:
     It is plain ASCII: other characters are escaped for bash, zsh and ksh. So no terminal can show another command than
     the one that runs.
     """
-    return " ".join(["vomap ban add", *map(_quoted, [*_words(ban), *more])])
-
-
-def _words(ban: Mapping[str, Any]) -> Iterator[str]:
-    for key in CONDITIONS:
-        if key == "claim":
-            claims = ban.get(key, {}).items()
-            yield from (word for name, texts in claims for text in texts for word in _option(key, f"{name}={text}"))
-        else:
-            yield from (word for text in ban.get(key, ()) for word in _option(key, text))
-    yield from _option("reason", ban["reason"])
-    if "until" in ban:
-        yield from _option("until", format_utc(ban["until"]))
-
-
-def _option(key: str, value: str) -> list[str]:
-    return [f"--{key}={value}"] if value.startswith("-") else [f"--{key}", value]
+    options = {key: ban.get(key, ()) for key in CONDITIONS}
+    options["claim"] = [f"{name}={text}" for name, texts in ban.get("claim", {}).items() for text in texts]
+    options["reason"] = [ban["reason"]]
+    options["until"] = [format_utc(ban["until"])] if "until" in ban else []
+    words = ["vomap", "ban", "add"]
+    for key, values in options.items():
+        for value in values:
+            words += [f"--{key}={value}"] if value.startswith("-") else [f"--{key}", value]
+    return " ".join(map(_quoted, [*words, *more]))
 
 
 def _quoted(word: str) -> str:

@@ -8,6 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from vomap.analysis.tokens.group_claims import as_list, write_groups
+from vomap.bans.ban_file import without_keys
 from vomap.bans.rule_tokens import RuleTokens
 from vomap.bans.tokens import COMPUTING, tokens_for
 from vomap.claims import COMPUTING as ALL_COMPUTING
@@ -22,8 +23,6 @@ from vomap.policy.model import ASKED, ISSUER, VO, Bans, Policy, key_of
 
 if TYPE_CHECKING:
     from vomap.analysis.tokens.assembly import Token
-
-_BY_A_BAN = "ban: "
 
 
 @dataclass(frozen=True)
@@ -57,12 +56,12 @@ class BanEffect:
 
 
 class BanTester:
-    """Test bans with a policy. `authority` says which issuer of the policy may speak for which VO."""
+    """Test bans with a policy: `authority` says who speaks for a VO, `rule_tokens` makes tokens that match rules."""
 
     def __init__(self, policy: Policy, document: Mapping[str, Any], now: float) -> None:
         """Take the policy, the document of its site and issuers, and the time."""
         self.authority = Authority(document)
-        self._rule_tokens = RuleTokens(document, policy.find, now)
+        self.rule_tokens = RuleTokens(document, policy.find, now)
         self._policy = policy
         self._now = now
 
@@ -80,19 +79,12 @@ class BanTester:
         return decide(self._policy, bans, claims, self._now)
 
     def claims_of(self, token: Token) -> Claims:
-        """Return the claims of an example token, its groups in the claims that its issuer uses.
-
-        Raises TokenError.
-        """
+        """Return the claims of an example token, its groups in the claims that its issuer uses. Raises TokenError."""
         return read_claims(write_groups(token, self.authority.issuers.get(token["iss"])))
 
     def banned_tokens(self, ban: Mapping[str, Any]) -> Iterator[tuple[Token, Claims]]:
         """Yield example tokens that a ban, by itself, denies. They are made from its own conditions."""
         return self._banned_among(ban, tokens_for(ban, self.authority, self._now))
-
-    def without_vos(self, url: str) -> list[tuple[Token, str | None]]:
-        """Return example tokens of an issuer that match a rule and name no VO, and the rule's subject or None."""
-        return self._rule_tokens.without_vos(url)
 
     def _banned_among(self, ban: Mapping[str, Any], tokens: Iterable[Token]) -> Iterator[tuple[Token, Claims]]:
         alone = bans_of({"bans": [ban]})
@@ -111,9 +103,8 @@ class BanTester:
         tokens that match rules and have the ban's conditions as well.
         """
         found = None
-        for token, claims in chain(
-            self.banned_tokens(ban), self._banned_among(ban, self._rule_tokens.with_conditions_of(ban, self.authority))
-        ):
+        of_rules = self._banned_among(ban, self.rule_tokens.with_conditions_of(ban, self.authority))
+        for token, claims in chain(self.banned_tokens(ban), of_rules):
             proof = BanEffect(claims, self.decide(claims, before), self.decide(claims, after))
             if not proof.is_denied or proof.was_mapped:
                 return token, proof
@@ -123,7 +114,7 @@ class BanTester:
 
 def is_banned(decision: Decision) -> bool:
     """Return True if a ban denied the token."""
-    return decision.outcome == DENIED and decision.reason.startswith(_BY_A_BAN)
+    return decision.outcome == DENIED and decision.reason.startswith("ban: ")
 
 
 def describe_outcome(decision: Decision) -> str:
@@ -137,17 +128,14 @@ def tokens_without(token: Token, key: str, ban: Mapping[str, Any], authority: Au
     """Return tokens that the bearer of a token can request instead and that fail one condition of a ban."""
     if key == "scope":
         return _other_scopes(token, ban)
-    less = dict(token)
     if key == "group":
         return [_other_groups(token, ban)]
     if key == "audience":
         issuer = authority.issuers.get(token["iss"])
-        others = sorted((issuer.audience if issuer is not None else None) or ())
-        less["aud"] = [each for each in others if each not in ban[key]][:1]
-        return [less if less["aud"] else _left_out(less, "aud")]
-    for name in set(ban["claim"]) - {"iss", "sub"}:
-        less.pop(name, None)
-    return [less]
+        others = sorted((issuer and issuer.audience) or ())
+        left = [each for each in others if each not in ban[key]][:1]
+        return [{**token, "aud": left} if left else without_keys(token, "aud")]
+    return [without_keys(token, *set(ban["claim"]) - {"iss", "sub"})]
 
 
 def _other_groups(token: Token, ban: Mapping[str, Any]) -> Token:
@@ -155,7 +143,7 @@ def _other_groups(token: Token, ban: Mapping[str, Any]) -> Token:
     banned = [GroupPattern(pattern) for pattern in ban["group"]]
     asked = [*groups, *(root for each in groups if (root := parse_fqan(f"/{each.root}")) is not None)]
     others = [each.fqan for each in asked if not any(pattern.match(each) for pattern in banned)]
-    return {**token, GROUPS_CLAIM: list(dict.fromkeys(others))} if others else _left_out(token, GROUPS_CLAIM)
+    return {**token, GROUPS_CLAIM: list(dict.fromkeys(others))} if others else without_keys(token, GROUPS_CLAIM)
 
 
 def _other_scopes(token: Token, ban: Mapping[str, Any]) -> list[Token]:
@@ -167,7 +155,3 @@ def _other_scopes(token: Token, ban: Mapping[str, Any]) -> list[Token]:
     rest = [scope for scope in left if scope not in ALL_COMPUTING]
     several = [for_jobs, *([scope] for scope in for_jobs), []]
     return [{**token, "scope": " ".join([*some, *rest])} for some in several]
-
-
-def _left_out(token: Token, claim: str) -> Token:
-    return {name: value for name, value in token.items() if name != claim}

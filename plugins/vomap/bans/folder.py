@@ -6,19 +6,18 @@ import json
 import os
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vomap import Error
-from vomap.bans.ban_file import NAME, with_ban, without_lines
+from vomap.bans.ban_file import NAME, with_ban, without_keys, without_lines
 from vomap.files.atomic import replace_file
 from vomap.files.signals import defer_signals
 from vomap.mapfile.bans import compose_bans, find_ban_refusals
 from vomap.mapfile.entries import CONDITIONS
 from vomap.mapfile.files import Mapfile, UnreadableFileError, read_files
-from vomap.mapfile.findings import Findings, MapfileError
+from vomap.mapfile.findings import Findings, MapfileError, Place
 from vomap.mapfile.owners import folder_refusals
 from vomap.mapfile.times import format_utc
 from vomap.store import BANS
@@ -29,13 +28,13 @@ if TYPE_CHECKING:
 
 
 class ChangeRefused(Error):
-    """vomap changed nothing: the requested change has no effect, or would affect other bans."""
+    """vomap changed nothing: the change has no effect, would affect other bans, or brings a list that it refuses."""
 
     exit_code = 1
 
 
 class InvalidBan(Error):
-    """The ban is not valid, or there is no folder of bans."""
+    """The ban, or the name or URL of a list, is not valid, or there is no folder of bans."""
 
     exit_code = 2
 
@@ -53,19 +52,19 @@ class BanChange:
 class BanFile:
     """One file in the folder of bans, and the path of the compiled bans. The caller must lock that path."""
 
-    def __init__(self, folder: str, built: str, name: str) -> None:
+    def __init__(self, folder: str, built: str, name: str = NAME) -> None:
         """Take the folder, the path of the compiled bans, and the file's name. Raises InvalidBan without the folder."""
         if not Path(folder).is_dir():
             raise InvalidBan(f"ban: {folder}: there is no such folder")
         self._folder = folder
         self._built = built
-        self.path = Path(folder, name)
+        self.path = str(Path(folder, name))
 
     def text(self) -> str | None:
         """Return the text of the file, or None without a file. Raises ChangeRefused if other users can write it."""
-        if not self.path.exists():
+        if not os.path.exists(self.path):
             return None
-        files = read_files([str(self.path)])
+        files = read_files([self.path])
         if refusals := find_ban_refusals(files):
             raise ChangeRefused(f"{MapfileError(refusals)}\nnothing was changed")
         return files[0].text
@@ -84,7 +83,7 @@ class BanFile:
 
     def _own(self, text: str) -> list[BanDocument]:
         """Return the bans that the text contains. Raises ChangeRefused if it has errors."""
-        bans = compose_bans([Mapfile(str(self.path), text)], findings := Findings())["bans"]
+        bans = compose_bans([Mapfile(self.path, text)], findings := Findings())["bans"]
         if findings.errors:
             raise ChangeRefused(f"{MapfileError(findings.errors)}\nnothing was changed")
         return bans
@@ -93,8 +92,8 @@ class BanFile:
         return read_files([self._folder], bans=True)
 
     def _files_with(self, text: str | None) -> list[Mapfile]:
-        others = [each for each in self._files() if each.path != str(self.path)]
-        own = [] if text is None else [Mapfile(str(self.path), text)]
+        others = [each for each in self._files() if each.path != self.path]
+        own = [] if text is None else [Mapfile(self.path, text)]
         return sorted([*others, *own], key=lambda each: each.path)
 
     def _composed(self, text: str | None) -> BansDocument:
@@ -110,48 +109,35 @@ class BanFile:
 
     def _put_in_force(self, text: str, own: list[BanDocument], why: str) -> BanChange:
         """Replace only the bans of this file in the compiled bans, because the folder cannot be compiled."""
-        file = Mapfile(str(self.path), text)
+        file = Mapfile(self.path, text)
         before = read_compiled(self._built, BANS)
         others = [each for each in before.document["bans"] if not _is_from(file.path, each)]
         # Each ban once. An equal ban of another file stays, whatever happens to this file.
-        once = {json.dumps(_without_place(each)): each for each in own}.values()
+        once = {json.dumps(without_keys(each, "source")): each for each in own}.values()
         advice = f"{why}\nfix the other file, then run `vomap build`"
         return self._write(text, {"bans": [*others, *once]}, {**before.sources, file.path: file.digest}, advice)
 
     def _write(self, text: str | None, document: BansDocument, sources: Mapping[str, str], advice: str) -> BanChange:
-        """Write or remove the file, and write the compiled bans. On a full disk neither of them changes.
-
-        Raises FileError.
-        """
+        """Write or remove the file, and write the compiled bans. On a full disk neither changes. Raises FileError."""
         staged = stage_compiled(self._built, BANS, document, sources=sources, built=format_utc(time.time()))
         try:
-            with self._both_written():
+            # A ban that is not compiled denies no token, so signals wait until both files are written.
+            with defer_signals(f"{self.path} and {self._built} are written, and what they say is in force"):
                 if text is None:
                     os.unlink(self.path)
                 else:
-                    replace_file(str(self.path), text.encode())
+                    replace_file(self.path, text.encode())
                 staged.put_in_place()
         finally:
             staged.discard()
-        return BanChange(str(self.path), self._built, len(document["bans"]), advice)
-
-    def _both_written(self) -> AbstractContextManager[None]:
-        """Delay signals until both files are written: a ban that is not compiled denies no token."""
-        return defer_signals(f"{self.path} and {self._built} are written, and what they say is in force")
+        return BanChange(self.path, self._built, len(document["bans"]), advice)
 
 
 class LocalBanFile(BanFile):
     """The file of bans that `vomap ban add` and `vomap ban lift` edit, with one ban on each line."""
 
-    def __init__(self, folder: str, built: str) -> None:
-        """Take the folder of bans and the path of the compiled bans. Raises InvalidBan without the folder."""
-        super().__init__(folder, built, NAME)
-
     def add(self, ban: Mapping[str, Any]) -> BanChange:
-        """Add a ban and put it in force, even if another file of bans has errors.
-
-        Raises ChangeRefused if this file has errors, FileError if a file cannot be written.
-        """
+        """Add a ban and put it in force, as `put` does."""
         return self.put(with_ban(self.text(), ban))
 
     def lift(self, ban: Mapping[str, Any]) -> BanChange:
@@ -163,14 +149,15 @@ class LocalBanFile(BanFile):
         findings.raise_errors()
         wanted = conditions_of(read_ban({**ban, "reason": "to be lifted"}))
         found = [each for each in document["bans"] if conditions_of(each) == wanted]
-        own = [each for each in found if _is_from(str(self.path), each)]
+        own = [each for each in found if _is_from(self.path, each)]
         by_hand = ", ".join(each["source"] for each in found if each not in own)
         advice = f"not added by `vomap ban add`, so remove it by hand: {by_hand}" if by_hand else ""
         if not own:
             raise ChangeRefused(advice or f"no ban has exactly these conditions{_wider(wanted, document['bans'])}")
-        text = without_lines(self.text() or "", {int(each["source"].rpartition(":")[2]) for each in own})
+        text = without_lines(self.text() or "", {Place.of_source(each["source"]).line for each in own})
         composed = self._composed(text)
-        if _bare(composed["bans"]) != _bare(each for each in document["bans"] if each not in own):
+        others = [without_keys(each, "source") for each in document["bans"] if each not in own]
+        if [without_keys(each, "source") for each in composed["bans"]] != others:
             raise ChangeRefused(f"{self.path} was edited by hand, so remove the ban by hand; nothing was changed")
         return self._put_in_place(text, composed, advice=advice)
 
@@ -194,14 +181,5 @@ def _wider(wanted: dict[str, Any], bans: Iterable[BanDocument]) -> str:
     return f"; bans with further conditions: {', '.join(more)}" if more else ""
 
 
-def _bare(bans: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    return [_without_place(ban) for ban in bans]
-
-
 def _is_from(path: str, ban: Mapping[str, Any]) -> bool:
-    source: str = ban["source"]
-    return os.path.abspath(source.rpartition(":")[0]) == os.path.abspath(path)
-
-
-def _without_place(ban: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: ban[key] for key in ban if key != "source"}
+    return os.path.abspath(Place.of_source(ban["source"]).file) == os.path.abspath(path)

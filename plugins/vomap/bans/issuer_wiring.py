@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from vomap.bans.ban_file import is_published
+from vomap.mapfile.findings import Place
 from vomap.mapfile.issuer_urls import is_issuer_url
 
 _MOST_SHOWN = 3
@@ -34,14 +35,10 @@ def unwired_sentence(bans: Iterable[Mapping[str, Any]], declared: Collection[str
     named = sorted({url for issuers in found for url in issuers})
     they = "1 ban names" if len(found) == 1 else f"{len(found)} bans name"
     what = "an issuer" if len(named) == 1 else f"{len(named)} issuers"
-    return f"{they} {what} that the site does not declare ({_shown(named)}): {NOT_IN_FORCE}"
-
-
-def _shown(issuers: Sequence[str]) -> str:
-    return ", ".join(issuers[:_MOST_SHOWN]) + (", ..." if len(issuers) > _MOST_SHOWN else "")
+    shown = ", ".join([*named[:_MOST_SHOWN], *(["..."] if len(named) > _MOST_SHOWN else [])])
+    return f"{they} {what} that the site does not declare ({shown}): {NOT_IN_FORCE}"
 
 
 def file_of(ban: Mapping[str, Any]) -> str:
     """Return the path of the file that contains a ban."""
-    source: str = ban["source"]
-    return source.rpartition(":")[0]
+    return Place.of_source(ban["source"]).file

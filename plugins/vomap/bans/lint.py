@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from vomap.analysis.lint.breadth import ILLEGAL_GROUP, illegal_groups_of
-from vomap.analysis.lint.checks import Check, CheckTable
-from vomap.analysis.lint.context import name_and_source, warning
+from vomap.analysis.lint.checks import Check, CheckTable, LintReport
+from vomap.analysis.lint.context import LintContext, name_and_source, warning
 from vomap.bans.ban_file import is_published
 from vomap.bans.commands import add_command
 from vomap.bans.effect import BanTester
 from vomap.bans.issuer_wiring import file_of, unwired_issuers, unwired_sentence
 from vomap.bans.warnings import condition_warnings, evasion_warnings, unnamed_vo_warnings
-from vomap.bans.wildcards import wider_subjects, wildcard_warnings
+from vomap.bans.wildcards import BanWarning, wider_subjects, wildcard_warnings
 from vomap.mapfile.entries import CONDITIONS
+from vomap.mapfile.findings import Finding
 from vomap.mapfile.times import format_utc
 from vomap.policy.index import bans_of, policy_of
 from vomap.policy.model import Ban
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from vomap.analysis.lint.checks import LintReport
-    from vomap.analysis.lint.context import LintContext
-    from vomap.bans.warnings import BanWarning
-    from vomap.bans.wildcards import WildcardWarning
-    from vomap.mapfile.findings import Finding
     from vomap.policy.documents import BanDocument
 
 UNUSED_BAN, EXPIRED_BAN, EVADABLE_BAN = "unused-ban", "expired-ban", "evadable-ban"
@@ -49,12 +44,8 @@ def unused_bans(context: LintContext) -> Iterator[Finding]:
     tester = _tester(context)
     for ban in context.bans:
         if Ban(ban).is_in_force(context.now) and next(tester.banned_tokens(ban), None) is None:
-            warnings = list(condition_warnings(ban, context.authority))
-            why = (
-                warnings[0].sentence
-                if warnings
-                else "its conditions exclude each other, or no issuer issues such tokens"
-            )
+            missed = next(condition_warnings(ban, context.authority), None)
+            why = missed.sentence if missed else "its conditions exclude each other, or no issuer issues such tokens"
             yield warning(UNUSED_BAN, ban, f"no token matches this ban ({ban['reason']}): {why}")
 
 
@@ -83,11 +74,11 @@ def unwired_bans(context: LintContext) -> Iterator[Finding]:
 def bare_stars(context: LintContext) -> Iterator[Finding]:
     """Warn of `*` in the site's own bans and in rules with `deny`: it does not match texts with a slash."""
     for rule in context.rules:
-        for each in wildcard_warnings(rule) if "deny" in rule else ():
-            yield warning(BARE_STAR, rule, f"rule {name_and_source(rule)}: {each.sentence}{_pattern(each)}")
+        for key, each in wildcard_warnings(rule) if "deny" in rule else ():
+            yield warning(BARE_STAR, rule, f"rule {name_and_source(rule)}: {each.sentence}{_pattern(key, each)}")
     for ban in _own(context):
-        for each in wildcard_warnings(ban):
-            yield warning(BARE_STAR, ban, f"this ban ({ban['reason']}): {each.sentence}{_star_advice(ban, each)}")
+        for key, each in wildcard_warnings(ban):
+            yield warning(BARE_STAR, ban, f"this ban ({ban['reason']}): {each.sentence}{_star_advice(ban, key, each)}")
 
 
 def _tester(context: LintContext) -> BanTester:
@@ -105,16 +96,16 @@ def _commands(each: BanWarning) -> str:
     return f": {' && '.join(map(add_command, each.alternatives))}" if each.alternatives else ""
 
 
-def _pattern(each: WildcardWarning) -> str:
+def _pattern(key: str, each: BanWarning) -> str:
     """Return advice with the better pattern, if there is one."""
-    values = [value for form in each.alternatives for value in form[each.key]]
+    values = [value for form in each.alternatives for value in form[key]]
     values = [value for value in values if value.endswith("/**") or "/**/" in value]
     return f"; write {values[0]}" if values else ""
 
 
-def _star_advice(ban: BanDocument, each: WildcardWarning) -> str:
-    if each.key != "subject":
-        return _pattern(each)
+def _star_advice(ban: BanDocument, key: str, each: BanWarning) -> str:
+    if key != "subject":
+        return _pattern(key, each)
     if "*" in ban["subject"]:
         others = set(ban).intersection(CONDITIONS) - {"subject"}
         return "; leave `subject` out" if others else "; ban the issuers instead"
@@ -134,10 +125,7 @@ _TABLE = CheckTable(
         Check(unwired_bans, (UNWIRED_BAN,)),
         Check(bare_stars, (BARE_STAR,)),
     ),
-    each=(
-        Check(unused_bans, (UNUSED_BAN,)),
-        Check(evadable_bans, (EVADABLE_BAN,)),
-    ),
+    each=(Check(unused_bans, (UNUSED_BAN,)), Check(evadable_bans, (EVADABLE_BAN,))),
 )
 CODES = _TABLE.codes
 

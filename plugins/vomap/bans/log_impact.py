@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from vomap.analysis.replay import NO_CLAIMS, NO_SUBJECT
+from vomap.bans.ban_file import without_keys
 from vomap.bans.effect import is_banned
 from vomap.claims import DECISIVE, Claims
 from vomap.log.reader import Record, Resolve
@@ -44,12 +45,20 @@ class DecisionCount:
             self.account = members["account"]
 
 
-@dataclass
 class LogImpact:
     """The decisions that a ban would have denied, by identity, and the number of undecidable ones by reason."""
 
-    identities: dict[Identity, DecisionCount] = field(default_factory=dict)
-    unknown: Counter[str] = field(default_factory=Counter)
+    def __init__(self, ban: Mapping[str, Any], policy: Policy, resolve: Resolve | None = None) -> None:
+        """Take the ban, the policy that says which VOs a token names, and the function that resolves pseudonyms."""
+        self._policy, self._resolve = policy, resolve
+        self._ban, self._without_subject = _alone(ban), _alone(ban, "subject")
+        # The log contains these claims of each token. It may lack any other claim.
+        kept = {name: texts for name, texts in ban.get("claim", {}).items() if name in DECISIVE}
+        self._without_claims = _alone({**ban, "claim": kept})
+        self._asks_for_others = len(kept) < len(ban.get("claim", {}))
+        self._asks_for_subject = "subject" in ban or "sub" in ban.get("claim", {})
+        self.identities: dict[Identity, DecisionCount] = {}
+        self.unknown: Counter[str] = Counter()
 
     @property
     def decisions(self) -> int:
@@ -68,36 +77,21 @@ class LogImpact:
             "unknown": dict(self.unknown),
         }
 
-
-class LogImpactCounter:
-    """Test a ban with the records of a log, one by one."""
-
-    def __init__(self, ban: Mapping[str, Any], policy: Policy, resolve: Resolve | None = None) -> None:
-        """Take the ban, the policy that says which VOs a token names, and the function that resolves pseudonyms."""
-        self._policy, self._resolve = policy, resolve
-        self._ban, self._without_subject = _alone(ban), _alone(ban, "subject")
-        # The log contains these claims of each token. It may lack any other claim.
-        kept = {name: texts for name, texts in ban.get("claim", {}).items() if name in DECISIVE}
-        self._without_claims = _alone({**ban, "claim": kept})
-        self._asks_for_others = len(kept) < len(ban.get("claim", {}))
-        self._asks_for_subject = "subject" in ban or "sub" in ban.get("claim", {})
-        self.result = LogImpact()
-
     def add(self, record: Record) -> None:
-        """Test one record, whatever its outcome was."""
+        """Test the ban with one record, whatever its outcome was."""
         members = record.members
         is_hidden = "pseudonym" in members and not record.reveal_subject(self._resolve)
         claims = record.claims()
         if claims is None:
-            self.result.unknown[NO_CLAIMS] += 1
+            self.unknown[NO_CLAIMS] += 1
         elif is_hidden and self._asks_for_subject:
             if self._denies(self._without_subject, claims, record.time):
-                self.result.unknown[NO_SUBJECT] += 1
+                self.unknown[NO_SUBJECT] += 1
         elif self._denies(self._ban, claims, record.time):
             who = Identity(members["issuer"], members["subject"], members.get("pseudonym") if is_hidden else None)
-            self.result.identities.setdefault(who, DecisionCount()).add(members)
+            self.identities.setdefault(who, DecisionCount()).add(members)
         elif self._asks_for_others and self._denies(self._without_claims, claims, record.time):
-            self.result.unknown[CLAIM_NOT_LOGGED] += 1
+            self.unknown[CLAIM_NOT_LOGGED] += 1
 
     def _denies(self, ban: Bans | None, claims: Claims, then: int) -> bool:
         """Return True if a ban, by itself, denies a token. None is a ban without conditions: it denies all."""
@@ -106,5 +100,5 @@ class LogImpactCounter:
 
 def _alone(ban: Mapping[str, Any], *less: str) -> Bans | None:
     """Return a ban without some of its conditions, or None if no condition is left."""
-    left = {key: value for key, value in ban.items() if key not in less}
+    left = without_keys(ban, *less)
     return bans_of({"bans": [left]}) if any(left.get(key) for key in CONDITIONS) else None

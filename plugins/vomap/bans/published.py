@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from vomap import Error
-from vomap.bans.ban_file import PUBLISHED
-from vomap.bans.folder import BanChange, BanFile, conditions_of
+from vomap.bans.ban_file import PUBLISHED, without_keys
+from vomap.bans.folder import BanFile, ChangeRefused, InvalidBan, conditions_of
 from vomap.mapfile.bans import read_ban_file
 from vomap.mapfile.files import Mapfile
-from vomap.mapfile.findings import Findings
+from vomap.mapfile.findings import Findings, Place
 from vomap.mapfile.issuer_urls import is_issuer_url
 from vomap.mapfile.times import describe_duration, format_utc
 from vomap.policy.decide import SKEW
@@ -46,18 +46,6 @@ class InvalidList(Error):
     """A fetched or saved file is not a valid list of bans."""
 
 
-class ListRefused(Error):
-    """A valid list of bans that must not replace the present one."""
-
-    exit_code = 1
-
-
-class InvalidListName(Error):
-    """A URL or a name that is not valid for a list of bans."""
-
-    exit_code = 2
-
-
 @dataclass(frozen=True)
 class PublishedList:
     """A list of bans: its URL, its time in seconds since 1970, its bans, and its text after a line of vomap."""
@@ -74,31 +62,26 @@ class PublishedList:
     @property
     def meaning(self) -> list[dict[str, object]]:
         """The bans without their sources, to compare two lists."""
-        return [{key: value for key, value in ban.items() if key != "source"} for ban in self.bans]
+        return [without_keys(ban, "source") for ban in self.bans]
+
+    def refusal(self, why: str) -> ChangeRefused:
+        """Return the error that this list is not taken."""
+        return ChangeRefused(f"{self.url}: {why}")
 
 
-class PublishedBanFile:
+class PublishedBanFile(BanFile):
     """The file of one published list in the folder of bans. The caller must lock the path of the compiled bans."""
 
     def __init__(self, folder: str, built: str, name: str) -> None:
-        """Take the folder of bans, the path of the compiled bans, and the list's name.
-
-        Raises InvalidBan without the folder, InvalidListName for an invalid name.
-        """
+        """Take the folder, the path of the compiled bans, and the list's name. Raises InvalidBan for an invalid one."""
         if not _NAME.fullmatch(name):
-            raise InvalidListName(
-                f"ban fetch: {name!a} is not a valid name: expected letters, digits, `.`, `_`, `-`, at most 64"
-            )
-        self._file = BanFile(folder, built, f"{PUBLISHED}{name}.yaml")
-
-    @property
-    def path(self) -> str:
-        """The path of the list."""
-        return str(self._file.path)
+            expected = "expected letters, digits, `.`, `_`, `-`, at most 64"
+            raise InvalidBan(f"ban fetch: {name!a} is not a valid name: {expected}")
+        super().__init__(folder, built, f"{PUBLISHED}{name}.yaml")
 
     def kept(self) -> PublishedList | None:
         """Return the list that is in the folder, or None. Raises InvalidList or UnreadableFileError."""
-        text = self._file.text()
+        text = self.text()
         return None if text is None else read_saved(Mapfile(self.path, text))
 
     def read(self, fetched: WebFile) -> PublishedList:
@@ -113,18 +96,13 @@ class PublishedBanFile:
             raise InvalidList(f"{url}: byte {error.start} is no UTF-8") from None
         return _read(Mapfile(self.path, f"{_HEAD}{url}\n{text}"), url)
 
-    def put(self, published: PublishedList) -> BanChange:
-        """Replace the present list, and put the bans in force. Raises ChangeRefused or FileError."""
-        return self._file.put(published.text)
-
 
 def name_of(url: str) -> str:
-    """Return the default name of a list: the host of its URL. Raises InvalidListName."""
+    """Return the default name of a list: the host of its URL. Raises InvalidBan."""
     parts = split_url(url)
     if parts is None or parts.scheme.lower() != "https":
-        raise InvalidListName(
-            f"ban fetch: {url!a}: expected an https URL; over http an attacker on the network could lift bans"
-        )
+        why = "over http an attacker on the network could lift bans"
+        raise InvalidBan(f"ban fetch: {url!a}: expected an https URL; {why}")
     return (parts.hostname or "").replace(":", "-")
 
 
@@ -137,71 +115,57 @@ def read_saved(file: Mapfile) -> PublishedList:
 
 
 def check_successor(published: PublishedList, kept: PublishedList | None, now: float) -> None:
-    """Raise ListRefused unless a list may replace the present one: it has the same URL and is not older."""
+    """Raise ChangeRefused unless a list may replace the present one: it has the same URL and is not older."""
     if published.issued > now + SKEW:
-        raise ListRefused(
-            f"{published.url}: is dated {format_utc(published.issued)}, which is in the future by this clock"
-        )
+        raise published.refusal(f"is dated {format_utc(published.issued)}, which is in the future by this clock")
     if kept is None:
         return
     if kept.url != published.url:
-        raise ListRefused(f"the list is from {kept.url}: choose another --name, or remove the file")
+        raise ChangeRefused(f"the list is from {kept.url}: choose another --name, or remove the file")
     if published.issued < kept.issued:
-        raise ListRefused(f"{published.url}: is older ({format_utc(published.issued)}) than the present list")
+        raise published.refusal(f"is older ({format_utc(published.issued)}) than the present list")
     if published.issued == kept.issued and published.meaning != kept.meaning:
-        raise ListRefused(f"{published.url}: has other bans than the present list, but the same date")
+        raise published.refusal("has other bans than the present list, but the same date")
 
 
 def check_bounds(published: PublishedList, most_wide: int) -> None:
-    """Raise ListRefused for a list that bans too many tokens, or that could slow down each decision.
+    """Raise ChangeRefused for a list that bans too many tokens, or that could slow down each decision.
 
     `most_wide` is the allowed number of bans that do not name subjects, tokens or clients: MOST_WIDE or 0.
     """
-    _check_issuers(published)
-    _check_patterns(published)
-    wide = [_line(ban) for ban in published.bans if not names_identity(ban)]
-    if wide and not most_wide:
-        raise ListRefused(
-            f"{published.url}: {_lines(wide)}: bans more than single subjects, tokens or clients; "
-            "check the list, then accept it with --allow-wide"
-        )
-    number = sum(_breadth(ban) for ban in published.bans if not names_identity(ban))
-    if number > most_wide:
-        raise ListRefused(
-            f"{published.url}: it bans {number} VOs, issuers or patterns of subjects; at most {most_wide} are taken"
-        )
-
-
-def _breadth(ban: Mapping[str, Any]) -> int:
-    """Return the number of values in the widest condition of a ban of VOs, issuers or patterns of subjects."""
-    return max(len(ban.get(key, ())) for key in _WIDE) or 1
-
-
-def _check_issuers(published: PublishedList) -> None:
     for ban in published.bans:
         for url in ban.get("issuer", ()):
             if not is_issuer_url(url):
-                raise ListRefused(f"{published.url}: line {_line(ban)}: the issuer {url!a} is not an https URL")
+                raise published.refusal(f"line {_line(ban)}: the issuer {url!a} is not an https URL")
+    _check_patterns(published)
+    wide = [ban for ban in published.bans if not names_identity(ban)]
+    if wide and not most_wide:
+        advice = "check the list, then accept it with --allow-wide"
+        raise published.refusal(f"{_lines(wide)}: bans more than single subjects, tokens or clients; {advice}")
+    # Each ban counts by its widest condition.
+    number = sum(max(len(conditions_of(ban).get(key, ())) for key in _WIDE) or 1 for ban in wide)
+    if number > most_wide:
+        raise published.refusal(f"it bans {number} VOs, issuers or patterns of subjects; at most {most_wide} are taken")
 
 
 def _check_patterns(published: PublishedList) -> None:
-    """Raise ListRefused for bans by group, scope or claim that name no identity, or that are too many."""
+    """Raise ChangeRefused for bans by group, scope or claim that name no identity, or that are too many."""
     asking = [ban for ban in published.bans if any(key in ban for key in _PATTERNS)]
-    nameless = [_line(ban) for ban in asking if not names_identity(ban)]
+    nameless = [ban for ban in asking if not names_identity(ban)]
     if nameless:
-        raise ListRefused(
-            f"{published.url}: {_lines(nameless)}: a ban by group, scope or claim names no subject, token (jti) or "
-            "client by its whole name; ask the publisher to add one"
-        )
+        why = "a ban by group, scope or claim names no subject, token (jti) or client by its whole name"
+        raise published.refusal(f"{_lines(nameless)}: {why}; ask the publisher to add one")
     count = sum(1 for ban in asking for _ in _values({key: values for key, values in ban.items() if key in _PATTERNS}))
     if count > MOST_PATTERNS:
-        raise ListRefused(
-            f"{published.url}: its bans have {count} groups, scopes and claims; at most {MOST_PATTERNS} are taken"
-        )
+        raise published.refusal(f"its bans have {count} groups, scopes and claims; at most {MOST_PATTERNS} are taken")
 
 
-def _lines(numbers: Sequence[int]) -> str:
-    return f"line {numbers[0]}" + (f" (and {len(numbers) - 1} more)" if len(numbers) > 1 else "")
+def _lines(bans: Sequence[BanDocument]) -> str:
+    return f"line {_line(bans[0])}{_and_more(bans)}"
+
+
+def _and_more(found: Sequence[object]) -> str:
+    return f" (and {len(found) - 1} more)" if len(found) > 1 else ""
 
 
 def names_identity(ban: Mapping[str, Any]) -> bool:
@@ -213,14 +177,11 @@ def names_identity(ban: Mapping[str, Any]) -> bool:
 def _read(file: Mapfile, url: str) -> PublishedList:
     read = read_ban_file(file, findings := Findings())
     if findings.errors:
-        # The first line is the one that vomap added.
         first = findings.errors[0]
-        more = f" (and {len(findings.errors) - 1} more)" if len(findings.errors) > 1 else ""
-        raise InvalidList(f"{url}: line {first.place.line - 1}: {first.message}{more}")
+        raise InvalidList(f"{url}: line {first.place.line - 1}: {first.message}{_and_more(findings.errors)}")
     if read.issued is None:
-        raise InvalidList(
-            f"{url}: the key `issued` is missing; expected the time of publication, such as 2026-12-31T12:00:00Z"
-        )
+        expected = "expected the time of publication, such as 2026-12-31T12:00:00Z"
+        raise InvalidList(f"{url}: the key `issued` is missing; {expected}")
     if not read.has_bans:
         raise InvalidList(f"{url}: the key `bans` is missing; an empty list has `bans: []`")
     _check_cheap(read.bans, url)
@@ -233,14 +194,12 @@ def _check_cheap(bans: list[BanDocument], url: str) -> None:
     for ban in bans:
         for value in _values(ban):
             if len(value) > LONGEST_VALUE:
-                raise InvalidList(
-                    f"{url}: line {_line(ban)}: a value of {len(value)} characters; at most {LONGEST_VALUE}"
-                )
+                why = f"a value of {len(value)} characters; at most {LONGEST_VALUE}"
+                raise InvalidList(f"{url}: line {_line(ban)}: {why}")
             count += 1 + (value.count("/") if "*" in value else 0)
     if count > MOST_VALUES:
-        raise InvalidList(
-            f"{url}: its conditions have {count} values, with each part of a pattern; at most {MOST_VALUES} are taken"
-        )
+        why = f"its conditions have {count} values, with each part of a pattern; at most {MOST_VALUES} are taken"
+        raise InvalidList(f"{url}: {why}")
 
 
 def _values(ban: Mapping[str, Any]) -> Iterator[str]:
@@ -251,4 +210,5 @@ def _values(ban: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _line(ban: Mapping[str, Any]) -> int:
-    return int(ban["source"].rpartition(":")[2]) - 1
+    """Return the line of a ban in the list. The first line of the file is the one that vomap added."""
+    return Place.of_source(ban["source"]).line - 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
-from itertools import islice
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Any
 
 from vomap.analysis.clauses import Clause, SplitPolicy
@@ -20,9 +20,6 @@ from vomap.policy.authority import Authority
 from vomap.policy.index import read_rule, rules_found_by
 from vomap.policy.matching import Pattern
 from vomap.policy.model import ISSUER, VO, key_of
-
-if TYPE_CHECKING:
-    pass
 
 if TYPE_CHECKING:
     from vomap.analysis.tokens.assembly import Token
@@ -47,21 +44,27 @@ class RuleTokens:
         self._nameless: dict[str, list[tuple[Token, str | None]]] = {}
 
     def with_conditions_of(self, ban: Mapping[str, Any], authority: Authority) -> Iterator[Token]:
-        """Yield tokens that match a rule and also have the conditions of a ban.
+        """Yield tokens that match a rule and also have the conditions of a ban. A subject that the ban matches stays.
 
         Only a decision shows whether the ban denies them, and whether the rule maps them.
         """
         rules = [*self._of_subjects(ban, authority), *(rule for rule in self._first if _may_share(ban, rule))]
         for clause, token in self._tokens(rules[:_MOST_RULES]):
             if clause.url in ban.get("issuer", (clause.url,)):
-                yield with_conditions(token, ban)
+                values = condition_values(ban)
+                if any(Pattern(pattern).match(token["sub"]) for pattern in ban.get("subject", ())):
+                    del values["subject"]
+                yield with_values(token, values)
 
     def without_vos(self, url: str) -> list[tuple[Token, str | None]]:
         """Return example tokens of an issuer that match a rule and name no VO, and the rule's subject or None."""
         if url not in self._nameless:
             rules = [rule for rule in self._first if url in rule.get("issuer", (url,))]
-            made = [each for each in self._tokens(rules[:_MOST_RULES]) if each[0].url == url]
-            self._nameless[url] = [(token, clause.subject) for clause, token in made if not _names_vos(token)]
+            self._nameless[url] = [
+                (token, clause.subject)
+                for clause, token in self._tokens(rules[:_MOST_RULES])
+                if clause.url == url and not _names_vos(token)
+            ]
         return self._nameless[url]
 
     def _tokens(self, rules: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Clause, Token]]:
@@ -78,14 +81,8 @@ class RuleTokens:
     @cached_property
     def _first(self) -> list[RuleDocument]:
         """The first rules that give an account."""
-        rules = []
-        for number in range(_MOST_READ):
-            rule = read_rule(self._find, number)
-            if rule is None:
-                break
-            if "deny" not in rule:
-                rules.append(rule)
-        return rules
+        read = (read_rule(self._find, number) for number in range(_MOST_READ))
+        return [rule for rule in takewhile(bool, read) if rule and "deny" not in rule]
 
     def _of_subjects(self, ban: Mapping[str, Any], authority: Authority) -> Iterator[RuleDocument]:
         """Yield the rules, of all rules, that name a subject of a ban."""
@@ -96,14 +93,6 @@ class RuleTokens:
                     rule = read_rule(self._find, number)
                     if rule is not None and "deny" not in rule:
                         yield {**rule, "subject": [subject]}
-
-
-def with_conditions(token: Token, ban: Mapping[str, Any]) -> Token:
-    """Return a token that also has the conditions of a ban. Its subject stays if the ban matches it."""
-    values = condition_values(ban)
-    if any(Pattern(pattern).match(token["sub"]) for pattern in ban.get("subject", ())):
-        del values["subject"]
-    return with_values(token, values)
 
 
 def _may_share(ban: Mapping[str, Any], rule: Mapping[str, Any]) -> bool:

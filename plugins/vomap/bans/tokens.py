@@ -12,10 +12,10 @@ from vomap.claims import ALL_OF_WRITE
 from vomap.claims.memberships import parse_fqan
 from vomap.claims.scopes import storage_root
 from vomap.policy.authority import Authority
+from vomap.policy.model import Issuer
 
 if TYPE_CHECKING:
     from vomap.analysis.tokens.assembly import Token, Way
-    from vomap.policy.model import Issuer
 
 COMPUTING = (*sorted(ALL_OF_WRITE), "compute.read")
 FILLER = "x"
@@ -32,13 +32,21 @@ def tokens_for(ban: Mapping[str, Any], authority: Authority, now: float) -> Iter
     Only a decision shows whether a token matches the ban: its conditions may exclude each other. There are at most a
     few hundred tokens.
     """
-    return islice(_tokens(ban, authority, now), _MOST)
+    several = [*(ban.get(key, ()) for key in _PATTERNS), *ban.get("claim", {}).values()]
+    constant = {"iat": int(now), "exp": int(now) + _LIFETIME, "wlcg.ver": "1.0"}
+    tokens = (
+        {**_token(ban, url, authority.issuers.get(url), way, turn), **constant}
+        for url in _issuers(ban, authority)
+        for way in _namings(ban, url, authority)
+        for turn in range(max([1, *map(len, several)]))
+    )
+    return islice(tokens, _MOST)
 
 
 def condition_values(ban: Mapping[str, Any], turn: int = 0) -> dict[str, tuple[str]]:
     """Return a text for each condition of a ban, `claim NAME` included. `turn` selects one of several values."""
     conditions = {key: ban[key] for key in _PATTERNS if key in ban}
-    conditions.update({f"claim {name}": texts for name, texts in _claims(ban).items()})
+    conditions.update({f"claim {name}": texts for name, texts in ban.get("claim", {}).items()})
     return {key: (example(key, texts[turn % len(texts)], FILLER),) for key, texts in conditions.items()}
 
 
@@ -57,27 +65,15 @@ def ways_to_name(vo: str, url: str, authority: Authority) -> list[Way] | None:
     return [(source, name) for name in names for source in issuer.sources]
 
 
-def _tokens(ban: Mapping[str, Any], authority: Authority, now: float) -> Iterator[Token]:
-    turns = max(len(values) for values in [[""], *(ban.get(key, ()) for key in _PATTERNS), *_claims(ban).values()])
-    for url in _issuers(ban, authority):
-        for way in _namings(ban, url, authority):
-            for turn in range(turns):
-                yield _token(ban, (url, authority.issuers.get(url)), way, turn, now)
-
-
 def _issuers(ban: Mapping[str, Any], authority: Authority) -> Sequence[str]:
     """Return the issuers of a ban, or those of its groups and paths, or all trusted ones, or an undeclared one."""
-    trusted = [url for url, issuer in authority.issuers.items() if issuer.trusted]
-    roots = _roots(ban)
-    theirs = [url for url in trusted if any(authority.may_speak(url, root.lower()) for root in roots)]
-    return ban.get("issuer") or theirs or trusted or [_NO_ISSUER]
-
-
-def _roots(ban: Mapping[str, Any]) -> set[str]:
-    """Return the first parts of a ban's groups and storage paths. Most issuers use the VO's name there."""
+    # Most issuers begin groups and storage paths with the VO's name.
     groups = [parse_fqan(example("group", each, FILLER)) for each in ban.get("group", ())]
     paths = [storage_root(example("scope", each, FILLER)) for each in ban.get("scope", ())]
-    return {group.root for group in groups if group is not None} | {root for root in paths if root is not None}
+    roots = [*(group.root for group in groups if group is not None), *(path for path in paths if path is not None)]
+    trusted = [url for url, issuer in authority.issuers.items() if issuer.trusted]
+    theirs = [url for url in trusted if any(authority.may_speak(url, root.lower()) for root in roots)]
+    return ban.get("issuer") or theirs or trusted or [_NO_ISSUER]
 
 
 def _namings(ban: Mapping[str, Any], url: str, authority: Authority) -> Iterator[Way | None]:
@@ -96,21 +92,7 @@ def _namings(ban: Mapping[str, Any], url: str, authority: Authority) -> Iterator
                 yield "group", only.lower()
 
 
-def _token(ban: Mapping[str, Any], issuer: tuple[str, Issuer | None], way: Way | None, turn: int, now: float) -> Token:
-    url, declared = issuer
-    accepted = declared.audience if declared is not None else None
-    token = assemble_token(
-        url,
-        condition_values(ban, turn),
-        subject=FILLER,
-        audience=() if "audience" in ban else sorted(accepted or ())[:1],
-        compute=COMPUTING,
-    )
-    if way is not None:
-        token = with_vo(token, way)
-    return {**token, "iat": int(now), "exp": int(now) + _LIFETIME, "wlcg.ver": "1.0"}
-
-
-def _claims(ban: Mapping[str, Any]) -> Mapping[str, list[str]]:
-    claims: Mapping[str, list[str]] = ban.get("claim", {})
-    return claims
+def _token(ban: Mapping[str, Any], url: str, issuer: Issuer | None, way: Way | None, turn: int) -> Token:
+    accepted = () if issuer is None or "audience" in ban else sorted(issuer.audience or ())[:1]
+    token = assemble_token(url, condition_values(ban, turn), subject=FILLER, audience=accepted, compute=COMPUTING)
+    return token if way is None else with_vo(token, way)

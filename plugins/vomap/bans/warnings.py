@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from vomap.analysis.tokens.patterns import example, legal_groups
+from vomap.bans.ban_file import without_keys
 from vomap.bans.effect import BanTester, describe_outcome, is_banned, tokens_without
 from vomap.bans.issuer_wiring import NOT_IN_FORCE, is_wired
 from vomap.bans.tokens import FILLER
-from vomap.bans.wildcards import crossing_subjects, wider_subjects, wildcard_warnings
+from vomap.bans.wildcards import BanWarning, crossing_subjects, wider_subjects, wildcard_warnings
 from vomap.claims import Claims
 from vomap.mapfile.entries import CONDITIONS
 from vomap.mapfile.findings import did_you_mean
@@ -28,14 +28,6 @@ _IDENTITIES = ("subject", "client", "jti")
 _FOR_EVERYBODY = "*"
 # If rules name more subjects than these, vomap suggests a ban of the issuer.
 _MOST_NAMED = 10
-
-
-@dataclass(frozen=True)
-class BanWarning:
-    """A sentence about tokens that a ban misses, and the bans that cover them."""
-
-    sentence: str
-    alternatives: tuple[Mapping[str, Any], ...] = ()
 
 
 def condition_warnings(
@@ -57,9 +49,7 @@ def condition_warnings(
     if "subject" not in ban and ("jti" in ban or "client" in ban):
         yield _alone(ban, given)
     yield from evasion_warnings(ban, authority)
-    yield from (
-        BanWarning(each.sentence, each.alternatives) for each in wildcard_warnings(ban) if each.key != "subject"
-    )
+    yield from (warning for key, warning in wildcard_warnings(ban) if key != "subject")
 
 
 def evasion_warnings(ban: Mapping[str, Any], authority: Authority) -> Iterator[BanWarning]:
@@ -98,10 +88,8 @@ def token_warnings(ban: Mapping[str, Any], tester: BanTester, after: Bans, token
         advice = "ban the subject" if "subject" not in ban else f"leave --{key} out"
         instead = tuple(_firm_ban(ban, each, tester.authority) for each in _identities(ban))
         if decision.outcome == MAPPED:
-            told = (
-                f"a token without this {key}, which its bearer can request, is {describe_outcome(decision)}: {advice}"
-            )
-            yield BanWarning(told, instead)
+            told = f"a token without this {key}, which its bearer can request, is {describe_outcome(decision)}"
+            yield BanWarning(f"{told}: {advice}", instead)
         elif "subject" not in ban and not is_banned(decision) and tester.names_subjects(claims):
             yield BanWarning(f"rules of {claims.text('iss')} name subjects, who may not need this {key}: {advice}")
     yield from _slashes(ban, tester, after, token)
@@ -124,7 +112,7 @@ def unnamed_vo_warnings(ban: Mapping[str, Any], tester: BanTester, after: Bans) 
 def _mapped_without_vos(url: str, tester: BanTester, after: Bans) -> dict[str | None, str]:
     """Return the outcome of an issuer's tokens that name no VO and are mapped, by the subject of the rule."""
     mapped: dict[str | None, str] = {}
-    for token, subject in tester.without_vos(url):
+    for token, subject in tester.rule_tokens.without_vos(url):
         decision = tester.decide(tester.claims_of(token), after)
         if decision.outcome == MAPPED:
             mapped.setdefault(subject, describe_outcome(decision))
@@ -134,7 +122,7 @@ def _mapped_without_vos(url: str, tester: BanTester, after: Bans) -> dict[str | 
 def _nameless(ban: Mapping[str, Any], url: str, subject: str | None, becomes: str) -> BanWarning:
     """Return the warning about a token that names no VO. `subject` is that of the rule that maps it, or None."""
     vos = " or ".join(ban["vo"])
-    form = {**_without_keys(ban, "vo"), "issuer": [url]}
+    form = {**without_keys(ban, "vo", "source"), "issuer": [url]}
     if subject is None:
         told = f"a token of {url} that names no VO is {becomes}, also if its bearer belongs to {vos}"
         return BanWarning(f"{told}; only a ban of the whole issuer covers this", (form,))
@@ -157,10 +145,9 @@ def _whole(ban: Mapping[str, Any], told: str, authority: Authority) -> tuple[str
     """Return the sentence about a pattern of subjects, with advice, and the ban that also matches slashes."""
     if _FOR_EVERYBODY not in ban["subject"]:
         more = "for subjects with more slashes ban the exact subject or the issuer"
-        return f"{told}; add these patterns; {more}", (
-            {**_without_keys(ban), "subject": wider_subjects(ban["subject"])},
-        )
-    form = _without_keys(ban, "subject")
+        form = {**without_keys(ban, "source"), "subject": wider_subjects(ban["subject"])}
+        return f"{told}; add these patterns; {more}", (form,)
+    form = without_keys(ban, "subject", "source")
     if set(form).intersection(CONDITIONS):
         return f"{told}; leave --subject out", (form,)
     trusted = [url for url, issuer in authority.issuers.items() if issuer.trusted]
@@ -181,10 +168,6 @@ def _firm_ban(ban: Mapping[str, Any], identity: str, authority: Authority) -> di
     return firm
 
 
-def _without_keys(ban: Mapping[str, Any], *keys: str) -> dict[str, Any]:
-    return {key: value for key, value in ban.items() if key not in (*keys, "source")}
-
-
 def _speakers(ban: Mapping[str, Any], authority: Authority) -> list[str]:
     """Return the issuers that may speak for a VO of a ban, only those that the ban names if it names any."""
     urls = ban.get("issuer", authority.issuers)
@@ -197,12 +180,10 @@ def _issuers_of_several_vos(ban: Mapping[str, Any], authority: Authority) -> lis
 
 
 def _undeclared(issuer: str, ban: Mapping[str, Any], authority: Authority) -> str:
-    hint = did_you_mean(issuer, authority.issuers)
+    told = f"no issuer {issuer} is declared{did_you_mean(issuer, authority.issuers)}"
     if is_wired(issuer, ban, authority.issuers):
-        return f"no issuer {issuer} is declared{hint}; vomap sees its tokens after `vomap init --replace`"
-    return (
-        f"no issuer {issuer} is declared{hint}, and it is not an https URL, so no CE calls vomap for it: {NOT_IN_FORCE}"
-    )
+        return f"{told}; vomap sees its tokens after `vomap init --replace`"
+    return f"{told}, and it is not an https URL, so no CE calls vomap for it: {NOT_IN_FORCE}"
 
 
 def _alone(ban: Mapping[str, Any], given: Claims | None) -> BanWarning:

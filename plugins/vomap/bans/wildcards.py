@@ -6,31 +6,31 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from vomap.analysis.tokens.patterns import ROLE, split_role
+from vomap.bans.ban_file import without_keys
 from vomap.policy.matching import EVERYTHING_BELOW
 
 _BARE = "*"
 
 
-class WildcardWarning(NamedTuple):
-    """A bare `*`: the condition's key, a sentence, and the bans or rules that also match slashes."""
+class BanWarning(NamedTuple):
+    """A sentence about tokens that a ban or a rule misses, and the bans or rules that cover them."""
 
-    key: str
     sentence: str
     alternatives: tuple[Mapping[str, Any], ...] = ()
 
 
-def wildcard_warnings(document: Mapping[str, Any]) -> Iterator[WildcardWarning]:
-    """Yield a warning for each pattern of a ban or a rule with a part that is only `*`."""
+def wildcard_warnings(document: Mapping[str, Any]) -> Iterator[tuple[str, BanWarning]]:
+    """Yield the key of a condition and a warning for each pattern of a ban or a rule with a part that is only `*`."""
     for pattern in document.get("subject", ()):
         if _has_bare_star(pattern):
-            yield WildcardWarning("subject", _told("subject", pattern))
+            yield "subject", BanWarning(_told("subject", pattern))
     for key in ("group", "first-group", "scope"):
         for pattern in document.get(key, ()):
             if _has_bare_star(pattern.removesuffix(EVERYTHING_BELOW)):
-                yield WildcardWarning(key, _told(key, pattern), _with(document, key, pattern))
+                yield key, BanWarning(_told(key, pattern), _with(document, key, pattern))
     for name, patterns in document.get("claim", {}).items():
         for pattern in filter(_has_bare_star, patterns):
-            yield WildcardWarning("claim", _told(f"claim {name}", pattern))
+            yield "claim", BanWarning(_told(f"claim {name}", pattern))
 
 
 def crossing_subjects(patterns: Sequence[str]) -> list[str]:
@@ -73,4 +73,4 @@ def _with(document: Mapping[str, Any], key: str, pattern: str) -> tuple[Mapping[
         return ()
     below = path[:-1] + "**" + (f"{ROLE}{role}" if role is not None else "")
     values = [below if each == pattern else each for each in document[key]]
-    return ({**{name: value for name, value in document.items() if name != "source"}, key: values},)
+    return ({**without_keys(document, "source"), key: values},)

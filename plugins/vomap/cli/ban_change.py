@@ -15,8 +15,9 @@ from vomap.bans.aftermath import Aftermath, find_aftermath
 from vomap.bans.commands import add_command
 from vomap.bans.effect import BanEffect, BanTester, describe_outcome, is_banned
 from vomap.bans.folder import BanChange, ChangeRefused, LocalBanFile, conditions_of, read_ban
-from vomap.bans.log_impact import LogImpact, LogImpactCounter
-from vomap.bans.warnings import BanWarning, condition_warnings, token_warnings
+from vomap.bans.log_impact import LogImpact
+from vomap.bans.warnings import condition_warnings, token_warnings
+from vomap.bans.wildcards import BanWarning
 from vomap.ces.kinds import known_ces
 from vomap.claims import Claims
 from vomap.claims.htcondor_payload import read_payload
@@ -190,7 +191,7 @@ def _with_hits(report: _Report, args: argparse.Namespace, ban: Mapping[str, Any]
     """Add the users whom the ban would have denied. A log that vomap cannot read is only a warning."""
     broken = 0
     try:
-        hits = LogImpactCounter(ban, read_policy(args.policy), resolver(args.key))
+        hits = LogImpact(ban, read_policy(args.policy), resolver(args.key))
         with progress_bar("decisions tried") as progress:
             for number, (_, found) in enumerate(read_logs(args.log), start=1):
                 if isinstance(found, BrokenLine):
@@ -206,7 +207,7 @@ def _with_hits(report: _Report, args: argparse.Namespace, ban: Mapping[str, Any]
     warnings = (
         [BanWarning(f"not counted, as it cannot be read: {counted(broken, 'line')} of the logs")] if broken else []
     )
-    return replace(report, warnings=[*report.warnings, *warnings], hits=hits.result)
+    return replace(report, warnings=[*report.warnings, *warnings], hits=hits)
 
 
 def _tester(policy: str, now: float) -> BanTester:
@@ -298,7 +299,7 @@ def _as_json(done: str, change: BanChange, report: _Report, places: Sequence[str
     if done == "added":
         answer["instead"] = [command for warning in report.warnings for command in _commands(warning, places)]
         answer["proof"] = report.proof.as_json() if report.proof is not None else None
-        answer["remains"] = [each.as_json() for each in report.remains]
+        answer["remains"] = [each._asdict() for each in report.remains]
     if report.hits is not None:
         answer["log"] = report.hits.as_json()
     return answer

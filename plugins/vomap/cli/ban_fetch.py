@@ -58,7 +58,7 @@ def _fetch(args: argparse.Namespace, bans: PublishedBanFile, now: float) -> int:
             fetched.save()
             _print_result(args, _UNCHANGED, kept, bans.path, now)
             return YES
-        change = bans.put(kept if kept is not None and is_same else published)
+        change = bans.put((kept if kept is not None and is_same else published).text)
     fetched.save()
     _print_result(args, _FETCHED, published, bans.path, now)
     if change.advice:

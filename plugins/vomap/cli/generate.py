@@ -12,6 +12,7 @@ from vomap.cli.parser import Action, add_actions
 from vomap.files.atomic import replace_file
 from vomap.mapfile.files import Mapfile, read_files
 from vomap.osg.generate import DEFAULT_MULTI_VO, generate
+from vomap.osg.topology import open_source
 from vomap.refresh.meaning import find_changes, read_meaning
 from vomap.web import can_be_changed_on_the_way
 
@@ -71,9 +72,8 @@ def _configure_osg(parser: argparse.ArgumentParser) -> None:
 
 def _osg(args: argparse.Namespace) -> int:
     """Generate, and print, write or compare. Returns 1 if `--check` found differences."""
-    generated = generate(
-        args.source, only=args.vo, multi_vos=args.multi_vo, skip_broken=args.skip_broken, web=web_of(args)
-    )
+    files = open_source(args.source, web_of(args))
+    generated = generate(files, args.source, only=args.vo, multi_vos=args.multi_vo, skip_broken=args.skip_broken)
     if can_be_changed_on_the_way(args.source):
         print(
             f"vomap: warning: {args.source}: an attacker on the network can change http downloads. Use https",

@@ -16,7 +16,7 @@ from vomap.files.atomic import replace_file
 from vomap.files.lock import locked
 from vomap.mapfile.files import Mapfile
 from vomap.osg.files import TopologyError
-from vomap.osg.generate import DEFAULT_MULTI_VO, generate_from
+from vomap.osg.generate import DEFAULT_MULTI_VO, generate
 from vomap.osg.topology import open_source
 from vomap.refresh.alarms import Alarm, ChangeLimits, Limit, read_limit
 from vomap.refresh.review import Review, review_candidate
@@ -103,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
     with locked(args.output, _PATIENCE):
         files = open_source(args.source, web_of(args))
         try:
-            generated = generate_from(files, args.source, only=args.vo, multi_vos=args.multi_vo)
+            generated = generate(files, args.source, only=args.vo, multi_vos=args.multi_vo)
         except TopologyError as error:
             return _refuse(args, None, Review("", faults=tuple(Alarm("source", text) for text in error.problems)))
         limits = ChangeLimits(args.max_dropped, args.max_repointed, args.max_added)
@@ -200,7 +200,7 @@ def _report(args: argparse.Namespace, outcome: str, generated: Generation | None
         "read-by-site": review.is_read,
         "digest": review.digest,
         "differences": [change.as_json() for change in review.changes],
-        "alarms": [alarm.as_json() for alarm in review.alarms],
-        "faults": [fault.as_json() for fault in review.faults],
+        "alarms": [alarm._asdict() for alarm in review.alarms],
+        "faults": [fault._asdict() for fault in review.faults],
         "generated": generated.report() if generated else None,
     }

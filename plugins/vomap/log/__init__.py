@@ -96,19 +96,14 @@ class DecisionLog:
             record["observed"] = True
         failure = _hide_subject(record) if self.pseudonyms else None
         claims = decision.claims
-        record["claims"] = None if claims is None else claims_to_log(claims, self._names(asked))
+        # A site that logs fewer claims than decisions need does not log those that bans look at, either.
+        names = [*self.claims, *asked] if asked and set(DECISIVE).issubset(self.claims) else self.claims
+        # The claim `sub` would show the subject beside its pseudonym. A record has a member `subject` anyway.
+        names = [name for name in names if name != "sub"]
+        record["claims"] = None if claims is None else claims_to_log(claims, names)
         self._send_or_append(record, callout)
         if failure is not None:
             raise IncompleteRecordError(failure)
-
-    def _names(self, asked: Sequence[str]) -> Sequence[str]:
-        """Return the names of the claims to log.
-
-        Those that bans look at are among them, unless the site logs fewer claims than decisions need.
-        """
-        names = [*self.claims, *asked] if asked and set(DECISIVE).issubset(self.claims) else self.claims
-        # The claim `sub` would show the subject beside its pseudonym. A record has a member `subject` anyway.
-        return [name for name in names if name != "sub"]
 
     def _send_or_append(self, record: DecisionDocument, callout: str) -> None:
         is_syslog = self.to == SYSLOG

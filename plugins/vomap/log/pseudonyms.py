@@ -37,10 +37,8 @@ def read_key(path: str) -> bytes:
     except OSError as error:
         raise KeyFileError(f"{path}: {error.strerror}. vomap reads the key of the pseudonyms from this file") from None
     if len(key) < _SHORTEST_KEY:
-        raise KeyFileError(
-            f"{path}: {len(key)} bytes are too short for a key; make one of {_SHORTEST_KEY} bytes: "
-            f"head -c {_SHORTEST_KEY} /dev/urandom > {path}"
-        )
+        advice = f"make one of {_SHORTEST_KEY} bytes: head -c {_SHORTEST_KEY} /dev/urandom > {path}"
+        raise KeyFileError(f"{path}: {len(key)} bytes are too short for a key; {advice}")
     return key
 
 

@@ -31,7 +31,6 @@ _HEAD = re.compile(rb"(?:<\d+>)?(?:[^\s\[\]]*[^\s\[\]:] +){2,4}vomap-(?:htcondor
 _BEGIN = b'{"time": '
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", re.ASCII)
 
-
 # Returns the subject of an issuer's pseudonym, or None.
 Resolve = Callable[[str, str], "str | None"]
 
@@ -110,11 +109,7 @@ def _opened(path: str) -> Iterator[IO[bytes]]:
     with open(path, "rb") as file:
         is_compressed = file.read(len(_GZIP)) == _GZIP
         file.seek(0)
-        if is_compressed:
-            with gzip.open(file) as content:
-                yield content  # type: ignore[misc]
-        else:
-            yield file
+        yield gzip.GzipFile(fileobj=file) if is_compressed else file  # type: ignore[misc]
 
 
 def _read_line(number: int, content: bytes) -> Iterator[Record | BrokenLine]:
@@ -175,25 +170,17 @@ def _is_time(value: object) -> bool:
     return True
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
-
-
 def _is_text_or_null(value: object) -> bool:
     return value is None or isinstance(value, str)
-
-
-def _is_list_of_texts(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(each, str) for each in value)
 
 
 # The value of a missing member is an empty tuple, which no JSON has.
 _MEMBERS: dict[str, Callable[[object], bool]] = {
     "time": _is_time,
     "outcome": lambda value: value in OUTCOMES,
-    "reason": _is_text,
+    "reason": lambda value: isinstance(value, str),
     **dict.fromkeys(("account", "vo", "rule", "issuer", "subject", "jti"), _is_text_or_null),
-    "audience": _is_list_of_texts,
+    "audience": lambda value: isinstance(value, list) and all(isinstance(each, str) for each in value),
     "claims": lambda value: value is None or isinstance(value, dict),
     # None if there was no key.
     "pseudonym": lambda value: value == () or _is_text_or_null(value),

@@ -6,8 +6,8 @@ import gzip
 import io
 import tarfile
 import zlib
+from collections.abc import Callable
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from vomap.osg.files import (
@@ -21,9 +21,6 @@ from vomap.osg.files import (
     quoted,
 )
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 _GZIP = b"\x1f\x8b"
 _BLOCK = 512
 # The whole repository of 2026, sites and projects included, has about 30 MB.
@@ -31,25 +28,16 @@ _LARGEST_ARCHIVE = 1 << 28
 _MOST_MEMBERS = 200_000
 
 
-def read_tarball(path: Path) -> TopologyFiles:
-    """Return the files of a topology in a tar or tar.gz. Raises TopologyError."""
+def read_tarball(source: str, opened: Callable[[], io.BufferedIOBase]) -> TopologyFiles:
+    """Return the files of a topology in a tar or tar.gz. `source` is its name in errors. Raises TopologyError."""
     try:
-        packed = path.open("rb")
-    except OSError as error:
-        raise TopologyError([f"{path}: cannot be read: {error.strerror or error}"]) from error
-    with packed:
-        return read_packed(str(path), packed)
-
-
-def read_packed(source: str, packed: io.BufferedIOBase) -> TopologyFiles:
-    """Return the files of a topology in an open tar or tar.gz. `source` is its name in errors. Raises TopologyError."""
-    try:
-        is_gzip = packed.read(2) == _GZIP
-        packed.seek(0)
-        stream = _LimitedStream(gzip.GzipFile(fileobj=packed) if is_gzip else packed)
-        with tarfile.open(fileobj=stream, mode="r|") as archive:
-            files = _read_members(archive)
-        stream.expect_end()
+        with opened() as packed:
+            is_gzip = packed.read(2) == _GZIP
+            packed.seek(0)
+            stream = _LimitedStream(gzip.GzipFile(fileobj=packed) if is_gzip else packed)
+            with tarfile.open(fileobj=stream, mode="r|") as archive:
+                files = _read_members(archive)
+            stream.expect_end()
     except (tarfile.TarError, zlib.error, EOFError, ValueError, OverflowError, RecursionError) as error:
         raise TopologyError([f"{source}: is not a complete tar or tar.gz: {error}"]) from error
     except OSError as error:
@@ -67,7 +55,7 @@ def read_download(url: str, content: bytes, *, is_delimited: bool = True) -> Top
         raise TopologyError([f"{url}: is a web page; expected a tarball of the topology, or a VO file"])
     name = unquote(PurePosixPath(urlsplit(url).path).name)
     if not is_yaml(name):
-        return read_packed(url, io.BytesIO(content))
+        return read_tarball(url, lambda: io.BytesIO(content))
     if not is_delimited:
         raise TopologyError([f"{url}: the server does not send the length of the VO file; use the topology's tarball"])
     check_contents(url, {name: content})
@@ -105,23 +93,16 @@ def _read_members(archive: tarfile.TarFile) -> TopologyFiles:
         if count >= _MOST_MEMBERS:
             raise ValueError(f"it has more than {_MOST_MEMBERS} members")
         path = PurePosixPath(member.name)
-        if not _is_wanted(path) or member.isdir():
+        is_wanted = path.name == SNAPSHOT or (path.parent.name == FOLDER and is_yaml(path.name))
+        if not is_wanted or member.isdir():
             continue
         if path in found:
             raise ValueError(f"{quoted(member.name)} is in the archive twice")
-        found[path] = _content(archive, member), int(member.mtime)
+        file = archive.extractfile(member) if member.isreg() else None
+        if file is None:
+            raise ValueError(f"{quoted(member.name)} is not a regular file")
+        found[path] = file.read(LARGEST_FILE + 1), int(member.mtime)
     return _one_topology(found, (archive.pax_headers or {}).get("comment"))
-
-
-def _is_wanted(path: PurePosixPath) -> bool:
-    return path.name == SNAPSHOT or (path.parent.name == FOLDER and is_yaml(path.name))
-
-
-def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    file = archive.extractfile(member) if member.isreg() else None
-    if file is None:
-        raise ValueError(f"{quoted(member.name)} is not a regular file")
-    return file.read(LARGEST_FILE + 1)
 
 
 def _one_topology(found: dict[PurePosixPath, tuple[bytes, int]], commit: str | None) -> TopologyFiles:

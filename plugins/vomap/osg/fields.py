@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
+from vomap.mapfile.findings import Findings
+from vomap.osg.yaml_text import TextValue
 from vomap.policy.matching import is_account
-
-if TYPE_CHECKING:
-    from vomap.mapfile.findings import Findings
-    from vomap.osg.yaml_text import TextValue
 
 # A host, perhaps a port, and a path as in RFC 3986 section 3.3. An issuer has no query and no fragment (OpenID Connect
 # Discovery 1.0 section 3).

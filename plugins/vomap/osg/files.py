@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from vomap import Error
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from vomap.mapfile.findings import Finding
+from vomap.mapfile.findings import Finding
 
 FOLDER = "virtual-organizations"
 SNAPSHOT = "SNAPSHOT.yaml"
@@ -45,15 +41,10 @@ class TopologyError(Error):
 
 @dataclass(frozen=True)
 class TopologyFiles:
-    """The YAML files of a folder of VO files.
+    """The YAML files of a folder of VO files: each file's content by its name.
 
-    Args:
-        contents: each file's content by its name.
-        snapshot: the content of SNAPSHOT.yaml, if there is one.
-        checkout: the folder in a git checkout, if the files come from a folder.
-        archived_commit: the commit that a tarball states.
-        archived_time: the time of that commit in seconds since 1970.
-
+    `snapshot` is the content of SNAPSHOT.yaml, `checkout` the folder that the files come from. A tarball may state its
+    commit, and the time of that commit in seconds since 1970.
     """
 
     contents: Mapping[str, bytes]

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, TypedDict
+from typing import TypedDict
 
 from vomap.mapfile.findings import Findings
-from vomap.osg.files import TopologyError
+from vomap.osg.files import TopologyError, TopologyFiles
 from vomap.osg.mapfile_text import GeneratedIssuer, GeneratedMapfile, write_mapfile
 from vomap.osg.rules import make_rules
 from vomap.osg.token_names import find_token_names, read_exceptions
-from vomap.osg.topology import open_source, read_topology
+from vomap.osg.topology import Topology, VirtualOrganization, read_topology
 from vomap.osg.yaml_text import report_file
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from vomap.osg.files import TopologyFiles
-    from vomap.osg.topology import Topology, VirtualOrganization
-    from vomap.web import Web
 
 DEFAULT_MULTI_VO = "Fermilab"
 
@@ -51,12 +45,9 @@ class Generation:
     @property
     def summary(self) -> str:
         """The numbers of VOs, issuers and entries, in words."""
-        numbers = (
-            _counted(self.mapfile.vos, "VO", "VOs"),
-            _counted(len(self.mapfile.issuers), "issuer", "issuers"),
-            _counted(len(self.mapfile.rules), "entry", "entries"),
-        )
-        return ", ".join(numbers)
+        vos, issuers, entries = self.mapfile.vos, len(self.mapfile.issuers), len(self.mapfile.rules)
+        parts = ((vos, "VO", "VOs"), (issuers, "issuer", "issuers"), (entries, "entry", "entries"))
+        return ", ".join(f"{number} {one if number == 1 else several}" for number, one, several in parts)
 
     def report(self) -> GenerationReport:
         """Return the report as a JSON object."""
@@ -77,28 +68,6 @@ class Generation:
 
 
 def generate(
-    source: str,
-    *,
-    only: Sequence[str] = (),
-    multi_vos: Sequence[str] = (),
-    skip_broken: bool = False,
-    web: Web | None = None,
-) -> Generation:
-    """Return the mapfile of a topology. Raises TopologyError with all errors, and for a URL UrlError and FetchError.
-
-    Args:
-        source: a topology checkout, its folder of VO files, a tarball of it, or a VO file. The last two also as a URL.
-        only: the VOs to write (default: all).
-        multi_vos: VOs whose issuer speaks for their child VOs (default: Fermilab, if it is among the VOs).
-        skip_broken: True to leave out VO files that are not valid.
-        web: how to fetch a URL (default: with the cache of the user).
-
-    """
-    files = open_source(source, web)
-    return generate_from(files, source, only=only, multi_vos=multi_vos, skip_broken=skip_broken)
-
-
-def generate_from(
     files: TopologyFiles,
     source: str,
     *,
@@ -106,7 +75,11 @@ def generate_from(
     multi_vos: Sequence[str] = (),
     skip_broken: bool = False,
 ) -> Generation:
-    """Return the mapfile of files from `source`, with the options of `generate`. Raises TopologyError."""
+    """Return the mapfile of the files that `open_source` read from `source`. Raises TopologyError with all errors.
+
+    `only` are the VOs to write (default: all). `multi_vos` are the VOs whose issuer speaks for their child VOs
+    (default: Fermilab, if it is among the VOs). `skip_broken` leaves out VO files that are not valid.
+    """
     findings = Findings()
     topology = read_topology(files, findings)
     vos = _select(topology, only, findings)
@@ -119,7 +92,11 @@ def generate_from(
     mapfile = GeneratedMapfile(
         topology.provenance, len(topology.vos), tuple(topology.broken), len(vos), bool(only), issuers, make_rules(vos)
     )
-    return Generation(mapfile, write_mapfile(mapfile), (*_broken_warnings(topology), *_stale_warnings(issuers)))
+    warnings = [f"{file} is left out: {found[0]}" for file, found in topology.broken.items()]
+    for issuer in issuers:
+        stale = issuer.names.stale if issuer.names else ()
+        warnings += [f"the exception {each} of {issuer.vo} is left out: the source has no such VO" for each in stale]
+    return Generation(mapfile, write_mapfile(mapfile), tuple(warnings))
 
 
 def _select(topology: Topology, only: Sequence[str], findings: Findings) -> list[VirtualOrganization]:
@@ -138,7 +115,7 @@ def _select(topology: Topology, only: Sequence[str], findings: Findings) -> list
 
 def _look_up(topology: Topology, option: str, name: str, findings: Findings) -> VirtualOrganization | None:
     """Return the VO that an option names, or None and an error if there is none."""
-    vo = topology.find(name)
+    vo = topology.vos.get(name.lower())
     if vo is None:
         broken = [file for file in topology.broken if file.lower() == f"{name.lower()}.yaml"]
         near = get_close_matches(name.lower(), topology.vos, 1)
@@ -149,17 +126,15 @@ def _look_up(topology: Topology, option: str, name: str, findings: Findings) -> 
 
 
 def _declare(
-    topology: Topology, vos: Iterable[VirtualOrganization], multi_vos: Sequence[str], findings: Findings
+    topology: Topology, vos: Sequence[VirtualOrganization], multi_vos: Sequence[str], findings: Findings
 ) -> list[GeneratedIssuer]:
     """Return the declarations of the VOs' issuers, by URL."""
-    vos = list(vos)
     parents = _parents(topology, vos, multi_vos, findings)
     exceptions = read_exceptions() if parents else {}
     issuers = []
     for vo in vos:
-        names = None
-        if vo.name in parents:
-            names = find_token_names(topology, vo, exceptions.get(vo.name, {}), findings)
+        its_own = exceptions.get(vo.name, {})
+        names = find_token_names(topology, vo, its_own, findings) if vo.name in parents else None
         issuers += [GeneratedIssuer(url, vo.name, names) for url in vo.issuers]
     return sorted(issuers, key=lambda issuer: issuer.url)
 
@@ -178,20 +153,3 @@ def _parents(
         elif vo not in vos:
             report_file(option, f"is not among the VOs to write: add --vo {vo.name}", findings)
     return {vo.name for vo in [*named, *default]}
-
-
-def _broken_warnings(topology: Topology) -> list[str]:
-    return [f"{file} is left out: {found[0]}" for file, found in topology.broken.items()]
-
-
-def _stale_warnings(issuers: Iterable[GeneratedIssuer]) -> list[str]:
-    return [
-        f"the exception {stale} of {issuer.vo} is left out: the source has no such VO"
-        for issuer in issuers
-        if issuer.names
-        for stale in issuer.names.stale
-    ]
-
-
-def _counted(number: int, singular: str, plural: str) -> str:
-    return f"{number} {singular if number == 1 else plural}"

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vomap.analysis.tokens.assembly import assemble_token
+from vomap.osg.rules import GeneratedRule
 from vomap.policy.authority import SCOPE_PATH
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
-
     from vomap.analysis.tokens.assembly import Token
-    from vomap.osg.rules import GeneratedRule
+
+# The rules of each issuer, in their order.
+RulesByIssuer = Mapping[str, Sequence[GeneratedRule]]
 
 _AUDIENCE = {"audience": ("ANY",)}
 _COMPUTING = ("compute.create", "compute.modify", "compute.cancel")
@@ -27,24 +29,27 @@ class Case:
     vo: str | None = None
 
 
-def cases_of_entries(rules: Iterable[GeneratedRule]) -> list[Case]:
+def rules_by_issuer(rules: Iterable[GeneratedRule]) -> RulesByIssuer:
+    """Return the rules of each issuer, in their order."""
+    found: dict[str, list[GeneratedRule]] = {}
+    for rule in rules:
+        found.setdefault(rule.issuer, []).append(rule)
+    return found
+
+
+def cases_of_entries(rules: Iterable[GeneratedRule], of_issuer: RulesByIssuer) -> list[Case]:
     """Return a token for each entry."""
-    rules = list(rules)
-    of_issuer = _by_issuer(rules)
-    return [
-        Case(_token(rule.issuer, rule.subject or _stranger(of_issuer[rule.issuer])), rule, rule.vo) for rule in rules
-    ]
+    subjects = [rule.subject or _stranger(of_issuer[rule.issuer]) for rule in rules]
+    return [Case(_token(rule.issuer, subject), rule, rule.vo) for rule, subject in zip(rules, subjects)]
 
 
-def cases_of_strangers(rules: Iterable[GeneratedRule]) -> list[Case]:
+def cases_of_strangers(of_issuer: RulesByIssuer) -> list[Case]:
     """Return an unknown subject for each issuer where every entry names one."""
-    of_issuer = _by_issuer(rules)
     return [Case(_token(issuer, _stranger(own))) for issuer, own in sorted(of_issuer.items()) if _is_pinned(own)]
 
 
-def cases_of_siblings(rules: Iterable[GeneratedRule]) -> list[Case]:
+def cases_of_siblings(of_issuer: RulesByIssuer) -> list[Case]:
     """Return, for each issuer, its subject with a slash more or less in the issuer's URL, and with a longer URL."""
-    of_issuer = _by_issuer(rules)
     found = []
     for issuer, own in sorted(of_issuer.items()):
         subject = own[0].subject or _stranger(own)
@@ -54,15 +59,13 @@ def cases_of_siblings(rules: Iterable[GeneratedRule]) -> list[Case]:
     return found
 
 
-def cases_of_names(rules: Iterable[GeneratedRule], issuer: str, names: Mapping[str, str]) -> list[Case]:
-    """Return tokens with each name in an issuer's tokens: the name selects its VO, but a name alone maps no token.
+def cases_of_names(own: Sequence[GeneratedRule], names: Mapping[str, str]) -> list[Case]:
+    """Return tokens of one issuer, that of the rules, with each name in its tokens: the name selects its VO.
 
-    vomap declines a token with an unlisted name.
+    A name alone maps no token. vomap declines a token with an unlisted name.
     """
-    own = _by_issuer(rules)[issuer]
-    rule = own[0]
-    subject = rule.subject or _stranger(own)
-    found = [Case(_token(issuer, subject, name), rule, vo) for name, vo in names.items()]
+    issuer, subject = own[0].issuer, own[0].subject or _stranger(own)
+    found = [Case(_token(issuer, subject, name), own[0], vo) for name, vo in names.items()]
     found.append(Case(_token(issuer, subject, _absent("unlisted", "-too", names))))
     if _is_pinned(own):
         values = [{**_AUDIENCE, "scope": (f"storage.create:/{name}/data",)} for name in names]
@@ -74,14 +77,6 @@ def _token(issuer: str, subject: str, name: str | None = None) -> Token:
     """Return a token that may run jobs. `name` is the name of the VO in it, if any."""
     ways = () if name is None else ((SCOPE_PATH, name),)
     return assemble_token(issuer, _AUDIENCE, ways, subject=subject, compute=_COMPUTING)
-
-
-def _by_issuer(rules: Iterable[GeneratedRule]) -> dict[str, list[GeneratedRule]]:
-    """Return the rules of each issuer, in their order."""
-    found: dict[str, list[GeneratedRule]] = {}
-    for rule in rules:
-        found.setdefault(rule.issuer, []).append(rule)
-    return found
 
 
 def _is_pinned(rules: Iterable[GeneratedRule]) -> bool:

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import yaml
 
 from vomap.osg import mapfile_tests
 from vomap.osg.files import quoted
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from vomap.osg.mapfile_tests import Case
-    from vomap.osg.provenance import Provenance
-    from vomap.osg.rules import GeneratedRule
-    from vomap.osg.token_names import TokenNames
+from vomap.osg.mapfile_tests import Case
+from vomap.osg.provenance import Provenance
+from vomap.osg.rules import GeneratedRule
+from vomap.osg.token_names import TokenNames
 
 # Text that needs no quotes in YAML, nor inside brackets and braces.
 _PLAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_./:@~+-]*[A-Za-z0-9_./@~+-])?", re.ASCII)
@@ -56,16 +52,11 @@ def write_mapfile(mapfile: GeneratedMapfile) -> str:
 
 
 def write_text(text: str) -> str:
-    """Return a YAML scalar that every YAML reader reads as this text."""
-    return text if _is_plain(text) else json.dumps(text)
-
-
-def _is_plain(text: str) -> bool:
-    """Return True if text needs no quotes. `no`, `0815` and dates need quotes."""
+    """Return a YAML scalar that every YAML reader reads as this text. `no`, `0815` and dates need quotes."""
     if not _PLAIN.fullmatch(text) or _NUMBER.fullmatch(text):
-        return False
+        return json.dumps(text)
     node = yaml.compose(text, Loader=yaml.SafeLoader)
-    return node is not None and node.tag == _TEXT
+    return text if node is not None and node.tag == _TEXT else json.dumps(text)
 
 
 def _header(mapfile: GeneratedMapfile) -> list[str]:
@@ -81,19 +72,13 @@ def _header(mapfile: GeneratedMapfile) -> list[str]:
         f"entries: {len(mapfile.rules)}, of {len(mapfile.issuers)} issuers",
     ]
     if mapfile.broken:
-        lines += [
-            "",
-            f"Left out, because the file is not valid: {', '.join(_file_name(file) for file in mapfile.broken)}",
-        ]
+        names = ", ".join(name if _PLAIN.fullmatch(name) else quoted(name) for name in mapfile.broken)
+        lines += ["", f"Left out, because the file is not valid: {names}"]
     for issuer in mapfile.issuers:
         if issuer.names and issuer.names.unnamed:
-            lines += ["", f"VOs of {issuer.vo} left out, because their names in its tokens are unknown:"]
-            lines += [", ".join(issuer.names.unnamed)]
+            why = f"VOs of {issuer.vo} left out, because their names in its tokens are unknown:"
+            lines += ["", why, ", ".join(issuer.names.unnamed)]
     return [f"# {line}".rstrip() for line in lines]
-
-
-def _file_name(name: str) -> str:
-    return name if _PLAIN.fullmatch(name) else quoted(name)
 
 
 def _issuers(issuers: Iterable[GeneratedIssuer]) -> list[str]:
@@ -101,52 +86,51 @@ def _issuers(issuers: Iterable[GeneratedIssuer]) -> list[str]:
     for issuer in issuers:
         key = f"  {write_text(issuer.url)}:"
         if issuer.names is None:
-            lines.append(f"{key} {{vo: {write_text(issuer.vo)}}}")
-            continue
-        names = (f"      {write_text(name)}: {write_text(vo)}" for name, vo in issuer.names.vos.items())
-        lines += [key, "    vo-from: [scope-path, group]", "    vos:", *names]
-        lines.append(f"    default-vo: {write_text(issuer.vo)}")
+            lines.append(f"{key} {_flow({'vo': issuer.vo})}")
+        else:
+            names = (f"      {write_text(name)}: {write_text(vo)}" for name, vo in issuer.names.vos.items())
+            lines += [key, "    vo-from: [scope-path, group]", "    vos:", *names]
+            lines.append(f"    default-vo: {write_text(issuer.vo)}")
     return lines
 
 
 def _rules(rules: Iterable[GeneratedRule]) -> list[str]:
     lines = ["rules:"]
     for rule in rules:
-        lines += [f"  - name: {write_text(rule.name)}", f"    issuer: {write_text(rule.issuer)}"]
-        lines += [f"    subject: {write_text(rule.subject)}"] if rule.subject is not None else []
-        lines.append(f"    account: {write_text(rule.account)}")
+        subject = {} if rule.subject is None else {"subject": rule.subject}
+        name, *others = _pairs({"name": rule.name, "issuer": rule.issuer, **subject, "account": rule.account})
+        lines += [f"  - {name}", *(f"    {other}" for other in others)]
     return lines
 
 
 def _tests(mapfile: GeneratedMapfile) -> list[str]:
-    lines = ["tests:", "  # One test for each entry."]
-    lines += _cases(mapfile_tests.cases_of_entries(mapfile.rules))
-    strangers = mapfile_tests.cases_of_strangers(mapfile.rules)
-    if strangers:
-        lines += ["", "  # A subject without an entry, where the entries name the subjects.", *_cases(strangers)]
-    lines += ["", "  # vomap compares issuers byte for byte."]
-    lines += _cases(mapfile_tests.cases_of_siblings(mapfile.rules))
+    of_issuer = mapfile_tests.rules_by_issuer(mapfile.rules)
+    sections = {
+        "One test for each entry.": mapfile_tests.cases_of_entries(mapfile.rules, of_issuer),
+        "A subject without an entry, where the entries name the subjects.": mapfile_tests.cases_of_strangers(of_issuer),
+        "vomap compares issuers byte for byte.": mapfile_tests.cases_of_siblings(of_issuer),
+    }
     for issuer in mapfile.issuers:
         if issuer.names:
-            found = mapfile_tests.cases_of_names(mapfile.rules, issuer.url, issuer.names.vos)
-            lines += [
-                "",
-                f"  # The names of the VOs in tokens of {issuer.vo}. A name alone maps no token.",
-                *_cases(found),
-            ]
-    return lines
+            title = f"The names of the VOs in tokens of {issuer.vo}. A name alone maps no token."
+            sections[title] = mapfile_tests.cases_of_names(of_issuer[issuer.url], issuer.names.vos)
+    texts = ["\n".join([f"  # {title}", *_cases(found)]) for title, found in sections.items() if found]
+    return ["tests:", "\n\n".join(texts)]
 
 
 def _cases(found: Iterable[Case]) -> list[str]:
     lines = []
     for case in found:
-        token = ", ".join(f"{claim}: {write_text(value)}" for claim, value in case.token.items())
-        lines += [f"  - token: {{{token}}}", "    alone: yes", f"    expect: {_expectation(case)}"]
+        expected = "declined"
+        if case.rule is not None and case.vo is not None:
+            expected = _flow({"account": case.rule.account, "rule": case.rule.name, "vo": case.vo})
+        lines += [f"  - token: {_flow(case.token)}", "    alone: yes", f"    expect: {expected}"]
     return lines
 
 
-def _expectation(case: Case) -> str:
-    if case.rule is None or case.vo is None:
-        return "declined"
-    expected = {"account": case.rule.account, "rule": case.rule.name, "vo": case.vo}
-    return "{" + ", ".join(f"{key}: {write_text(value)}" for key, value in expected.items()) + "}"
+def _pairs(texts: Mapping[str, str]) -> list[str]:
+    return [f"{key}: {write_text(value)}" for key, value in texts.items()]
+
+
+def _flow(texts: Mapping[str, str]) -> str:
+    return f"{{{', '.join(_pairs(texts))}}}"

@@ -7,14 +7,11 @@ import re
 import subprocess
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from vomap.mapfile.findings import Findings
 from vomap.osg.files import FOLDER, SNAPSHOT, TopologyError, TopologyFiles, digest
 from vomap.osg.yaml_text import read_document, report_file
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 REPOSITORY = "opensciencegrid/topology"
 UNKNOWN = "unknown"
@@ -52,8 +49,7 @@ def find_provenance(files: TopologyFiles) -> Provenance:
 
 def written_date(text: str) -> str | None:
     """Return the date of the topology in the comments at the top of a generated mapfile, or None."""
-    head = text.partition("\nmapfile:")[0]
-    found = _WRITTEN_DATE.search(head)
+    found = _WRITTEN_DATE.search(text.partition("\nmapfile:")[0])
     return found.group(1) if found else None
 
 

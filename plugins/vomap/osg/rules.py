@@ -5,14 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from vomap.osg.topology import TopologyEntry, VirtualOrganization
+from vomap.osg.topology import TopologyEntry, VirtualOrganization
 
 _NO_SLUG = re.compile(r"[^a-z0-9]+", re.ASCII)
 _LONGEST_SLUG = 48
@@ -43,15 +40,14 @@ def make_rules(vos: Iterable[VirtualOrganization]) -> list[GeneratedRule]:
 def _names(owned: Sequence[tuple[str, TopologyEntry]]) -> list[str]:
     """Return a name for each entry: the shortest that no other entry has."""
     possible = [_possible_names(vo, entry) for vo, entry in owned]
-    length = [0] * len(possible)
     while True:
-        names = [possible[i][length[i]] for i in range(len(possible))]
+        names = [each[0] for each in possible]
         uses = Counter(names)
-        shared = [i for i, name in enumerate(names) if uses[name] > 1 and length[i] + 1 < len(possible[i])]
+        shared = [each for each in possible if uses[each[0]] > 1 and len(each) > 1]
         if not shared:
             return names
-        for i in shared:
-            length[i] += 1
+        for each in shared:
+            del each[0]
 
 
 def _possible_names(vo: str, entry: TopologyEntry) -> list[str]:

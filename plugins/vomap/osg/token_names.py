@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
-from typing import TYPE_CHECKING
 
 from vomap.mapfile.findings import Findings
 from vomap.osg.files import TopologyError, quoted
-from vomap.osg.topology import REPORTING_GROUPS
+from vomap.osg.topology import REPORTING_GROUPS, Topology, VirtualOrganization
 from vomap.osg.yaml_text import read_document, report_file
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from vomap.osg.topology import Topology, VirtualOrganization
 
 EXCEPTIONS = "exceptions.yaml"
 
@@ -42,7 +37,8 @@ def find_token_names(
     """Return the token names of a parent's VOs. A name that would mean two VOs is an error."""
     vos = {parent.name.lower(): parent.name}
     unnamed = []
-    for child in topology.children(parent):
+    children = [vo for vo in topology.vos.values() if vo.parent and vo.parent.lower() == parent.name.lower()]
+    for child in children:
         names = _names_of(topology, parent, child, findings)
         for name in names:
             _add(vos, name, child.name, findings, file=child.file, key="ReportingGroups")
@@ -50,7 +46,7 @@ def find_token_names(
             unnamed.append(child.name)
     stale = []
     for name, text in sorted(exceptions.items()):
-        vo = topology.find(text)
+        vo = topology.vos.get(text.lower())
         if vo is None:
             stale.append(f"{name}: {text}")
         else:

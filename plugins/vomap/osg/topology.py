@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from vomap.mapfile.findings import Findings
+from vomap.mapfile.findings import Finding, Findings
 from vomap.osg.archive import read_download, read_tarball
 from vomap.osg.fields import read_account, read_issuer, read_subject
 from vomap.osg.files import SUFFIX, TopologyError, TopologyFiles, is_yaml, quoted, read_file, read_folder
 from vomap.osg.provenance import Provenance, find_provenance
-from vomap.osg.yaml_text import read_document, report_file
+from vomap.osg.yaml_text import TextValue, read_document, report_file
 from vomap.web import Web, is_url
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from vomap.mapfile.findings import Finding
-    from vomap.osg.yaml_text import TextValue
 
 REPORTING_GROUPS = "REPORTING_GROUPS.yaml"
 
@@ -73,14 +67,6 @@ class Topology:
     provenance: Provenance
     broken: Mapping[str, tuple[Finding, ...]]
 
-    def find(self, name: str) -> VirtualOrganization | None:
-        """Return the VO of this name, in upper or lower case."""
-        return self.vos.get(name.lower())
-
-    def children(self, parent: VirtualOrganization) -> list[VirtualOrganization]:
-        """Return the VOs that name this one as their parent, sorted."""
-        return [vo for vo in self.vos.values() if vo.parent and vo.parent.lower() == parent.name.lower()]
-
 
 def open_source(source: str, web: Web | None = None) -> TopologyFiles:
     """Return the files of a folder, a tarball or a VO file. `web` fetches a tarball or a VO file at a URL.
@@ -96,7 +82,7 @@ def open_source(source: str, web: Web | None = None) -> TopologyFiles:
     if path.is_dir():
         return read_folder(path)
     if path.is_file():
-        return read_file(path) if is_yaml(path.name) else read_tarball(path)
+        return read_file(path) if is_yaml(path.name) else read_tarball(str(path), lambda: path.open("rb"))
     raise TopologyError([f"{source}: no such folder, tarball or VO file"])
 
 
@@ -112,7 +98,8 @@ def read_topology(files: TopologyFiles, findings: Findings) -> Topology:
         if found.all:
             broken[file] = tuple(found.all[:_MOST_FINDINGS])
         elif vo.name.lower() in vos:
-            _report_clash(vo, vos[vo.name.lower()], findings)
+            text = f"is the same VO as {vos[vo.name.lower()].file}, because VO names compare without case"
+            report_file(vo.file, f"{text}: rename one of the two", findings)
         else:
             vos[vo.name.lower()] = vo
     groups = _read_reporting_groups(files.contents.get(REPORTING_GROUPS), findings)
@@ -121,12 +108,13 @@ def read_topology(files: TopologyFiles, findings: Findings) -> Topology:
 
 
 def _read_vo(file: str, content: bytes, findings: Findings) -> VirtualOrganization:
-    name = file[: -len(SUFFIX)]
+    name = file.removesuffix(SUFFIX)
     if not _VO_NAME.fullmatch(name):
         text = "the file's name is not a VO's name: letters, digits, and inside also _ . -; rename the file"
         report_file(quoted(file), text, findings)
     document = read_document(file, content, findings)
-    keys = document.entries("a mapping of the VO's keys", findings) if document else {}
+    entries = document.entries("a mapping of the VO's keys", findings) if document else {}
+    keys = {key: value for key, value in entries.items() if not value.is_null}
     return VirtualOrganization(
         name,
         _read_parent(keys.get("ParentVO"), findings),
@@ -136,15 +124,13 @@ def _read_vo(file: str, content: bytes, findings: Findings) -> VirtualOrganizati
 
 
 def _read_parent(value: TextValue | None, findings: Findings) -> str | None:
-    if value is None or value.is_null:
-        return None
-    name = value.entries("a mapping with the parent's Name", findings).get("Name")
+    name = value.entries("a mapping with the parent's Name", findings).get("Name") if value else None
     return name.text("the parent VO's name", findings) if name else None
 
 
 def _read_groups(value: TextValue | None, findings: Findings) -> tuple[str, ...]:
     """Return the VO's reporting groups. Some VO files have the empty mapping of an old template: no groups."""
-    if value is None or value.is_null or value.is_mapping:
+    if value is None or value.is_mapping:
         return ()
     members = value.members("a list of reporting groups", findings)
     texts = [member.text("the name of a reporting group", findings) for member in members]
@@ -152,9 +138,7 @@ def _read_groups(value: TextValue | None, findings: Findings) -> tuple[str, ...]
 
 
 def _read_credentials(value: TextValue | None, findings: Findings) -> list[tuple[TextValue, TopologyEntry]]:
-    if value is None or value.is_null:
-        return []
-    issuers = value.entries("a mapping with TokenIssuers", findings).get("TokenIssuers")
+    issuers = value.entries("a mapping with TokenIssuers", findings).get("TokenIssuers") if value else None
     if issuers is None or issuers.is_null:
         return []
     members = issuers.members("a list of entries with URL and DefaultUnixUser", findings)
@@ -193,11 +177,6 @@ def _without_repeats(entries: Iterable[tuple[TextValue, TopologyEntry]], finding
         elif entry.description < first.description:
             found[entry.issuer, entry.subject] = entry
     return list(found.values())
-
-
-def _report_clash(vo: VirtualOrganization, other: VirtualOrganization, findings: Findings) -> None:
-    text = f"is the same VO as {other.file}, because VO names compare without case: rename one of the two"
-    report_file(vo.file, text, findings)
 
 
 def _report_contested_issuers(vos: Iterable[VirtualOrganization], findings: Findings) -> None:

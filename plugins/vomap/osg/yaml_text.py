@@ -126,10 +126,10 @@ def read_document(file: str, content: bytes, findings: Findings) -> TextValue | 
     else:
         if node is None:
             report_file(file, "is empty; expected a mapping", findings)
-            return None
-        found = _check_structure(file, node)
-        findings.extend(found)
-        return None if found else TextValue(file, "", node)
+        elif found := _check_structure(file, node):
+            findings.extend(found)
+        else:
+            return TextValue(file, "", node)
     return None
 
 

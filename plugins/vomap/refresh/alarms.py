@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
-from vomap.refresh.meaning import ANY_SUBJECT, find_changes
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from vomap.refresh.meaning import MapfileChange, Meaning
+from vomap.refresh.meaning import ANY_SUBJECT, MapfileChange, Meaning, find_changes
 
 _LIMIT = re.compile(r"(?P<number>[0-9]{1,6})?(?:(?(number),)(?P<percent>[0-9]{1,3})%)?", re.ASCII)
-_WHOLE = 100
 
 
 @dataclass(frozen=True)
@@ -27,7 +22,7 @@ class Limit:
     def allows(self, count: int, total: int) -> bool:
         """Return True if `count` changes among `total` identities and VO names are within the limit."""
         is_few = self.number is None or count <= self.number
-        return is_few and (self.percent is None or count * _WHOLE <= self.percent * total)
+        return is_few and (self.percent is None or count * 100 <= self.percent * total)
 
     def __str__(self) -> str:
         """Return the limit as `read_limit` reads it."""
@@ -44,8 +39,7 @@ def read_limit(text: str) -> Limit:
     return Limit(number, percent)
 
 
-@dataclass(frozen=True)
-class ChangeLimits:
+class ChangeLimits(NamedTuple):
     """How many identities and VO names may be dropped, re-pointed to another account or VO, and added without a check.
 
     An addition can use an account of the site's own rules, or speak for a VO of these rules. Only the administrator
@@ -57,16 +51,11 @@ class ChangeLimits:
     added: Limit
 
 
-@dataclass(frozen=True)
-class Alarm:
+class Alarm(NamedTuple):
     """One reason why the administrator must check a mapfile: its kind, and a sentence."""
 
     kind: str
     text: str
-
-    def as_json(self) -> dict[str, str]:
-        """Return the alarm as a JSON object."""
-        return {"kind": self.kind, "text": self.text}
 
 
 def find_alarms(old: Meaning, new: Meaning, limits: ChangeLimits) -> list[Alarm]:

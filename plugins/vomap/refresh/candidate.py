@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,6 @@ from vomap.refresh.alarms import Alarm
 from vomap.refresh.site_effect import SitePolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
     from vomap.policy.documents import SiteDocument
 
 _ROOT = "root"
@@ -36,23 +35,18 @@ def new_mapfile(path: str, text: str) -> Mapfile:
         raise UnreadableFileError(f"{path}: {error.strerror}") from None
 
 
-def site_with(paths: Sequence[str], candidate: Mapfile) -> list[Mapfile]:
-    """Return the mapfiles of a site, in their order, with the candidate wherever the site reads its path.
+def site_with(paths: Sequence[str], text: str | None, candidate: Mapfile) -> list[Mapfile]:
+    """Return the mapfiles of a site, in their order, with a text wherever the site reads the path of the candidate.
 
-    Raises UnreadableFileError for a file that vomap cannot read.
+    None leaves that path out. Raises UnreadableFileError for a file that vomap cannot read.
     """
-    return [
-        new_mapfile(path, candidate.text) if _is_same_file(path, candidate.path) else read_files([path])[0]
-        for path in _expanded(paths)
-    ]
-
-
-def site_without(paths: Sequence[str], candidate: Mapfile) -> list[Mapfile]:
-    """Return the other mapfiles of a site, in their order.
-
-    Raises UnreadableFileError for a file that vomap cannot read.
-    """
-    return [read_files([path])[0] for path in _expanded(paths) if not _is_same_file(path, candidate.path)]
+    found = []
+    for path in _expanded(paths):
+        if not _is_same_file(path, candidate.path):
+            found += read_files([path])
+        elif text is not None:
+            found.append(new_mapfile(path, text))
+    return found
 
 
 def read_site_policy(mapfiles: Sequence[Mapfile], candidate: Mapfile) -> SitePolicy:
@@ -91,17 +85,13 @@ def find_forbidden(candidate: Mapfile, site: SiteDocument) -> list[Alarm]:
     rules = compose([candidate], Findings()).document["rules"]
     forbidden = {_ROOT, *site["accounts"]["never"]}
     renames = site["rename"]
-    return [
-        Alarm("forbidden", f"the site forbids the account {_described(account, renames.get(account, account))}")
-        for account in sorted({rule["account"] for rule in rules if "account" in rule})
-        if not forbidden.isdisjoint((account, renames.get(account, account)))
-    ]
-
-
-def _described(account: str, renamed: str) -> str:
-    return (
-        f"{account} (accounts: never)" if renamed == account else f"{account}, renamed to {renamed} (accounts: never)"
-    )
+    alarms = []
+    for account in sorted({rule["account"] for rule in rules if "account" in rule}):
+        renamed = renames.get(account, account)
+        if account in forbidden or renamed in forbidden:
+            name = account if renamed == account else f"{account}, renamed to {renamed}"
+            alarms.append(Alarm("forbidden", f"the site forbids the account {name} (accounts: never)"))
+    return alarms
 
 
 def _is_same_file(path: str, other: str) -> bool:

@@ -6,21 +6,19 @@ refresh` count what the generator writes: an identity that two rules map in the 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vomap.mapfile.compose import compose
+from vomap.mapfile.compose import Composition, compose
+from vomap.mapfile.files import Mapfile
 from vomap.mapfile.findings import Findings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from vomap.mapfile.compose import Composition
-    from vomap.mapfile.files import Mapfile
     from vomap.policy.documents import IssuerDocument, RuleDocument
 
-    # The name of what a mapfile states: an issuer, an issuer and a name in its tokens, an issuer and a subject.
-    Name = tuple[str, ...]
+# The name of what a mapfile states: an issuer, an issuer and a name in its tokens, an issuer and a subject.
+Name = tuple[str, ...]
 
 ANY_SUBJECT = "any subject"
 
@@ -30,14 +28,10 @@ _NAME_PARTS = {"issuer": ("issuer",), "vos": ("issuer", "name"), "identity": ("i
 
 @dataclass(frozen=True)
 class MapfileChange:
-    """One difference between two mapfiles.
+    """One difference between two mapfiles: the value in the old and in the new one, or None if it is not there.
 
-    Args:
-        what: issuer, vos, identity or other.
-        name: the issuer, with the name in its tokens or the subject; for other, the key or the rule.
-        old: the value in the old mapfile, or None if it is not there.
-        new: the value in the new mapfile, or None if it is not there.
-
+    `what` is issuer, vos, identity or other. `name` is the issuer, with the name in its tokens or the subject. For
+    other, it is the key or the rule.
     """
 
     what: str
@@ -97,10 +91,11 @@ def read_meaning(mapfiles: Sequence[Mapfile]) -> Meaning:
 def meaning_of(composition: Composition) -> Meaning:
     """Return the meaning of composed mapfiles, which have no errors."""
     issuers, rules = composition.document["issuers"], composition.document["rules"]
+    declared = {url: issuer for url, issuer in issuers.items() if issuer is not None}
     return Meaning(
         {(url,): describe_issuer(issuer) for url, issuer in issuers.items()},
-        dict(_find_owners(issuers)),
-        {(url, name): vo for url, issuer in issuers.items() for name, vo in (issuer or {}).get("vos", {}).items()},
+        {(url,): vo for url, issuer in declared.items() if (vo := issuer.get("vo") or issuer.get("default-vo"))},
+        {(url, name): vo for url, issuer in declared.items() for name, vo in issuer.get("vos", {}).items()},
         identities_of(rules),
         {(key,): "" for key in _find_other(composition, rules)},
     )
@@ -108,11 +103,17 @@ def meaning_of(composition: Composition) -> Meaning:
 
 def find_changes(old: Meaning, new: Meaning) -> list[MapfileChange]:
     """Return how the new meaning differs from the old."""
+    stated = {
+        "issuer": (old.issuers, new.issuers),
+        "vos": (old.vos, new.vos),
+        "identity": (old.identities, new.identities),
+        "other": (old.other, new.other),
+    }
     return [
-        *_changes("issuer", old.issuers, new.issuers),
-        *_changes("vos", old.vos, new.vos),
-        *_changes("identity", old.identities, new.identities),
-        *_changes("other", old.other, new.other),
+        MapfileChange(what, name, before.get(name), after.get(name))
+        for what, (before, after) in stated.items()
+        for name in sorted({*before, *after})
+        if before.get(name) != after.get(name)
     ]
 
 
@@ -135,18 +136,6 @@ def identities_of(rules: Iterable[RuleDocument]) -> dict[Name, str]:
                 for subject in rule.get("subject", [ANY_SUBJECT]):
                     identities.setdefault((issuer, subject), rule["account"])
     return identities
-
-
-def _changes(what: str, old: Mapping[Name, str], new: Mapping[Name, str]) -> list[MapfileChange]:
-    names = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
-    return [MapfileChange(what, name, old.get(name), new.get(name)) for name in names]
-
-
-def _find_owners(issuers: Mapping[str, IssuerDocument | None]) -> Iterator[tuple[Name, str]]:
-    for url, issuer in issuers.items():
-        owner = (issuer or {}).get("vo") or (issuer or {}).get("default-vo")
-        if owner is not None:
-            yield (url,), owner
 
 
 def _find_other(composition: Composition, rules: Iterable[RuleDocument]) -> Iterator[str]:

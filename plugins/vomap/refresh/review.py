@@ -3,37 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from vomap import Error
 from vomap.mapfile.compose import compose
 from vomap.mapfile.files import Mapfile, read_files
 from vomap.mapfile.findings import Findings, MapfileError
 from vomap.osg.provenance import written_date
-from vomap.refresh.alarms import Alarm, find_alarms
-from vomap.refresh.candidate import (
-    find_failures,
-    find_forbidden,
-    is_part_of,
-    new_mapfile,
-    read_site_policy,
-    site_with,
-    site_without,
-)
-from vomap.refresh.meaning import NOTHING, MapfileChange, find_changes, meaning_of, read_meaning
+from vomap.refresh.alarms import Alarm, ChangeLimits, find_alarms
+from vomap.refresh.candidate import find_failures, find_forbidden, is_part_of, new_mapfile, read_site_policy, site_with
+from vomap.refresh.meaning import NOTHING, MapfileChange, Meaning, find_changes, meaning_of, read_meaning
 from vomap.refresh.site_effect import find_site_alarms
 from vomap.store.writer import document_digest
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from vomap.refresh.alarms import ChangeLimits
-    from vomap.refresh.meaning import Meaning
-
-
-class BrokenMapfileError(Error):
-    """The mapfile in force has errors, so vomap cannot compare a candidate with it."""
+_FIRST = Alarm("first", "there is no mapfile yet: check all that this one adds, then accept it")
 
 
 @dataclass(frozen=True)
@@ -64,7 +48,7 @@ def review_candidate(candidate: Mapfile, site: Sequence[str], limits: ChangeLimi
     """Return the review of a candidate for its path. `site` are the files and folders of the site's mapfiles.
 
     `now` is in seconds since 1970. Raises UnreadableFileError if vomap cannot read the mapfile in force or one of the
-    site's. Raises BrokenMapfileError if the mapfile in force has errors.
+    site's. Raises Error if the mapfile in force has errors.
     """
     before = read_files([candidate.path])[0] if os.path.lexists(candidate.path) else None
     candidate = new_mapfile(candidate.path, candidate.text)
@@ -79,14 +63,10 @@ def review_candidate(candidate: Mapfile, site: Sequence[str], limits: ChangeLimi
         return Review(digest, faults=faults, is_first=before is None, is_read=is_read)
     new = meaning_of(composition)
     old = NOTHING if before is None else _meaning_in_force(before)
-    alarms = [_first_alarm()] if before is None else [*find_alarms(old, new, limits), *_older(before, candidate)]
+    alarms = [_FIRST] if before is None else [*find_alarms(old, new, limits), *_older(before, candidate)]
     if not faults:
         alarms += _site_alarms(candidate, before, site)
     return Review(digest, tuple(find_changes(old, new)), tuple(alarms), faults, before is None, is_read=is_read)
-
-
-def _first_alarm() -> Alarm:
-    return Alarm("first", "there is no mapfile yet: check all that this one adds, then accept it")
 
 
 def _meaning_in_force(before: Mapfile) -> Meaning:
@@ -94,7 +74,7 @@ def _meaning_in_force(before: Mapfile) -> Meaning:
         return read_meaning([before])
     except MapfileError as error:
         advice = "repair the mapfile in force, or move it away and accept a new one"
-        raise BrokenMapfileError(f"{error.findings[0]}; {advice}") from None
+        raise Error(f"{error.findings[0]}; {advice}") from None
 
 
 def _older(before: Mapfile, candidate: Mapfile) -> Iterator[Alarm]:
@@ -107,13 +87,13 @@ def _older(before: Mapfile, candidate: Mapfile) -> Iterator[Alarm]:
 
 def _site_alarms(candidate: Mapfile, before: Mapfile | None, site: Sequence[str]) -> list[Alarm]:
     """Compare the whole policy of the site with and without the candidate. The policy with it has no errors."""
-    mapfiles = site_without(site, candidate) if before is None else site_with(site, before)
+    in_force = None if before is None else before.text
     try:
-        old = read_site_policy(mapfiles, candidate)
+        old = read_site_policy(site_with(site, in_force, candidate), candidate)
     except MapfileError as error:
         text = "vomap cannot compare the site's policy, which has an error without the candidate"
         return [Alarm("site", f"{text}: {finding}") for finding in error.findings]
-    return find_site_alarms(old, read_site_policy(site_with(site, candidate), candidate))
+    return find_site_alarms(old, read_site_policy(site_with(site, candidate.text, candidate), candidate))
 
 
 def _find_faults(candidate: Mapfile, site: Sequence[str], now: float) -> list[Alarm]:
@@ -121,7 +101,7 @@ def _find_faults(candidate: Mapfile, site: Sequence[str], now: float) -> list[Al
     failures = find_failures([candidate], now)
     if failures:
         return [Alarm("check", failure) for failure in failures]
-    mapfiles = site_with(site, candidate)
+    mapfiles = site_with(site, candidate.text, candidate)
     findings = Findings()
     composition = compose(mapfiles, findings)
     if not findings.errors:

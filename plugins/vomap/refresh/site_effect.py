@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
+from vomap.mapfile.compose import Composition
 from vomap.policy.authority import Authority
 from vomap.policy.index import named_accounts
 from vomap.policy.matching import AccountName
@@ -13,13 +15,7 @@ from vomap.refresh.alarms import Alarm
 from vomap.refresh.meaning import ANY_SUBJECT, describe_issuer, identities_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from vomap.mapfile.compose import Composition
     from vomap.policy.documents import RuleDocument
-
-# The name of a VO in tokens whose issuer speaks for this VO alone, or by default.
-_NO_NAME = ""
 
 
 class SitePolicy:
@@ -28,6 +24,7 @@ class SitePolicy:
     Attributes:
         issuers: the declaration of each issuer in words, without `vos`.
         identities: the identities that the distributed mapfile maps, each an issuer and a subject.
+        vos: the VOs that are declared or reserved, or that the site's own rules name, in lower case.
         named: the accounts that any rule names. Captures cannot give them.
         users: the accounts of the distributed mapfile: account after the site's renames, issuer, account as written.
         about: the VOs (in lower case) and issuers that the site's own rules name.
@@ -40,7 +37,6 @@ class SitePolicy:
         document = composition.document
         site, rules = document["site"], document["rules"]
         self._authority = Authority(document)
-        self._rename = site["rename"]
         self._serve = None if site["serve"] is None else {vo.lower() for vo in site["serve"]}
         self._pools = [Pool(pool["accounts"]) for pool in document["pools"].values()]
         self.issuers = {url: describe_issuer(issuer) for url, issuer in document["issuers"].items()}
@@ -48,8 +44,9 @@ class SitePolicy:
         files = {file for file in map(_file_of, rules) if is_distributed(file)}
         distributed = [rule for rule in rules if _file_of(rule) in files]
         self.identities = identities_of(distributed).keys()
+        rename = site["rename"]
         self.users = {
-            (self._renamed(rule["account"]), issuer, rule["account"])
+            (rename.get(rule["account"], rule["account"]), issuer, rule["account"])
             for rule in distributed
             if "account" in rule
             for issuer in rule.get("issuer", ())
@@ -57,25 +54,21 @@ class SitePolicy:
         own = [rule for rule in rules if _file_of(rule) not in files]
         self.about = _names_in(own)
         self.about_later = _names_in(takewhile(lambda rule: _file_of(rule) not in files, reversed(rules)))
-        self._own_vos = {vo.lower() for rule in own for vo in rule.get("vo", ())}
+        self.vos = {*self._authority.owners, *(vo.lower() for rule in own for vo in rule.get("vo", ()))}
         accounts = [AccountName(rule["account"]) for rule in own if "account" in rule]
         self._captures = {account.text for account in accounts if account.captures}
-        self._own_accounts = {self._renamed(account.text) for account in accounts if not account.captures}
-
-    @property
-    def vos(self) -> set[str]:
-        """The VOs that are declared or reserved, or that the site's own rules name, in lower case."""
-        return {*self._authority.owners, *self._own_vos}
+        self._own_accounts = {rename.get(each.text, each.text) for each in accounts if not each.captures}
 
     def ways(self, vos: Iterable[str]) -> set[tuple[str, str, str]]:
         """Return the ways into these VOs: the VO, an issuer that may speak for it, and the name of it in the tokens.
 
-        A VO that the site does not serve has no ways.
+        The name is "" if the issuer speaks for this VO alone, or by default. VOs that the site does not serve have no
+        ways.
         """
         found: set[tuple[str, str, str]] = set()
         wanted = {vo for vo in vos if self._serve is None or vo in self._serve}
         for url, issuer in self._authority.issuers.items():
-            found.update((vo.lower(), url, _NO_NAME) for vo in (issuer.vo, issuer.default_vo) if vo)
+            found.update((vo.lower(), url, "") for vo in (issuer.vo, issuer.default_vo) if vo)
             found.update((vo.lower(), url, name) for name, vo in (issuer.vos or {}).items())
             if issuer.names_vos_freely:
                 found.update((vo, url, vo) for vo in wanted if self._authority.may_name(url, vo))
@@ -93,9 +86,6 @@ class SitePolicy:
     def is_captured(self, account: str) -> bool:
         """Return True if a capture in the site's own rules can give an account."""
         return any(AccountName(text).could_make(account) for text in self._captures)
-
-    def _renamed(self, account: str) -> str:
-        return self._rename.get(account, account)
 
 
 def find_site_alarms(old: SitePolicy, new: SitePolicy) -> list[Alarm]:

@@ -8,7 +8,7 @@ import pytest
 
 from unit.policy.composed import bans_document, policy_of
 from vomap.analysis.replay import NO_CLAIMS, NO_SUBJECT
-from vomap.bans.log_impact import CLAIM_NOT_LOGGED, DecisionCount, Identity, LogImpact, LogImpactCounter
+from vomap.bans.log_impact import CLAIM_NOT_LOGGED, DecisionCount, Identity, LogImpact
 from vomap.log.pseudonyms import make_pseudonym
 from vomap.log.reader import Record
 
@@ -47,10 +47,10 @@ def _record(**members: Any) -> Record:
 
 def _hits(ban: str, *records: Record, **more: Any) -> LogImpact:
     (document,) = bans_document(f"mapfile: 1\nbans:\n  - {{{ban}, reason: r}}\n")["bans"]
-    hits = LogImpactCounter(document, policy_of(POLICY), **more)
+    hits = LogImpact(document, policy_of(POLICY), **more)
     for record in records:
         hits.add(record)
-    return hits.result
+    return hits
 
 
 @pytest.mark.parametrize(

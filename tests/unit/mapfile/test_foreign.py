@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from osg_mapfile import generate
 from vomap.files.trusted import Custody
 from vomap.mapfile.bans import compose_bans
 from vomap.mapfile.compose import compose, find_refusals
@@ -15,7 +16,6 @@ from vomap.mapfile.findings import Finding, Findings
 from vomap.mapfile.foreign import refused_in_document, refused_in_rule
 from vomap.mapfile.reader import read_yaml
 from vomap.mapfile.schema import mapfile_schema
-from vomap.osg.generate import generate
 
 ROOT = Path(__file__).parents[3]
 TOPOLOGY = ROOT / "mapfiles" / "osg-topology"

@@ -10,9 +10,10 @@ from typing import Callable
 
 import pytest
 
+from osg_mapfile import generate
 from unit.web.server import WebServer, serving, without_variables
 from vomap.osg.files import TopologyError
-from vomap.osg.generate import Generation, generate
+from vomap.osg.generate import Generation
 from vomap.web import Web
 
 WriteTopology = Callable[..., Path]

@@ -12,9 +12,9 @@ from typing import Callable
 
 import pytest
 
+from osg_mapfile import generate
 from vomap.osg import archive
 from vomap.osg.files import LARGEST_FILE, MOST_FILES, TopologyError, digest, read_folder
-from vomap.osg.generate import generate
 from vomap.osg.provenance import Provenance, find_provenance
 from vomap.osg.topology import open_source
 

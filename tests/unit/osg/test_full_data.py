@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from osg_mapfile import generate
 from vomap.osg.files import FOLDER
-from vomap.osg.generate import generate
 
 REPOSITORY = Path(__file__).parents[3]
 

@@ -9,8 +9,8 @@ from typing import Any, Callable
 import pytest
 import yaml
 
+from osg_mapfile import generate
 from vomap.osg import mapfile_tests
-from vomap.osg.generate import generate
 from vomap.osg.mapfile_text import write_text
 from vomap.osg.rules import GeneratedRule
 
@@ -258,6 +258,8 @@ def test_very_many_issuers_take_no_time() -> None:
     """The generator does not compare each entry with all others: that would take minutes."""
     rules = [GeneratedRule(f"r{i}", "V", f"https://i{i}.example.org", None, "a") for i in range(30_000)]
     started = time.monotonic()
-    for write in (mapfile_tests.cases_of_entries, mapfile_tests.cases_of_strangers, mapfile_tests.cases_of_siblings):
-        write(rules)
+    of_issuer = mapfile_tests.rules_by_issuer(rules)
+    mapfile_tests.cases_of_entries(rules, of_issuer)
+    mapfile_tests.cases_of_strangers(of_issuer)
+    mapfile_tests.cases_of_siblings(of_issuer)
     assert time.monotonic() - started < 20

@@ -12,7 +12,7 @@ from typing import Any, Callable
 import pytest
 import yaml
 
-from vomap.osg.generate import generate
+from osg_mapfile import generate
 
 REPOSITORY = Path(__file__).parents[3]
 MAPFILE = REPOSITORY / "mapfiles" / "osg.yaml"

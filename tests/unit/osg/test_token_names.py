@@ -7,8 +7,8 @@ from typing import Callable
 
 import pytest
 
+from osg_mapfile import generate
 from vomap.osg.files import TopologyError
-from vomap.osg.generate import generate
 from vomap.osg.token_names import TokenNames, read_exceptions, token_name
 
 WriteTopology = Callable[..., Path]

@@ -7,8 +7,9 @@ from typing import Callable
 
 import pytest
 
+from osg_mapfile import generate
 from vomap.osg.files import TopologyError
-from vomap.osg.generate import Generation, generate
+from vomap.osg.generate import Generation
 
 WriteTopology = Callable[..., Path]
 WriteEntry = Callable[..., str]
