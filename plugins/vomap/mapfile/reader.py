@@ -98,7 +98,8 @@ def read_yaml(
     Returns None if the text is not valid YAML. After any other error the value is left out and reading goes on.
     """
     try:
-        return _Reader(text, file, findings, handlers or {}, may_be_empty).document()
+        events = yaml.parse(text, Loader=_LOADER)
+        return _Reader(events, file, findings, handlers or {}, [f"`{key}`" for key in may_be_empty]).document()
     except yaml.YAMLError as error:
         findings.extend([syntax_error(error, text, file)])
     return None
@@ -117,29 +118,21 @@ def syntax_error(error: yaml.YAMLError, text: str, file: str) -> Finding:
     return Finding(place, f"not valid YAML: {getattr(error, 'reason', error)}")
 
 
+@dataclass
 class _Reader:
-    """One pass over the events of a document."""
+    """One pass over the events of a document. `_may_be_empty` has labels of lists."""
 
-    def __init__(
-        self,
-        text: str,
-        file: str,
-        findings: Findings,
-        handlers: Mapping[str, NodeHandler],
-        may_be_empty: Collection[str],
-    ) -> None:
-        self._events: Iterator[Any] = yaml.parse(text, Loader=_LOADER)
-        self._file, self._findings, self._handlers = file, findings, handlers
-        self._may_be_empty = [f"`{key}`" for key in may_be_empty]
+    _events: Iterator[Any]
+    _file: str
+    _findings: Findings
+    _handlers: Mapping[str, NodeHandler]
+    _may_be_empty: Collection[str]
 
     def document(self) -> Node | None:
         next(self._events)  # the stream begins
-        event = next(self._events)
-        if isinstance(event, yaml.StreamEndEvent):
-            self._findings.error(Place(self._file, 1, 1), "the file is empty; expected `mapfile: 1` in the first line")
-            return None
-        event = next(self._events)
-        if _is_nothing(event):
+        is_empty = isinstance(next(self._events), yaml.StreamEndEvent)
+        event = None if is_empty else next(self._events)
+        if is_empty or _is_nothing(event):
             self._findings.error(Place(self._file, 1, 1), "the file is empty; expected `mapfile: 1` in the first line")
             return None
         node = self._node(event, 0, "the file")
@@ -155,26 +148,26 @@ class _Reader:
     def _node(self, event: Any, depth: int, label: str) -> Node | None:
         """Return the node that begins with an event, or None if a mapfile may not contain it."""
         place = self._place(event)
+        advice = "not supported; write the value itself, or quote a text that begins with"
         if isinstance(event, yaml.AliasEvent):
-            advice = "not supported; write the value itself, or quote a text that begins with *"
-            self._findings.error(place, f"{label}: alias `*{event.anchor}`: {advice}")
+            self._findings.error(place, f"{label}: alias `*{event.anchor}`: {advice} *")
             return None
         if event.anchor is not None:
-            advice = "not supported; write the value itself, or quote a text that begins with &"
-            self._findings.error(place, f"{label}: anchor `&{event.anchor}`: {advice}")
+            self._findings.error(place, f"{label}: anchor `&{event.anchor}`: {advice} &")
         if event.tag is not None:
             self._findings.error(place, f"{label}: tag `{event.tag}`: not supported; remove it")
-            self._skip(event)
-            return None
-        if isinstance(event, yaml.ScalarEvent):
+        elif isinstance(event, yaml.ScalarEvent):
             return self._scalar(event, place, label)
-        if depth >= _DEEPEST:
+        elif depth >= _DEEPEST:
             self._findings.error(place, f"{label}: nested more than {_DEEPEST} levels deep")
-            self._skip(event)
-            return None
-        if isinstance(event, yaml.SequenceStartEvent):
-            return self._sequence(place, depth, label)
-        return self._mapping(place, depth, label)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            items: list[Node] = []
+            self._members(place, depth, label, items.append)
+            return Node(items, place, {}) if items else None
+        else:
+            return self._mapping(place, depth, label)
+        self._skip(event)
+        return None
 
     def _skip(self, event: Any) -> None:
         """Skip the rest of a value whose first event was read."""
@@ -185,30 +178,22 @@ class _Reader:
             open_collections -= isinstance(event, yaml.CollectionEndEvent)
 
     def _scalar(self, event: Any, place: Place, label: str) -> Node | None:
-        text: str = event.value
         if _is_nothing(event):
             self._findings.error(place, f"{label}: the value is empty; write a value, or remove the key")
-            return None
-        if not is_clean(text):
+        elif not is_clean(event.value):
             self._findings.error(place, f"{label}: a line break or control character; expected one line of text")
-            return None
-        return Node(text, place, {})
-
-    def _sequence(self, place: Place, depth: int, label: str) -> Node | None:
-        items: list[Node] = []
-        self._members(place, depth, label, items.append)
-        return Node(items, place, {}) if items else None
+        else:
+            return Node(event.value, place, {})
+        return None
 
     def _members(self, place: Place, depth: int, label: str, handle: NodeHandler) -> None:
         """Read the members of a list that has begun, and call `handle` with each."""
         seen = False
-        event = next(self._events)
-        while not isinstance(event, yaml.SequenceEndEvent):
+        while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
             seen = True
             node = self._node(event, depth + 1, label)
             if node is not None:
                 handle(node)
-            event = next(self._events)
         if not seen and (depth > 1 or label not in self._may_be_empty):
             self._findings.error(place, f"{label}: the list is empty; add an item, or remove the key")
 
@@ -216,8 +201,7 @@ class _Reader:
         members: dict[str, Node] = {}
         keys: dict[str, Place] = {}
         seen = False
-        event = next(self._events)
-        while not isinstance(event, yaml.MappingEndEvent):
+        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             seen = True
             key = self._key(event, depth, keys)
             value = next(self._events)
@@ -232,7 +216,6 @@ class _Reader:
                 node = self._node(value, depth + 1, f"`{key}`")
                 if node is not None:
                     members[key] = node
-            event = next(self._events)
         if not seen:
             self._findings.error(place, f"{label}: the mapping is empty; add a key, or remove it")
         return Node(members, place, keys) if keys else None

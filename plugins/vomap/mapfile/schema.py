@@ -13,7 +13,6 @@ from vomap.files.shipped import shipped_file
 from vomap.mapfile.findings import Findings, did_you_mean, nearest
 from vomap.mapfile.reader import Node, NodeHandler, read_yaml
 
-MAPFILE_SCHEMA = "mapfile-1.schema.json"
 _LONGEST_NUMBER = 15
 # The JSON schema of a part of a mapfile.
 _Schema = dict[str, Any]
@@ -26,7 +25,7 @@ _TRUTH = {"yes": True, "true": True, "no": False, "false": False}
 @cache
 def mapfile_schema() -> _Schema:
     """Return the schema of mapfiles. Editors and the reference manual use it as well."""
-    schema: _Schema = json.loads(shipped_file("schemas", MAPFILE_SCHEMA).read_text("utf-8"))
+    schema: _Schema = json.loads(shipped_file("schemas", "mapfile-1.schema.json").read_text("utf-8"))
     Draft7Validator.check_schema(schema)
     return schema
 
@@ -79,28 +78,18 @@ def check_schema(node: Node, findings: Findings, member_of: str | None = None) -
             wrong.append(path)
     if () in wrong:
         return None
-    for path in sorted(wrong, key=_last_first, reverse=True):
-        _take_out(node, path)
+    # Find all of them first: each removal from a list moves the members behind it.
+    for parent, step, value in [(node.at(*path[:-1]), path[-1], node.at(*path)) for path in wrong]:
+        if parent is not None and isinstance(parent.value, dict):
+            parent.value.pop(str(step), None)
+        elif parent is not None and isinstance(parent.value, list) and value is not None:
+            parent.value.remove(value)
     return _typed(node, schema) if wrong else plain
 
 
 def _order(violation: Any) -> tuple[bool, list[str]]:
     """Sort misspelt keys first: they show which keys are not missing."""
     return violation.validator != "additionalProperties", [str(step) for step in violation.absolute_path]
-
-
-def _last_first(path: _Path) -> tuple[int, list[tuple[int, str]]]:
-    return len(path), [(step, "") if isinstance(step, int) else (0, step) for step in path]
-
-
-def _take_out(root: Node, path: _Path) -> None:
-    parent = root.at(*path[:-1])
-    if parent is None:
-        return
-    if isinstance(parent.value, list):
-        del parent.value[int(path[-1])]
-    elif isinstance(parent.value, dict):
-        parent.value.pop(str(path[-1]), None)
 
 
 def _typed(node: Node, schema: _Schema) -> Any:
@@ -112,16 +101,10 @@ def _typed(node: Node, schema: _Schema) -> Any:
         known, other = schema.get("properties", {}), schema.get("additionalProperties")
         rest = other if isinstance(other, dict) else {}
         return {key: _typed(item, known.get(key, rest)) for key, item in node.value.items()}
-    if (
-        schema.get("type") == "integer"
-        and node.value.isascii()
-        and node.value.isdigit()
-        and len(node.value) <= _LONGEST_NUMBER
-    ):
-        return int(node.value)
-    if schema.get("type") == "boolean":
-        return _TRUTH.get(node.value, node.value)
-    return node.value
+    text = node.value
+    if schema.get("type") == "integer" and text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER:
+        return int(text)
+    return _TRUTH.get(text, text) if schema.get("type") == "boolean" else text
 
 
 def _resolved(schema: _Schema) -> _Schema:
@@ -139,19 +122,21 @@ def _report(violation: Any, root: Node, wrong: list[_Path], findings: Findings, 
     assert node is not None
     schema = violation.schema
     what = schema.get("title", "this")
+    name = next((step for step in reversed(path) if isinstance(step, str)), whole)
     if violation.validator == "additionalProperties":
         _report_unknown_keys(node, schema, what, findings)
     elif violation.validator == "required":
         for key in schema["required"]:
             if key not in node.keys and f"{key!r} is a required" in violation.message:
-                findings.error(node.place, f"{what} needs `{key}`: {_described(schema['properties'][key])}")
+                description = _resolved(schema["properties"][key]).get("description", "")
+                findings.error(node.place, f"{what} needs `{key}`: {description}")
     elif "propertyNames" in violation.absolute_schema_path:
         key = violation.instance
         findings.error(node.keys.get(key, node.place), f"`{key}`: expected {schema['description']}")
     elif violation.validator == "uniqueItems":
-        _report_repeated(node, _name(path, whole), findings)
+        _report_repeated(node, name, findings)
     elif path not in wrong:
-        findings.error(node.place, _unexpected(_name(path, whole), violation))
+        findings.error(node.place, _unexpected(name, violation))
         return path
     return None
 
@@ -160,7 +145,9 @@ def _report_unknown_keys(node: Node, schema: _Schema, what: str, findings: Findi
     legal = schema["properties"]
     for key, place in list(node.keys.items()):
         if key not in legal and node.member(key) is not None:
-            findings.error(place, _unknown_key(key, what, legal))
+            hint = did_you_mean(key, legal) or f"; expected one of: {', '.join(legal)}"
+            renamed = f"write `{_RENAMED[key]}:`" if _RENAMED.get(key) in legal else None
+            findings.error(place, f"`{key}`: {renamed or f'{what} has no such key{hint}'}")
             node.keys.setdefault(nearest(key, legal) or key, place)
 
 
@@ -173,17 +160,6 @@ def _report_repeated(node: Node, name: str, findings: Findings) -> None:
         seen.add(value)
 
 
-def _name(path: _Path, whole: str) -> str:
-    return next((step for step in reversed(path) if isinstance(step, str)), whole)
-
-
-def _unknown_key(key: str, what: str, properties: _Schema) -> str:
-    if _RENAMED.get(key) in properties:
-        return f"`{key}`: write `{_RENAMED[key]}:`"
-    hint = did_you_mean(key, properties) or f"; expected one of: {', '.join(properties)}"
-    return f"`{key}`: {what} has no such key{hint}"
-
-
 def _unexpected(name: str, violation: Any) -> str:
     expected = violation.schema.get("description", violation.message)
     value = violation.instance
@@ -191,7 +167,3 @@ def _unexpected(name: str, violation: Any) -> str:
     words = violation.schema.get("enum", violation.schema.get("examples", ()))
     hint = did_you_mean(value, map(str, words)) if isinstance(value, str) else ""
     return f"`{name}`: expected {expected}, got {got if value != '' else 'an empty text'}{hint}"
-
-
-def _described(schema: _Schema) -> str:
-    return str(_resolved(schema).get("description", ""))
