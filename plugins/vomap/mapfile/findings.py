@@ -83,17 +83,15 @@ class Findings:
     @property
     def as_warnings(self) -> list[Finding]:
         """One warning for each file: the first reason why a build would refuse it, and the number of others."""
-        firsts: dict[str, list[Finding]] = {}
+        by_file: dict[str, list[Finding]] = {}
         for finding in self.in_order:
-            firsts.setdefault(finding.place.file, []).append(finding)
-        return [
-            replace(
-                each[0],
-                severity=WARNING,
-                message=f"`vomap build` would refuse this file{_more(len(each))}: {each[0].message}",
-            )
-            for each in firsts.values()
-        ]
+            by_file.setdefault(finding.place.file, []).append(finding)
+        warnings = []
+        for first, *others in by_file.values():
+            more = f" (for this, and {len(others)} more)" if others else ""
+            message = f"`vomap build` would refuse this file{more}: {first.message}"
+            warnings.append(replace(first, severity=WARNING, message=message))
+        return warnings
 
     def raise_errors(self) -> None:
         """Raise MapfileError if there is any error."""
@@ -110,10 +108,6 @@ class MapfileError(Error):
         self.findings = findings
 
 
-def _more(findings: int) -> str:
-    return f" (for this, and {findings - 1} more)" if findings > 1 else ""
-
-
 def did_you_mean(word: str, legal: Iterable[str]) -> str:
     """Return a hint with the most similar legal word, or "" if no word is similar."""
     near = nearest(word, legal)
@@ -122,5 +116,4 @@ def did_you_mean(word: str, legal: Iterable[str]) -> str:
 
 def nearest(word: str, legal: Iterable[str]) -> str | None:
     """Return the most similar legal word, or None if no word is similar."""
-    near = difflib.get_close_matches(word, list(legal), n=1)
-    return near[0] if near else None
+    return next(iter(difflib.get_close_matches(word, list(legal), n=1)), None)
