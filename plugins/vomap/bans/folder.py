@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 from vomap import Error
 from vomap.bans.ban_file import NAME, with_ban, without_lines
 from vomap.files.atomic import replace_file
+from vomap.files.regular import UnreadableFileError
 from vomap.files.signals import defer_signals
 from vomap.mapfile.bans import compose_bans, find_ban_refusals
 from vomap.mapfile.entries import CONDITIONS
-from vomap.mapfile.files import Mapfile, UnreadableFileError, read_files
+from vomap.mapfile.files import Mapfile, read_files
 from vomap.mapfile.findings import Findings, MapfileError
 from vomap.mapfile.owners import folder_refusals
 from vomap.mapfile.times import format_utc

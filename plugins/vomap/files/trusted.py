@@ -61,14 +61,14 @@ def judge_file(resolved: ResolvedPath, builder: int) -> Custody:
 
 
 def judge_folder(path: str, builder: int) -> tuple[str, ...]:
-    """Return why vomap refuses a folder, in which other users can remove files. Raises RegularFileError or OSError."""
+    """Return why vomap refuses a folder, in which other users can remove files. Raises UnreadableFileError."""
     return tuple(_faults(resolve_folder(path), builder, []))
 
 
 def judge_new(path: str, builder: int) -> Custody:
     """Judge a new file that will be written to a path, as a file of the owner of its folder, or of an unknown user.
 
-    Raises RegularFileError for a link of another user, OSError for a missing folder.
+    Raises UnreadableFileError for a link of another user, and for a missing folder.
     """
     resolved = resolve_new_file(path)
     folder = resolved.end
