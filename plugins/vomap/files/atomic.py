@@ -37,12 +37,11 @@ def stage(path: str, parts: Iterable[bytes], mode: int = 0o644) -> str:
             file.flush()
             os.fchmod(descriptor, mode)
             os.fsync(descriptor)
-    except OSError as error:
-        discard(staged)
-        raise FileError(f"{path}: cannot be written: {error.strerror}") from None
-    except BaseException:
+    except BaseException as error:
         # An interrupted build leaves no temporary file.
         discard(staged)
+        if isinstance(error, OSError):
+            raise FileError(f"{path}: cannot be written: {error.strerror}") from None
         raise
     return staged
 
@@ -54,7 +53,11 @@ def put_in_place(staged: str, path: str) -> None:
     """
     try:
         os.rename(staged, path)
-        _sync_folder(os.path.dirname(path) or ".")
+        folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
     except OSError as error:
         discard(staged)
         raise FileError(f"{path}: cannot be written: {error.strerror}") from None
@@ -75,11 +78,10 @@ def read_trusted(path: str) -> bytes:
     """
     descriptor, size = open_trusted(path)
     try:
-        return _read_all(descriptor, size)
+        with os.fdopen(descriptor, "rb") as file:
+            return file.read(size)
     except OSError as error:
         raise FileError(f"{path}: {error.strerror}") from None
-    finally:
-        os.close(descriptor)
 
 
 def _remove_abandoned(folder: str, begin: str) -> None:
@@ -100,22 +102,3 @@ def _has_ended(process: str) -> bool:
     except PermissionError:
         pass
     return False
-
-
-def _sync_folder(folder: str) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _read_all(descriptor: int, size: int) -> bytes:
-    pieces = []
-    while size > 0:
-        piece = os.read(descriptor, size)
-        if not piece:
-            break
-        pieces.append(piece)
-        size -= len(piece)
-    return b"".join(pieces)

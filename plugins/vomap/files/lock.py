@@ -59,18 +59,14 @@ def _take(descriptor: int, path: str, patience: float | None) -> None:
     silence = _SILENCE if patience is None else min(_SILENCE, patience)
     if take_within(descriptor, silence):
         return
-    _report(f"waiting for the lock of {path}: {holder_of(descriptor)} has it")
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(f"vomap: waiting for the lock of {path}: {holder_of(descriptor)} has it\n")
+        sys.stderr.flush()
     if patience is None:
         # The kernel serves waiting processes in their order.
         fcntl.flock(descriptor, fcntl.LOCK_EX)
     elif not take_within(descriptor, patience - silence):
         raise FileError(f"{path}: {holder_of(descriptor)} has its lock; try again when that process has ended")
-
-
-def _report(sentence: str) -> None:
-    with contextlib.suppress(OSError, ValueError):
-        sys.stderr.write(f"vomap: {sentence}\n")
-        sys.stderr.flush()
 
 
 def take_within(descriptor: int, seconds: float) -> bool:
