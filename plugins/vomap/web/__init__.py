@@ -65,11 +65,11 @@ class Web:
         """Return the file of a URL. Raises UrlError for a URL that vomap does not fetch, FetchError if it fails."""
         check_url(url)
         cache = WebCache(self.cache or default_cache())
-        cached = cache.find(url)
-        response = download(url, self.limits, self.authorities, cached.validators if cached else None)
-        if response.content is None and cached is not None:
-            return WebFile(url, cached.content, is_unchanged=True, _response=response, _cache=cache)
-        return WebFile(url, response.content or b"", is_unchanged=False, _response=response, _cache=cache)
+        validators, content = cache.find(url) or (None, b"")
+        response = download(url, self.limits, self.authorities, validators)
+        if response.content is None:
+            return WebFile(url, content, is_unchanged=True, _response=response, _cache=cache)
+        return WebFile(url, response.content, is_unchanged=False, _response=response, _cache=cache)
 
 
 def is_url(source: str) -> bool:
