@@ -96,16 +96,13 @@ class KeyCache:
             # Record the attempt before fetching, so that a killed process still counts against the rate limit.
             cached = replace(cached, asked=now, failure=_failure(issuer, "the issuer did not answer"))
             self._write(issuer, cached)
-            cached = self._fetch(issuer, now, cached)
+            try:
+                keys, max_age = fetch_keys(issuer, self._authorities)
+                cached = CachedKeys(keys, fetched=now, asked=now, max_age=max_age, is_new=True)
+            except Error as error:
+                cached = replace(cached, failure=_failure(issuer, str(error)))
             self._write(issuer, cached)
             return cached
-
-    def _fetch(self, issuer: str, now: float, cached: CachedKeys) -> CachedKeys:
-        try:
-            published = fetch_keys(issuer, self._authorities)
-        except Error as error:
-            return replace(cached, failure=_failure(issuer, str(error)))
-        return CachedKeys(published.keys, fetched=now, asked=now, max_age=published.max_age, is_new=True)
 
     def _read(self, issuer: str) -> CachedKeys:
         return _parse(issuer, self._files.read(issuer))
