@@ -36,8 +36,6 @@ _INVISIBLE = (
     (0xFFA0, 0xFFA0),
     (0xE0100, 0xE01EF),
 )
-
-
 _NOTHING: frozenset[str] = frozenset()
 
 
