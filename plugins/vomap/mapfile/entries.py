@@ -38,7 +38,6 @@ _ACCEPTED = ("without-audience", "without-compute")
 # Claims with another meaning, which cannot list groups.
 _NOT_FOR_GROUPS = frozenset({*_OWN_CONDITION, *DECISIVE, "jti"}) - {GROUPS_CLAIM}
 
-
 # The settings of a site that writes none. It accepts every audience, so `vomap build` requires one.
 DEFAULT_SITE: SiteDocument = {
     "audience": None,
@@ -165,7 +164,7 @@ def policy_test(node: Node, plain: Any, findings: Findings) -> PolicyTest | None
 
 def audience_document(node: Node, findings: Findings) -> list[str] | None:
     """Return the accepted audiences, or None if every audience is accepted."""
-    for item in node.items():
+    for item in list_items(node):
         if item.value == "unchecked" and item is not node:
             findings.error(item.place, "`audience`: `unchecked` cannot be in a list; write `audience: unchecked`")
     return None if node.value == "unchecked" else _texts(node)

@@ -14,8 +14,6 @@ from vomap.files.trusted import OURS, Custody, judge_file
 _SUFFIX = ".yaml"
 # Files that editors and package managers leave behind.
 _LEFT_BEHIND = ("~", ".rpmnew", ".rpmsave", ".rpmorig")
-# `vomap refresh` locks a mapfile with a file beside it.
-_LOCK = f"{_SUFFIX}.lock"
 
 
 @dataclass(frozen=True)
@@ -50,9 +48,9 @@ def skipped_files(paths: Iterable[str]) -> list[str]:
     """Return the files in folders of mapfiles that vomap does not read because they do not end in `.yaml`."""
     folders = [Path(path) for path in paths if Path(path).is_dir()]
     entries = [entry for folder in folders for entry in sorted(folder.iterdir()) if not entry.name.startswith(".")]
-    return [
-        str(entry) for entry in entries if entry.suffix != _SUFFIX and not entry.name.endswith((*_LEFT_BEHIND, _LOCK))
-    ]
+    # `vomap refresh` locks a mapfile with a file beside it.
+    ignored = (*_LEFT_BEHIND, f"{_SUFFIX}.lock")
+    return [str(entry) for entry in entries if entry.suffix != _SUFFIX and not entry.name.endswith(ignored)]
 
 
 def _expand(path: Path, *, bans: bool) -> list[Path]:

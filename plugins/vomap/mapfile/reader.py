@@ -21,17 +21,14 @@ _ADVICE = (
     ("an anchor", "quote a text that begins with &"),
     ("a flow ", "close every { and [, and quote a text that contains { } [ ] or a comma"),
     ("cannot start any token", "indent with spaces, not with tabs; quote a text that begins with @, % or `"),
-    (
-        "mapping values are not allowed",
-        "begin the keys of a mapping in one column; quote a text that contains `: `",
-    ),
+    ("mapping values are not allowed", "begin the keys of a mapping in one column; quote a text that contains `: `"),
     ("a quoted scalar", "close the quote"),
     ("a simple key", "a key ends with a colon and a space"),
     ("a block ", "the keys of a mapping, or the items of a list, must begin in the same column"),
 )
 
 Value = Union[str, list["Node"], dict[str, "Node"]]
-NodeHandler = Callable[["Node"], None]
+Handlers = Mapping[str, Callable[["Node"], None]]
 
 
 @dataclass(frozen=True)
@@ -49,10 +46,6 @@ class Node:
         if isinstance(self.value, dict):
             return {key: item.plain() for key, item in self.value.items()}
         return self.value
-
-    def items(self) -> list[Node]:
-        """Return the members of a list. A single value is a list of one."""
-        return self.value if isinstance(self.value, list) else [self]
 
     def member(self, key: str) -> Node | None:
         """Return the value of a key, or None."""
@@ -72,8 +65,10 @@ class Node:
 
 
 def list_items(node: Node | None) -> list[Node]:
-    """Return the members of a list as `Node.items` does, or none for no node."""
-    return [] if node is None else node.items()
+    """Return the members of a list, or none for no node. A single value is a list of one."""
+    if node is None:
+        return []
+    return node.value if isinstance(node.value, list) else [node]
 
 
 def mapping_entries(node: Node | None) -> list[tuple[str, Place, Node]]:
@@ -84,11 +79,7 @@ def mapping_entries(node: Node | None) -> list[tuple[str, Place, Node]]:
 
 
 def read_yaml(
-    text: str,
-    file: str,
-    findings: Findings,
-    handlers: Mapping[str, NodeHandler] | None = None,
-    may_be_empty: Collection[str] = (),
+    text: str, file: str, findings: Findings, handlers: Handlers | None = None, may_be_empty: Collection[str] = ()
 ) -> Node | None:
     """Read one YAML document. `file` is its name in findings.
 
@@ -110,7 +101,11 @@ def syntax_error(error: yaml.YAMLError, text: str, file: str) -> Finding:
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        message = f"not valid YAML: {error.problem or error.context}{_advice(error)}"
+        where = f"{error.context} {error.problem}"
+        advice = next((f"; {advice}" for part, advice in _ADVICE if part in where), "")
+        begin, end = error.context_mark, error.problem_mark
+        since = f" ({error.context}, from line {begin.line + 1})" if begin and end and begin.line != end.line else ""
+        message = f"not valid YAML: {error.problem or error.context}{since}{advice}"
         return Finding(Place(file, line, column), message)
     at = getattr(error, "position", 0)
     before = text[:at]
@@ -125,7 +120,7 @@ class _Reader:
     _events: Iterator[Any]
     _file: str
     _findings: Findings
-    _handlers: Mapping[str, NodeHandler]
+    _handlers: Handlers
     _may_be_empty: Collection[str]
 
     def document(self) -> Node | None:
@@ -186,7 +181,7 @@ class _Reader:
             return Node(event.value, place, {})
         return None
 
-    def _members(self, place: Place, depth: int, label: str, handle: NodeHandler) -> None:
+    def _members(self, place: Place, depth: int, label: str, handle: Callable[[Node], None]) -> None:
         """Read the members of a list that has begun, and call `handle` with each."""
         seen = False
         while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
@@ -237,14 +232,6 @@ class _Reader:
             keys[node.value] = node.place
             return node.value
         return None
-
-
-def _advice(error: yaml.MarkedYAMLError) -> str:
-    message = f"{error.context} {error.problem}"
-    advice = next((f"; {advice}" for mark, advice in _ADVICE if mark in message), "")
-    begin, end = error.context_mark, error.problem_mark
-    since = f" ({error.context}, from line {begin.line + 1})" if begin and end and begin.line != end.line else ""
-    return since + advice
 
 
 def _is_plain_list(event: Any) -> bool:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from functools import cache
-from typing import Any, Union
+from typing import Any, Union, cast
 
 from jsonschema import Draft7Validator
 
 from vomap.files.shipped import shipped_file
 from vomap.mapfile.findings import Findings, did_you_mean, nearest
-from vomap.mapfile.reader import Node, NodeHandler, read_yaml
+from vomap.mapfile.reader import Handlers, Node, list_items, read_yaml
 
 _LONGEST_NUMBER = 15
 # The JSON schema of a part of a mapfile.
@@ -31,23 +31,16 @@ def mapfile_schema() -> _Schema:
 
 
 @cache
-def _member_schema(key: str) -> _Schema:
-    """Return the schema of the members of one of a mapfile's lists."""
+def _validator(member_of: str | None) -> Draft7Validator:
+    """Return the validator of mapfiles, or of the members of one of a mapfile's lists."""
     schema = mapfile_schema()
-    return {"definitions": schema["definitions"], **schema["properties"][key]["items"]}
-
-
-@cache
-def _validator(key: str | None) -> Draft7Validator:
-    return Draft7Validator(mapfile_schema() if key is None else _member_schema(key))
+    if member_of is not None:
+        schema = {"definitions": schema["definitions"], **schema["properties"][member_of]["items"]}
+    return Draft7Validator(schema)
 
 
 def read_checked(
-    text: str,
-    file: str,
-    findings: Findings,
-    handlers: Mapping[str, NodeHandler] | None = None,
-    may_be_empty: Collection[str] = (),
+    text: str, file: str, findings: Findings, handlers: Handlers | None = None, may_be_empty: Collection[str] = ()
 ) -> tuple[Node, dict[str, Any]] | None:
     """Read one mapfile and check it against the schema. Return its nodes, and its plain values.
 
@@ -69,10 +62,11 @@ def check_schema(node: Node, findings: Findings, member_of: str | None = None) -
     A misspelt key counts as the key that was probably meant. So vomap does not report a wrong value as missing as well.
     With `member_of` the node is a member of that list of a mapfile. Returns None for a node that is wrong as a whole.
     """
-    schema = mapfile_schema() if member_of is None else _member_schema(member_of)
+    validator = _validator(member_of)
+    schema = cast("_Schema", validator.schema)
     plain = _typed(node, schema)
     wrong: list[_Path] = []
-    for violation in sorted(_validator(member_of).iter_errors(plain), key=_order):
+    for violation in sorted(validator.iter_errors(plain), key=_order):
         path = _report(violation, node, wrong, findings, member_of or "the file")
         if path is not None:
             wrong.append(path)
@@ -153,7 +147,7 @@ def _report_unknown_keys(node: Node, schema: _Schema, what: str, findings: Findi
 
 def _report_repeated(node: Node, name: str, findings: Findings) -> None:
     seen: set[str] = set()
-    for item in node.items():
+    for item in list_items(node):
         value = repr(item.plain())
         if value in seen:
             findings.error(item.place, f"`{name}`: `{item.value}` is repeated")
