@@ -26,14 +26,9 @@ class UnreadableFileError(Error):
 
 @dataclass(frozen=True)
 class PathStep:
-    """A folder, link or file on a path.
+    """A folder, link or file: its path without links, the uid of its owner, its type and permissions (stat(2)).
 
-    Args:
-        path: its path without links.
-        owner: the uid of its owner.
-        mode: its type and permissions (stat(2)).
-        folder: the folder that it is in, None for `/`.
-
+    `folder` is the folder that it is in, None for `/`.
     """
 
     path: str

@@ -18,18 +18,15 @@ from vomap.files.regular import PathStep, ResolvedPath, resolve_folder, resolve_
 
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _ROOT = 0
-_UNKNOWN = "another user"
 
 
 @dataclass(frozen=True)
 class Custody:
     """The users who can have written a file.
 
-    Args:
-        owner: the one other user who owns the file, None if root or the builder owns it.
-        chown: the command that makes a foreign file trusted, for an administrator who trusts its content.
-        faults: why vomap refuses the file without regard to its content, each a sentence that ends in a command.
-
+    `owner` is the one other user who owns the file, None if root or the builder owns it. `chown` is the command that
+    makes a foreign file trusted, for an administrator who trusts its content. `faults` are the reasons to refuse the
+    file without regard to its content, each a sentence that ends in a command.
     """
 
     owner: str | None = None
@@ -73,7 +70,7 @@ def judge_new(path: str, builder: int) -> Custody:
     folder = resolved.end
     file = PathStep(os.path.join(folder.path, os.path.basename(path)), builder, stat.S_IFREG | 0o644, resolved.end)
     judged = judge_file(ResolvedPath((*resolved.steps, file), file), builder)
-    owner = _UNKNOWN if folder.owner == _ROOT else _name(folder.owner)
+    owner = "another user" if folder.owner == _ROOT else _name(folder.owner)
     return Custody(owner, _chown(_ROOT, file, folder), judged.faults)
 
 

@@ -29,12 +29,9 @@ _OPENID, _OAUTH = "/.well-known/openid-configuration", "/.well-known/oauth-autho
 def fetch_keys(issuer: str, authorities: Path | None) -> tuple[tuple[Key, ...], int | None]:
     """Return the keys that an issuer publishes, at least one. Raises KeysError or FetchError.
 
-    The second value is the seconds for which the issuer allows to keep them, None if it does not say.
-
-    Args:
-        issuer: an issuer that the policy declares, as its tokens write it.
-        authorities: a file of certificates (PEM) to trust in place of the system's.
-
+    The second value is the seconds for which the issuer allows to keep them, None if it does not say. `issuer` is one
+    that the policy declares, as its tokens write it. `authorities` is a file of certificates (PEM) to trust in place
+    of the system's.
     """
     get = partial(_get, time.monotonic() + FETCH_SECONDS, authorities)
     url = _keys_url(issuer, get)

@@ -105,7 +105,23 @@ class KeyCache:
             return cached
 
     def _read(self, issuer: str) -> CachedKeys:
-        return _parse(issuer, self._files.read(issuer))
+        """Read the file of an issuer. A damaged file, and one of another version of vomap, count as empty."""
+        try:
+            document = parse_json(self._files.read(issuer).decode("utf-8"))
+        except ValueError:
+            return CachedKeys()
+        if not isinstance(document, dict) or document.get("issuer") != issuer:
+            return CachedKeys()
+        keys, max_age, failure = document.get("keys"), document.get("max-age"), document.get("failure")
+        if not isinstance(keys, list):
+            return CachedKeys()
+        return CachedKeys(
+            tuple(key for key in map(read_jwk, keys) if key is not None),
+            _seconds(document.get("fetched")),
+            _seconds(document.get("asked")),
+            max_age if isinstance(max_age, int) else None,
+            failure if isinstance(failure, str) else None,
+        )
 
     def _write(self, issuer: str, cached: CachedKeys) -> None:
         document = {
@@ -125,25 +141,6 @@ def _failure(issuer: str, reason: str) -> str:
 
 def _is_within(begin: float | None, now: float, seconds: float) -> bool:
     return begin is not None and -_SKEW <= now - begin < seconds
-
-
-def _parse(issuer: str, content: bytes) -> CachedKeys:
-    """Read the file of an issuer. A damaged file, and one of another version of vomap, count as empty."""
-    try:
-        document = parse_json(content.decode("utf-8"))
-    except ValueError:
-        return CachedKeys()
-    if not isinstance(document, dict) or document.get("issuer") != issuer or not isinstance(document.get("keys"), list):
-        return CachedKeys()
-    keys = [read_jwk(jwk) for jwk in document["keys"]]
-    max_age, failure = document.get("max-age"), document.get("failure")
-    return CachedKeys(
-        tuple(key for key in keys if key is not None),
-        _seconds(document.get("fetched")),
-        _seconds(document.get("asked")),
-        max_age if isinstance(max_age, int) else None,
-        failure if isinstance(failure, str) else None,
-    )
 
 
 def _seconds(value: object) -> float | None:

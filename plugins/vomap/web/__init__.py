@@ -48,13 +48,9 @@ class WebFile:
 
 @dataclass(frozen=True)
 class Web:
-    """How vomap fetches from the web.
+    """How vomap fetches from the web: the folder of its cache (default: that of the user), and its limits.
 
-    Args:
-        cache: the folder of the cache (default: that of the user).
-        authorities: a file with certificates of authorities, in place of those that the system trusts.
-        limits: the longest time and the largest size of a file.
-
+    `authorities` is a file with certificates of authorities, in place of those that the system trusts.
     """
 
     cache: Path | None = None

@@ -40,16 +40,10 @@ class NoFileError(FetchError):
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits of a download.
+    """The limits of a download: seconds, the bytes of the file, and the number of redirects.
 
-    Args:
-        connect: seconds until the server accepts the connection.
-        pause: seconds without any data.
-        whole: seconds of the whole download.
-        size: bytes of the file.
-        redirects: the number of redirects.
-        stays_on_host: True to refuse redirects to another host.
-
+    `connect` is the time until the server accepts the connection, `pause` the time without any data, `whole` the time
+    of the whole download. `stays_on_host` is True to refuse redirects to another host.
     """
 
     connect: float = 10
@@ -79,15 +73,11 @@ class Validators:
 
 @dataclass(frozen=True)
 class HttpResponse:
-    """The response of a server.
+    """The response of a server. `content` is None if the file has not changed.
 
-    Args:
-        content: the file, or None if it has not changed.
-        validators: the conditions of the next request.
-        is_delimited: True if the server states where the content ends. An attacker in the network can cut off content
-            that ends with the connection (RFC 9112 section 9.8).
-        max_age: the seconds for which the server allows to keep it, or None.
-
+    `validators` are the conditions of the next request. `is_delimited` is True if the server states where the content
+    ends. An attacker in the network can cut off content that ends with the connection (RFC 9112 section 9.8).
+    `max_age` is the number of seconds for which the server allows to keep it, or None.
     """
 
     content: bytes | None
@@ -97,14 +87,10 @@ class HttpResponse:
 
 
 def download(url: str, limits: Limits, authorities: Path | None, known: Validators | None) -> HttpResponse:
-    """Download the file of a URL. Raises FetchError.
+    """Download the file of an http or https URL. Raises FetchError.
 
-    Args:
-        url: an http or https URL.
-        limits: the limits of time, size and redirects.
-        authorities: a file of certificates, in place of those that the system trusts.
-        known: the validators of the cached file. The server does not send the file if it has not changed.
-
+    `authorities` is a file of certificates, in place of those that the system trusts. `known` are the validators of the
+    cached file: the server does not send the file if it has not changed.
     """
     if authorities is not None:
         import ssl
@@ -183,12 +169,14 @@ class _Exchange:
         if response.status_code != HTTPStatus.OK:
             raise NoFileError(f"{url}: {_refusal(response.status_code)}")
         headers = response.headers
-        is_delimited = _length(headers) is not None or bool(getattr(response.raw, "chunked", False))
-        return HttpResponse(self._body(url, response), _validators(url, headers), is_delimited, _max_age(headers))
+        declared = headers.get("Content-Length", "")
+        length = int(declared) if re.fullmatch(r"[0-9]{1,18}", declared) else None
+        is_delimited = length is not None or bool(getattr(response.raw, "chunked", False))
+        body = self._body(url, response, length)
+        return HttpResponse(body, _validators(url, headers), is_delimited, _max_age(headers))
 
-    def _body(self, url: str, response: requests.Response) -> bytes:
+    def _body(self, url: str, response: requests.Response, length: int | None) -> bytes:
         """Read the body as the server sends it, without unpacking it: a few bytes can unpack to any number."""
-        length = _length(response.headers)
         content = bytearray()
         while chunk := response.raw.read(_CHUNK, decode_content=False):
             content += chunk
@@ -203,12 +191,6 @@ class _Exchange:
     def too_long(self) -> FetchError:
         """Return the error of a slow download."""
         return FetchError(f"{self._url}: takes longer than {self._limits.whole:g} seconds; try again later")
-
-
-def _length(headers: Mapping[str, str]) -> int | None:
-    """Return the number of bytes in Content-Length, or None if there is no valid one."""
-    declared = headers.get("Content-Length", "")
-    return int(declared) if re.fullmatch(r"[0-9]{1,18}", declared) else None
 
 
 @contextlib.contextmanager
