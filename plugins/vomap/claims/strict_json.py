@@ -62,7 +62,6 @@ def parse_json(text: str) -> object:
     return value
 
 
-_LONG: Any = _Settings(_integer)
-_SHORT_TEXT: Any = _Settings(int)
-_SCAN_LONG: Callable[[str, int], tuple[object, int]] = make_scanner(_LONG)
-_SCAN_SHORT: Callable[[str, int], tuple[object, int]] = make_scanner(_SHORT_TEXT)
+_settings: Any = _Settings
+_SCAN_LONG: Callable[[str, int], tuple[object, int]] = make_scanner(_settings(_integer))
+_SCAN_SHORT: Callable[[str, int], tuple[object, int]] = make_scanner(_settings(int))

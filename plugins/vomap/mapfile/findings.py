@@ -54,7 +54,6 @@ class Findings:
     """Collect all findings of a run: one pass reports errors from every depth of the files and continues."""
 
     def __init__(self) -> None:
-        """Start with none."""
         self.all: list[Finding] = []
 
     def error(self, place: Place, message: str) -> None:
@@ -103,7 +102,6 @@ class MapfileError(Error):
     """The mapfiles have errors. `findings` has all of them."""
 
     def __init__(self, findings: list[Finding]) -> None:
-        """Take the errors."""
         super().__init__("\n".join(map(str, findings)))
         self.findings = findings
 

@@ -73,11 +73,14 @@ def check_schema(node: Node, findings: Findings, member_of: str | None = None) -
     if () in wrong:
         return None
     # Find all of them first: each removal from a list moves the members behind it.
-    for parent, step, value in [(node.at(*path[:-1]), path[-1], node.at(*path)) for path in wrong]:
-        if parent is not None and isinstance(parent.value, dict):
-            parent.value.pop(str(step), None)
-        elif parent is not None and isinstance(parent.value, list) and value is not None:
-            parent.value.remove(value)
+    removed = {id(node.at(*path)) for path in wrong}
+    for parent in [node.at(*path) for path in {path[:-1] for path in wrong}]:
+        members = parent.value if parent is not None else []
+        if isinstance(members, list):
+            members[:] = [item for item in members if id(item) not in removed]
+        elif isinstance(members, dict):
+            for key in [key for key, item in members.items() if id(item) in removed]:
+                del members[key]
     return _typed(node, schema) if wrong else plain
 
 

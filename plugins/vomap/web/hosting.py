@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 # The paths below a repository that lead to a file. All others are pages.
 _GITHUB_FILES = ("archive", "raw", "tarball")
 _GITLAB_FILES = ("archive", "raw", "jobs")
-# What the pages of a repository follow in the path.
+# The pages of a repository follow this part of a path.
 _GITLAB_MARK = "-"
 
 
