@@ -36,7 +36,6 @@ from vomap.cli import run, status
 from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER
 from vomap.status import checks, issuers
 from vomap.store import read_policy
-from vomap.verify.jwks import PublishedKeys
 from vomap.verify.keys import Key, KeysError
 
 Capture = pytest.CaptureFixture[str]
@@ -696,12 +695,12 @@ def fetched(monkeypatch: Monkeypatch) -> list[str]:
     """Let each issuer publish two keys but TWO, which publishes none. Return the issuers that vomap asks."""
     asked: list[str] = []
 
-    def fetch_keys(issuer: str, authorities: Path | None) -> PublishedKeys:
+    def fetch_keys(issuer: str, authorities: Path | None) -> tuple[tuple[Key, ...], int | None]:
         assert authorities == Path("ca.pem")
         asked.append(issuer)
         if issuer == TWO:
             raise KeysError("no way there")
-        return PublishedKeys((Key("RSA", {}, None, None),) * 2, None)
+        return (Key("RSA", {}, None, None),) * 2, None
 
     monkeypatch.setattr(issuers, "fetch_keys", fetch_keys)
     return asked

@@ -34,11 +34,9 @@ def confirm(decision: Decision, limits: AccountLimits, look_up: Callable[[str], 
         uid = (look_up or find_uid)(decision.account)
     except NameServiceError as error:
         return decision.settle(ERROR, f"account: {error}")
-    if uid is None:
-        if limits.must_exist:
-            return decision.settle(DENIED, f"account: {decision.account} does not exist")
-        return decision
-    refusal = limits.uid_refusal(uid)
+    if uid is None and limits.must_exist:
+        return decision.settle(DENIED, f"account: {decision.account} does not exist")
+    refusal = None if uid is None else limits.uid_refusal(uid)
     return decision if refusal is None else decision.settle(DENIED, f"account: {decision.account} has {refusal}")
 
 

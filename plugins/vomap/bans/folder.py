@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 from vomap import Error
 from vomap.bans.ban_file import NAME, with_ban, without_keys, without_lines
 from vomap.files.atomic import replace_file
+from vomap.files.regular import UnreadableFileError
 from vomap.files.signals import defer_signals
-from vomap.mapfile.bans import compose_bans, find_ban_refusals
+from vomap.mapfile.bans import compose_bans
 from vomap.mapfile.entries import CONDITIONS
-from vomap.mapfile.files import Mapfile, UnreadableFileError, read_files
+from vomap.mapfile.files import Mapfile, read_files
 from vomap.mapfile.findings import Findings, MapfileError, Place
-from vomap.mapfile.owners import folder_refusals
+from vomap.mapfile.owners import ban_file_refusals, folder_refusals
 from vomap.mapfile.times import format_utc
 from vomap.store import BANS
 from vomap.store.writer import read_compiled, stage_compiled
@@ -64,10 +65,10 @@ class BanFile:
         """Return the text of the file, or None without a file. Raises ChangeRefused if other users can write it."""
         if not os.path.exists(self.path):
             return None
-        files = read_files([self.path])
-        if refusals := find_ban_refusals(files):
+        (file,) = read_files([self.path])
+        if refusals := ban_file_refusals(file):
             raise ChangeRefused(f"{MapfileError(refusals)}\nnothing was changed")
-        return files[0].text
+        return file.text
 
     def put(self, text: str) -> BanChange:
         """Write this text to the file and put its bans in force, even if another file of bans has errors.

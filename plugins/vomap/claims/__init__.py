@@ -36,8 +36,6 @@ _INVISIBLE = (
     (0xFFA0, 0xFFA0),
     (0xE0100, 0xE01EF),
 )
-
-
 _NOTHING: frozenset[str] = frozenset()
 
 
@@ -98,10 +96,12 @@ def read_claims(members: Mapping[str, object]) -> Claims:
     texts = claims.texts
     for name, value in members.items():
         if type(value) is str:
-            if value.isprintable():
+            if value.isprintable() or is_clean(value):
                 texts[name] = value
+            elif name in IDENTIFYING:
+                raise TokenError(f"token: a control character in {name!a}")
             else:
-                _add_text(claims, name, value)
+                claims.passed_over.append(f"claim {name!a}: a value with a control character says nothing")
         elif type(value) is list:
             _add_list(claims, name, value)
         elif name not in TIMES:
@@ -140,28 +140,17 @@ def is_clean(text: str) -> bool:
     )
 
 
-def _is_printable_ascii(text: str) -> bool:
-    # Of long texts this takes a third of the time of str.isprintable().
-    return text.isascii() and not text.encode().translate(None, _PRINTABLE)
-
-
-def _add_text(claims: Claims, name: str, value: str) -> None:
-    if is_clean(value):
-        claims.texts[name] = value
-    elif name in IDENTIFYING:
-        raise TokenError(f"token: a control character in {name!a}")
-    else:
-        claims.passed_over.append(f"claim {name!a}: a value with a control character says nothing")
-
-
 def _add_list(claims: Claims, name: str, members: list[object]) -> None:
     if len(members) > 1:
         claims.several.add(name)
     strings = [member for member in members if isinstance(member, str)]
-    if strings and len(strings) == len(members) and _is_printable_ascii("".join(strings)):
+    if strings and len(strings) == len(members):
+        joined = "".join(strings)
         # Most lists are so. For a hundred groups this saves 6 % of a decision, compared to a check of each member.
-        claims.lists[name] = tuple(strings)
-        return
+        # Of long texts it takes a third of the time of str.isprintable().
+        if joined.isascii() and not joined.encode().translate(None, _PRINTABLE):
+            claims.lists[name] = tuple(strings)
+            return
     strings = []
     for member in members:
         if not isinstance(member, str):

@@ -46,7 +46,10 @@ def read_environment(environ: Mapping[bytes, bytes]) -> Claims:
     _put(members, b"aud", _several(environ, b"AUDIENCE", values.get(b"aud")))
     _put(members, b"wlcg.groups", _several(environ, b"GROUP", values.get(b"wlcg.groups")))
     _put(members, b"scope", _scope(environ, values.get(b"scope")))
-    _refuse_certificate(environ.get(b"X509_SUBJECT_NAME"), members)
+    # A-REX gives the job to X509_SUBJECT_NAME, which is a certificate's if one came with the token.
+    identity, issuer = environ.get(b"X509_SUBJECT_NAME"), members.get("iss")
+    if identity is not None and issuer is not None and _text(identity) != f"{issuer}/{members.get('sub')}":
+        raise TokenRefused("token: a certificate came with it, and the job would belong to that")
     claims = read_claims(members)
     claims.forged = frozenset(forged)
     return claims
@@ -84,7 +87,8 @@ def _refuse_two_spellings(values: Mapping[bytes, list[bytes]]) -> None:
     for name in values:
         folded = name.lower()
         if folded in seen or (folded in _STANDARD and name != folded):
-            raise TokenError(f"token: the claim {_shown(folded)} is there in another spelling")
+            claim = folded.decode("utf-8", "backslashreplace")
+            raise TokenError(f"token: the claim {claim!a} is there in another spelling")
         seen[folded] = name
 
 
@@ -153,18 +157,5 @@ def _text(content: bytes) -> str:
     return content.decode("utf-8", "surrogateescape")
 
 
-def _refuse_certificate(identity: bytes | None, members: Mapping[str, object]) -> None:
-    """A-REX gives the job to X509_SUBJECT_NAME, which is a certificate's if one came with the token."""
-    issuer, subject = members.get("iss"), members.get("sub")
-    if identity is None or issuer is None:
-        return
-    if _text(identity) != f"{issuer}/{subject}":
-        raise TokenRefused("token: a certificate came with it, and the job would belong to that")
-
-
 def _disagreeing(field: bytes) -> str:
     return f"BEARER_TOKEN_0_{field.decode()} does not say what the claim's variable says"
-
-
-def _shown(name: bytes) -> str:
-    return ascii(name.decode("utf-8", "backslashreplace"))

@@ -88,7 +88,8 @@ def find_malformed(claims: Claims, groups: GroupForm | None, entitlements: Entit
         texts += [text for text in _group_texts(claims, groups) if parse(text) is None]
     if entitlements is not None:
         texts += [text for text in _entitlements(claims, entitlements) if parse_entitlement(text, entitlements) is None]
-    return [f"{text!a} is not a group{_why_not(text)}" for text in texts]
+    hint = ": it has a comma; the issuer's `groups: {form: comma-separated}` splits a string that is alone in its claim"
+    return [f"{text!a} is not a group{hint if ',' in text else ''}" for text in texts]
 
 
 def read_every_membership(
@@ -198,8 +199,11 @@ def parse_entitlement(value: str, form: EntitlementForm) -> Membership | None:
     if "%" in name:
         name = normalise_percent(name)
     length = len(form.prefix)
-    if not name.startswith(form.prefix) and not _begins_without_case(name, form.prefix):
-        return None
+    if not name.startswith(form.prefix):
+        # The namespace is in any case, `:group:` in lower case. Only ASCII has case here: a Kelvin sign is not a `k`.
+        namespace = name[: length - len(_GROUP)]
+        if not namespace.isascii() or namespace.lower() + name[len(namespace) : length] != form.prefix:
+            return None
     names, mark, role = name[length:].partition(":role=")
     group = "/" + names.replace(":", "/")
     if "/" not in name and _is_plain(f"{group}/{role}" if mark else group):
@@ -236,13 +240,6 @@ def _entitlements(claims: Claims, form: EntitlementForm) -> list[str]:
             if name in ENTITLEMENT_CLAIMS and value:
                 values.append(value)
     return values
-
-
-def _begins_without_case(name: str, prefix: str) -> bool:
-    """Return True if a name begins with a namespace, in any case, and then has `:group:` in lower case."""
-    length = len(prefix) - len(_GROUP)
-    # Only ASCII has case here: a Kelvin sign is not a `k`.
-    return name[:length].isascii() and name[:length].lower() + name[length : length + len(_GROUP)] == prefix
 
 
 def _membership(parts: list[str], role: str | None) -> Membership | None:
@@ -298,9 +295,3 @@ def _add(found: dict[tuple[str, str | None], Membership], memberships: Iterable[
     for membership in memberships:
         if membership is not None:
             found.setdefault((membership.group, membership.role), membership)
-
-
-def _why_not(text: str) -> str:
-    if "," not in text:
-        return ""
-    return ": it has a comma; the issuer's `groups: {form: comma-separated}` splits a string that is alone in its claim"

@@ -35,7 +35,7 @@ def is_safe(scope: str) -> bool:
     parts = _decoded(scope).split("/")[1:]
     if any(part in (".", "..") for part in parts):
         return False
-    return all(parts[:-1]) or not _is_storage(scope.partition(":")[0])
+    return all(parts[:-1]) or _storage_path(scope) is None
 
 
 def is_malformed(scope: str) -> bool:
@@ -43,8 +43,8 @@ def is_malformed(scope: str) -> bool:
 
     The path `/` is that of no VO, and not malformed.
     """
-    capability, _, path = scope.partition(":")
-    return _is_storage(capability) and not (path[:1] == "/" and is_safe(scope))
+    path = _storage_path(scope)
+    return path is not None and not (path[:1] == "/" and is_safe(scope))
 
 
 def storage_root(scope: str) -> str | None:
@@ -52,11 +52,8 @@ def storage_root(scope: str) -> str | None:
 
     None for another scope, and for a path that does not begin with a name.
     """
-    capability, _, path = scope.partition(":")
-    if not _is_storage(capability):
-        return None
-    parts = path.split("/", 2)
-    return parts[1] or None if len(parts) > 1 and not parts[0] and is_safe(scope) else None
+    path = _storage_path(scope)
+    return path.split("/", 2)[1] or None if path and path[0] == "/" and is_safe(scope) else None
 
 
 def first_name(scope: str) -> str | None:
@@ -64,14 +61,14 @@ def first_name(scope: str) -> str | None:
 
     Bans use it: a malformed path must not hide the VO that it begins with.
     """
+    path = _decoded(_storage_path(scope) or "")
+    return next((part for part in path.split("/") if part not in ("", ".", "..")), None)
+
+
+def _storage_path(scope: str) -> str | None:
+    """Return the path of a storage scope, None for another scope."""
     capability, _, path = scope.partition(":")
-    if not _is_storage(capability):
-        return None
-    return next((part for part in _decoded(path).split("/") if part not in ("", ".", "..")), None)
-
-
-def _is_storage(capability: str) -> bool:
-    return capability in ("read", "write") or capability.startswith("storage.")
+    return path if capability in ("read", "write") or capability.startswith("storage.") else None
 
 
 def _decoded(text: str) -> str:

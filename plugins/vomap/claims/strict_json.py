@@ -18,17 +18,6 @@ _LONGEST_INTEGER = 300
 _SHORT = 4300
 
 
-def _no_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a key occurs twice")
-    return members
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not valid JSON")
-
-
 def _integer(text: str) -> int | float:
     # Newer interpreters refuse to convert thousands of digits, older ones take long. No claim needs so many.
     return int(text) if len(text) <= _LONGEST_INTEGER else float(text)
@@ -37,12 +26,21 @@ def _integer(text: str) -> int | float:
 class _Settings:
     strict = True
     object_hook = None
-    object_pairs_hook = staticmethod(_no_duplicates)
     parse_float = float
-    parse_constant = staticmethod(_no_constant)
 
     def __init__(self, parse_int: Callable[[str], int | float]) -> None:
         self.parse_int = parse_int
+
+    @staticmethod
+    def object_pairs_hook(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        members = dict(pairs)
+        if len(members) != len(pairs):
+            raise ValueError("a key occurs twice")
+        return members
+
+    @staticmethod
+    def parse_constant(name: str) -> NoReturn:
+        raise ValueError(f"{name} is not valid JSON")
 
 
 def parse_json(text: str) -> object:
@@ -64,7 +62,6 @@ def parse_json(text: str) -> object:
     return value
 
 
-_LONG: Any = _Settings(_integer)
-_SHORT_TEXT: Any = _Settings(int)
-_SCAN_LONG: Callable[[str, int], tuple[object, int]] = make_scanner(_LONG)
-_SCAN_SHORT: Callable[[str, int], tuple[object, int]] = make_scanner(_SHORT_TEXT)
+_settings: Any = _Settings
+_SCAN_LONG: Callable[[str, int], tuple[object, int]] = make_scanner(_settings(_integer))
+_SCAN_SHORT: Callable[[str, int], tuple[object, int]] = make_scanner(_settings(int))

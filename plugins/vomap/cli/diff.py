@@ -12,8 +12,9 @@ from vomap.analysis.diff import PolicyDiff, compare
 from vomap.analysis.diff.lines import DiffLine
 from vomap.cli.arguments import add_json
 from vomap.cli.console import NO, YES, plain, print_json, progress_bar
+from vomap.files.regular import UnreadableFileError
 from vomap.mapfile.compose import compose
-from vomap.mapfile.files import UnreadableFileError, read_files
+from vomap.mapfile.files import read_files
 from vomap.mapfile.findings import Findings
 from vomap.store import POLICY
 from vomap.store.writer import read_compiled

@@ -65,9 +65,9 @@ def _refuse_loose_folders(path: str) -> None:
     This follows each link step by step, as the kernel does, so that it checks every folder in a chain of links.
     Raises OSError for a step that it cannot read.
     """
-    steps = path.split("/")[::-1]
-    place = "" if path[:1] == "/" else posix.getcwd()
-    _refuse_loose_folder(path, place or "/")
+    steps = (path if path[:1] == "/" else f"{posix.getcwd()}/{path}").split("/")[::-1]
+    place = ""
+    _refuse_loose(path, "/", posix.stat("/"))
     links = 0
     while steps:
         step = steps.pop()
@@ -91,14 +91,6 @@ def _refuse_loose_folders(path: str) -> None:
             target = posix.readlink(f"{place}/{step}")
             place = "" if target[:1] == "/" else place
             steps += target.split("/")[::-1]
-
-
-def _refuse_loose_folder(path: str, folder: str) -> None:
-    while True:
-        _refuse_loose(path, folder, posix.stat(folder))
-        if folder == "/":
-            return
-        folder = folder.rpartition("/")[0] or "/"
 
 
 def _refuse_loose(path: str, folder: str, status: posix.stat_result) -> None:

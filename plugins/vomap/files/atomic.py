@@ -21,28 +21,31 @@ def replace_file(path: str, content: bytes, mode: int = 0o644) -> None:
 def stage(path: str, parts: Iterable[bytes], mode: int = 0o644) -> str:
     """Write the new content of a file to a temporary file in its folder. Return the path of the temporary file.
 
-    Raises FileError, and then removes the temporary file.
+    This removes the temporary files of processes that have ended. Raises FileError, and then removes its own.
     """
     if os.path.exists(path) and not os.path.isfile(path):
         # As root, a rename would replace /dev/null.
         raise FileError(f"{path}: cannot be written: it is not a regular file")
     folder, name = os.path.split(path)
+    begin = f".{name}."
     # The id of the process is not unique where several machines share a folder.
-    staged = os.path.join(folder, f".{name}.{os.getpid()}.{os.urandom(4).hex()}{_STAGED}")
+    staged = os.path.join(folder, f"{begin}{os.getpid()}.{os.urandom(4).hex()}{_STAGED}")
     try:
-        _remove_abandoned(folder or ".", f".{name}.")
+        for other in os.listdir(folder or "."):
+            process = other[len(begin) :].partition(".")[0]
+            if other.startswith(begin) and other.endswith(_STAGED) and _has_ended(process):
+                discard(os.path.join(folder, other))
         descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
         with os.fdopen(descriptor, "wb") as file:
             file.writelines(parts)
             file.flush()
             os.fchmod(descriptor, mode)
             os.fsync(descriptor)
-    except OSError as error:
-        discard(staged)
-        raise FileError(f"{path}: cannot be written: {error.strerror}") from None
-    except BaseException:
+    except BaseException as error:
         # An interrupted build leaves no temporary file.
         discard(staged)
+        if isinstance(error, OSError):
+            raise FileError(f"{path}: cannot be written: {error.strerror}") from None
         raise
     return staged
 
@@ -54,7 +57,11 @@ def put_in_place(staged: str, path: str) -> None:
     """
     try:
         os.rename(staged, path)
-        _sync_folder(os.path.dirname(path) or ".")
+        folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
     except OSError as error:
         discard(staged)
         raise FileError(f"{path}: cannot be written: {error.strerror}") from None
@@ -75,18 +82,10 @@ def read_trusted(path: str) -> bytes:
     """
     descriptor, size = open_trusted(path)
     try:
-        return _read_all(descriptor, size)
+        with os.fdopen(descriptor, "rb") as file:
+            return file.read(size)
     except OSError as error:
         raise FileError(f"{path}: {error.strerror}") from None
-    finally:
-        os.close(descriptor)
-
-
-def _remove_abandoned(folder: str, begin: str) -> None:
-    """Remove the temporary files in a folder whose names begin so, and whose processes have ended."""
-    for name in os.listdir(folder):
-        if name.startswith(begin) and name.endswith(_STAGED) and _has_ended(name[len(begin) :].partition(".")[0]):
-            discard(os.path.join(folder, name))
 
 
 def _has_ended(process: str) -> bool:
@@ -100,22 +99,3 @@ def _has_ended(process: str) -> bool:
     except PermissionError:
         pass
     return False
-
-
-def _sync_folder(folder: str) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _read_all(descriptor: int, size: int) -> bytes:
-    pieces = []
-    while size > 0:
-        piece = os.read(descriptor, size)
-        if not piece:
-            break
-        pieces.append(piece)
-        size -= len(piece)
-    return b"".join(pieces)

@@ -12,8 +12,6 @@ from vomap.files import FileError
 from vomap.files.atomic import read_trusted, replace_file
 from vomap.files.lock import open_lock, take_within
 
-_OWNER_ONLY = 0o700
-
 
 class CacheFolder:
     """A folder of cached files, which vomap trusts as much as their sources."""
@@ -55,6 +53,6 @@ class CacheFolder:
 
     def _make(self) -> None:
         try:
-            self._folder.mkdir(mode=_OWNER_ONLY, parents=True, exist_ok=True)
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise FileError(f"{self._folder}: {error.strerror}") from None

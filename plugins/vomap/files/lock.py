@@ -33,8 +33,17 @@ def locked(path: str, patience: float | None = None) -> Iterator[None]:
         descriptor = open_lock(f"{path}.lock")
     except OSError as error:
         raise FileError(f"{path}: cannot be written: {error.strerror}") from None
+    silence = _SILENCE if patience is None else min(_SILENCE, patience)
     try:
-        _take(descriptor, path, patience)
+        if not take_within(descriptor, silence):
+            with contextlib.suppress(OSError, ValueError):
+                sys.stderr.write(f"vomap: waiting for the lock of {path}: {holder_of(descriptor)} has it\n")
+                sys.stderr.flush()
+            if patience is None:
+                # The kernel serves waiting processes in their order.
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            elif not take_within(descriptor, patience - silence):
+                raise FileError(f"{path}: {holder_of(descriptor)} has its lock; try again when that process has ended")
         yield
     finally:
         os.close(descriptor)
@@ -53,24 +62,6 @@ def open_lock(path: str) -> int:
         # The owner of the folder must be able to open the lock later.
         os.fchown(descriptor, owner, -1)
     return descriptor
-
-
-def _take(descriptor: int, path: str, patience: float | None) -> None:
-    silence = _SILENCE if patience is None else min(_SILENCE, patience)
-    if take_within(descriptor, silence):
-        return
-    _report(f"waiting for the lock of {path}: {holder_of(descriptor)} has it")
-    if patience is None:
-        # The kernel serves waiting processes in their order.
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-    elif not take_within(descriptor, patience - silence):
-        raise FileError(f"{path}: {holder_of(descriptor)} has its lock; try again when that process has ended")
-
-
-def _report(sentence: str) -> None:
-    with contextlib.suppress(OSError, ValueError):
-        sys.stderr.write(f"vomap: {sentence}\n")
-        sys.stderr.flush()
 
 
 def take_within(descriptor: int, seconds: float) -> bool:
@@ -94,23 +85,19 @@ def holder_of(descriptor: int) -> str:
     """
     status = os.fstat(descriptor)
     device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}"
-    holders = _holders(str(status.st_ino))
+    holders: dict[str, int] = {}
+    for line in _text(_LOCKS).splitlines():
+        # A line with an arrow describes a process that waits.
+        _, kind, *rest = [*line.split(), ""]
+        if kind == "FLOCK" and rest[2].isdigit() and rest[2] != "0":
+            place, _, inode = rest[3].rpartition(":")
+            if inode == str(status.st_ino):
+                holders[place] = int(rest[2])
     # Some file systems show another device here than in stat(2).
     process = holders.get(device) or next(iter(holders.values()), None)
     if process is None:
         return "a process that /proc/locks does not show (on another machine, or in a container)"
     return f"process {process} ({_command(process)})"
-
-
-def _holders(inode: str) -> dict[str, int]:
-    """Return the processes that have a lock of a file with this inode, by the device in /proc/locks."""
-    found = {}
-    for line in _text(_LOCKS).splitlines():
-        # A line with an arrow describes a process that waits.
-        _, kind, *rest = [*line.split(), ""]
-        if kind == "FLOCK" and rest[3].rpartition(":")[2] == inode and rest[2].isdigit() and rest[2] != "0":
-            found[rest[3].rpartition(":")[0]] = int(rest[2])
-    return found
 
 
 def _command(process: int) -> str:

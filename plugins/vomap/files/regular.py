@@ -6,6 +6,7 @@ import contextlib
 import os
 import shlex
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from vomap import Error
@@ -19,20 +20,15 @@ _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | os.O_NOFOLLOW
 _LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-class RegularFileError(Error):
-    """A path does not lead to a regular file, or has a link of another user."""
+class UnreadableFileError(Error):
+    """The administrator named a file or folder that vomap cannot read, or its path has a link of another user."""
 
 
 @dataclass(frozen=True)
 class PathStep:
-    """A folder, link or file on a path.
+    """A folder, link or file: its path without links, the uid of its owner, its type and permissions (stat(2)).
 
-    Args:
-        path: its path without links.
-        owner: the uid of its owner.
-        mode: its type and permissions (stat(2)).
-        folder: the folder that it is in, None for `/`.
-
+    `folder` is the folder that it is in, None for `/`.
     """
 
     path: str
@@ -49,51 +45,52 @@ class ResolvedPath:
     end: PathStep
 
 
-@dataclass(frozen=True)
-class RegularFile:
-    """The content of a file, and its path. Owner and mode of the end are those of the open file."""
-
-    content: bytes
-    resolved: ResolvedPath
-
-
-def read_regular_file(path: str) -> RegularFile:
+def read_regular_file(path: str) -> tuple[bytes, ResolvedPath]:
     """Read a regular file. Parts of the path may be links that belong to root or to this process's user.
 
-    Raises RegularFileError for any other file and for a file larger than LARGEST_FILE, OSError if the open fails.
+    Return the content, and the path, whose end has owner and mode of the open file. Raises UnreadableFileError for any
+    other file and for a file larger than LARGEST_FILE.
     """
-    with _PathWalk() as walk:
-        walk.go(path)
-        descriptor, end = walk.open()
-        with os.fdopen(descriptor, "rb") as file:
-            if os.fstat(descriptor).st_size > LARGEST_FILE:
-                raise RegularFileError(
-                    f"{path}: is larger than {LARGEST_FILE >> 20} MiB; split it into several mapfiles"
-                )
-            return RegularFile(file.read(LARGEST_FILE), ResolvedPath(walk.steps, end))
+    with _walk(path) as walk:
+        walk.go()
+        with os.fdopen(walk.open(), "rb", closefd=False) as file:
+            if os.fstat(file.fileno()).st_size > LARGEST_FILE:
+                limit = f"{LARGEST_FILE >> 20} MiB"
+                raise UnreadableFileError(f"{path}: is larger than {limit}; split it into several mapfiles")
+            return file.read(LARGEST_FILE), walk.resolved
 
 
 def resolve_folder(path: str) -> ResolvedPath:
-    """Resolve the path of a folder. Raises RegularFileError for a link of another user, OSError if it is missing."""
-    with _PathWalk() as walk:
-        walk.go(path)
-        return ResolvedPath(walk.steps, walk.end)
+    """Resolve the path of a folder. Raises UnreadableFileError for a link of another user, and if it is missing."""
+    with _walk(path) as walk:
+        walk.go()
+        return walk.resolved
 
 
 def resolve_new_file(path: str) -> ResolvedPath:
     """Resolve the path of the folder of a file that may be missing. The path may have links.
 
-    Raises RegularFileError for a link of another user, OSError for a missing folder.
+    Raises UnreadableFileError for a link of another user, and for a missing folder.
     """
-    with _PathWalk() as walk:
+    with _walk(path) as walk:
         try:
-            walk.go(path)
+            walk.go()
         except FileNotFoundError:
-            if walk.has_more:
+            if walk.left:
                 raise
-            return ResolvedPath(walk.steps, walk.end)
-        folder = walk.end.folder or walk.end
-        return ResolvedPath(tuple(step for step in walk.steps if step != walk.end), folder)
+            return walk.resolved
+        found = walk.resolved
+        return ResolvedPath(tuple(step for step in found.steps if step != found.end), found.end.folder or found.end)
+
+
+@contextlib.contextmanager
+def _walk(path: str) -> Iterator[_PathWalk]:
+    """Yield a walk along a path. Errors of the system become UnreadableFileError."""
+    try:
+        with _PathWalk(path) as walk:
+            yield walk
+    except OSError as error:
+        raise UnreadableFileError(f"{path}: {error.strerror}") from None
 
 
 class _PathWalk(contextlib.ExitStack):
@@ -103,62 +100,51 @@ class _PathWalk(contextlib.ExitStack):
     attacker could exchange a link in between.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, path: str) -> None:
         super().__init__()
-        self._path = ""
+        self._path = path
         self._seen: list[PathStep] = []
         # The folders from `/` to the present step, and perhaps a file at the end.
         self._here: list[tuple[int, PathStep]] = []
-        self._left: list[str] = []
+        # The names that the walk has not reached, the last one first.
+        self.left: list[str] = []
 
     @property
-    def steps(self) -> tuple[PathStep, ...]:
-        """The steps so far, in their order, each once."""
-        return tuple(dict.fromkeys(self._seen))
+    def resolved(self) -> ResolvedPath:
+        """The path so far."""
+        return ResolvedPath(tuple(dict.fromkeys(self._seen)), self._here[-1][1])
 
-    @property
-    def end(self) -> PathStep:
-        """The present step."""
-        return self._here[-1][1]
-
-    @property
-    def has_more(self) -> bool:
-        """True if the path has more names."""
-        return bool(self._left)
-
-    def go(self, path: str) -> None:
-        """Go to the end of a path. Raises RegularFileError or OSError."""
-        self._path = path
-        self._left = _names(path if path.startswith("/") else os.path.join(os.getcwd(), path))
+    def go(self) -> None:
+        """Go to the end of the path. Raises UnreadableFileError or OSError."""
+        path = self._path
+        self.left = _names(path if path.startswith("/") else os.path.join(os.getcwd(), path))
         self._enter("/", None)
         links = 0
-        while self._left:
-            name = self._left.pop()
+        while self.left:
+            name = self.left.pop()
             if name == "..":
                 self._here = self._here[:-1] or self._here
                 continue
             self._enter(name, self._here[-1])
-            if stat.S_ISLNK(self.end.mode):
+            if stat.S_ISLNK(self._here[-1][1].mode):
                 links += 1
                 if links > _MOST_LINKS:
-                    raise RegularFileError(f"{path}: its links form a circle; name the file itself")
+                    raise UnreadableFileError(f"{path}: its links form a circle; name the file itself")
                 self._follow()
 
-    def open(self) -> tuple[int, PathStep]:
-        """Open the regular file at the present step. Return its descriptor, and its step with owner and mode."""
-        found = self.end
+    def open(self) -> int:
+        """Open the regular file at the end, and return its descriptor. Its step gets the open file's owner and mode."""
+        opened, found = self._here[-1]
         self._require_regular(found.mode)
         descriptor = os.open(os.path.basename(found.path), _READ, dir_fd=self._here[-2][0])
-        try:
-            status = os.fstat(descriptor)
-            # The file could have been exchanged after the check above.
-            self._require_regular(status.st_mode)
-        except BaseException:
-            os.close(descriptor)
-            raise
+        self.callback(os.close, descriptor)
+        status = os.fstat(descriptor)
+        # The file could have been exchanged after the check above.
+        self._require_regular(status.st_mode)
         end = PathStep(found.path, status.st_uid, status.st_mode, found.folder)
         self._seen = [end if step == found else step for step in self._seen]
-        return descriptor, end
+        self._here[-1] = (opened, end)
+        return descriptor
 
     def _enter(self, name: str, folder: tuple[int, PathStep] | None) -> None:
         descriptor = os.open(name, _LOOK, dir_fd=None if folder is None else folder[0])
@@ -174,18 +160,18 @@ class _PathWalk(contextlib.ExitStack):
         descriptor, link = self._here.pop()
         # A link of another user could lead root to a file that this user must not read.
         if link.owner not in (0, os.geteuid()):
-            raise RegularFileError(
+            raise UnreadableFileError(
                 f"{link.path}: is a link of another user; replace it by the file itself. If you trust its target: "
                 f"chown -h {os.geteuid()} {shlex.quote(link.path)}"
             )
         target = os.readlink("", dir_fd=descriptor)
         if target.startswith("/"):
             del self._here[1:]
-        self._left += _names(target)
+        self.left += _names(target)
 
     def _require_regular(self, mode: int) -> None:
         if not stat.S_ISREG(mode):
-            raise RegularFileError(f"{self._path}: is not a regular file; name the file itself")
+            raise UnreadableFileError(f"{self._path}: is not a regular file; name the file itself")
 
 
 def _names(path: str) -> list[str]:

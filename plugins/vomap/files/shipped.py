@@ -8,9 +8,6 @@ from pathlib import Path
 
 from vomap import Error
 
-# Files of a package of their own.
-_PACKAGES = {("mapfiles", "osg.yaml"): "vomap-osg-mapfile"}
-
 
 def shipped_file(folder: str, name: str) -> Path:
     """Return the path of a shipped file, such as one of `schemas`, `mapfiles` or `packaging/htcondor`.
@@ -23,8 +20,8 @@ def shipped_file(folder: str, name: str) -> Path:
     for candidate in candidates:
         if candidate.is_file():
             return candidate
-    package = _PACKAGES.get((folder, name))
-    advice = f"install the package {package}" if package else "install vomap again"
+    is_of_osg = (folder, name) == ("mapfiles", "osg.yaml")
+    advice = "install the package vomap-osg-mapfile" if is_of_osg else "install vomap again"
     raise Error(f"{folder}/{name} is not installed with vomap: {advice}")
 
 

@@ -18,18 +18,15 @@ from vomap.files.regular import PathStep, ResolvedPath, resolve_folder, resolve_
 
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _ROOT = 0
-_UNKNOWN = "another user"
 
 
 @dataclass(frozen=True)
 class Custody:
     """The users who can have written a file.
 
-    Args:
-        owner: the one other user who owns the file, None if root or the builder owns it.
-        chown: the command that makes a foreign file trusted, for an administrator who trusts its content.
-        faults: why vomap refuses the file without regard to its content, each a sentence that ends in a command.
-
+    `owner` is the one other user who owns the file, None if root or the builder owns it. `chown` is the command that
+    makes a foreign file trusted, for an administrator who trusts its content. `faults` are the reasons to refuse the
+    file without regard to its content, each a sentence that ends in a command.
     """
 
     owner: str | None = None
@@ -50,40 +47,43 @@ def judge_file(resolved: ResolvedPath, builder: int) -> Custody:
     own = [step for step in (resolved.end, resolved.end.folder) if step is not None]
     foreign = [step for step in own if step.owner not in (_ROOT, builder)]
     owners = sorted({step.owner for step in foreign})
-    faults = list(_faults(resolved, builder, own))
+    chown = _chown(builder, *foreign) if owners else ""
+    faults = list(dict.fromkeys(_faults(resolved, builder, own)))
     if len(owners) > 1:
-        faults.append(_owners_fault(foreign, builder))
-    return Custody(
-        _name(owners[0]) if owners else None,
-        _chown(builder, *foreign) if owners else "",
-        tuple(dict.fromkeys(faults)),
-    )
+        ours, folders = (_name(step.owner) for step in foreign)
+        owned = f"this file belongs to {ours} and its folder to {folders}"
+        faults.append(f"{owned}; expected one owner besides root: {chown}")
+    return Custody(_name(owners[0]) if owners else None, chown, tuple(faults))
 
 
 def judge_folder(path: str, builder: int) -> tuple[str, ...]:
-    """Return why vomap refuses a folder, in which other users can remove files. Raises RegularFileError or OSError."""
+    """Return why vomap refuses a folder, in which other users can remove files. Raises UnreadableFileError."""
     return tuple(_faults(resolve_folder(path), builder, []))
 
 
 def judge_new(path: str, builder: int) -> Custody:
     """Judge a new file that will be written to a path, as a file of the owner of its folder, or of an unknown user.
 
-    Raises RegularFileError for a link of another user, OSError for a missing folder.
+    Raises UnreadableFileError for a link of another user, and for a missing folder.
     """
     resolved = resolve_new_file(path)
     folder = resolved.end
     file = PathStep(os.path.join(folder.path, os.path.basename(path)), builder, stat.S_IFREG | 0o644, resolved.end)
     judged = judge_file(ResolvedPath((*resolved.steps, file), file), builder)
-    owner = _UNKNOWN if folder.owner == _ROOT else _name(folder.owner)
+    owner = "another user" if folder.owner == _ROOT else _name(folder.owner)
     return Custody(owner, _chown(_ROOT, file, folder), judged.faults)
 
 
 def _faults(resolved: ResolvedPath, builder: int, own: list[PathStep]) -> Iterator[str]:
     """Yield the faults of each step. The steps `own` may belong to another user."""
     for step in resolved.steps:
-        what = _what(step, resolved.end)
+        is_file = step == resolved.end and not stat.S_ISDIR(step.mode)
+        what = "this file" if is_file else f"the {'link' if stat.S_ISLNK(step.mode) else 'folder'} {step.path}"
         if _others_may_write(step):
-            yield _mode_fault(step, what)
+            does = "write" if is_file else "replace files in"
+            mode, right = stat.S_IMODE(step.mode), "0755" if stat.S_ISDIR(step.mode) else "0644"
+            chmod = f"chmod go-w {shlex.quote(step.path)}"
+            yield f"other users can {does} {what} (mode {mode:04o}); expected {right}: {chmod}"
         if step.owner in (_ROOT, builder):
             continue
         owner, chown = _name(step.owner), _chown(builder, step)
@@ -104,27 +104,6 @@ def _others_may_write(step: PathStep) -> bool:
         return False
     sticky = stat.S_ISDIR(step.mode) and step.mode & stat.S_ISVTX
     return bool(step.mode & _OTHERS_MAY_WRITE) and not sticky
-
-
-def _what(step: PathStep, end: PathStep) -> str:
-    if step == end and not stat.S_ISDIR(step.mode):
-        return "this file"
-    return f"the {'link' if stat.S_ISLNK(step.mode) else 'folder'} {step.path}"
-
-
-def _mode_fault(step: PathStep, what: str) -> str:
-    does = "write" if what == "this file" else "replace files in"
-    expected = "0755" if stat.S_ISDIR(step.mode) else "0644"
-    mode = f"mode {stat.S_IMODE(step.mode):04o}"
-    return f"other users can {does} {what} ({mode}); expected {expected}: chmod go-w {shlex.quote(step.path)}"
-
-
-def _owners_fault(foreign: list[PathStep], builder: int) -> str:
-    ours, folders = (_name(step.owner) for step in foreign)
-    return (
-        f"this file belongs to {ours} and its folder to {folders}; expected one owner besides root: "
-        f"{_chown(builder, *foreign)}"
-    )
 
 
 def _chown(owner: int, *steps: PathStep) -> str:

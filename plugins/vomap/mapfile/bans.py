@@ -15,10 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from vomap.mapfile.files import Mapfile
-    from vomap.mapfile.findings import Finding, Findings
+    from vomap.mapfile.findings import Findings
     from vomap.policy.documents import BanDocument, BansDocument
-
-_POLICY_KEYS = ("site", "issuers", "rules", "pools", "tests")
 
 
 @dataclass(frozen=True)
@@ -43,18 +41,13 @@ def compose_bans(files: Sequence[Mapfile], findings: Findings, refusals: Finding
     return {"bans": bans}
 
 
-def find_ban_refusals(files: Sequence[Mapfile]) -> list[Finding]:
-    """Return why a build would refuse files of bans for their owners and modes."""
-    return [refusal for file in files for refusal in ban_file_refusals(file)]
-
-
 def read_ban_file(file: Mapfile, findings: Findings) -> BanFileContent:
     """Read one file of bans. Errors go to `findings`."""
     checked = read_checked(file.text, file.path, findings, may_be_empty=("bans",))
     if checked is None:
         return BanFileContent([])
     root, _ = checked
-    for key in _POLICY_KEYS:
+    for key in ("site", "issuers", "rules", "pools", "tests"):
         if key in root.keys:
             findings.error(root.keys[key], f"`{key}`: a file of bans cannot have this key; move it to a mapfile")
     issued = root.member("issued")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from vomap.claims import DECISIVE
@@ -17,9 +18,9 @@ from vomap.mapfile.entries import (
     site_setting,
 )
 from vomap.mapfile.findings import Finding, Findings, Place, did_you_mean
-from vomap.mapfile.foreign import Guard
+from vomap.mapfile.foreign import Guard, refused_in_document, refused_in_rule
 from vomap.mapfile.owners import mode_refusals
-from vomap.mapfile.reader import Node, NodeHandler, list_items, mapping_entries
+from vomap.mapfile.reader import Node, list_items, mapping_entries
 from vomap.mapfile.schema import check_schema, read_checked
 
 if TYPE_CHECKING:
@@ -39,29 +40,30 @@ if TYPE_CHECKING:
 Progress = Callable[[int], None]
 
 
-def _no_progress(_: int) -> None:
-    pass
-
-
 @dataclass
 class Composition:
-    """Composed mapfiles: the document of the policy, the tests, and whether the site names its audiences.
+    """Composed mapfiles: the document of the policy, and the tests.
 
-    `issuer_places` are the places of the issuers' declarations that count, `rename_places` those of renamed accounts.
+    `issuer_places` are the places of the issuers' declarations that count, `site_places` those of the site's keys,
+    `rename_places` those of renamed accounts.
     """
 
     document: PolicyDocument
     tests: list[PolicyTest] = field(default_factory=list)
-    has_audience: bool = False
     issuer_places: dict[str, Place] = field(default_factory=dict)
     site_places: dict[str, Place] = field(default_factory=dict)
     rename_places: dict[str, Place] = field(default_factory=dict)
+
+    @property
+    def has_audience(self) -> bool:
+        """Whether the site names its audiences."""
+        return "audience" in self.site_places
 
 
 def compose(
     mapfiles: Sequence[Mapfile],
     findings: Findings,
-    progress: Progress = _no_progress,
+    progress: Progress = lambda _: None,
     refusals: Findings | None = None,
 ) -> Composition:
     """Compose mapfiles to a policy. Every error goes to `findings`. Do not use the result if there is one.
@@ -72,8 +74,11 @@ def compose(
     """
     composer = _Composer(findings, progress)
     for mapfile in mapfiles:
-        guard = _guard(mapfile, refusals)
-        handlers = {"rules": composer.rule_handler(guard)}
+        guard = None
+        if refusals is not None:
+            refusals.extend(mode_refusals(mapfile))
+            guard = None if mapfile.custody.owner is None else Guard(mapfile.custody, refusals)
+        handlers = {"rules": partial(composer.add_rule, guard, {})}
         checked = read_checked(mapfile.text, mapfile.path, findings, handlers)
         if checked is not None:
             composer.add(*checked, guard)
@@ -88,14 +93,6 @@ def find_refusals(mapfiles: Sequence[Mapfile]) -> list[Finding]:
     else:
         refusals.extend(refusal for mapfile in mapfiles for refusal in mode_refusals(mapfile))
     return refusals.in_order
-
-
-def _guard(mapfile: Mapfile, refusals: Findings | None) -> Guard | None:
-    """Report a file that other users can write. Return the guard of a foreign file, None for any other."""
-    if refusals is None:
-        return None
-    refusals.extend(mode_refusals(mapfile))
-    return None if mapfile.custody.owner is None else Guard(mapfile.custody, refusals)
 
 
 class _Composer:
@@ -119,9 +116,9 @@ class _Composer:
         self._tests: list[PolicyTest] = []
 
     def add(self, root: Node, plain: Any, guard: Guard | None) -> None:
-        """Add one file, which comes after those added before. `guard` is the guard of a foreign file."""
+        """Add one file without its rules, after those added before. `guard` is the guard of a foreign file."""
         if guard is not None:
-            guard.check_document(root, plain)
+            guard.refuse(refused_in_document(root, plain))
         if "bans" in root.keys:
             message = "`bans`: a mapfile cannot contain bans; move them to a file in bans.d"
             self._findings.error(root.keys["bans"], message)
@@ -130,7 +127,10 @@ class _Composer:
         self._add_site(root.member("site"), plain.get("site"))
         self._add_issuers(root.member("issuers"), plain.get("issuers"), guard)
         self._add_pools(root.member("pools"))
-        self._add_tests(root.member("tests"), plain.get("tests"))
+        for test, values in zip(list_items(root.member("tests")), plain.get("tests", ())):
+            read = policy_test(test, values, self._findings)
+            if read is not None:
+                self._tests.append(read)
 
     def finish(self) -> Composition:
         """Check what only all files together show, and return the policy."""
@@ -146,10 +146,7 @@ class _Composer:
             "rules": self._rules,
             "pools": self._pools,
         }
-        has_audience = "audience" in self._site
-        return Composition(
-            document, self._tests, has_audience, self._issuer_places, self._site_places, self._rename_places
-        )
+        return Composition(document, self._tests, self._issuer_places, self._site_places, self._rename_places)
 
     def _add_site(self, node: Node | None, plain: Any) -> None:
         for key, place, value in mapping_entries(node):
@@ -165,7 +162,10 @@ class _Composer:
     def _log_claims(self) -> None:
         """Let the decision log contain the claims that decisions depend on, unless the site lists other claims."""
         named = {name for rule in self._rules for name in rule.get("claim", ())}
-        named.update(filter(None, map(_groups_claim, self._issuers.values())))
+        for issuer in self._issuers.values():
+            groups = None if issuer is None else issuer.get("groups")
+            if isinstance(groups, dict) and "claim" in groups:
+                named.add(groups["claim"])
         more = sorted(named.difference(DECISIVE))
         log = cast("LogDocument", self._site.get("log", {}))
         if "claims" not in log and more:
@@ -183,26 +183,17 @@ class _Composer:
             elif document != self._issuers[url]:
                 first = self._issuer_places[url]
                 if self._issuers[url] is None and document is not None:
-                    self._reserved.update(_declared_vos(document))
+                    vos = {*document.get("vos", {}).values(), document.get("vo"), document.get("default-vo")}
+                    self._reserved.update(vo for vo in vos if vo is not None)
                 message = f"{url}: ignored, because {first.file}:{first.line} declares this issuer differently"
                 self._findings.warn(place, message)
                 if guard is None and url in self._issuer_guards:
                     self._issuer_guards[url].refuse_hiding(url, first, place)
 
-    def rule_handler(self, guard: Guard | None) -> NodeHandler:
-        """Return the function that adds each rule of one file. `guard` is the guard of a foreign file."""
-        lines: dict[str, int] = {}
-
-        def add(rule: Node) -> None:
-            if check_schema(rule, self._findings, "rules") is not None:
-                self._add_rule(rule, lines)
-                if guard is not None:
-                    guard.check_rule(rule)
-
-        return add
-
-    def _add_rule(self, rule: Node, lines: dict[str, int]) -> None:
-        """Add a rule. `lines` has the line of each rule name of its file so far."""
+    def add_rule(self, guard: Guard | None, lines: dict[str, int], rule: Node) -> None:
+        """Add a rule. `lines` has the line of each rule name of its file so far, `guard` is that of a foreign file."""
+        if check_schema(rule, self._findings, "rules") is None:
+            return
         self._rules.append(rule_document(rule, self._findings))
         self._progress(len(self._rules))
         node = rule.member("name")
@@ -214,6 +205,8 @@ class _Composer:
         pool = rule.member("pool")
         if pool is not None:
             self._pool_uses.append(pool)
+        if guard is not None:
+            guard.refuse(refused_in_rule(rule))
 
     def _add_pools(self, node: Node | None) -> None:
         self._pool_names.update(node.keys if node is not None else ())
@@ -223,21 +216,3 @@ class _Composer:
                 self._findings.error(place, f"pool {name}: defined in {first.file}:{first.line} already")
             self._pool_places[name] = place
             self._pools[name] = pool_document(pool, self._findings)
-
-    def _add_tests(self, node: Node | None, plain: Any) -> None:
-        for test, values in zip(list_items(node), plain or ()):
-            read = policy_test(test, values, self._findings)
-            if read is not None:
-                self._tests.append(read)
-
-
-def _declared_vos(issuer: IssuerDocument) -> set[str]:
-    """Return the VOs that a declaration names."""
-    named = {*issuer.get("vos", {}).values(), issuer.get("vo"), issuer.get("default-vo")}
-    return {vo for vo in named if vo is not None}
-
-
-def _groups_claim(issuer: IssuerDocument | None) -> str | None:
-    """Return the claim in which an issuer writes its groups, or None if its declaration does not name one."""
-    groups = None if issuer is None else issuer.get("groups")
-    return groups.get("claim") if isinstance(groups, dict) else None

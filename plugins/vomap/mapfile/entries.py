@@ -38,7 +38,6 @@ _ACCEPTED = ("without-audience", "without-compute")
 # Claims with another meaning, which cannot list groups.
 _NOT_FOR_GROUPS = frozenset({*_OWN_CONDITION, *DECISIVE, "jti"}) - {GROUPS_CLAIM}
 
-
 # The settings of a site that writes none. It accepts every audience, so `vomap build` requires one.
 DEFAULT_SITE: SiteDocument = {
     "audience": None,
@@ -83,14 +82,24 @@ def site_setting(key: str, node: Node, plain: Any, findings: Findings) -> object
 def rule_document(node: Node, findings: Findings) -> RuleDocument:
     """Return a rule's document."""
     document = {**_conditions(node, findings), **_members(node, "name", *OUTCOMES)}
-    _refuse_known_claims(node.member("claim"), findings)
+    claims = node.member("claim")
+    for name, place in claims.keys.items() if claims is not None else ():
+        if name in _OWN_CONDITION:
+            # A pattern on the plain text would skip the checks of the condition.
+            advice = f"write `{_OWN_CONDITION[name]}`, which also checks that the claim is valid"
+            findings.error(place, f"`claim: {name}`: {advice}")
     if "issuer" not in node.keys and "vo" not in node.keys:
         findings.error(node.place, "a rule needs an `issuer` or a `vo`; without one it would be for every issuer")
     outcomes = [key for key in OUTCOMES if key in node.keys]
     if len(outcomes) != 1:
         present = "`" + "`, `".join(outcomes) + "`" if outcomes else "none"
         findings.error(node.place, f"a rule needs exactly one of `account`, `pool` and `deny`; this one has {present}")
-    _check_account(node, findings)
+    account = node.member("account")
+    if account is not None and isinstance(account.value, str):
+        if "<" not in account.value and not is_account(account.value):
+            message = f"`account`: {account.value!a} is not a valid account name: expected {LEGAL_ACCOUNT}"
+            findings.error(account.place, message)
+        refuse_root("account", account, findings)
     return cast("RuleDocument", document)
 
 
@@ -121,24 +130,19 @@ def issuer_document(node: Node, plain: Any, findings: Findings) -> IssuerDocumen
 
 def pool_document(node: Node, findings: Findings) -> PoolDocument:
     """Return a pool's document: its accounts, and lease and quarantine in seconds."""
-    document: dict[str, object] = {
-        "accounts": [_pool_accounts(each, findings) for each in list_items(node.member("accounts"))]
-    }
+    items = list_items(node.member("accounts"))
+    for item in items:
+        try:
+            Pool([str(item.value)])
+        except ValueError as error:
+            findings.error(item.place, f"`accounts`: {error}")
+        refuse_root("accounts", item, findings)
+    document: dict[str, object] = {"accounts": [item.value for item in items]}
     for key in ("lease", "quarantine"):
         duration = node.member(key)
         if duration is not None:
             document[key] = convert(duration, key, parse_duration, findings)
     return cast("PoolDocument", document)
-
-
-def _pool_accounts(item: Node, findings: Findings) -> object:
-    """Check one account, or range of accounts, of a pool, and return it."""
-    try:
-        Pool([str(item.value)])
-    except ValueError as error:
-        findings.error(item.place, f"`accounts`: {error}")
-    refuse_root("accounts", item, findings)
-    return item.value
 
 
 def policy_test(node: Node, plain: Any, findings: Findings) -> PolicyTest | None:
@@ -160,7 +164,7 @@ def policy_test(node: Node, plain: Any, findings: Findings) -> PolicyTest | None
 
 def audience_document(node: Node, findings: Findings) -> list[str] | None:
     """Return the accepted audiences, or None if every audience is accepted."""
-    for item in node.items():
+    for item in list_items(node):
         if item.value == "unchecked" and item is not node:
             findings.error(item.place, "`audience`: `unchecked` cannot be in a list; write `audience: unchecked`")
     return None if node.value == "unchecked" else _texts(node)
@@ -184,7 +188,9 @@ def _check_patterns(node: Node, findings: Findings) -> tuple[dict[str, Node], bo
         patterns += [_compiled(key, item, findings, GroupPattern) for item in list_items(node.member(key))]
     for item in list_items(node.member("scope")):
         patterns.append(_compiled("scope", item, findings, lambda text: Pattern(text, below=True)))
-    for key, value in _capturing(node).items():
+    capturing = [("subject", node.member("subject"))]
+    capturing += [(f"claim {name}", value) for name, _, value in mapping_entries(node.member("claim"))]
+    for key, value in capturing:
         may_capture = value is not None and not isinstance(value.value, list)
         for item in list_items(value):
             pattern = _compiled(key, item, findings, lambda text, may=may_capture: Pattern(text, capture=may))
@@ -195,15 +201,6 @@ def _check_patterns(node: Node, findings: Findings) -> tuple[dict[str, Node], bo
                 captured[name] = item
     left_out = any(key in node.keys and node.member(key) is None for key in ("subject", "claim"))
     return captured, not left_out and None not in patterns
-
-
-def _capturing(node: Node) -> dict[str, Node | None]:
-    """Return the conditions that can capture, by their names in findings."""
-    conditions = {"subject": node.member("subject")}
-    claims = node.member("claim")
-    if claims is not None and isinstance(claims.value, dict):
-        conditions.update({f"claim {name}": value for name, value in claims.value.items()})
-    return conditions
 
 
 def _check_captures(node: Node, captured: dict[str, Node], all_known: bool, findings: Findings) -> None:
@@ -221,24 +218,6 @@ def _check_captures(node: Node, captured: dict[str, Node], all_known: bool, find
     for name, item in captured.items():
         if name not in used:
             findings.error(item.place, f"<{name}> is captured, but {why}: write * instead")
-
-
-def _refuse_known_claims(claims: Node | None, findings: Findings) -> None:
-    """Report claims that have their own condition: a pattern on the plain text would skip its checks."""
-    for name, place in claims.keys.items() if claims is not None else ():
-        if name in _OWN_CONDITION:
-            condition = _OWN_CONDITION[name]
-            findings.error(place, f"`claim: {name}`: write `{condition}`, which also checks that the claim is valid")
-
-
-def _check_account(node: Node, findings: Findings) -> None:
-    account = node.member("account")
-    if account is None or not isinstance(account.value, str):
-        return
-    text = account.value
-    if "<" not in text and not is_account(text):
-        findings.error(account.place, f"`account`: {text!a} is not a valid account name: expected {LEGAL_ACCOUNT}")
-    refuse_root("account", account, findings)
 
 
 def refuse_root(key: str, item: Node, findings: Findings) -> None:

@@ -8,19 +8,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from vomap import Error
-from vomap.files.regular import RegularFileError, read_regular_file
+from vomap.files.regular import UnreadableFileError, read_regular_file
 from vomap.files.trusted import OURS, Custody, judge_file
 
 _SUFFIX = ".yaml"
 # Files that editors and package managers leave behind.
 _LEFT_BEHIND = ("~", ".rpmnew", ".rpmsave", ".rpmorig")
-# `vomap refresh` locks a mapfile with a file beside it.
-_LOCK = f"{_SUFFIX}.lock"
-
-
-class UnreadableFileError(Error):
-    """The administrator named a file or folder that vomap cannot read."""
 
 
 @dataclass(frozen=True)
@@ -48,16 +41,16 @@ def read_files(paths: Iterable[str], *, bans: bool = False, builder: int | None 
     Raises UnreadableFileError for what cannot be read, and for a path that is neither a file nor a folder.
     """
     uid = os.geteuid() if builder is None else builder
-    return [_read(path, uid) for named in paths for path in _expand(Path(named), bans=bans)]
+    return [_read(str(path), uid) for named in paths for path in _expand(Path(named), bans=bans)]
 
 
 def skipped_files(paths: Iterable[str]) -> list[str]:
     """Return the files in folders of mapfiles that vomap does not read because they do not end in `.yaml`."""
     folders = [Path(path) for path in paths if Path(path).is_dir()]
     entries = [entry for folder in folders for entry in sorted(folder.iterdir()) if not entry.name.startswith(".")]
-    return [
-        str(entry) for entry in entries if entry.suffix != _SUFFIX and not entry.name.endswith((*_LEFT_BEHIND, _LOCK))
-    ]
+    # `vomap refresh` locks a mapfile with a file beside it.
+    ignored = (*_LEFT_BEHIND, f"{_SUFFIX}.lock")
+    return [str(entry) for entry in entries if entry.suffix != _SUFFIX and not entry.name.endswith(ignored)]
 
 
 def _expand(path: Path, *, bans: bool) -> list[Path]:
@@ -76,13 +69,9 @@ def _expand(path: Path, *, bans: bool) -> list[Path]:
     return [entry for entry in visible if entry.suffix == _SUFFIX]
 
 
-def _read(path: Path, builder: int) -> Mapfile:
+def _read(path: str, builder: int) -> Mapfile:
+    content, resolved = read_regular_file(path)
     try:
-        file = read_regular_file(str(path))
-        return Mapfile(str(path), file.content.decode("utf-8"), judge_file(file.resolved, builder))
-    except OSError as error:
-        raise UnreadableFileError(f"{path}: {error.strerror}") from None
-    except RegularFileError as error:
-        raise UnreadableFileError(str(error)) from None
+        return Mapfile(path, content.decode("utf-8"), judge_file(resolved, builder))
     except UnicodeDecodeError as error:
         raise UnreadableFileError(f"{path}: byte {error.start} is not valid UTF-8: save the file as UTF-8") from None

@@ -54,7 +54,6 @@ class Findings:
     """Collect all findings of a run: one pass reports errors from every depth of the files and continues."""
 
     def __init__(self) -> None:
-        """Start with none."""
         self.all: list[Finding] = []
 
     def error(self, place: Place, message: str) -> None:
@@ -83,17 +82,15 @@ class Findings:
     @property
     def as_warnings(self) -> list[Finding]:
         """One warning for each file: the first reason why a build would refuse it, and the number of others."""
-        firsts: dict[str, list[Finding]] = {}
+        by_file: dict[str, list[Finding]] = {}
         for finding in self.in_order:
-            firsts.setdefault(finding.place.file, []).append(finding)
-        return [
-            replace(
-                each[0],
-                severity=WARNING,
-                message=f"`vomap build` would refuse this file{_more(len(each))}: {each[0].message}",
-            )
-            for each in firsts.values()
-        ]
+            by_file.setdefault(finding.place.file, []).append(finding)
+        warnings = []
+        for first, *others in by_file.values():
+            more = f" (for this, and {len(others)} more)" if others else ""
+            message = f"`vomap build` would refuse this file{more}: {first.message}"
+            warnings.append(replace(first, severity=WARNING, message=message))
+        return warnings
 
     def raise_errors(self) -> None:
         """Raise MapfileError if there is any error."""
@@ -105,13 +102,8 @@ class MapfileError(Error):
     """The mapfiles have errors. `findings` has all of them."""
 
     def __init__(self, findings: list[Finding]) -> None:
-        """Take the errors."""
         super().__init__("\n".join(map(str, findings)))
         self.findings = findings
-
-
-def _more(findings: int) -> str:
-    return f" (for this, and {findings - 1} more)" if findings > 1 else ""
 
 
 def did_you_mean(word: str, legal: Iterable[str]) -> str:
@@ -122,5 +114,4 @@ def did_you_mean(word: str, legal: Iterable[str]) -> str:
 
 def nearest(word: str, legal: Iterable[str]) -> str | None:
     """Return the most similar legal word, or None if no word is similar."""
-    near = difflib.get_close_matches(word, list(legal), n=1)
-    return near[0] if near else None
+    return next(iter(difflib.get_close_matches(word, list(legal), n=1)), None)

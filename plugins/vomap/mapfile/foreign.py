@@ -23,12 +23,8 @@ _RULE = ("name", "issuer", "vo", "subject", "group", "first-group", "scope", "ac
 _TEST = ("token", "expect", "at", "alone")
 
 
-@dataclass(frozen=True)
-class Refusal:
-    """A forbidden entry of a foreign file: its place and its description."""
-
-    place: Place
-    what: str
+# The place of a forbidden entry, and its description.
+Refusal = tuple[Place, str]
 
 
 @dataclass(frozen=True)
@@ -38,26 +34,18 @@ class Guard:
     custody: Custody
     findings: Findings
 
-    def check_document(self, root: Node, plain: Any) -> None:
-        """Check a file without its rules. `plain` is the file with the types of the schema."""
-        self._refuse(refused_in_document(root, plain))
-
-    def check_rule(self, rule: Node) -> None:
-        """Check one rule."""
-        self._refuse(refused_in_rule(rule))
-
     def refuse_hiding(self, url: str, place: Place, later: Place) -> None:
         """Refuse a declaration of an issuer that overrides a later one of root's."""
         hidden = f"{later.file}:{later.line}"
         what = f"{url}: a declaration that overrides a later one ({hidden}; rename this file to be read later)"
-        self._refuse([Refusal(place, what)])
+        self.refuse([(place, what)])
 
-    def _refuse(self, refusals: Iterable[Refusal]) -> None:
+    def refuse(self, refusals: Iterable[Refusal]) -> None:
+        """Report the forbidden entries of the file."""
         why = f"is refused in a file that {self.custody.owner} can write"
         allowed = "such a file may contain only issuers, rules with plain accounts, and tests with `alone: yes`"
-        for each in refusals:
-            message = f"{each.what} {why}; {allowed}. If you trust the content: {self.custody.chown}"
-            self.findings.error(each.place, message)
+        for place, what in refusals:
+            self.findings.error(place, f"{what} {why}; {allowed}. If you trust the content: {self.custody.chown}")
 
 
 def refused_in_document(root: Node, plain: Any) -> Iterator[Refusal]:
@@ -68,7 +56,7 @@ def refused_in_document(root: Node, plain: Any) -> Iterator[Refusal]:
     for test, values in zip(list_items(root.member("tests")), plain.get("tests", ())):
         yield from _others(test, _TEST)
         if values.get("alone") is not True:
-            yield Refusal(test.place, "a test without `alone: yes`")
+            yield test.place, "a test without `alone: yes`"
 
 
 def refused_in_rule(rule: Node) -> Iterator[Refusal]:
@@ -76,17 +64,17 @@ def refused_in_rule(rule: Node) -> Iterator[Refusal]:
     yield from _others(rule, _RULE)
     account = rule.member("account")
     if account is not None and "<" in str(account.value):
-        yield Refusal(account.place, f"`account: {account.value}`")
+        yield account.place, f"`account: {account.value}`"
 
 
 def _refused_in_issuer(place: Place, url: str, issuer: Node) -> Iterator[Refusal]:
     if not isinstance(issuer.value, dict):
-        yield Refusal(place, f"{url}: {issuer.value}")
+        yield place, f"{url}: {issuer.value}"
         return
     yield from _others(issuer, _ISSUER)
     for source in list_items(issuer.member("vo-from")):
         if source.value not in _VO_FROM:
-            yield Refusal(source.place, f"`vo-from`: {source.value}")
+            yield source.place, f"`vo-from`: {source.value}"
     for entry in list_items(issuer.member("entitlements")):
         yield from _others(entry, _ENTITLEMENTS)
 
@@ -95,4 +83,4 @@ def _others(node: Node, allowed: tuple[str, ...]) -> Iterator[Refusal]:
     """Yield the keys of a mapping that are not allowed."""
     for key, place, _ in mapping_entries(node):
         if key not in allowed:
-            yield Refusal(place, f"`{key}`")
+            yield place, f"`{key}`"

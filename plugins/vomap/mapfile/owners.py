@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from vomap.files.regular import RegularFileError
 from vomap.files.trusted import judge_folder
-from vomap.mapfile.files import Mapfile, UnreadableFileError
+from vomap.mapfile.files import Mapfile
 from vomap.mapfile.findings import Finding, Place
 
 
@@ -18,7 +17,7 @@ def folder_refusals(paths: Iterable[str], builder: int | None = None) -> list[Fi
     ignored. Raises UnreadableFileError for a folder that vomap cannot examine.
     """
     uid = os.geteuid() if builder is None else builder
-    return [refusal for path in paths if os.path.isdir(path) for refusal in _folder_refusals(path, uid)]
+    return [refusal for path in paths if os.path.isdir(path) for refusal in _refusals(path, judge_folder(path, uid))]
 
 
 def mode_refusals(file: Mapfile) -> list[Finding]:
@@ -33,15 +32,6 @@ def ban_file_refusals(file: Mapfile) -> list[Finding]:
         message = f"{custody.owner} can write this file of bans; expected owner: root. If you trust the content"
         refusals += _refusals(file.path, [f"{message}: {custody.chown}"])
     return refusals
-
-
-def _folder_refusals(path: str, builder: int) -> list[Finding]:
-    try:
-        return _refusals(path, judge_folder(path, builder))
-    except OSError as error:
-        raise UnreadableFileError(f"{path}: {error.strerror}") from None
-    except RegularFileError as error:
-        raise UnreadableFileError(str(error)) from None
 
 
 def _refusals(path: str, faults: Iterable[str]) -> list[Finding]:

@@ -58,21 +58,15 @@ def run_tests(
     alone: dict[str, Policy] = {}
     for test in tests:
         at = now if test.at is None else parse_time(test.at)
-        if test.alone:
-            if test.place.file not in alone:
-                alone[test.place.file] = _policy_alone(test.place.file, mapfiles)
-            yield _judge(test, alone[test.place.file], NO_BANS, at)
-            continue
-        result = _judge(test, policy, NO_BANS, at)
-        if result.passed:
+        file = test.place.file
+        if test.alone and file not in alone:
+            document = compose([each for each in mapfiles if each.path == file], Findings()).document
+            alone[file] = policy_of({**document, "site": DEFAULT_SITE})
+        result = _judge(test, alone[file] if test.alone else policy, NO_BANS, at)
+        if result.passed and not test.alone:
             under_bans = _judge(test, policy, bans, at)
             result = replace(under_bans, banned=bool(under_bans.differences))
         yield result
-
-
-def _policy_alone(file: str, mapfiles: Sequence[Mapfile]) -> Policy:
-    document = compose([each for each in mapfiles if each.path == file], Findings()).document
-    return policy_of({**document, "site": DEFAULT_SITE})
 
 
 def _judge(test: PolicyTest, policy: Policy, bans: Bans, at: float) -> PolicyTestResult:

@@ -21,17 +21,14 @@ _ADVICE = (
     ("an anchor", "quote a text that begins with &"),
     ("a flow ", "close every { and [, and quote a text that contains { } [ ] or a comma"),
     ("cannot start any token", "indent with spaces, not with tabs; quote a text that begins with @, % or `"),
-    (
-        "mapping values are not allowed",
-        "begin the keys of a mapping in one column; quote a text that contains `: `",
-    ),
+    ("mapping values are not allowed", "begin the keys of a mapping in one column; quote a text that contains `: `"),
     ("a quoted scalar", "close the quote"),
     ("a simple key", "a key ends with a colon and a space"),
     ("a block ", "the keys of a mapping, or the items of a list, must begin in the same column"),
 )
 
 Value = Union[str, list["Node"], dict[str, "Node"]]
-NodeHandler = Callable[["Node"], None]
+Handlers = Mapping[str, Callable[["Node"], None]]
 
 
 @dataclass(frozen=True)
@@ -49,10 +46,6 @@ class Node:
         if isinstance(self.value, dict):
             return {key: item.plain() for key, item in self.value.items()}
         return self.value
-
-    def items(self) -> list[Node]:
-        """Return the members of a list. A single value is a list of one."""
-        return self.value if isinstance(self.value, list) else [self]
 
     def member(self, key: str) -> Node | None:
         """Return the value of a key, or None."""
@@ -72,8 +65,10 @@ class Node:
 
 
 def list_items(node: Node | None) -> list[Node]:
-    """Return the members of a list as `Node.items` does, or none for no node."""
-    return [] if node is None else node.items()
+    """Return the members of a list, or none for no node. A single value is a list of one."""
+    if node is None:
+        return []
+    return node.value if isinstance(node.value, list) else [node]
 
 
 def mapping_entries(node: Node | None) -> list[tuple[str, Place, Node]]:
@@ -84,11 +79,7 @@ def mapping_entries(node: Node | None) -> list[tuple[str, Place, Node]]:
 
 
 def read_yaml(
-    text: str,
-    file: str,
-    findings: Findings,
-    handlers: Mapping[str, NodeHandler] | None = None,
-    may_be_empty: Collection[str] = (),
+    text: str, file: str, findings: Findings, handlers: Handlers | None = None, may_be_empty: Collection[str] = ()
 ) -> Node | None:
     """Read one YAML document. `file` is its name in findings.
 
@@ -98,7 +89,8 @@ def read_yaml(
     Returns None if the text is not valid YAML. After any other error the value is left out and reading goes on.
     """
     try:
-        return _Reader(text, file, findings, handlers or {}, may_be_empty).document()
+        events = yaml.parse(text, Loader=_LOADER)
+        return _Reader(events, file, findings, handlers or {}, [f"`{key}`" for key in may_be_empty]).document()
     except yaml.YAMLError as error:
         findings.extend([syntax_error(error, text, file)])
     return None
@@ -109,7 +101,11 @@ def syntax_error(error: yaml.YAMLError, text: str, file: str) -> Finding:
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        message = f"not valid YAML: {error.problem or error.context}{_advice(error)}"
+        where = f"{error.context} {error.problem}"
+        advice = next((f"; {advice}" for part, advice in _ADVICE if part in where), "")
+        begin, end = error.context_mark, error.problem_mark
+        since = f" ({error.context}, from line {begin.line + 1})" if begin and end and begin.line != end.line else ""
+        message = f"not valid YAML: {error.problem or error.context}{since}{advice}"
         return Finding(Place(file, line, column), message)
     at = getattr(error, "position", 0)
     before = text[:at]
@@ -117,29 +113,21 @@ def syntax_error(error: yaml.YAMLError, text: str, file: str) -> Finding:
     return Finding(place, f"not valid YAML: {getattr(error, 'reason', error)}")
 
 
+@dataclass
 class _Reader:
-    """One pass over the events of a document."""
+    """One pass over the events of a document. `_may_be_empty` has labels of lists."""
 
-    def __init__(
-        self,
-        text: str,
-        file: str,
-        findings: Findings,
-        handlers: Mapping[str, NodeHandler],
-        may_be_empty: Collection[str],
-    ) -> None:
-        self._events: Iterator[Any] = yaml.parse(text, Loader=_LOADER)
-        self._file, self._findings, self._handlers = file, findings, handlers
-        self._may_be_empty = [f"`{key}`" for key in may_be_empty]
+    _events: Iterator[Any]
+    _file: str
+    _findings: Findings
+    _handlers: Handlers
+    _may_be_empty: Collection[str]
 
     def document(self) -> Node | None:
         next(self._events)  # the stream begins
-        event = next(self._events)
-        if isinstance(event, yaml.StreamEndEvent):
-            self._findings.error(Place(self._file, 1, 1), "the file is empty; expected `mapfile: 1` in the first line")
-            return None
-        event = next(self._events)
-        if _is_nothing(event):
+        is_empty = isinstance(next(self._events), yaml.StreamEndEvent)
+        event = None if is_empty else next(self._events)
+        if is_empty or _is_nothing(event):
             self._findings.error(Place(self._file, 1, 1), "the file is empty; expected `mapfile: 1` in the first line")
             return None
         node = self._node(event, 0, "the file")
@@ -155,26 +143,26 @@ class _Reader:
     def _node(self, event: Any, depth: int, label: str) -> Node | None:
         """Return the node that begins with an event, or None if a mapfile may not contain it."""
         place = self._place(event)
+        advice = "not supported; write the value itself, or quote a text that begins with"
         if isinstance(event, yaml.AliasEvent):
-            advice = "not supported; write the value itself, or quote a text that begins with *"
-            self._findings.error(place, f"{label}: alias `*{event.anchor}`: {advice}")
+            self._findings.error(place, f"{label}: alias `*{event.anchor}`: {advice} *")
             return None
         if event.anchor is not None:
-            advice = "not supported; write the value itself, or quote a text that begins with &"
-            self._findings.error(place, f"{label}: anchor `&{event.anchor}`: {advice}")
+            self._findings.error(place, f"{label}: anchor `&{event.anchor}`: {advice} &")
         if event.tag is not None:
             self._findings.error(place, f"{label}: tag `{event.tag}`: not supported; remove it")
-            self._skip(event)
-            return None
-        if isinstance(event, yaml.ScalarEvent):
+        elif isinstance(event, yaml.ScalarEvent):
             return self._scalar(event, place, label)
-        if depth >= _DEEPEST:
+        elif depth >= _DEEPEST:
             self._findings.error(place, f"{label}: nested more than {_DEEPEST} levels deep")
-            self._skip(event)
-            return None
-        if isinstance(event, yaml.SequenceStartEvent):
-            return self._sequence(place, depth, label)
-        return self._mapping(place, depth, label)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            items: list[Node] = []
+            self._members(place, depth, label, items.append)
+            return Node(items, place, {}) if items else None
+        else:
+            return self._mapping(place, depth, label)
+        self._skip(event)
+        return None
 
     def _skip(self, event: Any) -> None:
         """Skip the rest of a value whose first event was read."""
@@ -185,30 +173,22 @@ class _Reader:
             open_collections -= isinstance(event, yaml.CollectionEndEvent)
 
     def _scalar(self, event: Any, place: Place, label: str) -> Node | None:
-        text: str = event.value
         if _is_nothing(event):
             self._findings.error(place, f"{label}: the value is empty; write a value, or remove the key")
-            return None
-        if not is_clean(text):
+        elif not is_clean(event.value):
             self._findings.error(place, f"{label}: a line break or control character; expected one line of text")
-            return None
-        return Node(text, place, {})
+        else:
+            return Node(event.value, place, {})
+        return None
 
-    def _sequence(self, place: Place, depth: int, label: str) -> Node | None:
-        items: list[Node] = []
-        self._members(place, depth, label, items.append)
-        return Node(items, place, {}) if items else None
-
-    def _members(self, place: Place, depth: int, label: str, handle: NodeHandler) -> None:
+    def _members(self, place: Place, depth: int, label: str, handle: Callable[[Node], None]) -> None:
         """Read the members of a list that has begun, and call `handle` with each."""
         seen = False
-        event = next(self._events)
-        while not isinstance(event, yaml.SequenceEndEvent):
+        while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
             seen = True
             node = self._node(event, depth + 1, label)
             if node is not None:
                 handle(node)
-            event = next(self._events)
         if not seen and (depth > 1 or label not in self._may_be_empty):
             self._findings.error(place, f"{label}: the list is empty; add an item, or remove the key")
 
@@ -216,8 +196,7 @@ class _Reader:
         members: dict[str, Node] = {}
         keys: dict[str, Place] = {}
         seen = False
-        event = next(self._events)
-        while not isinstance(event, yaml.MappingEndEvent):
+        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             seen = True
             key = self._key(event, depth, keys)
             value = next(self._events)
@@ -232,7 +211,6 @@ class _Reader:
                 node = self._node(value, depth + 1, f"`{key}`")
                 if node is not None:
                     members[key] = node
-            event = next(self._events)
         if not seen:
             self._findings.error(place, f"{label}: the mapping is empty; add a key, or remove it")
         return Node(members, place, keys) if keys else None
@@ -254,14 +232,6 @@ class _Reader:
             keys[node.value] = node.place
             return node.value
         return None
-
-
-def _advice(error: yaml.MarkedYAMLError) -> str:
-    message = f"{error.context} {error.problem}"
-    advice = next((f"; {advice}" for mark, advice in _ADVICE if mark in message), "")
-    begin, end = error.context_mark, error.problem_mark
-    since = f" ({error.context}, from line {begin.line + 1})" if begin and end and begin.line != end.line else ""
-    return since + advice
 
 
 def _is_plain_list(event: Any) -> bool:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from functools import cache
-from typing import Any, Union
+from typing import Any, Union, cast
 
 from jsonschema import Draft7Validator
 
 from vomap.files.shipped import shipped_file
 from vomap.mapfile.findings import Findings, did_you_mean, nearest
-from vomap.mapfile.reader import Node, NodeHandler, read_yaml
+from vomap.mapfile.reader import Handlers, Node, list_items, read_yaml
 
-MAPFILE_SCHEMA = "mapfile-1.schema.json"
 _LONGEST_NUMBER = 15
 # The JSON schema of a part of a mapfile.
 _Schema = dict[str, Any]
@@ -26,29 +25,22 @@ _TRUTH = {"yes": True, "true": True, "no": False, "false": False}
 @cache
 def mapfile_schema() -> _Schema:
     """Return the schema of mapfiles. Editors and the reference manual use it as well."""
-    schema: _Schema = json.loads(shipped_file("schemas", MAPFILE_SCHEMA).read_text("utf-8"))
+    schema: _Schema = json.loads(shipped_file("schemas", "mapfile-1.schema.json").read_text("utf-8"))
     Draft7Validator.check_schema(schema)
     return schema
 
 
 @cache
-def _member_schema(key: str) -> _Schema:
-    """Return the schema of the members of one of a mapfile's lists."""
+def _validator(member_of: str | None) -> Draft7Validator:
+    """Return the validator of mapfiles, or of the members of one of a mapfile's lists."""
     schema = mapfile_schema()
-    return {"definitions": schema["definitions"], **schema["properties"][key]["items"]}
-
-
-@cache
-def _validator(key: str | None) -> Draft7Validator:
-    return Draft7Validator(mapfile_schema() if key is None else _member_schema(key))
+    if member_of is not None:
+        schema = {"definitions": schema["definitions"], **schema["properties"][member_of]["items"]}
+    return Draft7Validator(schema)
 
 
 def read_checked(
-    text: str,
-    file: str,
-    findings: Findings,
-    handlers: Mapping[str, NodeHandler] | None = None,
-    may_be_empty: Collection[str] = (),
+    text: str, file: str, findings: Findings, handlers: Handlers | None = None, may_be_empty: Collection[str] = ()
 ) -> tuple[Node, dict[str, Any]] | None:
     """Read one mapfile and check it against the schema. Return its nodes, and its plain values.
 
@@ -70,37 +62,31 @@ def check_schema(node: Node, findings: Findings, member_of: str | None = None) -
     A misspelt key counts as the key that was probably meant. So vomap does not report a wrong value as missing as well.
     With `member_of` the node is a member of that list of a mapfile. Returns None for a node that is wrong as a whole.
     """
-    schema = mapfile_schema() if member_of is None else _member_schema(member_of)
+    validator = _validator(member_of)
+    schema = cast("_Schema", validator.schema)
     plain = _typed(node, schema)
     wrong: list[_Path] = []
-    for violation in sorted(_validator(member_of).iter_errors(plain), key=_order):
+    for violation in sorted(validator.iter_errors(plain), key=_order):
         path = _report(violation, node, wrong, findings, member_of or "the file")
         if path is not None:
             wrong.append(path)
     if () in wrong:
         return None
-    for path in sorted(wrong, key=_last_first, reverse=True):
-        _take_out(node, path)
+    # Find all of them first: each removal from a list moves the members behind it.
+    removed = {id(node.at(*path)) for path in wrong}
+    for parent in [node.at(*path) for path in {path[:-1] for path in wrong}]:
+        members = parent.value if parent is not None else []
+        if isinstance(members, list):
+            members[:] = [item for item in members if id(item) not in removed]
+        elif isinstance(members, dict):
+            for key in [key for key, item in members.items() if id(item) in removed]:
+                del members[key]
     return _typed(node, schema) if wrong else plain
 
 
 def _order(violation: Any) -> tuple[bool, list[str]]:
     """Sort misspelt keys first: they show which keys are not missing."""
     return violation.validator != "additionalProperties", [str(step) for step in violation.absolute_path]
-
-
-def _last_first(path: _Path) -> tuple[int, list[tuple[int, str]]]:
-    return len(path), [(step, "") if isinstance(step, int) else (0, step) for step in path]
-
-
-def _take_out(root: Node, path: _Path) -> None:
-    parent = root.at(*path[:-1])
-    if parent is None:
-        return
-    if isinstance(parent.value, list):
-        del parent.value[int(path[-1])]
-    elif isinstance(parent.value, dict):
-        parent.value.pop(str(path[-1]), None)
 
 
 def _typed(node: Node, schema: _Schema) -> Any:
@@ -112,16 +98,10 @@ def _typed(node: Node, schema: _Schema) -> Any:
         known, other = schema.get("properties", {}), schema.get("additionalProperties")
         rest = other if isinstance(other, dict) else {}
         return {key: _typed(item, known.get(key, rest)) for key, item in node.value.items()}
-    if (
-        schema.get("type") == "integer"
-        and node.value.isascii()
-        and node.value.isdigit()
-        and len(node.value) <= _LONGEST_NUMBER
-    ):
-        return int(node.value)
-    if schema.get("type") == "boolean":
-        return _TRUTH.get(node.value, node.value)
-    return node.value
+    text = node.value
+    if schema.get("type") == "integer" and text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER:
+        return int(text)
+    return _TRUTH.get(text, text) if schema.get("type") == "boolean" else text
 
 
 def _resolved(schema: _Schema) -> _Schema:
@@ -139,19 +119,21 @@ def _report(violation: Any, root: Node, wrong: list[_Path], findings: Findings, 
     assert node is not None
     schema = violation.schema
     what = schema.get("title", "this")
+    name = next((step for step in reversed(path) if isinstance(step, str)), whole)
     if violation.validator == "additionalProperties":
         _report_unknown_keys(node, schema, what, findings)
     elif violation.validator == "required":
         for key in schema["required"]:
             if key not in node.keys and f"{key!r} is a required" in violation.message:
-                findings.error(node.place, f"{what} needs `{key}`: {_described(schema['properties'][key])}")
+                description = _resolved(schema["properties"][key]).get("description", "")
+                findings.error(node.place, f"{what} needs `{key}`: {description}")
     elif "propertyNames" in violation.absolute_schema_path:
         key = violation.instance
         findings.error(node.keys.get(key, node.place), f"`{key}`: expected {schema['description']}")
     elif violation.validator == "uniqueItems":
-        _report_repeated(node, _name(path, whole), findings)
+        _report_repeated(node, name, findings)
     elif path not in wrong:
-        findings.error(node.place, _unexpected(_name(path, whole), violation))
+        findings.error(node.place, _unexpected(name, violation))
         return path
     return None
 
@@ -160,28 +142,19 @@ def _report_unknown_keys(node: Node, schema: _Schema, what: str, findings: Findi
     legal = schema["properties"]
     for key, place in list(node.keys.items()):
         if key not in legal and node.member(key) is not None:
-            findings.error(place, _unknown_key(key, what, legal))
+            hint = did_you_mean(key, legal) or f"; expected one of: {', '.join(legal)}"
+            renamed = f"write `{_RENAMED[key]}:`" if _RENAMED.get(key) in legal else None
+            findings.error(place, f"`{key}`: {renamed or f'{what} has no such key{hint}'}")
             node.keys.setdefault(nearest(key, legal) or key, place)
 
 
 def _report_repeated(node: Node, name: str, findings: Findings) -> None:
     seen: set[str] = set()
-    for item in node.items():
+    for item in list_items(node):
         value = repr(item.plain())
         if value in seen:
             findings.error(item.place, f"`{name}`: `{item.value}` is repeated")
         seen.add(value)
-
-
-def _name(path: _Path, whole: str) -> str:
-    return next((step for step in reversed(path) if isinstance(step, str)), whole)
-
-
-def _unknown_key(key: str, what: str, properties: _Schema) -> str:
-    if _RENAMED.get(key) in properties:
-        return f"`{key}`: write `{_RENAMED[key]}:`"
-    hint = did_you_mean(key, properties) or f"; expected one of: {', '.join(properties)}"
-    return f"`{key}`: {what} has no such key{hint}"
 
 
 def _unexpected(name: str, violation: Any) -> str:
@@ -191,7 +164,3 @@ def _unexpected(name: str, violation: Any) -> str:
     words = violation.schema.get("enum", violation.schema.get("examples", ()))
     hint = did_you_mean(value, map(str, words)) if isinstance(value, str) else ""
     return f"`{name}`: expected {expected}, got {got if value != '' else 'an empty text'}{hint}"
-
-
-def _described(schema: _Schema) -> str:
-    return str(_resolved(schema).get("description", ""))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from vomap.files.trusted import judge_new
 from vomap.mapfile.compose import compose
-from vomap.mapfile.files import Mapfile, UnreadableFileError, read_files
+from vomap.mapfile.files import Mapfile, read_files
 from vomap.mapfile.findings import Findings
 from vomap.mapfile.policy_tests import run_tests
 from vomap.policy.index import policy_of
@@ -27,12 +27,9 @@ _SUFFIX = ".yaml"
 def new_mapfile(path: str, text: str) -> Mapfile:
     """Return a mapfile that `vomap refresh` would write to a path. For root's build it is a file of another user.
 
-    Raises UnreadableFileError if the folder of the path is missing, Error if a link of another user leads there.
+    Raises UnreadableFileError if the folder of the path is missing, or if a link of another user leads there.
     """
-    try:
-        return Mapfile(path, text, judge_new(path, os.geteuid()))
-    except OSError as error:
-        raise UnreadableFileError(f"{path}: {error.strerror}") from None
+    return Mapfile(path, text, judge_new(path, os.geteuid()))
 
 
 def site_with(paths: Sequence[str], text: str | None, candidate: Mapfile) -> list[Mapfile]:

@@ -20,10 +20,9 @@ from vomap.ces.kinds import ArcCe, Ce, HtcondorCe
 from vomap.ces.wiring import wired_issuers
 from vomap.log import KEY_FILE, NOWHERE, DecisionLog
 from vomap.log.pseudonyms import KeyFileError, read_key
-from vomap.mapfile.bans import find_ban_refusals
 from vomap.mapfile.compose import find_refusals
 from vomap.mapfile.files import Mapfile, read_files
-from vomap.mapfile.owners import folder_refusals
+from vomap.mapfile.owners import ban_file_refusals, folder_refusals
 from vomap.policy.authority import Authority
 from vomap.policy.index import named_accounts
 from vomap.policy.model import Site
@@ -81,7 +80,9 @@ def freshness_line(
 
 def _find_refusal(files: Sequence[Mapfile], paths: Sequence[str], *, bans: bool, builder: int | None) -> str | None:
     """Return the first reason for which a build would refuse these files, and the number of others. None if none."""
-    refusals = [*folder_refusals(paths, builder), *find_ban_refusals(files)] if bans else find_refusals(files)
+    refusals = folder_refusals(paths, builder) if bans else find_refusals(files)
+    for file in files if bans else ():
+        refusals += ban_file_refusals(file)
     more = f" (and {len(refusals) - 1} more)" if len(refusals) > 1 else ""
     return f"{refusals[0]}{more}" if refusals else None
 

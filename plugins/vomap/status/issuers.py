@@ -21,7 +21,7 @@ def issuer_lines(issuers: Iterable[str], authorities: Path | None) -> Iterator[S
 
 def _issuer_line(issuer: str, authorities: Path | None) -> StatusLine:
     try:
-        keys = fetch_keys(issuer, authorities).keys
+        keys, _ = fetch_keys(issuer, authorities)
     except Error as error:
         return StatusLine(RED, issuer, f"vomap cannot fetch its keys: {error}")
     return StatusLine(GREEN, issuer, f"publishes {len(keys)} {'key' if len(keys) == 1 else 'keys'}")

@@ -120,7 +120,13 @@ class CompiledFile:
         """Return the value of the entry with a key, or None. Raises FileError or CompiledFileError."""
         if key in self._entries or not self._count:
             return self._entries.get(key)
-        return self._bucket(crc32(key.encode()) % self._count).get(key)
+        number = crc32(key.encode()) % self._count
+        bucket = self._buckets.get(number)
+        if bucket is None:
+            if len(self._buckets) >= _KEPT_BUCKETS:
+                self._buckets.clear()
+            bucket = self._buckets[number] = self._load(number)
+        return bucket.get(key)
 
     def entries(self) -> Iterator[tuple[str, Any]]:
         """Yield every entry: this reads the whole file. Raises FileError or CompiledFileError."""
@@ -131,14 +137,6 @@ class CompiledFile:
     def damaged(self) -> CompiledFileError:
         """Return the error for a file that is not as vomap wrote it."""
         return CompiledFileError(f"{self.path}: is damaged; run `vomap build`")
-
-    def _bucket(self, number: int) -> dict[str, Any]:
-        bucket = self._buckets.get(number)
-        if bucket is None:
-            if len(self._buckets) >= _KEPT_BUCKETS:
-                self._buckets.clear()
-            bucket = self._buckets[number] = self._load(number)
-        return bucket
 
     def _load(self, number: int) -> dict[str, Any]:
         ends = self._read(self._index + OFFSET * number, 2 * OFFSET)

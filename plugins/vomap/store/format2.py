@@ -28,7 +28,9 @@ def policy_finder(file: CompiledFile) -> Callable[[str], Any]:
         if key.partition("\t")[0] not in (CLAIMS, SPELLED):
             return file.find(key)
         if not made:
-            made.update(_missing_entries(file))
+            document = document_of_policy(dict(file.entries()))
+            claims = {name: None for rule in document["rules"] for name in rule.get("claim", ())}
+            made.update({**dict(spelling_entries(document)), CLAIMS: list(claims)})
         return made.get(key)
 
     return find
@@ -37,10 +39,3 @@ def policy_finder(file: CompiledFile) -> Callable[[str], Any]:
 def ban_finder(file: CompiledFile) -> Callable[[str], Any]:
     """Return the function that finds an entry of bans of format 2 by its key, as in format 3."""
     return dict(index_bans({"bans": file.find("bans")})).get
-
-
-def _missing_entries(file: CompiledFile) -> dict[str, Any]:
-    """Return the entries that a policy of format 2 lacks. `claims` is always among them."""
-    document = document_of_policy(dict(file.entries()))
-    claims = {name: None for rule in document["rules"] for name in rule.get("claim", ())}
-    return {**dict(spelling_entries(document)), CLAIMS: list(claims)}

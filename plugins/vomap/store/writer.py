@@ -8,8 +8,10 @@ import sys
 import tempfile
 from array import array
 from binascii import crc32
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from hashlib import sha256
+from itertools import accumulate
 from typing import IO, TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 from vomap.files import FileError
@@ -35,33 +37,31 @@ _ENTRIES_IN_A_BUCKET = 3
 _INDEX_BITS = 32
 
 
+@dataclass(frozen=True)
 class CompiledDocument(Generic[_Document]):
     """The content of a compiled file: a document, its digest, when it was compiled, and the sha256 of each source."""
 
-    def __init__(self, document: _Document, digest: str, built: str, sources: dict[str, str]) -> None:
-        """Take the parts."""
-        self.document = document
-        self.digest = digest
-        self.built = built
-        self.sources = sources
+    document: _Document
+    digest: str
+    built: str
+    sources: dict[str, str]
 
 
 CompiledPolicy = CompiledDocument["PolicyDocument"]
 CompiledBans = CompiledDocument["BansDocument"]
 
 
+@dataclass(frozen=True)
 class StagedFile:
-    """A compiled file that is written and not in force yet. It can be read and tried before."""
+    """A compiled file at `path` that is not in force yet. It can be read and tried before it replaces `target`."""
 
-    def __init__(self, path: str, staged: str, digest: str) -> None:
-        """Take the path that it is for, the path where it is, and the digest of its document."""
-        self.path = staged
-        self.digest = digest
-        self._target = path
+    path: str
+    target: str
+    digest: str
 
     def put_in_place(self) -> None:
         """Put it in force, in the place of the previous file. Raises FileError."""
-        put_in_place(self.path, self._target)
+        put_in_place(self.path, self.target)
 
     def discard(self) -> None:
         """Remove it, if it exists."""
@@ -95,7 +95,7 @@ def stage_compiled(
                     spool.add(key, value)
             spool.add(SOURCES, dict(sources))
             head = {"built": built, "digest": digest, "pieces": in_head}
-            return StagedFile(path, stage(path, _parts(kind, head, spool)), digest)
+            return StagedFile(stage(path, _parts(kind, head, spool)), path, digest)
     except OSError as error:
         raise FileError(f"{path}: cannot be written: {error.strerror}") from None
 
@@ -135,11 +135,12 @@ def read_issuers(path: str) -> PolicyDocument:
 def document_digest(document: Mapping[str, Any]) -> str:
     """Return the sha256 of a document without its sources: two CEs with one digest decide alike."""
     lists = [key for key in ("rules", "bans") if key in document]
-    digest = sha256(_canonical({**document, **{key: len(document[key]) for key in lists}}))
+    # The order of a list has a meaning (rules, audiences), the order of keys never has.
+    digest = sha256(_json({**document, **{key: len(document[key]) for key in lists}}, sort_keys=True))
     for key in lists:
         for entry in document[key]:
             digest.update(b"\n")
-            digest.update(_canonical({name: value for name, value in entry.items() if name != "source"}))
+            digest.update(_json({name: value for name, value in entry.items() if name != "source"}, sort_keys=True))
     return digest.hexdigest()
 
 
@@ -185,13 +186,11 @@ class _Spool:
         for number in range(count):
             members = []
             while entry is not None and entry >> _INDEX_BITS == number:
-                members.append(self._member(entry & ((1 << _INDEX_BITS) - 1)))
+                at = entry & ((1 << _INDEX_BITS) - 1)
+                members.append(os.pread(self._file.fileno(), self._lengths[at], self._offsets[at]))
                 entry = next(entries, None)
             content = b"{" + b",".join(members) + b"}"
             yield crc32(content, seed ^ number).to_bytes(CHECKSUM, "big") + content
-
-    def _member(self, at: int) -> bytes:
-        return os.pread(self._file.fileno(), self._lengths[at], self._offsets[at])
 
 
 def _parts(kind: str, head: Mapping[str, Any], spool: _Spool) -> Iterator[bytes]:
@@ -199,31 +198,15 @@ def _parts(kind: str, head: Mapping[str, Any], spool: _Spool) -> Iterator[bytes]
     lengths = spool.bucket_lengths()
     index = OFFSET * (len(lengths) + 1)
     content = _json({**head, "buckets": len(lengths), "rest": index + sum(lengths)})
-    line = _line(kind, content)
+    line = f"{kind} {FORMAT} {head_checksum((kind, FORMAT), content):08x} {len(content)}\n".encode()
     yield line
     yield content
-    yield _offsets(len(line) + len(content) + index, lengths)
+    offsets = array("Q", accumulate(lengths, initial=len(line) + len(content) + index))
+    if sys.byteorder == "little":
+        offsets.byteswap()
+    yield offsets.tobytes()
     yield from spool.buckets(crc32(content))
 
 
-def _line(kind: str, head: bytes) -> bytes:
-    return f"{kind} {FORMAT} {head_checksum((kind, FORMAT), head):08x} {len(head)}\n".encode()
-
-
-def _offsets(begin: int, lengths: Iterable[int]) -> bytes:
-    offsets = array("Q", [begin])
-    for length in lengths:
-        begin += length
-        offsets.append(begin)
-    if sys.byteorder == "little":
-        offsets.byteswap()
-    return offsets.tobytes()
-
-
-def _json(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def _canonical(value: object) -> bytes:
-    # The order of a list has a meaning (rules, audiences), the order of keys never has.
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
+def _json(value: object, *, sort_keys: bool = False) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=sort_keys).encode()

@@ -15,8 +15,6 @@ from vomap.verify.jws import RawToken
 from vomap.verify.key_cache import KeyCache
 from vomap.verify.keys import ALGORITHMS, KeysError, choose_key
 
-_REQUIRED_TIMES = ("exp", "iat")
-
 
 @dataclass(frozen=True)
 class Verification:
@@ -46,7 +44,11 @@ def verify(policy: Policy, token: RawToken, keys: KeyCache) -> Verification | No
     if issuer is None or not issuer.trusted:
         return None
     algorithm, kid = _algorithm_and_kid(token)
-    _require_times(token)
+    # The policy checks the values of the times later.
+    times = token.claims.times
+    for name in ("exp", "iat"):
+        if times.get(name) is None:
+            raise TokenRefused(f"token: {name} is missing or not a number")
     now = time.time()
     cached = keys.find(token.issuer, now)
     key = choose_key(cached.keys, algorithm, kid)
@@ -78,11 +80,3 @@ def _algorithm_and_kid(token: RawToken) -> tuple[str, str | None]:
     if "kid" in header and not (isinstance(kid, str) and kid and kid.isprintable()):
         raise TokenRefused("token: the name of its key (kid) is not a printable text")
     return algorithm, kid if isinstance(kid, str) else None
-
-
-def _require_times(token: RawToken) -> None:
-    """Raise TokenRefused for a token without the times that each token needs. The policy checks their values later."""
-    times = token.claims.times
-    for name in _REQUIRED_TIMES:
-        if times.get(name) is None:
-            raise TokenRefused(f"token: {name} is missing or not a number")

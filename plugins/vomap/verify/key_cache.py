@@ -96,19 +96,32 @@ class KeyCache:
             # Record the attempt before fetching, so that a killed process still counts against the rate limit.
             cached = replace(cached, asked=now, failure=_failure(issuer, "the issuer did not answer"))
             self._write(issuer, cached)
-            cached = self._fetch(issuer, now, cached)
+            try:
+                keys, max_age = fetch_keys(issuer, self._authorities)
+                cached = CachedKeys(keys, fetched=now, asked=now, max_age=max_age, is_new=True)
+            except Error as error:
+                cached = replace(cached, failure=_failure(issuer, str(error)))
             self._write(issuer, cached)
             return cached
 
-    def _fetch(self, issuer: str, now: float, cached: CachedKeys) -> CachedKeys:
-        try:
-            published = fetch_keys(issuer, self._authorities)
-        except Error as error:
-            return replace(cached, failure=_failure(issuer, str(error)))
-        return CachedKeys(published.keys, fetched=now, asked=now, max_age=published.max_age, is_new=True)
-
     def _read(self, issuer: str) -> CachedKeys:
-        return _parse(issuer, self._files.read(issuer))
+        """Read the file of an issuer. A damaged file, and one of another version of vomap, count as empty."""
+        try:
+            document = parse_json(self._files.read(issuer).decode("utf-8"))
+        except ValueError:
+            return CachedKeys()
+        if not isinstance(document, dict) or document.get("issuer") != issuer:
+            return CachedKeys()
+        keys, max_age, failure = document.get("keys"), document.get("max-age"), document.get("failure")
+        if not isinstance(keys, list):
+            return CachedKeys()
+        return CachedKeys(
+            tuple(key for key in map(read_jwk, keys) if key is not None),
+            _seconds(document.get("fetched")),
+            _seconds(document.get("asked")),
+            max_age if isinstance(max_age, int) else None,
+            failure if isinstance(failure, str) else None,
+        )
 
     def _write(self, issuer: str, cached: CachedKeys) -> None:
         document = {
@@ -128,25 +141,6 @@ def _failure(issuer: str, reason: str) -> str:
 
 def _is_within(begin: float | None, now: float, seconds: float) -> bool:
     return begin is not None and -_SKEW <= now - begin < seconds
-
-
-def _parse(issuer: str, content: bytes) -> CachedKeys:
-    """Read the file of an issuer. A damaged file, and one of another version of vomap, count as empty."""
-    try:
-        document = parse_json(content.decode("utf-8"))
-    except ValueError:
-        return CachedKeys()
-    if not isinstance(document, dict) or document.get("issuer") != issuer or not isinstance(document.get("keys"), list):
-        return CachedKeys()
-    keys = [read_jwk(jwk) for jwk in document["keys"]]
-    max_age, failure = document.get("max-age"), document.get("failure")
-    return CachedKeys(
-        tuple(key for key in keys if key is not None),
-        _seconds(document.get("fetched")),
-        _seconds(document.get("asked")),
-        max_age if isinstance(max_age, int) else None,
-        failure if isinstance(failure, str) else None,
-    )
 
 
 def _seconds(value: object) -> float | None:

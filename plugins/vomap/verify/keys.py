@@ -72,7 +72,10 @@ def read_jwk(jwk: object) -> Key | None:
     if not isinstance(jwk, dict):
         return None
     kind, kid, algorithm = jwk.get("kty"), jwk.get("kid"), jwk.get("alg")
-    if not isinstance(kind, str) or kind not in _MEMBERS or not _is_for_signatures(jwk):
+    operations = jwk.get("key_ops", ["verify"])
+    if jwk.get("use", "sig") != "sig" or not isinstance(operations, list) or "verify" not in operations:
+        return None
+    if not isinstance(kind, str) or kind not in _MEMBERS:
         return None
     if not isinstance(kid, (str, type(None))) or not isinstance(algorithm, (str, type(None))):
         return None
@@ -87,11 +90,6 @@ def choose_key(keys: Iterable[Key], algorithm: str, kid: str | None) -> Key | No
     """Return the only key that fits an algorithm and, if a token has it, a name. Return None unless one key fits."""
     fitting = [key for key in keys if key.fits(algorithm) and kid in (None, key.kid)]
     return fitting[0] if len(fitting) == 1 else None
-
-
-def _is_for_signatures(jwk: Mapping[str, object]) -> bool:
-    operations = jwk.get("key_ops", ["verify"])
-    return jwk.get("use", "sig") == "sig" and isinstance(operations, list) and "verify" in operations
 
 
 def _is_strong(members: Mapping[str, str]) -> bool:

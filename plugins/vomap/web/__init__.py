@@ -48,13 +48,9 @@ class WebFile:
 
 @dataclass(frozen=True)
 class Web:
-    """How vomap fetches from the web.
+    """How vomap fetches from the web: the folder of its cache (default: that of the user), and its limits.
 
-    Args:
-        cache: the folder of the cache (default: that of the user).
-        authorities: a file with certificates of authorities, in place of those that the system trusts.
-        limits: the longest time and the largest size of a file.
-
+    `authorities` is a file with certificates of authorities, in place of those that the system trusts.
     """
 
     cache: Path | None = None
@@ -65,11 +61,11 @@ class Web:
         """Return the file of a URL. Raises UrlError for a URL that vomap does not fetch, FetchError if it fails."""
         check_url(url)
         cache = WebCache(self.cache or default_cache())
-        cached = cache.find(url)
-        response = download(url, self.limits, self.authorities, cached.validators if cached else None)
-        if response.content is None and cached is not None:
-            return WebFile(url, cached.content, is_unchanged=True, _response=response, _cache=cache)
-        return WebFile(url, response.content or b"", is_unchanged=False, _response=response, _cache=cache)
+        validators, content = cache.find(url) or (None, b"")
+        response = download(url, self.limits, self.authorities, validators)
+        if response.content is None:
+            return WebFile(url, content, is_unchanged=True, _response=response, _cache=cache)
+        return WebFile(url, response.content, is_unchanged=False, _response=response, _cache=cache)
 
 
 def is_url(source: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from vomap.files import FileError
@@ -17,14 +17,6 @@ if TYPE_CHECKING:
 _ANOTHER = "name another folder with --cache"
 
 
-@dataclass(frozen=True)
-class CachedFile:
-    """The content of a URL, and the validators that ask the server whether it has changed."""
-
-    validators: Validators
-    content: bytes
-
-
 class WebCache:
     """A folder of fetched files."""
 
@@ -33,12 +25,21 @@ class WebCache:
         self._folder = folder
         self._files = CacheFolder(folder, ".fetched")
 
-    def find(self, url: str) -> CachedFile | None:
-        """Return the cached file of a URL, or None if there is none or if it is damaged. Raises FetchError."""
+    def find(self, url: str) -> tuple[Validators, bytes] | None:
+        """Return the validators and the content of a URL, or None if there are none or if the file is damaged.
+
+        A file that another version of vomap wrote counts as damaged. Raises FetchError.
+        """
         try:
-            return _parse(url, self._files.read(url))
+            line, _, content = self._files.read(url).partition(b"\n")
         except FileError as error:
             raise FetchError(f"{error}; {_ANOTHER}") from None
+        try:
+            head = json.loads(line)
+            is_whole = (head["url"], head["sha256"]) == (url, hashlib.sha256(content).hexdigest())
+            return (Validators(**head["validators"]), content) if is_whole else None
+        except (ValueError, KeyError, TypeError):
+            return None
 
     def save(self, url: str, validators: Validators, content: bytes) -> None:
         """Replace the cached file of a URL. Raises FetchError."""
@@ -47,15 +48,3 @@ class WebCache:
             self._files.write(url, json.dumps(head).encode() + b"\n" + content)
         except FileError as error:
             raise FetchError(f"{self._folder}: vomap cannot write its cache: {error}; {_ANOTHER}") from None
-
-
-def _parse(url: str, content: bytes) -> CachedFile | None:
-    """Parse a cached file. Return None for a damaged one, and for one that another version of vomap wrote."""
-    line, _, body = content.partition(b"\n")
-    try:
-        head = json.loads(line)
-        is_whole = (head["url"], head["sha256"]) == (url, hashlib.sha256(body).hexdigest())
-        validators = Validators(**head["validators"])
-    except (ValueError, KeyError, TypeError):
-        return None
-    return CachedFile(validators, body) if is_whole else None

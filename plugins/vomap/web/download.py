@@ -24,13 +24,7 @@ if TYPE_CHECKING:
     from requests.adapters import HTTPAdapter
 
 _CHUNK = 1 << 16
-_REDIRECTS = (
-    HTTPStatus.MOVED_PERMANENTLY,
-    HTTPStatus.FOUND,
-    HTTPStatus.SEE_OTHER,
-    HTTPStatus.TEMPORARY_REDIRECT,
-    HTTPStatus.PERMANENT_REDIRECT,
-)
+_REDIRECTS = (301, 302, 303, 307, 308)
 _HEADER = re.compile(r"[!-~][ -~]{0,1000}", re.ASCII)
 # RFC 9110 section 8.8.2.2: a file that changed within a minute of the response may change again with the same time.
 _SETTLED_SECONDS = 60
@@ -46,16 +40,10 @@ class NoFileError(FetchError):
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits of a download.
+    """The limits of a download: seconds, the bytes of the file, and the number of redirects.
 
-    Args:
-        connect: seconds until the server accepts the connection.
-        pause: seconds without any data.
-        whole: seconds of the whole download.
-        size: bytes of the file.
-        redirects: the number of redirects.
-        stays_on_host: True to refuse redirects to another host.
-
+    `connect` is the time until the server accepts the connection, `pause` the time without any data, `whole` the time
+    of the whole download. `stays_on_host` is True to refuse redirects to another host.
     """
 
     connect: float = 10
@@ -85,15 +73,11 @@ class Validators:
 
 @dataclass(frozen=True)
 class HttpResponse:
-    """The response of a server.
+    """The response of a server. `content` is None if the file has not changed.
 
-    Args:
-        content: the file, or None if it has not changed.
-        validators: the conditions of the next request.
-        is_delimited: True if the server states where the content ends. An attacker in the network can cut off content
-            that ends with the connection (RFC 9112 section 9.8).
-        max_age: the seconds for which the server allows to keep it, or None.
-
+    `validators` are the conditions of the next request. `is_delimited` is True if the server states where the content
+    ends. An attacker in the network can cut off content that ends with the connection (RFC 9112 section 9.8).
+    `max_age` is the number of seconds for which the server allows to keep it, or None.
     """
 
     content: bytes | None
@@ -103,61 +87,50 @@ class HttpResponse:
 
 
 def download(url: str, limits: Limits, authorities: Path | None, known: Validators | None) -> HttpResponse:
-    """Download the file of a URL. Raises FetchError.
+    """Download the file of an http or https URL. Raises FetchError.
 
-    Args:
-        url: an http or https URL.
-        limits: the limits of time, size and redirects.
-        authorities: a file of certificates, in place of those that the system trusts.
-        known: the validators of the cached file. The server does not send the file if it has not changed.
-
+    `authorities` is a file of certificates, in place of those that the system trusts. `known` are the validators of the
+    cached file: the server does not send the file if it has not changed.
     """
     if authorities is not None:
-        _require_certificates(authorities)
-    exchange = _Exchange(url, limits, authorities, known)
-    exchange.start()
+        import ssl
+
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(authorities)
+        except OSError:
+            advice = "is not a readable file of certificates; name a PEM file with --ca"
+            raise FetchError(f"{authorities}: {advice}") from None
+    exchange = _Exchange(url, limits, authorities, known, time.monotonic() + limits.whole)
     # requests has no time limit for looking up names and reading headers, so another thread does the whole download.
-    exchange.join(limits.whole)
-    return exchange.result()
+    # vomap leaves a slow one behind, and it ends with the process.
+    thread = threading.Thread(target=exchange.run, daemon=True)
+    thread.start()
+    thread.join(limits.whole)
+    if exchange.error is not None:
+        raise exchange.error
+    if exchange.response is None:
+        raise exchange.too_long()
+    return exchange.response
 
 
-def _require_certificates(authorities: Path) -> None:
-    """Raise FetchError for a file without certificates, before vomap connects to the server."""
-    import ssl
+@dataclass
+class _Exchange:
+    """The requests and responses of one download."""
 
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(authorities)
-    except OSError:
-        raise FetchError(f"{authorities}: is not a readable file of certificates; name a PEM file with --ca") from None
-
-
-class _Exchange(threading.Thread):
-    """The requests and responses of one download. vomap leaves a slow one behind, and it ends with the process."""
-
-    def __init__(self, url: str, limits: Limits, authorities: Path | None, known: Validators | None) -> None:
-        super().__init__(daemon=True)
-        self._url = url
-        self._limits = limits
-        self._authorities = authorities
-        self._known = known
-        self._deadline = time.monotonic() + limits.whole
-        self._response: HttpResponse | None = None
-        self._error: Exception | None = None
+    _url: str
+    _limits: Limits
+    _authorities: Path | None
+    _known: Validators | None
+    _deadline: float
+    response: HttpResponse | None = None
+    error: Exception | None = None
 
     def run(self) -> None:
         """Do the download and store the response or the error."""
         try:
-            self._response = self._follow()
-        except Exception as error:  # noqa: BLE001 - `result` raises it
-            self._error = error
-
-    def result(self) -> HttpResponse:
-        """Return the response. Raises FetchError."""
-        if self._error is not None:
-            raise self._error
-        if self._response is None:
-            raise self._too_long()
-        return self._response
+            self.response = self._follow()
+        except Exception as error:  # noqa: BLE001 - `download` raises it
+            self.error = error
 
     def _follow(self) -> HttpResponse:
         """Send the request and follow safe redirects. requests would follow any redirect, and read its whole body."""
@@ -170,12 +143,8 @@ class _Exchange(threading.Thread):
                 with _fetch_errors(url), self._ask(adapter, url) as response:
                     if response.status_code not in _REDIRECTS:
                         return self._read(url, response)
-                    target = _redirected(url, response.headers.get("Location"))
-                    if self._limits.stays_on_host and _host(target) != _host(url):
-                        raise FetchError(
-                            f"{url}: redirects to another host, {target}, which vomap does not follow here"
-                        )
-                    url = target
+                    stays = self._limits.stays_on_host
+                    url = _redirected(url, response.headers.get("Location"), stays_on_host=stays)
         raise FetchError(f"{self._url}: more than {self._limits.redirects} redirects; use the URL of the file itself")
 
     def _ask(self, adapter: HTTPAdapter, url: str) -> requests.Response:
@@ -184,13 +153,14 @@ class _Exchange(threading.Thread):
 
         headers = {"User-Agent": f"vomap/{__version__}", "Accept": "*/*", "Accept-Encoding": "identity"}
         conditions = self._known.headers(url) if self._known else {}
+        parts = split_url(url)
         return adapter.send(
             Request("GET", url, headers={**headers, **conditions}).prepare(),
             stream=True,
             timeout=(self._limits.connect, self._limits.pause),
             verify=True if self._authorities is None else str(self._authorities),
             # A proxy would send a request for this machine to another machine.
-            proxies={} if _is_local(url) else get_environ_proxies(url),
+            proxies={} if parts and is_this_machine(parts.hostname or "") else get_environ_proxies(url),
         )
 
     def _read(self, url: str, response: requests.Response) -> HttpResponse:
@@ -199,36 +169,28 @@ class _Exchange(threading.Thread):
         if response.status_code != HTTPStatus.OK:
             raise NoFileError(f"{url}: {_refusal(response.status_code)}")
         headers = response.headers
-        is_delimited = _length(headers) is not None or bool(getattr(response.raw, "chunked", False))
-        return HttpResponse(self._body(url, response), _validators(url, headers), is_delimited, _max_age(headers))
+        declared = headers.get("Content-Length", "")
+        length = int(declared) if re.fullmatch(r"[0-9]{1,18}", declared) else None
+        is_delimited = length is not None or bool(getattr(response.raw, "chunked", False))
+        body = self._body(url, response, length)
+        return HttpResponse(body, _validators(url, headers), is_delimited, _max_age(headers))
 
-    def _body(self, url: str, response: requests.Response) -> bytes:
+    def _body(self, url: str, response: requests.Response, length: int | None) -> bytes:
         """Read the body as the server sends it, without unpacking it: a few bytes can unpack to any number."""
-        length = _length(response.headers)
         content = bytearray()
         while chunk := response.raw.read(_CHUNK, decode_content=False):
             content += chunk
             if len(content) > self._limits.size:
                 raise FetchError(f"{url}: is larger than {self._limits.size} bytes, the limit of a download")
             if time.monotonic() > self._deadline:
-                raise self._too_long()
+                raise self.too_long()
         if length is not None and len(content) < length:
             raise FetchError(f"{url}: ended after {len(content)} of {length} bytes; try again later")
         return bytes(content)
 
-    def _too_long(self) -> FetchError:
+    def too_long(self) -> FetchError:
+        """Return the error of a slow download."""
         return FetchError(f"{self._url}: takes longer than {self._limits.whole:g} seconds; try again later")
-
-
-def _length(headers: Mapping[str, str]) -> int | None:
-    """Return the number of bytes in Content-Length, or None if there is no valid one."""
-    declared = headers.get("Content-Length", "")
-    return int(declared) if re.fullmatch(r"[0-9]{1,18}", declared) else None
-
-
-def _is_local(url: str) -> bool:
-    parts = split_url(url)
-    return parts is not None and is_this_machine(parts.hostname or "")
 
 
 @contextlib.contextmanager
@@ -303,16 +265,11 @@ def _is_settled(modified: str, date: str) -> bool:
     return age.total_seconds() >= _SETTLED_SECONDS
 
 
-def _host(url: str) -> tuple[str | None, int | None] | None:
-    parts = split_url(url)
-    return None if parts is None else (parts.hostname, parts.port)
-
-
-def _redirected(url: str, location: str | None) -> str:
+def _redirected(url: str, location: str | None, *, stays_on_host: bool) -> str:
     """Return the target of a redirect. Raises FetchError for a redirect that an attacker could have sent.
 
     A redirect from https must lead to https. Without TLS an attacker in the network can redirect, so a redirect from
-    http must lead to the same host.
+    http must lead to the same host. With `stays_on_host`, each must lead to the same host and port.
     """
     try:
         target = urljoin(url, location or "")
@@ -329,4 +286,6 @@ def _redirected(url: str, location: str | None) -> str:
         raise FetchError(f"{url}: redirects to {target}, without TLS; use an https URL that stays https")
     if old.scheme != "https" and old.hostname != new.hostname:
         raise FetchError(f"{url}: redirects to another host, {target}; use that URL if you trust it")
+    if stays_on_host and (old.hostname, old.port) != (new.hostname, new.port):
+        raise FetchError(f"{url}: redirects to another host, {target}, which vomap does not follow here")
     return target

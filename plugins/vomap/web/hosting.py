@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-_GITHUB = ("github.com", "www.github.com")
-_RAW = "https://raw.githubusercontent.com"
 # The paths below a repository that lead to a file. All others are pages.
 _GITHUB_FILES = ("archive", "raw", "tarball")
-_GITHUB_RELEASE = ["releases", "download"]
-_GITLAB = "gitlab.com"
-_GITLAB_MARK = "-"
 _GITLAB_FILES = ("archive", "raw", "jobs")
-_GIT = ".git"
+# The pages of a repository follow this part of a path.
+_GITLAB_MARK = "-"
 
 
 def file_behind(url: str) -> str | None:
@@ -23,9 +19,9 @@ def file_behind(url: str) -> str | None:
     parts = urlsplit(url)
     host = (parts.hostname or "").lower()
     steps = [step for step in parts.path.split("/") if step]
-    if host in _GITHUB:
+    if host in ("github.com", "www.github.com"):
         return _behind_github(steps)
-    if host == _GITLAB or _GITLAB_MARK in steps:
+    if host == "gitlab.com" or _GITLAB_MARK in steps:
         return _behind_gitlab(f"https://{parts.netloc}", steps)
     return None
 
@@ -33,22 +29,21 @@ def file_behind(url: str) -> str | None:
 def _behind_github(steps: list[str]) -> str | None:
     if len(steps) < len(["ORG", "REPO"]):
         return f"https://github.com/{(*steps, 'ORG')[0]}/REPO/archive/HEAD.tar.gz"
-    repository, rest = [steps[0], steps[1].removesuffix(_GIT)], steps[2:]
-    if rest[:1] and (rest[0] in _GITHUB_FILES or rest[:2] == _GITHUB_RELEASE):
+    repository, rest = [steps[0], steps[1].removesuffix(".git")], steps[2:]
+    if rest[:1] and (rest[0] in _GITHUB_FILES or rest[:2] == ["releases", "download"]):
         return None
     if rest[:1] == ["blob"] and rest[2:]:
-        return "/".join([_RAW, *repository, *rest[1:]])
+        return "/".join(["https://raw.githubusercontent.com", *repository, *rest[1:]])
     commit = rest[1] if rest[:1] in (["tree"], ["commit"]) and rest[1:] else "HEAD"
     return "/".join(["https://github.com", *repository, "archive", f"{commit}.tar.gz"])
 
 
 def _behind_gitlab(site: str, steps: list[str]) -> str | None:
-    """Return the file of a page of GitLab, where the pages of a repository follow a dash."""
     end = steps.index(_GITLAB_MARK) if _GITLAB_MARK in steps else len(steps)
     repository, rest = steps[:end], steps[end + 1 :]
     if len(repository) < len(["GROUP", "PROJECT"]) or (rest[:1] and rest[0] in _GITLAB_FILES):
         return None
-    repository[-1] = repository[-1].removesuffix(_GIT)
+    repository[-1] = repository[-1].removesuffix(".git")
     if rest[:1] == ["blob"] and rest[2:]:
         return "/".join([site, *repository, _GITLAB_MARK, "raw", *rest[1:]])
     commit = rest[1] if rest[:1] == ["tree"] and rest[1:] else "HEAD"

@@ -10,8 +10,8 @@ import pytest
 
 from threads import end
 from vomap import Error
-from vomap.files.regular import LARGEST_FILE
-from vomap.mapfile.files import UnreadableFileError, read_files
+from vomap.files.regular import LARGEST_FILE, UnreadableFileError
+from vomap.mapfile.files import read_files
 
 
 def refusal(path: Path) -> str:

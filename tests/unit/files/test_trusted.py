@@ -61,7 +61,7 @@ def test_the_builders_own(file: Path, owners: Owners) -> None:
     """A builder trusts the files of its own user. Other builders do not trust them."""
     for each in (file, file.parent, file.parent.parent):
         owners.give(each)
-    resolved = regular.read_regular_file(str(file)).resolved
+    resolved = regular.read_regular_file(str(file))[1]
     refused = [fault for builder in (OTHER, ANOTHER) for fault in judge_file(resolved, builder).faults]
     assert [str(file.parent.parent) in fault for fault in refused if f"user {OTHER}," in fault] == [True]
 
@@ -236,7 +236,7 @@ def test_paths_that_go_up_and_down(file: Path, monkeypatch: pytest.MonkeyPatch) 
         (file.parent / "m").unlink(missing_ok=True)
         (file.parent / "m").symlink_to(file.name)
         assert custody(Path(path)) == OURS
-        assert regular.read_regular_file(path).resolved.end.path == str(file)
+        assert regular.read_regular_file(path)[1].end.path == str(file)
     assert regular.resolve_folder("/../..").end.path == "/"
 
 
@@ -266,5 +266,5 @@ def test_a_file_that_is_yet_to_be(file: Path, owners: Owners) -> None:
     assert judge_new(str(new), US).owner == f"the user {OTHER}"
     file.parent.chmod(0o777)
     assert len(judge_new(str(new), US).faults) == 1
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(regular.UnreadableFileError):
         judge_new(str(file.parent / "none" / "new.yaml"), US)

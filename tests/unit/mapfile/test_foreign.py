@@ -120,7 +120,7 @@ def _refused(kind: str, key: str) -> list[str]:
     node = read_yaml(text, "m.yaml", Findings())
     assert node is not None
     found = refused_in_rule(node) if kind == "rule" else refused_in_document(node, {"tests": [{"alone": True}]})
-    return [each.what for each in found]
+    return [what for _, what in found]
 
 
 @pytest.mark.parametrize("value", ["subject", "anything"])
@@ -128,7 +128,7 @@ def test_other_sources_of_vos_are_refused(value: str) -> None:
     """A foreign file may not use other VO sources, nor one that a later version adds."""
     node = read_yaml(f"issuers: {{u: {{vo-from: [group, {value}]}}}}", "m.yaml", Findings())
     assert node is not None
-    assert [each.what for each in refused_in_document(node, {})] == [f"`vo-from`: {value}"]
+    assert [what for _, what in refused_in_document(node, {})] == [f"`vo-from`: {value}"]
 
 
 def test_several_entitlements_are_each_looked_at() -> None:
@@ -136,7 +136,7 @@ def test_several_entitlements_are_each_looked_at() -> None:
     text = "issuers: {u: {vo: A, entitlements: [{namespace: n, authority: a}, {namespace: n, in-scope: yes}]}}"
     node = read_yaml(text, "m.yaml", Findings())
     assert node is not None
-    assert [each.what for each in refused_in_document(node, {})] == ["`in-scope`"]
+    assert [what for _, what in refused_in_document(node, {})] == ["`in-scope`"]
 
 
 def test_a_declaration_of_ours_is_not_hidden() -> None:
