@@ -89,8 +89,8 @@ def _checks(token: ExplainedToken, decision: Decision, now: float) -> Iterator[S
             f"audience: the token is for {audiences}, not for {wanted!a}", token.with_claim("aud", wanted)
         )
     elif stage == "computing":
-        members = token.with_scope(None, "compute.create")
-        yield SingleChange("scope: the token has no scope such as compute.create", members)
+        with_scope = token.with_scope(None, "compute.create")
+        yield SingleChange("scope: the token has no scope such as compute.create", with_scope)
     elif stage in ("time", "lifetime"):
         times = {"exp": now + _SOON, "iat": now, "nbf": now}
         fresh = {**token.members, **{name: value for name, value in times.items() if name in token.members}}
@@ -211,9 +211,5 @@ def _how_near(text: str, wanted: str) -> str | None:
 
 def _patterns(token: ExplainedToken, key: str) -> Iterable[Any]:
     """Return the patterns of one condition in all rules of the policy, each text once."""
-    found = {}
-    for rule in token.policy.rules():
-        for name, wanted in rule.conditions.asked:
-            if name == key:
-                found.update({pattern.text: pattern for pattern in wanted})
-    return list(found.values())
+    asked = (wanted for rule in token.policy.rules() for name, wanted in rule.conditions.asked if name == key)
+    return list({pattern.text: pattern for wanted in asked for pattern in wanted}.values())
