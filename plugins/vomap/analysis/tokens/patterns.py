@@ -103,21 +103,15 @@ def split_role(pattern: str) -> tuple[str, str | None]:
 
 def fresh_word(texts: Iterable[str]) -> str:
     """Return a word that no pattern here treats specially, for a subject that could be any user."""
-    befores, afters, literals = {""}, {""}, set()
-    for text in set(texts):
-        for part in compiled(text).shape[0]:
-            if isinstance(part, str):
-                literals.add(part)
-            else:
-                befores.add(part[0])
-                afters.add(part[1])
+    parts = {part for text in set(texts) for part in compiled(text).shape[0]}
+    wild = [part for part in parts if not isinstance(part, str)]
     # A pattern that spells out more than another might begin with the word, or end with it.
-    beginnings = {before[at:] for before in befores for at in range(len(before))}
-    ends = {after[: at + 1] for after in afters for at in range(len(after))}
+    beginnings = {before[at:] for before, _, _ in wild for at in range(len(before))}
+    ends = {after[: at + 1] for _, after, _ in wild for at in range(len(after))}
     for word in _words():
         begins = any(word[: at + 1] in beginnings for at in range(len(word)))
         singled_out = begins or any(word[at:] in ends for at in range(len(word)))
-        if not singled_out and word not in literals:
+        if not singled_out and word not in parts:
             return word
     return "someone"
 
