@@ -34,14 +34,10 @@ class CheckTable(NamedTuple):
     @property
     def codes(self) -> frozenset[str]:
         """The codes of all checks."""
-        return _codes(self.always + self.each)
+        return frozenset(code for check in self.always + self.each for code in check.codes)
 
     def run(self, context: LintContext, *, is_large: bool) -> LintReport:
         """Run the checks. Skip those of `each` if the policy is large."""
         checks, skipped = (self.always, self.each) if is_large else (self.always + self.each, ())
         warnings = [warning for check in checks for warning in check.find(context)]
-        return LintReport(warnings, sorted(_codes(skipped)))
-
-
-def _codes(checks: tuple[Check, ...]) -> frozenset[str]:
-    return frozenset(code for check in checks for code in check.codes)
+        return LintReport(warnings, sorted(code for check in skipped for code in check.codes))
