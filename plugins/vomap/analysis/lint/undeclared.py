@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from vomap.analysis.admission import Admission
 from vomap.analysis.lint.context import warning
 from vomap.mapfile.findings import did_you_mean
 
@@ -34,7 +35,8 @@ class _Names:
     def __init__(self, context: LintContext) -> None:
         self._context = context
         self._declared = context.document["issuers"]
-        self._all = context.admission_if_all_served
+        # The issuers that the site trusts, as if it served every VO.
+        self._all = Admission({**context.document, "site": {**context.document["site"], "serve": None}})
         known = sorted(context.authority.declared_vos())
         self._like_issuer = lru_cache(maxsize=None)(lambda url: did_you_mean(url, self._declared))
         self._like_vo = lru_cache(maxsize=None)(
