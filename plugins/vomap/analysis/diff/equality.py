@@ -25,7 +25,6 @@ class Budget:
     """The number of pairs that may still be compared."""
 
     def __init__(self, most: int = MOST_PAIRS) -> None:
-        """Take the number of pairs."""
         self._left = most
 
     @property
@@ -123,10 +122,8 @@ class ClauseComparison:
         """Yield pairs of clauses that are in another order in the new list, if that may matter."""
         common = [clause for clause in self.old.clauses if clause.meaning in self.new.place]
         places = [self.new.place[clause.meaning] for clause in common]
-        moved = {clause.meaning for clause, stays in zip(common, _longest_rise(places)) if not stays}
-        for clause in common if moved else ():
-            if clause.meaning not in moved:
-                continue
+        moved = {clause.meaning: clause for clause, stays in zip(common, _longest_rise(places)) if not stays}
+        for clause in moved.values():
             here, there = self.old.place[clause.meaning], self.new.place[clause.meaning]
             for at, other in self.old.near(clause):
                 place = self.new.place.get(other.meaning)
