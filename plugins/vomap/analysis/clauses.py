@@ -7,6 +7,7 @@ and the order of values make no difference.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,13 +21,11 @@ from vomap.policy.model import NAMED
 from vomap.policy.pools import Pool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
     from vomap.policy.documents import ConditionsDocument, PolicyDocument, PoolDocument, RuleDocument
 
-    # A condition's key (`claim NAME` among them) and its values, of which the token must have one.
-    Conditions = tuple[tuple[str, tuple[str, ...]], ...]
-    Outcome = tuple[Any, ...]
+# A condition's key (`claim NAME` among them) and its values, of which the token must have one.
+Conditions = tuple[tuple[str, tuple[str, ...]], ...]
+Outcome = tuple[Any, ...]
 
 DENIED: Outcome = ("denied",)
 # A rule with more combinations of values is one clause: clauses for all of them would take too much memory.

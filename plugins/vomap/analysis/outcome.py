@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from vomap.accounts import confirm
+from vomap.analysis.clauses import SplitPolicy
+from vomap.analysis.tokens.assembly import Token
 from vomap.claims import read_claims
-from vomap.policy import MAPPED
+from vomap.policy import MAPPED, Decision
 from vomap.policy.decide import decide
 from vomap.policy.index import policy_of
 from vomap.policy.model import NO_BANS
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from vomap.analysis.clauses import SplitPolicy
-    from vomap.analysis.tokens.assembly import Token
-    from vomap.policy import Decision
 
 
 class TokenOutcome(NamedTuple):

@@ -9,10 +9,11 @@ difference, the policies are not proven equal.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vomap.analysis.clauses import SplitPolicy
+from vomap.analysis.clauses import Clause, Conditions, SplitPolicy
 from vomap.analysis.diff.equality import Budget, ClauseComparison
 from vomap.analysis.diff.lines import (
     ISSUER_ADDED,
@@ -26,15 +27,12 @@ from vomap.analysis.diff.lines import (
     OutcomePair,
 )
 from vomap.analysis.outcome import Evaluator
+from vomap.analysis.tokens.assembly import Token
 from vomap.analysis.tokens.from_clauses import ExampleTokens, simplicity
 from vomap.analysis.tokens.group_claims import write_groups
 from vomap.claims import GROUPS_CLAIM
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from vomap.analysis.clauses import Clause, Conditions
-    from vomap.analysis.tokens.assembly import Token
     from vomap.policy.documents import PolicyDocument
 
 # The comparison examines at most this number of overlaps for each issuer: more would take minutes.

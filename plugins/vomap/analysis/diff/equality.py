@@ -10,12 +10,9 @@ also redundant if a later clause with the same outcome covers it, and no clause 
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import TYPE_CHECKING
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 
-if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Iterator, Sequence
-
-    from vomap.analysis.clauses import Clause
+from vomap.analysis.clauses import Clause
 
 # At most this number of pairs of clauses is compared for each issuer. The rest is not proven.
 MOST_PAIRS = 1_000_000

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from vomap.analysis.clauses import SplitPolicy
+from vomap.analysis.outcome import TokenOutcome
+from vomap.analysis.tokens.assembly import Token
 from vomap.analysis.tokens.from_clauses import simplicity
 from vomap.policy import DENIED
-
-if TYPE_CHECKING:
-    from collections.abc import Hashable
-
-    from vomap.analysis.clauses import SplitPolicy
-    from vomap.analysis.outcome import TokenOutcome
-    from vomap.analysis.tokens.assembly import Token
 
 ISSUER_ADDED, ISSUER_DROPPED = "issuer added", "issuer dropped"
 VO_ADDED, VO_DROPPED = "VO added", "VO dropped"

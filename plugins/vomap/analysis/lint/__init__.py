@@ -8,14 +8,9 @@ serves, refuses or decides before, so the linter does not warn of that choice.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from vomap.analysis.lint import accounts, breadth, issuers, reachability, tests, undeclared
-from vomap.analysis.lint.checks import Check, CheckTable
-
-if TYPE_CHECKING:
-    from vomap.analysis.lint.checks import LintReport
-    from vomap.analysis.lint.context import LintContext
+from vomap.analysis.lint.checks import Check, CheckTable, LintReport
+from vomap.analysis.lint.context import LintContext
 
 # With more rules, the checks that decide tokens for each rule are skipped: they would take minutes.
 MOST_RULES = 20_000

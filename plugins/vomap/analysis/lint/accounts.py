@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
-from vomap.analysis.lint.context import name_and_source, warning
-from vomap.mapfile.findings import did_you_mean
+from vomap.analysis.lint.context import LintContext, name_and_source, warning
+from vomap.mapfile.findings import Finding, did_you_mean
 from vomap.policy.index import named_accounts
 from vomap.policy.matching import AccountName
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from vomap.analysis.lint.context import LintContext
-    from vomap.mapfile.findings import Finding
 
 SHARED_ACCOUNT, SYSTEM_ACCOUNT, UNUSED_RENAME = "shared-account", "system-account", "unused-rename"
 # Accounts of Enterprise Linux and Debian, and of the services of a CE and of the machines around it.

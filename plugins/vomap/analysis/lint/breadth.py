@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from vomap.analysis.clauses import values_of
-from vomap.analysis.lint.context import warning
+from vomap.analysis.lint.context import LintContext, warning
 from vomap.analysis.tokens.patterns import legal_groups, split_role
+from vomap.mapfile.findings import Finding
 from vomap.policy.authority import SCOPE_PATH
 from vomap.policy.matching import EVERYTHING_BELOW, AccountName
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from vomap.analysis.lint.context import LintContext
-    from vomap.mapfile.findings import Finding
     from vomap.policy.documents import BanDocument, RuleDocument
 
 ISSUER_ALONE, GROUP_WITHOUT_SCOPE, ILLEGAL_GROUP = "issuer-alone", "group-without-scope", "illegal-group"

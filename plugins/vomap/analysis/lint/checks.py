@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from vomap.analysis.lint.context import LintContext
-    from vomap.mapfile.findings import Finding
+from vomap.analysis.lint.context import LintContext
+from vomap.mapfile.findings import Finding
 
 
 class Check(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,6 @@ from vomap.mapfile.findings import WARNING, Finding, Place
 from vomap.policy.authority import Authority
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from vomap.policy.documents import BanDocument, PolicyDocument, RuleDocument
 
 

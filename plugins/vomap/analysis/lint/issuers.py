@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
-from vomap.analysis.lint.context import warning
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from vomap.analysis.lint.context import LintContext
-    from vomap.mapfile.findings import Finding
+from vomap.analysis.lint.context import LintContext, warning
+from vomap.mapfile.findings import Finding
 
 SIMILAR_ISSUERS, HTTP_ISSUER, TWO_SPELLINGS = "similar-issuers", "http-issuer", "two-spellings"
 _HTTPS = "https://"

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from itertools import chain, islice
-from typing import TYPE_CHECKING
 
-from vomap.analysis.lint.context import name_and_source, warning
-from vomap.analysis.outcome import Evaluator
+from vomap.analysis.clauses import Clause, Conditions
+from vomap.analysis.lint.context import LintContext, name_and_source, warning
+from vomap.analysis.outcome import Evaluator, TokenOutcome
+from vomap.analysis.tokens.assembly import Token
 from vomap.analysis.tokens.from_clauses import ExampleTokens
 from vomap.analysis.tokens.group_claims import write_groups
 from vomap.analysis.tokens.patterns import GROUPS, common_groups, common_texts
 from vomap.analysis.tokens.variants import TokenVariants, asked_by
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from vomap.analysis.clauses import Clause, Conditions
-    from vomap.analysis.lint.context import LintContext
-    from vomap.analysis.outcome import TokenOutcome
-    from vomap.analysis.tokens.assembly import Token
-    from vomap.mapfile.findings import Finding
+from vomap.mapfile.findings import Finding
 
 UNREACHABLE_RULE, IMPOSSIBLE_RULE = "unreachable-rule", "impossible-rule"
 # vomap does not warn of a rule with more tokens to try, or whose issuer has more VOs.
@@ -59,7 +53,7 @@ class _Reachability:
         self._context = context
         self._evaluator = Evaluator(context.policy, context.now)
         self._example_tokens = ExampleTokens(context.policy, context.policy, context.now)
-        self._variants = TokenVariants(context, self._example_tokens)
+        self._variants = TokenVariants(context.admission, self._example_tokens)
         self._reached: set[int | None] = set()
         self._left = _MOST_IN_ALL
 

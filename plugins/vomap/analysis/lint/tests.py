@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
-from vomap.analysis.lint.context import warning
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from vomap.analysis.lint.context import LintContext
-    from vomap.mapfile.findings import Finding, Place
+from vomap.analysis.lint.context import LintContext, warning
+from vomap.mapfile.findings import Finding, Place
 
 UNUSED_TEST = "unused-test"
 

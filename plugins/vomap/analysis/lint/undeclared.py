@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from vomap.analysis.admission import Admission
-from vomap.analysis.lint.context import warning
-from vomap.mapfile.findings import did_you_mean
+from vomap.analysis.lint.context import LintContext, warning
+from vomap.mapfile.findings import Finding, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from vomap.analysis.lint.context import LintContext
-    from vomap.mapfile.findings import Finding
     from vomap.policy.documents import RuleDocument
 
 UNDECLARED_ISSUER, UNKNOWN_VO, UNSERVED_VO = "undeclared-issuer", "unknown-vo", "unserved-vo"

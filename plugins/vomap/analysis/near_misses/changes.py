@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from vomap.analysis.tokens.assembly import Token
 from vomap.analysis.tokens.group_claims import as_entitlement
 from vomap.claims import ENTITLEMENT_CLAIMS, GROUPS_CLAIM, Claims, read_scopes
 from vomap.claims.memberships import Membership, parse_entitlement, parse_fqan, parse_group, read_memberships
 from vomap.policy.model import Policy
-
-if TYPE_CHECKING:
-    from vomap.analysis.tokens.assembly import Token
 
 
 @dataclass(frozen=True)

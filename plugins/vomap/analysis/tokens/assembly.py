@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from vomap.analysis.tokens.group_claims import as_list
 from vomap.claims import GROUPS_CLAIM
 from vomap.policy.authority import SCOPE_PATH
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    # The members of a token, its groups in `wlcg.groups` (group_claims.py).
-    Token = dict[str, Any]
-    # The values that a token must have, by condition (`claim NAME` among them).
-    Values = Mapping[str, Sequence[str]]
-    # How a token names a VO: the VO source, and the name in the token.
-    Way = tuple[str, str]
+# The members of a token, its groups in `wlcg.groups` (group_claims.py).
+Token = dict[str, Any]
+# The values that a token must have, by condition (`claim NAME` among them).
+Values = Mapping[str, Sequence[str]]
+# How a token names a VO: the VO source, and the name in the token.
+Way = tuple[str, str]
 
 COMPUTE = "compute.create"
 # With the name of a VO, the scope that names the VO and permits the least.

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice, product
-from typing import TYPE_CHECKING
 
-from vomap.analysis.clauses import common_values, word_for
-from vomap.analysis.tokens.assembly import COMPUTE, assemble_token, with_vo
+from vomap.analysis.clauses import Clause, Conditions, SplitPolicy, common_values, word_for
+from vomap.analysis.tokens.assembly import COMPUTE, Token, Way, assemble_token, with_vo
 from vomap.analysis.tokens.group_claims import WrittenToken, as_entitlement
 from vomap.analysis.tokens.patterns import GROUPS, LITERAL, common_groups, examples, legal_groups, split_role
 from vomap.claims import GROUPS_CLAIM
 from vomap.claims.memberships import EntitlementForm, parse_fqan
 from vomap.policy.authority import SCOPE_PATH, SOURCES
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from vomap.analysis.clauses import Clause, Conditions, SplitPolicy
-    from vomap.analysis.tokens.assembly import Token, Way
-
-    # The values that a token must have, by condition.
-    Draft = dict[str, tuple[str, ...]]
-    Choices = dict[str, list[tuple[str, ...]]]
+# The values that a token must have, by condition.
+Draft = dict[str, tuple[str, ...]]
+Choices = dict[str, list[tuple[str, ...]]]
 
 _OTHER_COMPUTE = "condor:/WRITE"
 _MOST_WAYS = 60

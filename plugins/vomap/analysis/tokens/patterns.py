@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Union
+from typing import Union
 
 from vomap.claims.memberships import parse_fqan
 from vomap.policy.matching import Pattern
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 # A part as in Pattern.shape. None is a part below `/**`, which matches any text.
 Part = Union[str, tuple[str, str, str], None]

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from vomap.analysis.tokens.assembly import COMPUTE, VO_PATH, with_vo
+from vomap.analysis.admission import Admission
+from vomap.analysis.tokens.assembly import COMPUTE, VO_PATH, Token, with_vo
+from vomap.analysis.tokens.from_clauses import ExampleTokens
 from vomap.claims import COMPUTING, GROUPS_CLAIM
 from vomap.policy.matching import AccountName
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from vomap.analysis.lint.context import LintContext
-    from vomap.analysis.tokens.assembly import Token
-    from vomap.analysis.tokens.from_clauses import ExampleTokens
     from vomap.policy.documents import RuleDocument
 
 # A rule whose account has <vo> takes only tokens of one VO, although it has no such condition.
@@ -34,8 +32,8 @@ def asked_by(rule: RuleDocument) -> set[str]:
 class TokenVariants:
     """Varies the example tokens of a policy."""
 
-    def __init__(self, context: LintContext, example_tokens: ExampleTokens) -> None:
-        self._context = context
+    def __init__(self, admission: Admission, example_tokens: ExampleTokens) -> None:
+        self._admission = admission
         self._example_tokens = example_tokens
         self._word = example_tokens.word
 
@@ -69,8 +67,8 @@ class TokenVariants:
 
     def _vos(self, token: Token) -> Iterator[Token]:
         """Yield tokens that name one more VO."""
-        issuer = self._context.admission.issuers[token["iss"]]
-        names = self._context.admission.names(token["iss"], None)[:_MOST_NAMES]
+        issuer = self._admission.issuers[token["iss"]]
+        names = self._admission.names(token["iss"], None)[:_MOST_NAMES]
         for name in (*names, self._word) if issuer.names_vos_freely else names:
             yield from (with_vo(token, (source, name)) for source in issuer.sources)
 
