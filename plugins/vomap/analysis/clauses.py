@@ -57,15 +57,11 @@ class Clause(NamedTuple):
         """Whether it decides every token that matches: a rule is passed over if its capture gives a named account."""
         return self.outcome[0] in ("account", "pool", "denied")
 
-    def values(self, key: str) -> tuple[str, ...] | None:
-        """Return the values of a condition, or None if the clause does not have it."""
-        return dict(self.asked).get(key)
-
     @property
     def subject(self) -> str | None:
         """The only subject that matches, or None if several do."""
-        values = self.values("subject")
-        return values[0] if values and len(values) == 1 and not _is_wide(values[0]) else None
+        values = dict(self.asked).get("subject", ())
+        return values[0] if len(values) == 1 and not _is_wide(values[0]) else None
 
     def covers(self, other: Clause) -> bool:
         """Return True if every token that matches another clause of this issuer is known to match this one."""

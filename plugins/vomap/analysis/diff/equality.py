@@ -19,20 +19,15 @@ MOST_PAIRS = 1_000_000
 
 
 class Budget:
-    """The number of pairs that may still be compared."""
+    """The number of pairs that may still be compared: `left`, if it is positive."""
 
     def __init__(self, most: int = MOST_PAIRS) -> None:
-        self._left = most
-
-    @property
-    def is_spent(self) -> bool:
-        """Whether no more pairs may be compared."""
-        return self._left <= 0
+        self.left = most
 
     def take(self) -> bool:
         """Count one pair, and return False if none was left."""
-        self._left -= 1
-        return self._left >= 0
+        self.left -= 1
+        return self.left >= 0
 
 
 class IssuerClauses:
@@ -88,10 +83,9 @@ class IssuerClauses:
 
 
 class ClauseComparison:
-    """The differences between two lists of clauses: clauses of one list only, and pairs in another order."""
+    """The differences between an issuer's clauses in two policies: of one policy only, or in another order."""
 
     def __init__(self, old: Iterable[Clause], new: Iterable[Clause]) -> None:
-        """Compare the clauses that one issuer has in two policies."""
         self.old, self.new = IssuerClauses(old), IssuerClauses(new)
         budget = Budget()
         self.only_old = _only_in(self.old, self.new, budget)
@@ -132,7 +126,7 @@ class ClauseComparison:
                 alike = clause.is_certain and other.is_certain and clause.outcome == other.outcome
                 if not alike and (not budget.take() or clause.overlaps(other)):
                     yield clause, other
-                    if budget.is_spent:
+                    if budget.left <= 0:
                         return
 
 

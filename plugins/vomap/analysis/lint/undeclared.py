@@ -41,19 +41,17 @@ class _Names:
         )
 
     def issuers(self, rule: RuleDocument) -> list[Finding]:
-        return [
-            warning(UNDECLARED_ISSUER, rule, f"rule {rule['name']}: {why}")
-            for why in map(self._untrusted, rule.get("issuer", ()))
-            if why is not None
-        ]
-
-    def _untrusted(self, url: str) -> str | None:
-        if url in self._all.issuers:
-            return None
-        if url not in self._declared:
-            return f"issuer {url} is not declared, so vomap declines its tokens{self._like_issuer(url)}"
-        place = self._context.issuer_places[url]
-        return f"issuer {url} is distrusted by `none` in {place.file}:{place.line}, so vomap declines its tokens"
+        found = []
+        for url in rule.get("issuer", ()):
+            if url in self._all.issuers:
+                continue
+            if url not in self._declared:
+                why = f"is not declared, so vomap declines its tokens{self._like_issuer(url)}"
+            else:
+                place = self._context.issuer_places[url]
+                why = f"is distrusted by `none` in {place.file}:{place.line}, so vomap declines its tokens"
+            found.append(warning(UNDECLARED_ISSUER, rule, f"rule {rule['name']}: issuer {url} {why}"))
+        return found
 
     def vos(self, rule: RuleDocument) -> list[Finding]:
         found = []

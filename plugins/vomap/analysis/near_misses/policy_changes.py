@@ -40,17 +40,17 @@ def _vos(token: ExplainedToken) -> Iterator[SingleChange]:
     issuer, site = token.issuer, token.policy.find(SITE)
     if issuer is None or issuer.vos is None:
         return
-    for source in issuer.sources:
-        for name in named_in(source, token.memberships, token.scopes):
-            alike = next((listed for listed in issuer.vos if listed.lower() == name.lower()), None)
-            if name in issuer.vos:
-                continue
-            how = f"{alike!a} is: letters have case" if alike else "so it names no VO"
-            sentence = f"vo: {name!a} is not among the `vos` of {token.url!a}; {how}"
-            vos = {**issuer.vos, name: issuer.vos[alike] if alike else name}
-            serve = None if site["serve"] is None else [*site["serve"], vos[name]]
-            served = _with_entries(_with_issuer(token, {"vos": vos}), {SITE: {**site, "serve": serve}})
-            yield SingleChange(sentence, policy=served)
+    names = [name for source in issuer.sources for name in named_in(source, token.memberships, token.scopes)]
+    for name in names:
+        if name in issuer.vos:
+            continue
+        alike = next((listed for listed in issuer.vos if listed.lower() == name.lower()), None)
+        how = f"{alike!a} is: letters have case" if alike else "so it names no VO"
+        sentence = f"vo: {name!a} is not among the `vos` of {token.url!a}; {how}"
+        vos = {**issuer.vos, name: issuer.vos[alike] if alike else name}
+        serve = None if site["serve"] is None else [*site["serve"], vos[name]]
+        served = _with_entries(_with_issuer(token, {"vos": vos}), {SITE: {**site, "serve": serve}})
+        yield SingleChange(sentence, policy=served)
 
 
 def _groups(token: ExplainedToken) -> Iterator[SingleChange]:

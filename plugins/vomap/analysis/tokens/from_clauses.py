@@ -42,9 +42,8 @@ class ExampleTokens:
     def of_clause(self, clause: Clause) -> Iterator[tuple[Conditions, Token]]:
         """Yield tokens that match one clause, with its conditions: one token for each way to name the VO."""
         drafts = self._drafts(clause, clause.asked)
-        for draft in drafts[:1]:
-            for way in self.ways(clause.url, clause.vo):
-                yield clause.asked, self.token(clause.url, draft, way)
+        for draft, way in product(drafts[:1], self.ways(clause.url, clause.vo)):
+            yield clause.asked, self.token(clause.url, draft, way)
 
     def of_changed_clause(self, clause: Clause) -> Iterator[tuple[Conditions, Token]]:
         """Yield tokens that match one clause, for each kind of text that it takes, with their conditions.
@@ -63,8 +62,7 @@ class ExampleTokens:
         vos = [vo for vo in dict.fromkeys((clause.vo, other.vo)) if vo is not None]
         for asked in (clause.asked, *self._captured(clause, 1)):
             for others in (other.asked, *self._captured(other, 1)):
-                drafts = _vary(self._common(clause, asked, other, others))
-                for draft in drafts:
+                for draft in _vary(self._common(clause, asked, other, others)):
                     if len(vos) > 1:
                         yield from self._of_two_vos(clause.url, draft, vos)
                         continue
@@ -134,7 +132,7 @@ class ExampleTokens:
     def _as_good(self, clause: Clause, token: Token) -> Iterator[Token]:
         """Yield a token with another scope for jobs, or another audience: rules may have conditions on these."""
         yield {**token, "scope": token["scope"].replace(COMPUTE, _OTHER_COMPUTE)}
-        if clause.values("audience") is None:
+        if "audience" not in dict(clause.asked):
             yield from islice(self._other_audiences(token), _MOST_AUDIENCES)
 
     def _namings(self, url: str) -> Iterator[Token]:
