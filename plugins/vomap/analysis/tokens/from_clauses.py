@@ -91,11 +91,8 @@ class ExampleTokens:
             yield from self._namings(url)
             for base in bases:
                 yield base
-                # One more VO, behind and before the VOs that the token names.
-                for source, name in filter(None, self.ways(url, None)):
-                    yield with_vo(base, (source, name))
-                    if source != SCOPE_PATH and GROUPS_CLAIM in base:
-                        yield {**base, GROUPS_CLAIM: [f"/{name}", *base[GROUPS_CLAIM]]}
+                for way in filter(None, self.ways(url, None)):
+                    yield from _also_naming(base, way)
 
     def ways(self, url: str, vo: str | None) -> list[Way | None]:
         """Return how a token of an issuer may name a VO, the simplest first. None means that it names no VO.
@@ -275,6 +272,14 @@ class ExampleTokens:
 def simplicity(token: Token) -> tuple[int, bool, int]:
     """Return a key that sorts simple tokens first."""
     return len(token), _OTHER_COMPUTE in token["scope"], sum(len(str(value)) for value in token.values())
+
+
+def _also_naming(token: Token, way: Way) -> Iterator[Token]:
+    """Yield a token that also names another VO, behind and before the VOs that it names."""
+    yield with_vo(token, way)
+    source, name = way
+    if source != SCOPE_PATH and GROUPS_CLAIM in token:
+        yield {**token, GROUPS_CLAIM: [f"/{name}", *token[GROUPS_CLAIM]]}
 
 
 def _vary(choices: Choices) -> list[Draft]:
