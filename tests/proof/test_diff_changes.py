@@ -111,12 +111,13 @@ def _fits(line: DiffLine, expected: dict[str, Any], new: dict[str, Any]) -> bool
 
 
 def _is_result(result: TokenOutcome, rule: str | None, outcome: str | None, file: str, mapfile: dict[str, Any]) -> bool:
-    if rule not in ("any", result.rule_name):
+    decision = result.decision
+    if rule not in ("any", decision.rule):
         return False
-    place = None if result.rule_name is None else f"{file}:{line_of(mapfile, result.rule_name)}"
-    if result.source != place:
+    place = None if decision.rule is None else f"{file}:{line_of(mapfile, decision.rule)}"
+    if decision.source != place:
         return False
-    told = result.outcome if result.outcome != MAPPED else result.account or f"pool {result.pool}"
+    told = decision.outcome if decision.outcome != MAPPED else decision.account or f"pool {decision.pool}"
     return outcome in (None, told)
 
 
@@ -125,12 +126,8 @@ def _assert_shows(line: DiffLine, new: PolicyDocument) -> None:
     if line.new and "uid" not in str(line.who) and "does not exist" not in str(line.who):
         for document, results in ((OLD, line.old), (new, line.new)):
             decision = decide(policy_of(document), NO_BANS, read_claims(line.token), NOW)
-            shown = next(iter(results.values()))
-            assert (decision.outcome, decision.account, decision.rule) == (
-                shown.outcome,
-                shown.account,
-                shown.rule_name,
-            )
+            shown = next(iter(results.values())).decision
+            assert (decision.outcome, decision.account, decision.rule) == (shown.outcome, shown.account, shown.rule)
 
 
 def _result(policy: Policy, token: dict[str, Any]) -> tuple[Any, ...]:

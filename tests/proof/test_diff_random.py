@@ -233,5 +233,5 @@ def _assert_lines_are_true(difference: PolicyDiff, old: Policy, new: Policy) -> 
     """Assert that each line's token is decided as the line says."""
     for line in difference.lines:
         for policy, results in ((old, line.old), (new, line.new)):
-            shown = next(iter(results.values()))
+            shown = next(iter(results.values())).decision
             assert _result(policy, line.token)[:3] == (shown.outcome, shown.account, shown.pool)

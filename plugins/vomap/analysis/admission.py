@@ -10,18 +10,17 @@ from vomap.policy.index import find_spellings
 from vomap.policy.model import Issuer, Site
 
 if TYPE_CHECKING:
-    from vomap.policy.documents import EntitlementsDocument, PolicyDocument
+    from vomap.policy.documents import PolicyDocument
 
 
 class Admission:
     """The trusted issuers of a policy, the VOs that each may speak for, and the checks of their tokens."""
 
     def __init__(self, document: PolicyDocument) -> None:
-        """Take a policy's document."""
         self.site = Site(document["site"])
         self.authority = Authority(document)
         trusted = {url: declared for url, declared in document["issuers"].items() if declared is not None}
-        self.issuers = {url: Issuer(declared, self.site) for url, declared in trusted.items()}
+        self.issuers = {url: self.authority.issuers[url] for url in trusted}
         self.forms = {url: declared.get("entitlements") for url, declared in trusted.items()}
         self._spellings = find_spellings(document)
         self.known_vos = sorted(self._spellings)
@@ -73,8 +72,7 @@ class Admission:
 
     def served_vos(self) -> dict[str, list[str]]:
         """Return the served VOs that the policy names, in lower case, each with the issuers that may speak for it."""
-        found = {vo: self.speakers(vo) for vo in self.known_vos}
-        return {vo: urls for vo, urls in found.items() if urls}
+        return {vo: urls for vo in self.known_vos if (urls := self.speakers(vo))}
 
     def of(self, url: str) -> dict[str, object]:
         """Return the checks that a token of an issuer must pass, by the keys of the mapfile language.
@@ -85,11 +83,15 @@ class Admission:
         issuer = self.issuers.get(url)
         if issuer is None or (issuer.vo is not None and not self.serves(issuer.vo.lower())):
             return {}
+        entitlements: tuple[object, ...] | None = None
+        if (form := self.forms[url]) is not None:
+            namespace = normalise_percent(form["namespace"]).lower()
+            entitlements = namespace, form.get("authority"), bool(form.get("in-scope"))
         named = self._naming(url, issuer) if issuer.vo is None else {"vo": issuer.vo.lower()}
         return {
             **named,
             "groups": (issuer.groups_claim, issuer.groups_comma_separated),
-            "entitlements": _form(self.forms[url]),
+            "entitlements": entitlements,
             "audience": issuer.audience,
             "without-audience": issuer.audience is None or issuer.accept_without_audience,
             "without-compute": issuer.accept_without_compute,
@@ -117,9 +119,3 @@ class Admission:
             "vos": frozenset((name, vo.lower()) for name, vo in issuer.vos.items()),
             "serve": (not_served, also_nobody),
         }
-
-
-def _form(form: EntitlementsDocument | None) -> tuple[object, ...] | None:
-    if form is None:
-        return None
-    return normalise_percent(form["namespace"]).lower(), form.get("authority"), bool(form.get("in-scope", False))

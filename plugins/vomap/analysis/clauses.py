@@ -7,9 +7,10 @@ and the order of values make no difference.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vomap.analysis.admission import Admission
 from vomap.analysis.tokens.patterns import GROUPS, common_groups, common_texts, covers, fresh_word, group_covers
@@ -20,13 +21,11 @@ from vomap.policy.model import NAMED
 from vomap.policy.pools import Pool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
     from vomap.policy.documents import ConditionsDocument, PolicyDocument, PoolDocument, RuleDocument
 
-    # A condition's key (`claim NAME` among them) and its values, of which the token must have one.
-    Conditions = tuple[tuple[str, tuple[str, ...]], ...]
-    Outcome = tuple[Any, ...]
+# A condition's key (`claim NAME` among them) and its values, of which the token must have one.
+Conditions = tuple[tuple[str, tuple[str, ...]], ...]
+Outcome = tuple[Any, ...]
 
 DENIED: Outcome = ("denied",)
 # A rule with more combinations of values is one clause: clauses for all of them would take too much memory.
@@ -34,18 +33,14 @@ _MOST_CLAUSES = 5_000
 _CAPTURE = re.compile("<([a-z0-9_-]+)>")
 
 
-class Clause:
-    """A rule for the tokens of one issuer."""
+class Clause(NamedTuple):
+    """A rule for the tokens of one issuer: its VO in lower case (None: any), conditions, outcome, and number."""
 
-    __slots__ = ("asked", "number", "outcome", "url", "vo")
-
-    def __init__(self, url: str, vo: str | None, asked: Conditions, outcome: Outcome, number: int) -> None:
-        """Take the issuer, the VO in lower case (None: any VO), conditions, outcome, and the rule's number."""
-        self.url = url
-        self.vo = vo
-        self.asked = asked
-        self.outcome = outcome
-        self.number = number
+    url: str
+    vo: str | None
+    asked: Conditions
+    outcome: Outcome
+    number: int
 
     @property
     def conditions(self) -> tuple[str | None, Conditions]:
@@ -62,15 +57,11 @@ class Clause:
         """Whether it decides every token that matches: a rule is passed over if its capture gives a named account."""
         return self.outcome[0] in ("account", "pool", "denied")
 
-    def values(self, key: str) -> tuple[str, ...] | None:
-        """Return the values of a condition, or None if the clause does not have it."""
-        return dict(self.asked).get(key)
-
     @property
     def subject(self) -> str | None:
         """The only subject that matches, or None if several do."""
-        values = self.values("subject")
-        return values[0] if values and len(values) == 1 and not _is_wide(values[0]) else None
+        values = dict(self.asked).get("subject", ())
+        return values[0] if len(values) == 1 and not _is_wide(values[0]) else None
 
     def covers(self, other: Clause) -> bool:
         """Return True if every token that matches another clause of this issuer is known to match this one."""
@@ -107,19 +98,21 @@ def common_values(key: str, values: Iterable[str], others: Iterable[str], word: 
 class SplitPolicy:
     """A policy that is split for comparison: the admission of its issuers, and the clauses of each issuer."""
 
-    def __init__(self, document: PolicyDocument, entries: Mapping[str, Any] | None = None) -> None:
-        """Take a policy's document, and the entries of its index (policy/index.py) if the caller has them."""
+    def __init__(self, document: PolicyDocument) -> None:
         self.document = document
         self.rules = document["rules"]
         self.admission = Admission(document)
         self.pools = {name: _pool_meaning(pool) for name, pool in document["pools"].items()}
-        keys = (key for key, _ in index_policy(document)) if entries is None else (key for key in entries)
-        self.named = frozenset(name for kind, _, name in (key.partition("\t") for key in keys) if kind == NAMED)
+        keys = (key.partition("\t") for key, _ in index_policy(document))
+        self.named = frozenset(name for kind, _, name in keys if kind == NAMED)
         self.clauses: dict[str, list[Clause]] = {url: [] for url in self.admission.issuers}
         self._could_be_made: dict[str, frozenset[str]] = {}
         for number, rule in enumerate(self.rules):
-            for clause in self._clauses_of(number, rule):
-                self.clauses[clause.url].append(clause)
+            asked_for, template = _conditions(rule)
+            split = _split(asked_for)
+            for url, vo in self._spoken_for(rule):
+                outcome = self._outcome(rule, template, url, vo)
+                self.clauses[url] += [Clause(url, vo, asked, outcome, number) for asked in split]
 
     def possible(self, url: str) -> list[Clause]:
         """Return an issuer's clauses that a token can match: a rule with a VO sees only groups and paths of that VO."""
@@ -169,14 +162,6 @@ class SplitPolicy:
                 found.update(f"{before}{each:0{width}d}{after}" if width else before + after for each in numbers)
         return found
 
-    def _clauses_of(self, number: int, rule: RuleDocument) -> Iterator[Clause]:
-        asked_for, template = _conditions(rule)
-        split = list(_split(asked_for))
-        for url, vo in self._spoken_for(rule):
-            outcome = self._outcome(rule, template, url, vo)
-            for asked in split:
-                yield Clause(url, vo, asked, outcome, number)
-
     def _spoken_for(self, rule: RuleDocument) -> Iterator[tuple[str, str | None]]:
         """Yield each issuer and VO that a rule is for, in the rule's order, if a token can match."""
         admission = self.admission
@@ -191,7 +176,7 @@ class SplitPolicy:
             # An issuer with `vo` has no tokens of another VO.
             if admission.of(url):
                 only = admission.issuers[url].vo
-                yield url, None if only is None else only.lower()
+                yield url, only and only.lower()
 
     def _outcome(self, rule: RuleDocument, template: str, url: str, vo: str | None) -> Outcome:
         if "deny" in rule:
@@ -219,8 +204,7 @@ class SplitPolicy:
 
 def word_for(*policies: SplitPolicy) -> str:
     """Return a word that no pattern of these policies treats specially, and that is not one of their accounts."""
-    texts = [text for policy in policies for text in policy.patterns()]
-    return fresh_word([*texts, *(account for policy in policies for account in policy.named)])
+    return fresh_word(text for policy in policies for text in (*policy.patterns(), *policy.named))
 
 
 def values_of(entry: ConditionsDocument, key: str) -> Sequence[str]:
@@ -237,25 +221,23 @@ def _conditions(rule: RuleDocument) -> tuple[Conditions, str]:
     asked.update({f"claim {name}": rule["claim"][name] for name in sorted(rule.get("claim", {}))})
     account = rule.get("account", "")
     if "<" in account:
-        called: dict[str, str] = {"vo": "vo"}
+        called = {"vo": "vo"}
+
+        def rename(capture: re.Match[str]) -> str:
+            return f"<{called.setdefault(capture[1], f'c{len(called)}')}>"
+
         for key, values in asked.items():
             if key == "subject" or key.startswith("claim "):
-                asked[key] = [_CAPTURE.sub(lambda found: _call(called, found[1]), text) for text in values]
-        account = _CAPTURE.sub(lambda found: _call(called, found[1]), account)
+                asked[key] = [_CAPTURE.sub(rename, text) for text in values]
+        account = _CAPTURE.sub(rename, account)
     return tuple((key, tuple(sorted(set(values)))) for key, values in asked.items()), account
 
 
-def _call(called: dict[str, str], name: str) -> str:
-    return f"<{called.setdefault(name, f'c{len(called)}')}>"
-
-
-def _split(asked: Conditions) -> Iterator[Conditions]:
-    """Yield conditions with one value of each list. If there are too many combinations, yield them unchanged."""
+def _split(asked: Conditions) -> list[Conditions]:
+    """Return conditions with one value of each list. If there are too many combinations, return them unchanged."""
     if prod(len(values) for _, values in asked) > _MOST_CLAUSES:
-        yield asked
-        return
-    for chosen in product(*(values for _, values in asked)):
-        yield tuple((key, (value,)) for (key, _), value in zip(asked, chosen))
+        return [asked]
+    return list(product(*([(key, (value,)) for value in values] for key, values in asked)))
 
 
 def _is_wide(text: str) -> bool:

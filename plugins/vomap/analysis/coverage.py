@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+from vomap.mapfile.policy_tests import PolicyTestResult
 
-    from vomap.mapfile.policy_tests import PolicyTestResult
+if TYPE_CHECKING:
     from vomap.policy.documents import RuleDocument
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from vomap.claims import Claims
@@ -33,9 +32,8 @@ class DecisionSummary(NamedTuple):
     reason: str
 
     def __str__(self) -> str:
-        return (
-            f"{self.outcome} to {self.account} ({self.reason})" if self.account else f"{self.outcome} ({self.reason})"
-        )
+        to = f" to {self.account}" if self.account else ""
+        return f"{self.outcome}{to} ({self.reason})"
 
 
 class DecisionChange(NamedTuple):
@@ -46,44 +44,12 @@ class DecisionChange(NamedTuple):
     after: DecisionSummary
 
 
-@dataclass
 class Replay:
-    """Counts of a log: decisions that stay the same, that change, and that were not made again.
+    """Decides the records of a log again, one by one, and counts the decisions.
 
-    `first` has the first record of each change.
+    `same` counts the decisions that stay the same, `changes` those that change, and `left_out` the reasons why records
+    are not decided again. `first` has the first record of each change.
     """
-
-    same: int = 0
-    changes: Counter[DecisionChange] = field(default_factory=Counter)
-    first: dict[DecisionChange, Record] = field(default_factory=dict)
-    left_out: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def changed(self) -> int:
-        """How many decisions changed."""
-        return sum(self.changes.values())
-
-    def add(self, record: Record, before: DecisionSummary, after: DecisionSummary, vo: str) -> None:
-        """Add a decision that was made again."""
-        if (before.outcome, before.account) == (after.outcome, after.account):
-            self.same += 1
-            return
-        change = DecisionChange(vo, before, after)
-        self.changes[change] += 1
-        self.first.setdefault(change, record)
-
-    def counted(self) -> dict[str, Counter[str]]:
-        """Return the number of changed decisions by VO, by account (before and after) and by rule."""
-        counts: dict[str, Counter[str]] = {"VO": Counter(), "account": Counter(), "rule": Counter()}
-        for change, number in self.changes.items():
-            counts["VO"][change.vo] += number
-            for kind, both in (("account", _accounts(change)), ("rule", _rules(change))):
-                counts[kind].update(dict.fromkeys(both, number))
-        return {title: each for title, each in counts.items() if each}
-
-
-class Replayer:
-    """Decides the records of a log again, one by one."""
 
     def __init__(
         self, policy: Policy, bans: Bans, *, resolve: Resolve | None = None, instead: Mapping[str, str] | None = None
@@ -95,17 +61,41 @@ class Replayer:
         """
         self._policy, self._bans = policy, bans
         self._resolve, self._instead = resolve, instead
-        self.result = Replay()
+        self.same = 0
+        self.changes: Counter[DecisionChange] = Counter()
+        self.first: dict[DecisionChange, Record] = {}
+        self.left_out: Counter[str] = Counter()
+
+    @property
+    def changed(self) -> int:
+        """How many decisions changed."""
+        return sum(self.changes.values())
 
     def add(self, record: Record) -> None:
         """Decide one record again."""
         claims = self._claims(record)
         if isinstance(claims, str):
-            self.result.left_out[claims] += 1
+            self.left_out[claims] += 1
             return
         decision = decide(self._policy, self._bans, claims, record.time)
         before = self._before(record)
-        self.result.add(record, before, _after(decision, record, before), decision.vo or record.members["vo"] or "none")
+        after = _after(decision, record, before)
+        if (before.outcome, before.account) == (after.outcome, after.account):
+            self.same += 1
+            return
+        change = DecisionChange(decision.vo or record.members["vo"] or "none", before, after)
+        self.changes[change] += 1
+        self.first.setdefault(change, record)
+
+    def counted(self) -> dict[str, Counter[str]]:
+        """Return the number of changed decisions by VO, by account (before and after) and by rule."""
+        counts: dict[str, Counter[str]] = {"VO": Counter(), "account": Counter(), "rule": Counter()}
+        for change, number in self.changes.items():
+            both = change.before, change.after
+            counts["VO"][change.vo] += number
+            counts["account"].update(dict.fromkeys({each.account for each in both if each.account is not None}, number))
+            counts["rule"].update(dict.fromkeys({each.rule for each in both if each.rule is not None}, number))
+        return {title: each for title, each in counts.items() if each}
 
     def _claims(self, record: Record) -> Claims | str:
         """Return the claims of a record, or why it cannot be decided again."""
@@ -134,11 +124,3 @@ def _after(decision: Decision, record: Record, before: DecisionSummary) -> Decis
     if before.outcome == DENIED and decision.outcome == MAPPED and refused:
         return before
     return DecisionSummary(decision.outcome, decision.account, decision.rule, decision.reason)
-
-
-def _accounts(change: DecisionChange) -> set[str]:
-    return {answer.account for answer in (change.before, change.after) if answer.account is not None}
-
-
-def _rules(change: DecisionChange) -> set[str]:
-    return {answer.rule for answer in (change.before, change.after) if answer.rule is not None}

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from vomap import Error
-from vomap.analysis.replay import Replay, Replayer
+from vomap.analysis.replay import Replay
 from vomap.cli.arguments import add_bans, add_json, add_mapfiles, add_policy, asked_policy
 from vomap.cli.console import NO, YES, plain, print_json, progress_bar
 from vomap.cli.logs import read_logs, resolver
@@ -58,16 +58,15 @@ def run(args: argparse.Namespace) -> int:
     """Replay. Return 0 if each decision is the same, 1 if not, and 3 if a log has broken lines."""
     policy, bans = asked_policy(args, "replay")
     instead = None if args.against is None else _table(args.against)
-    replayer = Replayer(policy, bans, resolve=resolver(args.key), instead=instead)
+    result = Replay(policy, bans, resolve=resolver(args.key), instead=instead)
     broken: list[str] = []
     with progress_bar("decisions made again") as progress:
         for number, (log, found) in enumerate(read_logs(args.logs), start=1):
             if isinstance(found, BrokenLine):
                 broken.append(f"{log}:{found.line}: {found.why}")
             else:
-                replayer.add(found)
+                result.add(found)
             progress(number)
-    result = replayer.result
     if not result.same + result.changed:
         # A wrong file or a missing key must not look like a policy that changes nothing.
         broken.append("vomap could decide no record of these logs again, so the changes are unknown")

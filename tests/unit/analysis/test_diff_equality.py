@@ -75,7 +75,7 @@ def test_a_spent_budget_proves_nothing() -> None:
     """Pairs beyond the budget count as pairs that differ."""
     budget = Budget(1)
     assert budget.take()
-    assert budget.is_spent
+    assert budget.left == 0
     assert not budget.take()
 
 

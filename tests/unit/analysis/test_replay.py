@@ -8,7 +8,7 @@ import pytest
 
 import vomap.analysis.replay as proof
 from unit.policy.composed import bans_of, policy_of
-from vomap.analysis.replay import Replay, Replayer
+from vomap.analysis.replay import Replay
 from vomap.log.pseudonyms import make_pseudonym
 from vomap.log.reader import Record
 
@@ -50,9 +50,9 @@ def _record(**members: Any) -> Record:
 
 
 def _replay(record: Record, policy: str = POLICY, **more: Any) -> Replay:
-    replayer = Replayer(policy_of(policy), bans_of(more.pop("bans", None)), **more)
-    replayer.add(record)
-    return replayer.result
+    result = Replay(policy_of(policy), bans_of(more.pop("bans", None)), **more)
+    result.add(record)
+    return result
 
 
 def test_the_same_policy_gives_the_same_answer() -> None:

@@ -9,14 +9,16 @@ difference, the policies are not proven equal.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vomap.analysis.clauses import SplitPolicy
+from vomap.analysis.clauses import Clause, Conditions, SplitPolicy
 from vomap.analysis.diff.equality import Budget, ClauseComparison
 from vomap.analysis.diff.lines import (
     ISSUER_ADDED,
     ISSUER_DROPPED,
+    REFUSED_OTHERWISE,
     SHADOWED,
     VO_ADDED,
     VO_DROPPED,
@@ -24,20 +26,14 @@ from vomap.analysis.diff.lines import (
     DiffLines,
     OutcomePair,
 )
-from vomap.analysis.outcome import REFUSED_OTHERWISE, Evaluator
+from vomap.analysis.outcome import Evaluator
+from vomap.analysis.tokens.assembly import Token
 from vomap.analysis.tokens.from_clauses import ExampleTokens, simplicity
 from vomap.analysis.tokens.group_claims import write_groups
 from vomap.claims import GROUPS_CLAIM
-from vomap.policy import MAPPED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from vomap.analysis.clauses import Clause, Conditions
-    from vomap.analysis.tokens.assembly import Token
     from vomap.policy.documents import PolicyDocument
-
-    AdmissionOfIssuer = dict[str, object]
 
 # The comparison examines at most this number of overlaps for each issuer: more would take minutes.
 MOST_OVERLAPS = 150_000
@@ -130,7 +126,7 @@ class _PolicyComparison:
                     continue
                 found = list(self._tokens_of(side, clause, thorough=id(clause) in changed))
                 # As generated, with groups in `wlcg.groups`: the claim with the groups may be what differs.
-                mapped = [token for token, _, each in found if MAPPED in (each.old.outcome, each.new.outcome)]
+                mapped = [token for token, _, each in found if each.old.is_mapped or each.new.is_mapped]
                 bases += mapped[:_OF_A_CLAUSE]
                 if self._add_clause(side, clause, [(asked, each) for _, asked, each in found]):
                     explained.add(id(clause))
@@ -162,12 +158,10 @@ class _PolicyComparison:
             if self._is_reached(side, clause, each) or each.kind not in (None, REFUSED_OTHERWISE)
         ]
         some = "" if all(each.kind for _, each in about) else "some of "
-        differs = False
         for asked, each in about:
             who = self._who(clause.url, (clause.vo, asked))
-            changes = self.lines.add_token(some + who if asked is clause.asked else who, each)
-            differs = changes or differs
-        return differs
+            self.lines.add_token(some + who if asked is clause.asked else who, each)
+        return any(each.kind for _, each in about)
 
     def _compare_order(self, comparison: ClauseComparison) -> None:
         """Decide tokens that match two clauses whose order differs between the policies."""
@@ -203,9 +197,9 @@ class _PolicyComparison:
         changes = [self.lines.add_overlap(who, self._decide(token), changed) for token in tokens]
         return any(changes)
 
-    def _compare_admission(self, url: str, old: AdmissionOfIssuer, new: AdmissionOfIssuer, bases: list[Token]) -> None:
+    def _compare_admission(self, url: str, old: dict[str, object], new: dict[str, object], bases: list[Token]) -> None:
         """Decide tokens for each check of an issuer that differs: variations of tokens that are mapped."""
-        naming = [self.example_tokens.naming(url, way) for way in self.example_tokens.ways(url, None)[:_OF_A_CLAUSE]]
+        naming = [self.example_tokens.token(url, {}, way) for way in self.example_tokens.ways(url, None)[:_OF_A_CLAUSE]]
         in_order = sorted([*naming, *bases], key=simplicity)
         with_groups = [token for token in in_order if GROUPS_CLAIM in token]
         chosen = [*in_order[:_BASES], *with_groups[:_BASES]]
@@ -233,17 +227,16 @@ class _PolicyComparison:
 
     def _compare_vos(self) -> None:
         """Add a line for each VO that only one of the policies serves."""
-        old, new = self.old.admission.served_vos(), self.new.admission.served_vos()
-        for vo in sorted(set(old) - set(new)):
-            self._add_vo(VO_DROPPED, self.old, vo, old[vo])
-        for vo in sorted(set(new) - set(old)):
-            self._add_vo(VO_ADDED, self.new, vo, new[vo])
+        for kind, side, other in ((VO_DROPPED, self.old, self.new), (VO_ADDED, self.new, self.old)):
+            served = side.admission.served_vos()
+            for vo in sorted(set(served) - set(other.admission.served_vos())):
+                self._add_vo(kind, side, vo, served[vo])
 
     def _add_vo(self, kind: str, side: SplitPolicy, vo: str, urls: list[str]) -> None:
-        tokens = [self.example_tokens.naming(url, way) for url in urls for way in self.example_tokens.ways(url, vo)]
+        tokens = [self.example_tokens.token(url, {}, way) for url in urls for way in self.example_tokens.ways(url, vo)]
         outcomes = [self._decide(token) for token in tokens]
         results = [(each.old if side is self.old else each.new, each) for each in outcomes]
-        speaking = [each for result, each in results if (result.vo or "").lower() == vo]
+        speaking = [each for result, each in results if result.vo == vo]
         self.lines.add(kind, vo, f"{side.admission.spelled(vo)}, by {', '.join(urls)}", (speaking or outcomes)[0])
 
     def _add_issuer(self, url: str, *, added: bool) -> None:
@@ -253,7 +246,7 @@ class _PolicyComparison:
             return
         vos = [side.admission.spelled(vo) for vo in sorted(side.admission.issuers[url].declared_vos())]
         who = f"{url} for {', '.join(vos)}" if vos else url
-        self.lines.add(kind, url, who, self._decide(self.example_tokens.plain(url)))
+        self.lines.add(kind, url, who, self._decide(self.example_tokens.token(url, {}, None)))
 
     def _compare_limits(self) -> None:
         """Add the changes for accounts that do not exist, or that have a low uid."""
@@ -268,10 +261,10 @@ class _PolicyComparison:
         if self.mapped is None:
             self._doubt(f"site: {what} is decided differently, and vomap found no token that both policies map")
             return
-        old, new = (evaluator.decide_with_uid(self.mapped, uid) for evaluator in self.evaluators)
-        kind = OutcomePair(self.mapped, old, new).kind
-        assert kind is not None, "one of the two refuses what the other accepts"
-        self.lines.add(kind, what, f"every issuer, {what}", OutcomePair(self.mapped, old, new))
+        results = (evaluator.decide(self.mapped, lambda _: uid) for evaluator in self.evaluators)
+        outcomes = OutcomePair(self.mapped, *results)
+        assert outcomes.kind is not None, "one of the two refuses what the other accepts"
+        self.lines.add(outcomes.kind, what, f"every issuer, {what}", outcomes)
 
     def _find_shadowed(self) -> None:
         """Add the rules that decide no token any more, because an earlier rule decides it."""
@@ -292,14 +285,13 @@ class _PolicyComparison:
         return clause.number in self.reached
 
     def _decide(self, token: Token) -> OutcomePair:
-        url = token["iss"]
-        issuers = (policy.admission.issuers.get(url) for policy in (self.old, self.new))
+        issuers = (policy.admission.issuers.get(token["iss"]) for policy in (self.old, self.new))
         written = write_groups(token, *issuers)
         outcomes = OutcomePair(written, *(evaluator.decide(written) for evaluator in self.evaluators))
         self.reached.add(outcomes.new.rule)
         self.asked += 1
         self.progress(self.asked)
-        both = outcomes.old.account is not None and outcomes.new.account is not None
+        both = outcomes.old.decision.account is not None and outcomes.new.decision.account is not None
         if both and (self.mapped is None or simplicity(written) < simplicity(self.mapped)):
             self.mapped = written
         return outcomes

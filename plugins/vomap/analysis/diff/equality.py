@@ -10,33 +10,24 @@ also redundant if a later clause with the same outcome covers it, and no clause 
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import TYPE_CHECKING
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 
-if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Iterator, Sequence
-
-    from vomap.analysis.clauses import Clause
+from vomap.analysis.clauses import Clause
 
 # At most this number of pairs of clauses is compared for each issuer. The rest is not proven.
 MOST_PAIRS = 1_000_000
 
 
 class Budget:
-    """The number of pairs that may still be compared."""
+    """The number of pairs that may still be compared: `left`, if it is positive."""
 
     def __init__(self, most: int = MOST_PAIRS) -> None:
-        """Take the number of pairs."""
-        self._left = most
-
-    @property
-    def is_spent(self) -> bool:
-        """Whether no more pairs may be compared."""
-        return self._left <= 0
+        self.left = most
 
     def take(self) -> bool:
         """Count one pair, and return False if none was left."""
-        self._left -= 1
-        return self._left >= 0
+        self.left -= 1
+        return self.left >= 0
 
 
 class IssuerClauses:
@@ -92,10 +83,9 @@ class IssuerClauses:
 
 
 class ClauseComparison:
-    """The differences between two lists of clauses: clauses of one list only, and pairs in another order."""
+    """The differences between an issuer's clauses in two policies: of one policy only, or in another order."""
 
     def __init__(self, old: Iterable[Clause], new: Iterable[Clause]) -> None:
-        """Compare the clauses that one issuer has in two policies."""
         self.old, self.new = IssuerClauses(old), IssuerClauses(new)
         budget = Budget()
         self.only_old = _only_in(self.old, self.new, budget)
@@ -123,10 +113,8 @@ class ClauseComparison:
         """Yield pairs of clauses that are in another order in the new list, if that may matter."""
         common = [clause for clause in self.old.clauses if clause.meaning in self.new.place]
         places = [self.new.place[clause.meaning] for clause in common]
-        moved = {clause.meaning for clause, stays in zip(common, _longest_rise(places)) if not stays}
-        for clause in common if moved else ():
-            if clause.meaning not in moved:
-                continue
+        moved = {clause.meaning: clause for clause, stays in zip(common, _longest_rise(places)) if not stays}
+        for clause in moved.values():
             here, there = self.old.place[clause.meaning], self.new.place[clause.meaning]
             for at, other in self.old.near(clause):
                 place = self.new.place.get(other.meaning)
@@ -138,7 +126,7 @@ class ClauseComparison:
                 alike = clause.is_certain and other.is_certain and clause.outcome == other.outcome
                 if not alike and (not budget.take() or clause.overlaps(other)):
                     yield clause, other
-                    if budget.is_spent:
+                    if budget.left <= 0:
                         return
 
 

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from vomap.analysis.outcome import (
-    ACCOUNT_CHANGES,
-    GAINS,
-    LOSES,
-    REFUSED_OTHERWISE,
-    VO_CHANGES,
-    TokenOutcome,
-    kind_of_change,
-)
+from vomap.analysis.clauses import SplitPolicy
+from vomap.analysis.outcome import TokenOutcome
+from vomap.analysis.tokens.assembly import Token
 from vomap.analysis.tokens.from_clauses import simplicity
-
-if TYPE_CHECKING:
-    from collections.abc import Hashable
-
-    from vomap.analysis.clauses import SplitPolicy
-    from vomap.analysis.tokens.assembly import Token
+from vomap.policy import DENIED
 
 ISSUER_ADDED, ISSUER_DROPPED = "issuer added", "issuer dropped"
 VO_ADDED, VO_DROPPED = "VO added", "VO dropped"
+ACCOUNT_CHANGES, VO_CHANGES = "account changes", "VO changes"
+GAINS, LOSES, REFUSED_OTHERWISE = "gains access", "loses access", "refused otherwise"
 SHADOWED = "rule shadowed"
 KINDS = (
     *(ISSUER_ADDED, ISSUER_DROPPED, VO_ADDED, VO_DROPPED),
@@ -40,8 +32,20 @@ class OutcomePair(NamedTuple):
 
     @property
     def kind(self) -> str | None:
-        """The kind of change for its user, or None if nothing changes."""
-        return kind_of_change(self.old, self.new)
+        """The kind of change for its user, or None if nothing changes.
+
+        All reasons to deny are alike, and all reasons to decline. Denied and declined differ: the CE's next plugin
+        may still map a token that vomap declines.
+        """
+        old, new = self.old, self.new
+        if old.is_mapped != new.is_mapped:
+            return GAINS if new.is_mapped else LOSES
+        if old.is_mapped:
+            if old.identity != new.identity:
+                return ACCOUNT_CHANGES
+            return None if old.vo == new.vo else VO_CHANGES
+        denied = [each.decision.outcome == DENIED for each in (old, new)]
+        return None if denied[0] == denied[1] else REFUSED_OTHERWISE
 
 
 @dataclass
@@ -77,7 +81,6 @@ class DiffLines:
     """The lines found so far. Tokens that the same rules decide in the same way share a line."""
 
     def __init__(self, old: SplitPolicy, new: SplitPolicy) -> None:
-        """Take both policies."""
         self._policies = (old, new)
         self._lines: dict[Hashable, DiffLine] = {}
         self._shown: set[Hashable] = set()
@@ -87,17 +90,15 @@ class DiffLines:
         return sorted(self._lines.values(), key=lambda line: KINDS.index(line.kind))
 
     def add(self, kind: str, name: Hashable, who: str, outcomes: OutcomePair) -> None:
-        """Add a change that has a name of its own: an issuer, a VO, a rule."""
-        self._add((kind, name), kind, who, outcomes)
+        """Add a change to the line of its kind and name. The name is an issuer, a VO, a rule, or two outcomes."""
+        self._lines.setdefault((kind, name), DiffLine(kind, outcomes.token)).add(who, outcomes)
 
-    def add_token(self, who: str, outcomes: OutcomePair) -> bool:
-        """Add a token to its line, and return True if its decision changes."""
-        kind = outcomes.kind
+    def add_token(self, who: str, outcomes: OutcomePair) -> None:
+        """Add a token to its line if its decision changes."""
+        kind, name = outcomes.kind, self._name(outcomes)
         if kind is not None:
-            key = self._key(kind, outcomes)
-            self._shown.add(key)
-            self._add(key, kind, who, outcomes)
-        return kind is not None
+            self._shown.add((kind, name))
+            self.add(kind, name, who, outcomes)
 
     def add_field(self, who: str, outcomes: OutcomePair) -> bool:
         """Add a token that the declaration of its issuer affects, and return True if its decision changes.
@@ -105,8 +106,8 @@ class DiffLines:
         All effects of one kind share a line.
         """
         kind = outcomes.kind
-        if kind is not None and self._key(kind, outcomes) not in self._shown:
-            self._add((kind, who), kind, who, outcomes)
+        if kind is not None and (kind, self._name(outcomes)) not in self._shown:
+            self.add(kind, who, who, outcomes)
         return kind is not None
 
     def add_overlap(self, who: str, outcomes: OutcomePair, changed: tuple[int | None, int | None]) -> bool:
@@ -115,32 +116,24 @@ class DiffLines:
         The effects of a changed rule on all rules that it overlaps share a line. `changed` is the number of that rule
         in the old policy, or in the new one.
         """
-        kind = outcomes.kind
-        if kind is None:
-            return False
-        key = self._key(kind, outcomes)
-        if key in self._shown:
-            return True
-        self._shown.add(key)
-        _, old, new = key
-        if outcomes.old.rule is not None and outcomes.old.rule == changed[0]:
-            key = (kind, old, "others")
-        elif outcomes.new.rule is not None and outcomes.new.rule == changed[1]:
-            key = (kind, "others", new)
-        self._add(key, kind, who, outcomes)
-        return True
+        kind, name = outcomes.kind, self._name(outcomes)
+        if kind is not None and (kind, name) not in self._shown:
+            self._shown.add((kind, name))
+            if outcomes.old.rule is not None and outcomes.old.rule == changed[0]:
+                name = name[0], "others"
+            elif outcomes.new.rule is not None and outcomes.new.rule == changed[1]:
+                name = "others", name[1]
+            self.add(kind, name, who, outcomes)
+        return kind is not None
 
-    def _add(self, key: Hashable, kind: str, who: str, outcomes: OutcomePair) -> None:
-        self._lines.setdefault(key, DiffLine(kind, outcomes.token)).add(who, outcomes)
-
-    def _key(self, kind: str, outcomes: OutcomePair) -> tuple[Hashable, Hashable, Hashable]:
-        old, new = (_source(*each) for each in zip(self._policies, (outcomes.old, outcomes.new)))
-        return kind, old, new
+    def _name(self, outcomes: OutcomePair) -> tuple[Hashable, Hashable]:
+        return _source(self._policies[0], outcomes.old), _source(self._policies[1], outcomes.new)
 
 
 def _source(side: SplitPolicy, result: TokenOutcome) -> Hashable:
     """Return the key of an outcome. All accounts that one rule makes of captures have the same key."""
+    decision = result.decision
     if result.rule is None:
-        return result.outcome, result.reason.partition(":")[0]
+        return decision.outcome, decision.reason.partition(":")[0]
     made = "<" in side.rules[result.rule].get("account", "")
-    return result.outcome, result.rule, None if made else result.account
+    return decision.outcome, result.rule, None if made else decision.account

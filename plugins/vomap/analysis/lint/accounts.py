@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
-from vomap.analysis.lint.context import name_and_source, warning
-from vomap.mapfile.findings import did_you_mean
+from vomap.analysis.lint.context import LintContext, name_and_source, warning
+from vomap.mapfile.findings import Finding, did_you_mean
 from vomap.policy.index import named_accounts
 from vomap.policy.matching import AccountName
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from vomap.analysis.lint.context import LintContext
-    from vomap.mapfile.findings import Finding
-    from vomap.policy.documents import RuleDocument
-
 SHARED_ACCOUNT, SYSTEM_ACCOUNT, UNUSED_RENAME = "shared-account", "system-account", "unused-rename"
 # Accounts of Enterprise Linux and Debian, and of the services of a CE and of the machines around it.
-SYSTEM_ACCOUNTS = frozenset(
+_SYSTEM_ACCOUNTS = frozenset(
     (
         "adm",
         "apache",
@@ -124,10 +117,8 @@ def _given(context: LintContext) -> Iterator[tuple[int, str, str]]:
     """Yield the number of a rule, a VO and an account that the rule gives it. Accounts of captures are left out."""
     for clauses in context.policy.clauses.values():
         for clause in clauses:
-            outcomes = [clause.outcome]
-            if clause.outcome[0] == "by VO":
-                outcomes = [outcome for _, outcome in clause.outcome[1]]
-            for outcome in outcomes:
+            each_vo = clause.outcome[1] if clause.outcome[0] == "by VO" else ((clause.vo, clause.outcome),)
+            for _, outcome in each_vo:
                 if outcome[0] == "account" and outcome[1] is not None:
                     yield clause.number, outcome[1], outcome[2]
 
@@ -138,26 +129,20 @@ def system_accounts(context: LintContext) -> Iterator[Finding]:
     A capture can give one only if the site has lowered `minimum-uid`.
     """
     site = context.admission.site
-    guarded = site.accounts.minimum_uid >= _FIRST_UID
-    could_be_made = sorted(SYSTEM_ACCOUNTS - site.accounts.never - {"root"})
+    is_guarded = site.accounts.minimum_uid >= _FIRST_UID
+    could_be_made = [] if is_guarded else sorted(_SYSTEM_ACCOUNTS - site.accounts.never - {"root"})
     for rule in context.rules:
         if "account" not in rule:
             continue
         named = [site.rename.get(name, name) for name in named_accounts(rule, context.authority)]
-        for account in sorted(SYSTEM_ACCOUNTS.intersection(named)):
+        for account in sorted(_SYSTEM_ACCOUNTS.intersection(named)):
             message = f"rule {rule['name']} gives the account {account}, which belongs to the system or to a service"
             yield warning(SYSTEM_ACCOUNT, rule, message)
-        if not named and not guarded:
-            yield from _made(rule, could_be_made)
-
-
-def _made(rule: RuleDocument, accounts: list[str]) -> Iterator[Finding]:
-    """Warn of a rule whose capture could make one of these accounts."""
-    found = list(filter(AccountName(rule["account"]).could_make, accounts))
-    if found:
-        message = f"rule {rule['name']} may give the account {found[0]} to a user with that name"
-        how = f"write something before the capture, or let `minimum-uid` be {_FIRST_UID}"
-        yield warning(SYSTEM_ACCOUNT, rule, f"{message}: {how}")
+        made = next(filter(AccountName(rule["account"]).could_make, could_be_made), None)
+        if made is not None and not named:
+            message = f"rule {rule['name']} may give the account {made} to a user with that name"
+            how = f"write something before the capture, or let `minimum-uid` be {_FIRST_UID}"
+            yield warning(SYSTEM_ACCOUNT, rule, f"{message}: {how}")
 
 
 def unused_renames(context: LintContext) -> Iterator[Finding]:

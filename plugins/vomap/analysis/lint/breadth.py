@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from vomap.analysis.clauses import values_of
-from vomap.analysis.lint.context import warning
+from vomap.analysis.lint.context import LintContext, warning
 from vomap.analysis.tokens.patterns import legal_groups, split_role
+from vomap.mapfile.findings import Finding
+from vomap.policy.authority import SCOPE_PATH
 from vomap.policy.matching import EVERYTHING_BELOW, AccountName
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from vomap.analysis.lint.context import LintContext
-    from vomap.mapfile.findings import Finding
     from vomap.policy.documents import BanDocument, RuleDocument
 
 ISSUER_ALONE, GROUP_WITHOUT_SCOPE, ILLEGAL_GROUP = "issuer-alone", "group-without-scope", "illegal-group"
@@ -25,20 +24,15 @@ _OF_THE_BEARER = ("vo", "subject", "group", "first-group", "scope", "claim")
 def issuer_alone_rules(context: LintContext) -> Iterator[Finding]:
     """Warn of rules that give one account to all tokens of an issuer of many VOs."""
     for rule in context.rules:
-        if "deny" in rule or any(key in rule for key in _OF_THE_BEARER) or _names_vo(rule):
+        names_vo = "vo" in AccountName(rule.get("account", "")).captures
+        if "deny" in rule or names_vo or any(key in rule for key in _OF_THE_BEARER):
             continue
         for url in rule["issuer"]:
-            if _speaks_for_many(context, url):
+            vos = context.served_of(url) if url in context.admission.issuers else set()
+            if vos is None or len(vos) > 1:
                 gets = f"the account {rule['account']}" if "account" in rule else f"the pool {rule['pool']}"
                 message = f"rule {rule['name']} gives {gets} to every token of {url}, whatever VO it speaks for"
                 yield warning(ISSUER_ALONE, rule, f"{message}: name a `vo`, or write <vo> in the account")
-
-
-def _speaks_for_many(context: LintContext, url: str) -> bool:
-    if url not in context.admission.issuers:
-        return False
-    vos = context.served_of(url)
-    return vos is None or len(vos) > 1
 
 
 def groups_without_scope(context: LintContext) -> Iterator[Finding]:
@@ -53,17 +47,13 @@ def groups_without_scope(context: LintContext) -> Iterator[Finding]:
         asks_more = any(key in rule for key in ("first-group", "scope", "claim", "deny"))
         if not groups or asks_more or _is_for_one(rule):
             continue
-        urls = rule["issuer"] if "issuer" in rule else _speakers(context, rule)
-        issuers = {url: context.admission.issuers.get(url) for url in urls}
-        listing = [url for url, issuer in issuers.items() if issuer is not None and "scope-path" in issuer.sources]
+        speakers = (url for vo in rule.get("vo", ()) for url in context.admission.speakers(vo.lower()))
+        issuers = [(url, context.admission.issuers.get(url)) for url in rule.get("issuer", speakers)]
+        listing = [url for url, issuer in issuers if issuer is not None and SCOPE_PATH in issuer.sources]
         if listing:
             message = f"rule {rule['name']} asks for {groups[0]} alone, but tokens of {listing[0]} list all groups of"
             why = "their bearer, whatever they are for: ask for a `scope` as well"
             yield warning(GROUP_WITHOUT_SCOPE, rule, f"{message} {why}")
-
-
-def _speakers(context: LintContext, rule: RuleDocument) -> list[str]:
-    return [url for vo in rule["vo"] for url in context.admission.speakers(vo.lower())]
 
 
 def _is_for_one(rule: RuleDocument) -> bool:
@@ -88,19 +78,10 @@ def illegal_groups_of(entry: RuleDocument | BanDocument, who: str) -> Iterator[F
     """Warn of groups in a rule or a ban that no token can have. `who` names the entry in the warning."""
     for key in ("group", "first-group"):
         for pattern in values_of(entry, key):
-            why = _no_group(pattern)
-            if why is not None:
-                yield warning(ILLEGAL_GROUP, entry, f"{who}: {pattern} {why}")
-
-
-def _no_group(pattern: str) -> str | None:
-    """Return why no token has a group or role that fits a pattern, or None if a token can have it."""
-    if not legal_groups(pattern, _WORD):
-        return "is not a legal group, so no token has it"
-    if any(part.lower().startswith(("role=", "capability=")) for part in split_role(pattern)[0].split("/")):
-        return "does not name a role: a role is written `/Role=NAME`, at the end, and in just these letters"
-    return None
-
-
-def _names_vo(rule: RuleDocument) -> bool:
-    return "vo" in AccountName(rule.get("account", "")).captures
+            if not legal_groups(pattern, _WORD):
+                why = "is not a legal group, so no token has it"
+            elif any(part.lower().startswith(("role=", "capability=")) for part in split_role(pattern)[0].split("/")):
+                why = "does not name a role: a role is written `/Role=NAME`, at the end, and in just these letters"
+            else:
+                continue
+            yield warning(ILLEGAL_GROUP, entry, f"{who}: {pattern} {why}")

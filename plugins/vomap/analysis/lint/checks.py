@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from vomap.analysis.lint.context import LintContext
-    from vomap.mapfile.findings import Finding
+from vomap.analysis.lint.context import LintContext
+from vomap.mapfile.findings import Finding
 
 
 class Check(NamedTuple):
@@ -34,14 +32,10 @@ class CheckTable(NamedTuple):
     @property
     def codes(self) -> frozenset[str]:
         """The codes of all checks."""
-        return _codes(self.always + self.each)
+        return frozenset(code for check in self.always + self.each for code in check.codes)
 
     def run(self, context: LintContext, *, is_large: bool) -> LintReport:
         """Run the checks. Skip those of `each` if the policy is large."""
         checks, skipped = (self.always, self.each) if is_large else (self.always + self.each, ())
         warnings = [warning for check in checks for warning in check.find(context)]
-        return LintReport(warnings, sorted(_codes(skipped)))
-
-
-def _codes(checks: tuple[Check, ...]) -> frozenset[str]:
-    return frozenset(code for check in checks for code in check.codes)
+        return LintReport(warnings, sorted(code for check in skipped for code in check.codes))

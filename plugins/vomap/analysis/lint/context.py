@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vomap.analysis.admission import Admission
 from vomap.analysis.clauses import SplitPolicy
@@ -11,11 +12,8 @@ from vomap.mapfile.compose import Composition
 from vomap.mapfile.entries import DEFAULT_SITE
 from vomap.mapfile.findings import WARNING, Finding, Place
 from vomap.policy.authority import Authority
-from vomap.policy.index import index_policy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from vomap.policy.documents import BanDocument, PolicyDocument, RuleDocument
 
 
@@ -64,24 +62,14 @@ class LintContext:
         return Authority(self.document)
 
     @cached_property
-    def entries(self) -> dict[str, Any]:
-        """The entries of the policy's index."""
-        return dict(index_policy(self.document))
-
-    @cached_property
     def policy(self) -> SplitPolicy:
         """The policy, with its rules split into clauses."""
-        return SplitPolicy(self.document, self.entries)
+        return SplitPolicy(self.document)
 
     @cached_property
     def admission(self) -> Admission:
         """The issuers and VOs that the site trusts and serves."""
         return Admission(self.document)
-
-    @cached_property
-    def admission_if_all_served(self) -> Admission:
-        """The issuers that the site trusts, as if it served every VO."""
-        return Admission({**self.document, "site": {**self.document["site"], "serve": None}})
 
     def served_of(self, url: str) -> set[str] | None:
         """Return the VOs that a trusted issuer may speak for and the site serves, in lower case. None means any VO."""

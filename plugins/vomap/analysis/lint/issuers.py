@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
-from vomap.analysis.lint.context import warning
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from vomap.analysis.lint.context import LintContext
-    from vomap.mapfile.findings import Finding
+from vomap.analysis.lint.context import LintContext, warning
+from vomap.mapfile.findings import Finding
 
 SIMILAR_ISSUERS, HTTP_ISSUER, TWO_SPELLINGS = "similar-issuers", "http-issuer", "two-spellings"
 _HTTPS = "https://"
@@ -26,9 +21,10 @@ def similar_issuers(context: LintContext) -> Iterator[Finding]:
         beginnings = (url[:end] for end in range(len(_HTTPS), len(url)))
         for other in (begins for begins in beginnings if begins in declared):
             place = context.issuer_places[other]
+            vos = [context.authority.issuers[each].declared_vos() for each in (url, other)]
             if url == f"{other}/":
                 how = "differs by a slash at the end alone from"
-            elif _share_a_vo(context, url, other):
+            elif not vos[0].isdisjoint(vos[1]):
                 how = "begins with, and speaks for the same VO as,"
             else:
                 continue
@@ -54,9 +50,3 @@ def vos_with_two_spellings(context: LintContext) -> Iterator[Finding]:
                 several = " and ".join(sorted(ways))
                 message = f"issuer {url} may name the VO {vo}, which these mapfiles spell {several}; write one of them"
                 yield warning(TWO_SPELLINGS, context.issuer_places[url], message)
-
-
-def _share_a_vo(context: LintContext, *urls: str) -> bool:
-    issuers = [context.admission.issuers.get(url) for url in urls]
-    vos = [issuer.declared_vos() if issuer is not None else set() for issuer in issuers]
-    return not vos[0].isdisjoint(vos[1])

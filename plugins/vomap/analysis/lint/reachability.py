@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from itertools import chain, islice
-from typing import TYPE_CHECKING
 
-from vomap.analysis.clauses import Clause
-from vomap.analysis.lint.context import name_and_source, warning
-from vomap.analysis.outcome import Evaluator
+from vomap.analysis.clauses import Clause, Conditions
+from vomap.analysis.lint.context import LintContext, name_and_source, warning
+from vomap.analysis.outcome import Evaluator, TokenOutcome
+from vomap.analysis.tokens.assembly import Token
 from vomap.analysis.tokens.from_clauses import ExampleTokens
 from vomap.analysis.tokens.group_claims import write_groups
 from vomap.analysis.tokens.patterns import GROUPS, common_groups, common_texts
 from vomap.analysis.tokens.variants import TokenVariants, asked_by
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from vomap.analysis.lint.context import LintContext
-    from vomap.analysis.outcome import TokenOutcome
-    from vomap.analysis.tokens.assembly import Token
-    from vomap.mapfile.findings import Finding
+from vomap.mapfile.findings import Finding
 
 UNREACHABLE_RULE, IMPOSSIBLE_RULE = "unreachable-rule", "impossible-rule"
 # vomap does not warn of a rule with more tokens to try, or whose issuer has more VOs.
@@ -44,9 +38,8 @@ def unreachable_rules(context: LintContext) -> Iterator[Finding]:
             yield from unreachable_rules(alone)
     reachability = _Reachability(context)
     clauses: dict[int, list[Clause]] = {}
-    for listed in context.policy.clauses.values():
-        for clause in listed:
-            clauses.setdefault(clause.number, []).append(clause)
+    for clause in chain.from_iterable(context.policy.clauses.values()):
+        clauses.setdefault(clause.number, []).append(clause)
     for tried, (number, its_own) in enumerate(sorted(clauses.items())):
         context.progress(tried)
         if not (context.is_whole and context.is_distributed(context.rules[number])):
@@ -60,7 +53,7 @@ class _Reachability:
         self._context = context
         self._evaluator = Evaluator(context.policy, context.now)
         self._example_tokens = ExampleTokens(context.policy, context.policy, context.now)
-        self._variants = TokenVariants(context, self._example_tokens)
+        self._variants = TokenVariants(context.admission, self._example_tokens)
         self._reached: set[int | None] = set()
         self._left = _MOST_IN_ALL
 
@@ -75,27 +68,23 @@ class _Reachability:
             self._left -= 1
             self._reached.add(result.rule)
             results.append(result)
-        if number not in self._reached and results and len(results) <= _MOST_TOKENS and not self._has_many(clauses):
+        ways = (self._example_tokens.ways(clause.url, None) for clause in clauses if clause.vo is None)
+        is_tried = len(results) <= _MOST_TOKENS and all(len(each) <= _MOST_VOS for each in ways)
+        if results and number not in self._reached and is_tried:
             yield from self._doubt(number, results)
 
     def _tokens(self, clauses: Sequence[Clause]) -> Iterator[Token]:
         """Yield tokens that match a rule, the simplest of each clause first."""
-        for made in (self._of_clause, self._of_vos, self._of_every_kind):
+        for made in (self._example_tokens.of_clause, self._of_vos, self._example_tokens.of_changed_clause):
             for clause in clauses:
-                yield from made(clause)
+                yield from (token for _, token in made(clause))
 
-    def _of_clause(self, clause: Clause) -> Iterator[Token]:
-        return (token for _, token in self._example_tokens.of_clause(clause))
-
-    def _of_every_kind(self, clause: Clause) -> Iterator[Token]:
-        return (token for _, token in self._example_tokens.of_changed_clause(clause))
-
-    def _of_vos(self, clause: Clause) -> Iterator[Token]:
+    def _of_vos(self, clause: Clause) -> Iterator[tuple[Conditions, Token]]:
         """Yield tokens with groups and paths of a VO, if the pattern does not name the VO."""
         for name in self._context.admission.names(clause.url, clause.vo)[:_MOST_VOS]:
             asked = tuple((key, _of_vo(key, values, name, self._example_tokens.word)) for key, values in clause.asked)
             if asked != clause.asked:
-                yield from self._of_clause(Clause(clause.url, clause.vo, asked, clause.outcome, clause.number))
+                yield from self._example_tokens.of_clause(clause._replace(asked=asked))
 
     def _varied(self, number: int, clauses: Sequence[Clause], results: Sequence[TokenOutcome]) -> Iterator[Token]:
         """Yield tokens that avoid the earlier rules which took the others, until no rule has other conditions."""
@@ -109,11 +98,6 @@ class _Reachability:
             for token in list(self._tokens(clauses)):
                 yield from self._variants.vary(token, asked)
 
-    def _has_many(self, clauses: Sequence[Clause]) -> bool:
-        return any(
-            clause.vo is None and len(self._example_tokens.ways(clause.url, None)) > _MOST_VOS for clause in clauses
-        )
-
     def _doubt(self, number: int, results: Sequence[TokenOutcome]) -> Iterator[Finding]:
         rule = self._context.rules[number]
         takers = [self._context.rules[taker] for taker in _takers(number, results)]
@@ -122,7 +106,7 @@ class _Reachability:
             what = "an earlier rule takes" if len(takers) == 1 else "earlier rules take"
             message = f"rule {rule['name']} decides no token: {what} all of its tokens: {', '.join(names)}"
             yield warning(UNREACHABLE_RULE, rule, message)
-        elif not all(result.reason.startswith(_NOT_SERVED) for result in results):
+        elif not all(result.decision.reason.startswith(_NOT_SERVED) for result in results):
             message = f"rule {rule['name']} decides no token: no token of its issuers matches all of its conditions"
             yield warning(IMPOSSIBLE_RULE, rule, message)
 

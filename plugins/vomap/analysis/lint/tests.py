@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
-from vomap.analysis.lint.context import warning
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from vomap.analysis.lint.context import LintContext
-    from vomap.mapfile.entries import PolicyTest
-    from vomap.mapfile.findings import Finding, Place
+from vomap.analysis.lint.context import LintContext, warning
+from vomap.mapfile.findings import Finding, Place
 
 UNUSED_TEST = "unused-test"
 
@@ -21,7 +15,9 @@ def unused_tests(context: LintContext) -> Iterator[Finding]:
     """Warn of tests that no policy can change, and of a token that is tested twice for the same time."""
     seen: dict[str, Place] = {}
     for case in context.tests:
-        first = seen.setdefault(_asked(case), case.place)
+        # One of two tests with the same key is enough.
+        key = json.dumps([case.token, case.at, case.place.file if case.alone else None], sort_keys=True)
+        first = seen.setdefault(key, case.place)
         issuer = case.token.get("iss")
         if not (isinstance(issuer, str) and issuer):
             why = "every policy declines a token without an issuer (`iss`)"
@@ -30,9 +26,3 @@ def unused_tests(context: LintContext) -> Iterator[Finding]:
         else:
             continue
         yield warning(UNUSED_TEST, case.place, f"this test tests nothing: {why}")
-
-
-def _asked(case: PolicyTest) -> str:
-    """Return the key that is the same for two tests if one of them is enough."""
-    file = case.place.file if case.alone else None
-    return json.dumps([case.token, case.at, file], sort_keys=True)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from vomap.analysis.lint.context import warning
-from vomap.mapfile.findings import did_you_mean
+from vomap.analysis.admission import Admission
+from vomap.analysis.lint.context import LintContext, warning
+from vomap.mapfile.findings import Finding, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from vomap.analysis.lint.context import LintContext
-    from vomap.mapfile.findings import Finding
     from vomap.policy.documents import RuleDocument
 
 UNDECLARED_ISSUER, UNKNOWN_VO, UNSERVED_VO = "undeclared-issuer", "unknown-vo", "unserved-vo"
@@ -34,7 +32,8 @@ class _Names:
     def __init__(self, context: LintContext) -> None:
         self._context = context
         self._declared = context.document["issuers"]
-        self._all = context.admission_if_all_served
+        # The issuers that the site trusts, as if it served every VO.
+        self._all = Admission({**context.document, "site": {**context.document["site"], "serve": None}})
         known = sorted(context.authority.declared_vos())
         self._like_issuer = lru_cache(maxsize=None)(lambda url: did_you_mean(url, self._declared))
         self._like_vo = lru_cache(maxsize=None)(
@@ -42,19 +41,17 @@ class _Names:
         )
 
     def issuers(self, rule: RuleDocument) -> list[Finding]:
-        return [
-            warning(UNDECLARED_ISSUER, rule, f"rule {rule['name']}: {why}")
-            for why in map(self._untrusted, rule.get("issuer", ()))
-            if why is not None
-        ]
-
-    def _untrusted(self, url: str) -> str | None:
-        if url in self._all.issuers:
-            return None
-        if url not in self._declared:
-            return f"issuer {url} is not declared, so vomap declines its tokens{self._like_issuer(url)}"
-        place = self._context.issuer_places[url]
-        return f"issuer {url} is distrusted by `none` in {place.file}:{place.line}, so vomap declines its tokens"
+        found = []
+        for url in rule.get("issuer", ()):
+            if url in self._all.issuers:
+                continue
+            if url not in self._declared:
+                why = f"is not declared, so vomap declines its tokens{self._like_issuer(url)}"
+            else:
+                place = self._context.issuer_places[url]
+                why = f"is distrusted by `none` in {place.file}:{place.line}, so vomap declines its tokens"
+            found.append(warning(UNDECLARED_ISSUER, rule, f"rule {rule['name']}: issuer {url} {why}"))
+        return found
 
     def vos(self, rule: RuleDocument) -> list[Finding]:
         found = []

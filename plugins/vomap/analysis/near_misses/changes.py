@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from vomap.analysis.tokens.assembly import Token
 from vomap.analysis.tokens.group_claims import as_entitlement
 from vomap.claims import ENTITLEMENT_CLAIMS, GROUPS_CLAIM, Claims, read_scopes
 from vomap.claims.memberships import Membership, parse_entitlement, parse_fqan, parse_group, read_memberships
-from vomap.policy.model import Issuer, Policy
-
-if TYPE_CHECKING:
-    from vomap.analysis.tokens.assembly import Token
+from vomap.policy.model import Policy
 
 
 @dataclass(frozen=True)
@@ -33,14 +31,12 @@ class ExplainedToken:
     """A token's claims, read as its issuer is declared."""
 
     def __init__(self, policy: Policy, claims: Claims) -> None:
-        """Take the policy that decides and the claims."""
         self.policy = policy
         self.members: Token = dict(claims.members)
         self.claims = claims
         self.url = self.claims.text("iss") or ""
         self.scopes = read_scopes(self.claims)
-        self.issuer: Issuer | None = policy.issuer(self.url)
-        issuer = self.issuer
+        self.issuer = issuer = policy.issuer(self.url)
         # The claim that lists groups. None if the issuer is declared without one.
         self.groups_claim = GROUPS_CLAIM if issuer is None else issuer.groups_claim
         self._parse = parse_fqan if self.groups_claim == GROUPS_CLAIM else parse_group

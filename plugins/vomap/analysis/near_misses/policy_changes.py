@@ -26,9 +26,13 @@ def changes_of_policy(token: ExplainedToken, decision: Decision) -> Iterator[Sin
     yield from _entitlements(token)
     if decision.reason.startswith("vo:"):
         yield from _vos(token)
-    if decision.reason.startswith("vo: the site does not serve"):
-        yield from _served(token)
-    yield from _checks(token, decision)
+    site = token.policy.find(SITE)
+    if decision.reason.startswith("vo: the site does not serve") and site["serve"] is not None:
+        all_served = _with_entries(token.policy, {SITE: {**site, "serve": None}})
+        yield SingleChange("vo: the token is for none of the VOs in the site's `serve`", policy=all_served)
+    if decision.reason.startswith("audience:") and not token.claims.values("aud"):
+        sentence = "audience: the token does not say for whom it is; `without-audience: accept` would take it"
+        yield SingleChange(sentence, policy=_with_issuer(token, {"without-audience": True}))
 
 
 def _vos(token: ExplainedToken) -> Iterator[SingleChange]:
@@ -36,29 +40,21 @@ def _vos(token: ExplainedToken) -> Iterator[SingleChange]:
     issuer, site = token.issuer, token.policy.find(SITE)
     if issuer is None or issuer.vos is None:
         return
-    for source in issuer.sources:
-        for name in named_in(source, token.memberships, token.scopes):
-            alike = next((listed for listed in issuer.vos if listed.lower() == name.lower()), None)
-            if name in issuer.vos:
-                continue
-            how = f"{alike!a} is: letters have case" if alike else "so it names no VO"
-            sentence = f"vo: {name!a} is not among the `vos` of {token.url!a}; {how}"
-            vos = {**issuer.vos, name: issuer.vos[alike] if alike else name}
-            serve = None if site["serve"] is None else [*site["serve"], vos[name]]
-            served = _with_entries(_with_issuer(token, {"vos": vos}), {SITE: {**site, "serve": serve}})
-            yield SingleChange(sentence, policy=served)
-
-
-def _served(token: ExplainedToken) -> Iterator[SingleChange]:
-    site = token.policy.find(SITE)
-    if site["serve"] is not None:
-        all_served = _with_entries(token.policy, {SITE: {**site, "serve": None}})
-        yield SingleChange("vo: the token is for none of the VOs in the site's `serve`", policy=all_served)
+    names = [name for source in issuer.sources for name in named_in(source, token.memberships, token.scopes)]
+    for name in names:
+        if name in issuer.vos:
+            continue
+        alike = next((listed for listed in issuer.vos if listed.lower() == name.lower()), None)
+        how = f"{alike!a} is: letters have case" if alike else "so it names no VO"
+        sentence = f"vo: {name!a} is not among the `vos` of {token.url!a}; {how}"
+        vos = {**issuer.vos, name: issuer.vos[alike] if alike else name}
+        serve = None if site["serve"] is None else [*site["serve"], vos[name]]
+        served = _with_entries(_with_issuer(token, {"vos": vos}), {SITE: {**site, "serve": serve}})
+        yield SingleChange(sentence, policy=served)
 
 
 def _groups(token: ExplainedToken) -> Iterator[SingleChange]:
     """Yield declarations of the issuer that would read groups in other claims, or in a text with commas."""
-    declared = token.policy.find(key_of(ISSUER, token.url))
     for claim in (GROUPS_CLAIM, *_GROUPS_CLAIMS):
         if claim != token.groups_claim and token.claims.values(claim):
             sentence = f"claim: {claim!a} is present and not read; `groups: {{claim: {claim}}}` of the issuer reads it"
@@ -67,12 +63,12 @@ def _groups(token: ExplainedToken) -> Iterator[SingleChange]:
         return
     values = token.claims.values(token.groups_claim)
     if len(values) == 1 and "," in values[0] and token.issuer and not token.issuer.groups_comma_separated:
-        groups = {**declared.get("groups", {}), "form": "comma-separated"}
+        declared = token.policy.find(key_of(ISSUER, token.url)).get("groups", {})
         sentence = (
             f"claim {token.groups_claim}: {values[0]!a} has a comma, so it is not a group; if this issuer writes "
             "several groups in one string, declare `groups: {form: comma-separated}`"
         )
-        yield SingleChange(sentence, policy=_with_issuer(token, {"groups": groups}))
+        yield SingleChange(sentence, policy=_with_issuer(token, {"groups": {**declared, "form": "comma-separated"}}))
 
 
 def _entitlements(token: ExplainedToken) -> Iterator[SingleChange]:
@@ -98,12 +94,6 @@ def _entitlements(token: ExplainedToken) -> Iterator[SingleChange]:
         else:
             continue
         yield SingleChange(sentence, policy=_with_issuer(token, {"entitlements": other}))
-
-
-def _checks(token: ExplainedToken, decision: Decision) -> Iterator[SingleChange]:
-    if decision.reason.startswith("audience:") and not token.claims.values("aud"):
-        sentence = "audience: the token does not say for whom it is; `without-audience: accept` would take it"
-        yield SingleChange(sentence, policy=_with_issuer(token, {"without-audience": True}))
 
 
 def _with_issuer(token: ExplainedToken, changes: Mapping[str, object]) -> Policy:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import product
 from typing import Any
 from urllib.parse import unquote
 
@@ -83,14 +84,13 @@ def _checks(token: ExplainedToken, decision: Decision, now: float) -> Iterator[S
     if stage == "audience" and issuer is not None and issuer.audience:
         audiences = ", ".join(map(ascii, token.claims.values("aud"))) or "no audience"
         ours = sorted(issuer.audience)
-        near = [nearest(audience, ours) for audience in token.claims.values("aud")]
-        wanted = next((audience for audience in near if audience), ours[0])
-        yield SingleChange(
-            f"audience: the token is for {audiences}, not for {wanted!a}", token.with_claim("aud", wanted)
-        )
+        near = (nearest(audience, ours) for audience in token.claims.values("aud"))
+        wanted = next(filter(None, near), ours[0])
+        sentence = f"audience: the token is for {audiences}, not for {wanted!a}"
+        yield SingleChange(sentence, token.with_claim("aud", wanted))
     elif stage == "computing":
-        members = token.with_scope(None, "compute.create")
-        yield SingleChange("scope: the token has no scope such as compute.create", members)
+        with_scope = token.with_scope(None, "compute.create")
+        yield SingleChange("scope: the token has no scope such as compute.create", with_scope)
     elif stage in ("time", "lifetime"):
         times = {"exp": now + _SOON, "iat": now, "nbf": now}
         fresh = {**token.members, **{name: value for name, value in times.items() if name in token.members}}
@@ -177,20 +177,19 @@ def _other_scopes(token: ExplainedToken) -> Iterator[SingleChange]:
 
 def _other_claims(token: ExplainedToken) -> Iterator[SingleChange]:
     """Yield claims that rules ask for, and that the token has under a similar name, or with a similar value."""
-    for rule in token.policy.rules():
-        for key, wanted in rule.conditions.asked:
-            if not key.startswith(CLAIM):
-                continue
-            name = key[len(CLAIM) :]
-            near = nearest(name, [each for each in token.members if each != name])
-            if name not in token.members and near is not None:
-                yield SingleChange(f"claim: {near!a} is not {name!a}", token.with_claim(name, token.members[near]))
-            for value in token.claims.values(name):
-                for pattern in wanted:
-                    how = _how_near(value, pattern.text)
-                    if how:
-                        sentence = f"claim {name}: {value!a} is not {pattern.text!a}: {how}"
-                        yield SingleChange(sentence, token.with_claim(name, pattern.text))
+    asked = (each for rule in token.policy.rules() for each in rule.conditions.asked)
+    for key, wanted in asked:
+        if not key.startswith(CLAIM):
+            continue
+        name = key.removeprefix(CLAIM)
+        near = nearest(name, [each for each in token.members if each != name])
+        if name not in token.members and near is not None:
+            yield SingleChange(f"claim: {near!a} is not {name!a}", token.with_claim(name, token.members[near]))
+        for value, pattern in product(token.claims.values(name), wanted):
+            how = _how_near(value, pattern.text)
+            if how:
+                sentence = f"claim {name}: {value!a} is not {pattern.text!a}: {how}"
+                yield SingleChange(sentence, token.with_claim(name, pattern.text))
 
 
 def _how_near(text: str, wanted: str) -> str | None:
@@ -211,9 +210,5 @@ def _how_near(text: str, wanted: str) -> str | None:
 
 def _patterns(token: ExplainedToken, key: str) -> Iterable[Any]:
     """Return the patterns of one condition in all rules of the policy, each text once."""
-    found = {}
-    for rule in token.policy.rules():
-        for name, wanted in rule.conditions.asked:
-            if name == key:
-                found.update({pattern.text: pattern for pattern in wanted})
-    return list(found.values())
+    asked = (wanted for rule in token.policy.rules() for name, wanted in rule.conditions.asked if name == key)
+    return list({pattern.text: pattern for wanted in asked for pattern in wanted}.values())

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from vomap.analysis.tokens.group_claims import as_list
 from vomap.claims import GROUPS_CLAIM
 from vomap.policy.authority import SCOPE_PATH
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    # The members of a token, its groups in `wlcg.groups` (group_claims.py).
-    Token = dict[str, Any]
-    # The values that a token must have, by condition (`claim NAME` among them).
-    Values = Mapping[str, Sequence[str]]
-    # How a token names a VO: the VO source, and the name in the token.
-    Way = tuple[str, str]
+# The members of a token, its groups in `wlcg.groups` (group_claims.py).
+Token = dict[str, Any]
+# The values that a token must have, by condition (`claim NAME` among them).
+Values = Mapping[str, Sequence[str]]
+# How a token names a VO: the VO source, and the name in the token.
+Way = tuple[str, str]
 
 COMPUTE = "compute.create"
+# With the name of a VO, the scope that names the VO and permits the least.
+VO_PATH = "storage.read:/"
 _CLAIM = "claim "
 _ONE_VALUE = {"jti": "jti", "client": "client_id"}
 # Claims to which values are added. In any other claim, a new value replaces the old one.
@@ -45,9 +45,10 @@ def assemble_token(
         token["aud"] = audiences if len(audiences) > 1 else audiences[0]
     token["scope"] = " ".join(compute)
     token = with_values(token, values)
-    for way in ways:
-        if way is not None and not _names_group(token, way):
-            token = with_vo(token, way)
+    for source, name in filter(None, ways):
+        named = [group.split("/")[1] for group in as_list(token.get(GROUPS_CLAIM))]
+        if source == SCOPE_PATH or name not in named:
+            token = with_vo(token, (source, name))
     return token
 
 
@@ -78,18 +79,8 @@ def with_vo(token: Token, way: Way) -> Token:
     """Return a token that names one more VO, behind those that it names already."""
     source, name = way
     if source == SCOPE_PATH:
-        return {**token, "scope": " ".join(dict.fromkeys([*token["scope"].split(" "), vo_path(name)]))}
+        return with_values(token, {"scope": [f"{VO_PATH}{name}"]})
     return {**token, GROUPS_CLAIM: list(dict.fromkeys([*as_list(token.get(GROUPS_CLAIM)), f"/{name}"]))}
-
-
-def vo_path(name: str) -> str:
-    """Return the scope that names a VO and permits the least."""
-    return f"storage.read:/{name}"
-
-
-def _names_group(token: Token, way: Way) -> bool:
-    source, name = way
-    return source != SCOPE_PATH and any(group.split("/")[1] == name for group in as_list(token.get(GROUPS_CLAIM)))
 
 
 def _one_or_several(values: Iterable[str]) -> str | list[str]:

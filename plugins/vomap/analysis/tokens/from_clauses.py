@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from itertools import islice, product
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice, product
 
-from vomap.analysis.clauses import common_values, word_for
-from vomap.analysis.tokens.assembly import COMPUTE, assemble_token, with_vo
+from vomap.analysis.clauses import Clause, Conditions, SplitPolicy, common_values, word_for
+from vomap.analysis.tokens.assembly import COMPUTE, Token, Way, assemble_token, with_vo
 from vomap.analysis.tokens.group_claims import WrittenToken, as_entitlement
 from vomap.analysis.tokens.patterns import GROUPS, LITERAL, common_groups, examples, legal_groups, split_role
 from vomap.claims import GROUPS_CLAIM
 from vomap.claims.memberships import EntitlementForm, parse_fqan
 from vomap.policy.authority import SCOPE_PATH, SOURCES
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from vomap.analysis.clauses import Clause, Conditions, SplitPolicy
-    from vomap.analysis.tokens.assembly import Token, Way
-
-    # The values that a token must have, by condition.
-    Draft = dict[str, tuple[str, ...]]
+# The values that a token must have, by condition.
+Draft = dict[str, tuple[str, ...]]
+Choices = dict[str, list[tuple[str, ...]]]
 
 _OTHER_COMPUTE = "condor:/WRITE"
 _MOST_WAYS = 60
@@ -40,20 +35,15 @@ class ExampleTokens:
         self._now = int(now)
         self.word = word_for(old, new)
 
-    def plain(self, url: str) -> Token:
-        """Return a token of an issuer that passes the checks of both policies, if possible, and has no other claims."""
-        return self._token(url, {}, None)
-
-    def naming(self, url: str, way: Way | None) -> Token:
-        """Return a token of an issuer that names one VO."""
-        return self._token(url, {}, way)
+    def token(self, url: str, draft: Draft, *ways: Way | None) -> Token:
+        """Return a token that has the values of a draft, names VOs, and passes both policies' checks if possible."""
+        return assemble_token(url, draft, ways, subject=self.word, audience=self._audience(url))
 
     def of_clause(self, clause: Clause) -> Iterator[tuple[Conditions, Token]]:
         """Yield tokens that match one clause, with its conditions: one token for each way to name the VO."""
         drafts = self._drafts(clause, clause.asked)
-        for draft in drafts[:1]:
-            for way in self.ways(clause.url, clause.vo):
-                yield clause.asked, self._token(clause.url, draft, way)
+        for draft, way in product(drafts[:1], self.ways(clause.url, clause.vo)):
+            yield clause.asked, self.token(clause.url, draft, way)
 
     def of_changed_clause(self, clause: Clause) -> Iterator[tuple[Conditions, Token]]:
         """Yield tokens that match one clause, for each kind of text that it takes, with their conditions.
@@ -63,25 +53,21 @@ class ExampleTokens:
         for asked in (clause.asked, *self._captured(clause)):
             for draft in (*self._drafts(clause, asked), *self._odd_drafts(clause, asked)):
                 for way in self.ways(clause.url, clause.vo):
-                    token = self._token(clause.url, draft, way)
-                    yield asked, token
-                    for varied in self._as_good(clause, token):
-                        yield asked, varied
-                    for written in self._as_entitlements(token):
-                        yield asked, written
+                    token = self.token(clause.url, draft, way)
+                    for each in chain([token], self._as_good(clause, token), self._as_entitlements(token)):
+                        yield asked, each
 
     def of_pair(self, clause: Clause, other: Clause) -> Iterator[Token]:
         """Yield tokens that match two clauses of one issuer. There are none if no token can."""
         vos = [vo for vo in dict.fromkeys((clause.vo, other.vo)) if vo is not None]
         for asked in (clause.asked, *self._captured(clause, 1)):
             for others in (other.asked, *self._captured(other, 1)):
-                drafts = _vary(self._common(clause, asked, other, others))
-                for draft in drafts:
+                for draft in _vary(self._common(clause, asked, other, others)):
                     if len(vos) > 1:
                         yield from self._of_two_vos(clause.url, draft, vos)
                         continue
                     for way in self.ways(clause.url, vos[0] if vos else None):
-                        yield self._token(clause.url, draft, way)
+                        yield self.token(clause.url, draft, way)
                     if vos and None in (clause.vo, other.vo):
                         # A rule with a VO reads groups of that VO. The other rule sees a token of one of several VOs.
                         yield from self._of_two_vos(clause.url, draft, (vos[0], None))
@@ -98,14 +84,15 @@ class ExampleTokens:
         }
         for base in bases if field in varied else ():
             yield from varied[field](base)
-        if field == "spelling":
-            yield from self._spelled(url)
+        for policy in self._policies if field == "spelling" else ():
+            for vo, spellings in policy.admission.spellings_of(url).items():
+                yield from (self.token(url, {}, ("group", name)) for name in {vo, *spellings})
         if field in ("vo", "vo-from", "vos", "default-vo", "serve", "VOs of other issuers"):
             yield from self._namings(url)
             for base in bases:
                 yield base
-                for way in self.ways(url, None):
-                    yield from (_also_naming(base, way) if way else ())
+                for way in filter(None, self.ways(url, None)):
+                    yield from _also_naming(base, way)
 
     def ways(self, url: str, vo: str | None) -> list[Way | None]:
         """Return how a token of an issuer may name a VO, the simplest first. None means that it names no VO.
@@ -137,12 +124,12 @@ class ExampleTokens:
         """Yield tokens that name two VOs. If the second is None, it is any VO."""
         first, second = (self.ways(url, vo)[:_OF_EACH_VO] for vo in vos)
         for way, other in product(first, second):
-            yield self._token(url, draft, way, other)
+            yield self.token(url, draft, way, other)
 
     def _as_good(self, clause: Clause, token: Token) -> Iterator[Token]:
         """Yield a token with another scope for jobs, or another audience: rules may have conditions on these."""
         yield {**token, "scope": token["scope"].replace(COMPUTE, _OTHER_COMPUTE)}
-        if clause.values("audience") is None:
+        if "audience" not in dict(clause.asked):
             yield from islice(self._other_audiences(token), _MOST_AUDIENCES)
 
     def _namings(self, url: str) -> Iterator[Token]:
@@ -150,8 +137,8 @@ class ExampleTokens:
         ways = self.ways(url, None)
         everywhere = [(source, way[1]) for way in ways if way for source in SOURCES]
         pairs = product(ways[:8], ways[:8])
-        tokens = [self._token(url, {}, way) for way in (None, *everywhere)]
-        tokens += [self._token(url, {}, way, other) for way, other in pairs if way and other and way[0] != other[0]]
+        tokens = [self.token(url, {}, way) for way in (None, *everywhere)]
+        tokens += [self.token(url, {}, way, other) for way, other in pairs if way and other and way[0] != other[0]]
         for token in tokens:
             yield token
             # A token that fails a check is denied if the site serves its VO, and declined if not.
@@ -161,8 +148,7 @@ class ExampleTokens:
         yield {**base, "scope": " ".join(base["scope"].split()[1:])}
 
     def _other_audiences(self, base: Token) -> Iterator[Token]:
-        of_either = [self._accepted(policy, base["iss"]) for policy in self._policies]
-        audiences = {audience for accepted in of_either for audience in accepted or ()}
+        audiences = {audience for accepted in self._accepted(base["iss"]) for audience in accepted or ()}
         without = {key: value for key, value in base.items() if key != "aud"}
         yield without
         for audience in (f"https://{self.word}.example", *sorted(audiences)):
@@ -202,13 +188,6 @@ class ExampleTokens:
                 without = {key: value for key, value in token.items() if key != GROUPS_CLAIM}
                 yield WrittenToken(without, **{claim: groups})
                 yield WrittenToken(without, **{claim: ",".join([*groups, f"/{self.word}"])})
-
-    def _spelled(self, url: str) -> Iterator[Token]:
-        """Yield tokens that name a VO in each spelling of both policies, and in lower case."""
-        for policy in self._policies:
-            for vo, spellings in policy.admission.spellings_of(url).items():
-                for name in {vo, *spellings}:
-                    yield self.naming(url, ("group", name))
 
     def _captured(self, clause: Clause, most: int = _MOST_ACCOUNTS) -> Iterator[Conditions]:
         """Yield a clause's conditions, changed so that its capture gives an account that one of the policies names."""
@@ -258,12 +237,10 @@ class ExampleTokens:
         named = [group for name in list(names)[:_OF_EACH_VO] for group in common_groups(pattern, f"/{name}/**", word)]
         return [*_legal(named), *anything]
 
-    def _common(
-        self, clause: Clause, asked: Conditions, other: Clause, others: Conditions
-    ) -> dict[str, list[tuple[str, ...]]]:
+    def _common(self, clause: Clause, asked: Conditions, other: Clause, others: Conditions) -> Choices:
         """Return, for each condition of two clauses, the texts with which a token matches both, if any."""
         ours, theirs = dict(asked), dict(others)
-        found: dict[str, list[tuple[str, ...]]] = {}
+        found: Choices = {}
         for key in {**ours, **theirs}:
             if key not in theirs:
                 found[key] = self._examples(clause, key, ours[key], self.word)
@@ -275,27 +252,21 @@ class ExampleTokens:
                 common = common_values(key, ours[key], theirs[key], self.word)
                 found[key] = [(text,) for text in (_legal(common) if key in GROUPS else common)]
                 if not found[key] and key not in ("subject", "first-group"):
-                    several = product(
-                        self._examples(clause, key, ours[key], self.word)[:1],
-                        self._examples(other, key, theirs[key], self.word)[:1],
-                    )
-                    found[key] = [(*one, *two) for one, two in several]
+                    of_one = self._examples(clause, key, ours[key], self.word)[:1]
+                    of_other = self._examples(other, key, theirs[key], self.word)[:1]
+                    found[key] = [(*one, *two) for one, two in product(of_one, of_other)]
         return found
-
-    def _token(self, url: str, draft: Draft, *ways: Way | None) -> Token:
-        return assemble_token(url, draft, ways, subject=self.word, audience=self._audience(url))
 
     def _audience(self, url: str) -> list[str]:
         """Return an audience that both policies accept, or one for each. There is none if no audience is checked."""
-        old, new = (self._accepted(policy, url) for policy in self._policies)
+        old, new = self._accepted(url)
         if old is None or new is None:
             return sorted(old or new or ())[:1]
         return sorted(old & new)[:1] or [*sorted(old)[:1], *sorted(new)[:1]]
 
-    @staticmethod
-    def _accepted(policy: SplitPolicy, url: str) -> frozenset[str] | None:
-        issuer = policy.admission.issuers.get(url)
-        return None if issuer is None else issuer.audience
+    def _accepted(self, url: str) -> list[frozenset[str] | None]:
+        issuers = [policy.admission.issuers.get(url) for policy in self._policies]
+        return [None if issuer is None else issuer.audience for issuer in issuers]
 
 
 def simplicity(token: Token) -> tuple[int, bool, int]:
@@ -311,7 +282,7 @@ def _also_naming(token: Token, way: Way) -> Iterator[Token]:
         yield {**token, GROUPS_CLAIM: [f"/{name}", *token[GROUPS_CLAIM]]}
 
 
-def _vary(choices: Mapping[str, list[tuple[str, ...]]]) -> list[Draft]:
+def _vary(choices: Choices) -> list[Draft]:
     """Return the first choices, then each other choice with the first of all others.
 
     There are none if a condition has no choice.

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from vomap.analysis.tokens.patterns import split_role
 from vomap.claims import ENTITLEMENT_CLAIMS, GROUPS_CLAIM
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from vomap.claims.memberships import EntitlementForm
-    from vomap.policy.model import Issuer
+from vomap.claims.memberships import EntitlementForm
+from vomap.policy.model import Issuer
 
 
 class WrittenToken(dict[str, Any]):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Union
+from typing import Union
 
 from vomap.claims.memberships import parse_fqan
 from vomap.policy.matching import Pattern
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 # A part as in Pattern.shape. None is a part below `/**`, which matches any text.
 Part = Union[str, tuple[str, str, str], None]
@@ -103,21 +101,15 @@ def split_role(pattern: str) -> tuple[str, str | None]:
 
 def fresh_word(texts: Iterable[str]) -> str:
     """Return a word that no pattern here treats specially, for a subject that could be any user."""
-    befores, afters, literals = {""}, {""}, set()
-    for text in set(texts):
-        for part in compiled(text).shape[0]:
-            if isinstance(part, str):
-                literals.add(part)
-            else:
-                befores.add(part[0])
-                afters.add(part[1])
+    parts = {part for text in set(texts) for part in compiled(text).shape[0]}
+    wild = [part for part in parts if not isinstance(part, str)]
     # A pattern that spells out more than another might begin with the word, or end with it.
-    beginnings = {before[at:] for before in befores for at in range(len(before))}
-    ends = {after[: at + 1] for after in afters for at in range(len(after))}
+    beginnings = {before[at:] for before, _, _ in wild for at in range(len(before))}
+    ends = {after[: at + 1] for _, after, _ in wild for at in range(len(after))}
     for word in _words():
         begins = any(word[: at + 1] in beginnings for at in range(len(word)))
         singled_out = begins or any(word[at:] in ends for at in range(len(word)))
-        if not singled_out and word not in literals:
+        if not singled_out and word not in parts:
             return word
     return "someone"
 

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from vomap.analysis.tokens.assembly import COMPUTE, vo_path, with_vo
+from vomap.analysis.admission import Admission
+from vomap.analysis.tokens.assembly import COMPUTE, VO_PATH, Token, with_vo
+from vomap.analysis.tokens.from_clauses import ExampleTokens
 from vomap.claims import COMPUTING, GROUPS_CLAIM
 from vomap.policy.matching import AccountName
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from vomap.analysis.lint.context import LintContext
-    from vomap.analysis.tokens.assembly import Token
-    from vomap.analysis.tokens.from_clauses import ExampleTokens
     from vomap.policy.documents import RuleDocument
 
 # A rule whose account has <vo> takes only tokens of one VO, although it has no such condition.
 _ONE_VO = "<vo>"
 _MOST_NAMES = 3
-_PATH = vo_path("")
 
 
 def asked_by(rule: RuleDocument) -> set[str]:
@@ -35,9 +32,8 @@ def asked_by(rule: RuleDocument) -> set[str]:
 class TokenVariants:
     """Varies the example tokens of a policy."""
 
-    def __init__(self, context: LintContext, example_tokens: ExampleTokens) -> None:
-        """Take the policy, and the generator of its tokens."""
-        self._context = context
+    def __init__(self, admission: Admission, example_tokens: ExampleTokens) -> None:
+        self._admission = admission
         self._example_tokens = example_tokens
         self._word = example_tokens.word
 
@@ -49,14 +45,11 @@ class TokenVariants:
             ("group", self._groups),
             (_ONE_VO, self._vos),
             ("scope", self._scopes),
-            ("audience", self._audiences),
+            ("audience", lambda one: self._example_tokens.of_field(one["iss"], "audience", [one])),
         ):
             if key in asked:
                 tokens = [each for one in tokens for each in (one, *varied(one))]
         yield from tokens
-
-    def _audiences(self, token: Token) -> Iterator[Token]:
-        return self._example_tokens.of_field(token["iss"], "audience", [token])
 
     def _subjects(self, token: Token) -> Iterator[Token]:
         """Yield subjects that are not a word, and that have more parts: captures and `*` do not match these."""
@@ -74,18 +67,16 @@ class TokenVariants:
 
     def _vos(self, token: Token) -> Iterator[Token]:
         """Yield tokens that name one more VO."""
-        issuer = self._context.admission.issuers[token["iss"]]
-        names = self._context.admission.names(token["iss"], None)[:_MOST_NAMES]
+        issuer = self._admission.issuers[token["iss"]]
+        names = self._admission.names(token["iss"], None)[:_MOST_NAMES]
         for name in (*names, self._word) if issuer.names_vos_freely else names:
             yield from (with_vo(token, (source, name)) for source in issuer.sources)
 
     def _scopes(self, token: Token) -> Iterator[Token]:
         """Yield other scopes that let a token run jobs, and other paths of the same VOs."""
-        below = " ".join(f"{scope}/{self._word}" if _names_a_vo(scope) else scope for scope in token["scope"].split())
+        # A path with one slash is that of a whole VO.
+        paths = [scope for scope in token["scope"].split() if scope.startswith(VO_PATH) and scope.count("/") == 1]
+        below = " ".join(f"{scope}/{self._word}" if scope in paths else scope for scope in token["scope"].split())
         for scopes in dict.fromkeys((token["scope"], below)):
             for compute in sorted(COMPUTING):
                 yield {**token, "scope": scopes.replace(COMPUTE, compute, 1)}
-
-
-def _names_a_vo(scope: str) -> bool:
-    return scope.startswith(_PATH) and "/" not in scope[len(_PATH) :]
