@@ -12,9 +12,8 @@ from vomap.analysis.diff import PolicyDiff, compare
 from vomap.analysis.diff.lines import DiffLine
 from vomap.cli.arguments import add_json
 from vomap.cli.console import NO, YES, plain, print_json, progress_bar
-from vomap.mapfile.compose import compose
+from vomap.compile.check import check_policy
 from vomap.mapfile.files import UnreadableFileError, read_files
-from vomap.mapfile.findings import Findings
 from vomap.store import POLICY
 from vomap.store.writer import read_compiled
 
@@ -62,11 +61,9 @@ def _read(path: str) -> PolicyDocument:
     mapfiles = read_files([path])
     if not mapfiles:
         raise UnreadableFileError(f"{path}: holds no mapfiles, which end in .yaml")
-    findings = Findings()
-    with progress_bar("rules read") as progress:
-        composition = compose(mapfiles, findings, progress)
-    findings.raise_errors()
-    return composition.document
+    check = check_policy(mapfiles, progress_bar)
+    check.findings.raise_errors()
+    return check.composition.document
 
 
 def _is_built(path: str) -> bool:

@@ -16,13 +16,11 @@ from vomap.ces.kinds import Ce, known_ces
 from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, UsageError
 from vomap.cli.compile_output import print_steps
 from vomap.cli.console import progress_bar
+from vomap.compile.check import check_ban_files, check_policy
 from vomap.compile.rounds import BuildRequest, build_in_rounds
 from vomap.files.atomic import replace_file
 from vomap.files.shipped import shipped_file
-from vomap.mapfile.bans import compose_bans
-from vomap.mapfile.compose import compose
 from vomap.mapfile.files import Mapfile, read_files
-from vomap.mapfile.findings import Findings
 from vomap.status.checks import built_line, freshness_line
 from vomap.status.line import GREEN, RED
 from vomap.store import BANS, POLICY, POLICY_FILE, bans_beside
@@ -230,15 +228,15 @@ def _site_text(answers: dict[str, list[str]], minimum_uid: int | None) -> str:
 
 def _ce_plan(args: argparse.Namespace, ces: list[Ce], site: list[Planned]) -> list[Planned]:
     """Plan the fragments of each CE, for the policy of the planned and the existing mapfiles."""
-    findings = Findings()
-    document = compose(_mapfiles_to_be(args, site), findings).document
+    policy = check_policy(_mapfiles_to_be(args, site))
     bans_folder = args.root / BANS_FOLDER.lstrip("/")
-    bans = compose_bans(read_files([str(bans_folder)], bans=True) if bans_folder.is_dir() else [], findings)
-    findings.raise_errors()
+    bans = check_ban_files(read_files([str(bans_folder)], bans=True) if bans_folder.is_dir() else [])
+    policy.findings.extend(bans.findings.all)
+    policy.findings.raise_errors()
     return [
         Planned(ce.at(path), fragment.text)
         for ce in ces
-        for path, fragment in ce.fragments(document, bans, args.callouts).items()
+        for path, fragment in ce.fragments(policy.composition.document, bans.document, args.callouts).items()
     ]
 
 

@@ -104,25 +104,39 @@ def check_mapfiles(
 
     Raises UnreadableFileError for a file that vomap cannot read.
     """
+    unread = "vomap does not read this file: the name of a mapfile ends in .yaml"
+    skipped = [Finding(Place(path, 1, 1), unread, WARNING) for path in skipped_files(paths)]
+    check = check_policy(read_files(paths), progress_bar, for_build=for_build)
+    findings = check.findings
+    findings.all[:0] = skipped
+    if check.mapfiles and not check.composition.has_audience:
+        _report_missing_audience(Place(check.mapfiles[0].path, 1, 1), findings, for_build=for_build)
+    findings.all += _pool_warnings(check.composition)
+    return check
+
+
+def check_policy(
+    mapfiles: Sequence[Mapfile], progress_bar: ProgressBar = no_progress_bar, *, for_build: bool = False
+) -> PolicyCheck:
+    """Compose mapfiles that may be a part of a policy, without an audience. For a build, refusals are errors."""
     findings = Findings()
     refusals = findings if for_build else Findings()
-    for path in skipped_files(paths):
-        findings.warn(Place(path, 1, 1), "vomap does not read this file: the name of a mapfile ends in .yaml")
-    mapfiles = read_files(paths)
     with progress_bar("rules read") as progress:
-        composition = compose(mapfiles, findings, progress, refusals)
-    if mapfiles and not composition.has_audience:
-        _report_missing_audience(Place(mapfiles[0].path, 1, 1), findings, for_build=for_build)
-    findings.all += _pool_warnings(composition)
-    return PolicyCheck(mapfiles, composition, findings, refusals)
+        return PolicyCheck(list(mapfiles), compose(mapfiles, findings, progress, refusals), findings, refusals)
 
 
 def check_bans(paths: Sequence[str]) -> BansCheck:
     """Read and compose files of bans. Raises UnreadableFileError for a file that vomap cannot read."""
-    findings, refusals = Findings(), Findings()
-    files = read_files(paths, bans=True)
-    refusals.extend(folder_refusals(paths))
-    return BansCheck(files, compose_bans(files, findings, refusals), findings, refusals)
+    check = check_ban_files(read_files(paths, bans=True))
+    check.refusals.all[:0] = folder_refusals(paths)
+    return check
+
+
+def check_ban_files(files: Sequence[Mapfile], *, for_build: bool = False) -> BansCheck:
+    """Compose files of bans. For a build, refusals are errors."""
+    findings = Findings()
+    refusals = findings if for_build else Findings()
+    return BansCheck(list(files), compose_bans(files, findings, refusals), findings, refusals)
 
 
 def source_digests(mapfiles: Sequence[str], bans: Sequence[str] = ()) -> dict[str, str]:
