@@ -8,7 +8,7 @@ from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, UsageError, add_ba
 from vomap.cli.compile_output import print_steps
 from vomap.cli.console import NO, YES, print_json, progress_bar
 from vomap.compile.rollback import roll_back
-from vomap.compile.rounds import BuildRequest, build_in_rounds
+from vomap.compile.rounds import build_in_rounds
 from vomap.store import POLICY_FILE
 
 HELP = "check, test, and compile the policy and the bans"
@@ -55,10 +55,9 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("build: --mapfiles also needs --bans PATH. For no bans, name an empty folder")
     if args.rollback:
         return _roll_back(args)
-    request = BuildRequest(
-        args.mapfiles or [MAPFILES_FOLDER], args.bans or [BANS_FOLDER], args.output, is_automatic=args.automatic
-    )
-    return YES if print_steps(build_in_rounds(request, progress_bar), as_json=args.json) else NO
+    mapfiles, bans = args.mapfiles or [MAPFILES_FOLDER], args.bans or [BANS_FOLDER]
+    steps = build_in_rounds(mapfiles, bans, args.output, progress_bar, is_automatic=args.automatic)
+    return YES if print_steps(steps, as_json=args.json) else NO
 
 
 def _roll_back(args: argparse.Namespace) -> int:

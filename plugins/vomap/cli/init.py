@@ -17,12 +17,12 @@ from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, UsageError
 from vomap.cli.compile_output import print_steps
 from vomap.cli.console import progress_bar
 from vomap.compile.check import check_ban_files, check_policy
-from vomap.compile.rounds import BuildRequest, build_in_rounds
+from vomap.compile.rounds import build_in_rounds
 from vomap.files.atomic import replace_file
 from vomap.files.shipped import shipped_file
 from vomap.mapfile.files import Mapfile, read_files
+from vomap.status import GREEN
 from vomap.status.checks import built_line, freshness_line
-from vomap.status.line import GREEN, RED
 from vomap.store import BANS, POLICY, POLICY_FILE, bans_beside
 
 HELP = "write a site's first mapfile, build, and wire the CE"
@@ -234,9 +234,9 @@ def _ce_plan(args: argparse.Namespace, ces: list[Ce], site: list[Planned]) -> li
     policy.findings.extend(bans.findings.all)
     policy.findings.raise_errors()
     return [
-        Planned(ce.at(path), fragment.text)
+        Planned(ce.at(path), text)
         for ce in ces
-        for path, fragment in ce.fragments(policy.composition.document, bans.document, args.callouts).items()
+        for path, text in ce.fragments(policy.composition.document, bans.document, args.callouts).items()
     ]
 
 
@@ -257,7 +257,7 @@ def _build(args: argparse.Namespace) -> bool:
         _make_folder(folder)
     if _is_fresh(policy, POLICY, mapfiles) and _is_fresh(Path(bans_beside(str(policy))), BANS, bans):
         return True
-    return print_steps(build_in_rounds(BuildRequest([str(mapfiles)], [str(bans)], str(policy)), progress_bar))
+    return print_steps(build_in_rounds([str(mapfiles)], [str(bans)], str(policy), progress_bar))
 
 
 def _make_folder(path: Path) -> None:
@@ -271,4 +271,4 @@ def _make_folder(path: Path) -> None:
 def _is_fresh(path: Path, kind: str, folder: Path) -> bool:
     """Return True if a compiled file was built from the present files of a folder."""
     _, built = built_line(kind, str(path), kind)
-    return built is not None and freshness_line(kind, built, [str(folder)], RED, bans=kind == BANS).colour == GREEN
+    return built is not None and freshness_line(built, [str(folder)], bans=kind == BANS).colour == GREEN

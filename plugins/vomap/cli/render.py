@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from vomap.ces.arc import render_arc
 from vomap.ces.htcondor import render_htcondor
-from vomap.ces.wiring import Fragment
 from vomap.cli.arguments import UsageError, add_bans, add_json, add_mapfiles, add_policy, check_sources
 from vomap.cli.console import print_json
 from vomap.cli.parser import Action, add_actions
 from vomap.files.atomic import replace_file
 from vomap.store import BANS, POLICY, POLICY_FILE, bans_beside
 from vomap.store.writer import read_compiled
+
+if TYPE_CHECKING:
+    from vomap.policy.documents import BansDocument, PolicyDocument
 
 HELP = "write the CE configuration for the policy"
 
@@ -75,22 +77,22 @@ def _arc(args: argparse.Namespace) -> int:
     return _write(args, render_arc(document, bans, vos=args.vo, more_rules=args.more_rules, callout=args.callout))
 
 
-def _write(args: argparse.Namespace, fragments: Sequence[Fragment]) -> int:
+def _write(args: argparse.Namespace, fragments: Mapping[str, str]) -> int:
     """Write the fragments to the folder, or print them."""
     if args.output:
         Path(args.output).mkdir(parents=True, exist_ok=True)
-        for fragment in fragments:
-            replace_file(str(Path(args.output, fragment.name)), fragment.text.encode())
+        for name, text in fragments.items():
+            replace_file(str(Path(args.output, name)), text.encode())
             if not args.json:
-                print(Path(args.output, fragment.name))
+                print(Path(args.output, name))
     if args.json:
-        print_json({fragment.name: fragment.text for fragment in fragments})
+        print_json(fragments)
     elif not args.output:
-        print("\n".join(f"# ---- {fragment.name}\n{fragment.text}" for fragment in fragments), end="")
+        print("\n".join(f"# ---- {name}\n{text}" for name, text in fragments.items()), end="")
     return 0
 
 
-def _documents(args: argparse.Namespace) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+def _documents(args: argparse.Namespace) -> tuple[PolicyDocument, BansDocument]:
     if args.bans and not args.mapfiles:
         raise UsageError(f"render {args.action}: --bans needs --mapfiles. The bans of a compiled policy are beside it")
     if args.mapfiles and args.policy != POLICY_FILE:

@@ -13,6 +13,7 @@ from vomap.ces.kinds import known_ces
 from vomap.ces.wiring import LIBEXEC, wired_issuers
 from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, add_bans, add_json, add_mapfiles
 from vomap.cli.console import plain, print_json
+from vomap.status import GREEN, RED, YELLOW, StatusLine
 from vomap.status.checks import (
     accounts_line,
     built_line,
@@ -20,11 +21,11 @@ from vomap.status.checks import (
     callout_line,
     fragment_lines,
     freshness_line,
+    issuer_line,
     key_line,
     observe_lines,
     unwired_line,
 )
-from vomap.status.line import GREEN, RED, YELLOW, StatusLine
 from vomap.store import BANS, POLICY, POLICY_FILE, bans_beside
 from vomap.store.writer import CompiledBans, CompiledPolicy
 
@@ -77,33 +78,21 @@ def _lines(args: argparse.Namespace) -> Iterator[StatusLine]:
     yield policy_line
     yield bans_line
     if policy is not None:
-        yield freshness_line(
-            "mapfiles",
-            policy,
-            args.mapfiles or [str(args.root / MAPFILES_FOLDER.lstrip("/"))],
-            YELLOW,
-            builder=_owner(policy_file),
-        )
+        mapfiles = args.mapfiles or [str(args.root / MAPFILES_FOLDER.lstrip("/"))]
+        yield freshness_line(policy, mapfiles, bans=False, builder=_owner(policy_file))
     if bans is not None:
-        # A ban that was written and not built denies no token.
-        yield freshness_line(
-            "files of bans",
-            bans,
-            args.bans or [str(args.root / BANS_FOLDER.lstrip("/"))],
-            RED,
-            bans=True,
-            builder=_owner(bans_file),
-        )
+        of_bans = args.bans or [str(args.root / BANS_FOLDER.lstrip("/"))]
+        yield freshness_line(bans, of_bans, bans=True, builder=_owner(bans_file))
     if policy is None or bans is None:
         return
-    yield _accounts(policy)
+    try:
+        yield accounts_line(policy.document)
+    except (Error, KeyError, TypeError, ValueError) as error:
+        yield StatusLine(RED, "accounts", f"vomap cannot use the compiled policy: {error}")
     yield from (line for line in (unwired_line(policy, bans), key_line(args.root, policy.document)) if line is not None)
     yield from _ce_lines(args, policy, bans)
     if args.issuers:
-        # Only here: PyJWT, cryptography and requests are slow to load.
-        from vomap.status.issuers import issuer_lines
-
-        yield from issuer_lines(wired_issuers(policy.document, {"bans": []}), args.ca)
+        yield from (issuer_line(issuer, args.ca) for issuer in wired_issuers(policy.document, {"bans": []}))
 
 
 def _ce_lines(args: argparse.Namespace, policy: CompiledPolicy, bans: CompiledBans) -> Iterator[StatusLine]:
@@ -129,13 +118,6 @@ def _owner(path: str) -> int | None:
         return os.stat(path).st_uid
     except OSError:
         return None
-
-
-def _accounts(policy: CompiledPolicy) -> StatusLine:
-    try:
-        return accounts_line(policy.document)
-    except (Error, KeyError, TypeError, ValueError) as error:
-        return StatusLine(RED, "accounts", f"vomap cannot use the compiled policy: {error}")
 
 
 def _shown(colour: str) -> str:

@@ -6,12 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from vomap import Error
-from vomap.compile.check import PolicyCheck, ProgressBar, check_bans, check_mapfiles, source_digests
+from vomap.compile.check import (
+    PolicyCheck,
+    ProgressBar,
+    check_bans,
+    check_mapfiles,
+    file_digests,
+    source_digests,
+)
 from vomap.compile.rollback import forget_rollback, is_rolled_back, keep_previous
-from vomap.compile.suite import result_json, run_suite
+from vomap.compile.suite import SuiteReport, result_json, run_suite
 from vomap.files.lock import locked
-from vomap.mapfile.findings import ERROR, Finding
-from vomap.mapfile.policy_tests import PolicyTestResult
+from vomap.mapfile.findings import Findings
 from vomap.mapfile.times import format_utc
 from vomap.policy.index import bans_of
 from vomap.policy.model import NO_BANS, Bans
@@ -28,7 +34,7 @@ class BansBuild:
 
     file: str
     sources: dict[str, str]
-    findings: list[Finding]
+    findings: Findings
     digest: str | None = None
     bans: Bans = NO_BANS
     count: int = 0
@@ -40,7 +46,7 @@ class BansBuild:
 
     def as_json(self) -> dict[str, object]:
         """Return the JSON output."""
-        members: dict[str, object] = {"file": self.file, "findings": [finding.as_json() for finding in self.findings]}
+        members = _members(self.file, self.findings)
         return {**members, "digest": self.digest, "bans": self.count} if self.is_done else members
 
 
@@ -53,19 +59,17 @@ class PolicyBuild:
         sources: the sha256 of each mapfile, by its path.
         findings: errors and warnings. If there is an error, vomap refused the mapfiles and ran no test.
         is_rolled_back: the administrator rolled the policy of these mapfiles back, so vomap did not build it again.
-        results: the results of the tests.
-        rules: how many rules the policy has.
-        issuers: how many issuers it declares.
+        suite: the results of the tests, if vomap ran them.
+        issuers: how many issuers the policy declares.
         digest: the digest of the compiled policy, if the tests passed.
 
     """
 
     file: str
     sources: dict[str, str]
-    findings: list[Finding] = field(default_factory=list)
+    findings: Findings = field(default_factory=Findings)
     is_rolled_back: bool = False
-    results: list[PolicyTestResult] = field(default_factory=list)
-    rules: int = 0
+    suite: SuiteReport | None = None
     issuers: int = 0
     digest: str | None = None
 
@@ -74,24 +78,18 @@ class PolicyBuild:
         """Whether the compiled policy is the one that the administrator wants."""
         return self.is_rolled_back or self.digest is not None
 
-    @property
-    def failed(self) -> list[PolicyTestResult]:
-        """The results of the tests that failed."""
-        return [result for result in self.results if not result.passed]
-
     def as_json(self) -> dict[str, object]:
         """Return the JSON output."""
         if self.is_rolled_back:
             return {"file": self.file, "rolled-back": True}
-        members: dict[str, object] = {"file": self.file, "findings": [finding.as_json() for finding in self.findings]}
-        if not errors_in(self.findings):
-            members.update(tests=len(self.results), failed=[result_json(result) for result in self.failed])
+        members = _members(self.file, self.findings)
+        if self.suite is not None:
+            members.update(tests=len(self.suite.results), failed=[result_json(each) for each in self.suite.failed])
         return {**members, "digest": self.digest} if self.digest is not None else members
 
 
-def errors_in(findings: Sequence[Finding]) -> int:
-    """Return how many of the findings are errors."""
-    return sum(finding.severity == ERROR for finding in findings)
+def _members(file: str, findings: Findings) -> dict[str, object]:
+    return {"file": file, "findings": [finding.as_json() for finding in findings.in_order]}
 
 
 def build_bans(paths: Sequence[str], policy: str, now: float) -> BansBuild:
@@ -99,13 +97,13 @@ def build_bans(paths: Sequence[str], policy: str, now: float) -> BansBuild:
     path = bans_beside(policy)
     with locked(path):
         check = check_bans(paths)
-        check.findings.all += check.refusals.all
-        findings = check.findings.in_order
-        if check.findings.errors:
-            return BansBuild(path, check.digests, findings)
-        digest = write_compiled(path, BANS, check.document, sources=check.digests, built=format_utc(now))
+        sources, findings = file_digests(check.files), check.findings
+        findings.all += check.refusals.all
+        if findings.errors:
+            return BansBuild(path, sources, findings)
+        digest = write_compiled(path, BANS, check.document, sources=sources, built=format_utc(now))
         bans = bans_of(check.document, digest)
-        return BansBuild(path, check.digests, findings, digest, bans, len(check.document["bans"]))
+        return BansBuild(path, sources, findings, digest, bans, len(check.document["bans"]))
 
 
 def build_policy(
@@ -123,7 +121,7 @@ def build_policy(
         if not check.mapfiles:
             raise Error("there is no mapfile (*.yaml) to build from")
         if check.findings.errors:
-            return PolicyBuild(path, check.digests, check.findings.in_order)
+            return PolicyBuild(path, file_digests(check.mapfiles), check.findings)
         build = _put_in_force(path, check, bans, now)
         if build.is_done:
             forget_rollback(path)
@@ -132,8 +130,8 @@ def build_policy(
 
 def _put_in_force(path: str, check: PolicyCheck, bans: Bans, now: float) -> PolicyBuild:
     """Write a policy, test it, and put it in place if it passes."""
-    document = check.composition.document
-    staged = stage_compiled(path, POLICY, document, sources=check.digests, built=format_utc(now))
+    document, sources = check.composition.document, file_digests(check.mapfiles)
+    staged = stage_compiled(path, POLICY, document, sources=sources, built=format_utc(now))
     try:
         # The tests read the very file that the callouts will read.
         suite = run_suite(check, read_policy(staged.path, just_written=True), bans, now)
@@ -142,12 +140,5 @@ def _put_in_force(path: str, check: PolicyCheck, bans: Bans, now: float) -> Poli
             staged.put_in_place()
     finally:
         staged.discard()
-    return PolicyBuild(
-        path,
-        check.digests,
-        check.findings.in_order,
-        results=suite.results,
-        rules=len(document["rules"]),
-        issuers=len(document["issuers"]),
-        digest=None if suite.failed else staged.digest,
-    )
+    digest = None if suite.failed else staged.digest
+    return PolicyBuild(path, sources, check.findings, suite=suite, issuers=len(document["issuers"]), digest=digest)

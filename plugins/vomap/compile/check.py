@@ -41,11 +41,6 @@ class PolicyCheck:
     refusals: Findings
 
     @property
-    def digests(self) -> dict[str, str]:
-        """The sha256 of each mapfile, by its path."""
-        return _digests(self.mapfiles)
-
-    @property
     def policy(self) -> Policy:
         """The policy for the engine. Raises MapfileError if the mapfiles have errors."""
         self.findings.raise_errors()
@@ -61,11 +56,6 @@ class BansCheck:
     document: BansDocument
     findings: Findings
     refusals: Findings
-
-    @property
-    def digests(self) -> dict[str, str]:
-        """The sha256 of each file, by its path."""
-        return _digests(self.files)
 
     @property
     def bans(self) -> Bans:
@@ -110,8 +100,15 @@ def check_mapfiles(
     findings = check.findings
     findings.all[:0] = skipped
     if check.mapfiles and not check.composition.has_audience:
-        _report_missing_audience(Place(check.mapfiles[0].path, 1, 1), findings, for_build=for_build)
-    findings.all += _pool_warnings(check.composition)
+        place, missing = Place(check.mapfiles[0].path, 1, 1), "no mapfile has `site: {audience: ...}`"
+        if not for_build:
+            findings.warn(place, f"{missing}, so `vomap build` would refuse these mapfiles")
+        elif not findings.errors:
+            findings.error(place, f"{missing}. Write the audiences of the CE, or `unchecked`")
+    for rule in check.composition.document["rules"]:
+        if "pool" in rule:
+            message = "this version of vomap cannot lease accounts of pools, so the CE gets an error for this rule"
+            findings.warn(Place.of_source(rule["source"]), message)
     return check
 
 
@@ -141,22 +138,9 @@ def check_ban_files(files: Sequence[Mapfile], *, for_build: bool = False) -> Ban
 
 def source_digests(mapfiles: Sequence[str], bans: Sequence[str] = ()) -> dict[str, str]:
     """Return the sha256 of each file, by its path. Raises UnreadableFileError for a file that vomap cannot read."""
-    return _digests([*read_files(bans, bans=True), *read_files(mapfiles)])
+    return file_digests([*read_files(bans, bans=True), *read_files(mapfiles)])
 
 
-def _report_missing_audience(place: Place, findings: Findings, *, for_build: bool) -> None:
-    if not for_build:
-        findings.warn(place, "no mapfile has `site: {audience: ...}`, so `vomap build` would refuse these mapfiles")
-    elif not findings.errors:
-        findings.error(place, "no mapfile has `site: {audience: ...}`. Write the audiences of the CE, or `unchecked`")
-
-
-def _pool_warnings(composition: Composition) -> list[Finding]:
-    """Return a warning for each rule with a pool, which the callouts of this version cannot lease from."""
-    message = "this version of vomap cannot lease accounts of pools, so the CE gets an error for this rule"
-    rules = [rule for rule in composition.document["rules"] if "pool" in rule]
-    return [Finding(Place.of_source(rule["source"]), message, WARNING) for rule in rules]
-
-
-def _digests(files: Iterable[Mapfile]) -> dict[str, str]:
+def file_digests(files: Iterable[Mapfile]) -> dict[str, str]:
+    """Return the sha256 of each file, by its path."""
     return {file.path: file.digest for file in files}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from vomap.ces.arc import FRAGMENT_FILE
 from vomap.ces.kinds import ArcCe
-from vomap.status.configuration import effective_lines, read_configuration
+from vomap.status import effective_lines, read_configuration
 
 _VOMAP_RULE = re.compile(r"map_with_plugin=vomap \d+ /\S*/vomap-arc map( |$)")
 

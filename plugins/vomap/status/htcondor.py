@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vomap.ces.htcondor import COMMAND, MAP_FILE, PLUGIN, SETTINGS_FILE
 from vomap.ces.kinds import DEFAULTS_FILE, HtcondorCe
-from vomap.status.configuration import effective_lines, read_configuration
+from vomap.status import effective_lines, read_configuration
 
 _DEEPEST_INCLUDE = 8
 _OBSERVE = "--observe"
@@ -22,8 +22,9 @@ _VOMAP_LINE = re.compile(rf"(SCITOKENS\s+/(?:\\.|[^\\/])*/\w*\s+PLUGIN:{PLUGIN})
 def find_htcondor_bypasses(ce: HtcondorCe, issuers: Sequence[str]) -> list[str]:
     """Return the places of map lines and settings by which HTCondor-CE maps tokens of these issuers without vomap."""
     found = [*_earlier_map_lines(ce, issuers), *_overriding_settings(ce)]
-    if _lacks_include(ce):
-        found.append(f"{ce.at(ce.MAPFILE)}: without `@include {ce.MAPFILES[0]}/`")
+    top, folder = ce.at(ce.MAPFILE), ce.at(ce.MAPFILES[0])
+    if top.is_file() and folder not in (_include_target(ce, line) for _, line in _numbered_lines(top)):
+        found.append(f"{top}: without `@include {ce.MAPFILES[0]}/`")
     return found
 
 
@@ -88,14 +89,6 @@ def _include_target(ce: HtcondorCe, line: str) -> Path | None:
     """Return the file or folder of an `@include` line. Return None for any other line."""
     word, target = _split_word(line)
     return ce.at(target.strip().strip('"')) if word.lower() == "@include" else None
-
-
-def _lacks_include(ce: HtcondorCe) -> bool:
-    """Return True if HTCondor-CE has a map file, and it does not include the folder of vomap's lines."""
-    top = ce.at(ce.MAPFILE)
-    return top.is_file() and ce.at(ce.MAPFILES[0]) not in [
-        _include_target(ce, line) for _, line in _numbered_lines(top)
-    ]
 
 
 def _split_word(line: str) -> tuple[str, str]:
