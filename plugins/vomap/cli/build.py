@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, UsageError, add_bans, add_json, add_mapfiles
+from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, UsageError, add_json, add_sources
 from vomap.cli.compile_output import print_steps
 from vomap.cli.console import NO, YES, print_json, progress_bar
 from vomap.compile.rollback import roll_back
@@ -13,7 +13,7 @@ from vomap.store import POLICY_FILE
 
 HELP = "check, test, and compile the policy and the bans"
 
-_EXAMPLES = """\
+EXAMPLES = """\
 examples:
   vomap build                                       build /etc/vomap for the CE
   vomap build --mapfiles m.d --bans b.d --output p  build elsewhere: writes p and p.bans
@@ -29,9 +29,7 @@ user may contain only issuers, rules with plain accounts and `alone` tests: see 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.epilog = _EXAMPLES
-    add_mapfiles(parser)
-    add_bans(parser)
+    add_sources(parser)
     parser.add_argument(
         "--output", default=POLICY_FILE, metavar="FILE", help=f"where to write the policy (default: {POLICY_FILE})"
     )

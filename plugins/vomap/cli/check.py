@@ -9,14 +9,14 @@ from vomap import Error
 from vomap.analysis.lint import lint_mapfiles
 from vomap.analysis.lint.context import LintContext
 from vomap.bans.lint import lint_bans
-from vomap.cli.arguments import add_sources, check_sources
+from vomap.cli.arguments import add_json, add_sources, check_sources
 from vomap.cli.console import NO, YES, counted, print_findings, print_json, progress_bar
 from vomap.compile.check import SiteCheck
 from vomap.mapfile.findings import ERROR
 
 HELP = "check mapfiles and bans, and change nothing"
 
-_EXAMPLES = """\
+EXAMPLES = """\
 examples:
   vomap check                                      check /etc/vomap
   vomap check --mapfiles 10-site.yaml osg.yaml     check these files, in this order
@@ -29,8 +29,8 @@ The word in brackets at the end of a warning is its code. docs/reference/lint.md
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.epilog = _EXAMPLES
     add_sources(parser)
+    add_json(parser)
     parser.add_argument(
         "--strict",
         action="store_true",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 HELP = "show whose account a new policy changes, and who gains or loses access"
 
-_EXAMPLES = """\
+EXAMPLES = """\
 examples:
   vomap diff /var/lib/vomap/policy /etc/vomap/mapfiles.d      the changes of the next build
   vomap diff old.yaml new.yaml                                two mapfiles, each by itself
@@ -35,7 +35,6 @@ _MOST_TOLD = 5
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.epilog = _EXAMPLES
     parser.add_argument("old", metavar="OLD", help="the old policy")
     parser.add_argument("new", metavar="NEW", help="the new policy")
     add_json(parser)

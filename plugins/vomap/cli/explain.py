@@ -17,9 +17,17 @@ from vomap.analysis.near_misses import describe_expired_bans, find_near_misses
 from vomap.claims import Claims, TokenRefused, read_scopes
 from vomap.claims.htcondor_payload import read_payload
 from vomap.claims.scopes import refused_levels
-from vomap.cli.arguments import UsageError, add_bans, add_json, add_mapfiles, add_policy, asked_policy
+from vomap.cli.arguments import (
+    UsageError,
+    add_json,
+    add_policy,
+    add_sources,
+    add_token,
+    asked_policy,
+    given_token,
+    payload_of,
+)
 from vomap.cli.console import plain, print_json
-from vomap.cli.token_arguments import add_token, given_token, payload_of
 from vomap.mapfile.times import format_utc, parse_time
 from vomap.policy import DECLINED, DENIED, ERROR, MAPPED, Decision, failed
 from vomap.policy.decide import decide
@@ -33,7 +41,7 @@ HELP = "explain the decision about one token, step by step"
 # Green, yellow and red, as terminals number them.
 _COLOURS = {MAPPED: 32, DECLINED: 33, DENIED: 31, ERROR: 31}
 
-_EXAMPLES = """\
+EXAMPLES = """\
 examples:
   vomap explain --claims '{"iss": "https://cilogon.org/mu2e", "sub": "mu2epilot@fnal.gov",
                            "aud": "ANY", "scope": "compute.create"}'
@@ -46,11 +54,9 @@ exit codes: 0 mapped, 1 declined or denied, 2 wrong usage, 3 an error"""
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.epilog = _EXAMPLES
     add_token(parser, required=True)
     add_policy(parser, "the compiled policy to ask")
-    add_mapfiles(parser)
-    add_bans(parser)
+    add_sources(parser)
     parser.add_argument(
         "--verify", action="store_true", help="verify the signature of --token. vomap may fetch the issuer's keys"
     )

@@ -6,12 +6,12 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from vomap.cli.arguments import add_json, add_web, web_of
+from vomap.cli.arguments import add_json, add_topology_vos, add_web, web_of
 from vomap.cli.console import plain, print_json
 from vomap.cli.parser import Action, add_actions
 from vomap.files.atomic import replace_file
 from vomap.mapfile.files import Mapfile, read_files
-from vomap.osg.generate import DEFAULT_MULTI_VO, generate
+from vomap.osg.generate import generate
 from vomap.refresh.meaning import find_changes, read_meaning
 from vomap.web import can_be_changed_on_the_way
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 HELP = "write a mapfile from the VO files of the OSG topology"
 
-_EXAMPLES = """\
+EXAMPLES = """\
 examples:
   vomap generate osg --source topology/                          print the mapfile of a topology checkout
   vomap generate osg --source topology.tar.gz --output osg.yaml  replace a file, all or nothing
@@ -35,14 +35,7 @@ exit codes: 0 done, or --check found no change, 1 --check found changes, 2 wrong
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.epilog = _EXAMPLES
     add_actions(parser, {"osg": Action("write a mapfile of the VO files of the OSG topology", _configure_osg, _osg)})
-
-
-def run(args: argparse.Namespace) -> int:
-    """Generate a mapfile."""
-    code: int = args.run(args)
-    return code
 
 
 def _configure_osg(parser: argparse.ArgumentParser) -> None:
@@ -53,14 +46,7 @@ def _configure_osg(parser: argparse.ArgumentParser) -> None:
         help="a checkout of opensciencegrid/topology, its folder virtual-organizations, a tar or tar.gz of it, "
         "or one VO file. The last two may be http or https URLs",
     )
-    parser.add_argument("--vo", action="append", default=[], metavar="NAME", help="only this VO (may be repeated)")
-    parser.add_argument(
-        "--multi-vo",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help=f"a VO whose issuer speaks for its child VOs too (may be repeated; default: {DEFAULT_MULTI_VO})",
-    )
+    add_topology_vos(parser)
     into = parser.add_mutually_exclusive_group()
     into.add_argument("--output", metavar="FILE", help="the mapfile to write (default: print it)")
     into.add_argument("--check", metavar="FILE", help="write no file, and show how the meaning of this mapfile differs")
@@ -86,7 +72,8 @@ def _osg(args: argparse.Namespace) -> int:
     if args.output is not None:
         replace_file(args.output, generated.text.encode())
     if args.json:
-        print_json(_report(generated, args.output))
+        report = {**generated.report(), "output": args.output}
+        print_json(report if args.output is not None else {**report, "mapfile": generated.text})
     elif args.output is None:
         print(generated.text, end="")
     else:
@@ -102,8 +89,3 @@ def _check(path: str, generated: Generation, *, as_json: bool) -> int:
         for difference in differences:
             print(plain(str(difference)))
     return 1 if differences else 0
-
-
-def _report(generated: Generation, output: str | None) -> dict[str, object]:
-    report: dict[str, object] = {**generated.report(), "output": output}
-    return report if output is not None else {**report, "mapfile": generated.text}

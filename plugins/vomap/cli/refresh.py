@@ -10,13 +10,13 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from vomap.cli.arguments import MAPFILES_FOLDER, UsageError, add_json, add_mapfiles, add_web, web_of
+from vomap.cli.arguments import MAPFILES_FOLDER, UsageError, add_json, add_mapfiles, add_topology_vos, add_web, web_of
 from vomap.cli.console import NO, YES, plain, print_json
 from vomap.files.atomic import replace_file
 from vomap.files.lock import locked
 from vomap.mapfile.files import Mapfile
 from vomap.osg.files import TopologyError
-from vomap.osg.generate import DEFAULT_MULTI_VO, generate_from
+from vomap.osg.generate import generate_from
 from vomap.osg.topology import open_source
 from vomap.refresh.alarms import Alarm, ChangeLimits, Limit, read_limit
 from vomap.refresh.review import Review, review_candidate
@@ -30,14 +30,13 @@ HELP = "fetch the OSG topology and install its mapfile, unless you must check it
 _OUTPUT = "/var/lib/vomap/mapfiles/osg.yaml"
 _SOURCE = "https://github.com/opensciencegrid/topology/archive/HEAD.tar.gz"
 _DROPPED = Limit(3, 10)
-_REPOINTED = Limit(0)
-_ADDED = Limit(0)
+_REPOINTED = _ADDED = Limit(0)
 # Seconds. Another refresh takes less.
 _PATIENCE = 60.0
 _NO_SHELL = ("/nologin", "/false")
 _INSTALLED, _UNCHANGED, _REFUSED = "installed", "unchanged", "refused"
 
-_EXAMPLES = f"""\
+EXAMPLES = f"""\
 examples:
   vomap refresh                                    fetch, test, compare, and install {_OUTPUT}
   vomap refresh --dry-run                          the same, but do not install
@@ -63,18 +62,10 @@ exit codes: 0 installed, or no change, 1 refused until you check it, 2 wrong usa
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.epilog = _EXAMPLES
     parser.add_argument(
         "--source", default=_SOURCE, metavar="DIR|FILE|URL", help="as for `vomap generate` (default: the topology)"
     )
-    parser.add_argument("--vo", action="append", default=[], metavar="NAME", help="only this VO (may be repeated)")
-    parser.add_argument(
-        "--multi-vo",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help=f"a VO whose issuer speaks for its child VOs too (may be repeated; default: {DEFAULT_MULTI_VO})",
-    )
+    add_topology_vos(parser)
     parser.add_argument("--output", default=_OUTPUT, metavar="FILE", help=f"the mapfile (default: {_OUTPUT})")
     add_mapfiles(parser)
     for name, default, what in (

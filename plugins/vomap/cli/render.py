@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from vomap.ces.arc import render_arc
 from vomap.ces.htcondor import render_htcondor
-from vomap.cli.arguments import UsageError, add_bans, add_json, add_mapfiles, add_policy, check_sources
+from vomap.cli.arguments import UsageError, add_json, add_policy, add_sources, check_sources
 from vomap.cli.console import print_json
 from vomap.cli.parser import Action, add_actions
 from vomap.files.atomic import replace_file
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 HELP = "write the CE configuration for the policy"
 
-_EXAMPLES = """\
+EXAMPLES = """\
 examples:
   vomap render htcondor                            print the map file and the settings
   vomap render htcondor --output DIR               write them to a folder
@@ -31,7 +31,6 @@ examples:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.epilog = _EXAMPLES
     add_actions(
         parser,
         {
@@ -39,12 +38,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
             "arc": Action("write the blocks of arc.conf", _configure_arc, _arc),
         },
     )
-
-
-def run(args: argparse.Namespace) -> int:
-    """Print or write the fragments of one CE."""
-    code: int = args.run(args)
-    return code
 
 
 def _configure_htcondor(parser: argparse.ArgumentParser) -> None:
@@ -60,21 +53,18 @@ def _configure_arc(parser: argparse.ArgumentParser) -> None:
 
 def _add_policy(parser: argparse.ArgumentParser) -> None:
     add_policy(parser, "the compiled policy to wire")
-    add_mapfiles(parser)
-    add_bans(parser)
+    add_sources(parser)
     parser.add_argument("--callout", metavar="PATH", help="the callout (default: that of the packages)")
     parser.add_argument("--output", metavar="FOLDER", help="the folder to write the files to (default: print them)")
     add_json(parser)
 
 
 def _htcondor(args: argparse.Namespace) -> int:
-    document, bans = _documents(args)
-    return _write(args, render_htcondor(document, bans, then=args.then, callout=args.callout))
+    return _write(args, render_htcondor(*_documents(args), then=args.then, callout=args.callout))
 
 
 def _arc(args: argparse.Namespace) -> int:
-    document, bans = _documents(args)
-    return _write(args, render_arc(document, bans, vos=args.vo, more_rules=args.more_rules, callout=args.callout))
+    return _write(args, render_arc(*_documents(args), vos=args.vo, more_rules=args.more_rules, callout=args.callout))
 
 
 def _write(args: argparse.Namespace, fragments: Mapping[str, str]) -> int:
