@@ -70,5 +70,4 @@ def _authorize(words: Sequence[str], limit: TimeLimit) -> int:
 
 
 def _decide(options: dict[str, str]) -> TokenDecision:
-    policy, bans = compiled_files(options)
-    return decide_token(policy, bans, lambda _: read_environment(posix.environ))
+    return decide_token(*compiled_files(options), lambda _: read_environment(posix.environ))

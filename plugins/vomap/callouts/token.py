@@ -56,10 +56,9 @@ def _answer(limit: TimeLimit) -> int:
 
     from vomap.verify.key_cache import KeyCache
 
-    policy, bans = compiled_files(options)
     authorities = options.get("--ca")
     keys = KeyCache(Path(options.get("--cache", CACHE_FOLDER)), None if authorities is None else Path(authorities))
-    return respond(TOKEN, decide_raw_token(raw, policy, bans, keys), limit)
+    return respond(TOKEN, decide_raw_token(raw, *compiled_files(options), keys), limit)
 
 
 def decide_raw_token(raw: bytes, policy_file: str, bans_file: str, keys: KeyCache) -> TokenDecision:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import vomap.callouts as callout
+from vomap import Error, require_descriptors
 from vomap.accounts import NameServiceError
 from vomap.callouts import (
     ARC_AUTHORIZE,
@@ -26,7 +27,6 @@ from vomap.callouts import (
     log_line,
     read_input,
     read_options,
-    require_descriptors,
     respond,
 )
 from vomap.policy import DECLINED, DENIED, ERROR, MAPPED, OUTCOMES, Decision
@@ -158,7 +158,7 @@ def test_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
                 raise OSError(9, "Bad file descriptor")
 
         monkeypatch.setattr(posix, "fstat", fstat)
-        with pytest.raises(InputError, match=f"standard {name} is closed"):
+        with pytest.raises(Error, match=f"standard {name} is closed"):
             require_descriptors()
         monkeypatch.undo()
 
