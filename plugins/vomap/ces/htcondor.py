@@ -68,14 +68,12 @@ def _settings(document: PolicyDocument, callout: str | None) -> str:
             raise WiringError(
                 f"render htcondor: {text!a} cannot be in a list of HTCondor's settings: it contains , $ or \\"
             )
-    lines = [heading("htcondor", "config.d, beside 50-vomap.conf, which ships with vomap")]
-    if callout is not None:
-        lines.append(f"{COMMAND} = {callout_path(callout)}\n")
-    lines += [
-        "# HTCondor's own check of the audience. For the issuers below, only vomap checks it.\n",
-        f"SCITOKENS_SERVER_AUDIENCE = {', '.join(accepted)}\n",
-        "# Issuers whose tokens are neither WLCG tokens nor SciTokens, or may have no audience.\n",
-        f"SEC_SCITOKENS_ALLOW_FOREIGN_TOKEN_TYPES = {'true' if foreign else 'false'}\n",
-        f"SEC_SCITOKENS_FOREIGN_TOKEN_ISSUERS = {', '.join(foreign)}\n",
-    ]
-    return "".join(lines)
+    command = "" if callout is None else f"{COMMAND} = {callout_path(callout)}\n"
+    return (
+        f"{heading('htcondor', 'config.d, beside 50-vomap.conf, which ships with vomap')}{command}"
+        "# HTCondor's own check of the audience. For the issuers below, only vomap checks it.\n"
+        f"SCITOKENS_SERVER_AUDIENCE = {', '.join(accepted)}\n"
+        "# Issuers whose tokens are neither WLCG tokens nor SciTokens, or may have no audience.\n"
+        f"SEC_SCITOKENS_ALLOW_FOREIGN_TOKEN_TYPES = {'true' if foreign else 'false'}\n"
+        f"SEC_SCITOKENS_FOREIGN_TOKEN_ISSUERS = {', '.join(foreign)}\n"
+    )

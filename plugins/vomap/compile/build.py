@@ -54,15 +54,9 @@ class BansBuild:
 class PolicyBuild:
     """The result of a build of the policy. Without a digest, the compiled policy did not change.
 
-    Args:
-        file: the path of the compiled policy.
-        sources: the sha256 of each mapfile, by its path.
-        findings: errors and warnings. If there is an error, vomap refused the mapfiles and ran no test.
-        is_rolled_back: the administrator rolled the policy of these mapfiles back, so vomap did not build it again.
-        suite: the results of the tests, if vomap ran them.
-        issuers: how many issuers the policy declares.
-        digest: the digest of the compiled policy, if the tests passed.
-
+    `sources` has the sha256 of each mapfile, by its path. If a finding is an error, vomap ran no test, so there is no
+    suite. `is_rolled_back` means that the administrator rolled the policy of these mapfiles back, so vomap did not
+    build it again. `issuers` is the number of declared issuers.
     """
 
     file: str
