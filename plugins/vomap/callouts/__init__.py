@@ -174,10 +174,7 @@ def read_input() -> bytes:
 
 
 def read_options(words: Sequence[str], known: Sequence[str], switches: Sequence[str] = ()) -> dict[str, str]:
-    """Return the values of the options `--name VALUE` and `--name=VALUE` by name. A switch has an empty value.
-
-    Raises OptionError for all other words.
-    """
+    """Return the values of `--name VALUE` and `--name=VALUE` by name, "" for a switch. Raises OptionError."""
     found: dict[str, str] = {}
     rest = list(words)
     while rest:
@@ -192,12 +189,6 @@ def read_options(words: Sequence[str], known: Sequence[str], switches: Sequence[
             raise OptionError(f"{name} is given twice")
         found[name] = value
     return found
-
-
-def compiled_files(options: dict[str, str]) -> tuple[str, str]:
-    """Return the paths of the compiled policy and the compiled bans."""
-    policy = options.get("--policy", POLICY_FILE)
-    return policy, options.get("--bans", bans_beside(policy))
 
 
 class TokenDecision:
@@ -216,11 +207,11 @@ class TokenDecision:
         self.now = int(time.time()) if now is None else now
 
 
-def decide_token(policy_file: str, bans_file: str, read_token: Callable[[Policy], Claims]) -> TokenDecision:
+def decide_token(options: dict[str, str], read_token: Callable[[Policy], Claims]) -> TokenDecision:
     """Return the decision for the token that `read_token` reads. A failure becomes the outcome `error`."""
-    log = None
+    log, file = None, options.get("--policy", POLICY_FILE)
     try:
-        policy, bans = read_policy(policy_file), read_bans(bans_file)
+        policy, bans = read_policy(file), read_bans(options.get("--bans", bans_beside(file)))
         log = policy.site.log
         claims = read_token(policy)
         now = int(time.time())

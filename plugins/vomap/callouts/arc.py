@@ -16,7 +16,6 @@ from vomap.callouts import (
     USER,
     OptionError,
     become_user,
-    compiled_files,
     decide_token,
     read_options,
     respond,
@@ -70,4 +69,4 @@ def _authorize(words: Sequence[str], limit: TimeLimit) -> int:
 
 
 def _decide(options: dict[str, str]) -> TokenDecision:
-    return decide_token(*compiled_files(options), lambda _: read_environment(posix.environ))
+    return decide_token(options, lambda _: read_environment(posix.environ))

@@ -10,7 +10,6 @@ import sys
 from vomap.callouts import (
     EXIT_CODES,
     HTCONDOR,
-    compiled_files,
     decide_token,
     read_input,
     read_options,
@@ -38,5 +37,5 @@ def main() -> int:
 
 def _answer(limit: TimeLimit) -> int:
     options = read_options(sys.argv[1:], ("--policy", "--bans"), switches=(OBSERVE,))
-    answer = decide_token(*compiled_files(options), lambda _: read_payload(read_input()))
+    answer = decide_token(options, lambda _: read_payload(read_input()))
     return respond(HTCONDOR, answer, limit, observe=OBSERVE in options)
