@@ -21,10 +21,7 @@ DEFAULTS_FILE = "50-vomap.conf"
 
 @dataclass(frozen=True)
 class Ce:
-    """One kind of CE, on a system whose root folder is `root`.
-
-    `user` runs the callout. The CE is installed if the path `marker` exists.
-    """
+    """One kind of CE, below the folder `root`. `user` runs the callout. It is installed if the path `marker` exists."""
 
     name: str
     root: Path
@@ -58,13 +55,11 @@ class HtcondorCe(Ce):
     def fragments(self, document: PolicyDocument, bans: BansDocument, callouts: Path | None) -> dict[str, str]:
         """Return both files of settings, and last the map file, which depends on them."""
         callout = None if callouts is None else str(callouts / "vomap-htcondor")
-        rendered = render_htcondor(document, bans, then=None, callout=callout)
-        map_file = rendered.pop(MAP_FILE)
-        settings = {DEFAULTS_FILE: shipped_file("packaging/htcondor", DEFAULTS_FILE).read_text("utf-8"), **rendered}
-        return {
-            **{f"{self.SETTINGS}/{name}": text for name, text in settings.items()},
-            f"{self.MAPFILES[0]}/{MAP_FILE}": map_file,
-        }
+        defaults = shipped_file("packaging/htcondor", DEFAULTS_FILE).read_text("utf-8")
+        files = {DEFAULTS_FILE: defaults, **render_htcondor(document, bans, then=None, callout=callout)}
+        map_file = files.pop(MAP_FILE)
+        settings = {f"{self.SETTINGS}/{name}": text for name, text in files.items()}
+        return {**settings, f"{self.MAPFILES[0]}/{MAP_FILE}": map_file}
 
 
 class ArcCe(Ce):

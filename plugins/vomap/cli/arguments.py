@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vomap import Error
 from vomap.cli.console import progress_bar
-from vomap.compile.check import SiteCheck, check_site
+from vomap.compile.check import SiteCheck, check_bans, check_mapfiles
 from vomap.log.pseudonyms import PseudonymError, read_key, resolve_pseudonym
 from vomap.log.reader import BrokenLine, Record, Resolve, read_log
 from vomap.osg.generate import DEFAULT_MULTI_VO
@@ -75,7 +75,7 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 def check_sources(args: argparse.Namespace) -> SiteCheck:
     """Read and compose the files that a command line names. Raises UnreadableFileError."""
     bans = args.bans or ([] if args.mapfiles else [BANS_FOLDER])
-    return check_site(args.mapfiles or [MAPFILES_FOLDER], bans, progress_bar)
+    return SiteCheck(check_mapfiles(args.mapfiles or [MAPFILES_FOLDER], progress_bar), check_bans(bans))
 
 
 def asked_policy(args: argparse.Namespace, verb: str) -> tuple[Policy, Bans]:

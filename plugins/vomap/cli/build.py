@@ -7,8 +7,8 @@ import argparse
 from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, UsageError, add_json, add_sources
 from vomap.cli.compile_output import print_steps
 from vomap.cli.console import NO, YES, print_json, progress_bar
+from vomap.compile.build import build_in_rounds
 from vomap.compile.rollback import roll_back
-from vomap.compile.rounds import build_in_rounds
 from vomap.store import POLICY_FILE
 
 HELP = "check, test, and compile the policy and the bans"
@@ -52,16 +52,12 @@ def run(args: argparse.Namespace) -> int:
     if args.mapfiles and not args.bans and not args.rollback:
         raise UsageError("build: --mapfiles also needs --bans PATH. For no bans, name an empty folder")
     if args.rollback:
-        return _roll_back(args)
+        digest = roll_back(args.output)
+        if args.json:
+            print_json({"policy": {"file": args.output, "digest": digest}})
+        else:
+            print(f"policy: {args.output} is the previous one again ({digest[:12]}). The bans did not change")
+        return YES
     mapfiles, bans = args.mapfiles or [MAPFILES_FOLDER], args.bans or [BANS_FOLDER]
     steps = build_in_rounds(mapfiles, bans, args.output, progress_bar, is_automatic=args.automatic)
     return YES if print_steps(steps, as_json=args.json) else NO
-
-
-def _roll_back(args: argparse.Namespace) -> int:
-    digest = roll_back(args.output)
-    if args.json:
-        print_json({"policy": {"file": args.output, "digest": digest}})
-    else:
-        print(f"policy: {args.output} is the previous one again ({digest[:12]}). The bans did not change")
-    return YES

@@ -6,8 +6,7 @@ import sys
 from collections.abc import Iterable
 
 from vomap.cli.console import counted, plain, print_findings, print_json
-from vomap.compile.build import BansBuild, PolicyBuild
-from vomap.compile.rounds import BuildStep
+from vomap.compile.build import BansBuild, BuildStep, PolicyBuild
 from vomap.compile.suite import SuiteReport
 
 

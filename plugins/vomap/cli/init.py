@@ -10,14 +10,13 @@ import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from vomap.ces.kinds import Ce, known_ces
 from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, UsageError
 from vomap.cli.compile_output import print_steps
 from vomap.cli.console import progress_bar
+from vomap.compile.build import build_in_rounds
 from vomap.compile.check import check_ban_files, check_policy
-from vomap.compile.rounds import build_in_rounds
 from vomap.files.atomic import replace_file
 from vomap.files.shipped import shipped_file
 from vomap.mapfile.files import Mapfile, read_files
@@ -203,7 +202,7 @@ def _site_text(answers: dict[str, list[str]], minimum_uid: int | None) -> str:
     ]
     if answers["serve"]:
         lines.append(f"  serve: {json.dumps(answers['serve'])}")
-    limits: dict[str, Any] = {"minimum-uid": minimum_uid} if minimum_uid is not None else {}
+    limits: dict[str, object] = {} if minimum_uid is None else {"minimum-uid": minimum_uid}
     if answers["never"]:
         limits["never"] = answers["never"]
     if limits:

@@ -1,9 +1,11 @@
-"""Build the compiled bans, and the compiled policy if its tests pass."""
+"""Build the compiled bans, and the compiled policy if its tests pass. Build again if a source changes meanwhile."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Optional, Union
 
 from vomap import Error
 from vomap.compile.check import (
@@ -12,6 +14,7 @@ from vomap.compile.check import (
     check_bans,
     check_mapfiles,
     file_digests,
+    no_progress_bar,
     source_digests,
 )
 from vomap.compile.rollback import forget_rollback, is_rolled_back, keep_previous
@@ -23,6 +26,9 @@ from vomap.policy.index import bans_of
 from vomap.policy.model import NO_BANS, Bans
 from vomap.store import BANS, POLICY, bans_beside, read_policy
 from vomap.store.writer import stage_compiled, write_compiled
+
+# A program, not an administrator, changes a source more often than this during a build. The next build takes the rest.
+_MOST_ROUNDS = 5
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,35 @@ class PolicyBuild:
         if self.suite is not None:
             members.update(tests=len(self.suite.results), failed=[result_json(each) for each in self.suite.failed])
         return {**members, "digest": self.digest} if self.digest is not None else members
+
+
+# None: a source changed during the build, so the next round begins.
+BuildStep = Optional[Union[BansBuild, PolicyBuild]]
+
+
+def build_in_rounds(
+    mapfiles: Sequence[str],
+    bans: Sequence[str],
+    policy: str,
+    progress_bar: ProgressBar = no_progress_bar,
+    *,
+    is_automatic: bool = False,
+) -> Iterator[BuildStep]:
+    """Build the bans, then the policy at a path, and yield each result. Build again while the sources change.
+
+    Bans come first: neither an error in a mapfile nor a failed test delays a ban. An automatic build does not build a
+    policy that the administrator rolled back. Raises what build_bans and build_policy raise.
+    """
+    for _ in range(_MOST_ROUNDS):
+        now = time.time()
+        # Each takes its own lock: a ban that an administrator adds meanwhile does not wait for a large policy.
+        of_bans = build_bans(bans, policy, now)
+        yield of_bans
+        of_policy = build_policy(mapfiles, policy, of_bans.bans, now, progress_bar, is_automatic=is_automatic)
+        yield of_policy
+        if source_digests(mapfiles, bans) == {**of_bans.sources, **of_policy.sources}:
+            return
+        yield None
 
 
 def _members(file: str, findings: Findings) -> dict[str, object]:

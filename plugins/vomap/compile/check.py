@@ -72,19 +72,9 @@ class SiteCheck:
     bans: BansCheck
 
     @property
-    def has_errors(self) -> bool:
-        """Whether a mapfile or a file of bans has an error."""
-        return bool(self.policy.findings.errors or self.bans.findings.errors)
-
-    @property
     def refusal_warnings(self) -> list[Finding]:
         """A warning for each file that a build would refuse for its owner or mode."""
         return self.policy.refusals.as_warnings + self.bans.refusals.as_warnings
-
-
-def check_site(mapfiles: Sequence[str], bans: Sequence[str], progress_bar: ProgressBar = no_progress_bar) -> SiteCheck:
-    """Read and compose mapfiles and files of bans. Raises UnreadableFileError for a file that vomap cannot read."""
-    return SiteCheck(check_mapfiles(mapfiles, progress_bar), check_bans(bans))
 
 
 def check_mapfiles(

@@ -175,10 +175,7 @@ def _run_callout(command: Sequence[str], user: str | None) -> subprocess.Complet
 
 
 def issuer_line(issuer: str, authorities: Path | None) -> StatusLine:
-    """Fetch the keys of an issuer, with the limits and checks of `vomap-token`.
-
-    `authorities` is a file of certificates to trust in place of the system's (PEM).
-    """
+    """Fetch the keys of an issuer as `vomap-token` does. `authorities` (PEM) replaces the system's certificates."""
     # Only here: PyJWT, cryptography and requests are slow to load.
     from vomap.verify.jwks import fetch_keys
 
@@ -209,8 +206,7 @@ def accounts_line(document: Mapping[str, Any]) -> StatusLine:
                 refused.append(f"{account} has {refusal}")
     except NameServiceError as error:
         return StatusLine(RED, "accounts", str(error))
-    faults = [f"do not exist: {', '.join(missing)}"] if missing and limits.must_exist else []
-    faults += refused
+    faults = [f"do not exist: {', '.join(missing)}", *refused] if missing and limits.must_exist else refused
     if faults:
         return StatusLine(YELLOW, "accounts", f"{'; '.join(faults)} (vomap denies their tokens)")
     return StatusLine(GREEN, "accounts", f"all {len(wanted)} accounts of rules exist")

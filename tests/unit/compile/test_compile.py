@@ -9,10 +9,9 @@ from typing import NamedTuple
 import pytest
 
 from vomap import Error
-from vomap.compile.build import BansBuild, PolicyBuild
-from vomap.compile.check import check_bans, check_mapfiles, check_site, file_digests, source_digests
+from vomap.compile.build import BansBuild, BuildStep, PolicyBuild, build_in_rounds
+from vomap.compile.check import SiteCheck, check_bans, check_mapfiles, file_digests, source_digests
 from vomap.compile.rollback import is_rolled_back, roll_back
-from vomap.compile.rounds import BuildStep, build_in_rounds
 from vomap.compile.suite import run_suite
 from vomap.mapfile.findings import MapfileError
 from vomap.policy.model import NO_BANS
@@ -87,8 +86,9 @@ def test_a_policy_with_errors_is_not_for_the_engine(site: Site) -> None:
     """A check with errors raises MapfileError if a caller asks for its policy or its bans."""
     site.mapfile.write_text("mapfile: 2\n", "utf-8")
     site.bans.write_text("mapfile: 1\nbans: [{}]\n", "utf-8")
-    check = check_site(site.mapfiles, [str(site.bans)])
-    assert check.has_errors
+    check = SiteCheck(check_mapfiles(site.mapfiles), check_bans([str(site.bans)]))
+    assert check.policy.findings.errors
+    assert check.bans.findings.errors
     with pytest.raises(MapfileError):
         _ = check.policy.policy
     with pytest.raises(MapfileError):
@@ -98,8 +98,8 @@ def test_a_policy_with_errors_is_not_for_the_engine(site: Site) -> None:
 def test_owners_and_modes_are_errors_of_a_build_alone(site: Site) -> None:
     """A build refuses a file that other users can write. A check warns about that refusal."""
     site.mapfile.chmod(0o666)
-    check = check_site(site.mapfiles, [str(site.bans)])
-    assert not check.has_errors
+    check = SiteCheck(check_mapfiles(site.mapfiles), check_bans([str(site.bans)]))
+    assert not check.policy.findings.errors
     assert ["would refuse" in each.message for each in check.refusal_warnings] == [True]
     assert check_mapfiles(site.mapfiles, for_build=True).findings.errors
 
