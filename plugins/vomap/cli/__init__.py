@@ -1,7 +1,4 @@
-"""The `vomap` command. Each verb is a module with HELP, EXAMPLES, configure() and run(). Only this module exits.
-
-A verb with actions has no run(): each of its actions has a function of its own.
-"""
+"""The `vomap` command. Each verb is a module with HELP, EXAMPLES, configure() and run(). Only this module exits."""
 
 from __future__ import annotations
 
@@ -95,6 +92,7 @@ def make_parser(modules: dict[str, ModuleType]) -> argparse.ArgumentParser:
             epilog=module.EXAMPLES,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
+        # A verb with actions may have none: the actions set their own.
         verb_parser.set_defaults(run=getattr(module, "run", None))
         module.configure(verb_parser)
         if _EXIT_CODES[:10] not in module.EXAMPLES:

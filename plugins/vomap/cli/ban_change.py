@@ -21,15 +21,15 @@ from vomap.ces.kinds import known_ces
 from vomap.claims import Claims
 from vomap.claims.htcondor_payload import read_payload
 from vomap.cli.arguments import BANS_FOLDER, UsageError, given_token, payload_of, read_logs, resolver
-from vomap.cli.ban_list import until
+from vomap.cli.ban_list import compiled_bans, until
 from vomap.cli.console import FAILED, NO, YES, counted, plain, print_json, progress_bar
 from vomap.files.lock import locked
 from vomap.log.reader import BrokenLine
 from vomap.mapfile.entries import CONDITIONS, DEFAULT_SITE
 from vomap.policy.authority import Authority
 from vomap.policy.model import NO_BANS, Ban, Bans
-from vomap.store import BANS, POLICY_FILE, bans_beside, read_bans, read_policy
-from vomap.store.writer import read_compiled, read_issuers
+from vomap.store import POLICY_FILE, bans_beside, read_bans, read_policy
+from vomap.store.writer import read_issuers
 
 # A longer list would hide the warnings. The JSON output has all.
 _MOST_IDENTITIES = 20
@@ -202,7 +202,7 @@ def _tester(policy: str) -> BanTester:
 
 
 def _aftermath(ban: Mapping[str, Any], authority: Authority) -> list[Aftermath]:
-    """Find what survives a ban on the CEs of this machine, or on all kinds: administrators also ban elsewhere."""
+    """Find what survives a ban on the CEs here, or on all kinds if there is none: the ban may be for other machines."""
     known = known_ces(_ROOT)
     ces = [ce.name for ce in known if ce.is_installed] or [ce.name for ce in known]
     return find_aftermath(ban, authority, ces, _ROOT)
@@ -247,7 +247,9 @@ def _report_change(args: argparse.Namespace, done: str, change: BanChange) -> No
 
 
 def _report(args: argparse.Namespace, done: str, change: BanChange, report: _Report) -> None:
-    places = _places(args)
+    # The places of bans and policy that the user gave.
+    given = (("--bans", args.bans, BANS_FOLDER), ("--policy", args.policy, POLICY_FILE))
+    places = [word for option, value, default in given if value != default for word in (option, value)]
     for warning in report.warnings:
         print(plain(f"warning: {_sentence(warning, places)}"), file=sys.stderr)
     if args.json:
@@ -264,12 +266,6 @@ def _report(args: argparse.Namespace, done: str, change: BanChange, report: _Rep
         print(f"  {each.ce}: {each.what}: {each.until}{f' ({each.caution})' if each.caution else ''}")
         for command in each.commands:
             print(f"    {command}")
-
-
-def _places(args: argparse.Namespace) -> list[str]:
-    """Return the options for the places of bans and policy that the user gave."""
-    given = (("--bans", args.bans, BANS_FOLDER), ("--policy", args.policy, POLICY_FILE))
-    return [word for option, value, default in given if value != default for word in (option, value)]
 
 
 def _sentence(warning: BanWarning, places: Sequence[str]) -> str:
@@ -307,14 +303,10 @@ def _print_hits(hits: LogImpact) -> None:
 
 def _same_bans(built: str, added: Mapping[str, Any]) -> list[BanWarning]:
     """Return a warning for each compiled ban that is in force and has the conditions of the added one."""
-    try:
-        bans = read_compiled(built, BANS).document["bans"]
-    except Error:
-        return []
     wanted, now = _without_case(added), time.time()
     return [
         BanWarning(f"the same is banned already{until(ban)}: {ban['reason']} ({ban['source']})")
-        for ban in bans
+        for ban in compiled_bans(built)
         if _without_case(ban) == wanted and Ban(ban).is_in_force(now)
     ]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING
 
 from vomap.cli.arguments import add_json, add_topology_vos, add_web, web_of
 from vomap.cli.console import plain, print_json
@@ -14,9 +13,6 @@ from vomap.mapfile.files import Mapfile, read_files
 from vomap.osg.generate import generate
 from vomap.refresh.meaning import find_changes, read_meaning
 from vomap.web import can_be_changed_on_the_way
-
-if TYPE_CHECKING:
-    from vomap.osg.generate import Generation
 
 HELP = "write a mapfile from the VO files of the OSG topology"
 
@@ -68,7 +64,7 @@ def _osg(args: argparse.Namespace) -> int:
     for warning in generated.warnings:
         print(plain(f"vomap: warning: {warning}"), file=sys.stderr)
     if args.check is not None:
-        return _check(args.check, generated, as_json=args.json)
+        return _check(args, generated.text)
     if args.output is not None:
         replace_file(args.output, generated.text.encode())
     if args.json:
@@ -81,9 +77,9 @@ def _osg(args: argparse.Namespace) -> int:
     return 0
 
 
-def _check(path: str, generated: Generation, *, as_json: bool) -> int:
-    differences = find_changes(read_meaning(read_files([path])), read_meaning([Mapfile("generated", generated.text)]))
-    if as_json:
+def _check(args: argparse.Namespace, text: str) -> int:
+    differences = find_changes(read_meaning(read_files([args.check])), read_meaning([Mapfile("generated", text)]))
+    if args.json:
         print_json({"same": not differences, "differences": [difference.as_json() for difference in differences]})
     else:
         for difference in differences:

@@ -31,8 +31,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_actions(
         parser,
         {
-            "resolve": Action("show the subject of a pseudonym", pseudonym, _resolve),
-            "hide": Action("show the pseudonym of a subject", subject, _hide),
+            "resolve": Action("show the subject of a pseudonym", pseudonym, run),
+            "hide": Action("show the pseudonym of a subject", subject, run),
         },
     )
 
@@ -44,23 +44,14 @@ def _configure(name: str, what: str, parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
-def _resolve(args: argparse.Namespace) -> int:
-    return _report(args, "subject", resolve_pseudonym(_key(args), args.issuer, args.text))
-
-
-def _hide(args: argparse.Namespace) -> int:
-    return _report(args, "pseudonym", make_pseudonym(_key(args), args.issuer, args.text))
-
-
-def _key(args: argparse.Namespace) -> bytes:
+def run(args: argparse.Namespace) -> int:
+    """Print the subject of a pseudonym, or the pseudonym of a subject."""
     if not args.text:
         raise UsageError(f"log {args.action}: the first argument is empty")
-    return read_key(args.key)
-
-
-def _report(args: argparse.Namespace, key: str, text: str) -> int:
+    name, convert = ("subject", resolve_pseudonym) if args.action == "resolve" else ("pseudonym", make_pseudonym)
+    text = convert(read_key(args.key), args.issuer, args.text)
     if args.json:
-        print_json({key: text})
+        print_json({name: text})
     else:
         print(ascii(text)[1:-1] if not text.isprintable() else text)
     return YES

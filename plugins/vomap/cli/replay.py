@@ -28,7 +28,6 @@ vomap decides each token as of the time of its record. It does not look accounts
 exit codes: 0 no decision changes, 1 a decision changes, 2 wrong usage,
             3 an error, a log with broken lines, or no record that vomap can decide again"""
 
-
 # HTCondor prints this for a job without a token, and for a token without a `jti`.
 _NO_JTI = "undefined"
 

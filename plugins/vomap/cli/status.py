@@ -63,7 +63,9 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json([line.as_json() for line in lines])
     for line in lines if not args.json else ():
-        print(f"{_shown(line.colour)}  {plain(f'{line.what}: {line.text}')}")
+        word = line.colour.ljust(len(YELLOW))
+        shown = f"{_COLOURS[line.colour]}{word}\033[0m" if sys.stdout.isatty() else word
+        print(f"{shown}  {plain(f'{line.what}: {line.text}')}")
     return 1 if any(line.colour == RED for line in lines) else 0
 
 
@@ -104,8 +106,3 @@ def _owner(path: str) -> int | None:
         return os.stat(path).st_uid
     except OSError:
         return None
-
-
-def _shown(colour: str) -> str:
-    word = colour.ljust(len(YELLOW))
-    return f"{_COLOURS[colour]}{word}\033[0m" if sys.stdout.isatty() else word
