@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import posix
+
 __version__ = "0.1.0"
 
 
@@ -9,6 +11,15 @@ class Error(Exception):
     """A failure with one message for the administrator or the user. The command ends with `exit_code`."""
 
     exit_code: int = 3
+
+
+def require_descriptors() -> None:
+    """Raise Error if standard input, output or error is closed: a file opened later would take its number."""
+    for descriptor, name in enumerate(("input", "output", "error")):
+        try:
+            posix.fstat(descriptor)
+        except OSError:
+            raise Error(f"standard {name} is closed") from None
 
 
 def printable(text: str) -> str:

@@ -34,7 +34,7 @@ from vomap.accounts import NameServiceError
 from vomap.ces.kinds import known_ces
 from vomap.cli import run, status
 from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER
-from vomap.status import checks, issuers
+from vomap.status import checks
 from vomap.store import read_policy
 from vomap.verify.keys import Key, KeysError
 
@@ -702,7 +702,7 @@ def fetched(monkeypatch: Monkeypatch) -> list[str]:
             raise KeysError("no way there")
         return (Key("RSA", {}, None, None),) * 2, None
 
-    monkeypatch.setattr(issuers, "fetch_keys", fetch_keys)
+    monkeypatch.setattr("vomap.verify.jwks.fetch_keys", fetch_keys)
     return asked
 
 

@@ -108,8 +108,8 @@ class Bench:
 
     def answer(self, number: int) -> Answer:
         """Return what a callout answers for a token. Raises nothing, unless a callout would crash."""
-        policy, bans = str(self._paths[POLICY]), str(self._paths[BANS])
-        decision = decide_token(policy, bans, lambda _: read_payload(self._payloads[number])).decision
+        options = {"--policy": str(self._paths[POLICY]), "--bans": str(self._paths[BANS])}
+        decision = decide_token(options, lambda _: read_payload(self._payloads[number])).decision
         fields = ("outcome", "account", "pool", "vo", "rule", "source", "reason", "policy")
         return (*(getattr(decision, name) for name in fields), *decision.unchecked)
 

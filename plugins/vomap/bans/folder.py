@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from vomap import Error
 from vomap.bans.ban_file import NAME, with_ban, without_keys, without_lines
+from vomap.compile.check import check_ban_files
 from vomap.files.atomic import replace_file
 from vomap.files.regular import UnreadableFileError
 from vomap.files.signals import defer_signals
-from vomap.mapfile.bans import compose_bans
 from vomap.mapfile.entries import CONDITIONS
 from vomap.mapfile.files import Mapfile, read_files
-from vomap.mapfile.findings import Findings, MapfileError, Place
+from vomap.mapfile.findings import MapfileError, Place
 from vomap.mapfile.owners import ban_file_refusals, folder_refusals
 from vomap.mapfile.times import format_utc
 from vomap.store import BANS
@@ -84,10 +84,10 @@ class BanFile:
 
     def _own(self, text: str) -> list[BanDocument]:
         """Return the bans that the text contains. Raises ChangeRefused if it has errors."""
-        bans = compose_bans([Mapfile(self.path, text)], findings := Findings())["bans"]
-        if findings.errors:
-            raise ChangeRefused(f"{MapfileError(findings.errors)}\nnothing was changed")
-        return bans
+        check = check_ban_files([Mapfile(self.path, text)])
+        if errors := check.findings.errors:
+            raise ChangeRefused(f"{MapfileError(errors)}\nnothing was changed")
+        return check.document["bans"]
 
     def _files(self) -> list[Mapfile]:
         return read_files([self._folder], bans=True)
@@ -99,10 +99,10 @@ class BanFile:
 
     def _composed(self, text: str | None) -> BansDocument:
         """Return the bans of all files, with this text for this file. Raises MapfileError or UnreadableFileError."""
-        document = compose_bans(self._files_with(text), findings := Findings(), findings)
-        findings.extend(folder_refusals([self._folder]))
-        findings.raise_errors()
-        return document
+        check = check_ban_files(self._files_with(text), for_build=True)
+        check.findings.extend(folder_refusals([self._folder]))
+        check.findings.raise_errors()
+        return check.document
 
     def _put_in_place(self, text: str | None, document: BansDocument, *, advice: str = "") -> BanChange:
         digests = {each.path: each.digest for each in self._files_with(text)}
@@ -146,18 +146,19 @@ class LocalBanFile(BanFile):
 
         Raises ChangeRefused if there is none, or if removing its line would change other bans.
         """
-        document = compose_bans(self._files(), findings := Findings(), findings)
-        findings.raise_errors()
+        check = check_ban_files(self._files(), for_build=True)
+        check.findings.raise_errors()
+        bans = check.document["bans"]
         wanted = conditions_of(read_ban({**ban, "reason": "to be lifted"}))
-        found = [each for each in document["bans"] if conditions_of(each) == wanted]
+        found = [each for each in bans if conditions_of(each) == wanted]
         own = [each for each in found if _is_from(self.path, each)]
         by_hand = ", ".join(each["source"] for each in found if each not in own)
         advice = f"not added by `vomap ban add`, so remove it by hand: {by_hand}" if by_hand else ""
         if not own:
-            raise ChangeRefused(advice or f"no ban has exactly these conditions{_wider(wanted, document['bans'])}")
+            raise ChangeRefused(advice or f"no ban has exactly these conditions{_wider(wanted, bans)}")
         text = without_lines(self.text() or "", {Place.of_source(each["source"]).line for each in own})
         composed = self._composed(text)
-        others = [without_keys(each, "source") for each in document["bans"] if each not in own]
+        others = [without_keys(each, "source") for each in bans if each not in own]
         if [without_keys(each, "source") for each in composed["bans"]] != others:
             raise ChangeRefused(f"{self.path} was edited by hand, so remove the ban by hand; nothing was changed")
         return self._put_in_place(text, composed, advice=advice)
@@ -165,10 +166,10 @@ class LocalBanFile(BanFile):
 
 def read_ban(ban: Mapping[str, Any]) -> BanDocument:
     """Return a ban's document, read as from a file. Raises InvalidBan for an invalid ban."""
-    bans = compose_bans([Mapfile("", with_ban(None, ban))], findings := Findings())["bans"]
-    if findings.errors:
-        raise InvalidBan("ban: " + "; ".join(finding.message for finding in findings.errors))
-    return bans[0]
+    check = check_ban_files([Mapfile("", with_ban(None, ban))])
+    if errors := check.findings.errors:
+        raise InvalidBan("ban: " + "; ".join(finding.message for finding in errors))
+    return check.document["bans"][0]
 
 
 def conditions_of(ban: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import _thread
 import posix
 import time
 
-from vomap import Error, printable
+from vomap import Error, printable, require_descriptors
 from vomap.accounts import confirm, find_entry
 from vomap.claims import TokenRefused
 from vomap.log import DecisionLog, IncompleteRecordError
@@ -139,56 +139,42 @@ def has_fuse_mount() -> bool:
         descriptor = posix.open("/proc/self/mounts", posix.O_RDONLY | posix.O_CLOEXEC)
     except OSError:
         return True
-    mounts = b""
-    while piece := posix.read(descriptor, _PIECE):
-        mounts += piece
+    mounts = read_all(descriptor)
     posix.close(descriptor)
     return b" fuse" in mounts and any(kind in mounts for kind in _FUSE_TYPES)
 
 
+def read_all(descriptor: int, most: float = float("inf")) -> bytes:
+    """Return the bytes of a descriptor up to its end, or until they are more than `most`. Raises OSError."""
+    pieces: list[bytes] = []
+    while most >= 0 and (piece := posix.read(descriptor, _PIECE)):
+        most -= len(piece)
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
 def become_user(name: str) -> None:
     """Change from root to a user, if it exists, before the callout reads a token: an attacker may have written it."""
-    if posix.geteuid() != 0:
-        return
-    user = find_entry(name)
-    if user is None:
-        return
-    posix.setgroups([])
-    posix.setgid(user.pw_gid)
-    posix.setuid(user.pw_uid)
-
-
-def require_descriptors() -> None:
-    """Raise InputError if standard input, output or error is closed: a file opened later would take its number."""
-    for descriptor, name in enumerate(("input", "output", "error")):
-        try:
-            posix.fstat(descriptor)
-        except OSError:
-            raise InputError(f"standard {name} is closed") from None
+    user = find_entry(name) if posix.geteuid() == 0 else None
+    if user is not None:
+        posix.setgroups([])
+        posix.setgid(user.pw_gid)
+        posix.setuid(user.pw_uid)
 
 
 def read_input() -> bytes:
     """Read standard input to its end. Raises InputError if that fails, or for more than LONGEST_INPUT bytes."""
-    pieces: list[bytes] = []
-    size = 0
-    while True:
-        try:
-            piece = posix.read(0, _PIECE)
-        except OSError as error:
-            raise InputError(f"standard input: {error.strerror}") from None
-        if not piece:
-            return b"".join(pieces)
-        size += len(piece)
-        if size > LONGEST_INPUT:
-            raise InputError(f"standard input holds more than {LONGEST_INPUT} bytes")
-        pieces.append(piece)
+    try:
+        content = read_all(0, LONGEST_INPUT)
+    except OSError as error:
+        raise InputError(f"standard input: {error.strerror}") from None
+    if len(content) > LONGEST_INPUT:
+        raise InputError(f"standard input holds more than {LONGEST_INPUT} bytes")
+    return content
 
 
 def read_options(words: Sequence[str], known: Sequence[str], switches: Sequence[str] = ()) -> dict[str, str]:
-    """Return the values of the options `--name VALUE` and `--name=VALUE` by name. A switch has an empty value.
-
-    Raises OptionError for all other words.
-    """
+    """Return the values of `--name VALUE` and `--name=VALUE` by name, "" for a switch. Raises OptionError."""
     found: dict[str, str] = {}
     rest = list(words)
     while rest:
@@ -205,41 +191,27 @@ def read_options(words: Sequence[str], known: Sequence[str], switches: Sequence[
     return found
 
 
-def compiled_files(options: dict[str, str]) -> tuple[str, str]:
-    """Return the paths of the compiled policy and the compiled bans."""
-    policy = options.get("--policy", POLICY_FILE)
-    return policy, options.get("--bans", bans_beside(policy))
-
-
 class TokenDecision:
-    """A decision, and the settings and values that its record needs.
+    """A decision, and what its record needs: the site's document of the log, None for the default, and two values.
 
-    Args:
-        decision: the decision.
-        log: the site's document of the log, None for the default.
-        now: the time of the decision in seconds since 1970, which a replay uses again. None is the present time.
-        asked: the names of the claims that bans look at.
-
+    `now` is the time of the decision in seconds since 1970, which a replay uses again. None is the present time.
+    `asked` are the names of the claims that bans look at.
     """
 
     __slots__ = ("asked", "decision", "log", "now")
 
     def __init__(
-        self,
-        decision: Decision,
-        log: LogDocument | None = None,
-        now: int | None = None,
-        asked: Sequence[str] = (),
+        self, decision: Decision, log: LogDocument | None = None, now: int | None = None, asked: Sequence[str] = ()
     ) -> None:
         self.decision, self.log, self.asked = decision, log, asked
         self.now = int(time.time()) if now is None else now
 
 
-def decide_token(policy_file: str, bans_file: str, read_token: Callable[[Policy], Claims]) -> TokenDecision:
+def decide_token(options: dict[str, str], read_token: Callable[[Policy], Claims]) -> TokenDecision:
     """Return the decision for the token that `read_token` reads. A failure becomes the outcome `error`."""
-    log = None
+    log, file = None, options.get("--policy", POLICY_FILE)
     try:
-        policy, bans = read_policy(policy_file), read_bans(bans_file)
+        policy, bans = read_policy(file), read_bans(options.get("--bans", bans_beside(file)))
         log = policy.site.log
         claims = read_token(policy)
         now = int(time.time())
@@ -264,7 +236,7 @@ def respond(
     decision = made.decision
     if decision.outcome == MAPPED and decision.account is not None and _PRINTED[callout] and not observe:
         try:
-            _print(_PRINTED[callout] % decision.account)
+            write_account((_PRINTED[callout] % decision.account).encode("ascii"))
         except OSError as error:
             decision.settle(ERROR, f"output: {error.strerror or error}")
     outcome = DECLINED if observe else decision.outcome
@@ -308,20 +280,15 @@ def log_line(callout: str, sentence: str, more: str = "") -> None:
         pass
 
 
-def _print(text: str) -> None:
-    content = text.encode("ascii")
+def write_account(content: bytes) -> None:
+    """Write an account on standard output. Raises OSError, also if only a part was written: it could be another's."""
     if posix.write(1, content) != len(content):
         raise OSError("standard output took only a part of the account's name")
 
 
 def _sentence(decision: Decision) -> str:
     """Return a decision as one sentence that begins with the outcome."""
-    parts = [f"{decision.outcome}"]
-    if decision.account:
-        parts.append(f" to {decision.account}")
-    if decision.vo:
-        parts.append(f" for {decision.vo}")
-    parts.append(f": {decision.reason}")
-    if decision.source:
-        parts.append(f" ({decision.source})")
-    return "".join(parts)
+    account = f" to {decision.account}" if decision.account else ""
+    vo = f" for {decision.vo}" if decision.vo else ""
+    source = f" ({decision.source})" if decision.source else ""
+    return f"{decision.outcome}{account}{vo}: {decision.reason}{source}"

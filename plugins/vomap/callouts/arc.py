@@ -16,7 +16,6 @@ from vomap.callouts import (
     USER,
     OptionError,
     become_user,
-    compiled_files,
     decide_token,
     read_options,
     respond,
@@ -70,5 +69,4 @@ def _authorize(words: Sequence[str], limit: TimeLimit) -> int:
 
 
 def _decide(options: dict[str, str]) -> TokenDecision:
-    policy, bans = compiled_files(options)
-    return decide_token(policy, bans, lambda _: read_environment(posix.environ))
+    return decide_token(options, lambda _: read_environment(posix.environ))

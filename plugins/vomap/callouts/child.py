@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import posix
 
-from vomap.callouts import TO_LOG, TimeLimit
+from vomap.callouts import TO_LOG, TimeLimit, read_all, write_account
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,10 +55,10 @@ def run_in_child(callout: str, answer: Callable[[TimeLimit], int], seconds: floa
     if sent:
         code, account, reason = sent[0], _read_now(out), _read_now(err)
     else:
-        account, reason = _read(out), _read(err)
+        account, reason = read_all(out), read_all(err)
         code = posix.waitstatus_to_exitcode(posix.waitpid(child, 0)[1])
-    if account and posix.write(1, account) != len(account):
-        raise OSError("standard output took only a part of the account's name")
+    if account:
+        write_account(account)
     code = code if code >= 0 else failed
     limit.commit(code, "answered", "; nobody reads why")
     try:
@@ -76,10 +76,3 @@ def _read_now(descriptor: int) -> bytes:
         return posix.read(descriptor, _PIECE)
     except BlockingIOError:
         return b""
-
-
-def _read(descriptor: int) -> bytes:
-    pieces: list[bytes] = []
-    while piece := posix.read(descriptor, _PIECE):
-        pieces.append(piece)
-    return b"".join(pieces)

@@ -10,7 +10,6 @@ import sys
 from vomap.callouts import (
     EXIT_CODES,
     HTCONDOR,
-    compiled_files,
     decide_token,
     read_input,
     read_options,
@@ -18,7 +17,7 @@ from vomap.callouts import (
     run_guarded,
 )
 from vomap.claims.htcondor_payload import read_payload
-from vomap.policy import DECLINED
+from vomap.policy import DECLINED, ERROR
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,13 +32,10 @@ def main() -> int:
 
     With `--observe` the exit code is always 1, also after a failure, and HTCondor asks the next plugin.
     """
-    if OBSERVE not in sys.argv[1:]:
-        return run_guarded(HTCONDOR, _answer)
-    return run_guarded(HTCONDOR, _answer, failed=EXIT_CODES[HTCONDOR][DECLINED])
+    return run_guarded(HTCONDOR, _answer, failed=EXIT_CODES[HTCONDOR][DECLINED if OBSERVE in sys.argv[1:] else ERROR])
 
 
 def _answer(limit: TimeLimit) -> int:
     options = read_options(sys.argv[1:], ("--policy", "--bans"), switches=(OBSERVE,))
-    policy, bans = compiled_files(options)
-    answer = decide_token(policy, bans, lambda _: read_payload(read_input()))
+    answer = decide_token(options, lambda _: read_payload(read_input()))
     return respond(HTCONDOR, answer, limit, observe=OBSERVE in options)

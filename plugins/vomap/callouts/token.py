@@ -17,7 +17,6 @@ from vomap.callouts import (
     OptionError,
     TokenDecision,
     become_user,
-    compiled_files,
     decide_token,
     read_input,
     read_options,
@@ -56,13 +55,12 @@ def _answer(limit: TimeLimit) -> int:
 
     from vomap.verify.key_cache import KeyCache
 
-    policy, bans = compiled_files(options)
     authorities = options.get("--ca")
     keys = KeyCache(Path(options.get("--cache", CACHE_FOLDER)), None if authorities is None else Path(authorities))
-    return respond(TOKEN, decide_raw_token(raw, policy, bans, keys), limit)
+    return respond(TOKEN, decide_raw_token(raw, options, keys), limit)
 
 
-def decide_raw_token(raw: bytes, policy_file: str, bans_file: str, keys: KeyCache) -> TokenDecision:
+def decide_raw_token(raw: bytes, options: dict[str, str], keys: KeyCache) -> TokenDecision:
     """Return the decision for a raw token. Only a genuine token can be mapped."""
     from vomap.verify import verify
     from vomap.verify.jws import read_token
@@ -72,7 +70,7 @@ def decide_raw_token(raw: bytes, policy_file: str, bans_file: str, keys: KeyCach
         verify(policy, token, keys)
         return token.claims
 
-    return decide_token(policy_file, bans_file, read_genuine)
+    return decide_token(options, read_genuine)
 
 
 def _forget_variables() -> None:

@@ -5,10 +5,13 @@ Source: ARC's arc.conf.reference, blocks [authgroup], [mapping] and [arex/ws/job
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from vomap.ces.wiring import LIBEXEC, Fragment, WiringError, callout_path, heading, wired_issuers
+from vomap.ces.wiring import LIBEXEC, WiringError, callout_path, heading, wired_issuers
+
+if TYPE_CHECKING:
+    from vomap.policy.documents import BansDocument, PolicyDocument
 
 # ARC reads arc.conf first, then the fragments in the order of their names. Other mapping rules go after this file.
 FRAGMENT_FILE = "50-vomap.conf"
@@ -17,33 +20,25 @@ CALLOUT_SECONDS = 10
 
 
 def render_arc(
-    document: Mapping[str, Any],
-    bans: Mapping[str, Any],
-    *,
-    vos: Sequence[str],
-    more_rules: bool,
-    callout: str | None,
-) -> list[Fragment]:
-    """Return the blocks of arc.conf for a policy.
+    document: PolicyDocument, bans: BansDocument, *, vos: Sequence[str], more_rules: bool, callout: str | None
+) -> dict[str, str]:
+    """Return the blocks of arc.conf for a policy, by the name of their file.
 
     Each of `vos` gets an authgroup, for queues: ARC then starts the plugin once more at each connection. With
     `more_rules`, the mapping rules after vomap's may map declined tokens. `callout` is the path of the callout
     (default: that of the packages). Raises WiringError for a VO whose name cannot be part of the name of a group.
     """
     program = callout_path(callout or str(LIBEXEC / "vomap-arc"))
+    # ARC compares the issuers exactly.
+    issuers = [f"authtokens = * {issuer} * * *\n" for issuer in wired_issuers(document, bans)]
     blocks = [
         heading("arc", "/etc/arc.conf.d. Other mapping rules go into a file after this one")
-        + _token_group(wired_issuers(document, bans)),
+        + "".join(["[authgroup:vomap]\n", *issuers]),
         *(_vo_group(vo, program) for vo in {vo.lower(): vo for vo in vos}.values()),
         _mapping(program, more_rules=more_rules),
         "[arex/ws/jobs]\nallowaccess = vomap\n",
     ]
-    return [Fragment(FRAGMENT_FILE, "\n".join(blocks))]
-
-
-def _token_group(issuers: Sequence[str]) -> str:
-    """Return the group of tokens that ARC passes to vomap. ARC compares the issuers exactly."""
-    return "[authgroup:vomap]\n" + "".join(f"authtokens = * {issuer} * * *\n" for issuer in issuers)
+    return {FRAGMENT_FILE: "\n".join(blocks)}
 
 
 def _vo_group(vo: str, program: str) -> str:

@@ -5,11 +5,9 @@ Sources: HTCondor's src/condor_utils/MapFile.cpp and condor_scitokens.cpp, and H
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from vomap.ces.wiring import (
-    Fragment,
     WiringError,
     accepted_audiences,
     callout_path,
@@ -17,6 +15,9 @@ from vomap.ces.wiring import (
     heading,
     wired_issuers,
 )
+
+if TYPE_CHECKING:
+    from vomap.policy.documents import BansDocument, PolicyDocument
 
 # Before HTCondor-CE's own 10-scitokens.conf: the first line that matches decides.
 MAP_FILE = "05-vomap.conf"
@@ -32,9 +33,9 @@ _NOT_IN_A_LIST = ",$\\"
 
 
 def render_htcondor(
-    document: Mapping[str, Any], bans: Mapping[str, Any], *, then: str | None, callout: str | None
-) -> list[Fragment]:
-    """Return the map file and the settings for a policy.
+    document: PolicyDocument, bans: BansDocument, *, then: str | None, callout: str | None
+) -> dict[str, str]:
+    """Return the map file and the settings for a policy, each text by the name of its file.
 
     `then` is the name of the plugin that HTCondor asks about tokens that vomap declines. `callout` is the path of the
     callout (default: that of the packages). Raises WiringError if `then` is not a valid name of a plugin.
@@ -45,8 +46,8 @@ def render_htcondor(
         )
     plugins = PLUGIN if then is None else f"{PLUGIN},{then}"
     lines = [map_line(issuer, plugins) for issuer in wired_issuers(document, bans)]
-    map_file = Fragment(MAP_FILE, heading("htcondor", "mapfiles.d") + "".join(lines))
-    return [map_file, Fragment(SETTINGS_FILE, _settings(document, callout))]
+    map_file = heading("htcondor", "mapfiles.d") + "".join(lines)
+    return {MAP_FILE: map_file, SETTINGS_FILE: _settings(document, callout)}
 
 
 def map_line(issuer: str, plugins: str) -> str:
@@ -59,7 +60,7 @@ def map_line(issuer: str, plugins: str) -> str:
     return f"SCITOKENS /^{escaped},/ PLUGIN:{plugins}\n"
 
 
-def _settings(document: Mapping[str, Any], callout: str | None) -> str:
+def _settings(document: PolicyDocument, callout: str | None) -> str:
     foreign = foreign_issuers(document)
     accepted = accepted_audiences(document)
     for text in (*accepted, *foreign):
@@ -67,14 +68,12 @@ def _settings(document: Mapping[str, Any], callout: str | None) -> str:
             raise WiringError(
                 f"render htcondor: {text!a} cannot be in a list of HTCondor's settings: it contains , $ or \\"
             )
-    lines = [heading("htcondor", "config.d, beside 50-vomap.conf, which ships with vomap")]
-    if callout is not None:
-        lines.append(f"{COMMAND} = {callout_path(callout)}\n")
-    lines += [
-        "# HTCondor's own check of the audience. For the issuers below, only vomap checks it.\n",
-        f"SCITOKENS_SERVER_AUDIENCE = {', '.join(accepted)}\n",
-        "# Issuers whose tokens are neither WLCG tokens nor SciTokens, or may have no audience.\n",
-        f"SEC_SCITOKENS_ALLOW_FOREIGN_TOKEN_TYPES = {'true' if foreign else 'false'}\n",
-        f"SEC_SCITOKENS_FOREIGN_TOKEN_ISSUERS = {', '.join(foreign)}\n",
-    ]
-    return "".join(lines)
+    command = "" if callout is None else f"{COMMAND} = {callout_path(callout)}\n"
+    return (
+        f"{heading('htcondor', 'config.d, beside 50-vomap.conf, which ships with vomap')}{command}"
+        "# HTCondor's own check of the audience. For the issuers below, only vomap checks it.\n"
+        f"SCITOKENS_SERVER_AUDIENCE = {', '.join(accepted)}\n"
+        "# Issuers whose tokens are neither WLCG tokens nor SciTokens, or may have no audience.\n"
+        f"SEC_SCITOKENS_ALLOW_FOREIGN_TOKEN_TYPES = {'true' if foreign else 'false'}\n"
+        f"SEC_SCITOKENS_FOREIGN_TOKEN_ISSUERS = {', '.join(foreign)}\n"
+    )

@@ -5,25 +5,23 @@ Sources: HTCondor-CE's config/condor_mapfile and htcondor-ce.spec, and ARC's arc
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from vomap.ces.arc import FRAGMENT_FILE, render_arc
+from vomap.ces.arc import render_arc
 from vomap.ces.htcondor import MAP_FILE, render_htcondor
-from vomap.ces.wiring import Fragment
 from vomap.files.shipped import shipped_file
+
+if TYPE_CHECKING:
+    from vomap.policy.documents import BansDocument, PolicyDocument
 
 DEFAULTS_FILE = "50-vomap.conf"
 
 
 @dataclass(frozen=True)
 class Ce:
-    """One kind of CE, on a system whose root folder is `root`.
-
-    `user` runs the callout. The CE is installed if the path `marker` exists.
-    """
+    """One kind of CE, below the folder `root`. `user` runs the callout. It is installed if the path `marker` exists."""
 
     name: str
     root: Path
@@ -39,10 +37,8 @@ class Ce:
         """Return the path below our own root of a path on the CE's system."""
         return self.root / path.lstrip("/")
 
-    def fragments(
-        self, document: Mapping[str, Any], bans: Mapping[str, Any], callouts: Path | None
-    ) -> dict[str, Fragment]:
-        """Return the fragments that the CE needs for a policy, by their paths on the CE's system.
+    def fragments(self, document: PolicyDocument, bans: BansDocument, callouts: Path | None) -> dict[str, str]:
+        """Return the text of each fragment that the CE needs for a policy, by its path on the CE's system.
 
         `callouts` is the folder of the callouts (default: that of the packages).
         """
@@ -56,17 +52,14 @@ class HtcondorCe(Ce):
     MAPFILES = ("/etc/condor-ce/mapfiles.d", "/usr/share/condor-ce/mapfiles.d")
     SETTINGS = "/etc/condor-ce/config.d"
 
-    def fragments(
-        self, document: Mapping[str, Any], bans: Mapping[str, Any], callouts: Path | None
-    ) -> dict[str, Fragment]:
+    def fragments(self, document: PolicyDocument, bans: BansDocument, callouts: Path | None) -> dict[str, str]:
         """Return both files of settings, and last the map file, which depends on them."""
         callout = None if callouts is None else str(callouts / "vomap-htcondor")
-        rendered = render_htcondor(document, bans, then=None, callout=callout)
-        defaults = Fragment(DEFAULTS_FILE, shipped_file("packaging/htcondor", DEFAULTS_FILE).read_text("utf-8"))
-        return {
-            f"{self.MAPFILES[0] if each.name == MAP_FILE else self.SETTINGS}/{each.name}": each
-            for each in (defaults, *reversed(rendered))
-        }
+        defaults = shipped_file("packaging/htcondor", DEFAULTS_FILE).read_text("utf-8")
+        files = {DEFAULTS_FILE: defaults, **render_htcondor(document, bans, then=None, callout=callout)}
+        map_file = files.pop(MAP_FILE)
+        settings = {f"{self.SETTINGS}/{name}": text for name, text in files.items()}
+        return {**settings, f"{self.MAPFILES[0]}/{MAP_FILE}": map_file}
 
 
 class ArcCe(Ce):
@@ -75,13 +68,11 @@ class ArcCe(Ce):
     CONFIG = "/etc/arc.conf"
     FRAGMENTS = "/etc/arc.conf.d"
 
-    def fragments(
-        self, document: Mapping[str, Any], bans: Mapping[str, Any], callouts: Path | None
-    ) -> dict[str, Fragment]:
+    def fragments(self, document: PolicyDocument, bans: BansDocument, callouts: Path | None) -> dict[str, str]:
         """Return the blocks of arc.conf."""
         callout = None if callouts is None else str(callouts / "vomap-arc")
-        (blocks,) = render_arc(document, bans, vos=(), more_rules=False, callout=callout)
-        return {f"{self.FRAGMENTS}/{FRAGMENT_FILE}": blocks}
+        rendered = render_arc(document, bans, vos=(), more_rules=False, callout=callout)
+        return {f"{self.FRAGMENTS}/{name}": text for name, text in rendered.items()}
 
 
 def known_ces(root: Path) -> list[Ce]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from vomap import Error
 from vomap.bans.issuer_wiring import is_wired
+
+if TYPE_CHECKING:
+    from vomap.policy.documents import BansDocument, IssuerDocument, PolicyDocument
 
 # The packages install the callouts here.
 LIBEXEC = Path("/usr/libexec/vomap")
@@ -20,15 +21,7 @@ class WiringError(Error):
     exit_code = 2
 
 
-@dataclass(frozen=True)
-class Fragment:
-    """A file of a CE's configuration: its name and its text."""
-
-    name: str
-    text: str
-
-
-def wired_issuers(document: Mapping[str, Any], bans: Mapping[str, Any]) -> list[str]:
+def wired_issuers(document: PolicyDocument, bans: BansDocument) -> list[str]:
     """Return the issuers whose tokens the CEs pass to vomap: those that the policy trusts, and those of bans.
 
     Tokens of an undeclared issuer must not even reach the callout. But vomap must refuse the issuers that the site's
@@ -36,18 +29,17 @@ def wired_issuers(document: Mapping[str, Any], bans: Mapping[str, Any]) -> list[
     declares, trusted or distrusted.
     """
     issuers = document["issuers"]
-    declared = [url for url, issuer in issuers.items() if issuer is not None]
     banned = [url for ban in bans["bans"] for url in ban.get("issuer", ()) if is_wired(url, ban, issuers)]
-    return sorted({*declared, *banned})
+    return sorted({*_trusted_issuers(document), *banned})
 
 
-def accepted_audiences(document: Mapping[str, Any]) -> list[str]:
+def accepted_audiences(document: PolicyDocument) -> list[str]:
     """Return every audience that the policy accepts from any issuer, in the policy's order."""
     lists = [document["site"]["audience"], *(issuer.get("audience") for issuer in _trusted_issuers(document).values())]
     return list(dict.fromkeys(audience for accepted in lists for audience in accepted or ()))
 
 
-def foreign_issuers(document: Mapping[str, Any]) -> list[str]:
+def foreign_issuers(document: PolicyDocument) -> list[str]:
     """Return the issuers whose tokens are neither WLCG tokens nor SciTokens, or whose audience HTCondor must not check.
 
     For these, HTCondor checks only the signature and the times. vomap makes all other checks.
@@ -77,5 +69,5 @@ def heading(command: str, place: str) -> str:
     return f"# Written by `vomap render {command}`. Run it again when issuers or audiences change.\n# Place: {place}.\n"
 
 
-def _trusted_issuers(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def _trusted_issuers(document: PolicyDocument) -> dict[str, IssuerDocument]:
     return {url: issuer for url, issuer in document["issuers"].items() if issuer is not None}

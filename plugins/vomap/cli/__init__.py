@@ -1,4 +1,4 @@
-"""The `vomap` command. Each verb is a module with HELP, configure() and run(). Only this module exits."""
+"""The `vomap` command. Each verb is a module with HELP, EXAMPLES, configure() and run(). Only this module exits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ try:
     from importlib import import_module
     from types import ModuleType
 
-    from vomap import Error, __version__
+    from vomap import Error, __version__, require_descriptors
     from vomap.cli.console import FAILED, USAGE, YES, plain
     from vomap.cli.parser import Parser
 except Exception as error:  # noqa: BLE001 - pip's wrapper, which imports this, would show a traceback and exit with 1
@@ -40,7 +40,7 @@ _EXIT_CODES = "exit codes: 0 yes, 1 no, 2 wrong usage, 3 an error"
 def main() -> int:
     """Run the command that the process was started with and return its exit code."""
     try:
-        _require_descriptors()
+        require_descriptors()
     except Error as error:
         return _fail(str(error))
     code = run(sys.argv[1:])
@@ -58,7 +58,7 @@ def run(words: Sequence[str]) -> int:
     try:
         modules = {verb: import_module(f"vomap.cli.{verb}") for verb in VERBS}
         arguments = make_parser(modules).parse_args(words)
-        code: int = modules[arguments.verb].run(arguments)
+        code: int = arguments.run(arguments)
     except SystemExit as error:
         return USAGE if error.code else YES
     except Error as error:
@@ -79,15 +79,6 @@ def _fail(message: str, code: int = FAILED) -> int:
     return code
 
 
-def _require_descriptors() -> None:
-    """Raise Error if standard input, output or error is closed: a file opened later would take its place."""
-    for descriptor, name in enumerate(("input", "output", "error")):
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            raise Error(f"standard {name} is closed") from None
-
-
 def make_parser(modules: dict[str, ModuleType]) -> argparse.ArgumentParser:
     """Return the parser of the whole command."""
     parser = Parser(prog="vomap", description="Decide which local account a token runs as.", epilog=_EXIT_CODES)
@@ -98,9 +89,12 @@ def make_parser(modules: dict[str, ModuleType]) -> argparse.ArgumentParser:
             verb,
             help=module.HELP,
             description=module.HELP[0].upper() + module.HELP[1:] + ".",
+            epilog=module.EXAMPLES,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
+        # A verb with actions may have none: the actions set their own.
+        verb_parser.set_defaults(run=getattr(module, "run", None))
         module.configure(verb_parser)
-        if _EXIT_CODES[:10] not in (verb_parser.epilog or ""):
-            verb_parser.epilog = f"{(verb_parser.epilog or '').rstrip()}\n\n{_EXIT_CODES}"
+        if _EXIT_CODES[:10] not in module.EXAMPLES:
+            verb_parser.epilog = f"{module.EXAMPLES}\n\n{_EXIT_CODES}"
     return parser

@@ -1,13 +1,20 @@
-"""The arguments that several verbs share: mapfiles, bans, policy, web and JSON."""
+"""The arguments that several verbs share, and what they name: sources, policy, downloads, a token and logs."""
 
 from __future__ import annotations
 
 import argparse
+import base64
+import binascii
+import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from vomap import Error
 from vomap.cli.console import progress_bar
-from vomap.compile.check import SiteCheck, check_site
+from vomap.compile.check import SiteCheck, check_bans, check_mapfiles
+from vomap.log.pseudonyms import PseudonymError, read_key, resolve_pseudonym
+from vomap.log.reader import BrokenLine, Record, Resolve, read_log
+from vomap.osg.generate import DEFAULT_MULTI_VO
 from vomap.policy.model import Bans, Policy
 from vomap.store import POLICY_FILE, bans_beside, read_bans, read_policy
 from vomap.web import Web
@@ -32,8 +39,9 @@ def add_mapfiles(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_bans(parser: argparse.ArgumentParser) -> None:
-    """Add `--bans`."""
+def add_sources(parser: argparse.ArgumentParser) -> None:
+    """Add `--mapfiles` and `--bans`."""
+    add_mapfiles(parser)
     parser.add_argument(
         "--bans",
         nargs="+",
@@ -47,11 +55,16 @@ def add_policy(parser: argparse.ArgumentParser, help_text: str) -> None:
     parser.add_argument("--policy", default=POLICY_FILE, metavar="FILE", help=f"{help_text} (default: {POLICY_FILE})")
 
 
-def add_sources(parser: argparse.ArgumentParser) -> None:
-    """Add `--mapfiles`, `--bans` and `--json`."""
-    add_mapfiles(parser)
-    add_bans(parser)
-    add_json(parser)
+def add_topology_vos(parser: argparse.ArgumentParser) -> None:
+    """Add `--vo` and `--multi-vo`, which choose VOs of the OSG topology."""
+    parser.add_argument("--vo", action="append", default=[], metavar="NAME", help="only this VO (may be repeated)")
+    parser.add_argument(
+        "--multi-vo",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help=f"a VO whose issuer speaks for its child VOs too (may be repeated; default: {DEFAULT_MULTI_VO})",
+    )
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -62,7 +75,7 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 def check_sources(args: argparse.Namespace) -> SiteCheck:
     """Read and compose the files that a command line names. Raises UnreadableFileError."""
     bans = args.bans or ([] if args.mapfiles else [BANS_FOLDER])
-    return check_site(args.mapfiles or [MAPFILES_FOLDER], bans, progress_bar)
+    return SiteCheck(check_mapfiles(args.mapfiles or [MAPFILES_FOLDER], progress_bar), check_bans(bans))
 
 
 def asked_policy(args: argparse.Namespace, verb: str) -> tuple[Policy, Bans]:
@@ -96,3 +109,51 @@ def add_web(parser: argparse.ArgumentParser) -> None:
 def web_of(args: argparse.Namespace) -> Web:
     """Return the downloader for the options `--cache` and `--ca`."""
     return Web(cache=args.cache, authorities=args.ca)
+
+
+def add_token(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    """Add `--claims` and `--token`."""
+    what = parser.add_mutually_exclusive_group(required=required)
+    what.add_argument("--claims", metavar="JSON|-", help="the token's payload. - reads it from standard input")
+    what.add_argument("--token", metavar="JWT|-", help="an encoded token. - reads it from standard input")
+
+
+def given_token(args: argparse.Namespace) -> bytes:
+    """Return what a command line gives: JSON claims, or an encoded token."""
+    given: str = args.claims if args.claims is not None else args.token
+    return sys.stdin.buffer.read() if given == "-" else given.encode("utf-8", "surrogateescape")
+
+
+def payload_of(args: argparse.Namespace, content: bytes) -> bytes:
+    """Return the payload of what a command line gives. Raises UsageError if it is not an encoded token."""
+    if args.claims is not None:
+        return content
+    parts = content.strip().split(b".")
+    if len(parts) != len(("header", "payload", "signature")):
+        raise UsageError(f"{args.verb}: --token: expected an encoded token, three parts with dots between them")
+    try:
+        return base64.b64decode(parts[1] + b"=" * (-len(parts[1]) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        raise UsageError(f"{args.verb}: the token's payload is not base64url") from None
+
+
+def read_logs(logs: Iterable[str]) -> Iterator[tuple[str, Record | BrokenLine]]:
+    """Yield each line of logs, with the name of its log. Raises LogError."""
+    for log in logs:
+        for found in read_log(log):
+            yield log, found
+
+
+def resolver(key_file: str | None) -> Resolve | None:
+    """Return a function that finds the subject of a pseudonym, or None without a key. Raises KeyFileError."""
+    if key_file is None:
+        return None
+    key = read_key(key_file)
+
+    def resolve(issuer: str, pseudonym: str) -> str | None:
+        try:
+            return resolve_pseudonym(key, issuer, pseudonym)
+        except PseudonymError:
+            return None
+
+    return resolve

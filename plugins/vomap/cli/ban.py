@@ -5,16 +5,15 @@ from __future__ import annotations
 import argparse
 
 from vomap.bans.ban_file import NAME
-from vomap.cli.arguments import BANS_FOLDER, add_json, add_policy, add_web
+from vomap.cli.arguments import BANS_FOLDER, add_json, add_policy, add_token, add_web
 from vomap.cli.ban_change import add, add_conditions, lift
 from vomap.cli.ban_fetch import fetch
 from vomap.cli.ban_list import list_bans
 from vomap.cli.parser import Action, add_actions
-from vomap.cli.token_arguments import add_token
 
 HELP = "add, list, lift and fetch bans, and build them at once"
 
-_VERB = f"""\
+EXAMPLES = f"""\
 examples:
   vomap ban add --vo CMS --subject 0d15ea5e-0000-4000-8000-00000000beef --reason 'leaked key (T-123)' --until 2026-12-31
   vomap ban add --jti e2a3 --reason 'stolen (T-124)' --token - < token
@@ -53,7 +52,6 @@ or claim must do so always. An issuer must be an https URL. If the site does not
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's actions."""
-    parser.epilog = _VERB
     add_actions(
         parser,
         {
@@ -63,12 +61,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
             "fetch": Action("fetch a published list of bans", _configure_fetch, fetch, _FETCH),
         },
     )
-
-
-def run(args: argparse.Namespace) -> int:
-    """Add, list, lift or fetch bans."""
-    code: int = args.run(args)
-    return code
 
 
 def _configure_add(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +21,16 @@ from vomap.bans.wildcards import BanWarning
 from vomap.ces.kinds import known_ces
 from vomap.claims import Claims
 from vomap.claims.htcondor_payload import read_payload
-from vomap.cli.arguments import BANS_FOLDER, UsageError
-from vomap.cli.ban_list import until
+from vomap.cli.arguments import BANS_FOLDER, UsageError, given_token, payload_of, read_logs, resolver
+from vomap.cli.ban_list import compiled_bans, until
 from vomap.cli.console import FAILED, NO, YES, counted, plain, print_json, progress_bar
-from vomap.cli.logs import read_logs, resolver
-from vomap.cli.token_arguments import token_payload
 from vomap.files.lock import locked
 from vomap.log.reader import BrokenLine
 from vomap.mapfile.entries import CONDITIONS, DEFAULT_SITE
 from vomap.policy.authority import Authority
 from vomap.policy.model import NO_BANS, Ban, Bans
-from vomap.store import BANS, POLICY_FILE, bans_beside, read_bans, read_policy
-from vomap.store.writer import read_compiled, read_issuers
+from vomap.store import POLICY_FILE, bans_beside, read_bans, read_policy
+from vomap.store.writer import read_issuers
 
 # A longer list would hide the warnings. The JSON output has all.
 _MOST_IDENTITIES = 20
@@ -43,12 +41,12 @@ _OPTIONS = tuple(key for key in CONDITIONS if key not in _REPLACED)
 _NOTHING_DECLARED = {"site": DEFAULT_SITE, "issuers": {}}
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Report:
-    """The report on a ban that was added or lifted: warnings, sentences, proof, what survives, exit code, and log."""
+    """The report on a ban that was added or lifted: warnings, a sentence, proof, what survives, exit code, and log."""
 
     warnings: list[BanWarning] = field(default_factory=list)
-    sentences: list[str] = field(default_factory=list)
+    sentence: str = ""
     proof: BanEffect | None = None
     remains: list[Aftermath] = field(default_factory=list)
     code: int = YES
@@ -78,8 +76,11 @@ def _conditions(args: argparse.Namespace) -> dict[str, Any]:
     ban: dict[str, Any] = {}
     for key in _OPTIONS:
         values = [_text(value) for value in getattr(args, key) or ()]
-        if values and key == "claim":
-            ban[key] = _claims(values)
+        if key == "claim":
+            for name, equals, pattern in (value.partition("=") for value in values):
+                if not equals:
+                    raise UsageError(f"ban: --claim takes NAME=PATTERN, not {name!a}")
+                ban.setdefault(key, {}).setdefault(name, []).append(pattern)
         elif values:
             ban[key] = values[0] if len(values) == 1 else values
     if not ban:
@@ -96,37 +97,25 @@ def _text(word: str) -> str:
     return word
 
 
-def _claims(words: list[str]) -> dict[str, Any]:
-    claims: dict[str, Any] = {}
-    for word in words:
-        name, equals, pattern = word.partition("=")
-        if not equals:
-            raise UsageError(f"ban: --claim takes NAME=PATTERN, not {word!a}")
-        claims.setdefault(name, []).append(pattern)
-    return claims
-
-
 def add(args: argparse.Namespace) -> int:
     """Add a ban. Return NO if vomap does not deny the token that was given."""
     ban = _new_ban(args)
     document = read_ban(ban)
     if not Ban(document).is_in_force(time.time()):
         raise ChangeRefused(f"ban add: --until {args.until} is in the past. Nothing was changed")
-    given = read_payload(token_payload(args)) if args.claims is not None or args.token is not None else None
+    is_given = args.claims is not None or args.token is not None
+    given = read_payload(payload_of(args, given_token(args))) if is_given else None
     built = bans_beside(args.policy)
     with locked(built):
         before = _bans_before(built)
-        already = [each for each in _built_bans(built) if _is_same(each, document)]
+        already = _same_bans(built, document)
         change = LocalBanFile(args.bans, built).add(ban)
         after = read_bans(built)
     _report_change(args, "added", change)
     report = _report_added(args.policy, document, given, before, after)
-    same = [
-        BanWarning(f"the same is banned already{until(each)}: {each['reason']} ({each['source']})") for each in already
-    ]
-    report = replace(report, warnings=[*same, *report.warnings])
+    report.warnings[:0] = already
     if args.log:
-        report = _with_hits(report, args, document)
+        _count_hits(report, args, document)
     _report(args, "added", change, report)
     return FAILED if change.advice else report.code
 
@@ -153,41 +142,41 @@ def _bans_before(built: str) -> Bans:
 
 def _report_added(policy: str, ban: Mapping[str, Any], given: Claims | None, before: Bans, after: Bans) -> _Report:
     """Test a ban that is in force with a token. Find tokens that it misses, and sessions and jobs that survive it."""
+    nothing = Authority(_NOTHING_DECLARED)
     if not Path(policy).exists():
-        nothing = Authority(_NOTHING_DECLARED)
-        going_on = find_aftermath(ban, nothing, _ces(), _ROOT)
-        return _Report(sentences=[f"not proved: there is no {policy} yet to try it with"], remains=going_on)
+        sentence = f"not proved: there is no {policy} yet to try it with"
+        return _Report(sentence=sentence, remains=_aftermath(ban, nothing))
     try:
-        tester = _tester(policy, time.time())
-        return _tried(tester, ban, given, before, after)
+        return _tried(_tester(policy), ban, given, before, after)
     except (Error, KeyError, TypeError, ValueError) as error:
-        going_on = find_aftermath(ban, Authority(_NOTHING_DECLARED), _ces(), _ROOT)
-        return _Report([BanWarning(f"not proved: {error}")], remains=going_on, code=FAILED)
+        return _Report([BanWarning(f"not proved: {error}")], remains=_aftermath(ban, nothing), code=FAILED)
 
 
 def _tried(tester: BanTester, ban: Mapping[str, Any], given: Claims | None, before: Bans, after: Bans) -> _Report:
     warnings = list(condition_warnings(ban, tester.authority, given))
-    going_on = find_aftermath(ban, tester.authority, _ces(), _ROOT)
+    report = _Report(warnings, remains=_aftermath(ban, tester.authority))
     found = tester.find_effect(ban, before, after)
     proof = found[1] if found is not None else None
     if found is not None:
         warnings += token_warnings(ban, tester, after, found[0])
     if given is not None:
         proof = BanEffect(given, tester.decide(given, before), tester.decide(given, after))
+    report.proof = proof
     if proof is None:
         warnings.append(BanWarning("not proved: no token was found that meets this ban"))
-        return _Report(warnings, remains=going_on)
+        return report
     token = f"a token of {proof.claims.text('iss')!a} for {proof.claims.text('sub')!a}"
     if not proof.is_denied:
         warnings.append(BanWarning(f"not proved: {token} is {describe_outcome(proof.after)}"))
-        return _Report(warnings, proof=proof, remains=going_on, code=NO)
-    sentence = f"proved: {token} is denied now ({describe_outcome(proof.before)} before)"
+        report.code = NO
+        return report
+    report.sentence = f"proved: {token} is denied now ({describe_outcome(proof.before)} before)"
     if not proof.was_mapped and given is None:
-        sentence += "; no token that meets this ban was found that was mapped before"
-    return _Report(warnings, [sentence], proof, going_on)
+        report.sentence += "; no token that meets this ban was found that was mapped before"
+    return report
 
 
-def _with_hits(report: _Report, args: argparse.Namespace, ban: Mapping[str, Any]) -> _Report:
+def _count_hits(report: _Report, args: argparse.Namespace, ban: Mapping[str, Any]) -> None:
     """Add the users whom the ban would have denied. A log that vomap cannot read is only a warning."""
     broken = 0
     try:
@@ -200,25 +189,24 @@ def _with_hits(report: _Report, args: argparse.Namespace, ban: Mapping[str, Any]
                     hits.add(found)
                 progress(number)
     except Error as error:
-        return replace(
-            report,
-            warnings=[*report.warnings, BanWarning(f"vomap cannot show whom the ban would have denied: {error}")],
-        )
-    warnings = (
-        [BanWarning(f"not counted, as it cannot be read: {counted(broken, 'line')} of the logs")] if broken else []
-    )
-    return replace(report, warnings=[*report.warnings, *warnings], hits=hits)
+        report.warnings.append(BanWarning(f"vomap cannot show whom the ban would have denied: {error}"))
+        return
+    if broken:
+        lines = counted(broken, "line")
+        report.warnings.append(BanWarning(f"not counted, as it cannot be read: {lines} of the logs"))
+    report.hits = hits
 
 
-def _tester(policy: str, now: float) -> BanTester:
+def _tester(policy: str) -> BanTester:
     """Open a policy to try bans with: of its rules, only those that a token asks for are read, and the first ones."""
-    return BanTester(read_policy(policy), read_issuers(policy), now)
+    return BanTester(read_policy(policy), read_issuers(policy), time.time())
 
 
-def _ces() -> list[str]:
-    """Return the CEs of this machine, or all kinds if it has none: administrators also edit bans on other machines."""
+def _aftermath(ban: Mapping[str, Any], authority: Authority) -> list[Aftermath]:
+    """Find what survives a ban on the CEs here, or on all kinds if there is none: the ban may be for other machines."""
     known = known_ces(_ROOT)
-    return [ce.name for ce in known if ce.is_installed] or [ce.name for ce in known]
+    ces = [ce.name for ce in known if ce.is_installed] or [ce.name for ce in known]
+    return find_aftermath(ban, authority, ces, _ROOT)
 
 
 def lift(args: argparse.Namespace) -> int:
@@ -238,7 +226,7 @@ def lift(args: argparse.Namespace) -> int:
 def _report_lifted(policy: str, ban: Mapping[str, Any], after: Bans) -> _Report:
     """Find the bans that still deny tokens of a lifted ban."""
     try:
-        tester = _tester(policy, time.time())
+        tester = _tester(policy)
         decisions = [tester.decide(claims, after) for _, claims in tester.banned_tokens(ban)]
     except (Error, KeyError, TypeError, ValueError):
         return _Report()
@@ -260,14 +248,16 @@ def _report_change(args: argparse.Namespace, done: str, change: BanChange) -> No
 
 
 def _report(args: argparse.Namespace, done: str, change: BanChange, report: _Report) -> None:
-    places = _places(args)
+    # The places of bans and policy that the user gave.
+    given = (("--bans", args.bans, BANS_FOLDER), ("--policy", args.policy, POLICY_FILE))
+    places = [word for option, value, default in given if value != default for word in (option, value)]
     for warning in report.warnings:
         print(plain(f"warning: {_sentence(warning, places)}"), file=sys.stderr)
     if args.json:
         print_json(_as_json(done, change, report, places))
         return
-    for sentence in report.sentences:
-        print(plain(sentence))
+    if report.sentence:
+        print(plain(report.sentence))
     if report.hits is not None:
         _print_hits(report.hits)
     if report.remains:
@@ -279,14 +269,9 @@ def _report(args: argparse.Namespace, done: str, change: BanChange, report: _Rep
             print(f"    {command}")
 
 
-def _places(args: argparse.Namespace) -> list[str]:
-    """Return the options for the places of bans and policy that the user gave."""
-    given = (("--bans", args.bans, BANS_FOLDER), ("--policy", args.policy, POLICY_FILE))
-    return [word for option, value, default in given if value != default for word in (option, value)]
-
-
 def _sentence(warning: BanWarning, places: Sequence[str]) -> str:
-    return ": ".join([warning.sentence, *([" && ".join(_commands(warning, places))] if warning.alternatives else [])])
+    commands = " && ".join(_commands(warning, places))
+    return f"{warning.sentence}: {commands}" if commands else warning.sentence
 
 
 def _commands(warning: BanWarning, places: Sequence[str]) -> list[str]:
@@ -317,15 +302,16 @@ def _print_hits(hits: LogImpact) -> None:
         print(f"  unknown for {number:,}: {why}")
 
 
-def _built_bans(built: str) -> Sequence[Mapping[str, Any]]:
-    """Return the documents of the compiled bans, or nothing if they cannot be read."""
-    try:
-        return read_compiled(built, BANS).document["bans"]
-    except Error:
-        return []
+def _same_bans(built: str, added: Mapping[str, Any]) -> list[BanWarning]:
+    """Return a warning for each compiled ban that is in force and has the conditions of the added one."""
+    wanted, now = _without_case(added), time.time()
+    return [
+        BanWarning(f"the same is banned already{until(ban)}: {ban['reason']} ({ban['source']})")
+        for ban in compiled_bans(built)
+        if _without_case(ban) == wanted and Ban(ban).is_in_force(now)
+    ]
 
 
-def _is_same(built: Mapping[str, Any], added: Mapping[str, Any]) -> bool:
-    """Return True if a ban is in force that has the conditions of another. VOs compare without case."""
-    one, other = ({**conditions_of(ban), "vo": [vo.lower() for vo in ban.get("vo", ())]} for ban in (built, added))
-    return one == other and Ban(built).is_in_force(time.time())
+def _without_case(ban: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the conditions of a ban. VOs compare without case."""
+    return {**conditions_of(ban), "vo": [vo.lower() for vo in ban.get("vo", ())]}

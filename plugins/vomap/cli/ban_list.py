@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from vomap import Error
@@ -28,8 +28,8 @@ def list_bans(args: argparse.Namespace) -> int:
     check = check_bans([args.bans])
     check.findings.raise_errors()
     built, now = bans_beside(args.policy), time.time()
-    declared = declared_issuers(args.policy)
-    bans = [_members(ban, _built(built), declared, now) for ban in check.document["bans"]]
+    declared, compiled = declared_issuers(args.policy), {_bare(ban) for ban in compiled_bans(built)}
+    bans = [_members(ban, compiled, declared, now) for ban in check.document["bans"]]
     lists = [
         _list_members(file, check.document["bans"], declared, now) for file in check.files if is_published(file.path)
     ]
@@ -85,12 +85,12 @@ def until(ban: Mapping[str, Any]) -> str:
     return f" until {format_utc(ban['until'])}" if "until" in ban else ""
 
 
-def _built(built: str) -> set[str]:
-    """Return the compiled bans without their places, or none if vomap cannot read them."""
+def compiled_bans(built: str) -> Sequence[Mapping[str, Any]]:
+    """Return the documents of the compiled bans, or nothing if vomap cannot read them."""
     try:
-        return {_bare(ban) for ban in read_compiled(built, BANS).document["bans"]}
+        return read_compiled(built, BANS).document["bans"]
     except Error:
-        return set()
+        return []
 
 
 def _bare(ban: Mapping[str, Any]) -> str:

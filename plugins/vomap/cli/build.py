@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import argparse
 
-from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, UsageError, add_bans, add_json, add_mapfiles
+from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, UsageError, add_json, add_sources
 from vomap.cli.compile_output import print_steps
 from vomap.cli.console import NO, YES, print_json, progress_bar
+from vomap.compile.build import build_in_rounds
 from vomap.compile.rollback import roll_back
-from vomap.compile.rounds import BuildRequest, build_in_rounds
 from vomap.store import POLICY_FILE
 
 HELP = "check, test, and compile the policy and the bans"
 
-_EXAMPLES = """\
+EXAMPLES = """\
 examples:
   vomap build                                       build /etc/vomap for the CE
   vomap build --mapfiles m.d --bans b.d --output p  build elsewhere: writes p and p.bans
@@ -29,9 +29,7 @@ user may contain only issuers, rules with plain accounts and `alone` tests: see 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.epilog = _EXAMPLES
-    add_mapfiles(parser)
-    add_bans(parser)
+    add_sources(parser)
     parser.add_argument(
         "--output", default=POLICY_FILE, metavar="FILE", help=f"where to write the policy (default: {POLICY_FILE})"
     )
@@ -54,17 +52,12 @@ def run(args: argparse.Namespace) -> int:
     if args.mapfiles and not args.bans and not args.rollback:
         raise UsageError("build: --mapfiles also needs --bans PATH. For no bans, name an empty folder")
     if args.rollback:
-        return _roll_back(args)
-    request = BuildRequest(
-        args.mapfiles or [MAPFILES_FOLDER], args.bans or [BANS_FOLDER], args.output, is_automatic=args.automatic
-    )
-    return YES if print_steps(build_in_rounds(request, progress_bar), as_json=args.json) else NO
-
-
-def _roll_back(args: argparse.Namespace) -> int:
-    digest = roll_back(args.output)
-    if args.json:
-        print_json({"policy": {"file": args.output, "digest": digest}})
-    else:
-        print(f"policy: {args.output} is the previous one again ({digest[:12]}). The bans did not change")
-    return YES
+        digest = roll_back(args.output)
+        if args.json:
+            print_json({"policy": {"file": args.output, "digest": digest}})
+        else:
+            print(f"policy: {args.output} is the previous one again ({digest[:12]}). The bans did not change")
+        return YES
+    mapfiles, bans = args.mapfiles or [MAPFILES_FOLDER], args.bans or [BANS_FOLDER]
+    steps = build_in_rounds(mapfiles, bans, args.output, progress_bar, is_automatic=args.automatic)
+    return YES if print_steps(steps, as_json=args.json) else NO

@@ -9,14 +9,13 @@ from vomap import Error
 from vomap.analysis.lint import lint_mapfiles
 from vomap.analysis.lint.context import LintContext
 from vomap.bans.lint import lint_bans
-from vomap.cli.arguments import add_sources, check_sources
+from vomap.cli.arguments import add_json, add_sources, check_sources
 from vomap.cli.console import NO, YES, counted, print_findings, print_json, progress_bar
 from vomap.compile.check import SiteCheck
-from vomap.mapfile.findings import ERROR
 
 HELP = "check mapfiles and bans, and change nothing"
 
-_EXAMPLES = """\
+EXAMPLES = """\
 examples:
   vomap check                                      check /etc/vomap
   vomap check --mapfiles 10-site.yaml osg.yaml     check these files, in this order
@@ -29,8 +28,8 @@ The word in brackets at the end of a warning is its code. docs/reference/lint.md
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.epilog = _EXAMPLES
     add_sources(parser)
+    add_json(parser)
     parser.add_argument(
         "--strict",
         action="store_true",
@@ -44,9 +43,9 @@ def run(args: argparse.Namespace) -> int:
     policy, bans = site.policy, site.bans
     if not policy.mapfiles:
         raise Error("there is no mapfile (*.yaml) to check")
-    left_out = _lint(site)
+    errors = len(policy.findings.errors) + len(bans.findings.errors)
+    left_out = [] if errors else _lint(site)
     findings = policy.findings.in_order + bans.findings.in_order
-    errors = sum(finding.severity == ERROR for finding in findings)
     code = NO if errors or (args.strict and findings) else YES
     # Not errors even with --strict: a checkout belongs to its user, and says nothing about the files on the CE.
     findings += site.refusal_warnings
@@ -65,9 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _lint(site: SiteCheck) -> list[str]:
-    """Add the warnings of both linters, if there are no errors. Return the codes that the linters skipped."""
-    if site.has_errors:
-        return []
+    """Add the warnings of both linters. Return the codes that the linters skipped."""
     with progress_bar("rules tried") as progress:
         context = LintContext(site.policy.composition, site.bans.document["bans"], time.time(), progress)
         reports = lint_mapfiles(context), lint_bans(context)

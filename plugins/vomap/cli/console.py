@@ -49,10 +49,7 @@ def print_json(output: object) -> None:
 
 @contextlib.contextmanager
 def progress_bar(title: str) -> Iterator[Callable[[int], None]]:
-    """Yield a function that takes the number of steps done so far, and shows it on a terminal after a second.
-
-    The line is blank again at the end.
-    """
+    """Yield a function that shows the number of steps done so far, on a terminal, after a second and until the end."""
     begun = last = time.monotonic()
     is_shown = False
 

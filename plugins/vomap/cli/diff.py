@@ -12,10 +12,9 @@ from vomap.analysis.diff import PolicyDiff, compare
 from vomap.analysis.diff.lines import DiffLine
 from vomap.cli.arguments import add_json
 from vomap.cli.console import NO, YES, plain, print_json, progress_bar
+from vomap.compile.check import check_policy
 from vomap.files.regular import UnreadableFileError
-from vomap.mapfile.compose import compose
 from vomap.mapfile.files import read_files
-from vomap.mapfile.findings import Findings
 from vomap.store import POLICY
 from vomap.store.writer import read_compiled
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 HELP = "show whose account a new policy changes, and who gains or loses access"
 
-_EXAMPLES = """\
+EXAMPLES = """\
 examples:
   vomap diff /var/lib/vomap/policy /etc/vomap/mapfiles.d      the changes of the next build
   vomap diff old.yaml new.yaml                                two mapfiles, each by itself
@@ -37,7 +36,6 @@ _MOST_TOLD = 5
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.epilog = _EXAMPLES
     parser.add_argument("old", metavar="OLD", help="the old policy")
     parser.add_argument("new", metavar="NEW", help="the new policy")
     add_json(parser)
@@ -63,11 +61,9 @@ def _read(path: str) -> PolicyDocument:
     mapfiles = read_files([path])
     if not mapfiles:
         raise UnreadableFileError(f"{path}: holds no mapfiles, which end in .yaml")
-    findings = Findings()
-    with progress_bar("rules read") as progress:
-        composition = compose(mapfiles, findings, progress)
-    findings.raise_errors()
-    return composition.document
+    check = check_policy(mapfiles, progress_bar)
+    check.findings.raise_errors()
+    return check.composition.document
 
 
 def _is_built(path: str) -> bool:

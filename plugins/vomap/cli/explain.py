@@ -17,9 +17,17 @@ from vomap.analysis.near_misses import describe_expired_bans, find_near_misses
 from vomap.claims import Claims, TokenRefused, read_scopes
 from vomap.claims.htcondor_payload import read_payload
 from vomap.claims.scopes import refused_levels
-from vomap.cli.arguments import UsageError, add_bans, add_json, add_mapfiles, add_policy, asked_policy
+from vomap.cli.arguments import (
+    UsageError,
+    add_json,
+    add_policy,
+    add_sources,
+    add_token,
+    asked_policy,
+    given_token,
+    payload_of,
+)
 from vomap.cli.console import plain, print_json
-from vomap.cli.token_arguments import add_token, given_token, payload_of
 from vomap.mapfile.times import format_utc, parse_time
 from vomap.policy import DECLINED, DENIED, ERROR, MAPPED, Decision, failed
 from vomap.policy.decide import decide
@@ -33,7 +41,7 @@ HELP = "explain the decision about one token, step by step"
 # Green, yellow and red, as terminals number them.
 _COLOURS = {MAPPED: 32, DECLINED: 33, DENIED: 31, ERROR: 31}
 
-_EXAMPLES = """\
+EXAMPLES = """\
 examples:
   vomap explain --claims '{"iss": "https://cilogon.org/mu2e", "sub": "mu2epilot@fnal.gov",
                            "aud": "ANY", "scope": "compute.create"}'
@@ -46,11 +54,9 @@ exit codes: 0 mapped, 1 declined or denied, 2 wrong usage, 3 an error"""
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.epilog = _EXAMPLES
     add_token(parser, required=True)
     add_policy(parser, "the compiled policy to ask")
-    add_mapfiles(parser)
-    add_bans(parser)
+    add_sources(parser)
     parser.add_argument(
         "--verify", action="store_true", help="verify the signature of --token. vomap may fetch the issuer's keys"
     )
@@ -82,7 +88,10 @@ def run(args: argparse.Namespace) -> int:
     if args.verify and args.token is None:
         raise UsageError("explain: --verify needs an encoded token with its signature: --token JWT")
     policy, bans = asked_policy(args, "explain")
-    now = _time(args.at)
+    try:
+        now = time.time() if args.at is None else float(parse_time(args.at))
+    except ValueError:
+        raise UsageError(f"explain: --at: expected a time such as 2026-12-31T12:00:00Z, not {args.at!a}") from None
     reasons = _Reasons()
     decision = _decide(args, policy, bans, now, reasons)
     # Without --accounts, vomap takes every account for an existing one, and still refuses a pool.
@@ -109,7 +118,10 @@ def _decide(args: argparse.Namespace, policy: Policy, bans: Bans, now: float, re
         return failed(str(error))
     reasons.trace += describe_token(claims, now)
     decision = decide(policy, bans, claims, now, reasons.trace)
-    reasons.notes = _notes(decision, claims)
+    if decision.outcome == MAPPED:
+        # HTCondor also authorizes each request by the scopes of the token.
+        levels = refused_levels(claims, read_scopes(claims))
+        reasons.notes = [f"mapped, but HTCondor will refuse {level}: the scopes do not grant it" for level in levels]
     reasons.near_misses = describe_expired_bans(policy, bans, claims, now)
     reasons.near_misses += map(str, find_near_misses(policy, bans, claims, decision, now))
     return decision
@@ -127,28 +139,8 @@ def _verified(args: argparse.Namespace, raw: bytes, policy: Policy, reasons: _Re
 
     token = read_token(raw)
     reasons.verified = verify(policy, token, KeyCache(args.cache or default_cache(), args.ca))
-    if reasons.verified is None:
-        reasons.trace.append("signature: not verified, as the issuer is not trusted")
-    else:
-        reasons.trace.append(f"signature: {reasons.verified}")
+    reasons.trace.append(f"signature: {reasons.verified or 'not verified, as the issuer is not trusted'}")
     return token.claims
-
-
-def _notes(decision: Decision, claims: Claims) -> list[str]:
-    """Return notes about scopes: HTCondor also authorizes each request by the scopes of the token."""
-    if decision.outcome != MAPPED:
-        return []
-    return [
-        f"mapped, but HTCondor will refuse {level}: the scopes do not grant it"
-        for level in refused_levels(claims, read_scopes(claims))
-    ]
-
-
-def _time(given: str | None) -> float:
-    try:
-        return time.time() if given is None else float(parse_time(given))
-    except ValueError:
-        raise UsageError(f"explain: --at: expected a time such as 2026-12-31T12:00:00Z, not {given!a}") from None
 
 
 def _print(decision: Decision, reasons: _Reasons) -> None:
@@ -156,16 +148,12 @@ def _print(decision: Decision, reasons: _Reasons) -> None:
     for step in reasons.trace[:-1]:
         print(plain(f"  {step}"))
     said = f"{decision.outcome}{f' to {decision.account}' if decision.account else ''}"
-    print(f"{_coloured(said, decision.outcome)}: {plain(decision.reason)}")
+    # A terminal shows colours, unless NO_COLOR is set (no-color.org).
+    if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
+        said = f"\033[{_COLOURS[decision.outcome]}m{said}\033[0m"
+    print(f"{said}: {plain(decision.reason)}")
     for name, value in (("VO", decision.vo), ("rule", decision.rule), ("source", decision.source)):
         if value:
             print(plain(f"  {name}: {value}"))
     for line in (*reasons.notes, *reasons.near_misses):
         print(plain(f"  {line}"))
-
-
-def _coloured(text: str, outcome: str) -> str:
-    """Return a text in the colour of an outcome on a terminal, unless NO_COLOR is set (no-color.org)."""
-    if not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
-        return text
-    return f"\033[{_COLOURS[outcome]}m{text}\033[0m"

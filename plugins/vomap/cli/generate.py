@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING
 
-from vomap.cli.arguments import add_json, add_web, web_of
+from vomap.cli.arguments import add_json, add_topology_vos, add_web, web_of
 from vomap.cli.console import plain, print_json
 from vomap.cli.parser import Action, add_actions
 from vomap.files.atomic import replace_file
 from vomap.mapfile.files import Mapfile, read_files
-from vomap.osg.generate import DEFAULT_MULTI_VO, generate
+from vomap.osg.generate import generate
 from vomap.osg.topology import open_source
 from vomap.refresh.meaning import find_changes, read_meaning
 from vomap.web import can_be_changed_on_the_way
 
-if TYPE_CHECKING:
-    from vomap.osg.generate import Generation
-
 HELP = "write a mapfile from the VO files of the OSG topology"
 
-_EXAMPLES = """\
+EXAMPLES = """\
 examples:
   vomap generate osg --source topology/                          print the mapfile of a topology checkout
   vomap generate osg --source topology.tar.gz --output osg.yaml  replace a file, all or nothing
@@ -36,14 +32,7 @@ exit codes: 0 done, or --check found no change, 1 --check found changes, 2 wrong
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.epilog = _EXAMPLES
     add_actions(parser, {"osg": Action("write a mapfile of the VO files of the OSG topology", _configure_osg, _osg)})
-
-
-def run(args: argparse.Namespace) -> int:
-    """Generate a mapfile."""
-    code: int = args.run(args)
-    return code
 
 
 def _configure_osg(parser: argparse.ArgumentParser) -> None:
@@ -54,14 +43,7 @@ def _configure_osg(parser: argparse.ArgumentParser) -> None:
         help="a checkout of opensciencegrid/topology, its folder virtual-organizations, a tar or tar.gz of it, "
         "or one VO file. The last two may be http or https URLs",
     )
-    parser.add_argument("--vo", action="append", default=[], metavar="NAME", help="only this VO (may be repeated)")
-    parser.add_argument(
-        "--multi-vo",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help=f"a VO whose issuer speaks for its child VOs too (may be repeated; default: {DEFAULT_MULTI_VO})",
-    )
+    add_topology_vos(parser)
     into = parser.add_mutually_exclusive_group()
     into.add_argument("--output", metavar="FILE", help="the mapfile to write (default: print it)")
     into.add_argument("--check", metavar="FILE", help="write no file, and show how the meaning of this mapfile differs")
@@ -82,11 +64,12 @@ def _osg(args: argparse.Namespace) -> int:
     for warning in generated.warnings:
         print(plain(f"vomap: warning: {warning}"), file=sys.stderr)
     if args.check is not None:
-        return _check(args.check, generated, as_json=args.json)
+        return _check(args, generated.text)
     if args.output is not None:
         replace_file(args.output, generated.text.encode())
     if args.json:
-        print_json(_report(generated, args.output))
+        report = {**generated.report(), "output": args.output}
+        print_json(report if args.output is not None else {**report, "mapfile": generated.text})
     elif args.output is None:
         print(generated.text, end="")
     else:
@@ -94,16 +77,11 @@ def _osg(args: argparse.Namespace) -> int:
     return 0
 
 
-def _check(path: str, generated: Generation, *, as_json: bool) -> int:
-    differences = find_changes(read_meaning(read_files([path])), read_meaning([Mapfile("generated", generated.text)]))
-    if as_json:
+def _check(args: argparse.Namespace, text: str) -> int:
+    differences = find_changes(read_meaning(read_files([args.check])), read_meaning([Mapfile("generated", text)]))
+    if args.json:
         print_json({"same": not differences, "differences": [difference.as_json() for difference in differences]})
     else:
         for difference in differences:
             print(plain(str(difference)))
     return 1 if differences else 0
-
-
-def _report(generated: Generation, output: str | None) -> dict[str, object]:
-    report: dict[str, object] = {**generated.report(), "output": output}
-    return report if output is not None else {**report, "mapfile": generated.text}

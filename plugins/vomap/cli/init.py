@@ -10,26 +10,23 @@ import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from vomap.ces.kinds import Ce, known_ces
 from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, UsageError
 from vomap.cli.compile_output import print_steps
 from vomap.cli.console import progress_bar
-from vomap.compile.rounds import BuildRequest, build_in_rounds
+from vomap.compile.build import build_in_rounds
+from vomap.compile.check import check_ban_files, check_policy
 from vomap.files.atomic import replace_file
 from vomap.files.shipped import shipped_file
-from vomap.mapfile.bans import compose_bans
-from vomap.mapfile.compose import compose
 from vomap.mapfile.files import Mapfile, read_files
-from vomap.mapfile.findings import Findings
+from vomap.status import GREEN
 from vomap.status.checks import built_line, freshness_line
-from vomap.status.line import GREEN, RED
 from vomap.store import BANS, POLICY, POLICY_FILE, bans_beside
 
 HELP = "write a site's first mapfile, build, and wire the CE"
 
-_EXAMPLES = """\
+EXAMPLES = """\
 examples:
   vomap init                                       find the CE, ask questions, show the files, write
   vomap init --audience ce01.example.org:9619 --serve CMS --serve Nova --mapfile osg --yes
@@ -48,40 +45,34 @@ class Planned:
     """A file to write: its text, or the target of a link."""
 
     path: Path
-    text: str | None = None
-    target: Path | None = None
+    content: str | Path
 
     @property
     def is_done(self) -> bool:
         """Whether the file exists with this text or target."""
-        if self.target is not None:
-            return self.path.is_symlink() and Path(os.readlink(self.path)) == self.target
-        return self.path.is_file() and self.path.read_bytes() == (self.text or "").encode()
-
-    @property
-    def exists(self) -> bool:
-        """Whether the path exists."""
-        return self.path.is_symlink() or self.path.exists()
+        if isinstance(self.content, Path):
+            return self.path.is_symlink() and Path(os.readlink(self.path)) == self.content
+        return self.path.is_file() and self.path.read_bytes() == self.content.encode()
 
     def show(self) -> None:
         """Print the new file, or its differences from the existing one."""
-        if self.target is not None:
-            print(f"{self.path} -> {self.target}")
-        elif self.exists:
+        if isinstance(self.content, Path):
+            print(f"{self.path} -> {self.content}")
+        elif os.path.lexists(self.path):
             before = self.path.read_text("utf-8", "replace").splitlines() if self.path.is_file() else []
-            after = (self.text or "").splitlines()
+            after = self.content.splitlines()
             print("\n".join(difflib.unified_diff(before, after, str(self.path), f"{self.path} (new)", lineterm="")))
         else:
-            print(f"---- {self.path}\n{self.text}", end="")
+            print(f"---- {self.path}\n{self.content}", end="")
 
     def write(self) -> None:
         """Write the file or the link."""
         _make_folder(self.path.parent)
-        if self.target is None:
-            replace_file(str(self.path), (self.text or "").encode())
+        if isinstance(self.content, str):
+            replace_file(str(self.path), self.content.encode())
             return
         new = self.path.with_name(f".{self.path.name}.{os.getpid()}.new")
-        new.symlink_to(self.target)
+        new.symlink_to(self.content)
         try:
             new.replace(self.path)
         finally:
@@ -90,7 +81,6 @@ class Planned:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.epilog = _EXAMPLES
     parser.add_argument("--ce", choices=("htcondor", "arc"), help="the kind of CE (default: the installed ones)")
     parser.add_argument("--audience", action="append", metavar="TEXT", help="an audience of this CE, or `unchecked`")
     parser.add_argument("--serve", action="append", metavar="VO", help="a VO that the site serves (default: all)")
@@ -113,11 +103,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Show, ask and write. Return 1 if a file that differs was not replaced, or if vomap refused the policy."""
-    ces = _ces(args)
+    ces = [ce for ce in known_ces(args.root) if (ce.is_installed if args.ce is None else ce.name == args.ce)]
+    if not ces:
+        raise UsageError("init: no CE was found here; say which one it will be, with --ce")
     answers = _answers(args)
     site = _site_plan(args, answers)
     plan = site + _ce_plan(args, ces, site)
-    left = [each for each in plan if each.exists and not each.is_done and not args.replace]
+    left = [each for each in plan if os.path.lexists(each.path) and not each.is_done and not args.replace]
     new = [each for each in plan if not each.is_done and each not in left]
     for each in (*new, *left):
         each.show()
@@ -125,7 +117,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"{each.path} differs and is left as it is; --replace writes it anew", file=sys.stderr)
     if args.show:
         return 1 if left else 0
-    if new and not args.yes and not _agreed("Write these files?"):
+    if new and not args.yes and not _is_agreed():
         print("nothing was written")
         return 1
     if not _written(args, new, site):
@@ -148,13 +140,6 @@ def _written(args: argparse.Namespace, new: list[Planned], site: list[Planned]) 
         if each not in site:
             each.write()
     return True
-
-
-def _ces(args: argparse.Namespace) -> list[Ce]:
-    ces = [ce for ce in known_ces(args.root) if (ce.is_installed if args.ce is None else ce.name == args.ce)]
-    if not ces:
-        raise UsageError("init: no CE was found here; say which one it will be, with --ce")
-    return ces
 
 
 def _answers(args: argparse.Namespace) -> dict[str, list[str]]:
@@ -186,10 +171,10 @@ def _answer(question: str) -> str:
         raise UsageError("init: no terminal to ask questions on. Give the options, and --yes") from None
 
 
-def _agreed(question: str) -> bool:
+def _is_agreed() -> bool:
     if not sys.stdin.isatty():
         raise UsageError("init: no terminal to confirm on. To write without a question, give --yes")
-    return _answer(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    return _answer("Write these files? [y/N] ").strip().lower() in ("y", "yes")
 
 
 def _site_plan(args: argparse.Namespace, answers: dict[str, list[str]]) -> list[Planned]:
@@ -201,10 +186,7 @@ def _site_plan(args: argparse.Namespace, answers: dict[str, list[str]]) -> list[
     for name, file in _SHIPPED.items():
         if name in answers["mapfiles"]:
             shipped = shipped_file("mapfiles", f"{name}.yaml")
-            linked = name in _LINKED
-            plan.append(
-                Planned(folder / file, target=shipped) if linked else Planned(folder / file, shipped.read_text("utf-8"))
-            )
+            plan.append(Planned(folder / file, shipped if name in _LINKED else shipped.read_text("utf-8")))
     return plan
 
 
@@ -220,7 +202,7 @@ def _site_text(answers: dict[str, list[str]], minimum_uid: int | None) -> str:
     ]
     if answers["serve"]:
         lines.append(f"  serve: {json.dumps(answers['serve'])}")
-    limits: dict[str, Any] = {"minimum-uid": minimum_uid} if minimum_uid is not None else {}
+    limits: dict[str, object] = {} if minimum_uid is None else {"minimum-uid": minimum_uid}
     if answers["never"]:
         limits["never"] = answers["never"]
     if limits:
@@ -230,26 +212,23 @@ def _site_text(answers: dict[str, list[str]], minimum_uid: int | None) -> str:
 
 def _ce_plan(args: argparse.Namespace, ces: list[Ce], site: list[Planned]) -> list[Planned]:
     """Plan the fragments of each CE, for the policy of the planned and the existing mapfiles."""
-    findings = Findings()
-    document = compose(_mapfiles_to_be(args, site), findings).document
-    bans_folder = args.root / BANS_FOLDER.lstrip("/")
-    bans = compose_bans(read_files([str(bans_folder)], bans=True) if bans_folder.is_dir() else [], findings)
-    findings.raise_errors()
-    return [
-        Planned(ce.at(path), fragment.text)
-        for ce in ces
-        for path, fragment in ce.fragments(document, bans, args.callouts).items()
-    ]
-
-
-def _mapfiles_to_be(args: argparse.Namespace, site: list[Planned]) -> list[Mapfile]:
-    folder = args.root / MAPFILES_FOLDER.lstrip("/")
-    there = {each.path: each for each in (read_files([str(folder)]) if folder.is_dir() else [])}
+    mapfiles_folder, bans_folder = (args.root / folder.lstrip("/") for folder in (MAPFILES_FOLDER, BANS_FOLDER))
+    mapfiles = read_files([str(mapfiles_folder)]) if mapfiles_folder.is_dir() else []
+    by_path = {mapfile.path: mapfile for mapfile in mapfiles}
     for planned in site:
-        if args.replace or not planned.exists:
-            text = planned.text if planned.target is None else planned.target.read_text("utf-8")
-            there[str(planned.path)] = Mapfile(str(planned.path), text or "")
-    return [there[path] for path in sorted(there)]
+        if args.replace or not os.path.lexists(planned.path):
+            content = planned.content
+            text = content if isinstance(content, str) else content.read_text("utf-8")
+            by_path[str(planned.path)] = Mapfile(str(planned.path), text)
+    policy = check_policy([by_path[path] for path in sorted(by_path)])
+    bans = check_ban_files(read_files([str(bans_folder)], bans=True) if bans_folder.is_dir() else [])
+    policy.findings.extend(bans.findings.all)
+    policy.findings.raise_errors()
+    return [
+        Planned(ce.at(path), text)
+        for ce in ces
+        for path, text in ce.fragments(policy.composition.document, bans.document, args.callouts).items()
+    ]
 
 
 def _build(args: argparse.Namespace) -> bool:
@@ -259,7 +238,7 @@ def _build(args: argparse.Namespace) -> bool:
         _make_folder(folder)
     if _is_fresh(policy, POLICY, mapfiles) and _is_fresh(Path(bans_beside(str(policy))), BANS, bans):
         return True
-    return print_steps(build_in_rounds(BuildRequest([str(mapfiles)], [str(bans)], str(policy)), progress_bar))
+    return print_steps(build_in_rounds([str(mapfiles)], [str(bans)], str(policy), progress_bar))
 
 
 def _make_folder(path: Path) -> None:
@@ -273,4 +252,4 @@ def _make_folder(path: Path) -> None:
 def _is_fresh(path: Path, kind: str, folder: Path) -> bool:
     """Return True if a compiled file was built from the present files of a folder."""
     _, built = built_line(kind, str(path), kind)
-    return built is not None and freshness_line(kind, built, [str(folder)], RED, bans=kind == BANS).colour == GREEN
+    return built is not None and freshness_line(built, [str(folder)], bans=kind == BANS).colour == GREEN

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 
 from vomap.cli.arguments import UsageError, add_json
 from vomap.cli.console import YES, print_json
@@ -12,7 +13,7 @@ from vomap.log.pseudonyms import make_pseudonym, read_key, resolve_pseudonym
 
 HELP = "show the subject of a pseudonym of the decision log, or the pseudonym of a subject"
 
-_EXAMPLES = f"""\
+EXAMPLES = f"""\
 examples:
   vomap log resolve ~pBk3lq... --issuer https://cms-auth.web.cern.ch/      the subject of this pseudonym
   vomap log hide 0d15ea5e-0000-4000-8000-00000000beef --issuer https://cms-auth.web.cern.ch/
@@ -24,56 +25,33 @@ exit codes: 0 found, 1 not a pseudonym of this key and issuer, 2 wrong usage, 3 
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the verb's arguments."""
-    parser.epilog = _EXAMPLES
+    """Add the verb's actions."""
+    pseudonym = partial(_configure, "PSEUDONYM", "the pseudonym, as in the log")
+    subject = partial(_configure, "SUBJECT", "the subject")
     add_actions(
         parser,
         {
-            "resolve": Action("show the subject of a pseudonym", _configure_resolve, _resolve),
-            "hide": Action("show the pseudonym of a subject", _configure_hide, _hide),
+            "resolve": Action("show the subject of a pseudonym", pseudonym, run),
+            "hide": Action("show the pseudonym of a subject", subject, run),
         },
     )
 
 
-def run(args: argparse.Namespace) -> int:
-    """Run the action."""
-    code: int = args.run(args)
-    return code
-
-
-def _configure_resolve(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("text", metavar="PSEUDONYM", help="the pseudonym, as in the log")
-    _add_key(parser)
-
-
-def _configure_hide(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("text", metavar="SUBJECT", help="the subject")
-    _add_key(parser)
-
-
-def _add_key(parser: argparse.ArgumentParser) -> None:
+def _configure(name: str, what: str, parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("text", metavar=name, help=what)
     parser.add_argument("--issuer", required=True, metavar="ISSUER", help="the issuer, as in the log")
     parser.add_argument("--key", default=KEY_FILE, metavar="FILE", help=f"the key (default: {KEY_FILE})")
     add_json(parser)
 
 
-def _resolve(args: argparse.Namespace) -> int:
-    return _report(args, "subject", resolve_pseudonym(_key(args), args.issuer, args.text))
-
-
-def _hide(args: argparse.Namespace) -> int:
-    return _report(args, "pseudonym", make_pseudonym(_key(args), args.issuer, args.text))
-
-
-def _key(args: argparse.Namespace) -> bytes:
+def run(args: argparse.Namespace) -> int:
+    """Print the subject of a pseudonym, or the pseudonym of a subject."""
     if not args.text:
         raise UsageError(f"log {args.action}: the first argument is empty")
-    return read_key(args.key)
-
-
-def _report(args: argparse.Namespace, key: str, text: str) -> int:
+    name, convert = ("subject", resolve_pseudonym) if args.action == "resolve" else ("pseudonym", make_pseudonym)
+    text = convert(read_key(args.key), args.issuer, args.text)
     if args.json:
-        print_json({key: text})
+        print_json({name: text})
     else:
         print(ascii(text)[1:-1] if not text.isprintable() else text)
     return YES

@@ -17,15 +17,12 @@ class Parser(argparse.ArgumentParser):
         """Parse the words. An unknown word is an error of this parser. Raises SystemExit."""
         read, unknown = super().parse_known_args(args, namespace)
         if unknown:
-            self.error(f"unexpected argument {unknown[0]!a}{self._meant(unknown[0])}")
+            word, hint = unknown[0], ""
+            if not word.startswith("-") and "--subject" in self._option_string_actions:
+                option = "--issuer" if word.startswith("https://") else "--subject"
+                hint = f"; did you mean {option} {shlex.quote(word)}?"
+            self.error(f"unexpected argument {word!a}{hint}")
         return read, unknown
-
-    def _meant(self, word: str) -> str:
-        """Return a hint with the option that a word may belong to, if the parser has options for tokens."""
-        if word.startswith("-") or "--subject" not in self._option_string_actions:
-            return ""
-        option = "--issuer" if word.startswith("https://") else "--subject"
-        return f"; did you mean {option} {shlex.quote(word)}?"
 
 
 class Action(NamedTuple):

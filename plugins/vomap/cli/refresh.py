@@ -10,13 +10,13 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from vomap.cli.arguments import MAPFILES_FOLDER, UsageError, add_json, add_mapfiles, add_web, web_of
+from vomap.cli.arguments import MAPFILES_FOLDER, UsageError, add_json, add_mapfiles, add_topology_vos, add_web, web_of
 from vomap.cli.console import NO, YES, plain, print_json
 from vomap.files.atomic import replace_file
 from vomap.files.lock import locked
 from vomap.mapfile.files import Mapfile
 from vomap.osg.files import TopologyError
-from vomap.osg.generate import DEFAULT_MULTI_VO, generate
+from vomap.osg.generate import generate
 from vomap.osg.topology import open_source
 from vomap.refresh.alarms import Alarm, ChangeLimits, Limit, read_limit
 from vomap.refresh.review import Review, review_candidate
@@ -30,14 +30,13 @@ HELP = "fetch the OSG topology and install its mapfile, unless you must check it
 _OUTPUT = "/var/lib/vomap/mapfiles/osg.yaml"
 _SOURCE = "https://github.com/opensciencegrid/topology/archive/HEAD.tar.gz"
 _DROPPED = Limit(3, 10)
-_REPOINTED = Limit(0)
-_ADDED = Limit(0)
+_REPOINTED = _ADDED = Limit(0)
 # Seconds. Another refresh takes less.
 _PATIENCE = 60.0
 _NO_SHELL = ("/nologin", "/false")
 _INSTALLED, _UNCHANGED, _REFUSED = "installed", "unchanged", "refused"
 
-_EXAMPLES = f"""\
+EXAMPLES = f"""\
 examples:
   vomap refresh                                    fetch, test, compare, and install {_OUTPUT}
   vomap refresh --dry-run                          the same, but do not install
@@ -63,18 +62,10 @@ exit codes: 0 installed, or no change, 1 refused until you check it, 2 wrong usa
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.epilog = _EXAMPLES
     parser.add_argument(
         "--source", default=_SOURCE, metavar="DIR|FILE|URL", help="as for `vomap generate` (default: the topology)"
     )
-    parser.add_argument("--vo", action="append", default=[], metavar="NAME", help="only this VO (may be repeated)")
-    parser.add_argument(
-        "--multi-vo",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help=f"a VO whose issuer speaks for its child VOs too (may be repeated; default: {DEFAULT_MULTI_VO})",
-    )
+    add_topology_vos(parser)
     parser.add_argument("--output", default=_OUTPUT, metavar="FILE", help=f"the mapfile (default: {_OUTPUT})")
     add_mapfiles(parser)
     for name, default, what in (
@@ -105,30 +96,19 @@ def run(args: argparse.Namespace) -> int:
         try:
             generated = generate(files, args.source, only=args.vo, multi_vos=args.multi_vo)
         except TopologyError as error:
-            return _refuse(args, None, Review("", faults=tuple(Alarm("source", text) for text in error.problems)))
+            faults = tuple(Alarm("source", text) for text in error.problems)
+            _print_result(args, None, Review("", faults=faults), _REFUSED)
+            return NO
         limits = ChangeLimits(args.max_dropped, args.max_repointed, args.max_added)
         candidate = Mapfile(args.output, generated.text)
         review = review_candidate(candidate, args.mapfiles or [MAPFILES_FOLDER], limits, time.time())
-        is_accepted = args.accept is not None and args.accept == review.digest
-        if review.faults or (review.alarms and not is_accepted):
-            return _refuse(args, generated, review)
-        if not review.is_same and not args.dry_run:
+        outcome = _UNCHANGED if review.is_same else _INSTALLED
+        if review.faults or (review.alarms and args.accept != review.digest):
+            outcome = _REFUSED
+        if outcome == _INSTALLED and not args.dry_run:
             replace_file(args.output, generated.text.encode())
-        _print_result(args, generated, review)
-    return YES
-
-
-def _refuse(args: argparse.Namespace, generated: Generation | None, review: Review) -> int:
-    if args.json:
-        print_json(_report(args, _REFUSED, generated, review))
-        return NO
-    _print_changes(generated, review)
-    for alarm in (*review.faults, *review.alarms):
-        print(plain(f"vomap: check this: {alarm.text}"), file=sys.stderr)
-    print(f"{args.output}: refused. The installed mapfile did not change")
-    if not review.faults:
-        print(f"to install it after your check: {shlex.join(_acceptance(args, review.digest))}")
-    return NO
+        _print_result(args, generated, review, outcome)
+    return NO if outcome == _REFUSED else YES
 
 
 def _acceptance(args: argparse.Namespace, digest: str) -> list[str]:
@@ -164,30 +144,29 @@ def _words_to_become(owner: int, we: int) -> list[str]:
     return ["runuser", "-u", entry.pw_name, "--"] if is_service else []
 
 
-def _print_result(args: argparse.Namespace, generated: Generation, review: Review) -> None:
-    outcome = _UNCHANGED if review.is_same else _INSTALLED
+def _print_result(args: argparse.Namespace, generated: Generation | None, review: Review, outcome: str) -> None:
+    """Print the JSON output, or the warnings, the changes and the outcome. Without a mapfile it is a refusal."""
     if args.json:
         print_json(_report(args, outcome, generated, review))
         return
-    _print_changes(generated, review)
-    if review.is_same:
-        print(f"{args.output}: no change")
-        return
-    done = "would be installed" if args.dry_run else _INSTALLED
-    print(f"{args.output}: {done}: {generated.summary}")
-    if not review.is_read:
-        print(
-            f"the site does not read it yet. Link it: ln -s {args.output} {MAPFILES_FOLDER}/50-osg.yaml",
-            file=sys.stderr,
-        )
-
-
-def _print_changes(generated: Generation | None, review: Review) -> None:
     for warning in generated.warnings if generated else ():
         print(plain(f"vomap: warning: {warning}"), file=sys.stderr)
     for change in review.changes:
         # Flush, so that a log shows it before the later lines on standard error.
         print(plain(str(change)), flush=True)
+    if generated is None or outcome == _REFUSED:
+        for alarm in (*review.faults, *review.alarms):
+            print(plain(f"vomap: check this: {alarm.text}"), file=sys.stderr)
+        print(f"{args.output}: refused. The installed mapfile did not change")
+        if not review.faults:
+            print(f"to install it after your check: {shlex.join(_acceptance(args, review.digest))}")
+    elif outcome == _UNCHANGED:
+        print(f"{args.output}: no change")
+    else:
+        print(f"{args.output}: {'would be installed' if args.dry_run else _INSTALLED}: {generated.summary}")
+        if not review.is_read:
+            link = f"ln -s {args.output} {MAPFILES_FOLDER}/50-osg.yaml"
+            print(f"the site does not read it yet. Link it: {link}", file=sys.stderr)
 
 
 def _report(args: argparse.Namespace, outcome: str, generated: Generation | None, review: Review) -> dict[str, object]:

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from vomap.ces.arc import render_arc
 from vomap.ces.htcondor import render_htcondor
-from vomap.ces.wiring import Fragment
-from vomap.cli.arguments import UsageError, add_bans, add_json, add_mapfiles, add_policy, check_sources
+from vomap.cli.arguments import UsageError, add_json, add_policy, add_sources, check_sources
 from vomap.cli.console import print_json
 from vomap.cli.parser import Action, add_actions
 from vomap.files.atomic import replace_file
 from vomap.store import BANS, POLICY, POLICY_FILE, bans_beside
 from vomap.store.writer import read_compiled
 
+if TYPE_CHECKING:
+    from vomap.policy.documents import BansDocument, PolicyDocument
+
 HELP = "write the CE configuration for the policy"
 
-_EXAMPLES = """\
+EXAMPLES = """\
 examples:
   vomap render htcondor                            print the map file and the settings
   vomap render htcondor --output DIR               write them to a folder
@@ -29,7 +31,6 @@ examples:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.epilog = _EXAMPLES
     add_actions(
         parser,
         {
@@ -37,12 +38,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
             "arc": Action("write the blocks of arc.conf", _configure_arc, _arc),
         },
     )
-
-
-def run(args: argparse.Namespace) -> int:
-    """Print or write the fragments of one CE."""
-    code: int = args.run(args)
-    return code
 
 
 def _configure_htcondor(parser: argparse.ArgumentParser) -> None:
@@ -58,39 +53,36 @@ def _configure_arc(parser: argparse.ArgumentParser) -> None:
 
 def _add_policy(parser: argparse.ArgumentParser) -> None:
     add_policy(parser, "the compiled policy to wire")
-    add_mapfiles(parser)
-    add_bans(parser)
+    add_sources(parser)
     parser.add_argument("--callout", metavar="PATH", help="the callout (default: that of the packages)")
     parser.add_argument("--output", metavar="FOLDER", help="the folder to write the files to (default: print them)")
     add_json(parser)
 
 
 def _htcondor(args: argparse.Namespace) -> int:
-    document, bans = _documents(args)
-    return _write(args, render_htcondor(document, bans, then=args.then, callout=args.callout))
+    return _write(args, render_htcondor(*_documents(args), then=args.then, callout=args.callout))
 
 
 def _arc(args: argparse.Namespace) -> int:
-    document, bans = _documents(args)
-    return _write(args, render_arc(document, bans, vos=args.vo, more_rules=args.more_rules, callout=args.callout))
+    return _write(args, render_arc(*_documents(args), vos=args.vo, more_rules=args.more_rules, callout=args.callout))
 
 
-def _write(args: argparse.Namespace, fragments: Sequence[Fragment]) -> int:
+def _write(args: argparse.Namespace, fragments: Mapping[str, str]) -> int:
     """Write the fragments to the folder, or print them."""
     if args.output:
         Path(args.output).mkdir(parents=True, exist_ok=True)
-        for fragment in fragments:
-            replace_file(str(Path(args.output, fragment.name)), fragment.text.encode())
+        for name, text in fragments.items():
+            replace_file(str(Path(args.output, name)), text.encode())
             if not args.json:
-                print(Path(args.output, fragment.name))
+                print(Path(args.output, name))
     if args.json:
-        print_json({fragment.name: fragment.text for fragment in fragments})
+        print_json(fragments)
     elif not args.output:
-        print("\n".join(f"# ---- {fragment.name}\n{fragment.text}" for fragment in fragments), end="")
+        print("\n".join(f"# ---- {name}\n{text}" for name, text in fragments.items()), end="")
     return 0
 
 
-def _documents(args: argparse.Namespace) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+def _documents(args: argparse.Namespace) -> tuple[PolicyDocument, BansDocument]:
     if args.bans and not args.mapfiles:
         raise UsageError(f"render {args.action}: --bans needs --mapfiles. The bans of a compiled policy are beside it")
     if args.mapfiles and args.policy != POLICY_FILE:

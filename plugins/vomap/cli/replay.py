@@ -9,14 +9,13 @@ from pathlib import Path
 
 from vomap import Error
 from vomap.analysis.replay import Replay
-from vomap.cli.arguments import add_bans, add_json, add_mapfiles, add_policy, asked_policy
+from vomap.cli.arguments import add_json, add_policy, add_sources, asked_policy, read_logs, resolver
 from vomap.cli.console import NO, YES, plain, print_json, progress_bar
-from vomap.cli.logs import read_logs, resolver
 from vomap.log.reader import BrokenLine
 
 HELP = "decide the tokens of a decision log again, and show the decisions that change"
 
-_EXAMPLES = """\
+EXAMPLES = """\
 examples:
   vomap replay /var/log/vomap/decisions.log --mapfiles new.d     the changes of these mapfiles
   journalctl --all -o json -t vomap-htcondor | vomap replay - --mapfiles new.d
@@ -29,22 +28,15 @@ vomap decides each token as of the time of its record. It does not look accounts
 exit codes: 0 no decision changes, 1 a decision changes, 2 wrong usage,
             3 an error, a log with broken lines, or no record that vomap can decide again"""
 
-
 # HTCondor prints this for a job without a token, and for a token without a `jti`.
 _NO_JTI = "undefined"
 
 
-class TableError(Error):
-    """A table of accounts that vomap cannot read."""
-
-
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.epilog = _EXAMPLES
     parser.add_argument("logs", nargs="+", metavar="LOG", help="decision logs, plain or gzip. - reads standard input")
     add_policy(parser, "the compiled policy to ask")
-    add_mapfiles(parser)
-    add_bans(parser)
+    add_sources(parser)
     parser.add_argument(
         "--against",
         metavar="TABLE",
@@ -82,22 +74,22 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _table(path: str) -> Mapping[str, str]:
-    """Read the accounts of another plugin, by `jti`. Raises TableError."""
+    """Read the accounts of another plugin, by `jti`. Raises Error."""
     try:
         # Not str.splitlines(), which also splits at other characters than line feeds.
         lines = Path(path).read_text("utf-8", "replace").removesuffix("\n").split("\n")
     except OSError as error:
-        raise TableError(f"{path}: {error.strerror}") from None
+        raise Error(f"{path}: {error.strerror}") from None
     table: dict[str, str] = {}
     for number, line in enumerate(lines, start=1):
         words = line.split("\t")
         if len(words) != len(("jti", "account")) or not all(words):
-            raise TableError(f"{path}:{number}: expected a token's jti, a tab, and an account")
+            raise Error(f"{path}:{number}: expected a token's jti, a tab, and an account")
         jti, account = words
         if jti == _NO_JTI:
             continue
         if table.setdefault(jti, account) != account:
-            raise TableError(f"{path}:{number}: the token {jti} already has the account {table[jti]}")
+            raise Error(f"{path}:{number}: the token {jti} already has the account {table[jti]}")
     return table
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from vomap import Error
 from vomap.ces.kinds import known_ces
 from vomap.ces.wiring import LIBEXEC, wired_issuers
-from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, add_bans, add_json, add_mapfiles
+from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, add_json, add_sources
 from vomap.cli.console import plain, print_json
+from vomap.status import GREEN, RED, YELLOW, StatusLine
 from vomap.status.checks import (
     accounts_line,
     built_line,
@@ -20,17 +21,16 @@ from vomap.status.checks import (
     callout_line,
     fragment_lines,
     freshness_line,
+    issuer_line,
     key_line,
     observe_lines,
     unwired_line,
 )
-from vomap.status.line import GREEN, RED, YELLOW, StatusLine
 from vomap.store import BANS, POLICY, POLICY_FILE, bans_beside
-from vomap.store.writer import CompiledBans, CompiledPolicy
 
 HELP = "report whether this CE is wired, and whether the policy is sound and fresh"
 
-_EXAMPLES = """\
+EXAMPLES = """\
 examples:
   vomap status                                     report on the CE of this machine
   vomap status --issuers                           also fetch the keys of the issuers
@@ -42,12 +42,10 @@ _COLOURS = {GREEN: "\033[32m", YELLOW: "\033[33m", RED: "\033[31m"}
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.epilog = _EXAMPLES
     parser.add_argument(
         "--policy", metavar="FILE", help=f"the compiled policy that the CE reads (default: {POLICY_FILE})"
     )
-    add_mapfiles(parser)
-    add_bans(parser)
+    add_sources(parser)
     parser.add_argument(
         "--callouts", type=Path, metavar="FOLDER", help=f"the folder of the callouts (default: {LIBEXEC})"
     )
@@ -61,53 +59,35 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print one line for each check. Return 1 if a line is red."""
-    lines = list(_lines(args))
+    lines = list(_lines(args, args.policy or str(args.root / POLICY_FILE.lstrip("/"))))
     if args.json:
         print_json([line.as_json() for line in lines])
     for line in lines if not args.json else ():
-        print(f"{_shown(line.colour)}  {plain(f'{line.what}: {line.text}')}")
+        word = line.colour.ljust(len(YELLOW))
+        shown = f"{_COLOURS[line.colour]}{word}\033[0m" if sys.stdout.isatty() else word
+        print(f"{shown}  {plain(f'{line.what}: {line.text}')}")
     return 1 if any(line.colour == RED for line in lines) else 0
 
 
-def _lines(args: argparse.Namespace) -> Iterator[StatusLine]:
-    policy_file = _policy_file(args)
+def _lines(args: argparse.Namespace, policy_file: str) -> Iterator[StatusLine]:
     bans_file = bans_beside(policy_file)
     policy_line, policy = built_line("policy", policy_file, POLICY)
     bans_line, bans = built_line("bans", bans_file, BANS)
     yield policy_line
     yield bans_line
     if policy is not None:
-        yield freshness_line(
-            "mapfiles",
-            policy,
-            args.mapfiles or [str(args.root / MAPFILES_FOLDER.lstrip("/"))],
-            YELLOW,
-            builder=_owner(policy_file),
-        )
+        mapfiles = args.mapfiles or [str(args.root / MAPFILES_FOLDER.lstrip("/"))]
+        yield freshness_line(policy, mapfiles, bans=False, builder=_owner(policy_file))
     if bans is not None:
-        # A ban that was written and not built denies no token.
-        yield freshness_line(
-            "files of bans",
-            bans,
-            args.bans or [str(args.root / BANS_FOLDER.lstrip("/"))],
-            RED,
-            bans=True,
-            builder=_owner(bans_file),
-        )
+        of_bans = args.bans or [str(args.root / BANS_FOLDER.lstrip("/"))]
+        yield freshness_line(bans, of_bans, bans=True, builder=_owner(bans_file))
     if policy is None or bans is None:
         return
-    yield _accounts(policy)
+    try:
+        yield accounts_line(policy.document)
+    except (Error, KeyError, TypeError, ValueError) as error:
+        yield StatusLine(RED, "accounts", f"vomap cannot use the compiled policy: {error}")
     yield from (line for line in (unwired_line(policy, bans), key_line(args.root, policy.document)) if line is not None)
-    yield from _ce_lines(args, policy, bans)
-    if args.issuers:
-        # Only here: PyJWT, cryptography and requests are slow to load.
-        from vomap.status.issuers import issuer_lines
-
-        yield from issuer_lines(wired_issuers(policy.document, {"bans": []}), args.ca)
-
-
-def _ce_lines(args: argparse.Namespace, policy: CompiledPolicy, bans: CompiledBans) -> Iterator[StatusLine]:
-    policy_file = _policy_file(args)
     installed = [ce for ce in known_ces(args.root) if ce.is_installed]
     if not installed:
         yield StatusLine(RED, "CE", "neither HTCondor-CE nor ARC is installed here")
@@ -115,12 +95,9 @@ def _ce_lines(args: argparse.Namespace, policy: CompiledPolicy, bans: CompiledBa
         yield from fragment_lines(ce, policy, bans, args.callouts)
         yield from bypass_lines(ce, policy, bans)
         yield from observe_lines(ce)
-        yield callout_line(ce, policy_file, bans_beside(policy_file), args.callouts or LIBEXEC)
-
-
-def _policy_file(args: argparse.Namespace) -> str:
-    path: str = args.policy or str(args.root / POLICY_FILE.lstrip("/"))
-    return path
+        yield callout_line(ce, policy_file, bans_file, args.callouts or LIBEXEC)
+    if args.issuers:
+        yield from (issuer_line(issuer, args.ca) for issuer in wired_issuers(policy.document, {"bans": []}))
 
 
 def _owner(path: str) -> int | None:
@@ -129,15 +106,3 @@ def _owner(path: str) -> int | None:
         return os.stat(path).st_uid
     except OSError:
         return None
-
-
-def _accounts(policy: CompiledPolicy) -> StatusLine:
-    try:
-        return accounts_line(policy.document)
-    except (Error, KeyError, TypeError, ValueError) as error:
-        return StatusLine(RED, "accounts", f"vomap cannot use the compiled policy: {error}")
-
-
-def _shown(colour: str) -> str:
-    word = colour.ljust(len(YELLOW))
-    return f"{_COLOURS[colour]}{word}\033[0m" if sys.stdout.isatty() else word

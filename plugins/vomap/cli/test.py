@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from vomap.analysis.coverage import Coverage
-from vomap.cli.arguments import add_sources, check_sources
+from vomap.cli.arguments import add_json, add_sources, check_sources
 from vomap.cli.console import NO, YES, plain, print_findings, print_json
 from vomap.cli.junit import junit
 from vomap.compile.suite import result_json, run_suite
@@ -17,7 +17,7 @@ from vomap.policy import MAPPED
 
 HELP = "run the tests of the mapfiles"
 
-_EXAMPLES = """\
+EXAMPLES = """\
 examples:
   vomap test                                       test /etc/vomap
   vomap test --mapfiles 10-site.yaml osg.yaml      test these files, in this order
@@ -33,8 +33,8 @@ _MOST_STEPS = 40
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.epilog = _EXAMPLES
     add_sources(parser)
+    add_json(parser)
     parser.add_argument("--coverage", action="store_true", help="show the rules that no test reaches")
     parser.add_argument(
         "--fail-under",

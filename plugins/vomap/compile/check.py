@@ -41,11 +41,6 @@ class PolicyCheck:
     refusals: Findings
 
     @property
-    def digests(self) -> dict[str, str]:
-        """The sha256 of each mapfile, by its path."""
-        return _digests(self.mapfiles)
-
-    @property
     def policy(self) -> Policy:
         """The policy for the engine. Raises MapfileError if the mapfiles have errors."""
         self.findings.raise_errors()
@@ -63,11 +58,6 @@ class BansCheck:
     refusals: Findings
 
     @property
-    def digests(self) -> dict[str, str]:
-        """The sha256 of each file, by its path."""
-        return _digests(self.files)
-
-    @property
     def bans(self) -> Bans:
         """The bans for the engine. Raises MapfileError if the files have errors."""
         self.findings.raise_errors()
@@ -82,19 +72,9 @@ class SiteCheck:
     bans: BansCheck
 
     @property
-    def has_errors(self) -> bool:
-        """Whether a mapfile or a file of bans has an error."""
-        return bool(self.policy.findings.errors or self.bans.findings.errors)
-
-    @property
     def refusal_warnings(self) -> list[Finding]:
         """A warning for each file that a build would refuse for its owner or mode."""
         return self.policy.refusals.as_warnings + self.bans.refusals.as_warnings
-
-
-def check_site(mapfiles: Sequence[str], bans: Sequence[str], progress_bar: ProgressBar = no_progress_bar) -> SiteCheck:
-    """Read and compose mapfiles and files of bans. Raises UnreadableFileError for a file that vomap cannot read."""
-    return SiteCheck(check_mapfiles(mapfiles, progress_bar), check_bans(bans))
 
 
 def check_mapfiles(
@@ -104,45 +84,53 @@ def check_mapfiles(
 
     Raises UnreadableFileError for a file that vomap cannot read.
     """
+    unread = "vomap does not read this file: the name of a mapfile ends in .yaml"
+    skipped = [Finding(Place(path, 1, 1), unread, WARNING) for path in skipped_files(paths)]
+    check = check_policy(read_files(paths), progress_bar, for_build=for_build)
+    findings = check.findings
+    findings.all[:0] = skipped
+    if check.mapfiles and not check.composition.has_audience:
+        place, missing = Place(check.mapfiles[0].path, 1, 1), "no mapfile has `site: {audience: ...}`"
+        if not for_build:
+            findings.warn(place, f"{missing}, so `vomap build` would refuse these mapfiles")
+        elif not findings.errors:
+            findings.error(place, f"{missing}. Write the audiences of the CE, or `unchecked`")
+    for rule in check.composition.document["rules"]:
+        if "pool" in rule:
+            message = "this version of vomap cannot lease accounts of pools, so the CE gets an error for this rule"
+            findings.warn(Place.of_source(rule["source"]), message)
+    return check
+
+
+def check_policy(
+    mapfiles: Sequence[Mapfile], progress_bar: ProgressBar = no_progress_bar, *, for_build: bool = False
+) -> PolicyCheck:
+    """Compose mapfiles that may be a part of a policy, without an audience. For a build, refusals are errors."""
     findings = Findings()
     refusals = findings if for_build else Findings()
-    for path in skipped_files(paths):
-        findings.warn(Place(path, 1, 1), "vomap does not read this file: the name of a mapfile ends in .yaml")
-    mapfiles = read_files(paths)
     with progress_bar("rules read") as progress:
-        composition = compose(mapfiles, findings, progress, refusals)
-    if mapfiles and not composition.has_audience:
-        _report_missing_audience(Place(mapfiles[0].path, 1, 1), findings, for_build=for_build)
-    findings.all += _pool_warnings(composition)
-    return PolicyCheck(mapfiles, composition, findings, refusals)
+        return PolicyCheck(list(mapfiles), compose(mapfiles, findings, progress, refusals), findings, refusals)
 
 
 def check_bans(paths: Sequence[str]) -> BansCheck:
     """Read and compose files of bans. Raises UnreadableFileError for a file that vomap cannot read."""
-    findings, refusals = Findings(), Findings()
-    files = read_files(paths, bans=True)
-    refusals.extend(folder_refusals(paths))
-    return BansCheck(files, compose_bans(files, findings, refusals), findings, refusals)
+    check = check_ban_files(read_files(paths, bans=True))
+    check.refusals.all[:0] = folder_refusals(paths)
+    return check
+
+
+def check_ban_files(files: Sequence[Mapfile], *, for_build: bool = False) -> BansCheck:
+    """Compose files of bans. For a build, refusals are errors."""
+    findings = Findings()
+    refusals = findings if for_build else Findings()
+    return BansCheck(list(files), compose_bans(files, findings, refusals), findings, refusals)
 
 
 def source_digests(mapfiles: Sequence[str], bans: Sequence[str] = ()) -> dict[str, str]:
     """Return the sha256 of each file, by its path. Raises UnreadableFileError for a file that vomap cannot read."""
-    return _digests([*read_files(bans, bans=True), *read_files(mapfiles)])
+    return file_digests([*read_files(bans, bans=True), *read_files(mapfiles)])
 
 
-def _report_missing_audience(place: Place, findings: Findings, *, for_build: bool) -> None:
-    if not for_build:
-        findings.warn(place, "no mapfile has `site: {audience: ...}`, so `vomap build` would refuse these mapfiles")
-    elif not findings.errors:
-        findings.error(place, "no mapfile has `site: {audience: ...}`. Write the audiences of the CE, or `unchecked`")
-
-
-def _pool_warnings(composition: Composition) -> list[Finding]:
-    """Return a warning for each rule with a pool, which the callouts of this version cannot lease from."""
-    message = "this version of vomap cannot lease accounts of pools, so the CE gets an error for this rule"
-    rules = [rule for rule in composition.document["rules"] if "pool" in rule]
-    return [Finding(Place.of_source(rule["source"]), message, WARNING) for rule in rules]
-
-
-def _digests(files: Iterable[Mapfile]) -> dict[str, str]:
+def file_digests(files: Iterable[Mapfile]) -> dict[str, str]:
+    """Return the sha256 of each file, by its path."""
     return {file.path: file.digest for file in files}

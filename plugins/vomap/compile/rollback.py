@@ -26,7 +26,11 @@ def roll_back(path: str) -> str:
         previous = _sound(path + _PREVIOUS)
         before, now = read_trusted(path + _PREVIOUS), read_trusted(path)
         # First, so that an automatic build after a crash does not build the policy again that is being rolled back.
-        marker = _sources_of(path)
+        try:
+            marker = _as_written(CompiledFile(path, POLICY).find("sources"))
+        except Error:
+            # The policy is damaged, so an automatic build may replace it.
+            marker = b""
         with defer_signals(f"{path} is the policy before again"):
             replace_file(path + _ROLLED_BACK, marker)
             replace_file(path, before)
@@ -62,14 +66,6 @@ def _sound(path: str) -> CompiledFile:
     for _ in file.entries():
         pass
     return file
-
-
-def _sources_of(path: str) -> bytes:
-    """Return the digests of the mapfiles that a policy was built from, or nothing if the policy is damaged."""
-    try:
-        return _as_written(CompiledFile(path, POLICY).find("sources"))
-    except Error:
-        return b""
 
 
 def _as_written(digests: Mapping[str, str]) -> bytes:

@@ -7,12 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vomap.compile.check import check_policy
+from vomap.compile.suite import run_suite
 from vomap.files.trusted import judge_new
-from vomap.mapfile.compose import compose
 from vomap.mapfile.files import Mapfile, read_files
-from vomap.mapfile.findings import Findings
-from vomap.mapfile.policy_tests import run_tests
-from vomap.policy.index import policy_of
 from vomap.policy.model import NO_BANS
 from vomap.refresh.alarms import Alarm
 from vomap.refresh.site_effect import SitePolicy
@@ -51,10 +49,9 @@ def read_site_policy(mapfiles: Sequence[Mapfile], candidate: Mapfile) -> SitePol
 
     Raises MapfileError for mapfiles with errors.
     """
-    findings = Findings()
-    composition = compose(mapfiles, findings)
-    findings.raise_errors()
-    return SitePolicy(composition, lambda file: _is_same_file(file, candidate.path))
+    check = check_policy(mapfiles)
+    check.findings.raise_errors()
+    return SitePolicy(check.composition, lambda file: _is_same_file(file, candidate.path))
 
 
 def is_part_of(paths: Sequence[str], candidate: Mapfile) -> bool:
@@ -67,19 +64,16 @@ def find_failures(mapfiles: Sequence[Mapfile], now: float) -> list[str]:
 
     A policy without tests fails too.
     """
-    findings = Findings()
-    composition = compose(mapfiles, findings, refusals=findings)
-    if findings.errors:
-        return [str(finding) for finding in findings.errors]
-    results = list(run_tests(composition.tests, policy_of(composition.document), mapfiles, NO_BANS, now))
-    if not results:
-        return ["it contains no tests"]
-    return [str(result) for result in results if not result.passed]
+    check = check_policy(mapfiles, for_build=True)
+    if errors := check.findings.errors:
+        return [str(finding) for finding in errors]
+    suite = run_suite(check, check.policy, NO_BANS, now)
+    return [str(result) for result in suite.failed] if suite.results else ["it contains no tests"]
 
 
 def find_forbidden(candidate: Mapfile, site: SiteDocument) -> list[Alarm]:
     """Return an alarm for each account of a valid candidate that the site forbids: root, and `accounts: never`."""
-    rules = compose([candidate], Findings()).document["rules"]
+    rules = check_policy([candidate]).composition.document["rules"]
     forbidden = {_ROOT, *site["accounts"]["never"]}
     renames = site["rename"]
     alarms = []

@@ -1,1 +1,32 @@
-"""The checks of `vomap status`."""
+"""The checks of `vomap status`: the lines of its report, and the text of CE configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+GREEN, YELLOW, RED = "green", "yellow", "red"
+
+
+@dataclass(frozen=True)
+class StatusLine:
+    """The result of one check: a colour, the name of the thing, and what vomap found or the administrator must do."""
+
+    colour: str
+    what: str
+    text: str
+
+    def as_json(self) -> dict[str, str]:
+        """Return the line as an object of `vomap status --json`."""
+        return {"colour": self.colour, "what": self.what, "told": self.text}
+
+
+def read_configuration(file: Path) -> str:
+    """Return the text of a file. Bytes that are not UTF-8 are replaced: one such file must not end all checks."""
+    return file.read_text("utf-8", "replace")
+
+
+def effective_lines(text: str) -> list[str]:
+    """Return the lines that have an effect, without blanks around them: no comments and no empty lines."""
+    lines = (line.strip() for line in text.splitlines())
+    return [line for line in lines if line and not line.startswith("#")]

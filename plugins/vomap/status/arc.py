@@ -3,37 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 from vomap.ces.arc import FRAGMENT_FILE
 from vomap.ces.kinds import ArcCe
-from vomap.status.configuration import effective_lines, read_configuration
+from vomap.status import effective_lines, read_configuration
 
 _VOMAP_RULE = re.compile(r"map_with_plugin=vomap \d+ /\S*/vomap-arc map( |$)")
 
 
 def find_arc_bypasses(ce: ArcCe) -> list[str]:
-    """Return the mapping rules that ARC reads before vomap's, and what other files add to vomap's authgroup.
-
-    Each is the file, the block and the line.
-    """
+    """Return the rules that ARC reads before vomap's, and additions to vomap's authgroup, each with file and block."""
     found = []
     is_after_vomap = False
     for file in (ce.at(ce.CONFIG), *sorted(ce.at(ce.FRAGMENTS).glob("*.conf"))):
         is_fragment = file == ce.at(f"{ce.FRAGMENTS}/{FRAGMENT_FILE}")
-        for block, line in _settings(read_configuration(file)) if file.is_file() else ():
+        block = ""
+        for text in effective_lines(read_configuration(file)) if file.is_file() else ():
+            if text.startswith("["):
+                block = text.strip("[]")
+                continue
+            line = re.sub(r"\s*=\s*", "=", text, count=1)
             is_rule = block == "mapping" and line.startswith("map_")
             is_after_vomap = is_after_vomap or (is_rule and bool(_VOMAP_RULE.match(line)))
             if (is_rule and not is_after_vomap) or (block == "authgroup:vomap" and not is_fragment):
                 found.append(f"{file}: [{block}] {line}")
     return found
-
-
-def _settings(text: str) -> Iterator[tuple[str, str]]:
-    """Yield each setting of an arc.conf with the name of its block, without blanks around `=`."""
-    block = ""
-    for line in effective_lines(text):
-        if line.startswith("["):
-            block = line.strip("[]")
-        else:
-            yield block, re.sub(r"\s*=\s*", "=", line, count=1)

@@ -1,4 +1,4 @@
-"""Check the compiled files, the CE configuration, the callout, the accounts and the key of the decision log."""
+"""Check the compiled files, the CE configuration, the callout, the accounts, issuers, and the key of the log."""
 
 from __future__ import annotations
 
@@ -21,15 +21,14 @@ from vomap.ces.wiring import wired_issuers
 from vomap.log import KEY_FILE, NOWHERE, DecisionLog
 from vomap.log.pseudonyms import KeyFileError, read_key
 from vomap.mapfile.compose import find_refusals
-from vomap.mapfile.files import Mapfile, read_files
+from vomap.mapfile.files import read_files
 from vomap.mapfile.owners import ban_file_refusals, folder_refusals
 from vomap.policy.authority import Authority
 from vomap.policy.index import named_accounts
 from vomap.policy.model import Site
+from vomap.status import GREEN, RED, YELLOW, StatusLine, effective_lines, read_configuration
 from vomap.status.arc import find_arc_bypasses
-from vomap.status.configuration import effective_lines, read_configuration
 from vomap.status.htcondor import drop_next_plugins, find_htcondor_bypasses, find_next_plugins, find_observing_file
-from vomap.status.line import GREEN, RED, YELLOW, StatusLine
 from vomap.store.writer import CompiledBans, CompiledDocument, CompiledPolicy, read_compiled
 
 # No policy declares this issuer, so a callout that works declines its token.
@@ -51,40 +50,30 @@ def built_line(what: str, path: str, kind: str) -> tuple[StatusLine, CompiledDoc
 
 
 def freshness_line(
-    what: str,
-    built: CompiledDocument[Any],
-    paths: Sequence[str],
-    stale: str,
-    *,
-    bans: bool = False,
-    builder: int | None = None,
+    built: CompiledDocument[Any], paths: Sequence[str], *, bans: bool, builder: int | None = None
 ) -> StatusLine:
-    """Compare the files at `paths` with those that were compiled. `stale` is the colour if they differ.
+    """Compare the mapfiles, or the files of bans, at `paths` with those that were compiled.
 
     The line is red for files that a build would refuse for their owner or mode, whatever was compiled. `builder` is
     the uid of the user who builds (default: ours).
     """
+    # A ban that was written and not built denies no token.
+    what, stale = ("files of bans", RED) if bans else ("mapfiles", YELLOW)
     try:
         files = read_files(paths, bans=bans, builder=builder)
-        refusal = _find_refusal(files, paths, bans=bans, builder=builder)
+        refusals = folder_refusals(paths, builder) if bans else find_refusals(files)
+        for file in files if bans else ():
+            refusals += ban_file_refusals(file)
     except Error as error:
         return StatusLine(RED, what, str(error))
-    if refusal is not None:
-        return StatusLine(RED, what, refusal)
+    if refusals:
+        more = f" (and {len(refusals) - 1} more)" if len(refusals) > 1 else ""
+        return StatusLine(RED, what, f"{refusals[0]}{more}")
     now = {mapfile.path: mapfile.digest for mapfile in files}
     changed = sorted(path for path in {*now, *built.sources} if now.get(path) != built.sources.get(path))
     if changed:
         return StatusLine(stale, what, f"changed since the build: {', '.join(changed)}; run `vomap build`")
     return StatusLine(GREEN, what, "as they were built")
-
-
-def _find_refusal(files: Sequence[Mapfile], paths: Sequence[str], *, bans: bool, builder: int | None) -> str | None:
-    """Return the first reason for which a build would refuse these files, and the number of others. None if none."""
-    refusals = folder_refusals(paths, builder) if bans else find_refusals(files)
-    for file in files if bans else ():
-        refusals += ban_file_refusals(file)
-    more = f" (and {len(refusals) - 1} more)" if len(refusals) > 1 else ""
-    return f"{refusals[0]}{more}" if refusals else None
 
 
 def unwired_line(policy: CompiledPolicy, bans: CompiledBans) -> StatusLine | None:
@@ -101,16 +90,16 @@ def fragment_lines(ce: Ce, policy: CompiledPolicy, bans: CompiledBans, callouts:
         yield StatusLine(RED, "wiring", str(error))
         return
     observes = isinstance(ce, HtcondorCe) and find_observing_file(ce) is not None
-    for path, fragment in fragments.items():
+    for path, text in fragments.items():
         found = ce.at(path)
         if not found.is_file() and observes and path.endswith(SETTINGS_FILE):
-            text = "missing, which is allowed while vomap only observes; run `vomap init` before vomap answers"
-            yield StatusLine(YELLOW, path, text)
+            allowed = "missing, which is allowed while vomap only observes; run `vomap init` before vomap answers"
+            yield StatusLine(YELLOW, path, allowed)
         elif not found.is_file():
             yield StatusLine(RED, path, "missing; run `vomap init`")
-        elif drop_next_plugins(effective_lines(read_configuration(found))) != effective_lines(fragment.text):
-            text = f"not what the policy needs; run `vomap render {ce.name}`, or `vomap init --replace`"
-            yield StatusLine(RED, path, text)
+        elif drop_next_plugins(effective_lines(read_configuration(found))) != effective_lines(text):
+            advice = f"run `vomap render {ce.name}`, or `vomap init --replace`"
+            yield StatusLine(RED, path, f"not what the policy needs; {advice}")
         else:
             yield StatusLine(GREEN, path, "as the policy needs it")
 
@@ -186,6 +175,18 @@ def _run_callout(command: Sequence[str], user: str | None) -> subprocess.Complet
     )
 
 
+def issuer_line(issuer: str, authorities: Path | None) -> StatusLine:
+    """Fetch the keys of an issuer as `vomap-token` does. `authorities` (PEM) replaces the system's certificates."""
+    # Only here: PyJWT, cryptography and requests are slow to load.
+    from vomap.verify.jwks import fetch_keys
+
+    try:
+        keys, _ = fetch_keys(issuer, authorities)
+    except Error as error:
+        return StatusLine(RED, issuer, f"vomap cannot fetch its keys: {error}")
+    return StatusLine(GREEN, issuer, f"publishes {len(keys)} {'key' if len(keys) == 1 else 'keys'}")
+
+
 def accounts_line(document: Mapping[str, Any]) -> StatusLine:
     """Check that the accounts that rules name exist, and that the site accepts their uids."""
     authority, site = Authority(document), Site(document["site"])
@@ -206,8 +207,7 @@ def accounts_line(document: Mapping[str, Any]) -> StatusLine:
                 refused.append(f"{account} has {refusal}")
     except NameServiceError as error:
         return StatusLine(RED, "accounts", str(error))
-    faults = [f"do not exist: {', '.join(missing)}"] if missing and limits.must_exist else []
-    faults += refused
+    faults = [f"do not exist: {', '.join(missing)}", *refused] if missing and limits.must_exist else refused
     if faults:
         return StatusLine(YELLOW, "accounts", f"{'; '.join(faults)} (vomap denies their tokens)")
     return StatusLine(GREEN, "accounts", f"all {len(wanted)} accounts of rules exist")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vomap.ces.htcondor import COMMAND, MAP_FILE, PLUGIN, SETTINGS_FILE
 from vomap.ces.kinds import DEFAULTS_FILE, HtcondorCe
-from vomap.status.configuration import effective_lines, read_configuration
+from vomap.status import effective_lines, read_configuration
 
 _DEEPEST_INCLUDE = 8
 _OBSERVE = "--observe"
@@ -21,9 +21,15 @@ _VOMAP_LINE = re.compile(rf"(SCITOKENS\s+/(?:\\.|[^\\/])*/\w*\s+PLUGIN:{PLUGIN})
 
 def find_htcondor_bypasses(ce: HtcondorCe, issuers: Sequence[str]) -> list[str]:
     """Return the places of map lines and settings by which HTCondor-CE maps tokens of these issuers without vomap."""
-    found = [*_earlier_map_lines(ce, issuers), *_overriding_settings(ce)]
-    if _lacks_include(ce):
-        found.append(f"{ce.at(ce.MAPFILE)}: without `@include {ce.MAPFILES[0]}/`")
+    found = [
+        place
+        for place, line in _lines_before_vomap(ce)
+        if not _VOMAP_LINE.fullmatch(line.strip()) and any(_may_match(line, issuer) for issuer in issuers)
+    ]
+    found += _overriding_settings(ce)
+    top, folder = ce.at(ce.MAPFILE), ce.at(ce.MAPFILES[0])
+    if top.is_file() and folder not in (_include_target(ce, line) for _, line in _numbered_lines(top)):
+        found.append(f"{top}: without `@include {ce.MAPFILES[0]}/`")
     return found
 
 
@@ -46,16 +52,6 @@ def drop_next_plugins(lines: Iterable[str]) -> list[str]:
     return [match[1] if (match := _VOMAP_LINE.fullmatch(line)) else line for line in lines]
 
 
-def _earlier_map_lines(ce: HtcondorCe, issuers: Sequence[str]) -> Iterator[str]:
-    """Yield the places of lines that HTCondor reads before vomap's and that may match tokens of one of the issuers."""
-    for place, line in _lines_before_vomap(ce):
-        method, rest = _split_word(line)
-        if _VOMAP_LINE.fullmatch(line.strip()):
-            continue
-        if method.strip('"').upper() == "SCITOKENS" and any(_may_match(rest, issuer) for issuer in issuers):
-            yield place
-
-
 def _lines_before_vomap(ce: HtcondorCe) -> Iterator[tuple[str, str]]:
     """Yield the lines, each with its place, of HTCondor-CE's map file and of its includes, up to vomap's own."""
     folder = ce.at(ce.MAPFILES[0])
@@ -71,10 +67,7 @@ def _lines_before_vomap(ce: HtcondorCe) -> Iterator[tuple[str, str]]:
 
 
 def _all_lines(ce: HtcondorCe, files: Sequence[Path], depth: int = 0) -> Iterator[tuple[str, str]]:
-    """Yield the lines of map files and of their includes, each with its place.
-
-    The depth is limited: two files may include each other.
-    """
+    """Yield the lines of map files and their includes, each with its place. Two files may include each other."""
     for file in files:
         for place, line in _numbered_lines(file):
             included = _include_target(ce, line)
@@ -88,14 +81,6 @@ def _include_target(ce: HtcondorCe, line: str) -> Path | None:
     """Return the file or folder of an `@include` line. Return None for any other line."""
     word, target = _split_word(line)
     return ce.at(target.strip().strip('"')) if word.lower() == "@include" else None
-
-
-def _lacks_include(ce: HtcondorCe) -> bool:
-    """Return True if HTCondor-CE has a map file, and it does not include the folder of vomap's lines."""
-    top = ce.at(ce.MAPFILE)
-    return top.is_file() and ce.at(ce.MAPFILES[0]) not in [
-        _include_target(ce, line) for _, line in _numbered_lines(top)
-    ]
 
 
 def _split_word(line: str) -> tuple[str, str]:
@@ -135,12 +120,15 @@ def _overriding_settings(ce: HtcondorCe) -> Iterator[str]:
             yield f"{file}: {key}"
 
 
-def _may_match(rest: str, issuer: str) -> bool:
-    """Return True if a map line may match some subject of an issuer. `rest` is the line after the method.
+def _may_match(line: str, issuer: str) -> bool:
+    """Return True if a map line may match a token of some subject of an issuer.
 
     A line is excluded only if its expression begins with a literal text that is not the issuer's: HTCondor's
     expressions (PCRE) differ from Python's, and an expression on the subject alone matches every issuer.
     """
+    method, rest = _split_word(line)
+    if method.strip('"').upper() != "SCITOKENS":
+        return False
     if not rest.startswith("/"):
         return rest.strip('"').startswith(f"{issuer},")
     expression = re.match(r"/((?:\\.|[^\\/])*)/?(\w*)", rest)

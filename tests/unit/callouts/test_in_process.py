@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import vomap.callouts as callout
+from vomap import Error, require_descriptors
 from vomap.accounts import NameServiceError
 from vomap.callouts import (
     ARC_AUTHORIZE,
@@ -22,13 +23,13 @@ from vomap.callouts import (
     TimeLimit,
     TokenDecision,
     become_user,
-    compiled_files,
+    decide_token,
     log_line,
     read_input,
     read_options,
-    require_descriptors,
     respond,
 )
+from vomap.claims import Claims
 from vomap.policy import DECLINED, DENIED, ERROR, MAPPED, OUTCOMES, Decision
 
 if TYPE_CHECKING:
@@ -70,11 +71,26 @@ def test_no_options(words: list[str]) -> None:
         read_options(words, ("--a", "--b"))
 
 
-def test_built_files() -> None:
+@pytest.mark.parametrize(
+    ("options", "files"),
+    [
+        ({}, ["/var/lib/vomap/policy", "/var/lib/vomap/bans"]),
+        ({"--policy": "/p"}, ["/p", "/p.bans"]),
+        ({"--policy": "/p", "--bans": "/b"}, ["/p", "/b"]),
+    ],
+)
+def test_built_files(monkeypatch: pytest.MonkeyPatch, options: dict[str, str], files: list[str]) -> None:
     """By default the compiled bans are beside the policy. The option --bans names another file."""
-    assert compiled_files({}) == ("/var/lib/vomap/policy", "/var/lib/vomap/bans")
-    assert compiled_files({"--policy": "/p"}) == ("/p", "/p.bans")
-    assert compiled_files({"--policy": "/p", "--bans": "/b"}) == ("/p", "/b")
+    opened: list[str] = []
+
+    def read_bans(path: str) -> None:
+        opened.append(path)
+        raise Error("stop")
+
+    monkeypatch.setattr(callout, "read_policy", opened.append)
+    monkeypatch.setattr(callout, "read_bans", read_bans)
+    assert decide_token(options, lambda _: Claims({})).decision.reason == "stop"
+    assert opened == files
 
 
 def _answer(outcome: str = MAPPED) -> TokenDecision:
@@ -155,7 +171,7 @@ def test_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
                 raise OSError(9, "Bad file descriptor")
 
         monkeypatch.setattr(posix, "fstat", fstat)
-        with pytest.raises(InputError, match=f"standard {name} is closed"):
+        with pytest.raises(Error, match=f"standard {name} is closed"):
             require_descriptors()
         monkeypatch.undo()
 

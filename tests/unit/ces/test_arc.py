@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,24 +12,27 @@ from vomap.ces.arc import CALLOUT_SECONDS, FRAGMENT_FILE, render_arc
 from vomap.ces.wiring import WiringError
 from vomap.files.shipped import shipped_file
 
+if TYPE_CHECKING:
+    from vomap.policy.documents import BansDocument, PolicyDocument
+
 OSG = policy_document(shipped_file("mapfiles", "osg.yaml").read_text("utf-8"))
-NO_BANS: Mapping[str, Any] = {"bans": []}
+NO_BANS: BansDocument = {"bans": []}
 PROGRAM = "/usr/libexec/vomap/vomap-arc"
 Blocks = list[tuple[str, list[str]]]
 
 
 def _blocks(
-    document: Mapping[str, Any] = OSG,
-    bans: Mapping[str, Any] = NO_BANS,
+    document: PolicyDocument = OSG,
+    bans: BansDocument = NO_BANS,
     *,
     vos: tuple[str, ...] = (),
     more_rules: bool = False,
     callout: str | None = None,
 ) -> Blocks:
-    (fragment,) = render_arc(document, bans, vos=vos, more_rules=more_rules, callout=callout)
-    assert fragment.name == FRAGMENT_FILE
+    ((name, text),) = render_arc(document, bans, vos=vos, more_rules=more_rules, callout=callout).items()
+    assert name == FRAGMENT_FILE
     blocks: Blocks = []
-    for line in fragment.text.splitlines():
+    for line in text.splitlines():
         if line.startswith("["):
             blocks.append((line, []))
         elif line and not line.startswith("#"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -17,29 +17,31 @@ from vomap.ces.kinds import DEFAULTS_FILE
 from vomap.ces.wiring import LIBEXEC, WiringError, accepted_audiences, foreign_issuers, wired_issuers
 from vomap.files.shipped import shipped_file
 
+if TYPE_CHECKING:
+    from vomap.policy.documents import BanDocument, BansDocument, PolicyDocument
+
 OSG = policy_document(shipped_file("mapfiles", "osg.yaml").read_text("utf-8"))
 OSG_ISSUERS = sorted(OSG["issuers"])
 SUBJECTS = ("alice", "", "a,b", "https://cms-auth.cern.ch/,x", "/^.*/", "a\nb", "@")
-NO_BANS: Mapping[str, Any] = {"bans": []}
+NO_BANS: BansDocument = {"bans": []}
 SITE = "mapfile: 1\nsite: {audience: [ANY]}\n"
 
 
 def _rendered(
-    document: Mapping[str, Any],
-    bans: Mapping[str, Any] = NO_BANS,
+    document: PolicyDocument,
+    bans: BansDocument = NO_BANS,
     *,
     then: str | None = None,
     callout: str | None = None,
 ) -> dict[str, str]:
-    fragments = render_htcondor(document, bans, then=then, callout=callout)
-    return {fragment.name: fragment.text for fragment in fragments}
+    return render_htcondor(document, bans, then=then, callout=callout)
 
 
-def _lines(document: Mapping[str, Any], bans: Mapping[str, Any] = NO_BANS, *, then: str | None = None) -> list[MapLine]:
+def _lines(document: PolicyDocument, bans: BansDocument = NO_BANS, *, then: str | None = None) -> list[MapLine]:
     return read_map_file(_rendered(document, bans, then=then)[MAP_FILE])
 
 
-def _settings(document: Mapping[str, Any], *, callout: str | None = None) -> dict[str, str]:
+def _settings(document: PolicyDocument, *, callout: str | None = None) -> dict[str, str]:
     lines = _rendered(document, callout=callout)[SETTINGS_FILE].splitlines()
     pairs = [line.partition(" = ") for line in lines if not line.startswith("#")]
     assert all(equals for _, equals, _ in pairs)
@@ -152,11 +154,11 @@ def test_an_issuer_that_cannot_be_written_is_left_out(issuer: str) -> None:
 
 def test_a_published_list_wires_no_issuer() -> None:
     """A published list adds only issuers that the site declares, with `none` or otherwise."""
-    banned = [{"issuer": [url], "reason": "x"} for url in ("https://gone/", "https://b/", "https://new/")]
-    bans = {"bans": [{**ban, "source": "/etc/vomap/bans.d/published-grid.yaml:5"} for ban in banned]}
-    assert wired_issuers(DECLARED, bans) == ["https://a/", "https://b/", "https://gone/"]
-    bans = {"bans": [{**ban, "source": "/etc/published-x/own.yaml:5"} for ban in banned]}
-    assert wired_issuers(DECLARED, bans)[-1] == "https://new/"
+    issuers = ["https://gone/", "https://b/", "https://new/"]
+    published: BanDocument = {"issuer": issuers, "reason": "x", "source": "/etc/vomap/bans.d/published-grid.yaml:5"}
+    assert wired_issuers(DECLARED, {"bans": [published]}) == ["https://a/", "https://b/", "https://gone/"]
+    own: BanDocument = {"issuer": issuers, "reason": "x", "source": "/etc/published-x/own.yaml:5"}
+    assert wired_issuers(DECLARED, {"bans": [own]})[-1] == "https://new/"
 
 
 def test_a_ban_without_an_issuer_lets_nobody_in() -> None:

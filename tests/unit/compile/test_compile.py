@@ -9,10 +9,9 @@ from typing import NamedTuple
 import pytest
 
 from vomap import Error
-from vomap.compile.build import BansBuild, PolicyBuild
-from vomap.compile.check import check_bans, check_mapfiles, check_site, source_digests
+from vomap.compile.build import BansBuild, BuildStep, PolicyBuild, build_in_rounds
+from vomap.compile.check import SiteCheck, check_bans, check_mapfiles, file_digests, source_digests
 from vomap.compile.rollback import is_rolled_back, roll_back
-from vomap.compile.rounds import BuildRequest, BuildStep, ChangedSources, build_in_rounds
 from vomap.compile.suite import run_suite
 from vomap.mapfile.findings import MapfileError
 from vomap.policy.model import NO_BANS
@@ -48,7 +47,7 @@ class Site(NamedTuple):
 
     def build(self, *, is_automatic: bool = False) -> list[BuildStep]:
         """Build the site and return the steps."""
-        return list(build_in_rounds(BuildRequest(self.mapfiles, [str(self.bans)], self.policy, is_automatic)))
+        return list(build_in_rounds(self.mapfiles, [str(self.bans)], self.policy, is_automatic=is_automatic))
 
     def build_policy(self, *, is_automatic: bool = False) -> PolicyBuild:
         """Build the site in one round and return the result for the policy."""
@@ -87,8 +86,9 @@ def test_a_policy_with_errors_is_not_for_the_engine(site: Site) -> None:
     """A check with errors raises MapfileError if a caller asks for its policy or its bans."""
     site.mapfile.write_text("mapfile: 2\n", "utf-8")
     site.bans.write_text("mapfile: 1\nbans: [{}]\n", "utf-8")
-    check = check_site(site.mapfiles, [str(site.bans)])
-    assert check.has_errors
+    check = SiteCheck(check_mapfiles(site.mapfiles), check_bans([str(site.bans)]))
+    assert check.policy.findings.errors
+    assert check.bans.findings.errors
     with pytest.raises(MapfileError):
         _ = check.policy.policy
     with pytest.raises(MapfileError):
@@ -98,8 +98,8 @@ def test_a_policy_with_errors_is_not_for_the_engine(site: Site) -> None:
 def test_owners_and_modes_are_errors_of_a_build_alone(site: Site) -> None:
     """A build refuses a file that other users can write. A check warns about that refusal."""
     site.mapfile.chmod(0o666)
-    check = check_site(site.mapfiles, [str(site.bans)])
-    assert not check.has_errors
+    check = SiteCheck(check_mapfiles(site.mapfiles), check_bans([str(site.bans)]))
+    assert not check.policy.findings.errors
     assert ["would refuse" in each.message for each in check.refusal_warnings] == [True]
     assert check_mapfiles(site.mapfiles, for_build=True).findings.errors
 
@@ -108,7 +108,7 @@ def test_the_digest_is_of_the_document(site: Site) -> None:
     """A check returns the same digest as the build of the same mapfiles."""
     check = check_mapfiles(site.mapfiles)
     assert check.policy.digest == site.build_policy().digest
-    assert check.digests == source_digests(site.mapfiles)
+    assert file_digests(check.mapfiles) == source_digests(site.mapfiles)
 
 
 def test_a_suite_has_failures_and_coverage(site: Site) -> None:
@@ -126,7 +126,9 @@ def test_a_build_compiles_both(site: Site) -> None:
     bans, policy = site.build()
     assert isinstance(bans, BansBuild)
     assert isinstance(policy, PolicyBuild)
-    assert (bans.is_done, bans.count, policy.is_done, policy.rules, policy.issuers) == (True, 1, True, 2, 1)
+    assert policy.suite is not None
+    assert (bans.is_done, bans.count, policy.is_done) == (True, 1, True)
+    assert (policy.suite.coverage.rules, policy.issuers) == (2, 1)
     assert (read_bans(bans.file).digest, read_policy(policy.file).digest) == (bans.digest, policy.digest)
     assert {**bans.sources, **policy.sources} == source_digests(site.mapfiles, [str(site.bans)])
 
@@ -137,7 +139,7 @@ def test_an_error_holds_no_ban_back(site: Site) -> None:
     bans, policy = site.build()
     assert isinstance(bans, BansBuild)
     assert isinstance(policy, PolicyBuild)
-    assert (bans.is_done, policy.is_done, policy.results) == (True, False, [])
+    assert (bans.is_done, policy.is_done, policy.suite) == (True, False, None)
     assert "tests" not in policy.as_json()
     site.mapfile.write_text(SITE, "utf-8")
     site.bans.write_text("mapfile: 1\nbans: [{}]\n", "utf-8")
@@ -153,7 +155,8 @@ def test_a_failing_test_refuses_the_policy(site: Site) -> None:
     before = site.build_policy()
     site.mapfile.write_text(WRONG, "utf-8")
     after = site.build_policy()
-    assert (after.is_done, len(after.failed), after.digest) == (False, 1, None)
+    assert after.suite is not None
+    assert (after.is_done, len(after.suite.failed), after.digest) == (False, 1, None)
     assert read_policy(site.policy).digest == before.digest
     assert {path.name for path in Path(site.policy).parent.glob("*.new")} == set()
 
@@ -161,7 +164,7 @@ def test_a_failing_test_refuses_the_policy(site: Site) -> None:
 def test_there_must_be_a_mapfile(site: Site, tmp_path: Path) -> None:
     """An empty folder is not a policy. The build compiles the bans before it raises this error."""
     (tmp_path / "empty").mkdir()
-    steps = build_in_rounds(BuildRequest([str(tmp_path / "empty")], [str(site.bans)], site.policy))
+    steps = build_in_rounds([str(tmp_path / "empty")], [str(site.bans)], site.policy)
     assert isinstance(next(steps), BansBuild)
     with pytest.raises(Error, match="there is no mapfile"):
         next(steps)
@@ -170,11 +173,11 @@ def test_there_must_be_a_mapfile(site: Site, tmp_path: Path) -> None:
 def test_a_change_during_a_build_is_built(site: Site) -> None:
     """If a source changes during a build, the build begins another round and reads the new source."""
     steps = []
-    for step in build_in_rounds(BuildRequest(site.mapfiles, [str(site.bans)], site.policy)):
+    for step in build_in_rounds(site.mapfiles, [str(site.bans)], site.policy):
         steps.append(step)
         if isinstance(step, PolicyBuild) and len(steps) == 2:
             site.bans.write_text("mapfile: 1\nbans: []\n", "utf-8")
-    assert [type(step) for step in steps] == [BansBuild, PolicyBuild, ChangedSources, BansBuild, PolicyBuild]
+    assert [type(step) for step in steps] == [BansBuild, PolicyBuild, type(None), BansBuild, PolicyBuild]
     assert isinstance(steps[3], BansBuild)
     assert steps[3].count == 0
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from vomap.ces.kinds import Ce, known_ces
+from vomap.status import GREEN, RED
 from vomap.status.checks import callout_line
-from vomap.status.line import GREEN, RED
 
 
 def _htcondor(root: Path) -> Ce:

@@ -9,8 +9,8 @@ import pytest
 from unit.ces.ce_system import CeSystem
 from unit.policy.composed import policy_document
 from vomap.ces.kinds import Ce, known_ces
+from vomap.status import GREEN, RED
 from vomap.status.checks import bypass_lines
-from vomap.status.line import GREEN, RED
 from vomap.store.writer import CompiledBans, CompiledPolicy
 
 ISSUER = "https://chtc.cs.wisc.edu"

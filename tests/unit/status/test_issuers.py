@@ -13,8 +13,8 @@ import pytest
 
 from unit.verify.issuer import KEYS, OAUTH, OPENID, REALM, Issuer, issuing, jwk
 from unit.web.server import AUTHORITY, without_variables
-from vomap.status.issuers import issuer_lines
-from vomap.status.line import GREEN, RED
+from vomap.status import GREEN, RED
+from vomap.status.checks import issuer_line
 from vomap.verify.jwks import fetch_keys
 from vomap.verify.keys import KeysError
 
@@ -37,7 +37,7 @@ def issuer(tmp_path: Path) -> Iterator[Issuer]:
 
 def _line(issuer: Issuer) -> tuple[str, str]:
     """Return the colour and the text of the issuer's line."""
-    (line,) = issuer_lines([issuer.url], AUTHORITY)
+    line = issuer_line(issuer.url, AUTHORITY)
     assert line.what == issuer.url
     return line.colour, line.text
 
@@ -133,7 +133,7 @@ def test_a_redirect_to_another_host_is_refused(issuer: Issuer) -> None:
 
 def test_an_untrusted_certificate_is_refused(issuer: Issuer) -> None:
     """Without `--ca`, only the system's authorities are trusted."""
-    (line,) = issuer_lines([issuer.url], None)
+    line = issuer_line(issuer.url, None)
     assert line.colour == RED
     assert "certificate is not trusted" in line.text
 
@@ -172,7 +172,7 @@ def test_one_failing_issuer_does_not_hide_the_others(issuer: Issuer) -> None:
         "",
     ]
     issuers = [each for url in failing for each in (url, issuer.url)]
-    lines = list(issuer_lines(issuers, AUTHORITY))
+    lines = [issuer_line(each, AUTHORITY) for each in issuers]
     assert [line.what for line in lines] == issuers
     assert [line.colour for line in lines] == [RED, GREEN] * len(failing)
 

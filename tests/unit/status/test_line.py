@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vomap.status.line import RED, StatusLine
+from vomap.status import RED, StatusLine
 
 
 def test_the_members_for_programs() -> None:

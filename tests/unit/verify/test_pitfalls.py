@@ -36,7 +36,7 @@ def issuer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Issuer]:
 
 def answer(issuer: Issuer, raw: bytes) -> tuple[str, str]:
     """Return outcome and reason."""
-    decision = decide_raw_token(raw, issuer.policy, f"{issuer.policy}.bans", KeyCache(issuer.cache, AUTHORITY)).decision
+    decision = decide_raw_token(raw, {"--policy": issuer.policy}, KeyCache(issuer.cache, AUTHORITY)).decision
     assert decision.reason.isprintable()
     assert (decision.account is not None) == (decision.outcome == MAPPED)
     return decision.outcome, decision.reason

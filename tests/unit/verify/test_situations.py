@@ -275,9 +275,8 @@ def test_situations(situation: str, issuer: Issuer, table: list[str], monkeypatc
         issuer.server.asked.clear()
         monkeypatch.setattr(vomap.verify, "time", SimpleNamespace(time=lambda at=step.at: begin + at))
         token = issuer.token(**step.token)
-        decision = decide_raw_token(
-            token, issuer.policy, f"{issuer.policy}.bans", KeyCache(issuer.cache, AUTHORITY)
-        ).decision
+        keys = KeyCache(issuer.cache, AUTHORITY)
+        decision = decide_raw_token(token, {"--policy": issuer.policy}, keys).decision
         asked = len(issuer.server.asked)
         table.append(f"{situation}, {step.at:+g} s | {asked} | {decision.outcome}: {decision.reason}")
         assert (number, decision.outcome, asked) == (number, step.outcome, step.requests), decision.reason
@@ -291,18 +290,16 @@ def test_keys_may_lie_on_another_host(issuer: Issuer) -> None:
     with serving(tls=True) as other:
         other.put("/k", json.dumps({"keys": [jwk("RSA")]}).encode())
         issuer.metadata(jwks_uri=other.url.replace("127.0.0.1", "localhost") + "/k")
-        decision = decide_raw_token(
-            issuer.token(), issuer.policy, f"{issuer.policy}.bans", KeyCache(issuer.cache, AUTHORITY)
-        ).decision
+        keys = KeyCache(issuer.cache, AUTHORITY)
+        decision = decide_raw_token(issuer.token(), {"--policy": issuer.policy}, keys).decision
         assert decision.outcome == MAPPED
         assert len(other.asked) == 1
 
 
 def test_a_server_that_is_somebody_elses(issuer: Issuer) -> None:
     """A certificate of no authority that is trusted gives no keys."""
-    decision = decide_raw_token(
-        issuer.token(), issuer.policy, f"{issuer.policy}.bans", KeyCache(issuer.cache, None)
-    ).decision
+    keys = KeyCache(issuer.cache, None)
+    decision = decide_raw_token(issuer.token(), {"--policy": issuer.policy}, keys).decision
     assert decision.outcome == ERROR
     assert "certificate is not trusted" in decision.reason
     assert issuer.server.asked == []
