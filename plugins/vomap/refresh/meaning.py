@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vomap.mapfile.compose import Composition, compose
+from vomap.compile.check import check_policy
+from vomap.mapfile.compose import Composition
 from vomap.mapfile.files import Mapfile
-from vomap.mapfile.findings import Findings
 
 if TYPE_CHECKING:
     from vomap.policy.documents import IssuerDocument, RuleDocument
@@ -82,10 +82,9 @@ NOTHING = Meaning({}, {}, {}, {}, {})
 
 def read_meaning(mapfiles: Sequence[Mapfile]) -> Meaning:
     """Compose mapfiles and return their meaning. Raises MapfileError for mapfiles with errors."""
-    findings = Findings()
-    composition = compose(mapfiles, findings)
-    findings.raise_errors()
-    return meaning_of(composition)
+    check = check_policy(mapfiles)
+    check.findings.raise_errors()
+    return meaning_of(check.composition)
 
 
 def meaning_of(composition: Composition) -> Meaning:

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from vomap import Error
-from vomap.mapfile.compose import compose
+from vomap.compile.check import check_policy
 from vomap.mapfile.files import Mapfile, read_files
-from vomap.mapfile.findings import Findings, MapfileError
+from vomap.mapfile.findings import MapfileError
 from vomap.osg.provenance import written_date
 from vomap.refresh.alarms import Alarm, ChangeLimits, find_alarms
 from vomap.refresh.candidate import find_failures, find_forbidden, is_part_of, new_mapfile, read_site_policy, site_with
@@ -52,16 +52,15 @@ def review_candidate(candidate: Mapfile, site: Sequence[str], limits: ChangeLimi
     """
     before = read_files([candidate.path])[0] if os.path.lexists(candidate.path) else None
     candidate = new_mapfile(candidate.path, candidate.text)
-    findings = Findings()
-    composition = compose([candidate], findings)
-    digest = "" if findings.errors else document_digest(composition.document)
+    check = check_policy([candidate])
+    digest = "" if check.findings.errors else document_digest(check.composition.document)
     is_read = is_part_of(site, candidate)
     if before is not None and not before.custody.faults and _body(before) == _body(candidate):
         return Review(digest, is_same=True, is_read=is_read)
     faults = tuple(_find_faults(candidate, site, now))
     if not digest:
         return Review(digest, faults=faults, is_first=before is None, is_read=is_read)
-    new = meaning_of(composition)
+    new = meaning_of(check.composition)
     old = NOTHING if before is None else _meaning_in_force(before)
     alarms = [_FIRST] if before is None else [*find_alarms(old, new, limits), *_older(before, candidate)]
     if not faults:
@@ -102,10 +101,9 @@ def _find_faults(candidate: Mapfile, site: Sequence[str], now: float) -> list[Al
     if failures:
         return [Alarm("check", failure) for failure in failures]
     mapfiles = site_with(site, candidate.text, candidate)
-    findings = Findings()
-    composition = compose(mapfiles, findings)
-    if not findings.errors:
-        forbidden = find_forbidden(candidate, composition.document["site"])
+    check = check_policy(mapfiles)
+    if not check.findings.errors:
+        forbidden = find_forbidden(candidate, check.composition.document["site"])
         if forbidden or not is_part_of(site, candidate):
             return forbidden
     failures = find_failures(mapfiles, now)
