@@ -259,5 +259,5 @@ def _make_folder(path: Path) -> None:
 
 def _is_fresh(path: Path, kind: str, folder: Path) -> bool:
     """Return True if a compiled file was built from the present files of a folder."""
-    _, built = built_line(kind, str(path), kind)
+    _, built = built_line(kind, str(path), kind, Advice())
     return built is not None and freshness_line(built, [str(folder)], Advice(), bans=kind == BANS).colour == GREEN
