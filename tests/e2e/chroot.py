@@ -12,12 +12,13 @@ import shlex
 import shutil
 import socket
 import subprocess
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 FOLDER = Path(os.environ.get("VOMAP_E2E") or CHECKOUT / "build" / "e2e")
@@ -156,6 +157,15 @@ class Chroot:
         process = subprocess.Popen(self.words(command), env={**ENVIRONMENT, **(env or {})}, **quiet)
         self._started.append(process)
         return process
+
+
+def wait_until(holds: Callable[[], object], seconds: float = 60) -> None:
+    """Wait until a condition is true. Raises ChrootError if it is false for so long."""
+    end = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > end:
+            raise ChrootError(f"still not true after {seconds:g} s: {holds}")
+        time.sleep(0.1)
 
 
 def require_debian_root() -> None:

@@ -16,8 +16,8 @@ import pytest
 import yaml
 
 from e2e import by_pip, packaged
-from e2e.chroot import FOLDER, Chroot, require_debian_root
-from e2e.htcondor_pool import CALLOUT, CE_HOST, MAPFILES, SETTINGS, Pool
+from e2e.chroot import FOLDER, Chroot, require_debian_root, wait_until
+from e2e.htcondor_pool import CALLOUT, CE_HOST, MAPFILES, SETTINGS, Job, Pool
 from e2e.packaged import VOMAP
 from e2e.silent_nscd import SOCKET
 
@@ -170,6 +170,17 @@ def test_token(met: dict[str, Met], name: str) -> None:
     assert found.started == (0 if person.expected == "not asked" else 1)
 
 
+def test_routed_job(running: Pool, met: dict[str, Met]) -> None:
+    """The router gives each job to the batch system, and there, too, its owner is the account that vomap answered.
+
+    The job itself runs as this account.
+    """
+    wanted = {f"id of {person.name}": Job(*[person.expected] * 3) for person in WRITERS}
+    wait_until(lambda: all(job.ran_as for job in running.routed().values()), seconds=120)
+    assert running.routed() == wanted
+    assert len(wanted) >= 15
+
+
 def test_a_long_token_is_long(met: dict[str, Met]) -> None:
     """The token of 15 kB has that length as it is sent."""
     assert 14_900 < met["EGI pilot, 15 kB"].size < 15_100
@@ -278,7 +289,7 @@ def test_a_name_service_that_hangs_is_bounded(running: Pool) -> None:
     """A callout that waits for the name service gives up by itself, and refuses, before HTCondor's limit."""
     running.chroot.write("/root/silent_nscd.py", (HERE / "silent_nscd.py").read_bytes())
     silent = running.chroot.start(["python3", "/root/silent_nscd.py"])
-    _until(running.chroot.path(SOCKET).exists)
+    wait_until(running.chroot.path(SOCKET).exists)
     try:
         mark = running.mark()
         began = time.monotonic()
@@ -320,11 +331,11 @@ def test_a_second_plugin_that_hangs_is_bounded(running: Pool) -> None:
     with _rewired(running, "--then", "SECOND", settings=THEN_SLEEP), ThreadPoolExecutor(1) as aside:
         mark = running.mark()
         waiting = aside.submit(running.ping, DECLINED.token(running))
-        _until(lambda: "SECOND" in running.log(mark).started)
+        wait_until(lambda: "SECOND" in running.log(mark).started)
         assert running.ping(CMS.token(running)) == "cms001@users.htcondor.org"
         assert not waiting.done()
         assert waiting.result(timeout=100) == ""
-        _until(lambda: not any("sleep 600" in command for command in running.running()))
+        wait_until(lambda: not any("sleep 600" in command for command in running.running()))
         assert _came_to(running, CMS)[0] == "cms001"
 
 
@@ -337,7 +348,7 @@ def test_init_and_status_from_nothing(running: Pool, way: str) -> None:
     status = [vomap, "status", *callouts, "--json"]
     try:
         running.stop()
-        running.install_vomap()
+        running.install()
         if way == "pip":
             packaged.remove(chroot)
             by_pip.install(chroot)
@@ -358,7 +369,7 @@ def test_init_and_status_from_nothing(running: Pool, way: str) -> None:
         assert running.ping(CMS.token(running), "READ") == ""
     finally:
         running.stop()
-        running.install_vomap()
+        running.install()
         running.write_policy(HERE / "site")
         running.wire()
         running.start()
@@ -375,14 +386,6 @@ def _status(chroot: Chroot, words: list[str]) -> list[dict[str, str]]:
     """Return the lines of `vomap status`. Raises ChrootError if one is red."""
     lines: list[dict[str, str]] = json.loads(chroot.run(words).stdout)
     return lines
-
-
-def _until(holds: Any, seconds: float = 60) -> None:
-    """Wait until a condition is true. Fail if that takes far too long."""
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "what was waited for did not come"
-        time.sleep(0.1)
 
 
 def _files(chroot: Chroot) -> dict[str, tuple[int, bytes]]:
