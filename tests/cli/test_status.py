@@ -6,6 +6,7 @@ import grp
 import json
 import os
 import pwd
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -30,6 +31,7 @@ from unit.ces.ce_system import (
     TWO,
     CeSystem,
 )
+from vomap import Error
 from vomap.accounts import NameServiceError
 from vomap.ces.kinds import known_ces
 from vomap.cli import run, status
@@ -41,10 +43,12 @@ from vomap.verify.keys import Key, KeysError
 Capture = pytest.CaptureFixture[str]
 Monkeypatch = pytest.MonkeyPatch
 BEFORE_CES = ["policy", "bans", "mapfiles", "files of bans", "accounts"]
-HTCONDOR_LINES = [*HTCONDOR_FILES, "past vomap", "vomap-htcondor"]
+HTCONDOR_LINES = [*HTCONDOR_FILES, "past vomap", "settings in force", "to try a token", "vomap-htcondor"]
 ARC_LINES = [ARC_FILE, "past vomap", "vomap-arc"]
 # Only root can try a callout as the CE's user.
 CALLOUT_COLOUR = "green" if os.geteuid() == 0 else "yellow"
+# Each line that is not green says what to type.
+COMMAND = re.compile(r"`[A-Za-z_]\S* ?[^`]*`")
 Looked = Callable[..., dict[str, tuple[str, str]]]
 
 
@@ -79,6 +83,7 @@ def look(capsys: Capture) -> Looked:
         assert printed.err == ""
         lines = json.loads(printed.out)
         assert code == (1 if any(line["colour"] == "red" for line in lines) else 0)
+        assert [line for line in lines if line["colour"] != "green" and not COMMAND.search(line["told"])] == []
         return {line["what"]: (line["colour"], line["told"]) for line in lines}
 
     return looked
@@ -168,6 +173,47 @@ def test_paths_from_here(htcondor: CeSystem, capsys: Capture, monkeypatch: Monke
     assert run(["status", *words, *folders]) == 0
 
 
+@pytest.mark.parametrize(
+    ("check", "ends"),
+    [
+        ("built_line", {"policy", "bans"}),
+        ("freshness_line", {"mapfiles", "files of bans"}),
+        ("accounts_line", {"accounts"}),
+        ("key_lines", {"log key"}),
+        ("unwired_lines", {"issuers of bans"}),
+        ("fragment_lines", {"wiring"}),
+        ("bypass_lines", {"past vomap"}),
+        ("ask_ce", {"past vomap", "settings in force", "key cache", "observing"}),
+        ("htcondor_settings_lines", {"settings in force"}),
+        ("cache_lines", {"key cache"}),
+        ("observe_lines", {"observing"}),
+        ("try_line", {"to try a token"}),
+        ("callout_line", {"vomap-htcondor"}),
+        ("issuer_line", {ONE, TWO}),
+    ],
+)
+@pytest.mark.parametrize("error", [RuntimeError("broken"), PermissionError(13, "broken", "/x"), Error("broken")])
+@pytest.mark.usefixtures("fetched")
+def test_a_check_that_fails_hides_no_other(  # noqa: PLR0917 - a name, its lines and an error besides fixtures
+    htcondor: CeSystem, look: Looked, monkeypatch: Monkeypatch, check: str, ends: set[str], error: Exception
+) -> None:
+    """It has a red line of its own, with the reason and what to type. The lines of all other checks are there."""
+    before = look(htcondor, "--issuers", "--ca", "ca.pem")
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(status, check, fail)
+    lines = look(htcondor, "--issuers", "--ca", "ca.pem")
+    assert all(lines[what][0] == "red" and "broken" in lines[what][1] for what in ends)
+    if check == "built_line":
+        # Most checks are of a policy.
+        assert lines.keys() >= {"settings in force", "vomap-htcondor"}
+    else:
+        lost = {*HTCONDOR_FILES} if check == "fragment_lines" else set()
+        assert {what: line for what, line in before.items() if what not in {*ends, *lost}}.items() <= lines.items()
+
+
 # the policy and the bans
 
 
@@ -184,7 +230,9 @@ def test_what_callouts_cannot_read(htcondor: CeSystem, look: Looked, what: str, 
         content = path.read_bytes()
         path.write_bytes({"empty": b"", "damaged": content[:-1] + b"]", "swapped": other.read_bytes()}[how])
     lines = look(htcondor)
-    assert _not_green(lines) == {what: "red"}
+    # The other checks still run. The callout reads no more of a file than its one answer needs.
+    assert _not_green({**lines, "vomap-htcondor": (CALLOUT_COLOUR, "")}) == {what: "red"}
+    assert (lines["vomap-htcondor"][0] == "red") == (how != "damaged")
     assert str(path) in lines[what][1]
 
 
@@ -315,7 +363,7 @@ def test_issuers_of_bans_that_no_ce_is_wired_for(htcondor: CeSystem, look: Looke
     assert _not_green(found) == {"issuers of bans": "yellow"}
     told = found["issuers of bans"][1]
     assert told.startswith('3 bans name 3 issuers that the site does not declare ("x, http://bad/, https://bad/)')
-    assert told.endswith("): not in force here: another plugin may map these tokens")
+    assert "): not in force here: another plugin may map these tokens; " in told
 
 
 def test_comments_mean_nothing(tmp_path: Path, look: Looked) -> None:
@@ -469,7 +517,7 @@ def test_a_callout_that_ends_otherwise(
 ) -> None:
     """A token that no policy knows is declined. Any other answer is red, and the line has the callout's own words."""
     colour, told = _alone(look, either, scripts(f"#!/bin/sh\necho its own words >&2\nexit {code}\n"))
-    assert (colour, told.partition(": ")[2]) == ("red", f"exit {code}: its own words")
+    assert (colour, told.partition(": ")[2].partition(";")[0]) == ("red", f"exit {code}: its own words")
 
 
 def test_a_callout_that_cannot_log(either: CeSystem, look: Looked, tmp_path: Path) -> None:
@@ -480,7 +528,7 @@ def test_a_callout_that_cannot_log(either: CeSystem, look: Looked, tmp_path: Pat
     what = "vomap-htcondor" if "vomap-htcondor" in lines else "vomap-arc"
     colour, told = lines[what]
     assert colour == "yellow"
-    assert told.endswith(f"is not logged: {tmp_path}/nowhere/decisions.log: No such file or directory")
+    assert f"is not logged: {tmp_path}/nowhere/decisions.log: No such file or directory; " in told
 
 
 def _write_log(system: CeSystem, log: str) -> None:
@@ -583,7 +631,7 @@ def test_what_a_callout_is_given(either: CeSystem, look: Looked, scripts: Callab
     _, told = _alone(look, either, folder)
     words = f"--policy {either.policy} --bans {either.bans} https://vomap.invalid/ "
     assert told.partition("exit 9: ")[2].startswith(words if either.at(MAP_FILE).exists() else f"map {words}")
-    assert told.endswith('{"iss": "https://vomap.invalid/"}')
+    assert '{"iss": "https://vomap.invalid/"}; ' in told
 
 
 def test_settings_that_lead_to_another_callout(htcondor: CeSystem, look: Looked) -> None:
@@ -614,6 +662,28 @@ def test_accounts_that_do_not_exist(htcondor: CeSystem, look: Looked, monkeypatc
     assert _not_green(lines) == {"accounts": "yellow"}
     assert lines["accounts"][1].startswith("do not exist: acct1 ")
     assert asked == ["acct1", "acct2"]
+
+
+def test_no_rule_is_not_green(htcondor: CeSystem, look: Looked) -> None:
+    """A policy without rules, or without one for a served VO, declines every token: yellow, with what to do."""
+    htcondor.write(RULES_FILE, RULES.partition("rules:")[0])
+    assert htcondor.build() == 0
+    for _ in range(2):
+        lines = look(htcondor)
+        assert _not_green(lines) == {"accounts": "yellow"}
+        assert "no rule maps a token" in lines["accounts"][1]
+        htcondor.write(RULES_FILE, RULES.partition("  - {name: two")[0])
+        _site(htcondor, {"serve": ["Two"]})
+
+
+def test_rules_that_name_no_account(htcondor: CeSystem, look: Looked, monkeypatch: Monkeypatch) -> None:
+    """If each rule takes the account from the token, there is none to look up, and the line says so."""
+    rule = "rules:\n  - {name: own, vo: One, subject: <user>, account: <user>}\n"
+    htcondor.write(RULES_FILE, RULES.partition("rules:")[0] + rule)
+    assert htcondor.build() == 0
+    asked = _uids(monkeypatch)
+    assert look(htcondor)["accounts"] == ("green", "rules take every account from the token, so none is looked up")
+    assert asked == []
 
 
 @pytest.mark.parametrize("uid", [0, 1, 999])
@@ -719,7 +789,8 @@ def test_the_keys_of_issuers(htcondor: CeSystem, look: Looked, fetched: list[str
     lines = look(htcondor, "--issuers", "--ca", "ca.pem")
     assert _not_green(lines) == {TWO: "red"}
     assert lines[ONE] == ("green", "publishes 2 keys")
-    assert lines[TWO] == ("red", "vomap cannot fetch its keys: no way there")
+    ask = f"curl -sS {TWO}/.well-known/openid-configuration"
+    assert lines[TWO] == ("red", f"vomap cannot fetch its keys: no way there; try `{ask}`")
     assert fetched == [ONE, TWO]
 
 
@@ -754,7 +825,7 @@ def test_vomap_only_observes(htcondor: CeSystem, look: Looked) -> None:
     lines = look(_observed(htcondor))
     assert _not_green(lines) == {"observing": "yellow"}
     assert OBSERVE_FILE in lines["observing"][1]
-    assert lines["observing"][1].endswith("; tokens are mapped by OTHER")
+    assert "; tokens are mapped by OTHER; " in lines["observing"][1]
 
 
 def test_the_policys_settings_may_wait_while_vomap_observes(htcondor: CeSystem, look: Looked) -> None:

@@ -629,8 +629,9 @@ def test_explain_with_accounts(folder: Folder, capsys: Capture) -> None:
     """The account is looked up only if that is asked for."""
     folder.site.write_text(SITE.replace(", accounts: {must-exist: no}", "").replace("acct1", "vomap-nosuch"), "utf-8")
     assert folder.build() == 0
-    assert folder.explain(TOKEN) == 0
     capsys.readouterr()
+    assert folder.explain(TOKEN) == 0
+    assert "vomap did not look up the account on this machine: give --accounts" in capsys.readouterr().out
     assert folder.explain(TOKEN, "--accounts") == 1
     assert "denied: account: vomap-nosuch does not exist" in capsys.readouterr().out
     name = pwd.getpwuid(0).pw_name

@@ -96,6 +96,8 @@ def run(args: argparse.Namespace) -> int:
     decision = _decide(args, policy, bans, now, reasons)
     # Without --accounts, vomap takes every account for an existing one, and still refuses a pool.
     confirm(decision, policy.site.accounts, None if args.accounts else lambda _: policy.site.accounts.minimum_uid)
+    if decision.outcome == MAPPED and policy.site.accounts.must_exist and not args.accounts:
+        reasons.notes.insert(0, "vomap did not look up the account on this machine: give --accounts")
     if args.json:
         members = decision.as_json(ce="none", time=format_utc(now))
         verified = {"verified": reasons.verified and reasons.verified.as_json()} if args.verify else {}

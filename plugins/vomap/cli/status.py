@@ -5,28 +5,36 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
-from vomap import Error
-from vomap.ces.kinds import known_ces
+from vomap.ces.kinds import Ce, HtcondorCe, known_ces
 from vomap.ces.wiring import LIBEXEC, wired_issuers
-from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, add_json, add_sources
+from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, add_json, add_sources, advice_of
 from vomap.cli.console import plain, print_json
-from vomap.status import GREEN, RED, YELLOW, StatusLine
+from vomap.compile.advice import Advice
+from vomap.status import GREEN, RED, YELLOW, StatusLine, run_guarded
 from vomap.status.checks import (
     accounts_line,
     built_line,
     bypass_lines,
     callout_line,
+    callout_name,
     fragment_lines,
     freshness_line,
+    htcondor_settings_lines,
     issuer_line,
-    key_line,
+    key_lines,
+    no_ce_line,
     observe_lines,
-    unwired_line,
+    try_line,
+    unwired_lines,
 )
+from vomap.status.in_force import SETTINGS, ask_ce, cache_lines
 from vomap.store import BANS, POLICY, POLICY_FILE, bans_beside
+from vomap.store.writer import CompiledBans, CompiledDocument, CompiledPolicy
 
 HELP = "report whether this CE is wired, and whether the policy is sound and fresh"
 
@@ -37,6 +45,7 @@ examples:
 
 Green is good. Check what is yellow. Repair what is red. The exit code is 1 if a line is red."""
 
+_Check = Callable[[], Iterable[StatusLine]]
 _COLOURS = {GREEN: "\033[32m", YELLOW: "\033[33m", RED: "\033[31m"}
 
 
@@ -70,34 +79,68 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _lines(args: argparse.Namespace, policy_file: str) -> Iterator[StatusLine]:
-    bans_file = bans_beside(policy_file)
-    policy_line, policy = built_line("policy", policy_file, POLICY)
-    bans_line, bans = built_line("bans", bans_file, BANS)
-    yield policy_line
-    yield bans_line
+    advice = advice_of(args)
+    for what, check in _checks(args, policy_file, advice):
+        yield from run_guarded(what, check, advice.command("status"))
+
+
+def _checks(args: argparse.Namespace, policy_file: str, advice: Advice) -> Iterator[tuple[str, _Check]]:
+    """Yield each check with the subject of its lines. A check that needs a policy is left out without a sound one.
+
+    A check has ended when the next is asked for.
+    """
+    found: dict[str, CompiledDocument[Any] | None] = {}
+
+    def read(what: str, path: str, kind: str) -> list[StatusLine]:
+        line, found[what] = built_line(what, path, kind, advice)
+        return [line]
+
+    yield "policy", partial(read, "policy", policy_file, POLICY)
+    yield "bans", partial(read, "bans", bans_beside(policy_file), BANS)
+    policy, bans = found.get("policy"), found.get("bans")
+    mapfiles = args.mapfiles or [str(args.root / MAPFILES_FOLDER.lstrip("/"))]
+    of_bans = args.bans or [str(args.root / BANS_FOLDER.lstrip("/"))]
     if policy is not None:
-        mapfiles = args.mapfiles or [str(args.root / MAPFILES_FOLDER.lstrip("/"))]
-        yield freshness_line(policy, mapfiles, bans=False, builder=_owner(policy_file))
+        yield "mapfiles", lambda: [freshness_line(policy, mapfiles, advice, bans=False, builder=_owner(policy_file))]
     if bans is not None:
-        of_bans = args.bans or [str(args.root / BANS_FOLDER.lstrip("/"))]
-        yield freshness_line(bans, of_bans, bans=True, builder=_owner(bans_file))
-    if policy is None or bans is None:
-        return
-    try:
-        yield accounts_line(policy.document)
-    except (Error, KeyError, TypeError, ValueError) as error:
-        yield StatusLine(RED, "accounts", f"vomap cannot use the compiled policy: {error}")
-    yield from (line for line in (unwired_line(policy, bans), key_line(args.root, policy.document)) if line is not None)
+        owner = _owner(bans_beside(policy_file))
+        yield "files of bans", lambda: [freshness_line(bans, of_bans, advice, bans=True, builder=owner)]
+    if policy is not None:
+        yield "accounts", lambda: [accounts_line(policy.document, advice)]
+        yield "log key", lambda: key_lines(policy.document, advice)
+    if policy is not None and bans is not None:
+        yield "issuers of bans", lambda: unwired_lines(policy, bans, advice)
     installed = [ce for ce in known_ces(args.root) if ce.is_installed]
     if not installed:
-        yield StatusLine(RED, "CE", "neither HTCondor-CE nor ARC is installed here")
+        yield "CE", lambda: [no_ce_line(advice)]
     for ce in installed:
-        yield from fragment_lines(ce, policy, bans, args.callouts)
-        yield from bypass_lines(ce, policy, bans)
-        yield from observe_lines(ce)
-        yield callout_line(ce, policy_file, bans_file, args.callouts or LIBEXEC)
-    if args.issuers:
-        yield from (issuer_line(issuer, args.ca) for issuer in wired_issuers(policy.document, {"bans": []}))
+        yield from _checks_of_ce(ce, policy, bans, policy_file, advice)
+    if args.issuers and policy is not None:
+        yield "issuers", lambda: _issuer_lines(policy, args.ca, advice)
+
+
+def _checks_of_ce(
+    ce: Ce, policy: CompiledPolicy | None, bans: CompiledBans | None, policy_file: str, advice: Advice
+) -> Iterator[tuple[str, _Check]]:
+    in_force = cache(partial(ask_ce, advice))
+    if policy is not None and bans is not None:
+        yield "wiring", lambda: fragment_lines(ce, policy, bans, advice)
+        yield "past vomap", lambda: bypass_lines(ce, policy, bans, in_force)
+    if isinstance(ce, HtcondorCe):
+        yield SETTINGS, lambda: htcondor_settings_lines(ce, policy, advice, in_force())
+        yield "key cache", lambda: cache_lines(ce, in_force())
+        yield "observing", lambda: observe_lines(ce, advice, in_force())
+        yield "to try a token", lambda: [try_line()]
+    name = callout_name(ce)
+    yield name, lambda: [callout_line(ce, policy_file, bans_beside(policy_file), advice)]
+
+
+def _issuer_lines(policy: CompiledPolicy, authorities: Path | None, advice: Advice) -> Iterator[StatusLine]:
+    def check(issuer: str) -> list[StatusLine]:
+        return [issuer_line(issuer, authorities)]
+
+    for issuer in wired_issuers(policy.document, {"bans": []}):
+        yield from run_guarded(issuer, partial(check, issuer), advice.command("status"))
 
 
 def _owner(path: str) -> int | None:

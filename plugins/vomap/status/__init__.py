@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from vomap import Error
 
 GREEN, YELLOW, RED = "green", "yellow", "red"
 
@@ -19,6 +22,23 @@ class StatusLine:
     def as_json(self) -> dict[str, str]:
         """Return the line as an object of `vomap status --json`."""
         return {"colour": self.colour, "what": self.what, "told": self.text}
+
+
+def run_guarded(what: str, check: Callable[[], Iterable[StatusLine]], again: str) -> Iterator[StatusLine]:
+    """Yield the lines of a check, and a red line named `what` if it fails: one failure must not hide other checks.
+
+    `again` is the command that runs all checks.
+    """
+    try:
+        yield from check()
+    except Error as error:
+        yield StatusLine(RED, what, f"{error}; then run `{again}`")
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        yield StatusLine(RED, what, f"this check failed: {where}{error.strerror}; run `{again}` as root")
+    except Exception as error:  # noqa: BLE001 - a mistake in vomap is a fault to report like any other
+        text = f"this check failed: {type(error).__name__}: {error}; report this with the output of `{again} --json`"
+        yield StatusLine(RED, what, text)
 
 
 def read_configuration(file: Path) -> str:

@@ -8,16 +8,19 @@ import os
 import pwd
 import stat
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from vomap import Error
 from vomap.accounts import NameServiceError, find_uid
 from vomap.bans.issuer_wiring import unwired_sentence
-from vomap.ces.htcondor import SETTINGS_FILE
+from vomap.ces.arc import FRAGMENT_FILE
+from vomap.ces.htcondor import MAP_FILE, SETTINGS_FILE
 from vomap.ces.kinds import ArcCe, Ce, HtcondorCe
-from vomap.ces.wiring import wired_issuers
+from vomap.ces.wiring import LIBEXEC, wired_issuers
+from vomap.compile.advice import Advice, join_words
 from vomap.log import KEY_FILE, NOWHERE, DecisionLog
 from vomap.log.pseudonyms import KeyFileError, read_key
 from vomap.mapfile.compose import find_refusals
@@ -28,7 +31,14 @@ from vomap.policy.index import named_accounts
 from vomap.policy.model import Site
 from vomap.status import GREEN, RED, YELLOW, StatusLine, effective_lines, read_configuration
 from vomap.status.arc import find_arc_bypasses
-from vomap.status.htcondor import drop_next_plugins, find_htcondor_bypasses, find_next_plugins, find_observing_file
+from vomap.status.htcondor import (
+    drop_next_plugins,
+    find_htcondor_bypasses,
+    find_next_plugins,
+    find_observing_file,
+    find_overriding_settings,
+)
+from vomap.status.in_force import OBSERVE, RECONFIGURE, InForce, Needs, find_observing_place, settings_lines
 from vomap.store.writer import CompiledBans, CompiledDocument, CompiledPolicy, read_compiled
 
 # No policy declares this issuer, so a callout that works declines its token.
@@ -39,18 +49,18 @@ _DECLINED = {"vomap-htcondor": 1, "vomap-arc": 2}
 _CALLOUT_SECONDS = 10
 
 
-def built_line(what: str, path: str, kind: str) -> tuple[StatusLine, CompiledDocument[Any] | None]:
+def built_line(what: str, path: str, kind: str, advice: Advice) -> tuple[StatusLine, CompiledDocument[Any] | None]:
     """Read a compiled policy or compiled bans, and return the line for it with what was read, None if that failed."""
     try:
         built = read_compiled(path, kind)
     except Error as error:
-        return StatusLine(RED, what, str(error)), None
+        return StatusLine(RED, what, _with_command(error, advice.command("build"))), None
     files = f"{len(built.sources)} {'file' if len(built.sources) == 1 else 'files'}"
     return StatusLine(GREEN, what, f"{built.digest[:12]}, built {built.built} from {files}"), built
 
 
 def freshness_line(
-    built: CompiledDocument[Any], paths: Sequence[str], *, bans: bool, builder: int | None = None
+    built: CompiledDocument[Any], paths: Sequence[str], advice: Advice, *, bans: bool, builder: int | None = None
 ) -> StatusLine:
     """Compare the mapfiles, or the files of bans, at `paths` with those that were compiled.
 
@@ -65,93 +75,141 @@ def freshness_line(
         for file in files if bans else ():
             refusals += ban_file_refusals(file)
     except Error as error:
-        return StatusLine(RED, what, str(error))
+        return StatusLine(RED, what, _with_command(error, advice.command("build")))
     if refusals:
         more = f" (and {len(refusals) - 1} more)" if len(refusals) > 1 else ""
-        return StatusLine(RED, what, f"{refusals[0]}{more}")
+        return StatusLine(RED, what, _with_command(f"{refusals[0]}{more}", advice.command("build")))
     now = {mapfile.path: mapfile.digest for mapfile in files}
     changed = sorted(path for path in {*now, *built.sources} if now.get(path) != built.sources.get(path))
     if changed:
-        return StatusLine(stale, what, f"changed since the build: {', '.join(changed)}; run `vomap build`")
+        return StatusLine(
+            stale, what, f"changed since the build: {', '.join(changed)}; run `{advice.command('build')}`"
+        )
     return StatusLine(GREEN, what, "as they were built")
 
 
-def unwired_line(policy: CompiledPolicy, bans: CompiledBans) -> StatusLine | None:
-    """Report bans of issuers whose tokens no CE passes to vomap. Return None if there are none."""
-    sentence = unwired_sentence(bans.document["bans"], policy.document["issuers"])
-    return StatusLine(YELLOW, "issuers of bans", sentence) if sentence else None
+def _with_command(text: object, command: str) -> str:
+    """Return a message with the command that comes after its repair, unless the message has a command."""
+    return str(text) if "`" in str(text) else f"{text}; after the repair, run `{command}`"
 
 
-def fragment_lines(ce: Ce, policy: CompiledPolicy, bans: CompiledBans, callouts: Path | None) -> Iterator[StatusLine]:
+def unwired_lines(policy: CompiledPolicy, bans: CompiledBans, advice: Advice) -> Iterator[StatusLine]:
+    """Report bans of issuers whose tokens no CE passes to vomap."""
+    if sentence := unwired_sentence(bans.document["bans"], policy.document["issuers"]):
+        build, wire = advice.command("build"), advice.command("init", "--replace")
+        declare = f"to refuse them, declare the issuers (`ISSUER: none`), then run `{build}` and `{wire}`"
+        yield StatusLine(YELLOW, "issuers of bans", f"{sentence}; {declare}")
+
+
+def no_ce_line(advice: Advice) -> StatusLine:
+    """Report that there is no CE."""
+    other = replace(advice, root=Path("FOLDER")).command("status")
+    return StatusLine(RED, "CE", f"neither HTCondor-CE nor ARC is installed here; for another system, run `{other}`")
+
+
+def fragment_lines(ce: Ce, policy: CompiledPolicy, bans: CompiledBans, advice: Advice) -> Iterator[StatusLine]:
     """Compare each fragment of a CE's configuration with the one that the policy needs."""
     try:
-        fragments = ce.fragments(policy.document, bans.document, callouts)
+        fragments = ce.fragments(policy.document, bans.document, advice.callouts)
     except Error as error:
-        yield StatusLine(RED, "wiring", str(error))
+        yield StatusLine(RED, "wiring", _with_command(error, advice.command("build")))
         return
     observes = isinstance(ce, HtcondorCe) and find_observing_file(ce) is not None
+    anew = advice.command("init", "--replace")
     for path, text in fragments.items():
         found = ce.at(path)
         if not found.is_file() and observes and path.endswith(SETTINGS_FILE):
-            allowed = "missing, which is allowed while vomap only observes; run `vomap init` before vomap answers"
-            yield StatusLine(YELLOW, path, allowed)
+            allowed = "missing, which is allowed while vomap only observes"
+            yield StatusLine(YELLOW, path, f"{allowed}; run `{advice.command('init')}` before vomap answers")
         elif not found.is_file():
-            yield StatusLine(RED, path, "missing; run `vomap init`")
+            yield StatusLine(RED, path, f"missing; run `{advice.command('init')}`")
         elif drop_next_plugins(effective_lines(read_configuration(found))) != effective_lines(text):
-            advice = f"run `vomap render {ce.name}`, or `vomap init --replace`"
-            yield StatusLine(RED, path, f"not what the policy needs; {advice}")
+            yield StatusLine(RED, path, f"not what the policy needs; run `{anew}`, which shows the change and asks")
         else:
             yield StatusLine(GREEN, path, "as the policy needs it")
 
 
-def observe_lines(ce: Ce) -> Iterator[StatusLine]:
+def observe_lines(ce: HtcondorCe, advice: Advice, in_force: InForce) -> Iterator[StatusLine]:
     """Report that vomap only observes, and which plugins map tokens meanwhile. Yield nothing if vomap answers."""
-    if not isinstance(ce, HtcondorCe) or (file := find_observing_file(ce)) is None:
+    place = find_observing_place(in_force.answers) if in_force.answers else find_observing_file(ce)
+    if place is None:
         return
     plugins = find_next_plugins(ce)
-    text = f"vomap only logs its decisions ({file})"
+    text = f"vomap only logs its decisions ({place})"
     if plugins:
-        yield StatusLine(YELLOW, "observing", f"{text}; tokens are mapped by {', '.join(plugins)}")
+        answer = f"to let vomap answer, remove `{OBSERVE}` there, then run `{RECONFIGURE}`"
+        yield StatusLine(YELLOW, "observing", f"{text}; tokens are mapped by {', '.join(plugins)}; {answer}")
     else:
-        advice = "run `vomap render htcondor --then PLUGIN`"
-        yield StatusLine(RED, "observing", f"{text}, and no other plugin maps tokens; {advice}")
+        render = advice.command("render", "htcondor", "--then", "PLUGIN")
+        yield StatusLine(RED, "observing", f"{text}, and no other plugin maps tokens; run `{render}`")
 
 
-def bypass_lines(ce: Ce, policy: CompiledPolicy, bans: CompiledBans) -> Iterator[StatusLine]:
+def htcondor_settings_lines(
+    ce: HtcondorCe, policy: CompiledPolicy | None, advice: Advice, in_force: InForce
+) -> Iterator[StatusLine]:
+    """Compare the settings that are in force in HTCondor-CE with what the policy needs."""
+    observes = find_observing_place(in_force.answers) is not None
+    has_settings = not observes or ce.at(f"{ce.SETTINGS}/{SETTINGS_FILE}").is_file()
+    accounts = () if policy is None else sorted(rule_accounts(policy.document))
+    return settings_lines(in_force, Needs(ce, advice, policy, accounts, has_settings))
+
+
+def try_line() -> StatusLine:
+    """Show how a client asks vomap with a real token."""
+    client = "_CONDOR_SEC_CLIENT_AUTHENTICATION_METHODS=SCITOKENS BEARER_TOKEN_FILE=FILE"
+    ask = f"`{client} condor_ce_ping -type SCHEDD -table WRITE` asks the CE with the token in FILE"
+    return StatusLine(GREEN, "to try a token", f"{ask}. Without the setting, a client on the CE itself shows no token")
+
+
+def bypass_lines(
+    ce: Ce, policy: CompiledPolicy, bans: CompiledBans, in_force: Callable[[], InForce]
+) -> Iterator[StatusLine]:
     """Report configuration by which a CE maps tokens of a declared issuer before vomap, or passes others to vomap."""
     if isinstance(ce, HtcondorCe):
         places = find_htcondor_bypasses(ce, wired_issuers(policy.document, bans.document))
+        # Without the CE's own answer, each later setting of a file is suspect.
+        places += [] if in_force().answers else find_overriding_settings(ce)
+        remedy = f"remove them, or move map lines behind {ce.MAPFILES[0]}/{MAP_FILE}, then run `{RECONFIGURE}`"
     else:
         assert isinstance(ce, ArcCe)
         places = find_arc_bypasses(ce)
+        remedy = f"move them behind {ce.FRAGMENTS}/{FRAGMENT_FILE}, then run `systemctl restart arc-arex`"
     if places:
         text = "these map tokens without vomap, or pass tokens of undeclared issuers to it"
-        yield StatusLine(RED, "past vomap", f"{text}: {', '.join(places)}")
+        yield StatusLine(RED, "past vomap", f"{text}: {', '.join(places)}; {remedy}")
     else:
         yield StatusLine(GREEN, "past vomap", "no other line maps tokens of a declared issuer")
 
 
-def callout_line(ce: Ce, policy_file: str, bans_file: str, callouts: Path) -> StatusLine:
+def callout_name(ce: Ce) -> str:
+    """Return the name of the callout that a CE runs."""
+    return "vomap-htcondor" if isinstance(ce, HtcondorCe) else "vomap-arc"
+
+
+def callout_line(ce: Ce, policy_file: str, bans_file: str, advice: Advice) -> StatusLine:
     """Run the callout as the CE does, as the CE's user, with a token that it can only decline."""
-    name = "vomap-htcondor" if isinstance(ce, HtcondorCe) else "vomap-arc"
+    name = callout_name(ce)
+    callouts = advice.callouts or LIBEXEC
     command = [str(callouts.absolute() / name), *(["map"] if name == "vomap-arc" else [])]
     command += ["--policy", str(Path(policy_file).absolute()), "--bans", str(Path(bans_file).absolute())]
     as_user = ce.user if os.geteuid() == 0 else None
     user = as_user or "you"
+    again = f"after the repair, run `{advice.command('status')}`"
     try:
         done = _run_callout(command, as_user)
     except KeyError:
-        return StatusLine(RED, name, f"the CE runs it as {user}, and there is no user {user}")
+        return StatusLine(RED, name, f"the CE runs it as {user}, and there is no user {user}; {again}")
     except (OSError, subprocess.SubprocessError) as error:
-        return StatusLine(RED, name, f"cannot be run as {user}: {error}")
+        return StatusLine(RED, name, f"cannot be run as {user}: {error}; {again}")
     if done.returncode != _DECLINED[name] or done.stdout:
-        return StatusLine(RED, name, f"as {user}: exit {done.returncode}: {done.stderr.strip()}")
+        return StatusLine(RED, name, f"as {user}: exit {done.returncode}: {done.stderr.strip()}; {again}")
     _, mark, trouble = done.stderr.strip().partition("; ")
     if mark:
         # The decision does not depend on the decision log.
-        return StatusLine(YELLOW, name, f"answers as {user}, but its decision is {trouble}")
+        return StatusLine(YELLOW, name, f"answers as {user}, but its decision is {trouble}; {again}")
     if as_user is None:
-        return StatusLine(YELLOW, name, f"answers as you; run `vomap status` as root to try it as {ce.user}")
+        as_ce = f"run `{advice.command('status')}` as root to try it as {ce.user}"
+        return StatusLine(YELLOW, name, f"answers as you; {as_ce}")
     return StatusLine(GREEN, name, f"answers as {user}")
 
 
@@ -183,34 +241,49 @@ def issuer_line(issuer: str, authorities: Path | None) -> StatusLine:
     try:
         keys, _ = fetch_keys(issuer, authorities)
     except Error as error:
-        return StatusLine(RED, issuer, f"vomap cannot fetch its keys: {error}")
+        ask = join_words(["curl", "-sS", f"{issuer.rstrip('/')}/.well-known/openid-configuration"])
+        return StatusLine(RED, issuer, f"vomap cannot fetch its keys: {error}; try `{ask}`")
     return StatusLine(GREEN, issuer, f"publishes {len(keys)} {'key' if len(keys) == 1 else 'keys'}")
 
 
-def accounts_line(document: Mapping[str, Any]) -> StatusLine:
-    """Check that the accounts that rules name exist, and that the site accepts their uids."""
+def rule_accounts(document: Mapping[str, Any]) -> set[str]:
+    """Return the accounts that the rules of served VOs name, as the site calls them."""
     authority, site = Authority(document), Site(document["site"])
-    wanted = {
-        site.rename.get(name, name)
-        for rule in document["rules"]
-        if _may_be_served(site, authority, rule)
-        for name in named_accounts(rule, authority)
-    }
-    limits = site.accounts
+    rules = _served_rules(document, site, authority)
+    return {site.rename.get(name, name) for rule in rules for name in named_accounts(rule, authority)}
+
+
+def accounts_line(document: Mapping[str, Any], advice: Advice) -> StatusLine:
+    """Check that the accounts that rules name exist, and that the site accepts their uids."""
+    site, wanted = Site(document["site"]), rule_accounts(document)
+    limits, build = site.accounts, advice.command("build")
+    if not _served_rules(document, site, Authority(document)):
+        rules = f"write rules, or start with those of `{advice.command('init', '--mapfile', 'osg')}`"
+        return StatusLine(
+            YELLOW, "accounts", f"no rule maps a token, so vomap declines all; {rules}, then run `{build}`"
+        )
     missing, refused = [], []
-    try:
-        for account in sorted(wanted):
+    for account in sorted(wanted):
+        try:
             uid = find_uid(account)
-            if uid is None:
-                missing.append(account)
-            elif (refusal := limits.uid_refusal(uid)) is not None:
-                refused.append(f"{account} has {refusal}")
-    except NameServiceError as error:
-        return StatusLine(RED, "accounts", str(error))
+        except NameServiceError as error:
+            command = join_words(["getent", "passwd", account])
+            return StatusLine(RED, "accounts", f"{error}; try `{command}`")
+        if uid is None:
+            missing.append(account)
+        elif (refusal := limits.uid_refusal(uid)) is not None:
+            refused.append(f"{account} has {refusal}")
     faults = [f"do not exist: {', '.join(missing)}", *refused] if missing and limits.must_exist else refused
     if faults:
-        return StatusLine(YELLOW, "accounts", f"{'; '.join(faults)} (vomap denies their tokens)")
+        repair = f"create the accounts, or change the rules and run `{build}`"
+        return StatusLine(YELLOW, "accounts", f"{'; '.join(faults)} (vomap denies their tokens); {repair}")
+    if not wanted:
+        return StatusLine(GREEN, "accounts", "rules take every account from the token, so none is looked up")
     return StatusLine(GREEN, "accounts", f"all {len(wanted)} accounts of rules exist")
+
+
+def _served_rules(document: Mapping[str, Any], site: Site, authority: Authority) -> list[Mapping[str, Any]]:
+    return [rule for rule in document["rules"] if _may_be_served(site, authority, rule)]
 
 
 def _may_be_served(site: Site, authority: Authority, rule: Mapping[str, Any]) -> bool:
@@ -222,25 +295,31 @@ def _may_be_served(site: Site, authority: Authority, rule: Mapping[str, Any]) ->
     return any(authority.vos_of(url, site.serve) for url in rule["issuer"] if url in authority.issuers)
 
 
-def key_line(root: Path, document: Mapping[str, Any]) -> StatusLine | None:
-    """Check the owner, mode and content of the key for pseudonyms. Return None if the site needs no key."""
+def key_lines(document: Mapping[str, Any], advice: Advice) -> Iterator[StatusLine]:
+    """Check the owner, mode and content of the key for pseudonyms, if the site needs one."""
     log = DecisionLog(document["site"].get("log"))
     if log.to == NOWHERE or not log.pseudonyms:
-        return None
-    path = root / KEY_FILE.lstrip("/")
+        return
+    path = advice.root / KEY_FILE.lstrip("/")
+    place = join_words([str(path)])
     try:
         status = path.stat()
         if not os.access(path, os.R_OK):
             raise PermissionError  # noqa: TRY301 - reported like the folder's own
         read_key(str(path))
     except PermissionError:
-        return StatusLine(YELLOW, "log key", f"{path}: you cannot read it; run `vomap status` as root")
+        yield StatusLine(YELLOW, "log key", f"{path}: you cannot read it; run `{advice.command('status')}` as root")
+        return
     except (KeyFileError, OSError) as error:
-        return StatusLine(RED, "log key", f"{error} (vomap logs decisions without their subjects)")
+        make = f"install -m 0640 -g {_GROUP} /dev/null {place} && head -c 32 /dev/urandom > {place}"
+        yield StatusLine(RED, "log key", f"{error} (vomap logs decisions without their subjects); run `{make}`")
+        return
     fault = _key_fault(status)
+    repair = f"chown root:{_GROUP} {place} && chmod 0640 {place}"
     if fault is None:
-        return StatusLine(GREEN, "log key", f"only root and the callouts can read {path}")
-    return StatusLine(RED, "log key", f"{path}: {fault}; run `chown root:{_GROUP} {path} && chmod 0640 {path}`")
+        yield StatusLine(GREEN, "log key", f"only root and the callouts can read {path}")
+    else:
+        yield StatusLine(RED, "log key", f"{path}: {fault}; run `{repair}`")
 
 
 def _key_fault(status: os.stat_result) -> str | None:

@@ -20,13 +20,12 @@ _VOMAP_LINE = re.compile(rf"(SCITOKENS\s+/(?:\\.|[^\\/])*/\w*\s+PLUGIN:{PLUGIN})
 
 
 def find_htcondor_bypasses(ce: HtcondorCe, issuers: Sequence[str]) -> list[str]:
-    """Return the places of map lines and settings by which HTCondor-CE maps tokens of these issuers without vomap."""
+    """Return the places of map lines by which HTCondor-CE maps tokens of these issuers without vomap."""
     found = [
         place
         for place, line in _lines_before_vomap(ce)
         if not _VOMAP_LINE.fullmatch(line.strip()) and any(_may_match(line, issuer) for issuer in issuers)
     ]
-    found += _overriding_settings(ce)
     top, folder = ce.at(ce.MAPFILE), ce.at(ce.MAPFILES[0])
     if top.is_file() and folder not in (_include_target(ce, line) for _, line in _numbered_lines(top)):
         found.append(f"{top}: without `@include {ce.MAPFILES[0]}/`")
@@ -107,7 +106,7 @@ def _settings_in(files: Iterable[Path]) -> Iterator[tuple[Path, str, str]]:
             yield file, key.upper(), value
 
 
-def _overriding_settings(ce: HtcondorCe) -> Iterator[str]:
+def find_overriding_settings(ce: HtcondorCe) -> Iterator[str]:
     """Yield the later settings that change one of vomap's own, and the settings that name another map file."""
     folder = ce.at(ce.SETTINGS)
     ours = [file for name in (DEFAULTS_FILE, SETTINGS_FILE) if (file := folder / name).is_file()]

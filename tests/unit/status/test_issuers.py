@@ -48,7 +48,7 @@ def _reason(issuer: Issuer) -> str:
     assert colour == RED
     before, found, reason = text.partition("vomap cannot fetch its keys: ")
     assert (before, bool(found)) == ("", True)
-    return reason
+    return reason.partition("; try `")[0]
 
 
 def test_keys(issuer: Issuer) -> None:

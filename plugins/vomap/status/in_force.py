@@ -1,0 +1,290 @@
+"""Compare the settings that are in force in HTCondor-CE with what vomap needs there: their meaning, not their text.
+
+Source: HTCondor's src/condor_io/condor_ipverify.cpp, condor_secman.cpp and condor_scitokens.cpp. Of a setting of a
+level, HTCondor uses `DENY_READ_SCHEDD` before `DENY_READ` or `SCHEDD.DENY_READ`, and `DENY_DEFAULT` last.
+"""
+
+from __future__ import annotations
+
+import pwd
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vomap.ces.htcondor import COMMAND, PLUGIN, SETTINGS_FILE
+from vomap.ces.kinds import DEFAULTS_FILE, HtcondorCe
+from vomap.ces.wiring import LIBEXEC, accepted_audiences, foreign_issuers
+from vomap.compile.advice import Advice, join_words
+from vomap.status import GREEN, RED, YELLOW, StatusLine, config_val
+from vomap.status.config_val import Answers, NotAskedError, Setting, ask_daemon
+from vomap.store.writer import CompiledPolicy
+
+SETTINGS = "settings in force"
+DAEMONS = ("SCHEDD", "COLLECTOR")
+OBSERVE = "--observe"
+_CACHE, _CACHE_FOLDER = "SEC_SCITOKENS_CACHE", "/run/condor-ce/cache"
+RECONFIGURE = "condor_ce_reconfig"
+_MAPPING = f"SEC_SCITOKENS_PLUGIN_{PLUGIN}_MAPPING"
+_LEVELS = ("ALLOW_READ", "ALLOW_WRITE", "DENY_READ", "DENY_WRITE")
+_METHODS = ("SEC_READ_AUTHENTICATION_METHODS", "SEC_WRITE_AUTHENTICATION_METHODS")
+_DEFAULT_METHODS = "SEC_DEFAULT_AUTHENTICATION_METHODS"
+_AUTHENTICATION = ("SEC_READ_AUTHENTICATION", "SEC_DEFAULT_AUTHENTICATION")
+_HASH_KEYS, _MAP_FILE = "CERTIFICATE_MAPFILE_ASSUME_HASH_KEYS", "CERTIFICATE_MAPFILE"
+_AUDIENCE, _FOREIGN = "SCITOKENS_SERVER_AUDIENCE", "SEC_SCITOKENS_FOREIGN_TOKEN_ISSUERS"
+_ALLOW_FOREIGN, _DOMAIN = "SEC_SCITOKENS_ALLOW_FOREIGN_TOKEN_TYPES", "UID_DOMAIN"
+# The domain of accounts in HTCondor-CE, which its own ALLOW lists name.
+_CE_DOMAIN = "users.htcondor.org"
+# HTCondor's names for a token that vomap declines, and for one that a map line bans.
+_REFUSED = {"*@unmapped": "scitokens@unmapped", "*@banned.htcondor.org": "x@banned.htcondor.org"}
+_DENIED = {"DENY_WRITE": ", ".join(["anonymous@*", *_REFUSED]), "DENY_READ": "$(DENY_WRITE)"}
+_OURS = tuple(f"{HtcondorCe.SETTINGS}/{name}," for name in (DEFAULTS_FILE, SETTINGS_FILE))
+_SITE_FILE = re.compile(r"(/.*), line \d+")
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """A setting in force that is not what vomap needs: the setting, what it does, and the value that vomap expects."""
+
+    setting: Setting
+    effect: str
+    expected: str
+
+
+@dataclass(frozen=True)
+class Needs:
+    """The needs of the wiring of a policy in HTCondor-CE.
+
+    `policy` is None if there is no sound policy, and `accounts` are those that it names. `has_settings` is False while
+    vomap only observes and the settings of the policy are not in place: then HTCondor-CE's own are right.
+    """
+
+    ce: HtcondorCe
+    advice: Advice
+    policy: CompiledPolicy | None
+    accounts: Sequence[str]
+    has_settings: bool = True
+
+
+@dataclass(frozen=True)
+class InForce:
+    """The settings of each daemon to which tokens come, or the line of the report that says why there are none."""
+
+    answers: Sequence[Answers] = ()
+    not_asked: StatusLine | None = None
+
+
+def ask_ce(advice: Advice) -> InForce:
+    """Ask the HTCondor-CE of this machine for its settings. The CE of another root cannot be asked."""
+    if advice.root.resolve() != Path("/"):
+        text = f"read from the files below {advice.root}: the CE itself can be asked only on its own machine"
+        return InForce(not_asked=StatusLine(GREEN, SETTINGS, text))
+    try:
+        return InForce([ask_daemon(daemon, _names(daemon)) for daemon in DAEMONS])
+    except NotAskedError as error:
+        question = f"CONDOR_CONFIG={config_val.CONFIG} {config_val.TOOL} -subsystem {DAEMONS[0]} {_DOMAIN}"
+        text = f"{error}. vomap looked only at the files in {HtcondorCe.SETTINGS}; try `{question}`"
+        return InForce(not_asked=StatusLine(YELLOW, SETTINGS, text))
+
+
+def settings_lines(in_force: InForce, needs: Needs) -> Iterator[StatusLine]:
+    """Report each setting in force that is not what vomap needs, with the daemons that use it."""
+    if in_force.not_asked is not None:
+        yield in_force.not_asked
+        return
+    daemons: dict[Deviation, list[str]] = {}
+    for answers in in_force.answers:
+        for deviation in find_deviations(answers, needs):
+            daemons.setdefault(deviation, []).append(answers.daemon)
+    for deviation, names in daemons.items():
+        setting = deviation.setting
+        found = f"`{setting.value}`" if setting.value else "nothing"
+        where = f"{' and '.join(names)}, {setting.place or 'set in no file'}"
+        expected = f"expected `{deviation.expected}`" if deviation.expected else "expected nothing"
+        text = f"is {found} ({where}): {deviation.effect}; {expected}; {_remedy(deviation, needs)}"
+        yield StatusLine(RED, setting.name, text)
+    if not daemons:
+        yield StatusLine(GREEN, SETTINGS, f"{' and '.join(DAEMONS)} ask vomap, and do as it answers")
+
+
+def cache_lines(ce: HtcondorCe, in_force: InForce) -> Iterator[StatusLine]:
+    """Report a cache of the issuers' keys that the CE's user cannot write.
+
+    The cache belongs to the first user that runs a tool of the CE. The CE then fetches the keys again for each token.
+    """
+    folder = ce.at(in_force.answers[0].get(_CACHE).value if in_force.answers else _CACHE_FOLDER)
+    try:
+        owner = pwd.getpwnam(ce.user).pw_uid
+    except KeyError:
+        return
+    for path in (folder, folder / "scitokens", folder / "scitokens/scitokens_cpp.sqllite"):
+        if path.exists() and path.stat().st_uid != owner:
+            command = join_words(["chown", "-R", f"{ce.user}:", str(folder)])
+            text = f"{path} is not {ce.user}'s, so the CE fetches the keys of an issuer for each token; run `{command}`"
+            yield StatusLine(YELLOW, "key cache", text)
+            return
+
+
+def find_deviations(answers: Answers, needs: Needs) -> list[Deviation]:
+    """Return the settings of a daemon by which it maps past vomap, refuses what vomap maps, or lets others in."""
+    return [found for check in _CHECKS for found in check(answers, needs)]
+
+
+def find_observing_place(answers: Sequence[Answers]) -> str | None:
+    """Return the place of the setting that makes vomap only observe, with its daemons. Return None if vomap answers."""
+    observing = [each for each in answers if OBSERVE in each.get(COMMAND).value.split()]
+    if not observing:
+        return None
+    only = "" if len(observing) == len(answers) else f", for the {observing[0].daemon} only"
+    return observing[0].get(COMMAND).place + only
+
+
+def _remedy(deviation: Deviation, needs: Needs) -> str:
+    """Return what to do about a deviation."""
+    setting, wire = deviation.setting, needs.advice.command("init", "--replace")
+    if _SITE_FILE.fullmatch(setting.place) and not setting.place.startswith(("/usr/share/", *_OURS)):
+        return f"remove it there, or correct it, then run `{RECONFIGURE}`"
+    if setting.place.startswith(_OURS) or setting.name in _ours(needs):
+        return f"run `{wire}`, then `{RECONFIGURE}`"
+    line = f"{setting.name} = {deviation.expected}"
+    return f"write `{line}` into {HtcondorCe.SETTINGS}/99-local.conf, then run `{RECONFIGURE}`"
+
+
+def _ours(needs: Needs) -> set[str]:
+    """Return the names of the settings that vomap's own files set."""
+    return {COMMAND, "DENY_READ", _AUTHENTICATION[0], *((_AUDIENCE, _FOREIGN, _ALLOW_FOREIGN) if needs.policy else ())}
+
+
+def _names(daemon: str) -> list[str]:
+    """Return the names of all settings that the checks look up."""
+    levels = [name for level in _LEVELS for name in _spellings(level, daemon)]
+    others = [COMMAND, _MAPPING, _MAP_FILE, _HASH_KEYS, _AUDIENCE, _FOREIGN, _ALLOW_FOREIGN, _DOMAIN, _CACHE]
+    return list(dict.fromkeys([*levels, *others, *_AUTHENTICATION, *_METHODS, _DEFAULT_METHODS]))
+
+
+def _spellings(level: str, daemon: str) -> list[str]:
+    """Return the names of a setting of a level in HTCondor's order."""
+    names = (level, f"{level.partition('_')[0]}_DEFAULT")
+    return [spelling for name in names for spelling in (f"{name}_{daemon}", name)]
+
+
+def _level(answers: Answers, level: str) -> Setting:
+    return answers.get(*_spellings(level, answers.daemon))
+
+
+def _check_plugin(answers: Answers, needs: Needs) -> Iterator[Deviation]:
+    mapping, command = answers.get(_MAPPING), answers.get(COMMAND)
+    if mapping.value:
+        yield Deviation(mapping, f"every token that vomap should map becomes {mapping.value}", "")
+    expected = str((needs.advice.callouts or LIBEXEC).absolute() / "vomap-htcondor")
+    if command.value.split() not in ([expected], [expected, OBSERVE]):
+        yield Deviation(command, "HTCondor-CE asks another program than vomap", expected)
+
+
+def _check_map_file(answers: Answers, needs: Needs) -> Iterator[Deviation]:
+    map_file, hash_keys = answers.get(_MAP_FILE), answers.get(_HASH_KEYS)
+    if map_file.value != needs.ce.MAPFILE:
+        yield Deviation(map_file, "HTCondor-CE reads another map file than the one that is wired", needs.ce.MAPFILE)
+    if not _is_true(hash_keys):
+        yield Deviation(hash_keys, "vomap's map lines match no token", "True")
+
+
+def _check_denied(answers: Answers, _: Needs) -> Iterator[Deviation]:
+    """Check that clients without an account, and those that a map line bans, can neither write nor read."""
+    denied = {level: _level(answers, level) for level in ("DENY_WRITE", "DENY_READ")}
+    let_in = {
+        level: [who for who, user in _REFUSED.items() if not _lists(setting.value, user)]
+        for level, setting in denied.items()
+    }
+    # DENY_READ takes its list from DENY_WRITE, so one fault has one line.
+    only_to_read = [who for who in let_in["DENY_READ"] if who not in let_in["DENY_WRITE"]]
+    for level, names in (("DENY_WRITE", let_in["DENY_WRITE"]), ("DENY_READ", only_to_read)):
+        if names:
+            effect = f"it does not have {' and '.join(names)}, the clients that vomap or a map line refuses"
+            yield Deviation(denied[level], effect, _DENIED[level])
+
+
+def _check_accounts(answers: Answers, needs: Needs) -> Iterator[Deviation]:
+    """Check that HTCondor-CE lets in the accounts that vomap maps to."""
+    domain = answers.get(_DOMAIN)
+    for level in ("READ", "WRITE") if answers.daemon == "SCHEDD" else ("READ",):
+        allow, deny = _level(answers, f"ALLOW_{level}"), _level(answers, f"DENY_{level}")
+        for setting, is_wrong in ((allow, _is_not_allowed), (deny, _is_denied)):
+            refused = [name for name in needs.accounts if is_wrong(setting, f"{name}@{domain.value}")]
+            if not refused:
+                continue
+            users = ", ".join(f"{name}@{domain.value}" for name in refused[:3]) + (", ..." if refused[3:] else "")
+            if domain.value != _CE_DOMAIN and not is_wrong(setting, f"{refused[0]}@{_CE_DOMAIN}"):
+                yield Deviation(domain, f"{setting.name} refuses the accounts of this domain: {users}", _CE_DOMAIN)
+                return
+            expected = f"$({setting.name}), *@{domain.value}" if setting is allow else _DENIED[f"DENY_{level}"]
+            yield Deviation(setting, f"it refuses accounts to which vomap maps: {users}", expected)
+
+
+def _check_authentication(answers: Answers, _: Needs) -> Iterator[Deviation]:
+    read = answers.get(*_AUTHENTICATION)
+    # HTCondor looks at the first letter: required, yes, true.
+    if read.value[:1].upper() not in ("R", "Y", "T"):
+        yield Deviation(read, "clients without authentication come to read, and DENY_READ refuses all", "REQUIRED")
+    for name in _METHODS if answers.daemon == "SCHEDD" else _METHODS[:1]:
+        methods = answers.get(name, _DEFAULT_METHODS)
+        words = re.split(r"[,\s]+", methods.value.upper())
+        if methods.value and not {"SCITOKENS", "SCITOKEN"} & {*words}:
+            yield Deviation(methods, "HTCondor-CE takes no tokens", f"{methods.value}, SCITOKENS")
+
+
+def _check_tokens(answers: Answers, needs: Needs) -> Iterator[Deviation]:
+    """Check that HTCondor passes on the tokens whose audience or kind the policy accepts. vomap checks both again."""
+    if needs.policy is None or not needs.has_settings:
+        return
+    accepted, foreign = accepted_audiences(needs.policy.document), foreign_issuers(needs.policy.document)
+    audience, issuers = answers.get(_AUDIENCE), answers.get(_FOREIGN)
+    if missing := _missing(accepted, audience):
+        yield Deviation(audience, f"tokens for {', '.join(missing)} are refused", ", ".join(accepted))
+    if missing := _missing(foreign, issuers):
+        yield Deviation(issuers, f"tokens of {', '.join(missing)} are refused", ", ".join(foreign))
+    if foreign and not _is_true(allowed := answers.get(_ALLOW_FOREIGN)):
+        yield Deviation(allowed, f"tokens of {', '.join(foreign)} are refused", "true")
+
+
+_CHECKS: tuple[Callable[[Answers, Needs], Iterator[Deviation]], ...] = (
+    _check_plugin,
+    _check_map_file,
+    _check_denied,
+    _check_accounts,
+    _check_authentication,
+    _check_tokens,
+)
+
+
+def _missing(wanted: Sequence[str], setting: Setting) -> list[str]:
+    """Return the wanted members that a list of HTCondor lacks."""
+    found = {*re.split(r"[,\s]+", setting.value)}
+    return [] if "*" in found and setting.name.endswith(_FOREIGN) else [each for each in wanted if each not in found]
+
+
+def _is_true(setting: Setting) -> bool:
+    return setting.value.lower() in ("true", "1")
+
+
+def _is_not_allowed(setting: Setting, user: str) -> bool:
+    return not _lists(setting.value, user, from_anywhere=False)
+
+
+def _is_denied(setting: Setting, user: str) -> bool:
+    return _lists(setting.value, user)
+
+
+def _lists(entries: str, user: str, *, from_anywhere: bool = True) -> bool:
+    """Return True if a list of ALLOW or DENY has a user: from every host, or else at least from some.
+
+    An entry is `user@domain`, `user@domain/host`, or a host alone. `*` means any text.
+    """
+    for entry in re.split(r"[,\s]+", entries):
+        name, _, host = entry.partition("/")
+        if "@" not in name and name != "*":
+            name, host = ("*", entry) if entry else ("", "")
+        pattern = ".*".join(map(re.escape, name.split("*")))
+        if (host in ("", "*") or not from_anywhere) and name and re.fullmatch(pattern, user):
+            return True
+    return False
