@@ -26,6 +26,7 @@ from vomap.status.checks import (
     observe_lines,
     unwired_line,
 )
+from vomap.status.map_files import map_file_lines
 from vomap.store import BANS, POLICY, POLICY_FILE, bans_beside
 
 HELP = "report whether this CE is wired, and whether the policy is sound and fresh"
@@ -95,6 +96,7 @@ def _lines(args: argparse.Namespace, policy_file: str) -> Iterator[StatusLine]:
     for ce in installed:
         yield from fragment_lines(ce, policy, bans, advice)
         yield from bypass_lines(ce, policy, bans)
+        yield from map_file_lines(ce, policy, bans, advice)
         yield from observe_lines(ce, advice)
         yield callout_line(ce, policy_file, bans_file, advice)
     if args.issuers:

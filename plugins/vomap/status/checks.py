@@ -8,17 +8,19 @@ import os
 import pwd
 import stat
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from vomap import Error
 from vomap.accounts import NameServiceError, find_uid
 from vomap.bans.issuer_wiring import unwired_sentence
-from vomap.ces.htcondor import SETTINGS_FILE
+from vomap.ces.htcondor import MAP_FILE, SETTINGS_FILE
+from vomap.ces.htcondor_files import read_map_files
 from vomap.ces.kinds import ArcCe, Ce, HtcondorCe
+from vomap.ces.map_lines import MapLine
 from vomap.ces.wiring import LIBEXEC, wired_issuers
-from vomap.compile.advice import Advice
+from vomap.compile.advice import Advice, join_words
 from vomap.log import KEY_FILE, NOWHERE, DecisionLog
 from vomap.log.pseudonyms import KeyFileError, read_key
 from vomap.mapfile.compose import find_refusals
@@ -29,7 +31,13 @@ from vomap.policy.index import named_accounts
 from vomap.policy.model import Site
 from vomap.status import GREEN, RED, YELLOW, StatusLine, effective_lines, read_configuration
 from vomap.status.arc import find_arc_bypasses
-from vomap.status.htcondor import drop_next_plugins, find_htcondor_bypasses, find_next_plugins, find_observing_file
+from vomap.status.htcondor import (
+    drop_next_plugins,
+    find_htcondor_bypasses,
+    find_next_plugins,
+    find_observing_file,
+    find_unmapped,
+)
 from vomap.store.writer import CompiledBans, CompiledDocument, CompiledPolicy, read_compiled
 
 # No policy declares this issuer, so a callout that works declines its token.
@@ -96,7 +104,7 @@ def fragment_lines(ce: Ce, policy: CompiledPolicy, bans: CompiledBans, advice: A
     anew = advice.command("init", "--replace")
     for path, text in fragments.items():
         found = ce.at(path)
-        if not found.is_file() and observes and path.endswith(SETTINGS_FILE):
+        if not found.is_file() and observes and path.endswith((SETTINGS_FILE, MAP_FILE)):
             allowed = "missing, which is allowed while vomap only observes"
             yield StatusLine(YELLOW, path, f"{allowed}; run `{advice.command('init')}` before vomap answers")
         elif not found.is_file():
@@ -111,13 +119,32 @@ def observe_lines(ce: Ce, advice: Advice) -> Iterator[StatusLine]:
     """Report that vomap only observes, and which plugins map tokens meanwhile. Yield nothing if vomap answers."""
     if not isinstance(ce, HtcondorCe) or (file := find_observing_file(ce)) is None:
         return
-    plugins = find_next_plugins(ce)
+    lines = read_map_files(ce).lines
     text = f"vomap only logs its decisions ({file})"
-    if plugins:
+    unmapped = find_unmapped(lines)
+    plugins = find_next_plugins(lines)
+    if unmapped:
+        render = advice.command("render", "htcondor", "--then", "PLUGIN")
+        yield StatusLine(
+            RED,
+            "observing",
+            f"{text}, and nothing maps tokens of {', '.join(unmapped)}: vomap's lines for them name no other plugin, "
+            f"and HTCondor tries no later line. If lines of map files map these tokens, leave vomap's lines "
+            f"out while it observes: {_without_lines(unmapped.values(), lines)}. If another plugin maps them, run "
+            f"`{render}`",
+        )
+    elif plugins:
         yield StatusLine(YELLOW, "observing", f"{text}; tokens are mapped by {', '.join(plugins)}")
     else:
-        render = advice.command("render", "htcondor", "--then", "PLUGIN")
-        yield StatusLine(RED, "observing", f"{text}, and no other plugin maps tokens; run `{render}`")
+        yield StatusLine(YELLOW, "observing", f"{text}, and no map line asks vomap, so it sees no token")
+
+
+def _without_lines(unmapped: Collection[MapLine], lines: Sequence[MapLine]) -> str:
+    """Return how to leave lines out: by removing their files, if these have no lines for another plugin."""
+    files = sorted({str(line.file) for line in unmapped})
+    if any(line.next_plugins and str(line.file) in files for line in lines):
+        return f"delete {', '.join(line.place for line in unmapped)}, and run `condor_ce_reconfig`"
+    return f"run `{join_words(['rm', *files])} && condor_ce_reconfig`"
 
 
 def bypass_lines(ce: Ce, policy: CompiledPolicy, bans: CompiledBans) -> Iterator[StatusLine]:
