@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import os
 import re
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from unit.ces.ce_system import (
     DEFAULTS_FILE,
     HTCONDOR_FILES,
     MAP_FILE,
+    ONE,
     RULES,
     RULES_FILE,
     SETTINGS_FILE,
@@ -545,3 +547,136 @@ def test_what_failed_half_way_is_mended_by_the_next_run(htcondor: CeSystem, caps
     assert htcondor.init(*FLAGS) == 0
     assert read_policy(str(htcondor.policy))
     assert all(htcondor.at(path).exists() for path in HTCONDOR_FILES)
+
+
+# bans of the CE's map files
+
+BAN_FILE = "/etc/condor-ce/mapfiles.d/90-ban.conf"
+LEAK = r"SCITOKENS /^https:\/\/one\.example\/,leak$/ x@banned.htcondor.org"
+LOCAL_BANS = f"{BANS_FOLDER}/vomap-ban.yaml"
+
+
+@pytest.fixture
+def banning(htcondor: CeSystem) -> CeSystem:
+    """Return a system with rules, and a ban in HTCondor-CE's own file for bans."""
+    htcondor.write(RULES_FILE, RULES)
+    htcondor.write(BAN_FILE, f"# bans\n{LEAK}\n")
+    return htcondor
+
+
+@pytest.mark.parametrize("more", [["--yes"], ["--show"], ["--yes", "--replace"], ["--ce", "htcondor", "--yes"]])
+def test_lost_bans_are_refused(banning: CeSystem, capsys: Capture, more: list[str]) -> None:
+    """Nothing is written. The message names the ban, and both ways out with the options that were given."""
+    before = banning.state()
+    assert banning.init("--audience", "x", "--never", "nobody", *more) == 1
+    assert banning.state() == before
+    told = capsys.readouterr().err
+    assert f"{banning.at(BAN_FILE)}:2: `{LEAK}` bans the subject leak of {ONE}\n" in told
+    ways = re.findall(r"run `(vomap init[^`]*)`", told)
+    parsed = [shlex.split(way) for way in ways]
+    assert [("--take-over-bans" in words) for words in parsed] == [True, False]
+    for words in parsed:
+        assert set(words) >= {"--audience", "x", "--never", "nobody", "--callouts", str(CALLOUTS), "--root", *more}
+
+
+def test_bans_are_taken_over(banning: CeSystem, capsys: Capture) -> None:
+    """They are shown and written, and are in force before the CE is wired. A second run changes nothing."""
+    assert banning.init(*FLAGS, "--take-over-bans") == 0
+    told = capsys.readouterr().out
+    assert f"---- {banning.at(LOCAL_BANS)}\n{banning.read(LOCAL_BANS)}" in told
+    (ban,) = read_bans(str(banning.bans)).all()
+    assert ban.reason == f"{banning.at(BAN_FILE)}:2: x@banned.htcondor.org"
+    assert banning.at(MAP_FILE).exists()
+    before = banning.state()
+    for again in ([], ["--take-over-bans"]):
+        assert banning.init(*FLAGS, *again) == 0
+        assert banning.state() == before
+    # `vomap ban lift` lifts them.
+    words = ["--bans", str(banning.at(BANS_FOLDER)), "--policy", str(banning.policy)]
+    assert run(["ban", "lift", "--issuer", ONE, "--subject", "leak", *words]) == 0
+
+
+def test_the_refusal_is_followed_by_its_advice(banning: CeSystem, capsys: Capture) -> None:
+    """Each command of the message works: taking over, or running again without the line."""
+    assert banning.init(*FLAGS) == 1
+    take, again = re.findall(r"run `vomap (init[^`]*)`", capsys.readouterr().err)
+    banning.write(BAN_FILE, "")
+    assert run(shlex.split(again)) == 0
+    assert not banning.at(LOCAL_BANS).exists()
+    banning.write(BAN_FILE, LEAK)
+    assert run(shlex.split(take)) == 0
+    assert len(list(read_bans(str(banning.bans)).all())) == 1
+
+
+def test_bans_are_added_to_those_of_vomap(banning: CeSystem) -> None:
+    """The file keeps its bans and comments, and bans of vomap that deny the same are enough."""
+    banning.write(LOCAL_BANS, '# ours\nmapfile: 1\nbans:\n  - {"jti": "x", "reason": "y"}\n')
+    assert banning.init(*FLAGS, "--take-over-bans") == 0
+    assert banning.read(LOCAL_BANS).startswith(
+        '# ours\nmapfile: 1\nbans:\n  - {"jti": "x", "reason": "y"}\n  - {"issuer"'
+    )
+    banning.ban({"issuer": ONE, "subject": "lea*", "reason": "x"})
+    banning.at(LOCAL_BANS).unlink()
+    assert banning.init(*FLAGS) == 0
+
+
+def test_a_ban_that_comes_while_init_asks(banning: CeSystem, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bans that the administrator adds between the question and the answer stay."""
+
+    def agree(question: str = "") -> str:
+        if "Write" not in question:
+            return ""
+        banning.write(LOCAL_BANS, 'mapfile: 1\nbans:\n  - {"jti": "new", "reason": "meanwhile"}\n')
+        return "y"
+
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    monkeypatch.setattr(builtins, "input", agree)
+    assert banning.init("--audience", "ce.example:9619", "--take-over-bans") == 0
+    meanwhile, taken_over = sorted(ban.reason for ban in read_bans(str(banning.bans)).all())[::-1]
+    assert (meanwhile, taken_over) == ("meanwhile", f"{banning.at(BAN_FILE)}:2: x@banned.htcondor.org")
+
+
+def test_bans_that_vomap_cannot_take_over(banning: CeSystem, capsys: Capture) -> None:
+    """They are refused with `--take-over-bans`, too. The message says how to keep them, and the advice helps."""
+    banning.at("/etc/condor-ce/mapfiles.d/10-scitokens.conf").unlink()
+    banning.write(BAN_FILE, f"{LEAK}\n{LEAK.replace('leak', '[lL]eak')}\n")
+    before = banning.state()
+    for more in ([], ["--take-over-bans"]):
+        assert banning.init(*FLAGS, *more) == 1
+        assert banning.state() == before
+        told = capsys.readouterr().err
+        assert f"90-ban.conf:2: `{LEAK.replace('leak', '[lL]eak')}` bans tokens of {ONE}; vomap has no ban" in told
+        assert f"move it to {banning.at('/etc/condor-ce/mapfiles.d/04-bans.conf')}, " in told
+    banning.write("/etc/condor-ce/mapfiles.d/04-bans.conf", LEAK.replace("leak", "[lL]eak"))
+    banning.write(BAN_FILE, f"{LEAK}\n")
+    assert banning.init(*FLAGS, "--take-over-bans") == 0
+
+
+def test_many_lost_bans(banning: CeSystem, capsys: Capture) -> None:
+    """The message names some. All are taken over in one step."""
+    banning.write(BAN_FILE, "".join(f"{LEAK.replace('leak', f'leak{number}')}\n" for number in range(300)))
+    assert banning.init(*FLAGS) == 1
+    assert "\n  and 280 more\n" in capsys.readouterr().err
+    assert banning.init(*FLAGS, "--take-over-bans") == 0
+    assert len(list(read_bans(str(banning.bans)).all())) == 300
+
+
+def test_map_files_that_init_cannot_read(banning: CeSystem, capsys: Capture) -> None:
+    """There may be bans in them, so nothing is written."""
+    banning.at(BAN_FILE).unlink()
+    os.mkfifo(banning.at(BAN_FILE))
+    before = banning.state()
+    assert banning.init(*FLAGS) == 3
+    assert banning.state() == before
+    assert f"{banning.at(BAN_FILE)}: is not a regular file" in capsys.readouterr().err
+
+
+def test_no_bans_are_lost(htcondor: CeSystem, tmp_path: Path) -> None:
+    """Bans of other issuers stay with HTCondor-CE, and ARC has no map files."""
+    htcondor.write(BAN_FILE, LEAK)
+    assert htcondor.init(*FLAGS, "--take-over-bans") == 0
+    assert not htcondor.at(LOCAL_BANS).exists()
+    arc = CeSystem(tmp_path / "arc", htcondor=True, arc=True)
+    arc.write(RULES_FILE, RULES)
+    arc.write(BAN_FILE, LEAK)
+    assert arc.init(*FLAGS, "--ce", "arc") == 0

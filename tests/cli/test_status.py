@@ -7,6 +7,7 @@ import json
 import os
 import pwd
 import re
+import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -837,11 +838,40 @@ def test_the_policys_settings_may_wait_while_vomap_observes(htcondor: CeSystem, 
     assert _not_green(look(htcondor)) == {SETTINGS_FILE: "red"}
 
 
-def test_vomap_observes_and_nobody_answers(htcondor: CeSystem, look: Looked) -> None:
-    """HTCondor refuses every token then."""
+def test_nothing_maps_while_vomap_observes(htcondor: CeSystem, look: Looked) -> None:
+    """HTCondor refuses tokens whose line names no other plugin, and later lines do not count. Each issuer is named."""
     lines = look(_observed(htcondor, then=""))
     assert _not_green(lines) == {"observing": "red"}
-    assert "--then" in lines["observing"][1]
+    told = lines["observing"][1]
+    assert f"nothing maps tokens of {ONE}, {TWO}: " in told
+    assert f"run `rm {htcondor.at(MAP_FILE)} && condor_ce_reconfig`" in told
+    assert f"run `vomap render htcondor --then PLUGIN --policy {htcondor.policy} --callout" in told
+
+
+def test_nothing_maps_some_tokens_while_vomap_observes(htcondor: CeSystem, look: Looked) -> None:
+    """A line of one issuer in an early file leaves the others as they are: with a line of vomap alone."""
+    early = "/etc/condor-ce/mapfiles.d/04-observe.conf"
+    _observed(htcondor, then="").write(early, f"{LINE},OTHER\n")
+    colour, told = look(htcondor)["observing"]
+    assert colour == "red"
+    assert f"nothing maps tokens of {TWO}: " in told
+    htcondor.write(early, f"{LINE},OTHER\n{LINE.replace('one', 'gone')}\n")
+    htcondor.at(MAP_FILE).unlink()
+    told = look(htcondor)["observing"][1]
+    assert f"delete {htcondor.at(early)}:2, and run `condor_ce_reconfig`" in told
+
+
+def test_vomaps_lines_may_wait_while_vomap_observes(htcondor: CeSystem, look: Looked) -> None:
+    """The advice of the red line helps: without vomap's lines, the site's own map lines map as before."""
+    _observed(htcondor, then="").at(MAP_FILE).unlink()
+    lines = look(htcondor)
+    assert _not_green(lines) == {MAP_FILE: "yellow", "observing": "yellow"}
+    assert "sees no token" in lines["observing"][1]
+    htcondor.write("/etc/condor-ce/mapfiles.d/04-observe.conf", rf"{LINE[:-14]}alice$/ PLUGIN:VOMAP,ACCT1")
+    assert look(htcondor)["observing"] == (
+        "yellow",
+        lines["observing"][1].partition(", and")[0] + "; tokens are mapped by ACCT1",
+    )
 
 
 @pytest.mark.parametrize("command", ["/bin/echo --observe", "/bin/echo root", "{own} --observe --policy /x"])
@@ -860,3 +890,91 @@ def test_a_line_that_has_vomap_asked_first(htcondor: CeSystem, look: Looked) -> 
     for line in (f"{LINE.replace('VOMAP', 'ACCT1,VOMAP')}", f"{LINE.replace(' PLUGIN', ' acct1 PLUGIN')},ACCT1"):
         htcondor.write(early, f"{line}\n")
         assert _not_green(look(htcondor)) == {"past vomap": "red"}
+
+
+# bans of map files that vomap's lines disable
+
+BAN_FILE = "/etc/condor-ce/mapfiles.d/90-ban.conf"
+LEAK = r"SCITOKENS /^https:\/\/one\.example\/,leak$/ x@banned.htcondor.org"
+LOST = "lost ban"
+
+
+def test_a_lost_ban(htcondor: CeSystem, look: Looked) -> None:
+    """It is red, with its place and a command. The command ends the red line, and its token is denied."""
+    htcondor.write(BAN_FILE, f"# bans\n{LEAK}\n")
+    lines = look(htcondor)
+    assert _not_green(lines) == {LOST: "red"}
+    told = lines[LOST][1]
+    assert told.startswith(f"{htcondor.at(BAN_FILE)}:2: `{LEAK}` bans the subject leak of {ONE}, but ")
+    command = shlex.split(told.partition("run `")[2].rstrip("`"))
+    assert command[:7] == ["vomap", "ban", "add", "--issuer", ONE, "--subject", "leak"]
+    assert run(command[1:]) == 0
+    assert _not_green(look(htcondor)) == {}
+
+
+def test_each_lost_ban_has_a_line(htcondor: CeSystem, capsys: Capture) -> None:
+    """Also those of the folder that ships, after lines that map."""
+    htcondor.write(BAN_FILE, f"{LEAK}\n{LEAK.replace('leak', 'other')}\n")
+    htcondor.write("/usr/share/condor-ce/mapfiles.d/50-x.conf", LEAK.replace("leak", "third"))
+    capsys.readouterr()
+    assert htcondor.status() == 1
+    assert capsys.readouterr().out.count("\nred     lost ban: ") == 3
+
+
+def test_a_ban_before_vomaps_lines(htcondor: CeSystem, look: Looked) -> None:
+    """It is in force, and maps no token past vomap."""
+    htcondor.write("/etc/condor-ce/mapfiles.d/04-bans.conf", f"{LEAK}\n")
+    assert _not_green(look(htcondor)) == {}
+
+
+def test_a_ban_that_vomap_cannot_have(htcondor: CeSystem, look: Looked) -> None:
+    """The line says so. Its advice helps: HTCondor-CE reads the line before vomap's."""
+    line = LEAK.replace("leak", "[lL]eak")
+    htcondor.at("/etc/condor-ce/mapfiles.d/10-scitokens.conf").unlink()
+    htcondor.write(BAN_FILE, f"{line}\n")
+    colour, told = look(htcondor)[LOST]
+    early = htcondor.at("/etc/condor-ce/mapfiles.d/04-bans.conf")
+    assert (colour, f"move it to {early}" in told, "no ban for exactly these subjects" in told) == ("red", True, True)
+    htcondor.at(BAN_FILE).rename(early)
+    assert _not_green(look(htcondor)) == {}
+
+
+def test_a_ban_of_all_other_tokens(htcondor: CeSystem, look: Looked) -> None:
+    """Behind lines that map, a ban of all tokens does not become one of vomap, which would deny mapped users."""
+    htcondor.write(BAN_FILE, "SCITOKENS /.*/ x@banned.htcondor.org\n")
+    told = look(htcondor)[LOST][1]
+    assert "10-scitokens.conf:1 comes before it and maps, so it bans only the rest" in told
+    assert f"`vomap ban add --issuer {ONE} --subject SUBJECT --reason REASON --bans {htcondor.at(BANS_FOLDER)} " in told
+
+
+def test_a_ban_while_vomap_observes(htcondor: CeSystem, look: Looked) -> None:
+    """The bans of vomap deny no token then, so `vomap ban add` would not help."""
+    _observed(htcondor).write(BAN_FILE, f"{LEAK}\n")
+    htcondor.ban({"issuer": ONE, "subject": "leak", "reason": "x"})
+    htcondor.build()
+    colour, told = look(htcondor)[LOST]
+    assert (colour, "only observes" in told, "ban add" in told, "04-bans.conf" in told) == ("red", True, False, True)
+
+
+def test_lines_behind_vomaps(htcondor: CeSystem, look: Looked) -> None:
+    """Lines for an issuer of vomap's are never used. That is yellow, and one line for all."""
+    lines = "".join(f"SCITOKENS /^https:\\/\\/one\\.example\\/,{name}$/ {name}\n" for name in "abcdefg")
+    htcondor.write("/usr/share/condor-ce/mapfiles.d/50-x.conf", lines)
+    found = look(htcondor)
+    assert _not_green(found) == {"lines behind vomap's": "yellow"}
+    told = found["lines behind vomap's"][1]
+    assert "50-x.conf:5 and 2 more; " in told
+
+
+def test_map_files_that_cannot_be_read(htcondor: CeSystem, look: Looked) -> None:
+    """A FIFO or bytes that are not UTF-8 give a red line, and all other lines are there."""
+    before = list(look(htcondor))
+    fifo = htcondor.at(BAN_FILE)
+    os.mkfifo(fifo)
+    what = "map files and settings"
+    lines = look(htcondor)
+    assert set(lines) == {*before, what}
+    assert lines[what] == ("red", f"{fifo}: is not a regular file; name the file itself")
+    fifo.unlink()
+    fifo.write_bytes(b"SCITOKENS /^https:\\/\\/other\\/,caf\xe9$/ x\n")
+    assert look(htcondor)[what][1].startswith(f"{fifo}:1: not valid UTF-8: ")

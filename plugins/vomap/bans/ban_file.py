@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 NAME = "vomap-ban.yaml"
@@ -55,6 +55,11 @@ def with_ban(text: str | None, ban: Mapping[str, Any]) -> str:
         has_keys = any(line.strip() and not line.lstrip().startswith("#") for line in text.splitlines())
         text = _ended(text) + ("bans:\n" if has_keys else "mapfile: 1\nbans:\n")
     return _ended(text) + ban_line(ban)
+
+
+def with_bans(text: str | None, bans: Sequence[Mapping[str, Any]]) -> str:
+    """Return the file's text with more bans, at least one."""
+    return with_ban(text, bans[0]) + "".join(map(ban_line, bans[1:]))
 
 
 def without_lines(text: str, lines: set[int]) -> str | None:

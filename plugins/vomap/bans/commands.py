@@ -12,12 +12,17 @@ from vomap.mapfile.times import format_utc
 
 def add_command(ban: Mapping[str, Any], *more: str) -> str:
     """Return the command that adds a ban, with more words at its end."""
+    return join_words(["vomap", *add_words(ban), *more])
+
+
+def add_words(ban: Mapping[str, Any]) -> list[str]:
+    """Return the words of the command that adds a ban, without `vomap`."""
     options = {key: ban.get(key, ()) for key in CONDITIONS}
     options["claim"] = [f"{name}={text}" for name, texts in ban.get("claim", {}).items() for text in texts]
     options["reason"] = [ban["reason"]]
     options["until"] = [format_utc(ban["until"])] if "until" in ban else []
-    words = ["vomap", "ban", "add"]
+    words = ["ban", "add"]
     for key, values in options.items():
         for value in values:
             words += [f"--{key}={value}"] if value.startswith("-") else [f"--{key}", value]
-    return join_words([*words, *more])
+    return words

@@ -21,7 +21,10 @@ class BanWarning(NamedTuple):
 
 def wildcard_warnings(document: Mapping[str, Any]) -> Iterator[tuple[str, BanWarning]]:
     """Yield the key of a condition and a warning for each pattern of a ban or a rule with a part that is only `*`."""
-    for pattern in document.get("subject", ()):
+    subjects = document.get("subject", ())
+    # A pattern with each form that has a slash says what it means.
+    is_complete = _BARE not in subjects and not crossing_subjects(subjects)
+    for pattern in subjects if not is_complete else ():
         if _has_bare_star(pattern):
             yield "subject", BanWarning(_told("subject", pattern))
     for key in ("group", "first-group", "scope"):

@@ -8,21 +8,29 @@ import json
 import os
 import re
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from vomap.ces.kinds import Ce, known_ces
+from vomap import Error
+from vomap.bans.ban_file import NAME, with_bans
+from vomap.bans.folder import LocalBanFile
+from vomap.ces.kinds import Ce, HtcondorCe, known_ces
+from vomap.ces.lost_bans import LostBan, OwnBans, lost_after_wiring
 from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, UsageError, advice_of
 from vomap.cli.compile_output import print_steps
-from vomap.cli.console import progress_bar
+from vomap.cli.console import NO, progress_bar
 from vomap.compile.advice import Advice
 from vomap.compile.build import build_in_rounds
 from vomap.compile.check import check_ban_files, check_policy
 from vomap.files.atomic import replace_file
+from vomap.files.lock import locked
 from vomap.files.shipped import shipped_file
 from vomap.mapfile.files import Mapfile, read_files
 from vomap.status import GREEN
 from vomap.status.checks import built_line, freshness_line
+from vomap.status.htcondor import find_observing_file
 from vomap.store import BANS, POLICY, POLICY_FILE, bans_beside
 
 HELP = "write a site's first mapfile, build, and wire the CE"
@@ -39,6 +47,8 @@ _SITE_FILE = "10-site.yaml"
 # A mapfile that changes with vomap becomes a link. Examples become copies to edit, which come first.
 _SHIPPED = {"egi": "30-egi.yaml", "fermilab": "40-fermilab.yaml", "osg": "50-osg.yaml"}
 _LINKED = ("osg",)
+_MOST_SHOWN = 20
+_LOST = "init: these lines ban clients. vomap's lines would come first, and the bans would be lost:"
 
 
 @dataclass(frozen=True)
@@ -80,6 +90,28 @@ class Planned:
             new.unlink(missing_ok=True)
 
 
+@dataclass(frozen=True)
+class PlannedBans(Planned):
+    """Bans to add to the file that `vomap ban` edits. `content` is its text if nothing else changes it before."""
+
+    bans: Sequence[Mapping[str, Any]]
+    built: Path
+
+    def write(self) -> None:
+        """Add the bans and put them in force."""
+        for folder in (self.path.parent, self.built.parent):
+            _make_folder(folder)
+        with locked(str(self.built)):
+            file = LocalBanFile(str(self.path.parent), str(self.built))
+            file.put(with_bans(file.text(), self.bans))
+
+
+class LostBansError(Error):
+    """Lines of HTCondor-CE's map files ban clients, and vomap's lines would come before them."""
+
+    exit_code = NO
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("--ce", choices=("htcondor", "arc"), help="the kind of CE (default: the installed ones)")
@@ -97,6 +129,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--callouts", type=Path, metavar="FOLDER", help="the folder of the callouts (default: that of the packages)"
     )
     parser.add_argument("--replace", action="store_true", help="replace existing files that differ")
+    parser.add_argument(
+        "--take-over-bans",
+        action="store_true",
+        help="write the bans of HTCondor-CE's map files that vomap's lines would disable as bans of vomap",
+    )
     parser.add_argument("--show", action="store_true", help="show the files, and write none")
     parser.add_argument("--yes", action="store_true", help="ask no questions, and write")
     parser.add_argument("--root", type=Path, default=Path("/"), metavar="FOLDER", help="the root of the CE's system")
@@ -109,9 +146,10 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("init: no CE was found here; say which one it will be, with --ce")
     answers = _answers(args)
     site = _site_plan(args, answers)
-    plan = site + _ce_plan(args, ces, site)
+    wiring, taken = _ce_plan(args, ces, site)
+    plan = site + wiring
     left = [each for each in plan if os.path.lexists(each.path) and not each.is_done and not args.replace]
-    new = [each for each in plan if not each.is_done and each not in left]
+    new = [*taken, *(each for each in plan if not each.is_done and each not in left)]
     for each in (*new, *left):
         each.show()
     for each in left:
@@ -122,9 +160,9 @@ def run(args: argparse.Namespace) -> int:
     if new and not args.yes and not _is_agreed():
         print("nothing was written")
         return 1
-    if not _written(args, new, site):
+    if not _written(args, new, [*taken, *site]):
         return 1
-    print(f"{len(new)} files written, {len(plan) - len(new)} left as they are")
+    print(f"{len(new)} files written, {len(taken + plan) - len(new)} left as they are")
     print(f"next: `{advice_of(args).command('status')}`")
     return 1 if left else 0
 
@@ -218,8 +256,8 @@ def _site_text(answers: dict[str, list[str]], minimum_uid: int | None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _ce_plan(args: argparse.Namespace, ces: list[Ce], site: list[Planned]) -> list[Planned]:
-    """Plan the fragments of each CE, for the policy of the planned and the existing mapfiles."""
+def _ce_plan(args: argparse.Namespace, ces: list[Ce], site: list[Planned]) -> tuple[list[Planned], list[Planned]]:
+    """Plan the fragments of each CE, for the policy of the planned and the existing mapfiles, and bans to take over."""
     mapfiles_folder, bans_folder = (args.root / folder.lstrip("/") for folder in (MAPFILES_FOLDER, BANS_FOLDER))
     mapfiles = read_files([str(mapfiles_folder)]) if mapfiles_folder.is_dir() else []
     by_path = {mapfile.path: mapfile for mapfile in mapfiles}
@@ -232,11 +270,49 @@ def _ce_plan(args: argparse.Namespace, ces: list[Ce], site: list[Planned]) -> li
     bans = check_ban_files(read_files([str(bans_folder)], bans=True) if bans_folder.is_dir() else [])
     policy.findings.extend(bans.findings.all)
     policy.findings.raise_errors()
-    return [
-        Planned(ce.at(path), text)
+    document = policy.composition.document
+    texts = {
+        ce.at(path): text for ce in ces for path, text in ce.fragments(document, bans.document, args.callouts).items()
+    }
+    written = {path: text for path, text in texts.items() if args.replace or not os.path.lexists(path)}
+    own = OwnBans(bans.document["bans"], document["issuers"])
+    lost = [
+        (each, ce)
         for ce in ces
-        for path, text in ce.fragments(policy.composition.document, bans.document, args.callouts).items()
+        if isinstance(ce, HtcondorCe)
+        for each in lost_after_wiring(ce, written, own if find_observing_file(ce) is None else None)
     ]
+    return [Planned(path, text) for path, text in texts.items()], _taken_over(args, lost)
+
+
+def _taken_over(args: argparse.Namespace, lost: Sequence[tuple[LostBan, HtcondorCe]]) -> list[Planned]:
+    """Plan the bans of the site's map lines as bans of vomap. Raises LostBansError if bans would be lost."""
+    if not lost:
+        return []
+    if not args.take_over_bans or not all(each.bans for each, _ in lost):
+        raise LostBansError(_refusal(args, lost))
+    bans = [ban for each, _ in lost for ban in each.bans]
+    folder, policy = (args.root / path.lstrip("/") for path in (BANS_FOLDER, POLICY_FILE))
+    built = Path(bans_beside(str(policy)))
+    before = LocalBanFile(str(folder), str(built)).text() if folder.is_dir() else None
+    return [PlannedBans(folder / NAME, with_bans(before, bans), bans, built)]
+
+
+def _refusal(args: argparse.Namespace, lost: Sequence[tuple[LostBan, HtcondorCe]]) -> str:
+    """Return the message about lost bans, with each way to go on."""
+    # First those that `--take-over-bans` cannot take over.
+    lost = sorted(lost, key=lambda pair: bool(pair[0].bans))
+    shown = [
+        f"  {each.describe()}{'' if each.bans else f'; {each.way_to_keep(ce, advice_of(args))}'}"
+        for each, ce in lost[:_MOST_SHOWN]
+    ]
+    more = [f"  and {len(lost) - _MOST_SHOWN} more"] if len(lost) > _MOST_SHOWN else []
+    given = [*_given(args), *(f"--{name}" for name in ("replace", "yes", "show") if getattr(args, name))]
+    again, take = (advice_of(args).command("init", *option, *given) for option in ([], ["--take-over-bans"]))
+    keep = "To keep the bans" if all(each.bans for each, _ in lost) else "To keep the others"
+    ways = [f"{keep}, run `{take}`, which writes them as bans of vomap."] if any(each.bans for each, _ in lost) else []
+    void = f"If a line is void, delete it and run `{again}`."
+    return "\n".join([_LOST, *shown, *more, *ways, void, "nothing was written"])
 
 
 def _build(args: argparse.Namespace) -> bool:

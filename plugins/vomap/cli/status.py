@@ -33,6 +33,7 @@ from vomap.status.checks import (
     unwired_lines,
 )
 from vomap.status.in_force import SETTINGS, ask_ce, cache_lines
+from vomap.status.map_files import map_file_lines
 from vomap.store import BANS, POLICY, POLICY_FILE, bans_beside
 from vomap.store.writer import CompiledBans, CompiledDocument, CompiledPolicy
 
@@ -126,6 +127,7 @@ def _checks_of_ce(
     if policy is not None and bans is not None:
         yield "wiring", lambda: fragment_lines(ce, policy, bans, advice)
         yield "past vomap", lambda: bypass_lines(ce, policy, bans, in_force)
+        yield "map files", lambda: map_file_lines(ce, policy, bans, advice)
     if isinstance(ce, HtcondorCe):
         yield SETTINGS, lambda: htcondor_settings_lines(ce, policy, advice, in_force())
         yield "key cache", lambda: cache_lines(ce, in_force())

@@ -8,7 +8,7 @@ import os
 import pwd
 import stat
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,9 @@ from vomap.accounts import NameServiceError, find_uid
 from vomap.bans.issuer_wiring import unwired_sentence
 from vomap.ces.arc import FRAGMENT_FILE
 from vomap.ces.htcondor import MAP_FILE, SETTINGS_FILE
+from vomap.ces.htcondor_files import read_map_files
 from vomap.ces.kinds import ArcCe, Ce, HtcondorCe
+from vomap.ces.map_lines import MapLine
 from vomap.ces.wiring import LIBEXEC, wired_issuers
 from vomap.compile.advice import Advice, join_words
 from vomap.log import KEY_FILE, NOWHERE, DecisionLog
@@ -37,6 +39,7 @@ from vomap.status.htcondor import (
     find_next_plugins,
     find_observing_file,
     find_overriding_settings,
+    find_unmapped,
 )
 from vomap.status.in_force import OBSERVE, RECONFIGURE, InForce, Needs, find_observing_place, settings_lines
 from vomap.store.writer import CompiledBans, CompiledDocument, CompiledPolicy, read_compiled
@@ -118,7 +121,7 @@ def fragment_lines(ce: Ce, policy: CompiledPolicy, bans: CompiledBans, advice: A
     anew = advice.command("init", "--replace")
     for path, text in fragments.items():
         found = ce.at(path)
-        if not found.is_file() and observes and path.endswith(SETTINGS_FILE):
+        if not found.is_file() and observes and path.endswith((SETTINGS_FILE, MAP_FILE)):
             allowed = "missing, which is allowed while vomap only observes"
             yield StatusLine(YELLOW, path, f"{allowed}; run `{advice.command('init')}` before vomap answers")
         elif not found.is_file():
@@ -134,14 +137,33 @@ def observe_lines(ce: HtcondorCe, advice: Advice, in_force: InForce) -> Iterator
     place = find_observing_place(in_force.answers) if in_force.answers else find_observing_file(ce)
     if place is None:
         return
-    plugins = find_next_plugins(ce)
+    lines = read_map_files(ce).lines
     text = f"vomap only logs its decisions ({place})"
-    if plugins:
-        answer = f"to let vomap answer, remove `{OBSERVE}` there, then run `{RECONFIGURE}`"
+    unmapped = find_unmapped(lines)
+    plugins = find_next_plugins(lines)
+    answer = f"to let vomap answer, remove `{OBSERVE}` there, then run `{RECONFIGURE}`"
+    if unmapped:
+        render = advice.command("render", "htcondor", "--then", "PLUGIN")
+        yield StatusLine(
+            RED,
+            "observing",
+            f"{text}, and nothing maps tokens of {', '.join(unmapped)}: vomap's lines for them name no other plugin, "
+            f"and HTCondor tries no later line. If lines of map files map these tokens, leave vomap's lines "
+            f"out while it observes: {_without_lines(unmapped.values(), lines)}. If another plugin maps them, run "
+            f"`{render}`",
+        )
+    elif plugins:
         yield StatusLine(YELLOW, "observing", f"{text}; tokens are mapped by {', '.join(plugins)}; {answer}")
     else:
-        render = advice.command("render", "htcondor", "--then", "PLUGIN")
-        yield StatusLine(RED, "observing", f"{text}, and no other plugin maps tokens; run `{render}`")
+        yield StatusLine(YELLOW, "observing", f"{text}, and no map line asks vomap, so it sees no token; {answer}")
+
+
+def _without_lines(unmapped: Collection[MapLine], lines: Sequence[MapLine]) -> str:
+    """Return how to leave lines out: by removing their files, if these have no lines for another plugin."""
+    files = sorted({str(line.file) for line in unmapped})
+    if any(line.next_plugins and str(line.file) in files for line in lines):
+        return f"delete {', '.join(line.place for line in unmapped)}, and run `condor_ce_reconfig`"
+    return f"run `{join_words(['rm', *files])} && condor_ce_reconfig`"
 
 
 def htcondor_settings_lines(

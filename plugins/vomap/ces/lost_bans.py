@@ -1,0 +1,216 @@
+"""Find the bans of HTCondor-CE's map files that vomap's lines disable, and write them as bans of vomap.
+
+The first line that matches a token decides. A line that bans gives the token a name that HTCondor-CE denies.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vomap.bans.wildcards import wider_subjects
+from vomap.ces.htcondor_files import MapFiles, Settings, read_map_files, read_settings
+from vomap.ces.kinds import HtcondorCe
+from vomap.ces.map_lines import MapLine
+from vomap.compile.advice import Advice
+from vomap.files.regular import UnreadableFileError
+from vomap.mapfile.entries import CONDITIONS
+from vomap.policy.matching import Pattern
+from vomap.policy.model import Ban
+
+if TYPE_CHECKING:
+    from vomap.policy.documents import BanDocument, IssuerDocument
+
+_BANNED = "*@banned.htcondor.org"
+_UID_DOMAIN = "users.htcondor.org"
+_DENY = ("DENY_WRITE", "DENY_READ")
+_ANY_ISSUER = ""
+_BEFORE_OWN = "04-bans.conf"
+# Where HTCondor-CE has its settings.
+SETTINGS = ("/usr/share/condor-ce/config.d", "/etc/condor-ce/condor_config", HtcondorCe.SETTINGS)
+
+
+@dataclass(frozen=True)
+class LostBan:
+    """A line that bans tokens of these issuers and is never reached.
+
+    `bans` are the same bans for vomap. They are empty if vomap has no bans that deny the same tokens: `why` says why.
+    `first` is a line before it that maps tokens of the same issuers, if the line bans only the rest.
+    """
+
+    line: MapLine
+    issuers: Sequence[str]
+    bans: Sequence[dict[str, Any]]
+    why: str = ""
+    first: MapLine | None = None
+
+    def describe(self) -> str:
+        """Return the place of the line, the line, the tokens that it bans, and those that `bans` do not deny."""
+        missed = {ban["subject"][0] for ban in self.bans if len(ban.get("subject", ())) > 1}
+        note = "".join(f" (a ban of vomap misses subjects with two slashes behind {each})" for each in sorted(missed))
+        return f"{self.line.place}: `{self.line.text}` bans {self._tokens()}{note}"
+
+    def way_to_keep(self, ce: HtcondorCe, advice: Advice) -> str:
+        """Return how to keep a ban for which there is no ban of vomap."""
+        # HTCondor-CE reads this file before vomap's own.
+        early = ce.at(f"{ce.MAPFILES[0]}/{_BEFORE_OWN}")
+        move = f"move it to {early}, which comes before vomap's lines, and run `condor_ce_reconfig`"
+        if self.first is None:
+            return f"{self.why}; {move}"
+        words = ("--issuer", self.issuers[0], "--subject", "SUBJECT", "--reason", "REASON")
+        return (
+            f"{self.why}; if it must deny every token that it matches, {move}. If not, ban subjects with "
+            f"`{advice.command('ban', 'add', *words)}`, and delete it: vomap refuses tokens that no rule maps"
+        )
+
+    def _tokens(self) -> str:
+        if not self.bans:
+            return f"tokens of {', '.join(self.issuers)}"
+        return " and ".join(f"{_subjects(ban.get('subject', ()))} of {', '.join(ban['issuer'])}" for ban in self.bans)
+
+
+@dataclass(frozen=True)
+class Shadow:
+    """The lines of the map files that vomap's lines disable: bans that are lost, and lines that are never used."""
+
+    lost: Sequence[LostBan]
+    dead: Sequence[MapLine]
+
+
+class DeniedNames:
+    """The names of clients that the settings of HTCondor-CE deny, each perhaps with `*`."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Take the settings. Each DENY_WRITE and DENY_READ counts, for whatever daemon it is."""
+        denied = {_BANNED}
+        for _, key, value in settings.values:
+            if key.rpartition(".")[2].startswith(_DENY):
+                entries = (entry.partition("/")[0].lower() for entry in value.replace(",", " ").split())
+                denied |= {entry for entry in entries if "@" in entry and "$" not in entry}
+        # With one of these, the CE denies every account, and no line is a ban.
+        denied -= {"*@*", f"*@{_UID_DOMAIN}"}
+        self._wild = [entry.replace("[", "[[]").replace("?", "[?]") for entry in denied if "*" in entry]
+        self._exact = denied
+
+    def __contains__(self, name: str) -> bool:
+        """Return True if HTCondor-CE denies the clients to which a map line gives a name."""
+        user = name.strip().lower()
+        full = user if "@" in user else f"{user}@{_UID_DOMAIN}"
+        return full in self._exact or any(fnmatchcase(full, entry) for entry in self._wild)
+
+
+class OwnBans:
+    """The tokens that vomap's own bans deny, known by issuer and subject alone."""
+
+    def __init__(self, bans: Iterable[BanDocument], issuers: Mapping[str, IssuerDocument | None]) -> None:
+        """Take the bans, and the declarations of issuers: a ban of its only VO denies all tokens of an issuer."""
+        self._whole: set[str] = set()
+        self._subjects: set[tuple[str, str]] = set()
+        self._patterns: dict[str, list[Pattern]] = {}
+        now = time.time()
+        for ban in bans:
+            if set(ban).intersection(CONDITIONS) <= {"issuer", "subject", "vo"} and Ban(ban).is_in_force(now):
+                for issuer in _issuers_of(ban, issuers):
+                    self._add(issuer, ban)
+
+    def _add(self, issuer: str, ban: BanDocument) -> None:
+        if "subject" not in ban:
+            self._whole.add(issuer)
+        for subject in ban.get("subject", ()):
+            self._subjects.add((issuer, subject))
+            if "*" in subject:
+                self._patterns.setdefault(issuer, []).append(Pattern(subject))
+
+    def deny(self, issuer: str, subjects: Sequence[str]) -> bool:
+        """Return True if every token of an issuer with these subjects is denied. No subjects means all."""
+        return issuer in self._whole or (bool(subjects) and all(self._denies(issuer, each) for each in subjects))
+
+    def _denies(self, issuer: str, subject: str) -> bool:
+        if (issuer, subject) in self._subjects or (_ANY_ISSUER, subject) in self._subjects:
+            return True
+        patterns = (*self._patterns.get(issuer, ()), *self._patterns.get(_ANY_ISSUER, ()))
+        return "*" not in subject and any(pattern.match(subject) for pattern in patterns)
+
+
+def _issuers_of(ban: BanDocument, issuers: Mapping[str, IssuerDocument | None]) -> Iterable[str]:
+    """Return the issuers all of whose tokens meet the conditions of a ban on issuer and VO."""
+    named = ban.get("issuer", issuers if "vo" in ban else (_ANY_ISSUER,))
+    vos = {vo.lower() for vo in ban.get("vo", ())}
+    return [url for url in named if not vos or str((issuers.get(url) or {}).get("vo", "")).lower() in vos]
+
+
+def find_shadow(files: MapFiles, denied: DeniedNames, own: OwnBans | None) -> Shadow:
+    """Return the lines behind vomap's own that its lines disable. `own` is None if vomap only observes."""
+    taken: set[str] = set()
+    mapped: dict[str, MapLine] = {}
+    lost, dead = [], []
+    for line in files.lines:
+        issuers = sorted(issuer for issuer in taken if line.expression.may_match(issuer))
+        if line.next_plugins is not None:
+            issuer = line.expression.issuer()
+            taken |= {issuer} if issuer is not None else set()
+        elif issuers and line.name in denied:
+            first = next((mapped[issuer] for issuer in issuers if issuer in mapped), None)
+            found = _lost_ban(line, issuers, own, first)
+            lost += [found] if found is not None else []
+        else:
+            mapped = {**dict.fromkeys(issuers, line), **mapped}
+            dead += [line] if any(line.expression.names(issuer) for issuer in issuers) else []
+    return Shadow(lost, dead)
+
+
+def lost_after_wiring(ce: HtcondorCe, planned: Mapping[Path, str], own: OwnBans | None) -> Sequence[LostBan]:
+    """Return the bans that are lost once these files are written. Raises UnreadableFileError.
+
+    `own` is None if vomap only observes.
+    """
+    files, settings = read_map_files(ce, planned), read_settings(ce, *SETTINGS)
+    if faults := files.faults + settings.faults:
+        raise UnreadableFileError("\n".join(faults))
+    return find_shadow(files, DeniedNames(settings), own).lost
+
+
+def _lost_ban(line: MapLine, issuers: Sequence[str], own: OwnBans | None, first: MapLine | None) -> LostBan | None:
+    """Return what a line bans, without the bans that vomap has. Return None if it has all of them.
+
+    `first` is a line that maps tokens of one of the issuers and comes before.
+    """
+    by_subjects: dict[tuple[str, ...], list[str]] = {}
+    for issuer in issuers:
+        subjects = _subject_patterns(line, issuer)
+        if own is not None and own.deny(issuer, subjects or ()):
+            continue
+        if first is not None and not subjects:
+            return LostBan(
+                line, issuers, (), f"{first.place} comes before it and maps, so it bans only the rest", first
+            )
+        if own is None:
+            return LostBan(line, issuers, (), "vomap only observes, so its bans deny no token")
+        if subjects is None:
+            return LostBan(line, issuers, (), "vomap has no ban for exactly these subjects")
+        by_subjects.setdefault(tuple(subjects), []).append(issuer)
+    bans = [
+        {"issuer": urls, **({"subject": list(subjects)} if subjects else {}), "reason": f"{line.place}: {line.name}"}
+        for subjects, urls in by_subjects.items()
+    ]
+    return LostBan(line, issuers, bans) if bans else None
+
+
+def _subject_patterns(line: MapLine, issuer: str) -> list[str] | None:
+    """Return vomap's patterns for the subjects that a line bans. None if there are none, [] for every subject."""
+    subject = line.expression.subject_of(issuer)
+    if subject is None or any(mark in subject for mark in "*<>") or not subject.isprintable():
+        return None
+    if line.expression.ends:
+        return [subject] if subject else None
+    return [subject, *wider_subjects([f"{subject}*"])] if subject else []
+
+
+def _subjects(patterns: Sequence[str]) -> str:
+    if not patterns:
+        return "all tokens"
+    return f"the subject {patterns[0]}" if len(patterns) == 1 else f"all subjects that begin with {patterns[0]}"

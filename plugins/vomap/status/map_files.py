@@ -1,0 +1,48 @@
+"""Report the lines of HTCondor-CE's map files that vomap's lines disable: bans that are lost, and lines without use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vomap.bans.commands import add_words
+from vomap.ces.htcondor_files import read_map_files, read_settings
+from vomap.ces.kinds import Ce, HtcondorCe
+from vomap.ces.lost_bans import SETTINGS, DeniedNames, LostBan, OwnBans, Shadow, find_shadow
+from vomap.compile.advice import Advice
+from vomap.status import RED, YELLOW, StatusLine
+from vomap.status.htcondor import find_observing_file
+from vomap.store.writer import CompiledBans, CompiledPolicy
+
+_MOST_SHOWN = 5
+
+
+def map_file_lines(ce: Ce, policy: CompiledPolicy, bans: CompiledBans, advice: Advice) -> Iterator[StatusLine]:
+    """Report files that vomap cannot read, each ban that is lost, and the other lines that are never used."""
+    if not isinstance(ce, HtcondorCe):
+        return
+    files, settings = read_map_files(ce), read_settings(ce, *SETTINGS)
+    for fault in (*files.faults, *settings.faults):
+        yield StatusLine(RED, "map files and settings", fault)
+    observes = find_observing_file(ce) is not None
+    own = None if observes else OwnBans(bans.document["bans"], policy.document["issuers"])
+    shadow = find_shadow(files, DeniedNames(settings), own)
+    for lost in shadow.lost:
+        yield _lost_line(ce, lost, advice)
+    if shadow.dead:
+        yield _dead_line(shadow)
+
+
+def _lost_line(ce: HtcondorCe, lost: LostBan, advice: Advice) -> StatusLine:
+    commands = " && ".join(advice.command(*add_words(ban)) for ban in lost.bans)
+    cure = f"run `{commands}`" if lost.bans else lost.way_to_keep(ce, advice)
+    return StatusLine(RED, "lost ban", f"{lost.describe()}, but vomap's line comes first, so the ban is lost; {cure}")
+
+
+def _dead_line(shadow: Shadow) -> StatusLine:
+    places = [line.place for line in shadow.dead]
+    more = f" and {len(places) - _MOST_SHOWN} more" if len(places) > _MOST_SHOWN else ""
+    told = f"never used, because vomap's lines for the same issuers come first: {', '.join(places[:_MOST_SHOWN])}{more}"
+    cure = (
+        "write what you still need as rules of a mapfile, and delete these lines, or remove the package that has them"
+    )
+    return StatusLine(YELLOW, "lines behind vomap's", f"{told}; {cure}")

@@ -1,0 +1,187 @@
+"""Bans of map files that vomap's lines disable, and the same bans of vomap."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vomap.ces.htcondor import map_line
+from vomap.ces.htcondor_files import MapFiles, Settings
+from vomap.ces.lost_bans import DeniedNames, LostBan, OwnBans, Shadow, find_shadow
+from vomap.ces.map_lines import read_map_line
+
+ONE, TWO = "https://one.example/", "https://two.example/x"
+ISSUERS: Any = {ONE: {"vo": "One"}, TWO: {"vo-from": ["group"]}, "https://gone/": None}
+OURS = [map_line(ONE, "VOMAP"), map_line(TWO, "VOMAP,EGI")]
+LEAK = r"SCITOKENS /^https:\/\/one\.example\/,leak$/ x@banned.htcondor.org"
+BOTS = r"SCITOKENS /^https:\/\/one\.example\/,bot-/ x@banned.htcondor.org"
+WHOLE = r"SCITOKENS /^https:\/\/one\.example\/,/ x@banned.htcondor.org"
+
+
+def _shadow(*lines: str, bans: Sequence[Any] | None = (), deny: str = "") -> Shadow:
+    """Return what vomap's lines disable, with these lines, in order, and these bans of vomap, None if it observes."""
+    read = [read_map_line(Path("f"), number, line) for number, line in enumerate(lines, 1)]
+    files = MapFiles([line for line in read if line is not None])
+    documents: list[Any] = [{"source": "b:1", "reason": "r", **ban} for ban in bans or ()]
+    own = None if bans is None else OwnBans(documents, ISSUERS)
+    return find_shadow(files, DeniedNames(Settings([(Path("c"), "DENY_WRITE", deny)])), own)
+
+
+def _lost(*lines: str, **more: Any) -> list[LostBan]:
+    return list(_shadow(*OURS, *lines, **more).lost)
+
+
+def test_a_ban_behind_vomaps_line_is_lost() -> None:
+    """It becomes a ban of issuer and subject. The reason names its place."""
+    (lost,) = _lost(LEAK)
+    assert lost.bans == [{"issuer": [ONE], "subject": ["leak"], "reason": "f:3: x@banned.htcondor.org"}]
+    assert lost.describe() == f"f:3: `{LEAK}` bans the subject leak of {ONE}"
+
+
+def test_a_ban_before_vomaps_line_holds() -> None:
+    """So does one for an issuer that vomap's lines do not take."""
+    assert _shadow(LEAK, *OURS).lost == []
+    assert _lost(LEAK.replace("one", "other")) == []
+    assert _lost(LEAK.replace("SCITOKENS", "SSL")) == []
+
+
+def test_a_prefix_without_an_end() -> None:
+    """It becomes the subject and the subject with more text, with and without a slash. vomap reports the rest."""
+    (lost,) = _lost(BOTS)
+    assert lost.bans[0]["subject"] == ["bot-", "bot-*", "bot-*/*", "bot-/*"]
+    assert "all subjects that begin with bot- of" in lost.describe()
+    assert "misses subjects with two slashes behind bot-" in lost.describe()
+
+
+def test_a_line_of_several_issuers() -> None:
+    """A ban names each issuer of vomap's that the line matches."""
+    (lost,) = _lost(r"SCITOKENS /^https:\/\// x@banned.htcondor.org")
+    assert [(ban["issuer"], ban.get("subject")) for ban in lost.bans] == [([ONE, TWO], None)]
+    assert f"bans all tokens of {ONE}, {TWO}" in lost.describe()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        r"SCITOKENS /^https:\/\/one\.example\/,lea[kf]$/ x@banned.htcondor.org",
+        r"SCITOKENS /^https:\/\/one\.example\/,le.k$/ x@banned.htcondor.org",
+        r"SCITOKENS /^https:\/\/one\.example\/,leak$/i x@banned.htcondor.org",
+        r"SCITOKENS /^https:\/\/one\.example\/,le\*k$/ x@banned.htcondor.org",
+        r"SCITOKENS /^https:\/\/one\.example\/,<leak>$/ x@banned.htcondor.org",
+        r"SCITOKENS /^https:\/\/one\.example\/,$/ x@banned.htcondor.org",
+        r"SCITOKENS /,leak$/ x@banned.htcondor.org",
+    ],
+)
+def test_an_expression_that_is_no_ban_of_vomap(line: str) -> None:
+    """It is lost, and nothing replaces it exactly."""
+    (lost,) = _lost(line)
+    assert (lost.bans, lost.why, lost.first) == ((), "vomap has no ban for exactly these subjects", None)
+
+
+def test_a_ban_of_all_others() -> None:
+    """Behind lines that map, a ban of the whole issuer is for the rest only. A ban of vomap would be for all tokens."""
+    maps = r"SCITOKENS /^https:\/\/one\.example\/,alice$/ alice"
+    for line in (WHOLE, r"SCITOKENS /.*/ x@banned.htcondor.org"):
+        (lost,) = _lost(maps, line)
+        assert lost.bans == ()
+        assert lost.first is not None
+        assert lost.first.place == "f:3"
+    assert _lost(maps, LEAK)[0].bans != ()
+    assert _lost(maps.replace("one", "two"), WHOLE)[0].bans != ()
+
+
+@pytest.mark.parametrize(
+    "ban",
+    [
+        {"issuer": [ONE], "subject": ["leak"]},
+        {"issuer": [TWO, ONE], "subject": ["other", "leak"]},
+        {"subject": ["leak"]},
+        {"subject": ["le*k"]},
+        {"issuer": [ONE], "subject": ["le*"]},
+        {"issuer": [ONE]},
+        {"vo": ["ONE"]},
+        {"vo": ["one"], "subject": ["leak"]},
+        {"issuer": [ONE], "vo": ["Other", "One"]},
+    ],
+)
+def test_what_vomap_denies_already(ban: dict[str, Any]) -> None:
+    """A ban of vomap that denies all tokens of the line is enough."""
+    assert _lost(LEAK, bans=[ban]) == []
+
+
+@pytest.mark.parametrize(
+    "ban",
+    [
+        {"issuer": [TWO], "subject": ["leak"]},
+        {"issuer": [ONE], "subject": ["leaks"]},
+        {"issuer": [ONE], "subject": ["leak"], "client": ["c"]},
+        {"issuer": [ONE], "subject": ["leak"], "claim": {"x": ["y"]}},
+        {"issuer": [ONE], "subject": ["leak"], "until": 1},
+        {"issuer": [ONE], "vo": ["Two"]},
+        {"vo": ["Two"]},
+    ],
+)
+def test_what_vomap_does_not_deny(ban: dict[str, Any]) -> None:
+    """Another issuer or subject, a further condition, an expired ban, another VO."""
+    assert len(_lost(LEAK, bans=[ban])) == 1
+
+
+def test_part_of_a_line() -> None:
+    """Only what vomap does not deny is left."""
+    assert len(_lost(BOTS, bans=[{"issuer": [ONE], "subject": ["bot-", "bot-*"]}])) == 1
+    assert _lost(BOTS, bans=[{"issuer": [ONE], "subject": ["bot-", "bot-*", "bot-*/*", "bot-/*"]}]) == []
+    (lost,) = _lost(r"SCITOKENS /^https:\/\// x@banned.htcondor.org", bans=[{"issuer": [ONE]}])
+    assert lost.bans[0]["issuer"] == [TWO]
+    assert _lost(r"SCITOKENS /,leak$/ x@banned.htcondor.org", bans=[{"issuer": [ONE, TWO]}]) == []
+
+
+def test_bans_of_vomap_that_only_observes() -> None:
+    """They deny no token, so none replaces the line."""
+    (lost,) = _lost(LEAK, bans=None)
+    assert (lost.bans, lost.why) == ((), "vomap only observes, so its bans deny no token")
+
+
+@pytest.mark.parametrize(
+    ("deny", "name", "is_ban"),
+    [
+        ("", "x@banned.htcondor.org", True),
+        ("", r"\1@BANNED.htcondor.org", True),
+        ("", "x@other", False),
+        ("anonymous@*, *@unmapped", "x@unmapped", True),
+        ("anonymous@*, *@unmapped", "anonymous@x", True),
+        ("bad@users.htcondor.org/*", "bad", True),
+        ("bad@users.htcondor.org/*", "good", False),
+        ("*@users.htcondor.org", "good", False),
+        ("*, *@*, $(OTHER), *@$(X)", "good", False),
+    ],
+)
+def test_the_names_that_the_ce_denies(deny: str, name: str, is_ban: bool) -> None:
+    """Each domain and each name of DENY_WRITE counts, but not what denies every account."""
+    line = rf"SCITOKENS /^https:\/\/one\.example\/,leak$/ {name}"
+    shadow = _shadow(*OURS, line, deny=deny)
+    assert (len(shadow.lost), len(shadow.dead)) == ((1, 0) if is_ban else (0, 1))
+
+
+@pytest.mark.parametrize("key", ["DENY_READ", "SCHEDD.DENY_WRITE", "DENY_WRITE_COLLECTOR"])
+def test_the_settings_that_deny(key: str) -> None:
+    """Reading is denied as writing is, for any daemon."""
+    assert "x@bad" in DeniedNames(Settings([(Path("c"), key, "*@bad")]))
+    assert "x@bad" not in DeniedNames(Settings([(Path("c"), "DENY_DAEMON", "*@bad")]))
+
+
+def test_lines_that_are_never_used() -> None:
+    """Only lines that name an issuer of vomap's lines, and no line that asks vomap itself."""
+    dead = (r"/^https:\/\/one\.example\/,a$/ a", r"/^https:\/\/one.example\/,/ b", "https://one.example/,c c")
+    used = (r"/.*/ d", r"/^https:/ e", r"/^https:\/\/other\/,/ f", r"/^https:\/\/one\.example\/,/ PLUGIN:VOMAP,X")
+    shadow = _shadow(*OURS, *(f"SCITOKENS {line}" for line in (*dead, *used)))
+    assert [line.name for line in shadow.dead] == ["a", "b", "c"]
+
+
+def test_many_lines() -> None:
+    """The time does not grow with the square of their number."""
+    lines = [rf"SCITOKENS /^https:\/\/one\.example\/,u{number}$/ x@banned.htcondor.org" for number in range(20_000)]
+    bans = [{"issuer": [ONE], "subject": [f"u{number}"]} for number in range(1, 20_000)]
+    assert len(_lost(*lines, bans=bans)) == 1
