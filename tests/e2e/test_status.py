@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from e2e.chroot import FOLDER, Chroot, require_debian_root
-from e2e.htcondor_pool import Pool
+from e2e.htcondor_pool import ADDED, Pool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,18 +69,39 @@ def running() -> Iterator[Pool]:
         pool.stop()
 
 
+def _in_force(pool: Pool) -> dict[str, dict[str, str]]:
+    """Return the lines of `vomap status` that are red, and the one that all settings are right, by their subjects."""
+    lines = {line["what"]: line for line in pool.status()}
+    return {what: line for what, line in lines.items() if line["colour"] == "red" or what == "settings in force"}
+
+
 def test_nothing_is_red_as_wired(running: Pool) -> None:
-    """`vomap status` shows no red line of a CE that asks vomap and obeys it."""
-    assert [line for line in running.status() if line["colour"] == "red"] == []
+    """`vomap status` asks the CE, and shows no red line of one that asks vomap and obeys it."""
+    (line,) = _in_force(running).values()
+    assert (line["colour"], line["told"]) == ("green", "SCHEDD and COLLECTOR ask vomap, and do as it answers")
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.text)
 def test_one_more_setting(running: Pool, setting: Setting) -> None:
-    """A later file is enough to map a client otherwise, to refuse it, or to let a declined one read."""
+    """A later file is enough to map a client otherwise, to refuse it, or to let a declined one read.
+
+    `vomap status` is red, names the setting with its file and line, and says what to do. Then it is green again.
+    """
     assert _user(running, setting) == setting.wired
     with running.added(f"{setting.text}\n"):
         assert _user(running, setting) == setting.changed
+        _check_red(running, setting.text)
     assert _user(running, setting) == setting.wired
+    assert [line["colour"] for line in _in_force(running).values()] == ["green"]
+
+
+def _check_red(pool: Pool, text: str) -> None:
+    name, _, value = text.partition(" =")
+    ((what, line),) = _in_force(pool).items()
+    assert what == name
+    assert line["told"].startswith(f"is `{value.strip()}` (" if value else "is nothing (")
+    assert f", {ADDED}, line 1)" in line["told"]
+    assert line["told"].endswith("remove it there, or correct it, then run `condor_ce_reconfig`")
 
 
 def test_without_authentication_to_read(running: Pool) -> None:
@@ -89,6 +110,7 @@ def test_without_authentication_to_read(running: Pool) -> None:
     assert running.as_root(*words).returncode == 0
     with running.added("SCHEDD.SEC_READ_AUTHENTICATION = OPTIONAL\n"):
         assert running.as_root(*words).returncode != 0
+        _check_red(running, "SCHEDD.SEC_READ_AUTHENTICATION = OPTIONAL")
     assert running.as_root(*words).returncode == 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,8 +35,10 @@ def run_guarded(what: str, check: Callable[[], Iterable[StatusLine]], again: str
     except Error as error:
         yield StatusLine(RED, what, f"{error}; then run `{again}`")
     except OSError as error:
+        # Users other than root cannot read all files of the CE. That is not a fault of the CE.
+        colour = YELLOW if isinstance(error, PermissionError) and os.geteuid() else RED
         where = f"{error.filename}: " if error.filename else ""
-        yield StatusLine(RED, what, f"this check failed: {where}{error.strerror}; run `{again}` as root")
+        yield StatusLine(colour, what, f"this check failed: {where}{error.strerror}; run `{again}` as root")
     except Exception as error:  # noqa: BLE001 - a mistake in vomap is a fault to report like any other
         text = f"this check failed: {type(error).__name__}: {error}; report this with the output of `{again} --json`"
         yield StatusLine(RED, what, text)
