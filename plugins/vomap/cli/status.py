@@ -127,8 +127,9 @@ def _checks_of_ce(
     if policy is not None and bans is not None:
         yield "wiring", lambda: fragment_lines(ce, policy, bans, advice)
         yield "past vomap", lambda: bypass_lines(ce, policy, bans, in_force)
-        yield "map files", lambda: map_file_lines(ce, policy, bans, advice)
     if isinstance(ce, HtcondorCe):
+        if policy is not None and bans is not None:
+            yield "map files", lambda: map_file_lines(ce, policy, bans, advice)
         yield SETTINGS, lambda: htcondor_settings_lines(ce, policy, advice, in_force())
         yield "key cache", lambda: cache_lines(ce, in_force())
         yield "observing", lambda: observe_lines(ce, advice, in_force())

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from vomap.bans.commands import add_words
 from vomap.ces.htcondor_files import read_map_files, read_settings
-from vomap.ces.kinds import Ce, HtcondorCe
+from vomap.ces.kinds import HtcondorCe
 from vomap.ces.lost_bans import SETTINGS, DeniedNames, LostBan, OwnBans, Shadow, find_shadow
 from vomap.compile.advice import Advice
 from vomap.status import RED, YELLOW, StatusLine
@@ -16,13 +16,12 @@ from vomap.store.writer import CompiledBans, CompiledPolicy
 _MOST_SHOWN = 5
 
 
-def map_file_lines(ce: Ce, policy: CompiledPolicy, bans: CompiledBans, advice: Advice) -> Iterator[StatusLine]:
+def map_file_lines(ce: HtcondorCe, policy: CompiledPolicy, bans: CompiledBans, advice: Advice) -> Iterator[StatusLine]:
     """Report files that vomap cannot read, each ban that is lost, and the other lines that are never used."""
-    if not isinstance(ce, HtcondorCe):
-        return
     files, settings = read_map_files(ce), read_settings(ce, *SETTINGS)
     for fault in (*files.faults, *settings.faults):
-        yield StatusLine(RED, "map files and settings", fault)
+        again = f"after the repair, run `{advice.command('status')}`"
+        yield StatusLine(RED, "map files and settings", f"{fault}; {again}")
     observes = find_observing_file(ce) is not None
     own = None if observes else OwnBans(bans.document["bans"], policy.document["issuers"])
     shadow = find_shadow(files, DeniedNames(settings), own)
@@ -42,7 +41,5 @@ def _dead_line(shadow: Shadow) -> StatusLine:
     places = [line.place for line in shadow.dead]
     more = f" and {len(places) - _MOST_SHOWN} more" if len(places) > _MOST_SHOWN else ""
     told = f"never used, because vomap's lines for the same issuers come first: {', '.join(places[:_MOST_SHOWN])}{more}"
-    cure = (
-        "write what you still need as rules of a mapfile, and delete these lines, or remove the package that has them"
-    )
+    cure = "write what you still need as rules of a mapfile, delete these lines, and run `condor_ce_reconfig`"
     return StatusLine(YELLOW, "lines behind vomap's", f"{told}; {cure}")

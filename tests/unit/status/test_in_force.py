@@ -216,7 +216,7 @@ def test_it_observes(condor: FakeCondor, name: str, where: str) -> None:
     condor.set(f"{name}SEC_SCITOKENS_PLUGIN_VOMAP_COMMAND = /usr/libexec/vomap/vomap-htcondor --observe")
     assert [line.colour for line in _lines()] == [GREEN]
     (line,) = observe_lines(_ce(), Advice(), ask_ce(Advice()))
-    assert line.colour == RED
+    assert line.colour == YELLOW
     assert f"({ADDED}{where})" in line.text
 
 
