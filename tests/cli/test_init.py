@@ -14,6 +14,7 @@ import pytest
 from unit.ces.ce_system import (
     ARC_CONF,
     ARC_FILE,
+    CALLOUTS,
     DEFAULTS_FILE,
     HTCONDOR_FILES,
     MAP_FILE,
@@ -26,6 +27,7 @@ from unit.ces.ce_system import (
 )
 from vomap.cli import run
 from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER
+from vomap.compile.advice import Advice
 from vomap.files.shipped import shipped_file
 from vomap.store import POLICY, read_bans, read_policy
 from vomap.store.writer import read_compiled
@@ -305,7 +307,8 @@ def test_what_differs_is_left_unless_told(tmp_path: Path, capsys: Capture, path:
     assert system.init(*flags, "--show") == 1
     assert system.state() == before
     assert system.init(*flags) == 1
-    assert f"{place} differs and is left as it is; --replace writes it anew" in capsys.readouterr().err
+    again = Advice(system.root, CALLOUTS).command("init", "--replace", *flags[:2], *flags[3:])
+    assert f"{place} differs and is left as it is; `{again}` writes it anew" in capsys.readouterr().err
     assert system.state()[place] == before[place]
     assert system.init(*flags, "--replace") == 0
     assert system.read("/elsewhere") == other

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from vomap.compile.advice import join_words
 from vomap.mapfile.entries import CONDITIONS
 from vomap.mapfile.times import format_utc
 
 
 def add_command(ban: Mapping[str, Any], *more: str) -> str:
-    """Return the command that adds a ban, with more words at its end.
-
-    It is plain ASCII: other characters are escaped for bash, zsh and ksh. So no terminal can show another command than
-    the one that runs.
-    """
+    """Return the command that adds a ban, with more words at its end."""
     options = {key: ban.get(key, ()) for key in CONDITIONS}
     options["claim"] = [f"{name}={text}" for name, texts in ban.get("claim", {}).items() for text in texts]
     options["reason"] = [ban["reason"]]
@@ -24,14 +20,4 @@ def add_command(ban: Mapping[str, Any], *more: str) -> str:
     for key, values in options.items():
         for value in values:
             words += [f"--{key}={value}"] if value.startswith("-") else [f"--{key}", value]
-    return " ".join(map(_quoted, [*words, *more]))
-
-
-def _quoted(word: str) -> str:
-    if word.isascii() and word.isprintable():
-        return shlex.quote(word)
-    return f"$'{''.join(map(_escaped, word.encode().decode('latin-1')))}'"
-
-
-def _escaped(mark: str) -> str:
-    return mark if mark.isascii() and mark.isprintable() and mark not in "'\\" else f"\\{ord(mark):03o}"
+    return join_words([*words, *more])

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from vomap import Error
 from vomap.cli.console import progress_bar
+from vomap.compile import advice
 from vomap.compile.check import SiteCheck, check_bans, check_mapfiles
 from vomap.log.pseudonyms import PseudonymError, read_key, resolve_pseudonym
 from vomap.log.reader import BrokenLine, Record, Resolve, read_log
@@ -19,8 +20,7 @@ from vomap.policy.model import Bans, Policy
 from vomap.store import POLICY_FILE, bans_beside, read_bans, read_policy
 from vomap.web import Web
 
-MAPFILES_FOLDER = "/etc/vomap/mapfiles.d"
-BANS_FOLDER = "/etc/vomap/bans.d"
+MAPFILES_FOLDER, BANS_FOLDER = advice.MAPFILES_FOLDER, advice.BANS_FOLDER
 
 
 class UsageError(Error):
@@ -70,6 +70,20 @@ def add_topology_vos(parser: argparse.ArgumentParser) -> None:
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add `--json`."""
     parser.add_argument("--json", action="store_true", help="print JSON on standard output, for programs")
+
+
+def advice_of(args: argparse.Namespace) -> advice.Advice:
+    """Return the writer of commands that keeps the places of a command line."""
+    # `vomap ban` takes one folder. Other verbs than `build` write something else with --output.
+    bans = getattr(args, "bans", None)
+    policy = getattr(args, "output" if args.verb == "build" else "policy", None)
+    return advice.Advice(
+        root=getattr(args, "root", Path("/")),
+        callouts=getattr(args, "callouts", None),
+        policy=policy,
+        mapfiles=getattr(args, "mapfiles", None),
+        bans=[bans] if isinstance(bans, str) else bans,
+    )
 
 
 def check_sources(args: argparse.Namespace) -> SiteCheck:

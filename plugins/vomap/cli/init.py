@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vomap.ces.kinds import Ce, known_ces
-from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, UsageError
+from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, UsageError, advice_of
 from vomap.cli.compile_output import print_steps
 from vomap.cli.console import progress_bar
+from vomap.compile.advice import Advice
 from vomap.compile.build import build_in_rounds
 from vomap.compile.check import check_ban_files, check_policy
 from vomap.files.atomic import replace_file
@@ -114,7 +115,8 @@ def run(args: argparse.Namespace) -> int:
     for each in (*new, *left):
         each.show()
     for each in left:
-        print(f"{each.path} differs and is left as it is; --replace writes it anew", file=sys.stderr)
+        again = f"`{advice_of(args).command('init', '--replace', *_given(args))}` writes it anew"
+        print(f"{each.path} differs and is left as it is; {again}", file=sys.stderr)
     if args.show:
         return 1 if left else 0
     if new and not args.yes and not _is_agreed():
@@ -123,9 +125,15 @@ def run(args: argparse.Namespace) -> int:
     if not _written(args, new, site):
         return 1
     print(f"{len(new)} files written, {len(plan) - len(new)} left as they are")
-    status = "vomap status" if args.root == Path("/") else f"vomap status --root {args.root}"
-    print(f"next: `{status}`")
+    print(f"next: `{advice_of(args).command('status')}`")
     return 1 if left else 0
+
+
+def _given(args: argparse.Namespace) -> list[str]:
+    """Return the options of this command that say what to write."""
+    options = {"--ce": [args.ce], "--audience": args.audience, "--serve": args.serve, "--mapfile": args.mapfile}
+    options |= {"--never": args.never, "--minimum-uid": [args.minimum_uid]}
+    return [word for option, values in options.items() for each in values or () if each for word in (option, str(each))]
 
 
 def _written(args: argparse.Namespace, new: list[Planned], site: list[Planned]) -> bool:
@@ -252,4 +260,4 @@ def _make_folder(path: Path) -> None:
 def _is_fresh(path: Path, kind: str, folder: Path) -> bool:
     """Return True if a compiled file was built from the present files of a folder."""
     _, built = built_line(kind, str(path), kind)
-    return built is not None and freshness_line(built, [str(folder)], bans=kind == BANS).colour == GREEN
+    return built is not None and freshness_line(built, [str(folder)], Advice(), bans=kind == BANS).colour == GREEN

@@ -11,7 +11,7 @@ from pathlib import Path
 from vomap import Error
 from vomap.ces.kinds import known_ces
 from vomap.ces.wiring import LIBEXEC, wired_issuers
-from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, add_json, add_sources
+from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, add_json, add_sources, advice_of
 from vomap.cli.console import plain, print_json
 from vomap.status import GREEN, RED, YELLOW, StatusLine
 from vomap.status.checks import (
@@ -73,29 +73,30 @@ def _lines(args: argparse.Namespace, policy_file: str) -> Iterator[StatusLine]:
     bans_file = bans_beside(policy_file)
     policy_line, policy = built_line("policy", policy_file, POLICY)
     bans_line, bans = built_line("bans", bans_file, BANS)
+    advice = advice_of(args)
     yield policy_line
     yield bans_line
     if policy is not None:
         mapfiles = args.mapfiles or [str(args.root / MAPFILES_FOLDER.lstrip("/"))]
-        yield freshness_line(policy, mapfiles, bans=False, builder=_owner(policy_file))
+        yield freshness_line(policy, mapfiles, advice, bans=False, builder=_owner(policy_file))
     if bans is not None:
         of_bans = args.bans or [str(args.root / BANS_FOLDER.lstrip("/"))]
-        yield freshness_line(bans, of_bans, bans=True, builder=_owner(bans_file))
+        yield freshness_line(bans, of_bans, advice, bans=True, builder=_owner(bans_file))
     if policy is None or bans is None:
         return
     try:
         yield accounts_line(policy.document)
     except (Error, KeyError, TypeError, ValueError) as error:
         yield StatusLine(RED, "accounts", f"vomap cannot use the compiled policy: {error}")
-    yield from (line for line in (unwired_line(policy, bans), key_line(args.root, policy.document)) if line is not None)
+    yield from (line for line in (unwired_line(policy, bans), key_line(policy.document, advice)) if line is not None)
     installed = [ce for ce in known_ces(args.root) if ce.is_installed]
     if not installed:
         yield StatusLine(RED, "CE", "neither HTCondor-CE nor ARC is installed here")
     for ce in installed:
-        yield from fragment_lines(ce, policy, bans, args.callouts)
+        yield from fragment_lines(ce, policy, bans, advice)
         yield from bypass_lines(ce, policy, bans)
-        yield from observe_lines(ce)
-        yield callout_line(ce, policy_file, bans_file, args.callouts or LIBEXEC)
+        yield from observe_lines(ce, advice)
+        yield callout_line(ce, policy_file, bans_file, advice)
     if args.issuers:
         yield from (issuer_line(issuer, args.ca) for issuer in wired_issuers(policy.document, {"bans": []}))
 

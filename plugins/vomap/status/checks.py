@@ -17,7 +17,8 @@ from vomap.accounts import NameServiceError, find_uid
 from vomap.bans.issuer_wiring import unwired_sentence
 from vomap.ces.htcondor import SETTINGS_FILE
 from vomap.ces.kinds import ArcCe, Ce, HtcondorCe
-from vomap.ces.wiring import wired_issuers
+from vomap.ces.wiring import LIBEXEC, wired_issuers
+from vomap.compile.advice import Advice
 from vomap.log import KEY_FILE, NOWHERE, DecisionLog
 from vomap.log.pseudonyms import KeyFileError, read_key
 from vomap.mapfile.compose import find_refusals
@@ -50,7 +51,7 @@ def built_line(what: str, path: str, kind: str) -> tuple[StatusLine, CompiledDoc
 
 
 def freshness_line(
-    built: CompiledDocument[Any], paths: Sequence[str], *, bans: bool, builder: int | None = None
+    built: CompiledDocument[Any], paths: Sequence[str], advice: Advice, *, bans: bool, builder: int | None = None
 ) -> StatusLine:
     """Compare the mapfiles, or the files of bans, at `paths` with those that were compiled.
 
@@ -72,7 +73,9 @@ def freshness_line(
     now = {mapfile.path: mapfile.digest for mapfile in files}
     changed = sorted(path for path in {*now, *built.sources} if now.get(path) != built.sources.get(path))
     if changed:
-        return StatusLine(stale, what, f"changed since the build: {', '.join(changed)}; run `vomap build`")
+        return StatusLine(
+            stale, what, f"changed since the build: {', '.join(changed)}; run `{advice.command('build')}`"
+        )
     return StatusLine(GREEN, what, "as they were built")
 
 
@@ -82,29 +85,29 @@ def unwired_line(policy: CompiledPolicy, bans: CompiledBans) -> StatusLine | Non
     return StatusLine(YELLOW, "issuers of bans", sentence) if sentence else None
 
 
-def fragment_lines(ce: Ce, policy: CompiledPolicy, bans: CompiledBans, callouts: Path | None) -> Iterator[StatusLine]:
+def fragment_lines(ce: Ce, policy: CompiledPolicy, bans: CompiledBans, advice: Advice) -> Iterator[StatusLine]:
     """Compare each fragment of a CE's configuration with the one that the policy needs."""
     try:
-        fragments = ce.fragments(policy.document, bans.document, callouts)
+        fragments = ce.fragments(policy.document, bans.document, advice.callouts)
     except Error as error:
         yield StatusLine(RED, "wiring", str(error))
         return
     observes = isinstance(ce, HtcondorCe) and find_observing_file(ce) is not None
+    anew = advice.command("init", "--replace")
     for path, text in fragments.items():
         found = ce.at(path)
         if not found.is_file() and observes and path.endswith(SETTINGS_FILE):
-            allowed = "missing, which is allowed while vomap only observes; run `vomap init` before vomap answers"
-            yield StatusLine(YELLOW, path, allowed)
+            allowed = "missing, which is allowed while vomap only observes"
+            yield StatusLine(YELLOW, path, f"{allowed}; run `{advice.command('init')}` before vomap answers")
         elif not found.is_file():
-            yield StatusLine(RED, path, "missing; run `vomap init`")
+            yield StatusLine(RED, path, f"missing; run `{advice.command('init')}`")
         elif drop_next_plugins(effective_lines(read_configuration(found))) != effective_lines(text):
-            advice = f"run `vomap render {ce.name}`, or `vomap init --replace`"
-            yield StatusLine(RED, path, f"not what the policy needs; {advice}")
+            yield StatusLine(RED, path, f"not what the policy needs; run `{anew}`, which shows the change and asks")
         else:
             yield StatusLine(GREEN, path, "as the policy needs it")
 
 
-def observe_lines(ce: Ce) -> Iterator[StatusLine]:
+def observe_lines(ce: Ce, advice: Advice) -> Iterator[StatusLine]:
     """Report that vomap only observes, and which plugins map tokens meanwhile. Yield nothing if vomap answers."""
     if not isinstance(ce, HtcondorCe) or (file := find_observing_file(ce)) is None:
         return
@@ -113,8 +116,8 @@ def observe_lines(ce: Ce) -> Iterator[StatusLine]:
     if plugins:
         yield StatusLine(YELLOW, "observing", f"{text}; tokens are mapped by {', '.join(plugins)}")
     else:
-        advice = "run `vomap render htcondor --then PLUGIN`"
-        yield StatusLine(RED, "observing", f"{text}, and no other plugin maps tokens; {advice}")
+        render = advice.command("render", "htcondor", "--then", "PLUGIN")
+        yield StatusLine(RED, "observing", f"{text}, and no other plugin maps tokens; run `{render}`")
 
 
 def bypass_lines(ce: Ce, policy: CompiledPolicy, bans: CompiledBans) -> Iterator[StatusLine]:
@@ -131,9 +134,10 @@ def bypass_lines(ce: Ce, policy: CompiledPolicy, bans: CompiledBans) -> Iterator
         yield StatusLine(GREEN, "past vomap", "no other line maps tokens of a declared issuer")
 
 
-def callout_line(ce: Ce, policy_file: str, bans_file: str, callouts: Path) -> StatusLine:
+def callout_line(ce: Ce, policy_file: str, bans_file: str, advice: Advice) -> StatusLine:
     """Run the callout as the CE does, as the CE's user, with a token that it can only decline."""
     name = "vomap-htcondor" if isinstance(ce, HtcondorCe) else "vomap-arc"
+    callouts = advice.callouts or LIBEXEC
     command = [str(callouts.absolute() / name), *(["map"] if name == "vomap-arc" else [])]
     command += ["--policy", str(Path(policy_file).absolute()), "--bans", str(Path(bans_file).absolute())]
     as_user = ce.user if os.geteuid() == 0 else None
@@ -151,7 +155,8 @@ def callout_line(ce: Ce, policy_file: str, bans_file: str, callouts: Path) -> St
         # The decision does not depend on the decision log.
         return StatusLine(YELLOW, name, f"answers as {user}, but its decision is {trouble}")
     if as_user is None:
-        return StatusLine(YELLOW, name, f"answers as you; run `vomap status` as root to try it as {ce.user}")
+        again = f"run `{advice.command('status')}` as root to try it as {ce.user}"
+        return StatusLine(YELLOW, name, f"answers as you; {again}")
     return StatusLine(GREEN, name, f"answers as {user}")
 
 
@@ -222,19 +227,19 @@ def _may_be_served(site: Site, authority: Authority, rule: Mapping[str, Any]) ->
     return any(authority.vos_of(url, site.serve) for url in rule["issuer"] if url in authority.issuers)
 
 
-def key_line(root: Path, document: Mapping[str, Any]) -> StatusLine | None:
+def key_line(document: Mapping[str, Any], advice: Advice) -> StatusLine | None:
     """Check the owner, mode and content of the key for pseudonyms. Return None if the site needs no key."""
     log = DecisionLog(document["site"].get("log"))
     if log.to == NOWHERE or not log.pseudonyms:
         return None
-    path = root / KEY_FILE.lstrip("/")
+    path = advice.root / KEY_FILE.lstrip("/")
     try:
         status = path.stat()
         if not os.access(path, os.R_OK):
             raise PermissionError  # noqa: TRY301 - reported like the folder's own
         read_key(str(path))
     except PermissionError:
-        return StatusLine(YELLOW, "log key", f"{path}: you cannot read it; run `vomap status` as root")
+        return StatusLine(YELLOW, "log key", f"{path}: you cannot read it; run `{advice.command('status')}` as root")
     except (KeyFileError, OSError) as error:
         return StatusLine(RED, "log key", f"{error} (vomap logs decisions without their subjects)")
     fault = _key_fault(status)

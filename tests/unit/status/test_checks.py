@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from vomap.ces.kinds import Ce, known_ces
+from vomap.compile.advice import Advice
 from vomap.status import GREEN, RED
 from vomap.status.checks import callout_line
 
@@ -31,7 +32,7 @@ def test_the_callout_runs_with_no_more_rights_than_the_ce_has(tmp_path: Path, mo
 
     monkeypatch.setattr(subprocess, "run", run)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    line = callout_line(replace(_htcondor(tmp_path), user=me.pw_name), "p", "p.bans", tmp_path)
+    line = callout_line(replace(_htcondor(tmp_path), user=me.pw_name), "p", "p.bans", Advice(callouts=tmp_path))
     assert line.colour == GREEN
     (how,) = runs
     assert how["user"] in (me.pw_name, me.pw_uid)
@@ -44,6 +45,6 @@ def test_a_ce_without_its_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """If the CE's user is missing, vomap runs nothing, least of all as root."""
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(subprocess, "run", None)
-    line = callout_line(replace(_htcondor(tmp_path), user="no-such-user"), "p", "p.bans", tmp_path)
+    line = callout_line(replace(_htcondor(tmp_path), user="no-such-user"), "p", "p.bans", Advice(callouts=tmp_path))
     assert line.colour == RED
     assert "no user no-such-user" in line.text
