@@ -29,6 +29,7 @@ OPTIONS = {
     "vomap-arc map": {
         **_FILES,
         "--decline": ("continue", "end with 1 for a declined token, so that later mapping rules may map it"),
+        "--observe": ("", "decide and log, print nothing, and always end with 1: another rule decides"),
     },
     "vomap-arc authorize": {
         **_FILES,
@@ -41,6 +42,10 @@ OPTIONS = {
         "--ca": ("FILE", "the certificates to trust for https, in place of the system's (PEM)"),
         "--token-file": ("FILE", "read the token from a file that only root and the calling user can write"),
         "--discover": ("", "find the token by WLCG Bearer Token Discovery"),
+        "--observe": (
+            "",
+            "verify, decide and log, print no account, and always end with 1, so that another way decides",
+        ),
     },
 }
 _ANSWER = (

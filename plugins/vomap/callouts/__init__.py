@@ -44,6 +44,8 @@ EXIT_CODES = {
 FAILED = 3
 # `vomap-arc map --decline continue`: ARC goes on to its next mapping rule.
 DECLINE_CONTINUES = 1
+# Decide and log, print nothing, and decline: the next plugin or rule, or the caller, decides.
+OBSERVE = "--observe"
 # ARC reads every byte as part of the account's name. HTCondor reads the name up to the newline.
 _PRINTED = {HTCONDOR: "%s\n", ARC_MAP: "%s", ARC_AUTHORIZE: "", TOKEN: "%s\n"}
 # A callout that root starts becomes this user before it reads a token.

@@ -1,6 +1,6 @@
 """`vomap-arc map|authorize`: ARC's mapping and authgroup plugins. They read the environment: ARC's stdin never ends.
 
-map_with_plugin = GROUP 10 /usr/libexec/vomap/vomap-arc map [--decline continue]
+map_with_plugin = GROUP 10 /usr/libexec/vomap/vomap-arc map [--decline continue | --observe]
 plugin = 10 /usr/libexec/vomap/vomap-arc authorize [--vo VO] [--account ACCOUNT]
 """
 
@@ -13,6 +13,8 @@ from vomap.callouts import (
     ARC_AUTHORIZE,
     ARC_MAP,
     DECLINE_CONTINUES,
+    FAILED,
+    OBSERVE,
     USER,
     OptionError,
     become_user,
@@ -32,8 +34,11 @@ if TYPE_CHECKING:
 
 
 def main() -> int:
-    """Answer ARC and return the exit code. plugins/bin turns every exception into exit code 3."""
-    return run_guarded("vomap-arc", _answer)
+    """Answer ARC and return the exit code. plugins/bin turns every exception into exit code 3.
+
+    With `--observe` the exit code is always 1, also after a failure: "no mapping" to a rule, "not a member" to a group.
+    """
+    return run_guarded("vomap-arc", _answer, failed=DECLINE_CONTINUES if OBSERVE in sys.argv[1:] else FAILED)
 
 
 def _answer(limit: TimeLimit) -> int:
@@ -47,11 +52,13 @@ def _answer(limit: TimeLimit) -> int:
 
 
 def _map(words: Sequence[str], limit: TimeLimit) -> int:
-    options = read_options(words, ("--policy", "--bans", "--decline"))
+    options = read_options(words, ("--policy", "--bans", "--decline"), switches=(OBSERVE,))
     decline = options.get("--decline")
     if decline not in (None, "continue"):
         raise OptionError("--decline takes `continue`, or is left out")
-    return respond(ARC_MAP, _decide(options), limit, decline=DECLINE_CONTINUES if decline else None)
+    observe = OBSERVE in options
+    code = DECLINE_CONTINUES if decline or observe else None
+    return respond(ARC_MAP, _decide(options), limit, decline=code, observe=observe)
 
 
 def _authorize(words: Sequence[str], limit: TimeLimit) -> int:

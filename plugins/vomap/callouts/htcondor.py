@@ -10,6 +10,7 @@ import sys
 from vomap.callouts import (
     EXIT_CODES,
     HTCONDOR,
+    OBSERVE,
     decide_token,
     read_input,
     read_options,
@@ -22,9 +23,6 @@ from vomap.policy import DECLINED, ERROR
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vomap.callouts import TimeLimit
-
-# Decide and log, and leave the answer to the next plugin.
-OBSERVE = "--observe"
 
 
 def main() -> int:

@@ -1,6 +1,6 @@
 """`vomap-token`: verify a raw token and map it to an account, for a storage or login service.
 
-vomap-token [--policy FILE] [--bans FILE] [--cache DIR] [--ca FILE] [--discover | --token-file FILE] < TOKEN
+vomap-token [--policy FILE] [--bans FILE] [--cache DIR] [--ca FILE] [--discover | --token-file FILE] [--observe] < TOKEN
 
 The token comes on standard input, from a file, or from WLCG Bearer Token Discovery. vomap-token reads no variables of
 the environment but those of the discovery and of proxies. A proxy cannot change the answers of an issuer.
@@ -12,6 +12,8 @@ import os
 import sys
 
 from vomap.callouts import (
+    EXIT_CODES,
+    OBSERVE,
     TOKEN,
     USER,
     OptionError,
@@ -23,6 +25,7 @@ from vomap.callouts import (
     respond,
     run_guarded,
 )
+from vomap.policy import DECLINED, ERROR
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,14 +43,18 @@ _ALLOWED = {*_DISCOVERY, *_PROXIES, *(name.upper() for name in _PROXIES)}
 
 
 def main() -> int:
-    """Answer and return the exit code. plugins/bin turns every exception into exit code 3."""
-    return run_guarded(TOKEN, _answer, SECONDS)
+    """Answer and return the exit code. plugins/bin turns every exception into exit code 3.
+
+    With `--observe` the exit code is always that of a declined token, also after a failure.
+    """
+    failed = EXIT_CODES[TOKEN][DECLINED if OBSERVE in sys.argv[1:] else ERROR]
+    return run_guarded(TOKEN, _answer, SECONDS, failed=failed)
 
 
 def _answer(limit: TimeLimit) -> int:
     _forget_variables()
     known = ("--policy", "--bans", "--cache", "--ca", "--token-file")
-    options = read_options(sys.argv[1:], known, switches=("--discover",))
+    options = read_options(sys.argv[1:], known, switches=("--discover", OBSERVE))
     raw = _raw_token(options)
     become_user(USER)
     # Not before the variables are forgotten: OpenSSL reads them as soon as it is loaded.
@@ -57,7 +64,7 @@ def _answer(limit: TimeLimit) -> int:
 
     authorities = options.get("--ca")
     keys = KeyCache(Path(options.get("--cache", CACHE_FOLDER)), None if authorities is None else Path(authorities))
-    return respond(TOKEN, decide_raw_token(raw, options, keys), limit)
+    return respond(TOKEN, decide_raw_token(raw, options, keys), limit, observe=OBSERVE in options)
 
 
 def decide_raw_token(raw: bytes, options: dict[str, str], keys: KeyCache) -> TokenDecision:

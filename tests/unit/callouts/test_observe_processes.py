@@ -1,4 +1,4 @@
-"""`vomap-htcondor --observe` decides and logs, and HTCondor always asks the next plugin."""
+"""`vomap-htcondor --observe` and `vomap-arc map --observe` decide and log, and the CE always goes on."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ from typing import Any
 import pytest
 
 from ces import htcondor_payload
-from unit.callouts.test_processes import HTCONDOR, POLICY, SECONDS, SPOILERS, TOKEN, Site
+from unit.callouts.test_processes import ARC_AUTHORIZE, ARC_MAP, HTCONDOR, POLICY, SECONDS, SPOILERS, TOKEN, Site
 from unit.policy.composed import policy_document
 from vomap import store
 from vomap.store import writer
 
 OBSERVE = "--observe"
 DECLINED = 1
+# ARC has another exit code for a declined token, unless vomap only observes.
+CODES = {"vomap-htcondor": [0, 1, 2, 3], "vomap-arc": [0, 2, 2, 3]}
+OBSERVERS = pytest.mark.parametrize("words", [HTCONDOR, ARC_MAP], ids=["htcondor", "arc"])
 
 
 class LoggingSite(Site):
@@ -45,7 +48,7 @@ def site(tmp_path: Path) -> LoggingSite:
 
 
 def _assert_declined(answer: tuple[int, bytes, bytes]) -> None:
-    """Check that HTCondor asks the next plugin: exit 1, no account, and at most one line with the reason."""
+    """Check that the CE goes on: exit 1, no account, and at most one line with the reason."""
     returned, out, err = answer
     assert (returned, out) == (DECLINED, b""), err
     assert err.count(b"\n") <= 1
@@ -64,16 +67,19 @@ def _assert_declined(answer: tuple[int, bytes, bytes]) -> None:
         ({"sub": "root\x01@x"}, 3, "error: token: a control character"),
     ],
 )
-def test_every_outcome_is_logged_and_declined(site: LoggingSite, token: dict[str, Any], code: int, told: str) -> None:
+@OBSERVERS
+def test_every_outcome_is_logged_and_declined(
+    site: LoggingSite, words: list[str], token: dict[str, Any], code: int, told: str
+) -> None:
     """With `--observe`, vomap logs and prints its answer as observed, and declines.
 
     Without it, vomap gives that answer.
     """
     token = {**TOKEN, "jti": "j-1", **token}
-    answer = site.run(HTCONDOR, token, OBSERVE)
+    answer = site.run(words, token, OBSERVE)
     _assert_declined(answer)
-    assert answer[2].startswith(f"vomap-htcondor: observed: {told}".encode())
-    assert site.run(HTCONDOR, token)[0] == code
+    assert answer[2].startswith(f"{' '.join(words)}: observed: {told}".encode())
+    assert site.run(words, token)[0] == CODES[words[0]][code]
     observed, answered = site.logged()
     outcome = told.partition(":")[0].split()[0]
     assert observed["observed"] is True
@@ -85,20 +91,22 @@ def test_every_outcome_is_logged_and_declined(site: LoggingSite, token: dict[str
     assert [observed[name] for name in members] == [answered[name] for name in members]
 
 
+@OBSERVERS
 @pytest.mark.parametrize("which", ["policy", "bans"])
 @pytest.mark.parametrize("spoiler", SPOILERS)
-def test_spoiled_files(site: LoggingSite, which: str, spoiler: str) -> None:
+def test_spoiled_files(site: LoggingSite, words: list[str], which: str, spoiler: str) -> None:
     """An unreadable or untrusted policy or bans file stops vomap, but not the CE."""
     SPOILERS[spoiler](getattr(site, which))
-    answer = site.run(HTCONDOR, TOKEN, OBSERVE)
+    answer = site.run(words, TOKEN, OBSERVE)
     _assert_declined(answer)
     assert b"observed: error: " in answer[2]
 
 
+@OBSERVERS
 @pytest.mark.parametrize("flags", [["-I", "-S"], ["-I", "-S", "-O"]])
-def test_a_missing_module(site: LoggingSite, flags: list[str]) -> None:
-    """If the interpreter cannot import vomap, HTCondor asks the next plugin."""
-    answer = site.run(HTCONDOR, TOKEN, command=[sys.executable, *flags, *site.command(HTCONDOR, OBSERVE)])
+def test_a_missing_module(site: LoggingSite, words: list[str], flags: list[str]) -> None:
+    """If the interpreter cannot import vomap, the CE goes on."""
+    answer = site.run(words, TOKEN, command=[sys.executable, *flags, *site.command(words, OBSERVE)])
     _assert_declined(answer)
     assert b"ModuleNotFoundError" in answer[2]
 
@@ -106,28 +114,31 @@ def test_a_missing_module(site: LoggingSite, flags: list[str]) -> None:
 @pytest.mark.parametrize(
     "content", ["raise SystemExit(0)", "raise SystemExit(3)", "(", "1/0", "raise KeyboardInterrupt"]
 )
-def test_a_crash(site: LoggingSite, content: str) -> None:
-    """If the import of vomap fails, HTCondor asks the next plugin."""
+@OBSERVERS
+def test_a_crash(site: LoggingSite, words: list[str], content: str) -> None:
+    """If the import of vomap fails, the CE goes on."""
     package = site.work / "vomap"
     package.mkdir()
     (package / "__init__.py").write_text(content)
     start = f"import sys; sys.path.insert(0, {str(site.work)!r}); sys.argv = sys.argv[1:]; "
     start += "exec(compile(open(sys.argv[0]).read(), sys.argv[0], 'exec'))"
-    command = [sys.executable, "-I", "-S", "-B", "-c", start, *site.command(HTCONDOR, OBSERVE)]
-    _assert_declined(site.run(HTCONDOR, TOKEN, command=command))
+    command = [sys.executable, "-I", "-S", "-B", "-c", start, *site.command(words, OBSERVE)]
+    _assert_declined(site.run(words, TOKEN, command=command))
 
 
 @pytest.mark.parametrize("redirection", [">&-", "<&-", "2>&-", "<&- >&- 2>&-", ">/dev/full", "2>/dev/full"])
-def test_descriptors(site: LoggingSite, redirection: str) -> None:
-    """If a descriptor is closed or full, HTCondor asks the next plugin."""
-    command = ["/bin/sh", "-c", f'exec "$@" {redirection}', "sh", *site.command(HTCONDOR, OBSERVE)]
-    _assert_declined(site.run(HTCONDOR, TOKEN, command=command))
+@OBSERVERS
+def test_descriptors(site: LoggingSite, words: list[str], redirection: str) -> None:
+    """If a descriptor is closed or full, the CE goes on."""
+    command = ["/bin/sh", "-c", f'exec "$@" {redirection}', "sh", *site.command(words, OBSERVE)]
+    _assert_declined(site.run(words, TOKEN, command=command))
 
 
-@pytest.mark.parametrize("words", [["--unknown", OBSERVE], [OBSERVE, "--policy"], [OBSERVE, OBSERVE]])
-def test_other_words(site: LoggingSite, words: list[str]) -> None:
+@OBSERVERS
+@pytest.mark.parametrize("more", [["--unknown", OBSERVE], [OBSERVE, "--policy"], [OBSERVE, OBSERVE]])
+def test_other_words(site: LoggingSite, words: list[str], more: list[str]) -> None:
     """With unknown words beside `--observe`, vomap reports them, and declines."""
-    answer = site.run(HTCONDOR, TOKEN, *words)
+    answer = site.run(words, TOKEN, *more)
     _assert_declined(answer)
     assert b"error: " in answer[2]
 
@@ -173,13 +184,24 @@ def test_a_hang(site: LoggingSite) -> None:
         os.close(writing)
 
 
-def test_a_log_that_does_not_answer(site: LoggingSite) -> None:
+@OBSERVERS
+def test_a_log_that_does_not_answer(site: LoggingSite, words: list[str]) -> None:
     """If vomap cannot write the decision log, it reports that, and declines the token."""
     os.mkfifo(site.log)
-    answer = site.run(HTCONDOR, TOKEN, OBSERVE)
+    answer = site.run(words, TOKEN, OBSERVE)
     _assert_declined(answer)
     assert b"observed: mapped to vomap-jo" in answer[2]
     assert b"not logged: " in answer[2]
+
+
+def test_the_other_rules_of_arc_go_on_or_not(site: LoggingSite) -> None:
+    """`--decline continue` changes nothing while vomap observes. A group of vomap's cannot observe: it would grant."""
+    _assert_declined(site.run(ARC_MAP, TOKEN, OBSERVE, "--decline", "continue"))
+    assert [record["observed"] for record in site.logged()] == [True]
+    code, out, err = site.run(ARC_AUTHORIZE, TOKEN, OBSERVE)
+    assert (code, out) == (DECLINED, b"")
+    assert b"unknown option" in err
+    assert len(site.logged()) == 1
 
 
 def test_a_child_that_is_killed(site: LoggingSite) -> None:

@@ -86,6 +86,31 @@ def test_answers(service: Service, token: dict[str, Any], code: int, printed: by
     assert told in err
 
 
+@pytest.mark.parametrize(
+    ("token", "told"),
+    [
+        ({}, b"observed: mapped to nova for Nova: rule: everybody"),
+        ({"iss": "https://other.example/"}, b"observed: declined: issuer: "),
+        ({"number": 1}, b"observed: denied: token: the signature is not its issuer's"),
+        ({"sub": "banned"}, b"observed: denied for Nova: ban: leaked"),
+        ({"iss": "\n"}, b"observed: error: token: a control character"),
+    ],
+)
+def test_it_only_observes(service: Service, token: dict[str, Any], told: bytes) -> None:
+    """With `--observe`, vomap-token verifies, decides and logs. It always declines, and prints no account."""
+    returned, out, err = service.run(service.issuer.token(**token), "--observe")
+    assert (returned, out) == (1, b"")
+    assert told in err
+
+
+@pytest.mark.parametrize("words", [["--unknown"], ["--token-file", "/nowhere/token"], ["--policy", "/nowhere/policy"]])
+def test_a_failure_while_it_observes(service: Service, words: list[str]) -> None:
+    """Also a failure declines: the caller's other way decides."""
+    assert service.run(service.issuer.token(), "--observe", *words)[:2] == (1, b"")
+    command = [sys.executable, "-I", "-S", *service.command("--observe")]
+    assert service.run(service.issuer.token(), command=command)[:2] == (1, b"")
+
+
 @pytest.mark.parametrize("raw", [b"", b"x", b"a.b.c", b"\0" * 100, b"x" * (2 << 20)], ids=len)
 def test_what_is_no_token(service: Service, raw: bytes) -> None:
     """vomap-token exits 3 for input that is not a valid token."""
@@ -216,16 +241,16 @@ def test_root_is_left_behind_before_the_token_is_looked_at(monkeypatch: pytest.M
     """vomap-token reads the token as its first user, who may be the only one with access. Then it changes the user."""
     happened: list[str] = []
 
-    def run_guarded(callout: str, answer: Callable[[TimeLimit], int], seconds: float) -> int:
+    def run_guarded(callout: str, answer: Callable[[TimeLimit], int], seconds: float, *, failed: int) -> int:
         happened.append(f"{seconds:g} s")
-        return answer(TimeLimit(callout, seconds))
+        return answer(TimeLimit(callout, seconds, failed=failed))
 
     monkeypatch.setattr(token, "run_guarded", run_guarded)
     monkeypatch.setattr(token, "_forget_variables", lambda: happened.append("variables"))
     monkeypatch.setattr(token, "read_input", lambda: happened.append("input"))
     monkeypatch.setattr(token, "become_user", lambda name: happened.append(f"become {name}"))
     monkeypatch.setattr(token, "decide_raw_token", lambda *_: happened.append("decide"))
-    monkeypatch.setattr(token, "respond", lambda *_: 0)
+    monkeypatch.setattr(token, "respond", lambda *_, **__: 0)
     monkeypatch.setattr(sys, "argv", ["vomap-token"])
     assert token.main() == 0
     assert happened == ["8 s", "variables", "input", "become vomap", "decide"]
