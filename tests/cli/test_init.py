@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import builtins
+import json
 import os
 import re
 import shlex
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -276,12 +278,23 @@ def test_again_builds_what_has_changed(htcondor: CeSystem) -> None:
 
 # what exists
 
-_DIFFERENT = [SITE_FILE, *HTCONDOR_FILES, ARC_FILE, OSG_LINK]
+
+def _wiring(system: CeSystem, capsys: Capture) -> dict[str, str]:
+    """Return the colours of what `vomap status` says of the wiring, without options beside --root."""
+    capsys.readouterr()
+    run(["status", "--root", str(system.root), "--json"])
+    names = {*HTCONDOR_FILES, ARC_FILE, "past vomap", "mapfiles"}
+    return {line["what"]: line["colour"] for line in json.loads(capsys.readouterr().out) if line["what"] in names}
+
+
+_OTHER_LINE = {MAP_FILE: "SCITOKENS /^x,/ y\n", ARC_FILE: "[other]\n"}
+_DIFFERENT = [SITE_FILE, *HTCONDOR_FILES, ARC_FILE]
 
 
 def _make_different(system: CeSystem, path: str, how: str) -> None:
     """Put something else where a file is to be."""
-    other = system.write("/elsewhere", system.read(path) + "# other\n")
+    text = system.read(path) + _OTHER_LINE.get(path, "OTHER = 1\n")
+    other = system.write("/elsewhere", "mapfile: 1\nsite: {audience: [other]}\n" if path == SITE_FILE else text)
     place = system.at(path)
     place.unlink()
     if how == "file":
@@ -300,26 +313,310 @@ def _make_different(system: CeSystem, path: str, how: str) -> None:
     + [(path, how) for path in (*HTCONDOR_FILES, ARC_FILE) for how in ("bytes", "nowhere")],
 )
 def test_what_differs_is_left_unless_told(tmp_path: Path, capsys: Capture, path: str, how: str) -> None:
-    """Another file in the place of a new one stays: `init` reports it, exit 1. With `--replace` it is written again."""
-    system = CeSystem(tmp_path / "root", htcondor=True, arc=True).made("--mapfile", "osg")
+    """Another file in the place of a new one stays: `init` reports it, exit 1. With `--replace` it is kept beside."""
+    system = CeSystem(tmp_path / "root", htcondor=True, arc=True).made()
     _make_different(system, path, how)
     place, other, before = str(system.at(path)), system.read("/elsewhere"), system.state()
-    flags = (*FLAGS, "--mapfile", "osg")
     capsys.readouterr()
-    assert system.init(*flags, "--show") == 1
+    assert system.init(*FLAGS, "--show") == 1
     assert system.state() == before
-    assert system.init(*flags) == 1
-    again = Advice(system.root, CALLOUTS).command("init", "--replace", *flags[:2], *flags[3:])
+    assert system.init(*FLAGS) == 1
+    again = Advice(system.root, CALLOUTS).command("init", "--replace", *FLAGS[:2])
     assert f"{place} differs and is left as it is; `{again}` writes it anew" in capsys.readouterr().err
     assert system.state()[place] == before[place]
-    assert system.init(*flags, "--replace") == 0
+    assert system.init(*FLAGS, "--replace") == 0
     assert system.read("/elsewhere") == other
-    assert system.at(path).is_symlink() == (path == OSG_LINK)
+    assert not system.at(path).is_symlink()
     after = system.state()
     assert after[place] != before[place]
-    assert system.init(*flags) == 0
+    kept = system.at(f"{path}.~1~")
+    assert kept.exists() is (how != "nowhere")
+    assert how == "nowhere" or (kept.is_symlink(), kept.read_bytes()) == (
+        how == "link",
+        before[place][1] or other.encode(),
+    )
+    assert system.init(*FLAGS) == 0
     assert system.state() == after
+    assert system.build() == 0, "no reader takes the kept file for its own"
+    assert set(_wiring(system, capsys).values()) == {"green"}
     assert not [name for name in after if name.endswith(".new")]
+
+
+@pytest.mark.parametrize("text", [RULES, "mapfile: 1\nsite: {audience: [a], accounts: {must-exist: no}}\n"])
+@pytest.mark.parametrize("replace", [[], ["--replace"]])
+def test_a_mapfile_of_the_sites_own_is_never_replaced(
+    htcondor: CeSystem, capsys: Capture, text: str, replace: list[str]
+) -> None:
+    """Rules, issuers, tests and other settings of the site stay. `init` shows what to edit, and then it is done."""
+    path = htcondor.write(SITE_FILE, text)
+    htcondor.init("--yes")
+    before = path.stat()
+    capsys.readouterr()
+    words = ("--audience", "x", "--serve", "One", "--never", "condor")
+    assert htcondor.init(*words, "--yes", *replace) == 1
+    assert (path.stat().st_ino, path.read_text("utf-8")) == (before.st_ino, text)
+    told = capsys.readouterr()
+    assert f"--- {path}\n" not in told.out
+    again = Advice(htcondor.root, CALLOUTS).command("init", "--replace", *words)
+    (line,) = [line for line in told.err.splitlines() if str(path) in line and "does not replace" in line]
+    assert line.endswith(f". Then type `{again}`")
+    if text == RULES:
+        assert "contains `issuers` (line 2)" in line
+        assert 'Edit add `site: {"audience": ["x"]}`' in line
+    else:
+        assert "contains `must-exist` (line 2)" in line
+        assert 'line 2: `audience: ["x"]`, line 2: in `site` add `serve: ["One"]`' in line
+        assert 'line 2: in `accounts` add `never: ["condor"]`' in line
+
+
+def test_edits_that_init_asks_for_are_enough(htcondor: CeSystem, capsys: Capture) -> None:
+    """After the edits, the command that `init` shows changes nothing in the mapfile, and ends with 0."""
+    text = f"{RULES}site:\n  audience: [a]\n  rename: {{acct1: acct2}}\n"
+    htcondor.write(SITE_FILE, text)
+    assert htcondor.init("--audience", "ce.example:9619", "--yes") == 1
+    assert f'Edit line {text.count(chr(10)) - 1}: `audience: ["ce.example:9619"]`' in capsys.readouterr().err
+    htcondor.write(SITE_FILE, text.replace("audience: [a]", 'audience: ["ce.example:9619"]').replace("acct1}}", "x}}"))
+    edited = htcondor.read(SITE_FILE)
+    htcondor.init("--audience", "ce.example:9619", "--yes")
+    assert "does not replace" not in capsys.readouterr().err
+    assert htcondor.read(SITE_FILE) == edited
+
+
+def test_settings_that_are_not_given_stay(htcondor: CeSystem) -> None:
+    """A new audience does not open the site to every VO, and does not free reserved accounts."""
+    assert htcondor.init(*FLAGS, "--serve", "CMS", "--never", "condor", "--minimum-uid", "500") == 0
+    assert htcondor.init("--audience", "x", "--yes", "--replace") == 0
+    site = read_policy(str(htcondor.policy)).site
+    assert (site.audience, site.serve) == (frozenset({"x"}), frozenset({"cms"}))
+    assert (site.accounts.minimum_uid, set(site.accounts.never)) == (500, {"condor"})
+    assert htcondor.init("--never", "daemon", "--yes", "--replace") == 0
+    site = read_policy(str(htcondor.policy)).site
+    assert (site.audience, set(site.accounts.never)) == (frozenset({"x"}), {"daemon"})
+
+
+def test_files_that_are_kept_are_never_replaced_themselves(htcondor: CeSystem) -> None:
+    """Each replaced file has its own name."""
+    for audience in ("a", "b", "c"):
+        assert htcondor.init("--audience", audience, "--yes", "--replace") == 0
+    assert '"a"' in htcondor.read(f"{SITE_FILE}.~1~")
+    assert '"b"' in htcondor.read(f"{SITE_FILE}.~2~")
+    assert not htcondor.at(f"{SITE_FILE}.~3~").exists()
+
+
+@pytest.mark.parametrize("how", ["file", "link"])
+def test_another_mapfile_in_the_place_of_one_that_ships(htcondor: CeSystem, capsys: Capture, how: str) -> None:
+    """An edited copy and a refreshed mapfile stay. The commands that `init` shows bring the shipped one."""
+    edited = shipped_file("mapfiles", "egi.yaml").read_text("utf-8") + "# ours\n"
+    htcondor.write(EGI_COPY, edited)
+    other = htcondor.write("/elsewhere", RULES)
+    if how == "file":
+        htcondor.write(OSG_LINK, RULES)
+    else:
+        htcondor.at(OSG_LINK).symlink_to(other)
+    for replace in ([], ["--replace"]):
+        assert htcondor.init(*FLAGS, "--mapfile", "osg", "--mapfile", "egi", *replace) == 1
+        assert (htcondor.read(EGI_COPY), htcondor.read(OSG_LINK)) == (edited, RULES)
+    told = capsys.readouterr().err
+    for path in (EGI_COPY, OSG_LINK):
+        (line,) = {line for line in told.splitlines() if line.startswith(str(htcondor.at(path)))}
+        compare, away, again = re.findall(r"`([^`]*)`", line)
+        assert subprocess.run(shlex.split(compare), capture_output=True, check=False).returncode == 1
+        subprocess.run(shlex.split(away), check=True)
+        assert again == Advice(htcondor.root, CALLOUTS).command(
+            "init", "--replace", *FLAGS[:2], "--mapfile", "osg", "--mapfile", "egi"
+        )
+    assert htcondor.init(*FLAGS, "--replace", "--mapfile", "osg", "--mapfile", "egi") == 0
+    assert htcondor.read(EGI_COPY) == shipped_file("mapfiles", "egi.yaml").read_text("utf-8")
+    assert htcondor.at(OSG_LINK).is_symlink()
+    assert htcondor.read(f"{EGI_COPY}.~1~") == edited
+
+
+def test_a_link_to_nowhere_is_made_anew(htcondor: CeSystem) -> None:
+    """A link to a removed installation holds up every build, and nothing is lost with it."""
+    htcondor.write(RULES_FILE, RULES)
+    htcondor.at(OSG_LINK).symlink_to(htcondor.at("/nowhere"))
+    assert htcondor.init(*FLAGS, "--mapfile", "osg", "--replace") == 0
+    assert Path(os.readlink(htcondor.at(OSG_LINK))) == shipped_file("mapfiles", "osg.yaml")
+
+
+def test_another_path_of_the_same_mapfile(htcondor: CeSystem) -> None:
+    """An older vomap linked a path with the version of Python in it. `--replace` makes the link that stays valid."""
+    shipped = shipped_file("mapfiles", "osg.yaml")
+    htcondor.write(RULES_FILE, RULES)
+    htcondor.at(OSG_LINK).symlink_to(f"{shipped.parent}/../{shipped.parent.name}/{shipped.name}")
+    assert htcondor.init(*FLAGS, "--mapfile", "osg") == 0
+    assert ".." in os.readlink(htcondor.at(OSG_LINK))
+    assert htcondor.init(*FLAGS, "--mapfile", "osg", "--replace") == 0
+    assert Path(os.readlink(htcondor.at(OSG_LINK))) == shipped
+
+
+# the options of the existing wiring
+
+
+def _rendered(system: CeSystem, ce: str, *words: str) -> None:
+    """Wire a CE with options of `vomap render`."""
+    folder = system.root.parent / "wiring"
+    assert run(["render", ce, "--policy", str(system.policy), "--output", str(folder), *words]) == 0
+    for path in HTCONDOR_FILES[1:] if ce == "htcondor" else [ARC_FILE]:
+        system.write(path, (folder / Path(path).name).read_text("utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("ce", "words"),
+    [
+        ("htcondor", ["--then", "EGI"]),
+        ("htcondor", ["--then", "EGI", "--then", "OTHER_2"]),
+        ("htcondor", ["--then", "EGI", "--callout", "{callouts}/vomap-htcondor"]),
+        ("arc", ["--more-rules"]),
+        ("arc", ["--vo", "One"]),
+        ("arc", ["--more-rules", "--vo", "One", "--vo", "Two", "--callout", "{callouts}/vomap-arc"]),
+    ],
+)
+def test_options_of_the_wiring_are_kept(tmp_path: Path, capsys: Capture, ce: str, words: list[str]) -> None:
+    """`status` is green for each option of `render`, and `init` keeps it when the issuers change."""
+    system = CeSystem(tmp_path / "root", **{ce: True}).made()
+    words = [word.format(callouts=CALLOUTS) for word in words]
+    _rendered(system, ce, *words)
+    paths = HTCONDOR_FILES if ce == "htcondor" else (ARC_FILE,)
+    wired = dict.fromkeys([*paths, "past vomap", "mapfiles"], "green")
+    again = ["init", "--root", str(system.root), "--yes", "--replace"]
+    assert _wiring(system, capsys) == wired
+    before = {path: system.read(path) for path in paths}
+    assert run(again) == 0
+    assert {path: system.read(path) for path in paths} == before
+    system.write(RULES_FILE, RULES.replace("https://one.example/", "https://new.example/"))
+    assert system.build() == 0
+    assert "red" in _wiring(system, capsys).values()
+    assert run(again) == 0
+    assert _wiring(system, capsys) == wired
+    after = {path: system.read(path) for path in paths}
+    _rendered(system, ce, *words)
+    assert {path: system.read(path) for path in paths} == after != before
+
+
+def test_callouts_of_the_command_line_come_first(htcondor: CeSystem) -> None:
+    """`--callouts` replaces the path that the wiring has, and keeps the other options."""
+    htcondor.made()
+    _rendered(htcondor, "htcondor", "--then", "EGI", "--callout", "/opt/old/vomap-htcondor")
+    assert run(["init", "--root", str(htcondor.root), "--callouts", "/opt/new", "--yes", "--replace"]) == 0
+    assert "_COMMAND = /opt/new/vomap-htcondor\n" in htcondor.read(SETTINGS_FILE)
+    assert htcondor.read(MAP_FILE).count("PLUGIN:VOMAP,EGI\n") == 2
+
+
+def test_observing_is_kept(htcondor: CeSystem) -> None:
+    """A wiring that only observes never begins to answer because `init` writes it anew."""
+    htcondor.made()
+    settings = htcondor.read(SETTINGS_FILE)
+    htcondor.write(SETTINGS_FILE, settings.replace("/vomap-htcondor\n", "/vomap-htcondor --observe\n"))
+    htcondor.write(SITE_FILE, "mapfile: 1\nsite: {audience: [another]}\n")
+    htcondor.write(RULES_FILE, RULES.partition("tests:")[0])
+    assert run(["init", "--root", str(htcondor.root), "--yes", "--replace"]) == 0
+    assert f"_COMMAND = {CALLOUTS}/vomap-htcondor --observe\n" in htcondor.read(SETTINGS_FILE)
+    assert "= another\n" in htcondor.read(SETTINGS_FILE)
+
+
+def test_the_callout_of_a_ce_that_observes(htcondor: CeSystem) -> None:
+    """Without vomap's own settings, the callout is the one in the file that has it observe."""
+    htcondor.made()
+    htcondor.at(SETTINGS_FILE).unlink()
+    command = "SEC_SCITOKENS_PLUGIN_VOMAP_COMMAND = /opt/x/vomap-htcondor --observe\n"
+    htcondor.write("/etc/condor-ce/config.d/60-vomap-observe.conf", command)
+    htcondor.write("/etc/condor-ce/config.d/70-old.conf~", command.replace("/opt/x", "/opt/old"))
+    assert run(["init", "--root", str(htcondor.root), "--yes"]) == 0
+    assert "_COMMAND = /opt/x/vomap-htcondor\n" in htcondor.read(SETTINGS_FILE)
+
+
+def test_lines_with_different_plugins(htcondor: CeSystem, capsys: Capture) -> None:
+    """`init` cannot know the plugins of a new line, so it leaves the file, and says how to go on."""
+    htcondor.made()
+    mixed = htcondor.read(MAP_FILE).replace("PLUGIN:VOMAP\n", "PLUGIN:VOMAP,EGI\n", 1)
+    htcondor.write(MAP_FILE, mixed)
+    assert htcondor.init("--yes", "--replace") == 0
+    htcondor.write(RULES_FILE, RULES.replace("https://one.example/", "https://new.example/"))
+    assert htcondor.init("--yes", "--replace") == 1
+    assert htcondor.read(MAP_FILE) == mixed
+    again = Advice(htcondor.root, CALLOUTS).command("init", "--replace")
+    assert f"Write the same plugins into each line. Then type `{again}`" in capsys.readouterr().err
+    htcondor.write(MAP_FILE, mixed.replace(",EGI", ""))
+    assert htcondor.init("--yes", "--replace") == 0
+
+
+def test_comments_and_order_do_not_matter(tmp_path: Path, capsys: Capture) -> None:
+    """Such files are as the policy needs them: `init` leaves them without --replace, and `status` is green."""
+    system = CeSystem(tmp_path / "root", htcondor=True, arc=True).made()
+    for path in (*HTCONDOR_FILES, ARC_FILE):
+        lines = system.read(path).splitlines()
+        if path == MAP_FILE:
+            lines.reverse()
+        if path == ARC_FILE:
+            tokens = [number for number, line in enumerate(lines) if line.startswith("authtokens")]
+            lines[tokens[0]], lines[tokens[1]] = lines[tokens[1]].replace(" = ", "="), lines[tokens[0]]
+        system.write(path, "\n".join(["# ours", "", *(line.replace(" = ", "  =  ", 1) for line in lines)]))
+    before = system.state()
+    assert system.init("--yes") == 0
+    assert system.state() == before
+    assert set(_wiring(system, capsys).values()) == {"green"}
+
+
+@pytest.mark.parametrize("path", [ARC_FILE, MAP_FILE, SETTINGS_FILE])
+def test_what_changes_the_meaning_is_no_option(tmp_path: Path, path: str) -> None:
+    """Another callout, another first plugin, or a later value of a setting is not what the policy needs."""
+    system = CeSystem(tmp_path / "root", htcondor=True, arc=True).made()
+    text = system.read(path)
+    changed = {
+        ARC_FILE: text.replace("policy_on_nomap = stop", "policy_on_nomap = continue"),
+        MAP_FILE: text.replace("PLUGIN:VOMAP", "PLUGIN:EGI,VOMAP"),
+        SETTINGS_FILE: text.replace("vomap-htcondor\n", "vomap-htcondor --policy /x\n"),
+    }[path]
+    system.write(path, changed)
+    assert system.init("--yes") == 1
+    assert system.read(path) == changed
+    system.write(path, text.replace("/vomap-", "/echo-") if path != MAP_FILE else text + "SCITOKENS /.*/ x\n")
+    assert system.init("--yes") == 1
+
+
+# another root
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        MAPFILES_FOLDER,
+        BANS_FOLDER,
+        "/etc/vomap",
+        "/var/lib/vomap",
+        "/etc/condor-ce/config.d",
+        "/etc/condor-ce/mapfiles.d",
+        RULES_FILE,
+        MAP_FILE,
+    ],
+)
+def test_a_link_that_leads_out_of_the_root(htcondor: CeSystem, tmp_path: Path, capsys: Capture, path: str) -> None:
+    """`init --root` never writes to this machine's own folders. The command that it shows repairs the link."""
+    htcondor.made()
+    away = tmp_path / "away"
+    away.mkdir()
+    place = htcondor.at(path)
+    target = htcondor.at(str(away))
+    target.parent.mkdir(parents=True)
+    place.rename(target)
+    place.symlink_to(away)
+    before = htcondor.state()
+    capsys.readouterr()
+    assert htcondor.init(*FLAGS) == 3
+    told = capsys.readouterr().err
+    assert f"{place}: this link leads to {away}, which is not below {htcondor.root}" in told
+    assert (list(away.iterdir()), htcondor.state()) == ([], before)
+    subprocess.run(shlex.split(told.rpartition("make it relative: ")[2]), check=True)
+    assert htcondor.init(*FLAGS) == 0
+    assert list(away.iterdir()) == []
+
+
+def test_folders_of_later_verbs(htcondor: CeSystem) -> None:
+    """`ban`, `ban fetch`, `refresh` and the key of the log find their folders."""
+    assert htcondor.init(*FLAGS) == 0
+    for folder in (BANS_FOLDER, "/var/lib/vomap", "/var/lib/vomap/mapfiles", "/etc/vomap"):
+        assert htcondor.at(folder).is_dir()
 
 
 def test_what_differs_keeps_nothing_else_from_being_written(htcondor: CeSystem) -> None:
@@ -344,7 +641,7 @@ def test_flags_that_would_do_nothing(htcondor: CeSystem, flags: list[str]) -> No
     """Answers for the site's mapfile are never dropped in silence because there is one."""
     htcondor.made()
     before = htcondor.state()
-    assert htcondor.init("--yes", *flags) == 2
+    assert htcondor.init("--yes", *flags) == 1
     assert htcondor.state() == before
 
 

@@ -6,6 +6,7 @@ Options that exclude each other are refused.
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -89,8 +90,8 @@ def test_mapfiles_that_are_not_built_yet(site: Site, ce: str) -> None:
 
 def test_options_for_htcondor(site: Site) -> None:
     """The next plugin and the callout's place."""
-    told = site.render("htcondor", "--then", "EGI", "--callout", "/opt/vomap-htcondor")
-    assert told.count(",/ PLUGIN:VOMAP,EGI\n") == 3
+    told = site.render("htcondor", "--then", "EGI", "--then", "OTHER", "--callout", "/opt/vomap-htcondor")
+    assert told.count(",/ PLUGIN:VOMAP,EGI,OTHER\n") == 3
     assert "SEC_SCITOKENS_PLUGIN_VOMAP_COMMAND = /opt/vomap-htcondor\n" in told
 
 
@@ -124,6 +125,28 @@ def test_written_over_a_link(site: Site, tmp_path: Path) -> None:
     site.render("htcondor", "--output", str(folder))
     assert not link.is_symlink()
     assert other.read_text("utf-8") == "precious"
+
+
+@pytest.mark.parametrize("umask", [0o077, 0o000])
+def test_folders_that_the_ce_can_read(site: Site, tmp_path: Path, umask: int) -> None:
+    """The CE can read new folders, and only their owner can write them, whatever the umask is."""
+    old = os.umask(umask)
+    try:
+        site.render("htcondor", "--output", str(tmp_path / "new" / "out"))
+    finally:
+        os.umask(old)
+    assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("new", "new/out")] == [0o755, 0o755]
+
+
+def test_a_file_of_the_sites_own_is_kept(site: Site, tmp_path: Path) -> None:
+    """A file that `render` did not write gets another name. One that it wrote is replaced without a copy."""
+    own = tmp_path / HTCONDOR_FILES[0]
+    own.write_text("SCITOKENS /x/ y\n", "utf-8")
+    before = {path.name for path in tmp_path.iterdir()}
+    for words in ([], ["--then", "EGI"]):
+        assert run(["render", "htcondor", "--policy", str(site.policy), "--output", str(tmp_path), *words]) == 0
+    assert {path.name for path in tmp_path.iterdir()} - before == {HTCONDOR_FILES[1], f"{own.name}.~1~"}
+    assert (tmp_path / f"{own.name}.~1~").read_text("utf-8") == "SCITOKENS /x/ y\n"
 
 
 @pytest.mark.parametrize("ce", ["htcondor", "arc"])

@@ -811,6 +811,21 @@ def _observed(system: CeSystem, then: str = ",OTHER") -> CeSystem:
     return system
 
 
+def test_the_callout_of_the_wiring_is_tried(tmp_path: Path, capsys: Capture) -> None:
+    """Without `--callouts`, the callout is the one that the CE is wired to, as after an installation by pip."""
+    system = CeSystem(tmp_path / "root", arc=True).made()
+    for words, colour in ([[], "green"], [["--callouts", str(tmp_path)], "red"]):
+        capsys.readouterr()
+        run(["status", "--root", str(system.root), "--json", *words])
+        lines = {line["what"]: line["colour"] for line in json.loads(capsys.readouterr().out)}
+        assert (lines["vomap-arc"], lines[ARC_FILE]) == (colour, colour)
+    system.write(ARC_FILE, system.read(ARC_FILE).replace(str(CALLOUTS), str(tmp_path)))
+    capsys.readouterr()
+    run(["status", "--root", str(system.root), "--json"])
+    lines = {line["what"]: line["colour"] for line in json.loads(capsys.readouterr().out)}
+    assert (lines["vomap-arc"], lines[ARC_FILE]) == ("red", "green")
+
+
 def test_another_plugin_after_vomap(htcondor: CeSystem, look: Looked) -> None:
     """A wiring that asks other plugins about declined tokens is as the policy needs. Any other is not."""
     as_wired = htcondor.read(MAP_FILE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from tools.manual.model import Paragraph, Section, Table, Terms
@@ -13,7 +14,7 @@ from vomap.ces.arc import FRAGMENT_FILE
 from vomap.ces.htcondor import MAP_FILE, SETTINGS_FILE
 from vomap.ces.kinds import DEFAULTS_FILE, ArcCe, HtcondorCe
 from vomap.ces.wiring import LIBEXEC
-from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER
+from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, OSG_MAPFILE
 from vomap.cli.console import FAILED, NO, USAGE, YES
 from vomap.log import KEY_FILE
 from vomap.policy import OUTCOMES
@@ -45,6 +46,12 @@ FILES = (
         "the digests of the mapfiles that `vomap build --automatic` leaves unbuilt",
     ),
     KeptFile(f"{POLICY_FILE}.lock", 0o600, "`vomap build`", "the lock of `vomap build` for the policy (empty)"),
+    KeptFile(
+        f"{os.path.dirname(OSG_MAPFILE)}/",
+        0o755,
+        "`vomap init`",
+        "the mapfile that `vomap refresh` writes (the packages give the folder to `vomap-refresh`)",
+    ),
     KeptFile(BANS_FILE, 0o644, "`vomap build`, `vomap ban`", "the compiled bans, which the callouts read"),
     KeptFile(f"{BANS_FILE}.lock", 0o600, "`vomap build`, `vomap ban`", "the lock for the bans (empty)"),
     KeptFile(

@@ -5,14 +5,21 @@ Sources: HTCondor's src/condor_utils/MapFile.cpp and condor_scitokens.cpp, and H
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from vomap.ces.wiring import (
+    LIBEXEC,
     WiringError,
+    WiringOptions,
     accepted_audiences,
     callout_path,
+    effective_lines,
     foreign_issuers,
+    found_callout,
     heading,
+    unspaced,
     wired_issuers,
 )
 
@@ -25,6 +32,12 @@ MAP_FILE = "05-vomap.conf"
 SETTINGS_FILE = "55-vomap-policy.conf"
 PLUGIN = "VOMAP"
 COMMAND = f"SEC_SCITOKENS_PLUGIN_{PLUGIN}_COMMAND"
+OBSERVE = "--observe"
+# A map line with vomap as the first plugin, and perhaps others after it.
+VOMAP_LINE = re.compile(rf"(SCITOKENS\s+/(?:\\.|[^\\/])*/\w*\s+PLUGIN:{PLUGIN})((?:,\w+)*)")
+_CALLOUT = "vomap-htcondor"
+# HTCondor's default of LOCAL_CONFIG_DIR_EXCLUDE_REGEXP: the files that it leaves out of included folders.
+_NOT_READ = re.compile(r"\..*|.*~|#.*|.*\.rpmsave|.*\.rpmnew", re.DOTALL)
 
 # These need no backslash in a regular expression between slashes.
 _PLAIN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789:_-"
@@ -33,21 +46,28 @@ _NOT_IN_A_LIST = ",$\\"
 
 
 def render_htcondor(
-    document: PolicyDocument, bans: BansDocument, *, then: str | None, callout: str | None
+    document: PolicyDocument,
+    bans: BansDocument,
+    *,
+    then: Sequence[str],
+    callout: str | None,
+    observe: bool = False,
 ) -> dict[str, str]:
     """Return the map file and the settings for a policy, each text by the name of its file.
 
-    `then` is the name of the plugin that HTCondor asks about tokens that vomap declines. `callout` is the path of the
-    callout (default: that of the packages). Raises WiringError if `then` is not a valid name of a plugin.
+    `then` has the names of the plugins that HTCondor asks, in this order, about tokens that vomap declines. `callout`
+    is the path of the callout (default: that of the packages). With `observe` it only logs its decisions. Raises
+    WiringError for a name that is not valid.
     """
-    if then is not None and not then.replace("_", "").isalnum():
-        raise WiringError(
-            f"render htcondor: --then: {then!a} is not a valid name of a plugin: expected letters, digits and _"
-        )
-    plugins = PLUGIN if then is None else f"{PLUGIN},{then}"
+    for name in then:
+        if not name.replace("_", "").isalnum():
+            raise WiringError(
+                f"render htcondor: --then: {name!a} is not a valid name of a plugin: expected letters, digits and _"
+            )
+    plugins = ",".join([PLUGIN, *then])
     lines = [map_line(issuer, plugins) for issuer in wired_issuers(document, bans)]
     map_file = heading("htcondor", "mapfiles.d") + "".join(lines)
-    return {MAP_FILE: map_file, SETTINGS_FILE: _settings(document, callout)}
+    return {MAP_FILE: map_file, SETTINGS_FILE: _settings(document, callout, observe=observe)}
 
 
 def map_line(issuer: str, plugins: str) -> str:
@@ -60,7 +80,43 @@ def map_line(issuer: str, plugins: str) -> str:
     return f"SCITOKENS /^{escaped},/ PLUGIN:{plugins}\n"
 
 
-def _settings(document: PolicyDocument, callout: str | None) -> str:
+def read_options(map_file: str, settings: str, others: Sequence[str]) -> WiringOptions:
+    """Return the options that the map file and the settings of render_htcondor() were written with.
+
+    `others` are the texts of the site's other settings, in the order in which HTCondor reads them. The path of the
+    callout is theirs if vomap's own settings have none: they may be missing while vomap only observes.
+    """
+    lines = (VOMAP_LINE.fullmatch(line) for line in effective_lines(map_file))
+    plugins = {tuple(match[2].split(",")[1:]) for match in lines if match}
+    callout, observe = _command(settings)
+    theirs = [path for path, _ in map(_command, others) if path]
+    then = None if len(plugins) > 1 else next(iter(plugins), ())
+    return WiringOptions(callout=callout or (theirs[-1] if theirs else None), observe=observe, then=then)
+
+
+def _command(settings: str) -> tuple[str | None, bool]:
+    """Return the path of vomap's callout in settings, None without a valid one, and whether it only observes."""
+    path, *options = [*values_of(settings).get(COMMAND, "").split(), ""]
+    return found_callout(path, _CALLOUT), OBSERVE in options
+
+
+def values_of(settings: str) -> Mapping[str, str]:
+    """Return the value of each setting, by its name in capitals. The last one counts."""
+    pairs = (unspaced(line).partition("=") for line in effective_lines(settings))
+    return {name.upper(): re.sub(r"\s*,\s*", ", ", value) for name, _, value in pairs}
+
+
+def map_lines(map_file: str) -> set[str]:
+    """Return the lines of vomap's map file without the plugins after vomap. No token matches two of them."""
+    return {match[1] if (match := VOMAP_LINE.fullmatch(line)) else line for line in effective_lines(map_file)}
+
+
+def is_read(name: str) -> bool:
+    """Return True if HTCondor reads a file with this name in a folder of settings or map files."""
+    return not _NOT_READ.fullmatch(name)
+
+
+def _settings(document: PolicyDocument, callout: str | None, *, observe: bool) -> str:
     foreign = foreign_issuers(document)
     accepted = accepted_audiences(document)
     for text in (*accepted, *foreign):
@@ -68,7 +124,9 @@ def _settings(document: PolicyDocument, callout: str | None) -> str:
             raise WiringError(
                 f"render htcondor: {text!a} cannot be in a list of HTCondor's settings: it contains , $ or \\"
             )
-    command = "" if callout is None else f"{COMMAND} = {callout_path(callout)}\n"
+    path = callout_path(str(LIBEXEC / _CALLOUT) if callout is None else callout)
+    words = f"{path} {OBSERVE}" if observe else path
+    command = f"{COMMAND} = {words}\n" if callout is not None or observe else ""
     return (
         f"{heading('htcondor', 'config.d, beside 50-vomap.conf, which ships with vomap')}{command}"
         "# HTCondor's own check of the audience. For the issuers below, only vomap checks it.\n"

@@ -5,12 +5,13 @@ Sources: HTCondor-CE's config/condor_mapfile and htcondor-ce.spec, and ARC's arc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vomap.ces.arc import render_arc
-from vomap.ces.htcondor import MAP_FILE, render_htcondor
+from vomap.ces import arc, htcondor
+from vomap.ces.htcondor import MAP_FILE, SETTINGS_FILE
+from vomap.ces.wiring import WiringOptions, read_configuration
 from vomap.files.shipped import shipped_file
 
 if TYPE_CHECKING:
@@ -37,12 +38,34 @@ class Ce:
         """Return the path below our own root of a path on the CE's system."""
         return self.root / path.lstrip("/")
 
-    def fragments(self, document: PolicyDocument, bans: BansDocument, callouts: Path | None) -> dict[str, str]:
-        """Return the text of each fragment that the CE needs for a policy, by its path on the CE's system.
-
-        `callouts` is the folder of the callouts (default: that of the packages).
-        """
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """The folders of the fragments, on the CE's system."""
         raise NotImplementedError
+
+    def options(self, callouts: Path | None) -> WiringOptions:
+        """Return the options of the fragments that the CE has. `callouts` replaces the folder of the callout."""
+        found = self._found_options()
+        return found if callouts is None else replace(found, callout=str(callouts / f"vomap-{self.name}"))
+
+    def fragments(self, document: PolicyDocument, bans: BansDocument, options: WiringOptions) -> dict[str, str]:
+        """Return the text of each fragment that the CE needs for a policy, by its path on the CE's system."""
+        raise NotImplementedError
+
+    def is_same(self, path: str, text: str) -> bool:
+        """Return True if the fragment at a path means the same as a text, to this CE."""
+        return self.at(path).is_file() and self._meaning(path, self._text(path)) == self._meaning(path, text)
+
+    def _found_options(self) -> WiringOptions:
+        raise NotImplementedError
+
+    def _meaning(self, path: str, text: str) -> object:
+        """Return what a fragment means: equal values mean the same."""
+        raise NotImplementedError
+
+    def _text(self, path: str) -> str:
+        """Return the text of a file on the CE's system, empty if it is missing."""
+        return read_configuration(self.at(path)) if self.at(path).is_file() else ""
 
 
 class HtcondorCe(Ce):
@@ -52,14 +75,34 @@ class HtcondorCe(Ce):
     MAPFILES = ("/etc/condor-ce/mapfiles.d", "/usr/share/condor-ce/mapfiles.d")
     SETTINGS = "/etc/condor-ce/config.d"
 
-    def fragments(self, document: PolicyDocument, bans: BansDocument, callouts: Path | None) -> dict[str, str]:
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """The folders of settings and of the site's map files."""
+        return self.SETTINGS, self.MAPFILES[0]
+
+    def fragments(self, document: PolicyDocument, bans: BansDocument, options: WiringOptions) -> dict[str, str]:
         """Return both files of settings, and last the map file, which depends on them."""
-        callout = None if callouts is None else str(callouts / "vomap-htcondor")
         defaults = shipped_file("packaging/htcondor", DEFAULTS_FILE).read_text("utf-8")
-        files = {DEFAULTS_FILE: defaults, **render_htcondor(document, bans, then=None, callout=callout)}
+        rendered = htcondor.render_htcondor(
+            document, bans, then=options.then or (), callout=options.callout, observe=options.observe
+        )
+        files = {DEFAULTS_FILE: defaults, **rendered}
         map_file = files.pop(MAP_FILE)
         settings = {f"{self.SETTINGS}/{name}": text for name, text in files.items()}
         return {**settings, f"{self.MAPFILES[0]}/{MAP_FILE}": map_file}
+
+    def _found_options(self) -> WiringOptions:
+        folder = self.at(self.SETTINGS)
+        others = [
+            read_configuration(file)
+            for file in (sorted(folder.iterdir()) if folder.is_dir() else ())
+            if file.is_file() and htcondor.is_read(file.name) and file.name not in (DEFAULTS_FILE, SETTINGS_FILE)
+        ]
+        map_file, settings = f"{self.MAPFILES[0]}/{MAP_FILE}", f"{self.SETTINGS}/{SETTINGS_FILE}"
+        return htcondor.read_options(self._text(map_file), self._text(settings), others)
+
+    def _meaning(self, path: str, text: str) -> object:
+        return htcondor.map_lines(text) if path.endswith(MAP_FILE) else htcondor.values_of(text)
 
 
 class ArcCe(Ce):
@@ -68,11 +111,23 @@ class ArcCe(Ce):
     CONFIG = "/etc/arc.conf"
     FRAGMENTS = "/etc/arc.conf.d"
 
-    def fragments(self, document: PolicyDocument, bans: BansDocument, callouts: Path | None) -> dict[str, str]:
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """The folder of fragments."""
+        return (self.FRAGMENTS,)
+
+    def fragments(self, document: PolicyDocument, bans: BansDocument, options: WiringOptions) -> dict[str, str]:
         """Return the blocks of arc.conf."""
-        callout = None if callouts is None else str(callouts / "vomap-arc")
-        rendered = render_arc(document, bans, vos=(), more_rules=False, callout=callout)
+        rendered = arc.render_arc(
+            document, bans, vos=options.vos, more_rules=options.more_rules, callout=options.callout
+        )
         return {f"{self.FRAGMENTS}/{name}": text for name, text in rendered.items()}
+
+    def _found_options(self) -> WiringOptions:
+        return arc.read_options(self._text(f"{self.FRAGMENTS}/{arc.FRAGMENT_FILE}"))
+
+    def _meaning(self, _: str, text: str) -> object:
+        return arc.read_blocks(text)
 
 
 def known_ces(root: Path) -> list[Ce]:

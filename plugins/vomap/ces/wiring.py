@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,12 +15,30 @@ if TYPE_CHECKING:
 
 # The packages install the callouts here.
 LIBEXEC = Path("/usr/libexec/vomap")
+# Each fragment begins so.
+WRITTEN = "# Written by `vomap render"
 
 
 class WiringError(Error):
     """A CE cannot be configured with these options or this policy."""
 
     exit_code = 2
+
+
+@dataclass(frozen=True)
+class WiringOptions:
+    """The choices of the site that the fragments of a CE express beside the policy.
+
+    `callout` is the path of the callout (None: that of the packages). With `observe` the callout only logs its
+    decisions. For HTCondor-CE, `then` has the plugins that get declined tokens, None if they differ from line to line.
+    For ARC, each of `vos` has an authgroup, and with `more_rules` later mapping rules may map declined tokens.
+    """
+
+    callout: str | None = None
+    observe: bool = False
+    then: tuple[str, ...] | None = ()
+    vos: tuple[str, ...] = ()
+    more_rules: bool = False
 
 
 def wired_issuers(document: PolicyDocument, bans: BansDocument) -> list[str]:
@@ -64,9 +84,33 @@ def callout_path(path: str) -> str:
     return path
 
 
+def found_callout(path: str, name: str) -> str | None:
+    """Return the path of a callout that a fragment names, or None if it is not a valid path of the callout `name`."""
+    try:
+        return callout_path(path) if Path(path).name == name else None
+    except WiringError:
+        return None
+
+
+def read_configuration(file: Path) -> str:
+    """Return the text of a file. Bytes that are not UTF-8 are replaced: one such file must not end all checks."""
+    return file.read_text("utf-8", "replace")
+
+
+def effective_lines(text: str) -> list[str]:
+    """Return the lines that have an effect, without blanks around them: no comments and no empty lines."""
+    lines = (line.strip() for line in text.splitlines())
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def unspaced(line: str) -> str:
+    """Return a setting without blanks around its first `=`."""
+    return re.sub(r"\s*=\s*", "=", line, count=1)
+
+
 def heading(command: str, place: str) -> str:
     """Return the comment at the top of each fragment: the command that writes it, when to run it again, its place."""
-    return f"# Written by `vomap render {command}`. Run it again when issuers or audiences change.\n# Place: {place}.\n"
+    return f"{WRITTEN} {command}`. Run it again when issuers or audiences change.\n# Place: {place}.\n"
 
 
 def _trusted_issuers(document: PolicyDocument) -> dict[str, IssuerDocument]:

@@ -21,6 +21,8 @@ from vomap.store import POLICY_FILE, bans_beside, read_bans, read_policy
 from vomap.web import Web
 
 MAPFILES_FOLDER, BANS_FOLDER = advice.MAPFILES_FOLDER, advice.BANS_FOLDER
+# `vomap refresh` writes it. A site links it into the folder of its mapfiles.
+OSG_MAPFILE = "/var/lib/vomap/mapfiles/osg.yaml"
 
 
 class UsageError(Error):

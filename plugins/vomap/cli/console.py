@@ -42,6 +42,12 @@ def print_findings(findings: Iterable[Finding]) -> None:
         print(plain(str(finding)), file=sys.stderr)
 
 
+def print_copy(path: str, copy: str | None) -> None:
+    """Print on standard error that vomap keeps the file that it replaces. Print nothing without a copy."""
+    if copy is not None:
+        print(plain(f"vomap: {path}: the file before is now {copy}"), file=sys.stderr)
+
+
 def print_json(output: object) -> None:
     """Print JSON for programs on standard output."""
     print(json.dumps(output, indent=2))

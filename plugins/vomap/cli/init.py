@@ -4,34 +4,49 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import json
 import os
 import re
+import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vomap import Error
 from vomap.bans.ban_file import NAME, with_bans
 from vomap.bans.folder import LocalBanFile
+from vomap.ces.htcondor import MAP_FILE
 from vomap.ces.kinds import Ce, HtcondorCe, known_ces
 from vomap.ces.lost_bans import LostBan, OwnBans, lost_after_wiring
-from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, UsageError, advice_of
+from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, OSG_MAPFILE, UsageError, advice_of
 from vomap.cli.compile_output import print_steps
-from vomap.cli.console import NO, progress_bar
+from vomap.cli.console import NO, print_copy, progress_bar
 from vomap.compile.advice import Advice
 from vomap.compile.build import build_in_rounds
 from vomap.compile.check import check_ban_files, check_policy
-from vomap.files.atomic import replace_file
+from vomap.files.atomic import keep_copy, make_folder, name_of_copy, replace_file
 from vomap.files.lock import locked
+from vomap.files.root import refuse_links_out
 from vomap.files.shipped import shipped_file
-from vomap.mapfile.files import Mapfile, read_files
+from vomap.log import KEY_FILE
+from vomap.mapfile.files import Mapfile, files_of, read_files
+from vomap.mapfile.site_file import (
+    AUDIENCE,
+    MINIMUM_UID,
+    NEVER,
+    SERVE,
+    SiteSettings,
+    read_site_file,
+    site_text,
+)
 from vomap.status import GREEN
 from vomap.status.checks import built_line, freshness_line
 from vomap.status.htcondor import find_observing_file
 from vomap.store import BANS, POLICY, POLICY_FILE, bans_beside
+
+if TYPE_CHECKING:
+    from vomap.policy.documents import BansDocument, PolicyDocument
 
 HELP = "write a site's first mapfile, build, and wire the CE"
 
@@ -41,7 +56,9 @@ examples:
   vomap init --audience ce01.example.org:9619 --serve CMS --serve Nova --mapfile osg --yes
   vomap init --show                                show the files, and write none
 
-vomap does not change existing files without --replace. A second run changes nothing."""
+vomap does not change existing files without --replace, and a second run changes nothing. With --replace, vomap keeps
+the file before as FILE.~1~, and the options that the existing wiring has. It never replaces a mapfile with rules,
+issuers or tests: it shows what to edit."""
 
 _SITE_FILE = "10-site.yaml"
 # A mapfile that changes with vomap becomes a link. Examples become copies to edit, which come first.
@@ -49,21 +66,22 @@ _SHIPPED = {"egi": "30-egi.yaml", "fermilab": "40-fermilab.yaml", "osg": "50-osg
 _LINKED = ("osg",)
 _MOST_SHOWN = 20
 _LOST = "init: these lines ban clients. vomap's lines would come first, and the bans would be lost:"
+# Of `vomap refresh`, and of the key of the decision log.
+_LATER_FOLDERS = (os.path.dirname(OSG_MAPFILE), os.path.dirname(KEY_FILE))
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A file to write: its text, or the target of a link."""
+    """A file to write: its text, or the target of a link.
+
+    It `is_done` if the existing file needs no change. `refusal` says why vomap does not replace the existing file, even
+    with --replace, and what the administrator can do.
+    """
 
     path: Path
     content: str | Path
-
-    @property
-    def is_done(self) -> bool:
-        """Whether the file exists with this text or target."""
-        if isinstance(self.content, Path):
-            return self.path.is_symlink() and Path(os.readlink(self.path)) == self.content
-        return self.path.is_file() and self.path.read_bytes() == self.content.encode()
+    is_done: bool
+    refusal: str = ""
 
     def show(self) -> None:
         """Print the new file, or its differences from the existing one."""
@@ -77,8 +95,10 @@ class Planned:
             print(f"---- {self.path}\n{self.content}", end="")
 
     def write(self) -> None:
-        """Write the file or the link."""
-        _make_folder(self.path.parent)
+        """Write the file or the link, and keep the file that it replaces."""
+        make_folder(self.path.parent)
+        if self.path.is_file():
+            print_copy(str(self.path), keep_copy(str(self.path)))
         if isinstance(self.content, str):
             replace_file(str(self.path), self.content.encode())
             return
@@ -94,13 +114,13 @@ class Planned:
 class PlannedBans(Planned):
     """Bans to add to the file that `vomap ban` edits. `content` is its text if nothing else changes it before."""
 
-    bans: Sequence[Mapping[str, Any]]
-    built: Path
+    bans: Sequence[Mapping[str, Any]] = ()
+    built: Path = Path()
 
     def write(self) -> None:
         """Add the bans and put them in force."""
         for folder in (self.path.parent, self.built.parent):
-            _make_folder(folder)
+            make_folder(folder)
         with locked(str(self.built)):
             file = LocalBanFile(str(self.path.parent), str(self.built))
             file.put(with_bans(file.text(), self.bans))
@@ -143,28 +163,73 @@ def run(args: argparse.Namespace) -> int:
     """Show, ask and write. Return 1 if a file that differs was not replaced, or if vomap refused the policy."""
     ces = [ce for ce in known_ces(args.root) if (ce.is_installed if args.ce is None else ce.name == args.ce)]
     if not ces:
-        raise UsageError("init: no CE was found here; say which one it will be, with --ce")
-    answers = _answers(args)
-    site = _site_plan(args, answers)
+        ways = " or ".join(f"`{_command(args, '--ce', ce.name)}`" for ce in known_ces(args.root))
+        raise UsageError(f"init: no CE was found here. To name the one that will be here, type {ways}")
+    refuse_links_out(args.root, _paths(args.root, ces))
+    site = _site_plan(args)
     wiring, taken = _ce_plan(args, ces, site)
-    plan = site + wiring
-    left = [each for each in plan if os.path.lexists(each.path) and not each.is_done and not args.replace]
-    new = [*taken, *(each for each in plan if not each.is_done and each not in left)]
+    plan = [*taken, *site, *wiring]
+    new = [each for each in plan if each in taken or _is_to_write(args, each)]
+    left = [each for each in plan if not each.is_done and each not in new]
     for each in (*new, *left):
-        each.show()
+        if not each.refusal:
+            each.show()
     for each in left:
-        again = f"`{advice_of(args).command('init', '--replace', *_given(args))}` writes it anew"
-        print(f"{each.path} differs and is left as it is; {again}", file=sys.stderr)
+        again = _command(args, "--replace")
+        why = each.refusal or f"differs and is left as it is; `{again}` writes it anew, and keeps this one beside it"
+        print(f"{each.path} {why}", file=sys.stderr)
     if args.show:
         return 1 if left else 0
-    if new and not args.yes and not _is_agreed():
+    if new and not args.yes and not _is_agreed(args):
         print("nothing was written")
         return 1
     if not _written(args, new, [*taken, *site]):
         return 1
-    print(f"{len(new)} files written, {len(taken + plan) - len(new)} left as they are")
+    print(f"{len(new)} files written, {len(plan) - len(new)} left as they are")
     print(f"next: `{advice_of(args).command('status')}`")
     return 1 if left else 0
+
+
+def _is_to_write(args: argparse.Namespace, planned: Planned) -> bool:
+    """Return True if the file is missing, or may be replaced and needs it."""
+    return not planned.is_done and not planned.refusal and (args.replace or not os.path.lexists(planned.path))
+
+
+def _command(args: argparse.Namespace, *words: str) -> str:
+    """Return this command with more words, without --yes and --show."""
+    return advice_of(args).command("init", *words, *_given(args))
+
+
+def _flags(args: argparse.Namespace) -> list[str]:
+    """Return the options of this command that allow changes."""
+    return [f"--{name.replace('_', '-')}" for name in ("replace", "take_over_bans") if getattr(args, name)]
+
+
+def _at(root: Path, path: str) -> Path:
+    return root / path.lstrip("/")
+
+
+def _paths(root: Path, ces: list[Ce]) -> Iterator[Path]:
+    """Yield the paths below the root that vomap reads and writes, without the links to shipped mapfiles."""
+    for path in (MAPFILES_FOLDER, BANS_FOLDER, POLICY_FILE, bans_beside(POLICY_FILE), *_LATER_FOLDERS):
+        yield _at(root, path)
+    for folder in (_at(root, MAPFILES_FOLDER), _at(root, BANS_FOLDER)):
+        for entry in folder.iterdir() if folder.is_dir() else ():
+            if not (entry.exists() and any(map(entry.samefile, _link_targets()))):
+                yield entry
+    for ce in ces:
+        for folder in map(ce.at, ce.folders):
+            yield folder
+            yield from folder.glob("*vomap*")
+
+
+def _link_targets() -> list[Path]:
+    """Return the shipped files to which `vomap init` makes links."""
+    try:
+        return [shipped_file("mapfiles", f"{name}.yaml") for name in _LINKED]
+    except Error:
+        # This mapfile is a package of its own.
+        return []
 
 
 def _given(args: argparse.Namespace) -> list[str]:
@@ -180,7 +245,9 @@ def _written(args: argparse.Namespace, new: list[Planned], site: list[Planned]) 
         if each in site:
             each.write()
     if not _build(args):
-        print("the CE configuration did not change, because vomap refused the policy", file=sys.stderr)
+        again = _command(args, *_flags(args))
+        text = "the CE configuration did not change, because vomap refused the policy. Correct the files above"
+        print(f"{text}, then type `{again}`", file=sys.stderr)
         return False
     for each in new:
         if each not in site:
@@ -188,22 +255,28 @@ def _written(args: argparse.Namespace, new: list[Planned], site: list[Planned]) 
     return True
 
 
-def _answers(args: argparse.Namespace) -> dict[str, list[str]]:
-    """Return the settings for the site's mapfile, from the options or from the administrator's answers."""
-    site_file = args.root / MAPFILES_FOLDER.lstrip("/") / _SITE_FILE
+def _answers(args: argparse.Namespace) -> tuple[SiteSettings, list[str]]:
+    """Return the settings for the site's mapfile and the names of shipped mapfiles, from options or from answers."""
+    site_file = _at(args.root, MAPFILES_FOLDER) / _SITE_FILE
     ask = not args.yes and not args.show and not site_file.exists() and sys.stdin.isatty()
     audience = args.audience or (_asked("Audiences of this CE (host:port, ...)") if ask else [])
     if not audience and not site_file.exists():
         raise UsageError("init: name this CE's audience (--audience ce01.example.org:9619), or `unchecked`")
-    if not audience and (args.serve or args.never or args.minimum_uid is not None):
-        raise UsageError(f"init: {site_file} is there; name the audience, too, to have all of it compared or replaced")
     serve = args.serve or (_asked("VOs that are served (none: all)") if ask else [])
     never = args.never or (_asked("Accounts that are never answered") if ask else [])
     mapfiles = args.mapfile or (_asked(f"Mapfiles that ship, to start from ({', '.join(_SHIPPED)})") if ask else [])
     wrong = sorted(set(mapfiles) - set(_SHIPPED))
     if wrong:
         raise UsageError(f"init: there is no mapfile {wrong[0]}; there are {', '.join(_SHIPPED)}")
-    return {"audience": audience, "serve": serve, "never": never, "mapfiles": mapfiles}
+    # For the commands that vomap prints.
+    args.audience, args.serve, args.never, args.mapfile = audience, serve, never, mapfiles
+    given = {
+        AUDIENCE: "unchecked" if audience == ["unchecked"] else audience,
+        SERVE: serve,
+        MINIMUM_UID: args.minimum_uid,
+        NEVER: never,
+    }
+    return {path: value for path, value in given.items() if value not in (None, [])}, mapfiles
 
 
 def _asked(question: str) -> list[str]:
@@ -217,72 +290,85 @@ def _answer(question: str) -> str:
         raise UsageError("init: no terminal to ask questions on. Give the options, and --yes") from None
 
 
-def _is_agreed() -> bool:
+def _is_agreed(args: argparse.Namespace) -> bool:
     if not sys.stdin.isatty():
-        raise UsageError("init: no terminal to confirm on. To write without a question, give --yes")
+        command = _command(args, "--yes", *_flags(args))
+        raise UsageError(f"init: no terminal to confirm on. To write without a question, type `{command}`")
     return _answer("Write these files? [y/N] ").strip().lower() in ("y", "yes")
 
 
-def _site_plan(args: argparse.Namespace, answers: dict[str, list[str]]) -> list[Planned]:
-    """Plan the site's own mapfile and the links to those that ship."""
-    folder = args.root / MAPFILES_FOLDER.lstrip("/")
-    plan = []
-    if answers["audience"]:
-        plan.append(Planned(folder / _SITE_FILE, _site_text(answers, args.minimum_uid)))
-    for name, file in _SHIPPED.items():
-        if name in answers["mapfiles"]:
-            shipped = shipped_file("mapfiles", f"{name}.yaml")
-            plan.append(Planned(folder / file, shipped if name in _LINKED else shipped.read_text("utf-8")))
-    return plan
+def _site_plan(args: argparse.Namespace) -> list[Planned]:
+    """Plan the site's own mapfile, and the copies of those that ship or the links to them."""
+    folder = _at(args.root, MAPFILES_FOLDER)
+    settings, names = _answers(args)
+    plan = [_planned_site_file(args, folder / _SITE_FILE, settings)] if settings else []
+    return plan + [_planned_mapfile(args, folder / file, name) for name, file in _SHIPPED.items() if name in names]
 
 
-def _site_text(answers: dict[str, list[str]], minimum_uid: int | None) -> str:
-    """Return the site's mapfile. Strings and lists of JSON are also YAML."""
-    audience = answers["audience"]
-    lines = [
-        "# This site's own settings and rules. Files with a higher number come after this one.",
-        "mapfile: 1",
-        "site:",
-        "  # https://wlcg.cern.ch/jwt/v1/any and ANY, if they are added, let in tokens that are meant for any site.",
-        f"  audience: {json.dumps('unchecked' if audience == ['unchecked'] else audience)}",
-    ]
-    if answers["serve"]:
-        lines.append(f"  serve: {json.dumps(answers['serve'])}")
-    limits: dict[str, object] = {} if minimum_uid is None else {"minimum-uid": minimum_uid}
-    if answers["never"]:
-        limits["never"] = answers["never"]
-    if limits:
-        lines.append(f"  accounts: {json.dumps(limits)}")
-    return "\n".join(lines) + "\n"
+def _planned_site_file(args: argparse.Namespace, path: Path, given: SiteSettings) -> Planned:
+    """Plan the site's mapfile. Settings of the existing one that are not given stay. Raises MapfileError."""
+    if not path.exists():
+        return Planned(path, site_text(given), is_done=False)
+    found = read_site_file(read_files([str(path)])[0])
+    edits = ", ".join(found.edits(given))
+    refusal = ""
+    if found.own_key:
+        again = _command(args, "--replace")
+        refusal = f"contains {found.own_key}, so vomap does not replace it. Edit {edits}. Then type `{again}`"
+    return Planned(path, site_text({**found.settings, **given}), not edits, refusal)
+
+
+def _planned_mapfile(args: argparse.Namespace, path: Path, name: str) -> Planned:
+    """Plan a link to a mapfile that ships, or a copy of it. Any other mapfile in its place stays."""
+    shipped = shipped_file("mapfiles", f"{name}.yaml")
+    if name in _LINKED:
+        content: str | Path = shipped
+        # An older vomap wrote another path of the same file.
+        is_same = path.is_symlink() and path.exists() and path.samefile(shipped)
+        is_done = is_same and not (args.replace and Path(os.readlink(path)) != shipped)
+    else:
+        content = shipped.read_text("utf-8")
+        is_same = is_done = path.is_file() and path.read_text("utf-8", "replace") == content
+    refusal = ""
+    if path.exists() and not is_same:
+        compare, away = ["diff", "-u", str(path), str(shipped)], ["mv", str(path), name_of_copy(str(path))]
+        refusal = (
+            f"is another mapfile than {name}, so vomap does not replace it. To compare them: `{shlex.join(compare)}`. "
+            f"To start from {name} again: `{shlex.join(away)}`, then `{_command(args, '--replace')}`"
+        )
+    return Planned(path, content, is_done, refusal)
 
 
 def _ce_plan(args: argparse.Namespace, ces: list[Ce], site: list[Planned]) -> tuple[list[Planned], list[Planned]]:
     """Plan the fragments of each CE, for the policy of the planned and the existing mapfiles, and bans to take over."""
-    mapfiles_folder, bans_folder = (args.root / folder.lstrip("/") for folder in (MAPFILES_FOLDER, BANS_FOLDER))
-    mapfiles = read_files([str(mapfiles_folder)]) if mapfiles_folder.is_dir() else []
-    by_path = {mapfile.path: mapfile for mapfile in mapfiles}
-    for planned in site:
-        if args.replace or not os.path.lexists(planned.path):
-            content = planned.content
-            text = content if isinstance(content, str) else content.read_text("utf-8")
-            by_path[str(planned.path)] = Mapfile(str(planned.path), text)
-    policy = check_policy([by_path[path] for path in sorted(by_path)])
+    mapfiles_folder, bans_folder = (_at(args.root, folder) for folder in (MAPFILES_FOLDER, BANS_FOLDER))
+    new = {each.path: each.content for each in site if _is_to_write(args, each)}
+    files = files_of(mapfiles_folder) if mapfiles_folder.is_dir() else []
+    # One that is replaced may be a link that leads nowhere.
+    mapfiles = read_files([str(path) for path in files if path not in new])
+    for path, content in new.items():
+        mapfiles.append(Mapfile(str(path), content if isinstance(content, str) else content.read_text("utf-8")))
+    policy = check_policy(sorted(mapfiles, key=lambda each: each.path))
     bans = check_ban_files(read_files([str(bans_folder)], bans=True) if bans_folder.is_dir() else [])
     policy.findings.extend(bans.findings.all)
     policy.findings.raise_errors()
     document = policy.composition.document
-    texts = {
-        ce.at(path): text for ce in ces for path, text in ce.fragments(document, bans.document, args.callouts).items()
-    }
-    written = {path: text for path, text in texts.items() if args.replace or not os.path.lexists(path)}
-    own = OwnBans(bans.document["bans"], document["issuers"])
-    lost = [
+    wiring = [each for ce in ces for each in _planned_fragments(args, ce, document, bans.document)]
+    lost = _lost_bans(args, ces, wiring, OwnBans(bans.document["bans"], document["issuers"]))
+    return wiring, _taken_over(args, lost)
+
+
+def _lost_bans(
+    args: argparse.Namespace, ces: list[Ce], wiring: list[Planned], own: OwnBans
+) -> list[tuple[LostBan, HtcondorCe]]:
+    """Return the bans of map lines that the planned fragments would disable, each with its CE."""
+    written = {each.path: str(each.content) for each in wiring if _is_to_write(args, each)}
+    return [
         (each, ce)
         for ce in ces
         if isinstance(ce, HtcondorCe)
         for each in lost_after_wiring(ce, written, own if find_observing_file(ce) is None else None)
     ]
-    return [Planned(path, text) for path, text in texts.items()], _taken_over(args, lost)
 
 
 def _taken_over(args: argparse.Namespace, lost: Sequence[tuple[LostBan, HtcondorCe]]) -> list[Planned]:
@@ -295,7 +381,7 @@ def _taken_over(args: argparse.Namespace, lost: Sequence[tuple[LostBan, Htcondor
     folder, policy = (args.root / path.lstrip("/") for path in (BANS_FOLDER, POLICY_FILE))
     built = Path(bans_beside(str(policy)))
     before = LocalBanFile(str(folder), str(built)).text() if folder.is_dir() else None
-    return [PlannedBans(folder / NAME, with_bans(before, bans), bans, built)]
+    return [PlannedBans(folder / NAME, with_bans(before, bans), is_done=False, bans=bans, built=built)]
 
 
 def _refusal(args: argparse.Namespace, lost: Sequence[tuple[LostBan, HtcondorCe]]) -> str:
@@ -315,22 +401,34 @@ def _refusal(args: argparse.Namespace, lost: Sequence[tuple[LostBan, HtcondorCe]
     return "\n".join([_LOST, *shown, *more, *ways, void, "nothing was written"])
 
 
+def _planned_fragments(
+    args: argparse.Namespace, ce: Ce, policy: PolicyDocument, bans: BansDocument
+) -> Iterator[Planned]:
+    """Plan the fragments of a CE, with the options of the existing ones."""
+    options = ce.options(args.callouts)
+    for path, text in ce.fragments(policy, bans, options).items():
+        refusal = ""
+        if options.then is None and path.endswith(MAP_FILE):
+            refusal = (
+                "is left as it is, because its lines name different plugins after vomap. Write the same plugins into "
+                f"each line. Then type `{_command(args, '--replace')}`"
+            )
+        file = ce.at(path)
+        is_written = file.is_file() and file.read_bytes() == text.encode()
+        # Without --replace, comments do not matter.
+        yield Planned(
+            file, text, is_written or (ce.is_same(path, text) and not (args.replace and not refusal)), refusal
+        )
+
+
 def _build(args: argparse.Namespace) -> bool:
-    """Make the folders that are missing, and build as `vomap build` does."""
-    mapfiles, bans, policy = (args.root / path.lstrip("/") for path in (MAPFILES_FOLDER, BANS_FOLDER, POLICY_FILE))
-    for folder in (bans, policy.parent):
-        _make_folder(folder)
+    """Make the folders that vomap's verbs need, and build as `vomap build` does."""
+    mapfiles, bans, policy = (_at(args.root, path) for path in (MAPFILES_FOLDER, BANS_FOLDER, POLICY_FILE))
+    for path in (bans, policy.parent, *(_at(args.root, folder) for folder in _LATER_FOLDERS)):
+        make_folder(path)
     if _is_fresh(policy, POLICY, mapfiles) and _is_fresh(Path(bans_beside(str(policy))), BANS, bans):
         return True
     return print_steps(build_in_rounds([str(mapfiles)], [str(bans)], str(policy), progress_bar))
-
-
-def _make_folder(path: Path) -> None:
-    """Make a folder that every user can read and only its owner can write, whatever the umask is."""
-    if not path.is_dir():
-        _make_folder(path.parent)
-        path.mkdir()
-        path.chmod(0o755)
 
 
 def _is_fresh(path: Path, kind: str, folder: Path) -> bool:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from vomap.ces.arc import render_arc
 from vomap.ces.htcondor import render_htcondor
+from vomap.ces.wiring import WRITTEN
 from vomap.cli.arguments import UsageError, add_json, add_policy, add_sources, check_sources
-from vomap.cli.console import print_json
+from vomap.cli.console import print_copy, print_json
 from vomap.cli.parser import Action, add_actions
-from vomap.files.atomic import replace_file
+from vomap.files.atomic import keep_foreign, make_folder, replace_file
 from vomap.store import BANS, POLICY, POLICY_FILE, bans_beside
 from vomap.store.writer import read_compiled
 
@@ -41,7 +42,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _configure_htcondor(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--then", metavar="PLUGIN", help="the plugin that gets declined tokens next")
+    parser.add_argument(
+        "--then",
+        action="append",
+        default=[],
+        metavar="PLUGIN",
+        help="a plugin that gets declined tokens next (may be repeated, in this order)",
+    )
     _add_policy(parser)
 
 
@@ -70,11 +77,13 @@ def _arc(args: argparse.Namespace) -> int:
 def _write(args: argparse.Namespace, fragments: Mapping[str, str]) -> int:
     """Write the fragments to the folder, or print them."""
     if args.output:
-        Path(args.output).mkdir(parents=True, exist_ok=True)
+        make_folder(Path(args.output))
         for name, text in fragments.items():
-            replace_file(str(Path(args.output, name)), text.encode())
+            path = str(Path(args.output, name))
+            print_copy(path, keep_foreign(path, WRITTEN))
+            replace_file(path, text.encode())
             if not args.json:
-                print(Path(args.output, name))
+                print(path)
     if args.json:
         print_json(fragments)
     elif not args.output:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterable
+from pathlib import Path
 
 from vomap.files import FileError, open_trusted
 
@@ -65,6 +67,47 @@ def put_in_place(staged: str, path: str) -> None:
     except OSError as error:
         discard(staged)
         raise FileError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def keep_copy(path: str) -> str:
+    """Keep the file at a path under another name, before it is replaced. Return that name. Raises FileError."""
+    copy = name_of_copy(path)
+    try:
+        os.link(path, copy, follow_symlinks=False)
+    except OSError as error:
+        raise FileError(f"{path}: vomap cannot keep a copy of this file: {error.strerror}") from None
+    return copy
+
+
+def keep_foreign(path: str, mark: str) -> str | None:
+    """Keep the file at a path, before it is replaced, if its text does not have the mark of what vomap writes there.
+
+    Return the name of the copy, or None. The target of a link is not replaced. Raises FileError.
+    """
+    if os.path.islink(path) or not os.path.isfile(path):
+        return None
+    try:
+        text = Path(path).read_text("utf-8", "replace")
+    except OSError as error:
+        raise FileError(f"{path}: {error.strerror}") from None
+    return None if mark in text else keep_copy(path)
+
+
+def name_of_copy(path: str) -> str:
+    """Return the free name under which a file is kept, numbered as by `cp --backup=numbered`.
+
+    Neither vomap nor a CE reads files whose names end in `~`.
+    """
+    return next(copy for number in itertools.count(1) if not os.path.lexists(copy := f"{path}.~{number}~"))
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder that every user can read and only its owner can write, whatever the umask is."""
+    folder = Path(os.path.realpath(path))
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir()
+        folder.chmod(0o755)
 
 
 def discard(staged: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
@@ -32,4 +33,5 @@ def _installed(folder: str, name: str) -> list[Path]:
         record = files("vomap") or []
     except PackageNotFoundError:
         return []
-    return [Path(str(entry.locate())) for entry in record if entry.parts[-len(ending) :] == ending]
+    # Without `..`: the folder before it has the version of Python in its name, and links to the file outlive it.
+    return [Path(os.path.normpath(str(entry.locate()))) for entry in record if entry.parts[-len(ending) :] == ending]

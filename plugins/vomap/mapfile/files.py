@@ -41,7 +41,7 @@ def read_files(paths: Iterable[str], *, bans: bool = False, builder: int | None 
     Raises UnreadableFileError for what cannot be read, and for a path that is neither a file nor a folder.
     """
     uid = os.geteuid() if builder is None else builder
-    return [_read(str(path), uid) for named in paths for path in _expand(Path(named), bans=bans)]
+    return [_read(str(path), uid) for named in paths for path in files_of(Path(named), bans=bans)]
 
 
 def skipped_files(paths: Iterable[str]) -> list[str]:
@@ -53,7 +53,8 @@ def skipped_files(paths: Iterable[str]) -> list[str]:
     return [str(entry) for entry in entries if entry.suffix != _SUFFIX and not entry.name.endswith(ignored)]
 
 
-def _expand(path: Path, *, bans: bool) -> list[Path]:
+def files_of(path: Path, *, bans: bool = False) -> list[Path]:
+    """Return the files of a path, a file or a folder, as `read_files` reads them. Raises UnreadableFileError."""
     try:
         if not path.is_dir():
             return [path]

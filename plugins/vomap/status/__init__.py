@@ -1,11 +1,10 @@
-"""The checks of `vomap status`: the lines of its report, and the text of CE configuration."""
+"""The checks of `vomap status`: the lines of its report."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from vomap import Error
 
@@ -42,14 +41,3 @@ def run_guarded(what: str, check: Callable[[], Iterable[StatusLine]], again: str
     except Exception as error:  # noqa: BLE001 - a mistake in vomap is a fault to report like any other
         text = f"this check failed: {type(error).__name__}: {error}; report this with the output of `{again} --json`"
         yield StatusLine(RED, what, text)
-
-
-def read_configuration(file: Path) -> str:
-    """Return the text of a file. Bytes that are not UTF-8 are replaced: one such file must not end all checks."""
-    return file.read_text("utf-8", "replace")
-
-
-def effective_lines(text: str) -> list[str]:
-    """Return the lines that have an effect, without blanks around them: no comments and no empty lines."""
-    lines = (line.strip() for line in text.splitlines())
-    return [line for line in lines if line and not line.startswith("#")]

@@ -6,7 +6,7 @@ import re
 
 from vomap.ces.arc import FRAGMENT_FILE
 from vomap.ces.kinds import ArcCe
-from vomap.status import effective_lines, read_configuration
+from vomap.ces.wiring import effective_lines, read_configuration, unspaced
 
 _VOMAP_RULE = re.compile(r"map_with_plugin=vomap \d+ /\S*/vomap-arc map( |$)")
 
@@ -22,7 +22,7 @@ def find_arc_bypasses(ce: ArcCe) -> list[str]:
             if text.startswith("["):
                 block = text.strip("[]")
                 continue
-            line = re.sub(r"\s*=\s*", "=", text, count=1)
+            line = unspaced(text)
             is_rule = block == "mapping" and line.startswith("map_")
             is_after_vomap = is_after_vomap or (is_rule and bool(_VOMAP_RULE.match(line)))
             if (is_rule and not is_after_vomap) or (block == "authgroup:vomap" and not is_fragment):

@@ -31,10 +31,9 @@ from vomap.mapfile.owners import ban_file_refusals, folder_refusals
 from vomap.policy.authority import Authority
 from vomap.policy.index import named_accounts
 from vomap.policy.model import Site
-from vomap.status import GREEN, RED, YELLOW, StatusLine, effective_lines, read_configuration
+from vomap.status import GREEN, RED, YELLOW, StatusLine
 from vomap.status.arc import find_arc_bypasses
 from vomap.status.htcondor import (
-    drop_next_plugins,
     find_htcondor_bypasses,
     find_next_plugins,
     find_observing_file,
@@ -111,9 +110,9 @@ def no_ce_line(advice: Advice) -> StatusLine:
 
 
 def fragment_lines(ce: Ce, policy: CompiledPolicy, bans: CompiledBans, advice: Advice) -> Iterator[StatusLine]:
-    """Compare each fragment of a CE's configuration with the one that the policy needs."""
+    """Compare what each fragment of a CE's configuration means with what the policy needs, with the same options."""
     try:
-        fragments = ce.fragments(policy.document, bans.document, advice.callouts)
+        fragments = ce.fragments(policy.document, bans.document, ce.options(advice.callouts))
     except Error as error:
         yield StatusLine(RED, "wiring", _with_command(error, advice.command("build")))
         return
@@ -126,7 +125,7 @@ def fragment_lines(ce: Ce, policy: CompiledPolicy, bans: CompiledBans, advice: A
             yield StatusLine(YELLOW, path, f"{allowed}; run `{advice.command('init')}` before vomap answers")
         elif not found.is_file():
             yield StatusLine(RED, path, f"missing; run `{advice.command('init')}`")
-        elif drop_next_plugins(effective_lines(read_configuration(found))) != effective_lines(text):
+        elif not ce.is_same(path, text):
             yield StatusLine(RED, path, f"not what the policy needs; run `{anew}`, which shows the change and asks")
         else:
             yield StatusLine(GREEN, path, "as the policy needs it")
@@ -211,8 +210,8 @@ def callout_name(ce: Ce) -> str:
 def callout_line(ce: Ce, policy_file: str, bans_file: str, advice: Advice) -> StatusLine:
     """Run the callout as the CE does, as the CE's user, with a token that it can only decline."""
     name = callout_name(ce)
-    callouts = advice.callouts or LIBEXEC
-    command = [str(callouts.absolute() / name), *(["map"] if name == "vomap-arc" else [])]
+    callout = ce.options(advice.callouts and advice.callouts.absolute()).callout or str(LIBEXEC / name)
+    command = [callout, *(["map"] if name == "vomap-arc" else [])]
     command += ["--policy", str(Path(policy_file).absolute()), "--bans", str(Path(bans_file).absolute())]
     as_user = ce.user if os.geteuid() == 0 else None
     user = as_user or "you"

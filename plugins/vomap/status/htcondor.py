@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from vomap.ces.htcondor import COMMAND, PLUGIN, SETTINGS_FILE
+from vomap.ces.htcondor import COMMAND, OBSERVE, SETTINGS_FILE
 from vomap.ces.htcondor_files import read_map_files, read_settings
 from vomap.ces.kinds import DEFAULTS_FILE, HtcondorCe
 from vomap.ces.lost_bans import SETTINGS, DeniedNames
 from vomap.ces.map_lines import MapLine
-
-_OBSERVE = "--observe"
-# A map line with vomap as the first plugin, and perhaps others after it.
-_VOMAP_LINE = re.compile(rf"(SCITOKENS\s+/(?:\\.|[^\\/])*/\w*\s+PLUGIN:{PLUGIN})((?:,\w+)*)")
 
 
 def find_htcondor_bypasses(ce: HtcondorCe, issuers: Sequence[str]) -> list[str]:
@@ -37,7 +32,7 @@ def find_observing_file(ce: HtcondorCe) -> Path | None:
     """Return the file whose setting makes vomap only observe. Return None if vomap answers."""
     found = {key: (file, value) for file, key, value in read_settings(ce, ce.SETTINGS).values}
     file, value = found.get(COMMAND, (None, ""))
-    return file if _OBSERVE in value.split() else None
+    return file if OBSERVE in value.split() else None
 
 
 def find_next_plugins(lines: Iterable[MapLine]) -> list[str]:
@@ -55,11 +50,6 @@ def find_unmapped(lines: Iterable[MapLine]) -> dict[str, MapLine]:
     return {issuer: line for issuer, line in first.items() if not line.next_plugins}
 
 
-def drop_next_plugins(lines: Iterable[str]) -> list[str]:
-    """Return lines of a map file without the plugins after vomap. Other lines stay as they are."""
-    return [match[1] if (match := _VOMAP_LINE.fullmatch(line)) else line for line in lines]
-
-
 def find_overriding_settings(ce: HtcondorCe) -> Iterator[str]:
     """Yield the later settings that change one of vomap's own, and the settings that name another map file."""
     folder = ce.at(ce.SETTINGS)
@@ -69,6 +59,6 @@ def find_overriding_settings(ce: HtcondorCe) -> Iterator[str]:
     for file, key, value in values:
         is_other_map = key == "CERTIFICATE_MAPFILE" and value != ce.MAPFILE
         own_file, own_value = own.get(key, (file, value))
-        only_observes = key == COMMAND and value == f"{own_value} {_OBSERVE}"
+        only_observes = key == COMMAND and value == f"{own_value} {OBSERVE}"
         if is_other_map or (file > own_file and file not in ours and not only_observes):
             yield f"{file}: {key}"

@@ -31,13 +31,13 @@ def _rendered(
     document: PolicyDocument,
     bans: BansDocument = NO_BANS,
     *,
-    then: str | None = None,
+    then: tuple[str, ...] = (),
     callout: str | None = None,
 ) -> dict[str, str]:
     return render_htcondor(document, bans, then=then, callout=callout)
 
 
-def _lines(document: PolicyDocument, bans: BansDocument = NO_BANS, *, then: str | None = None) -> list[MapLine]:
+def _lines(document: PolicyDocument, bans: BansDocument = NO_BANS, *, then: tuple[str, ...] = ()) -> list[MapLine]:
     return read_map_file(_rendered(document, bans, then=then)[MAP_FILE])
 
 
@@ -168,7 +168,7 @@ def test_a_ban_without_an_issuer_lets_nobody_in() -> None:
 
 def test_the_next_plugin() -> None:
     """`then` is asked about what vomap declines, and only after it."""
-    assert {line.mapped for line in _lines(OSG, then="EGI_2")} == {"PLUGIN:VOMAP,EGI_2"}
+    assert {line.mapped for line in _lines(OSG, then=("EGI_2",))} == {"PLUGIN:VOMAP,EGI_2"}
     assert {line.mapped for line in _lines(OSG)} == {"PLUGIN:VOMAP"}
 
 
@@ -176,7 +176,7 @@ def test_the_next_plugin() -> None:
 def test_what_is_no_name_of_a_plugin(then: str) -> None:
     """A name that could end its field, or its line, is refused."""
     with pytest.raises(WiringError, match="is not a valid name of a plugin"):
-        _rendered(OSG, then=then)
+        _rendered(OSG, then=(then,))
 
 
 # the settings
