@@ -66,7 +66,18 @@ def test_it_writes_the_same(topology: Path, tmp_path: Path, capsys: pytest.Captu
     assert run("--source", str(topology), "--output", str(output)) == 0
     assert output.read_text() == text
     assert capsys.readouterr().out == f"{output}: 2 VOs, 2 issuers, 2 entries\n"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["osg.yaml", "topology"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["osg.yaml", "osg.yaml.~1~", "topology"]
+
+
+def test_a_mapfile_of_the_sites_own_is_kept(topology: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that the generator did not write gets another name. A generated one is replaced without a copy."""
+    output = tmp_path / "10-site.yaml"
+    output.write_text("mapfile: 1\nsite: {audience: ours}\n")
+    for _ in range(2):
+        assert run("--source", str(topology), "--output", str(output)) == 0
+    assert (tmp_path / "10-site.yaml.~1~").read_text() == "mapfile: 1\nsite: {audience: ours}\n"
+    assert capsys.readouterr().err == f"vomap: {output}: the file before is now {output}.~1~\n"
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_an_error_leaves_the_old_file(topology: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,7 @@ import os
 import pwd
 import shlex
 import stat
+import subprocess
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
@@ -387,12 +388,70 @@ def test_a_damaged_mapfile_in_force_is_an_error(site: Site, capsys: Capture) -> 
     assert site.output.read_text() == "["
 
 
-def test_a_site_that_does_not_read_it_is_told(site: Site, capsys: Capture) -> None:
-    """A mapfile counts only where it is linked."""
-    (site.folder / "mapfiles.d" / "50-osg.yaml").unlink()
+@pytest.mark.parametrize("in_the_way", ["", "file", "link"])
+def test_a_site_that_does_not_read_it_is_told(
+    site: Site, capsys: Capture, monkeypatch: pytest.MonkeyPatch, in_the_way: str
+) -> None:
+    """A mapfile counts only where it is linked. The command for the link works in any folder, and destroys no file."""
+    link = site.folder / "mapfiles.d" / "50-osg.yaml"
+    link.unlink()
+    own = "mapfile: 1\nissuers: {https://own.example/: {vo: Own}}\n"
+    (site.folder / "shipped.yaml").write_text(own)
+    if in_the_way == "link":
+        link.symlink_to("../shipped.yaml")
+    elif in_the_way:
+        link.write_text(own)
     (site.folder / "mapfiles.d" / "10-site.yaml").write_text(SITE.partition("tests:")[0])
+    monkeypatch.chdir(site.folder)
+    words = ["--output", "state/osg.yaml", "--mapfiles", "mapfiles.d"]
+    assert site.refresh("--dry-run", "--accept", site.digest(capsys), *words) == 0
+    assert "does not read it yet" not in capsys.readouterr().err, "the link would lead nowhere"
+    assert site.refresh("--accept", site.digest(capsys), *words) == 0
+    command = capsys.readouterr().err.rpartition("the site does not read it yet. Link it: ")[2]
+    monkeypatch.chdir("/")
+    subprocess.run(shlex.split(command), check=True)
+    assert link.resolve() == site.output.resolve()
+    assert in_the_way != "file" or Path(f"{link}.~1~").read_text() == own
+    assert site.refresh() == 0
+    assert "does not read it yet" not in capsys.readouterr().err
+
+
+def test_mapfiles_without_a_folder_for_a_link(site: Site, capsys: Capture) -> None:
+    """A site that names single files adds one more."""
+    words = ["--mapfiles", str(site.folder / "mapfiles.d" / "10-site.yaml")]
+    (site.folder / "mapfiles.d" / "10-site.yaml").write_text(SITE.partition("tests:")[0])
+    assert site.refresh("--accept", site.digest(capsys), *words) == 0
+    assert f"Add {site.output} to the mapfiles that you build" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_not_there(site: Site, capsys: Capture) -> None:
+    """The command that is shown makes it."""
+    (site.folder / "mapfiles.d" / "50-osg.yaml").unlink()
+    words = ["--output", str(site.folder / "new" / "osg.yaml")]
+    assert site.refresh(*words) == 3
+    subprocess.run(shlex.split(capsys.readouterr().err.rpartition("type `")[2].strip().strip("`")), check=True)
+    assert site.refresh(*words) == 1
+
+
+def test_a_mapfile_that_was_edited_by_hand_is_kept(site: Site, capsys: Capture) -> None:
+    """An administrator who accepts the new one does not lose the edits."""
+    site.begin()
+    assert site.content() is not None
+    edited = site.output.read_text() + "  - token: {iss: https://x/}\n    expect: declined\n"
+    site.output.write_text(
+        edited.replace("rules:\n", "rules:\n  - {name: ours, vo: IceCube, claim: {a: b}, deny: no}\n")
+    )
+    edited = site.output.read_text()
+    assert site.refresh() == 1
+    assert not Path(f"{site.output}.~1~").exists()
     assert site.refresh("--accept", site.digest(capsys)) == 0
-    assert f"the site does not read it yet. Link it: ln -s {site.output}" in capsys.readouterr().err
+    assert Path(f"{site.output}.~1~").read_text() == edited
+
+
+def test_a_digest_of_another_mapfile(site: Site, capsys: Capture) -> None:
+    """A refusal says that the digest is not the right one."""
+    assert site.refresh("--accept", "yes") == 1
+    assert "--accept yes is not the digest of this mapfile" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("broken", ["site: {}", "mapfile: 1\nsite: {never: x}\n"])

@@ -6,11 +6,12 @@ import argparse
 import sys
 
 from vomap.cli.arguments import add_json, add_topology_vos, add_web, web_of
-from vomap.cli.console import plain, print_json
+from vomap.cli.console import plain, print_copy, print_json
 from vomap.cli.parser import Action, add_actions
-from vomap.files.atomic import replace_file
+from vomap.files.atomic import keep_foreign, replace_file
 from vomap.mapfile.files import Mapfile, read_files
 from vomap.osg.generate import generate
+from vomap.osg.mapfile_text import GENERATED
 from vomap.osg.topology import open_source
 from vomap.refresh.meaning import find_changes, read_meaning
 from vomap.web import can_be_changed_on_the_way
@@ -66,6 +67,7 @@ def _osg(args: argparse.Namespace) -> int:
     if args.check is not None:
         return _check(args, generated.text)
     if args.output is not None:
+        print_copy(args.output, keep_foreign(args.output, GENERATED))
         replace_file(args.output, generated.text.encode())
     if args.json:
         report = {**generated.report(), "output": args.output}

@@ -5,18 +5,29 @@ from __future__ import annotations
 import argparse
 import os
 import pwd
-import shlex
 import sys
 import time
 from typing import TYPE_CHECKING
 
-from vomap.cli.arguments import MAPFILES_FOLDER, UsageError, add_json, add_mapfiles, add_topology_vos, add_web, web_of
-from vomap.cli.console import NO, YES, plain, print_json
-from vomap.files.atomic import replace_file
+from vomap import Error
+from vomap.cli.arguments import (
+    MAPFILES_FOLDER,
+    OSG_MAPFILE,
+    UsageError,
+    add_json,
+    add_mapfiles,
+    add_topology_vos,
+    add_web,
+    web_of,
+)
+from vomap.cli.console import NO, YES, plain, print_copy, print_json
+from vomap.compile.advice import join_words
+from vomap.files.atomic import keep_copy, keep_foreign, replace_file
 from vomap.files.lock import locked
 from vomap.mapfile.files import Mapfile
 from vomap.osg.files import TopologyError
 from vomap.osg.generate import generate
+from vomap.osg.mapfile_text import GENERATED
 from vomap.osg.topology import open_source
 from vomap.refresh.alarms import Alarm, ChangeLimits, Limit, read_limit
 from vomap.refresh.review import Review, review_candidate
@@ -27,7 +38,9 @@ if TYPE_CHECKING:
 
 HELP = "fetch the OSG topology and install its mapfile, unless you must check it first"
 
-_OUTPUT = "/var/lib/vomap/mapfiles/osg.yaml"
+_LINK = "50-osg.yaml"
+# A file in its place gets another name.
+_LN = "ln -sT --backup=numbered"
 _SOURCE = "https://github.com/opensciencegrid/topology/archive/HEAD.tar.gz"
 _DROPPED = Limit(3, 10)
 _REPOINTED = _ADDED = Limit(0)
@@ -38,12 +51,12 @@ _INSTALLED, _UNCHANGED, _REFUSED = "installed", "unchanged", "refused"
 
 EXAMPLES = f"""\
 examples:
-  vomap refresh                                    fetch, test, compare, and install {_OUTPUT}
+  vomap refresh                                    fetch, test, compare, and install {OSG_MAPFILE}
   vomap refresh --dry-run                          the same, but do not install
   vomap refresh --vo CMS --vo ATLAS --max-dropped 1
   vomap refresh --accept DIGEST                    install a refused mapfile that you checked
 
-A site links the mapfile, once: ln -s {_OUTPUT} {MAPFILES_FOLDER}/50-osg.yaml
+A site links the mapfile, once: {_LN} {OSG_MAPFILE} {MAPFILES_FOLDER}/{_LINK}
 
 In these cases, vomap refuses a mapfile until you check and accept it:
 - it is the first mapfile
@@ -66,7 +79,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--source", default=_SOURCE, metavar="DIR|FILE|URL", help="as for `vomap generate` (default: the topology)"
     )
     add_topology_vos(parser)
-    parser.add_argument("--output", default=_OUTPUT, metavar="FILE", help=f"the mapfile (default: {_OUTPUT})")
+    parser.add_argument("--output", default=OSG_MAPFILE, metavar="FILE", help=f"the mapfile (default: {OSG_MAPFILE})")
     add_mapfiles(parser)
     for name, default, what in (
         ("--max-dropped", _DROPPED, "lose their account"),
@@ -91,6 +104,10 @@ def run(args: argparse.Namespace) -> int:
     """Fetch, test, compare and install. Return NO if the administrator must check first. Nothing then changes."""
     if can_be_changed_on_the_way(args.source):
         raise UsageError(f"refresh: {args.source}: an attacker on the network can change http downloads. Use https")
+    folder = os.path.dirname(os.path.abspath(args.output))
+    if not os.path.isdir(folder):
+        command = join_words(["install", "-d", "-m", "0755", folder])
+        raise Error(f"refresh: there is no folder {folder}. To make it, type `{command}`")
     with locked(args.output, _PATIENCE):
         files = open_source(args.source, web_of(args))
         try:
@@ -106,6 +123,8 @@ def run(args: argparse.Namespace) -> int:
         if review.faults or (review.alarms and args.accept != review.digest):
             outcome = _REFUSED
         if outcome == _INSTALLED and not args.dry_run:
+            is_edited = any(alarm.kind == "by-hand" for alarm in review.alarms)
+            print_copy(args.output, keep_copy(args.output) if is_edited else keep_foreign(args.output, GENERATED))
             replace_file(args.output, generated.text.encode())
         _print_result(args, generated, review, outcome)
     return NO if outcome == _REFUSED else YES
@@ -116,7 +135,7 @@ def _acceptance(args: argparse.Namespace, digest: str) -> list[str]:
     said: list[str] = []
     for option, value, default in (
         ("--source", args.source, _SOURCE),
-        ("--output", args.output, _OUTPUT),
+        ("--output", args.output, OSG_MAPFILE),
         ("--max-dropped", args.max_dropped, _DROPPED),
         ("--max-repointed", args.max_repointed, _REPOINTED),
         ("--max-added", args.max_added, _ADDED),
@@ -159,14 +178,26 @@ def _print_result(args: argparse.Namespace, generated: Generation | None, review
             print(plain(f"vomap: check this: {alarm.text}"), file=sys.stderr)
         print(f"{args.output}: refused. The installed mapfile did not change")
         if not review.faults:
-            print(f"to install it after your check: {shlex.join(_acceptance(args, review.digest))}")
-    elif outcome == _UNCHANGED:
+            print(f"to install it after your check: {join_words(_acceptance(args, review.digest))}")
+        if args.accept and not review.faults:
+            print(plain(f"--accept {args.accept} is not the digest of this mapfile"), file=sys.stderr)
+        return
+    if outcome == _UNCHANGED:
         print(f"{args.output}: no change")
     else:
         print(f"{args.output}: {'would be installed' if args.dry_run else _INSTALLED}: {generated.summary}")
-        if not review.is_read:
-            link = f"ln -s {args.output} {MAPFILES_FOLDER}/50-osg.yaml"
-            print(f"the site does not read it yet. Link it: {link}", file=sys.stderr)
+    if not review.is_read and os.path.exists(args.output):
+        print(plain(f"the site does not read it yet. {_advice_to_read(args)}"), file=sys.stderr)
+
+
+def _advice_to_read(args: argparse.Namespace) -> str:
+    """Return how to have the site read the installed mapfile: the command for a link, whatever is in its place."""
+    folders = [path for path in args.mapfiles or [MAPFILES_FOLDER] if os.path.isdir(path)]
+    target = os.path.abspath(args.output)
+    if not folders:
+        return f"Add {target} to the mapfiles that you build"
+    link = os.path.join(os.path.abspath(folders[-1]), _LINK)
+    return f"Link it: {join_words([*_LN.split(), target, link])}"
 
 
 def _report(args: argparse.Namespace, outcome: str, generated: Generation | None, review: Review) -> dict[str, object]:
