@@ -94,9 +94,9 @@ def test_a_ban_that_cannot_be_built_is_not_written(bans: Bans, capsys: pytest.Ca
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-@pytest.mark.parametrize("turn", [1, 2, 3])
+@pytest.mark.parametrize("turn", [1, 2])
 def test_a_signal_between_the_writes_of_a_rollback(tmp_path: Path, number: signal.Signals, turn: int) -> None:
-    """The policy, the one before and the mark for automatic builds are all exchanged."""
+    """The policy is exchanged, the mark for automatic builds is there, and there is no older policy."""
     site, policy, bans = tmp_path / "site.yaml", tmp_path / "policy", tmp_path / "bans.d"
     bans.mkdir()
     digests = []
@@ -107,6 +107,7 @@ def test_a_signal_between_the_writes_of_a_rollback(tmp_path: Path, number: signa
     words = ["build", "--rollback", "--output", str(policy)]
     code, errors = interrupted("vomap.compile.rollback.replace_file", number, *words, turn=turn)
     assert code == ended(number)
-    assert [read_policy(f"{policy}{end}").digest for end in ("", ".previous")] == digests
+    assert read_policy(str(policy)).digest == digests[0]
+    assert not Path(f"{policy}.previous").exists()
     assert Path(f"{policy}.rolled-back").exists()
     assert f"arrived during a write: {policy} is the policy before again" in errors

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import pwd
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from vomap import Error, __version__
 from vomap.cli import run
 from vomap.files import FileError
 from vomap.files.shipped import shipped_file
+from vomap.mapfile.files import folders_of
 from vomap.mapfile.policy_tests import run_tests
 from vomap.store import read_bans, read_policy
 
@@ -368,18 +370,69 @@ def test_where_nothing_can_be_written(folder: Folder, capsys: Capture) -> None:
 
 
 def test_rollback(folder: Folder, capsys: Capture) -> None:
-    """The policy before the last one comes back, the bans stay as they are, and back again it goes."""
+    """The previous policy comes back, and the bans stay. The mapfiles still have the other one, and `build` says so."""
     assert folder.build() == 0
     first = folder.policy.read_bytes()
     folder.site.write_text(OTHER, "utf-8")
     folder.ban("  - {subject: bad, reason: new}\n")
     assert folder.build() == 0
-    second, bans = folder.policy.read_bytes(), folder.built_bans.read_bytes()
-    for expected in (first, second, first):
-        assert run(["build", "--rollback", "--output", str(folder.policy)]) == 0
-        assert folder.policy.read_bytes() == expected
-        assert folder.built_bans.read_bytes() == bans
-    assert "The bans did not change" in capsys.readouterr().out
+    second, bans = read_policy(str(folder.policy)).digest, folder.built_bans.read_bytes()
+    capsys.readouterr()
+    assert run(["build", "--rollback", "--output", str(folder.policy)]) == 0
+    assert folder.policy.read_bytes() == first
+    assert folder.built_bans.read_bytes() == bans
+    told = capsys.readouterr().out
+    assert "The bans did not change" in told
+    assert f"the mapfiles still contain the policy that was rolled back: {second[:12]}, built 20" in told
+    folder.site.write_text(OTHER.replace("acct3", "acct4"), "utf-8")
+    assert run(shlex.split(told.rpartition("then type `vomap ")[2].partition("`")[0])) == 0
+    assert folder.policy.read_bytes() != first
+    assert folder.built_bans.read_bytes() == bans
+    assert run(["build", "--rollback", "--output", str(folder.policy)]) == 0
+    assert folder.policy.read_bytes() == first
+
+
+def test_a_second_rollback_is_refused(folder: Folder, capsys: Capture) -> None:
+    """It would bring back the policy that was rolled back. The message has the policy in force, and the way forward."""
+    assert folder.build() == 0
+    first = folder.policy.read_bytes()
+    folder.site.write_text(OTHER, "utf-8")
+    folder.ban("  - {subject: bad, reason: new}\n")
+    assert folder.build() == 0
+    words = ["build", "--rollback", "--output", str(folder.policy)]
+    assert run(words) == 0
+    for _ in range(2):
+        capsys.readouterr()
+        assert run(words) == 3
+        assert folder.policy.read_bytes() == first
+    told = capsys.readouterr().err
+    digest = read_policy(str(folder.policy)).digest
+    assert f"there is no older policy. In force is {folder.policy}: {digest[:12]}, built 20" in told
+    assert run(shlex.split(told.rpartition("then type `vomap ")[2].partition("`")[0])) == 0
+    assert folder.policy.read_bytes() != first
+
+
+def test_a_rollback_of_changed_mapfiles(folder: Folder, capsys: Capture) -> None:
+    """Mapfiles that were changed after the build are not called those of the policy that was rolled back."""
+    assert folder.build() == 0
+    folder.site.write_text(OTHER, "utf-8")
+    assert folder.build() == 0
+    folder.site.write_text(OTHER.replace("acct3", "acct4"), "utf-8")
+    capsys.readouterr()
+    assert run(["build", "--rollback", "--output", str(folder.policy)]) == 0
+    assert "the mapfiles changed after that build" in capsys.readouterr().out
+
+
+def test_the_way_forward_keeps_the_order_of_the_mapfiles(tmp_path: Path) -> None:
+    """A folder represents its files, in the order of the command that built them."""
+    for name in ("b", "a"):
+        (tmp_path / name).mkdir()
+        for file in ("1.yaml", "2.yaml"):
+            (tmp_path / name / file).touch()
+    files = [str(tmp_path / name) for name in ("b/1.yaml", "b/2.yaml", "a/2.yaml", "a/1.yaml", "gone/1.yaml")]
+    assert folders_of(files) == [str(tmp_path / "b"), *files[2:]]
+    assert folders_of(["1.yaml"]) == ["1.yaml"]
+    assert folders_of([]) == []
 
 
 def test_rollback_for_programs(folder: Folder, capsys: Capture) -> None:
@@ -430,17 +483,6 @@ def test_a_rollback_ends_with_another_mapfile_or_by_a_person(folder: Folder) -> 
         first = (folder.policy.parent / "policy.previous").read_bytes()
 
 
-def test_rolled_back_twice_is_as_it_was(folder: Folder) -> None:
-    """An automatic build of what was put back again goes ahead."""
-    assert folder.build() == 0
-    folder.site.write_text(OTHER, "utf-8")
-    assert folder.build() == 0
-    for _ in range(2):
-        assert run(["build", "--rollback", "--output", str(folder.policy)]) == 0
-    assert folder.build("--automatic") == 0
-    assert not (folder.policy.parent / "policy.rolled-back").exists()
-
-
 @pytest.mark.parametrize("what", ["ban", "mapfile"])
 def test_what_is_saved_during_a_build_is_built(
     folder: Folder, monkeypatch: pytest.MonkeyPatch, capsys: Capture, what: str
@@ -480,7 +522,7 @@ def test_nothing_to_roll_back_to(folder: Folder, capsys: Capture) -> None:
     old = folder.policy.read_bytes()
     capsys.readouterr()
     assert run(["build", "--rollback", "--output", str(folder.policy)]) == 3
-    assert "policy.previous" in capsys.readouterr().err
+    assert "there is no older policy" in capsys.readouterr().err
     previous = folder.policy.parent / "policy.previous"
     # A policy is damaged, too, in a part that only some tokens ask for.
     for damaged in (b"damaged", old[:-1] + bytes([old[-1] ^ 1])):
@@ -488,6 +530,7 @@ def test_nothing_to_roll_back_to(folder: Folder, capsys: Capture) -> None:
         previous.chmod(0o644)
         assert run(["build", "--rollback", "--output", str(folder.policy)]) == 3
         assert folder.policy.read_bytes() == old
+        assert f"cannot use the older policy: {previous}: is " in capsys.readouterr().err
 
 
 def test_a_damaged_policy_is_not_kept(folder: Folder) -> None:

@@ -20,7 +20,7 @@ from vomap.callouts import EXIT_CODES
 from vomap.files.atomic import replace_file
 from vomap.mapfile.entries import CONDITIONS
 from vomap.mapfile.schema import mapfile_schema
-from vomap.store import bans_beside
+from vomap.store import POLICY_FILE, bans_beside
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -177,13 +177,25 @@ def test_files_have_the_modes_that_the_reference_tells(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     told = {each.path.rstrip("/"): each.mode for each in FILES}
-    found = {f"/{path.relative_to(tmp_path)}": path.stat().st_mode & 0o7777 for path in tmp_path.rglob("*")}
+    found = _modes(tmp_path)
+    assert f"{POLICY_FILE}.rolled-back" not in found
+    before = os.umask(0o077)
+    try:
+        assert cli.run(["build", "--rollback", "--output", str(tmp_path / POLICY_FILE[1:])]) == 0
+    finally:
+        os.umask(before)
+    assert f"{POLICY_FILE}.previous" not in _modes(tmp_path)
+    found |= _modes(tmp_path)
     assert {path: found.get(path) for path in told} == told
     assert {path for path in found if (tmp_path / path[1:]).is_file()} <= {*told, "/etc/arc.conf"}
 
 
+def _modes(root: Path) -> dict[str, int]:
+    return {f"/{path.relative_to(root)}": path.stat().st_mode & 0o7777 for path in root.rglob("*")}
+
+
 def _everything(root: Path) -> int:
-    """Have every file written that vomap writes on a CE."""
+    """Have every file written that vomap writes on a CE without a rollback."""
     (root / "etc" / "condor-ce").mkdir(parents=True)
     (root / "etc" / "arc.conf").touch()
     (root / "etc").chmod(0o755)
@@ -196,8 +208,7 @@ def _everything(root: Path) -> int:
     BanFile(str(bans), bans_beside(str(policy)), "published-NAME.yaml").put(published)
     site = mapfiles / "10-site.yaml"
     replace_file(str(site), site.read_bytes().replace(b'["ANY"]', b'["ANY", "another"]'))
-    code |= cli.run(["build", "--mapfiles", str(mapfiles), "--bans", str(bans), "--output", str(policy)])
-    return code | cli.run(["build", "--rollback", "--output", str(policy)])
+    return code | cli.run(["build", "--mapfiles", str(mapfiles), "--bans", str(bans), "--output", str(policy)])
 
 
 CONDITIONS_OF_BANS = [f"--{key}" for key in CONDITIONS if key != "first-group"]

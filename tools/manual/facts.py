@@ -38,7 +38,9 @@ FILES = (
     KeptFile(f"{BANS_FOLDER}/{NAME}", 0o644, "`vomap ban`", "the bans that `vomap ban` keeps, one a line"),
     KeptFile(f"{BANS_FOLDER}/published-NAME.yaml", 0o644, "`vomap ban fetch`", "a published list of bans"),
     KeptFile(POLICY_FILE, 0o644, "`vomap build`", "the compiled policy, which the callouts read"),
-    KeptFile(f"{POLICY_FILE}.previous", 0o644, "`vomap build`", "the previous policy, for `vomap build --rollback`"),
+    KeptFile(
+        f"{POLICY_FILE}.previous", 0o644, "`vomap build`", "the previous policy, until a `vomap build --rollback`"
+    ),
     KeptFile(
         f"{POLICY_FILE}.rolled-back",
         0o644,

@@ -70,6 +70,21 @@ def files_of(path: Path, *, bans: bool = False) -> list[Path]:
     return [entry for entry in visible if entry.suffix == _SUFFIX]
 
 
+def folders_of(files: Iterable[str]) -> list[str]:
+    """Return the shortest list of paths that names files in their order: a folder for all of its files."""
+    left, paths = list(files), list[str]()
+    while left:
+        folder = os.path.dirname(left[0])
+        try:
+            whole = [os.path.join(folder, file.name) for file in files_of(Path(folder))]
+        except UnreadableFileError:
+            whole = []
+        is_whole = bool(whole) and left[: len(whole)] == whole
+        paths.append((folder or ".") if is_whole else left[0])
+        del left[: len(whole) if is_whole else 1]
+    return paths
+
+
 def _read(path: str, builder: int) -> Mapfile:
     content, resolved = read_regular_file(path)
     try:

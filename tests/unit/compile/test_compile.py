@@ -9,10 +9,12 @@ from typing import NamedTuple
 import pytest
 
 from vomap import Error
+from vomap.compile import rollback
 from vomap.compile.build import BansBuild, BuildStep, PolicyBuild, build_in_rounds
 from vomap.compile.check import SiteCheck, check_bans, check_mapfiles, file_digests, source_digests
-from vomap.compile.rollback import is_rolled_back, roll_back
+from vomap.compile.rollback import NoOlderPolicyError, is_rolled_back, roll_back
 from vomap.compile.suite import run_suite
+from vomap.files.atomic import replace_file
 from vomap.mapfile.findings import MapfileError
 from vomap.policy.model import NO_BANS
 from vomap.store import read_bans, read_policy
@@ -187,7 +189,7 @@ def test_a_rollback_holds_until_the_mapfiles_change(site: Site) -> None:
     first = site.build_policy()
     site.mapfile.write_text(SITE.replace("acct2", "acct3"), "utf-8")
     site.build()
-    assert roll_back(site.policy) == first.digest == read_policy(site.policy).digest
+    assert roll_back(site.policy).now.digest == first.digest == read_policy(site.policy).digest
     assert is_rolled_back(site.policy, source_digests(site.mapfiles))
     automatic = site.build_policy(is_automatic=True)
     assert (automatic.is_done, automatic.is_rolled_back, automatic.digest) == (True, True, None)
@@ -200,9 +202,56 @@ def test_a_rollback_holds_until_the_mapfiles_change(site: Site) -> None:
 def test_nothing_to_roll_back_to(site: Site) -> None:
     """Without a previous policy a rollback fails, and the policy in force does not change."""
     built = site.build_policy()
-    with pytest.raises(Error, match="previous"):
+    with pytest.raises(Error, match=f"no older policy. In force is {site.policy}: {str(built.digest)[:12]}, built "):
         roll_back(site.policy)
     assert read_policy(site.policy).digest == built.digest
+
+
+def test_a_second_rollback_is_refused(site: Site) -> None:
+    """Only a build brings a policy that was rolled back into force again."""
+    first = site.build_policy()
+    site.mapfile.write_text(SITE.replace("acct2", "acct3"), "utf-8")
+    second = site.build_policy()
+    done = roll_back(site.policy)
+    assert done.undone is not None
+    assert (done.undone.digest, done.is_in_mapfiles) == (second.digest, True)
+    with pytest.raises(NoOlderPolicyError):
+        roll_back(site.policy)
+    assert read_policy(site.policy).digest == first.digest
+    assert is_rolled_back(site.policy, source_digests(site.mapfiles))
+    site.mapfile.write_text(SITE, "utf-8")
+    assert not done.is_in_mapfiles
+    # The corrected mapfiles are those of the policy in force. The bad one does not become the one before it.
+    assert site.build_policy().digest == first.digest
+    with pytest.raises(NoOlderPolicyError):
+        roll_back(site.policy)
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_a_rollback_that_was_killed(site: Site, monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    """The next rollback completes it, or finds that it is done. The policy that was rolled back never returns."""
+    first = site.build_policy()
+    site.mapfile.write_text(SITE.replace("acct2", "acct3"), "utf-8")
+    site.build_policy()
+    steps = []
+
+    def killed(path: str, content: bytes) -> None:
+        steps.append(path)
+        if len(steps) > step:
+            raise KeyboardInterrupt
+        replace_file(path, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rollback, "replace_file", killed)
+        patch.setattr(rollback, "discard", lambda path: killed(path, b""))
+        with pytest.raises(KeyboardInterrupt):
+            roll_back(site.policy)
+    if step == 1:
+        roll_back(site.policy)
+    with pytest.raises(NoOlderPolicyError):
+        roll_back(site.policy)
+    assert read_policy(site.policy).digest == first.digest
+    assert is_rolled_back(site.policy, source_digests(site.mapfiles))
 
 
 def test_bans_of_a_folder_that_others_can_write(tmp_path: Path) -> None:
