@@ -990,7 +990,9 @@ def test_map_files_that_cannot_be_read(htcondor: CeSystem, look: Looked) -> None
     lines = look(htcondor)
     assert set(lines) == {*before, what}
     assert lines[what][0] == "red"
-    assert lines[what][1].startswith(f"{fifo}: is not a regular file; name the file itself; ")
+    assert lines[what][1].startswith(
+        f"{fifo}: is not a regular file; name the file itself; after the repair, run `vomap status "
+    )
     fifo.unlink()
     fifo.write_bytes(b"SCITOKENS /^https:\\/\\/other\\/,caf\xe9$/ x\n")
     assert look(htcondor)[what][1].startswith(f"{fifo}:1: not valid UTF-8: ")
