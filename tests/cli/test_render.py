@@ -80,6 +80,39 @@ def test_printed_for_arc(site: Site) -> None:
     ]
 
 
+def test_later_rules_of_arc(site: Site, tmp_path: Path) -> None:
+    """Two files are written: vomap's rule comes before those of the site, and the last rule after them."""
+    told = site.render("arc", "--more-rules", "--output", str(tmp_path))
+    assert told.splitlines() == [str(tmp_path / "50-vomap.conf"), str(tmp_path / "99-vomap.conf")]
+    assert "map --decline continue\n" in (tmp_path / "50-vomap.conf").read_text("utf-8")
+    assert (
+        (tmp_path / "99-vomap.conf")
+        .read_text("utf-8")
+        .endswith("map_with_plugin = vomap 10 /usr/libexec/vomap/vomap-arc map\n")
+    )
+
+
+def test_arc_only_observes(site: Site, tmp_path: Path) -> None:
+    """The blocks have no mapping rule and give no access, with `--more-rules` as without."""
+    told = site.render("arc", "--observe")
+    assert [line for line in told.splitlines() if line.startswith("[")] == [
+        "[authgroup:vomap]",
+        "[authgroup:vomap-observe]",
+    ]
+    assert "/vomap-arc map --observe\n" in told
+    assert site.render("arc", "--observe", "--more-rules") == told
+    assert site.render("arc", "--observe", "--output", str(tmp_path)).splitlines() == [str(tmp_path / "50-vomap.conf")]
+
+
+def test_the_last_rule_is_left_while_arc_only_observes(site: Site, tmp_path: Path) -> None:
+    """The last rule would refuse tokens. vomap writes nothing, and gives the command that removes the rule."""
+    site.render("arc", "--more-rules", "--output", str(tmp_path))
+    before = (tmp_path / "50-vomap.conf").read_text("utf-8")
+    told = site.render("arc", "--observe", "--output", str(tmp_path), code=2)
+    assert f"run `rm {tmp_path / '99-vomap.conf'}` first" in told
+    assert (tmp_path / "50-vomap.conf").read_text("utf-8") == before
+
+
 @pytest.mark.parametrize("ce", ["htcondor", "arc"])
 def test_mapfiles_that_are_not_built_yet(site: Site, ce: str) -> None:
     """The sources give the same as what is built of them."""
@@ -166,6 +199,7 @@ def test_for_programs(site: Site, tmp_path: Path, ce: str) -> None:
         ["htcondor", "--then", "A,B"],
         ["htcondor", "--then", ""],
         ["arc", "--vo", "a b"],
+        ["arc", "--vo", "One", "--observe"],
         ["arc", "--vo", "One", "--vo", "a\n[mapping]"],
         ["htcondor", "--callout", "vomap-htcondor"],
         ["arc", "--callout", "/a\nmap_to_user = all root"],
@@ -191,6 +225,7 @@ def test_usage(site: Site, words: list[str]) -> None:
         ["arc", "--then", "EGI"],
         ["htcondor", "--vo", "One"],
         ["htcondor", "--more-rules"],
+        ["htcondor", "--observe"],
     ],
 )
 def test_words_that_are_unknown(site: Site, words: list[str]) -> None:

@@ -20,6 +20,7 @@ import pytest
 from unit.ces.ce_system import (
     ARC_CONF,
     ARC_FILE,
+    ARC_LAST,
     CALLOUTS,
     DEFAULTS_FILE,
     HTCONDOR_FILES,
@@ -407,6 +408,67 @@ def test_arc_conf_as_others_write_it(arc: CeSystem, look: Looked) -> None:
     """Blanks around `=` mean nothing. Neither do other blocks, or comments in any encoding."""
     arc.at(ARC_CONF).write_bytes(b"# caf\xe9\n[queue:fork]\ncomment=caf\xe9\n")
     assert _not_green(look(arc)) == {}
+
+
+def _render(arc: CeSystem, *words: str) -> None:
+    """Run `vomap render arc` for this system."""
+    where = [
+        "--policy",
+        str(arc.policy),
+        "--callout",
+        f"{CALLOUTS}/vomap-arc",
+        "--output",
+        str(arc.at("/etc/arc.conf.d")),
+    ]
+    assert run(["render", "arc", *words, *where]) == 0
+
+
+@pytest.mark.parametrize("words", [["--more-rules"], ["--vo", "One"], ["--more-rules", "--vo", "One", "--vo", "two"]])
+def test_arc_is_wired_with_options(arc: CeSystem, look: Looked, words: list[str]) -> None:
+    """The output of `vomap render arc` is green with all its options, and `vomap init --replace` keeps them."""
+    _render(arc, *words)
+    assert _not_green(look(arc)) == {}
+    before = arc.state()
+    assert arc.init("--replace", "--yes") == 0
+    assert arc.state() == before
+
+
+@pytest.mark.parametrize("how", ["missing", "empty", "comment"])
+def test_the_last_rule_of_arc_is_missing(arc: CeSystem, look: Looked, how: str) -> None:
+    """Where later rules may map, the file that refuses the rest is needed. `vomap init` writes it again."""
+    _render(arc, "--more-rules")
+    last = arc.at(ARC_LAST)
+    if how == "missing":
+        last.unlink()
+    else:
+        last.write_text("" if how == "empty" else last.read_text("utf-8").replace("\nmap_", "\n# map_"), "utf-8")
+    assert _not_green(look(arc)) == {ARC_LAST: "red"}
+    assert arc.init("--replace", "--yes") == 0
+    assert _not_green(look(arc)) == {}
+
+
+def test_vomap_only_observes_on_arc(arc: CeSystem, look: Looked) -> None:
+    """The one yellow line says how to end it, and its command ends it. Rules of the site may be anywhere."""
+    _render(arc, "--observe")
+    text = arc.read(ARC_CONF)
+    arc.write(ARC_CONF, f"{text}[mapping]\nmap_to_user = all nobody\n")
+    lines = look(arc)
+    assert _not_green(lines) == {"observing": "yellow"}
+    arc.write(ARC_CONF, text)
+    arc.write("/etc/arc.conf.d/60-site.conf", "[mapping]\nmap_to_user = all nobody\n")
+    command = shlex.split(re.findall("`(vomap render [^`]*)`", lines["observing"][1])[0])
+    assert run(command[1:]) == 0
+    assert _not_green(look(arc)) == {}
+
+
+def test_vomap_observes_on_arc_and_its_last_rule_is_left(arc: CeSystem, look: Looked) -> None:
+    """The last rule would refuse tokens that vomap does not map."""
+    _render(arc, "--more-rules")
+    last = arc.read(ARC_LAST)
+    arc.at(ARC_LAST).unlink()
+    _render(arc, "--observe")
+    arc.write(ARC_LAST, last)
+    assert _not_green(look(arc)) == {"observing": "red"}
 
 
 # past vomap

@@ -204,6 +204,8 @@ def _everything(root: Path) -> int:
     code = cli.run(words)
     kept = ["--bans", str(bans), "--policy", str(policy)]
     code |= cli.run(["ban", "add", "--jti", "x", "--reason", "a drill", *kept])
+    fragments = str(root / "etc/arc.conf.d")
+    code |= cli.run(["render", "arc", "--more-rules", "--policy", str(policy), "--output", fragments])
     published = "mapfile: 1\nissued: 2026-11-22T12:00:00Z\nbans: []\n"
     BanFile(str(bans), bans_beside(str(policy)), "published-NAME.yaml").put(published)
     site = mapfiles / "10-site.yaml"

@@ -28,12 +28,15 @@ USER = "vomap"
 CALLOUT = f"{packaged.CALLOUTS}/vomap-arc"
 POLICY, BANS = "/var/lib/vomap/policy", "/var/lib/vomap/bans"
 FRAGMENTS = "/etc/arc.conf.d"
-FRAGMENT = f"{FRAGMENTS}/50-vomap.conf"
+FRAGMENT, LAST_FRAGMENT = f"{FRAGMENTS}/50-vomap.conf", f"{FRAGMENTS}/99-vomap.conf"
+POOL, ENTRIES = "/srv/empty-pool", "/srv/no-entries"
 QUEUES = ("fork", "cms", "nova")
 
 _HOST = "ce.example"
 _STATE, _INSIDE = "/root/e2e", "/root/e2e/arc_inside.py"
 _CONTROL, _SESSIONS = "/var/spool/arc/jobstatus", "/var/spool/arc/sessiondir"
+# Any user that A-REX runs as can write here.
+_PIDS = "/run/arc-e2e"
 _LOG, _JOB_LOG = "/var/log/arc/ws-interface.log", "/var/log/arc/arex-jobs.log"
 _JOB = '&(executable="/usr/bin/id")(arguments="-un")(stdout="who")(outputfiles=("who" ""))(queue="{queue}")'
 # ARC closes all possible descriptors, one by one, before it starts a plugin.
@@ -65,9 +68,12 @@ lrms=fork
 
 [arex]
 loglevel=DEBUG
+user={{user}}
+pidfile={_PIDS}/arched-arex.pid
 
 [arex/ws]
 wsurl=https://{_HOST}:4443/arex
+pidfile={_PIDS}/arched-arex-ws.pid
 
 [arex/ws/jobs]
 
@@ -137,6 +143,7 @@ class ArcCE:
     def __init__(self, folder: Path) -> None:
         self.chroot = Chroot(folder)
         self._wiring: dict[str, str] = {}
+        self._user = "root"
         self._issuers: subprocess.Popen[bytes] | None = None
 
     def open(self, issuers: Sequence[str], accounts: Sequence[str]) -> None:
@@ -146,8 +153,11 @@ class ArcCE:
         hosts = sorted({_HOST, *(urlsplit(issuer).hostname or "" for issuer in issuers)})
         self.chroot.write("/etc/hosts", "".join(f"127.0.0.1 {name}\n" for name in ("localhost", *hosts)))
         self.chroot.mount()
-        self.chroot.run(["sh", "-c", f"rm -rf /var/spool/arc/* /var/log/arc/* /run/arched* {SEEN}"])
+        self.chroot.run(["sh", "-c", f"rm -rf /var/spool/arc/* /var/log/arc/* {_PIDS} {SEEN}"])
         self.chroot.run(["sh", "-ec", _KEYS])
+        self.chroot.run(
+            ["sh", "-ec", f"mkdir -p {POOL}; : > {POOL}/pool; : > {ENTRIES}; mkdir {_PIDS}; chmod 777 {_PIDS}"]
+        )
         self.add_accounts(accounts)
         self.chroot.write(WATCHED, _WATCHED, 0o755)
         self.chroot.write(_INSIDE, (HERE / "arc_inside.py").read_bytes())
@@ -169,7 +179,8 @@ class ArcCE:
 
     def install_vomap(self) -> None:
         """Install vomap's packages into a CE that is not wired to them."""
-        self.chroot.path(FRAGMENT).unlink(missing_ok=True)
+        for fragment in (FRAGMENT, LAST_FRAGMENT):
+            self.chroot.path(fragment).unlink(missing_ok=True)
         self._wiring = {}
         packaged.install(self.chroot, "vomap-arc")
 
@@ -187,28 +198,58 @@ class ArcCE:
         self.chroot.run([VOMAP, "build"])
 
     def rendered(self, *options: str, callout: str = CALLOUT) -> str:
-        """Return the fragment of arc.conf that vomap writes."""
+        """Return the fragment of arc.conf that vomap writes. The last one, with `--more-rules`, is `last_rendered`."""
+        return self._rendered(FRAGMENT, callout, options)
+
+    def last_rendered(self) -> str:
+        """Return the fragment that comes after the rules of the site."""
+        return self._rendered(LAST_FRAGMENT, CALLOUT, ["--more-rules"])
+
+    def _rendered(self, fragment: str, callout: str, options: Sequence[str]) -> str:
         words = [VOMAP, "render", "arc", "--callout", callout, "--json", *options]
-        (text,) = json.loads(self.chroot.run(words).stdout).values()
-        return str(text)
+        return str(json.loads(self.chroot.run(words).stdout)[Path(fragment).name])
 
     # ---- A-REX
 
-    def wire(self, fragment: str, *, queues: Mapping[str, str] | None = None, more: str = "") -> None:
-        """Run the REST interface with this wiring. `queues` has the users of queues, `more` comes after the wiring."""
+    def wire(
+        self, fragment: str, *, queues: Mapping[str, str] | None = None, own: str = "", more: str = "", last: str = ""
+    ) -> None:
+        """Run the REST interface with this wiring.
+
+        `queues` has the users of queues. `own` is the end of arc.conf, `more` comes after the wiring, and `last` is
+        vomap's own last fragment.
+        """
         blocks = "".join(f"\n[queue:{queue}]\n{(queues or {}).get(queue, '')}\n" for queue in QUEUES)
         files = {
-            "/etc/arc.conf": _CONF + blocks,
+            "/etc/arc.conf": _CONF.format(user=self._user) + blocks + own,
             FRAGMENT: fragment,
             f"{FRAGMENTS}/60-site.conf": more,
+            LAST_FRAGMENT: last,
         }
         if files != self._wiring:
             self._stop("arched-arex-ws")
             for path, content in files.items():
-                self.chroot.write(path, content)
+                self.chroot.path(path).unlink(missing_ok=True)
+                if content:
+                    self.chroot.write(path, content)
             self._start("arc-arex-ws-start")
             self._wait_for_port(4443)
             self._wiring = files
+
+    @contextmanager
+    def running_as(self, user: str) -> Iterator[None]:
+        """Run the REST interface as another user, from the next `wire` on."""
+        self._give_to(user)
+        try:
+            yield
+        finally:
+            self._give_to("root")
+
+    def _give_to(self, user: str) -> None:
+        self._stop("arched-arex-ws")
+        self._user, self._wiring = user, {}
+        all_of_them = f"{_CONTROL} /var/log/arc /etc/grid-security/hostcert.pem /etc/grid-security/hostkey.pem"
+        self.chroot.run(["sh", "-c", f"chown -R {user} {all_of_them}; chown {user} /var/spool/arc {_SESSIONS}"])
 
     @contextmanager
     def running_jobs(self) -> Iterator[None]:
@@ -298,7 +339,7 @@ class ArcCE:
 
     def _stop(self, name: str) -> None:
         """End a daemon of A-REX and wait until it is gone, in the chroot, where this can end no other daemon."""
-        pid_file = f"/run/{name}.pid"
+        pid_file = f"{_PIDS}/{name}.pid"
         if self.chroot.path(pid_file).exists():
             words = (
                 f"read pid < {pid_file}; kill $pid; while [ -e /proc/$pid/exe ]; do sleep 0.1; done; rm -f {pid_file}"

@@ -4,24 +4,43 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
+from docs.console import DOCS, File, commands, steps
 from e2e import by_pip, packaged
-from e2e.arc_ce import BANS, CALLOUT, FRAGMENT, FRAGMENTS, POLICY, QUEUES, SEEN, USER, WATCHED, Answer, ArcCE, Client
+from e2e.arc_ce import (
+    BANS,
+    CALLOUT,
+    ENTRIES,
+    FRAGMENT,
+    FRAGMENTS,
+    LAST_FRAGMENT,
+    POLICY,
+    POOL,
+    QUEUES,
+    SEEN,
+    USER,
+    WATCHED,
+    Answer,
+    ArcCE,
+    Client,
+)
 from e2e.chroot import FOLDER
 from e2e.packaged import VOMAP
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 HERE = Path(__file__).resolve().parent
 RESULTS = FOLDER / "arc.json"
-LEGACY = "legacy"
+LEGACY, AREX = "legacy", "arexuser"
 # The rule that a site may have had before vomap: one account for every token. It comes after vomap's own rules.
 MORE_RULES = f"""\
 [authgroup:{LEGACY}]
@@ -33,6 +52,13 @@ map_to_user={LEGACY} {LEGACY}
 [arex/ws/jobs]
 allowaccess={LEGACY}
 """
+# Rules of a site that find no account for a token of its group, and the rule of the same group after them.
+NO_ACCOUNT = {"pool": f"map_to_pool={LEGACY} {POOL}", "file": f"map_with_file={LEGACY} {ENTRIES}"}
+DECISIONS, SITE_FILE = "/var/log/vomap/decisions.log", "/etc/vomap/mapfiles.d/10-site.yaml"
+# The guide, whose commands for root are run here: to observe, to compare, to end that. Another way restarts A-REX here.
+GUIDE = DOCS / "howto" / "observe-arc.md"
+AS_ROOT = [command.text for command in commands(GUIDE) if command.as_root]
+TO_OBSERVE, TO_COMPARE, TO_END = AS_ROOT[:2], AS_ROOT[3:5], AS_ROOT[5:6]
 QUEUES_OF_VOS = {queue: f"allowaccess=vomap-{queue}" for queue in QUEUES[1:]}
 OUTCOMES = {"declined", "denied", "error"}
 # The command and where the callouts are, if not where it expects them, by how vomap was installed.
@@ -94,7 +120,7 @@ def ce() -> Iterator[ArcCE]:
     arc = ArcCE(FOLDER / "arc")
     issuers = [str(person.client.token["iss"]) for person in PEOPLE.values() if person.client.token]
     try:
-        arc.open(issuers, [LEGACY, *(person.expected for person in MAPPED)])
+        arc.open(issuers, [LEGACY, AREX, *(person.expected for person in MAPPED)])
         arc.install_policy(HERE / "site", ["osg"])
         yield arc
     finally:
@@ -214,9 +240,13 @@ def test_a_failing_callout_makes_nobody_a_member(ce: ArcCE) -> None:
         ce.build_policy()
 
 
+def _wire_more_rules(ce: ArcCE, more: str, *, last: bool = True) -> None:
+    ce.wire(ce.rendered("--more-rules"), more=more, last=ce.last_rendered() if last else "")
+
+
 def test_more_mapping_rules(ce: ArcCE) -> None:
     """A following rule maps clients that vomap declines or is not asked about, and never clients that vomap denies."""
-    ce.wire(ce.rendered("--more-rules"), more=MORE_RULES)
+    _wire_more_rules(ce, MORE_RULES)
     for person in SHARED:
         wanted = LEGACY if person.expected in {"declined", "not asked"} else person.expected
         met = _meet(ce, person.client)
@@ -225,13 +255,116 @@ def test_more_mapping_rules(ce: ArcCE) -> None:
 
 def test_more_mapping_rules_and_a_damaged_policy(ce: ArcCE) -> None:
     """An error ends the rules: no client reaches the following rule."""
-    ce.wire(ce.rendered("--more-rules"), more=MORE_RULES)
+    _wire_more_rules(ce, MORE_RULES)
     ce.chroot.path(BANS).chmod(0o666)
     try:
         met = _meet(ce, CMS)
         assert (met.became, met.answer.status) == ("error", REFUSED)
     finally:
         ce.build_policy()
+
+
+@pytest.mark.parametrize("rule", NO_ACCOUNT)
+def test_the_following_rules_keep_arcs_default(ce: ArcCE, rule: str) -> None:
+    """A following rule that finds no account ends the rules as it does without vomap: the next rule is not tried."""
+    more = MORE_RULES.replace("[mapping]\n", f"[mapping]\n{NO_ACCOUNT[rule]}\n")
+    declined = next(person.client for person in SHARED if person.expected == "declined")
+    ce.wire("", more=more)
+    without = _meet(ce, declined).answer
+    assert without.status in {REFUSED, NOT_MAPPED}
+    _wire_more_rules(ce, more)
+    assert _meet(ce, declined).answer == without
+    assert _meet(ce, CMS).became == "cms001"
+
+
+def test_a_token_that_no_rule_maps_is_refused(ce: ArcCE) -> None:
+    """The last rule refuses it, whatever user A-REX runs as. Without that rule ARC maps it to this user."""
+    declined = next(person.client for person in SHARED if person.expected == "declined")
+    elsewhere = MORE_RULES.replace("authtokens=* *", "authtokens=* https://elsewhere.example/")
+    _wire_more_rules(ce, elsewhere)
+    assert _meet(ce, declined).answer.status == REFUSED
+    with ce.running_as(AREX):
+        for more in ("", elsewhere):
+            _wire_more_rules(ce, more, last=False)
+            assert _meet(ce, declined).answer.account == AREX
+            _wire_more_rules(ce, more)
+            assert _meet(ce, declined).answer.status == REFUSED
+        _wire_more_rules(ce, MORE_RULES)
+        assert _meet(ce, declined).answer.status == 201
+        ce.wire(ce.rendered())
+        assert _meet(ce, declined).answer.status == REFUSED
+
+
+def _accounts(ce: ArcCE) -> dict[str, tuple[int, str]]:
+    """Return the answer of the CE to each client."""
+    answers = ce.ask([person.client for person in PEOPLE.values()], at_a_time=AT_A_TIME)
+    return {name: (answer.status, answer.account) for name, answer in zip(PEOPLE, answers)}
+
+
+def _do(ce: ArcCE, todo: Sequence[str], code: int = 0) -> None:
+    """Follow the guide, as root. The last command ends with this exit code."""
+    for number, command in enumerate(todo, start=1):
+        done = ce.chroot.run(["sh", "-c", f"cd /root && {command}"], check=False)
+        assert done.returncode == (code if number == len(todo) else 0), (command, done)
+
+
+@contextmanager
+def _logging_to_a_file(ce: ArcCE) -> Iterator[None]:
+    """Have the site log to the file of the guide, in a log that begins empty."""
+    site = ce.chroot.path(SITE_FILE)
+    text = site.read_text("utf-8")
+    # On a system with systemd, the packages make this folder.
+    ce.chroot.run(["install", "-d", "-o", USER, "-g", USER, "-m", "2770", str(Path(DECISIONS).parent)])
+    ce.chroot.path(DECISIONS).unlink(missing_ok=True)
+    site.write_text(text.replace("\nsite:\n", f"\nsite:\n  log: {{to: {DECISIONS}}}\n"), "utf-8")
+    try:
+        yield
+    finally:
+        site.write_text(text, "utf-8")
+        ce.build_policy()
+
+
+@pytest.mark.parametrize("place", ["own", "more"])
+def test_observing(ce: ArcCE, place: str) -> None:
+    """ARC answers each client as without vomap, wherever its rules are. The log has vomap's own decisions."""
+    rules: dict[str, Any] = {place: MORE_RULES}
+    ce.wire("", **rules)
+    without = _accounts(ce)
+    assert {account for _, account in without.values()} == {"", LEGACY}
+    asked = [person for person in PEOPLE.values() if person.expected != "not asked"]
+    with _logging_to_a_file(ce):
+        _do(ce, TO_OBSERVE)
+        wiring = ce.chroot.path(FRAGMENT).read_text("utf-8")
+        ce.wire(wiring, **rules)
+        assert _accounts(ce) == without
+        records = [json.loads(line) for line in ce.chroot.path(DECISIONS).read_text("utf-8").splitlines()]
+        assert {(record["observed"], record["callout"]) for record in records} == {(True, "vomap-arc map")}
+        told = Counter(record["account"] or record["outcome"] for record in records)
+        assert told == Counter(person.expected for person in asked)
+        (program,) = [step for step in steps(GUIDE) if isinstance(step, File)]
+        ce.chroot.write(f"/root/{program.path}", program.text)
+        _do(ce, ["rm -f owners", *TO_COMPARE], code=1)
+        replay = [VOMAP, "replay", DECISIONS, "--against", "/root/owners", "--json"]
+        changes = json.loads(ce.chroot.run(replay, check=False).stdout)["changes"]
+        assert {change["before"]["account"] for change in changes} == {LEGACY}
+        assert {change["after"]["account"] for change in changes} >= {"cms001", "novapro"}
+        # ARC goes on, whatever becomes of vomap.
+        ce.chroot.path(POLICY).unlink()
+        assert _meet(ce, CMS).answer.account == LEGACY
+        ce.wire(wiring.replace(CALLOUT, f"{CALLOUT}-is-missing"), **rules)
+        assert _meet(ce, CMS).answer.account == LEGACY
+
+
+def test_the_end_of_observing(ce: ArcCE) -> None:
+    """The command of the guide lets vomap answer, before the rules of the site."""
+    _do(ce, TO_END)
+    fragments = (ce.chroot.path(each).read_text("utf-8") for each in (FRAGMENT, LAST_FRAGMENT))
+    assert list(fragments) == [ce.rendered("--more-rules"), ce.last_rendered()]
+    again = ce.chroot.run(["sh", "-c", TO_OBSERVE[-1]], check=False)
+    assert again.returncode == 2
+    assert f"rm {LAST_FRAGMENT}" in again.stderr
+    _wire_more_rules(ce, MORE_RULES)
+    assert _meet(ce, CMS).became == "cms001"
 
 
 def test_the_callout_runs_as_its_own_user(ce: ArcCE) -> None:

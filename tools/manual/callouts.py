@@ -8,6 +8,7 @@ from tools.manual.model import Code, Page, Paragraph, Section, Terms
 from vomap.callouts import LONGEST_INPUT, SECONDS, USER
 from vomap.callouts.token import CACHE_FOLDER
 from vomap.callouts.token import SECONDS as TOKEN_SECONDS
+from vomap.ces.arc import LAST_FILE
 from vomap.store import BANS_FILE, POLICY_FILE
 from vomap.verify.jws import LONGEST_TOKEN
 from vomap.verify.key_cache import EXPIRY, LATEST_EXPIRY, PAUSE, REFRESH, SOONEST_REFRESH
@@ -131,6 +132,17 @@ def _arc() -> Page:
                 Code(
                     "[mapping]\npolicy_on_map = stop\npolicy_on_nogroup = continue\npolicy_on_nomap = stop\n"
                     "map_with_plugin = vomap 10 /usr/libexec/vomap/vomap-arc map"
+                ),
+                Paragraph(
+                    "With `vomap render arc --more-rules`, later rules may map the tokens that vomap declines. They "
+                    f"keep ARC's default: a rule that finds no account ends the rules. The file `{LAST_FILE}` comes "
+                    "after them, with a rule that refuses the tokens that no rule has mapped. Without it, ARC maps "
+                    "them to the user that A-REX runs as, unless that is root."
+                ),
+                Paragraph(
+                    "With `vomap render arc --observe`, vomap is the plugin of an authgroup that has no members. To "
+                    'ARC, any failure there means "not a member", also a callout that ARC cannot start. In a mapping '
+                    "rule ARC would refuse the token then."
                 ),
             ],
         ),

@@ -10,7 +10,7 @@ from tools.manual.model import Paragraph, Section, Table, Terms
 from vomap.bans.ban_file import NAME
 from vomap.callouts import ARC_MAP, DECLINE_CONTINUES, EXIT_CODES
 from vomap.callouts.token import CACHE_FOLDER
-from vomap.ces.arc import FRAGMENT_FILE
+from vomap.ces.arc import FRAGMENT_FILE, LAST_FILE
 from vomap.ces.htcondor import MAP_FILE, SETTINGS_FILE
 from vomap.ces.kinds import DEFAULTS_FILE, ArcCe, HtcondorCe
 from vomap.ces.wiring import LIBEXEC
@@ -65,6 +65,12 @@ FILES = (
     KeptFile(f"{HtcondorCe.SETTINGS}/{DEFAULTS_FILE}", 0o644, "`vomap init`", "HTCondor-CE: settings for any policy"),
     KeptFile(f"{HtcondorCe.SETTINGS}/{SETTINGS_FILE}", 0o644, "`vomap init`", "HTCondor-CE: settings for this policy"),
     KeptFile(f"{ArcCe.FRAGMENTS}/{FRAGMENT_FILE}", 0o644, "`vomap init`", "ARC: the authgroup and the mapping rule"),
+    KeptFile(
+        f"{ArcCe.FRAGMENTS}/{LAST_FILE}",
+        0o644,
+        "`vomap render arc`",
+        "ARC, with `--more-rules`: the rule that refuses the tokens that no rule has mapped",
+    ),
 )
 SHIPPED = (
     (

@@ -1,6 +1,7 @@
 """Write the blocks of arc.conf: the issuers of vomap's authgroup, the mapping rule, and authgroups of VOs for queues.
 
-Source: ARC's arc.conf.reference, blocks [authgroup], [mapping] and [arex/ws/jobs]. Measured on ARC 7.0.0.
+Source: ARC's arc.conf.reference, blocks [authgroup], [mapping] and [arex/ws/jobs]. Measured on ARC 7.0.0. ARC joins the
+blocks of one name from all files. So a policy line holds for the rules of later files, too.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 # ARC reads arc.conf first, then the fragments in the order of their names. Other mapping rules go after this file.
 FRAGMENT_FILE = "50-vomap.conf"
+# Where other rules may map, this file comes after them, with the rule that refuses the rest.
+LAST_FILE = "99-vomap.conf"
 # Longer than any callout runs: it ends itself after four seconds.
 CALLOUT_SECONDS = 10
 _CALLOUT = "vomap-arc"
@@ -35,25 +38,57 @@ _VO_LINE = re.compile(r"plugin=\d+ \S+ authorize --vo ([\w.-]*[^\W_][\w.-]*)")
 
 
 def render_arc(
-    document: PolicyDocument, bans: BansDocument, *, vos: Sequence[str], more_rules: bool, callout: str | None
+    document: PolicyDocument,
+    bans: BansDocument,
+    *,
+    vos: Sequence[str],
+    more_rules: bool,
+    callout: str | None,
+    observe: bool = False,
 ) -> dict[str, str]:
     """Return the blocks of arc.conf for a policy, by the name of their file.
 
     Each of `vos` gets an authgroup, for queues: ARC then starts the plugin once more at each connection. With
-    `more_rules`, the mapping rules after vomap's may map declined tokens. `callout` is the path of the callout
-    (default: that of the packages). Raises WiringError for a VO whose name cannot be part of the name of a group.
+    `more_rules`, the mapping rules after vomap's may map declined tokens, and a last file refuses the rest. `callout`
+    is the path of the callout (default: that of the packages). With `observe`, vomap only logs its decisions,
+    whatever `more_rules` is. Raises WiringError for a VO whose name cannot be part of the name of a group, and for any
+    VO with `observe`.
     """
     program = callout_path(callout or str(LIBEXEC / _CALLOUT))
     # ARC compares the issuers exactly.
     issuers = [f"authtokens = * {issuer} * * *\n" for issuer in wired_issuers(document, bans)]
+    tokens = "".join(["[authgroup:vomap]\n", *issuers])
+    if observe:
+        if vos:
+            raise WiringError("render arc: --observe or --vo, not both. While vomap observes, queues keep their groups")
+        return {FRAGMENT_FILE: f"{heading('arc', '/etc/arc.conf.d')}{tokens}\n{_observing_group(program)}"}
+    others = f"between this one and {LAST_FILE}" if more_rules else "after this one"
     blocks = [
-        heading("arc", "/etc/arc.conf.d. Other mapping rules go into a file after this one")
-        + "".join(["[authgroup:vomap]\n", *issuers]),
+        f"{heading('arc', f'/etc/arc.conf.d. Other mapping rules go into a file {others}')}{tokens}",
         *(_vo_group(vo, program) for vo in {vo.lower(): vo for vo in vos}.values()),
         _mapping(program, more_rules=more_rules),
         "[arex/ws/jobs]\nallowaccess = vomap\n",
     ]
-    return {FRAGMENT_FILE: "\n".join(blocks)}
+    files = {FRAGMENT_FILE: "\n".join(blocks)}
+    if more_rules:
+        files[LAST_FILE] = heading("arc", "/etc/arc.conf.d. Other mapping rules go into a file before this one") + (
+            "# No rule has mapped the token. Without this rule, ARC maps it to the user that A-REX runs as.\n"
+            f"[mapping]\nmap_with_plugin = vomap {CALLOUT_SECONDS} {program} map\n"
+        )
+    return files
+
+
+def _observing_group(program: str) -> str:
+    """Return a group that has no members. ARC asks its plugin about each token of vomap's group, once a connection.
+
+    A mapping rule that fails would refuse the token, and its policy lines would change later rules. To ARC, a plugin of
+    a group that fails means "not a member".
+    """
+    return (
+        "# vomap logs its decision about each token of the group above. This group has no members, and ARC goes on as\n"
+        "# without vomap, also if vomap fails.\n"
+        f"[authgroup:vomap-observe]\n-!authgroup = vomap\nplugin = {CALLOUT_SECONDS} {program} map --observe\n"
+    )
 
 
 def _vo_group(vo: str, program: str) -> str:
@@ -61,9 +96,14 @@ def _vo_group(vo: str, program: str) -> str:
 
     To ARC, a plugin that fails means "not a member". So a failing callout would admit the users that the group denies.
     """
-    if not vo.replace("-", "").replace(".", "").replace("_", "").isalnum():
+    if not _is_vo_name(vo):
         raise WiringError(f"render arc: --vo: {vo!a} is not a valid name of a VO: expected letters, digits and ._-")
     return f"[authgroup:vomap-{vo.lower()}]\nplugin = {CALLOUT_SECONDS} {program} authorize --vo {vo}\n"
+
+
+def _is_vo_name(text: str) -> bool:
+    """Return True if a text can be part of the name of a group."""
+    return text.replace("-", "").replace(".", "").replace("_", "").isalnum()
 
 
 def _mapping(program: str, *, more_rules: bool) -> str:
@@ -74,6 +114,7 @@ def _mapping(program: str, *, more_rules: bool) -> str:
     return (
         f"[mapping]\n{policy}# Later rules may map the tokens that vomap declines, but not those that it denies.\n"
         f"policy_on_nomap = continue\nmap_with_plugin = vomap {CALLOUT_SECONDS} {program} map --decline continue\n"
+        "# ARC's default, for the later rules.\npolicy_on_nomap = stop\n"
     )
 
 

@@ -119,7 +119,12 @@ class ArcCe(Ce):
     def fragments(self, document: PolicyDocument, bans: BansDocument, options: WiringOptions) -> dict[str, str]:
         """Return the blocks of arc.conf."""
         rendered = arc.render_arc(
-            document, bans, vos=options.vos, more_rules=options.more_rules, callout=options.callout
+            document,
+            bans,
+            vos=options.vos,
+            more_rules=options.more_rules,
+            callout=options.callout,
+            observe=options.observe,
         )
         return {f"{self.FRAGMENTS}/{name}": text for name, text in rendered.items()}
 

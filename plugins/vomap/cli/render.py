@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vomap.ces.arc import render_arc
+from vomap.ces.arc import LAST_FILE, render_arc
 from vomap.ces.htcondor import render_htcondor
 from vomap.ces.wiring import WRITTEN
 from vomap.cli.arguments import UsageError, add_json, add_policy, add_sources, check_sources
 from vomap.cli.console import print_copy, print_json
 from vomap.cli.parser import Action, add_actions
+from vomap.compile.advice import join_words
 from vomap.files.atomic import keep_foreign, make_folder, replace_file
 from vomap.store import BANS, POLICY, POLICY_FILE, bans_beside
 from vomap.store.writer import read_compiled
@@ -27,7 +28,8 @@ examples:
   vomap render htcondor                            print the map file and the settings
   vomap render htcondor --output DIR               write them to a folder
   vomap render htcondor --then EGI                 pass tokens that vomap declines to the plugin EGI
-  vomap render arc --vo Nova                       print blocks of arc.conf, with an authgroup for Nova"""
+  vomap render arc --vo Nova                       print blocks of arc.conf, with an authgroup for Nova
+  vomap render arc --observe                       print blocks with which vomap only logs its decisions"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -55,6 +57,7 @@ def _configure_htcondor(parser: argparse.ArgumentParser) -> None:
 def _configure_arc(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--vo", action="append", default=[], metavar="VO", help="make an authgroup for this VO")
     parser.add_argument("--more-rules", action="store_true", help="let later rules of arc.conf map declined tokens")
+    parser.add_argument("--observe", action="store_true", help="only log decisions: ARC goes on as without vomap")
     _add_policy(parser)
 
 
@@ -71,7 +74,12 @@ def _htcondor(args: argparse.Namespace) -> int:
 
 
 def _arc(args: argparse.Namespace) -> int:
-    return _write(args, render_arc(*_documents(args), vos=args.vo, more_rules=args.more_rules, callout=args.callout))
+    last = Path(args.output or "", LAST_FILE)
+    if args.observe and args.output and last.exists():
+        remove = join_words(["rm", str(last)])
+        raise UsageError(f"render arc: --observe: the rule in {last} would still refuse tokens; run `{remove}` first")
+    options = {"more_rules": args.more_rules, "observe": args.observe}
+    return _write(args, render_arc(*_documents(args), vos=args.vo, callout=args.callout, **options))
 
 
 def _write(args: argparse.Namespace, fragments: Mapping[str, str]) -> int:

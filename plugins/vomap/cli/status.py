@@ -10,12 +10,13 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from vomap.ces.kinds import Ce, HtcondorCe, known_ces
+from vomap.ces.kinds import ArcCe, Ce, HtcondorCe, known_ces
 from vomap.ces.wiring import LIBEXEC, wired_issuers
 from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, add_json, add_sources, advice_of
 from vomap.cli.console import plain, print_json
 from vomap.compile.advice import Advice
 from vomap.status import GREEN, RED, YELLOW, StatusLine, run_guarded
+from vomap.status.arc import arc_observe_lines
 from vomap.status.checks import (
     accounts_line,
     built_line,
@@ -126,7 +127,7 @@ def _checks_of_ce(
     in_force = cache(partial(ask_ce, advice))
     if policy is not None and bans is not None:
         yield "wiring", lambda: fragment_lines(ce, policy, bans, advice)
-        yield "past vomap", lambda: bypass_lines(ce, policy, bans, in_force)
+        yield "past vomap", lambda: bypass_lines(ce, policy, bans, advice, in_force)
     if isinstance(ce, HtcondorCe):
         if policy is not None and bans is not None:
             yield "map files", lambda: map_file_lines(ce, policy, bans, advice)
@@ -134,6 +135,8 @@ def _checks_of_ce(
         yield "key cache", lambda: cache_lines(ce, in_force())
         yield "observing", lambda: observe_lines(ce, advice, in_force())
         yield "to try a token", lambda: [try_line()]
+    if isinstance(ce, ArcCe):
+        yield "observing", lambda: arc_observe_lines(ce, advice)
     name = callout_name(ce)
     yield name, lambda: [callout_line(ce, policy_file, bans_beside(policy_file), advice)]
 

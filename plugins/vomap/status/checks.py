@@ -16,7 +16,6 @@ from typing import Any
 from vomap import Error
 from vomap.accounts import NameServiceError, find_uid
 from vomap.bans.issuer_wiring import unwired_sentence
-from vomap.ces.arc import FRAGMENT_FILE
 from vomap.ces.htcondor import MAP_FILE, SETTINGS_FILE
 from vomap.ces.htcondor_files import read_map_files
 from vomap.ces.kinds import ArcCe, Ce, HtcondorCe
@@ -32,7 +31,7 @@ from vomap.policy.authority import Authority
 from vomap.policy.index import named_accounts
 from vomap.policy.model import Site
 from vomap.status import GREEN, RED, YELLOW, StatusLine
-from vomap.status.arc import find_arc_bypasses
+from vomap.status.arc import arc_bypass_lines
 from vomap.status.htcondor import (
     find_htcondor_bypasses,
     find_next_plugins,
@@ -183,18 +182,17 @@ def try_line() -> StatusLine:
 
 
 def bypass_lines(
-    ce: Ce, policy: CompiledPolicy, bans: CompiledBans, in_force: Callable[[], InForce]
+    ce: Ce, policy: CompiledPolicy, bans: CompiledBans, advice: Advice, in_force: Callable[[], InForce]
 ) -> Iterator[StatusLine]:
     """Report configuration by which a CE maps tokens of a declared issuer before vomap, or passes others to vomap."""
-    if isinstance(ce, HtcondorCe):
-        places = find_htcondor_bypasses(ce, wired_issuers(policy.document, bans.document))
-        # Without the CE's own answer, each later setting of a file is suspect.
-        places += [] if in_force().answers else find_overriding_settings(ce)
-        remedy = f"remove them, or move map lines behind {ce.MAPFILES[0]}/{MAP_FILE}, then run `{RECONFIGURE}`"
-    else:
-        assert isinstance(ce, ArcCe)
-        places = find_arc_bypasses(ce)
-        remedy = f"move them behind {ce.FRAGMENTS}/{FRAGMENT_FILE}, then run `systemctl restart arc-arex`"
+    if isinstance(ce, ArcCe):
+        yield from arc_bypass_lines(ce, advice)
+        return
+    assert isinstance(ce, HtcondorCe)
+    places = find_htcondor_bypasses(ce, wired_issuers(policy.document, bans.document))
+    # Without the CE's own answer, each later setting of a file is suspect.
+    places += [] if in_force().answers else find_overriding_settings(ce)
+    remedy = f"remove them, or move map lines behind {ce.MAPFILES[0]}/{MAP_FILE}, then run `{RECONFIGURE}`"
     if places:
         text = "these map tokens without vomap, or pass tokens of undeclared issuers to it"
         yield StatusLine(RED, "past vomap", f"{text}: {', '.join(places)}; {remedy}")

@@ -19,6 +19,7 @@ DEFAULTS_FILE = "/etc/condor-ce/config.d/50-vomap.conf"
 # In the order in which they are written: the map file needs the settings.
 HTCONDOR_FILES = (DEFAULTS_FILE, SETTINGS_FILE, MAP_FILE)
 ARC_FILE, ARC_CONF = "/etc/arc.conf.d/50-vomap.conf", "/etc/arc.conf"
+ARC_LAST = "/etc/arc.conf.d/99-vomap.conf"
 SITE_FILE, RULES_FILE = f"{MAPFILES_FOLDER}/10-site.yaml", f"{MAPFILES_FOLDER}/20-rules.yaml"
 ONE, TWO, GONE = "https://one.example/", "https://two.example/realms/x", "https://gone.example/"
 RULES = f"""\

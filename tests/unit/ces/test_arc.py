@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from unit.policy.composed import bans_document, policy_document
-from vomap.ces.arc import CALLOUT_SECONDS, FRAGMENT_FILE, render_arc
-from vomap.ces.wiring import WiringError
+from vomap.ces.arc import CALLOUT_SECONDS, FRAGMENT_FILE, LAST_FILE, read_options, render_arc
+from vomap.ces.wiring import WiringError, WiringOptions
 from vomap.files.shipped import shipped_file
 
 if TYPE_CHECKING:
@@ -27,10 +27,15 @@ def _blocks(
     *,
     vos: tuple[str, ...] = (),
     more_rules: bool = False,
+    observe: bool = False,
     callout: str | None = None,
 ) -> Blocks:
-    ((name, text),) = render_arc(document, bans, vos=vos, more_rules=more_rules, callout=callout).items()
-    assert name == FRAGMENT_FILE
+    files = render_arc(document, bans, vos=vos, more_rules=more_rules, observe=observe, callout=callout)
+    assert list(files) == [FRAGMENT_FILE, LAST_FILE][: 1 + (more_rules and not observe)]
+    return _read(files[FRAGMENT_FILE])
+
+
+def _read(text: str) -> Blocks:
     blocks: Blocks = []
     for line in text.splitlines():
         if line.startswith("["):
@@ -126,8 +131,61 @@ def test_rules_that_follow() -> None:
         *POLICY,
         "policy_on_nomap = continue",
         f"map_with_plugin = vomap {CALLOUT_SECONDS} {PROGRAM} map --decline continue",
+        "policy_on_nomap = stop",
     ]
     assert "policy_on_nomap = continue" not in str(_blocks())
+
+
+def test_the_rules_that_follow_keep_arcs_default() -> None:
+    """A policy line holds for all later rules, in later files, too. ARC's default is the last one that vomap writes."""
+    ((_, lines),) = [block for block in _blocks(more_rules=True) if block[0] == "[mapping]"]
+    in_force = dict(line.split(" = ", 1) for line in lines if line.startswith("policy_"))
+    assert in_force == {"policy_on_map": "stop", "policy_on_nogroup": "continue", "policy_on_nomap": "stop"}
+
+
+def test_the_last_rule_refuses_who_is_not_mapped() -> None:
+    """Where other rules may map, a last file has a rule that refuses what it declines, and changes no policy line."""
+    text = render_arc(OSG, NO_BANS, vos=(), more_rules=True, callout="/opt/vomap-arc")[LAST_FILE]
+    assert _read(text) == [("[mapping]", [f"map_with_plugin = vomap {CALLOUT_SECONDS} /opt/vomap-arc map"])]
+    assert LAST_FILE > "98-site.conf" > FRAGMENT_FILE
+
+
+@pytest.mark.parametrize("more_rules", [False, True])
+def test_observing_changes_nothing_for_arc(more_rules: bool) -> None:
+    """Vomap is the plugin of a group that has no members. There is no mapping rule, no policy line and no access."""
+    assert _blocks(observe=True, more_rules=more_rules) == [
+        _blocks()[0],
+        ("[authgroup:vomap-observe]", ["-!authgroup = vomap", f"plugin = {CALLOUT_SECONDS} {PROGRAM} map --observe"]),
+    ]
+
+
+def test_groups_of_vos_while_vomap_observes() -> None:
+    """A queue that names a VO's group would follow vomap's answer."""
+    with pytest.raises(WiringError, match="--observe or --vo, not both"):
+        _blocks(observe=True, vos=("Nova",))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        WiringOptions("/opt/bin/vomap-arc"),
+        WiringOptions("/opt/bin/vomap-arc", vos=("Nova", "vo.example.org")),
+        WiringOptions("/opt/bin/vomap-arc", vos=("Nova",), more_rules=True),
+        WiringOptions("/opt/bin/vomap-arc", observe=True),
+    ],
+)
+def test_the_options_of_a_fragment_are_found_in_it(options: WiringOptions) -> None:
+    """The options are found, with other blanks, too, and not in comments."""
+    chosen: dict[str, Any] = {"vos": options.vos, "more_rules": options.more_rules, "observe": options.observe}
+    text = render_arc(OSG, NO_BANS, callout=options.callout, **chosen)[FRAGMENT_FILE]
+    other = text.replace(" = ", "=").replace("\n", "  \n ")
+    assert read_options(text) == read_options(other) == options
+    assert read_options(text.replace("\n", "\n#")) == WiringOptions()
+
+
+def test_a_line_with_a_wrong_name_of_a_vo_is_no_option() -> None:
+    """A line that `vomap render arc` would refuse has another origin."""
+    assert read_options("plugin = 10 /x authorize --vo a*\n") == WiringOptions()
 
 
 def test_the_callout_ends_before_arc_ends_it() -> None:

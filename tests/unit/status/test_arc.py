@@ -1,16 +1,48 @@
-"""`vomap status` reports the lines of ARC's configuration by which tokens bypass vomap."""
+"""`vomap status` reports lines of ARC's configuration that bypass vomap, and that vomap only observes."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from unit.ces.ce_system import ARC_CONF, ARC_FILE, CeSystem
+from unit.policy.composed import policy_document
+from vomap.ces.arc import LAST_FILE, render_arc
 from vomap.ces.kinds import ArcCe, known_ces
-from vomap.status.arc import find_arc_bypasses
+from vomap.ces.wiring import WiringOptions
+from vomap.compile.advice import Advice
+from vomap.status import StatusLine
+from vomap.status.arc import arc_bypass_lines, arc_observe_lines
 
 OURS = "[mapping]\nmap_with_plugin = vomap 10 /usr/libexec/vomap/vomap-arc map\n"
+SITE_FILE = "/etc/arc.conf.d/60-site.conf"
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> CeSystem:
+    """Return a system with ARC that is wired to vomap."""
+    system = CeSystem(tmp_path, arc=True)
+    system.write(ARC_FILE, OURS)
+    return system
+
+
+def _ce(system: CeSystem) -> ArcCe:
+    (ce,) = (each for each in known_ces(system.root) if isinstance(each, ArcCe))
+    return ce
+
+
+def _wire(system: CeSystem, options: WiringOptions) -> None:
+    document = policy_document("mapfile: 1\nissuers:\n  https://a/: {vo: A}\n")
+    chosen: dict[str, Any] = {"vos": options.vos, "more_rules": options.more_rules, "observe": options.observe}
+    for name, text in render_arc(document, {"bans": []}, callout=None, **chosen).items():
+        system.write(f"/etc/arc.conf.d/{name}", text)
+
+
+def _bypasses(system: CeSystem) -> Iterator[StatusLine]:
+    return arc_bypass_lines(_ce(system), Advice(root=system.root, callouts=Path("/opt/bin")))
 
 
 @pytest.mark.parametrize(
@@ -21,15 +53,83 @@ OURS = "[mapping]\nmap_with_plugin = vomap 10 /usr/libexec/vomap/vomap-arc map\n
         (ARC_CONF, "[queue:fork]\nmap_to_user = all nobody\n", []),
         (ARC_CONF, "# [mapping]\n# map_to_user = all nobody\n", []),
         (ARC_CONF, f"{OURS}map_to_user = all nobody\n", []),
-        ("/etc/arc.conf.d/60-site.conf", "[mapping]\nmap_to_user = all nobody\n", []),
-        ("/etc/arc.conf.d/60-site.conf", "[authgroup:vomap]\nall = yes\n", ["[authgroup:vomap] all=yes"]),
+        (ARC_CONF, f"{OURS.strip()} --observe\nmap_to_user = all x\n", ["[mapping] map_to_user=all x"]),
+        (SITE_FILE, "[mapping]\nmap_to_user = all nobody\n", []),
+        (SITE_FILE, "[authgroup:vomap]\nall = yes\n", ["[authgroup:vomap] all=yes"]),
+        (SITE_FILE, "[ authgroup: vomap ]\nall = yes\n", ["[authgroup:vomap] all=yes"]),
         (ARC_FILE, f"[authgroup:vomap]\nauthtokens = * https://a/ * * *\n{OURS}", []),
     ],
 )
-def test_lines_that_bypass_vomap(tmp_path: Path, file: str, text: str, found: list[str]) -> None:
+def test_lines_that_bypass_vomap(system: CeSystem, file: str, text: str, found: list[str]) -> None:
     """Mapping rules before vomap's, and lines that other files add to vomap's group, are reported with their place."""
-    system = CeSystem(tmp_path, arc=True)
-    system.write(ARC_FILE, OURS)
     system.write(file, text)
-    (ce,) = (each for each in known_ces(tmp_path) if isinstance(each, ArcCe))
-    assert find_arc_bypasses(ce) == [f"{system.at(file)}: {line}" for line in found]
+    (line,) = _bypasses(system)
+    assert line.colour == ("red" if found else "green")
+    assert all(f"{system.at(file)}: {each}" in line.text for each in found)
+
+
+def test_what_to_do_about_rules_before_vomaps(system: CeSystem) -> None:
+    """The rules go into a file after vomap's. The command that lets them map there keeps all options."""
+    _wire(system, WiringOptions(vos=("A",)))
+    system.write(ARC_CONF, "[mapping]\nmap_to_user = all nobody\n")
+    (line,) = _bypasses(system)
+    folder = system.at("/etc/arc.conf.d")
+    later = f"to a file of {folder} that sorts after 50-vomap.conf, such as 60-site.conf"
+    assert f"move them, with their policy lines, {later}" in line.text
+    places = f"--policy {system.at('/var/lib/vomap/policy')} --callout /opt/bin/vomap-arc"
+    assert f"`vomap render arc --more-rules --vo A --output {folder} {places}`" in line.text
+    _wire(system, WiringOptions(vos=("A",), more_rules=True))
+    (line,) = _bypasses(system)
+    assert "render" not in line.text
+    assert "systemctl restart arc-arex-ws" in line.text
+
+
+def test_both_faults_are_reported(system: CeSystem) -> None:
+    """A rule before vomap's does not hide a line that adds to vomap's group."""
+    system.write(ARC_CONF, "[authgroup:vomap]\nall = yes\n[mapping]\nmap_to_user = all nobody\n")
+    (line,) = _bypasses(system)
+    assert "[mapping] map_to_user=all nobody" in line.text
+    assert "[authgroup:vomap] all=yes; remove them" in line.text
+
+
+@pytest.mark.parametrize("user", ["grid", "grid:grid", "root", "root:grid", ""])
+@pytest.mark.parametrize("more_rules", [False, True])
+def test_arex_runs_as_another_user(system: CeSystem, user: str, more_rules: bool) -> None:
+    """With later rules, A-REX's user is whom ARC maps a token to for which such a rule finds no account."""
+    _wire(system, WiringOptions(more_rules=more_rules))
+    system.write(ARC_CONF, f"[arex]\nuser = {user}\n" if user else "[arex]\n")
+    colours = {line.what: (line.colour, line.text) for line in _bypasses(system)}
+    assert ("A-REX" in colours) == (more_rules and user.startswith("grid"))
+    if "A-REX" in colours:
+        colour, text = colours["A-REX"]
+        assert colour == "yellow"
+        assert f"{system.at(ARC_CONF)}: [arex] user={user}" in text
+
+
+def test_vomap_only_observes(system: CeSystem) -> None:
+    """The line is yellow, and says how to end it. The site's own rules may be anywhere."""
+    assert list(arc_observe_lines(_ce(system), Advice())) == []
+    _wire(system, WiringOptions(observe=True))
+    system.write(ARC_CONF, "[mapping]\nmap_to_user = all nobody\n")
+    assert list(_bypasses(system)) == []
+    (line,) = arc_observe_lines(_ce(system), Advice(root=system.root))
+    assert (line.what, line.colour) == ("observing", "yellow")
+    assert str(system.at(ARC_FILE)) in line.text
+    assert f"`vomap render arc --more-rules --output {system.at('/etc/arc.conf.d')} --policy" in line.text
+
+
+def test_vomap_observes_and_answers(system: CeSystem) -> None:
+    """A rule of vomap's that is left, such as the last one, refuses tokens: this is red."""
+    _wire(system, WiringOptions(more_rules=True))
+    _wire(system, WiringOptions(observe=True))
+    (line,) = arc_observe_lines(_ce(system), Advice())
+    assert line.colour == "red"
+    assert f"{system.at(f'/etc/arc.conf.d/{LAST_FILE}')}: [mapping] map_with_plugin=vomap" in line.text
+
+
+def test_lines_of_others_while_vomap_observes(system: CeSystem) -> None:
+    """A line that adds to vomap's group is red, whether vomap answers or observes."""
+    _wire(system, WiringOptions(observe=True))
+    system.write(SITE_FILE, "[authgroup:vomap]\nall = yes\n")
+    (line,) = _bypasses(system)
+    assert (line.what, line.colour) == ("past vomap", "red")

@@ -9,6 +9,7 @@ import pytest
 from unit.ces.ce_system import CeSystem
 from unit.policy.composed import policy_document
 from vomap.ces.kinds import Ce, known_ces
+from vomap.compile.advice import Advice
 from vomap.status import GREEN, RED
 from vomap.status.checks import bypass_lines
 from vomap.status.in_force import InForce
@@ -34,7 +35,7 @@ def _htcondor(root: Path) -> Ce:
 
 def _colour(root: Path, line: str, path: str = EARLY) -> str:
     CeSystem(root, htcondor=True).write(path, f"# a comment\n\n{line}\n")
-    (found,) = bypass_lines(_htcondor(root), POLICY, BANS, InForce)
+    (found,) = bypass_lines(_htcondor(root), POLICY, BANS, Advice(), InForce)
     assert (f"{path}:3" in found.text) == (found.colour == RED)
     return found.colour
 
@@ -136,7 +137,7 @@ def test_settings_that_lead_past_vomap(tmp_path: Path, file: str, line: str, col
     system = CeSystem(tmp_path, htcondor=True)
     system.write("/etc/condor-ce/config.d/50-vomap.conf", "SEC_SCITOKENS_PLUGIN_VOMAP_COMMAND = /v\nDENY_READ = x\n")
     system.write(f"/etc/condor-ce/config.d/{file}", f"{line}\n")
-    (found,) = bypass_lines(_htcondor(tmp_path), POLICY, BANS, InForce)
+    (found,) = bypass_lines(_htcondor(tmp_path), POLICY, BANS, Advice(), InForce)
     assert found.colour == colour
 
 
