@@ -157,8 +157,9 @@ def test_list(bans: Bans) -> None:
     assert bans.run("list") == (0, "0 bans\n", "")
     bans.hand.write_text(HAND, "utf-8")
     _, out, _ = bans.run("list")
+    build = f"vomap build --bans {bans.folder} --output {bans.policy}"
     assert out.splitlines() == [
-        f"{bans.hand}:4: vo mars (not built into {bans.built}: run `vomap build`): no agreement",
+        f"{bans.hand}:4: vo mars (not built into {bans.built}: run `{build}`): no agreement",
         f"{bans.hand}:5: subject old until 2020-12-31T23:59:59Z (expired): it was long ago",
         "2 bans",
     ]

@@ -122,7 +122,7 @@ def test_settings_of_another_user_s_are_not_built(site: Site, words: tuple[str, 
         f"50-osg.yaml:2:1: `site` is refused in a file that the user {OTHER} can write; such a file may contain only "
     )
     assert told in err
-    assert f" {site.osg} {site.state}" in err.partition("If you trust the content: chown ")[2]
+    assert f" {site.osg} {site.state}" in err.partition("If you trust the content: `chown ")[2]
     assert site.policy.read_bytes() == before
     for path in (site.osg, site.state):
         site.owners.give(path, os.geteuid())

@@ -1,13 +1,20 @@
-"""Write the command that adds a ban, ready to paste into a shell."""
+"""Write the commands that add and build bans, ready to paste into a shell."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
-from vomap.compile.advice import join_words
+from vomap import Error
+from vomap.bans.folder import BanChange
+from vomap.compile.advice import Advice, join_words
 from vomap.mapfile.entries import CONDITIONS
 from vomap.mapfile.times import format_utc
+from vomap.policy.index import SOURCES
+from vomap.store import POLICY, POLICY_FILE, CompiledFile
 
 
 def add_command(ban: Mapping[str, Any], *more: str) -> str:
@@ -26,3 +33,32 @@ def add_words(ban: Mapping[str, Any]) -> list[str]:
         for value in values:
             words += [f"--{key}={value}"] if value.startswith("-") else [f"--{key}", value]
     return words
+
+
+def advice_of(change: BanChange, bans_folder: str, policy: str) -> str:
+    """Return the advice after a change of bans, or ""."""
+    if not change.needs_build:
+        return change.advice
+    return f"{change.advice}\nfix the other file, then run `{build_command(bans_folder, policy)}`"
+
+
+def build_command(bans_folder: str, policy: str) -> str:
+    """Return the command that builds a folder of bans and a policy, from the mapfiles of that policy."""
+    root = _root_of(policy)
+    mapfiles: list[str] = []
+    if root is None:
+        with suppress(Error):
+            mapfiles = list(CompiledFile(policy, POLICY).find(SOURCES))
+    return Advice(root or Path("/"), policy=policy, mapfiles=mapfiles, bans=[bans_folder]).command("build")
+
+
+def wire_command(policy: str) -> str | None:
+    """Return the command that wires the CE of a policy again, or None if no CE reads a policy at this place."""
+    root = _root_of(policy)
+    return None if root is None else Advice(root).command("init", "--replace")
+
+
+def _root_of(policy: str) -> Path | None:
+    """Return the root of the system whose CE reads a policy, or None for a policy at any other place."""
+    root, place, rest = os.path.abspath(policy).rpartition(POLICY_FILE)
+    return Path(root or "/") if place and not rest else None

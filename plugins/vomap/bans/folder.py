@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,12 +42,16 @@ class InvalidBan(Error):
 
 @dataclass(frozen=True)
 class BanChange:
-    """A finished change: the file, the compiled bans and their number, and advice for the administrator."""
+    """A finished change: the file, the compiled bans and their number, and advice for the administrator.
+
+    `needs_build` is True if the bans of other files could not be compiled, and wait for a build.
+    """
 
     file: str
     built: str
     bans: int
     advice: str = ""
+    needs_build: bool = False
 
 
 class BanFile:
@@ -115,8 +119,8 @@ class BanFile:
         others = [each for each in before.document["bans"] if not _is_from(file.path, each)]
         # Each ban once. An equal ban of another file stays, whatever happens to this file.
         once = {json.dumps(without_keys(each, "source")): each for each in own}.values()
-        advice = f"{why}\nfix the other file, then run `vomap build`"
-        return self._write(text, {"bans": [*others, *once]}, {**before.sources, file.path: file.digest}, advice)
+        sources = {**before.sources, file.path: file.digest}
+        return replace(self._write(text, {"bans": [*others, *once]}, sources, why), needs_build=True)
 
     def _write(self, text: str | None, document: BansDocument, sources: Mapping[str, str], advice: str) -> BanChange:
         """Write or remove the file, and write the compiled bans. On a full disk neither changes. Raises FileError."""

@@ -39,7 +39,8 @@ def condition_warnings(
     """
     for issuer in ban.get("issuer", ()):
         if issuer not in authority.issuers:
-            yield BanWarning(_undeclared(issuer, ban, authority))
+            wired = is_wired(issuer, ban, authority.issuers)
+            yield BanWarning(_undeclared(issuer, authority, is_wired=wired), needs_wiring=wired)
     yield from map(BanWarning, _vos(ban, authority))
     yield from map(BanWarning, _one_of_several(ban, authority))
     for pattern in ban.get("group", ()):
@@ -179,10 +180,10 @@ def _issuers_of_several_vos(ban: Mapping[str, Any], authority: Authority) -> lis
     return [url for url in _speakers(ban, authority) if authority.issuers[url].sources]
 
 
-def _undeclared(issuer: str, ban: Mapping[str, Any], authority: Authority) -> str:
+def _undeclared(issuer: str, authority: Authority, *, is_wired: bool) -> str:
     told = f"no issuer {issuer} is declared{did_you_mean(issuer, authority.issuers)}"
-    if is_wired(issuer, ban, authority.issuers):
-        return f"{told}; vomap sees its tokens after `vomap init --replace`"
+    if is_wired:
+        return f"{told}; vomap sees its tokens only after the CE is wired again"
     return f"{told}, and it is not an https URL, so no CE calls vomap for it: {NOT_IN_FORCE}"
 
 

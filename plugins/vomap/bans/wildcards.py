@@ -13,10 +13,14 @@ _BARE = "*"
 
 
 class BanWarning(NamedTuple):
-    """A sentence about tokens that a ban or a rule misses, and the bans or rules that cover them."""
+    """A sentence about tokens that a ban or a rule misses, and the bans or rules that cover them.
+
+    `needs_wiring` is True if the ban has an effect only after the CE is wired again.
+    """
 
     sentence: str
     alternatives: tuple[Mapping[str, Any], ...] = ()
+    needs_wiring: bool = False
 
 
 def wildcard_warnings(document: Mapping[str, Any]) -> Iterator[tuple[str, BanWarning]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from vomap import Error
 from vomap.bans.aftermath import Aftermath, find_aftermath
-from vomap.bans.commands import add_command
+from vomap.bans.commands import add_command, advice_of, wire_command
 from vomap.bans.effect import BanEffect, BanTester, describe_outcome, is_banned
 from vomap.bans.folder import BanChange, ChangeRefused, LocalBanFile, conditions_of, read_ban
 from vomap.bans.log_impact import LogImpact
@@ -241,8 +241,8 @@ def _report_lifted(policy: str, ban: Mapping[str, Any], after: Bans) -> _Report:
 
 def _report_change(args: argparse.Namespace, done: str, change: BanChange) -> None:
     """Show that a ban is added or lifted, at once: what follows may take a while, and may be interrupted."""
-    if change.advice:
-        print(plain(change.advice), file=sys.stderr)
+    if advice := advice_of(change, args.bans, args.policy):
+        print(plain(advice), file=sys.stderr)
     if not args.json:
         print(f"{done}; bans in force or to come: {change.bans}; {change.file} -> {change.built}", flush=True)
 
@@ -252,9 +252,9 @@ def _report(args: argparse.Namespace, done: str, change: BanChange, report: _Rep
     given = (("--bans", args.bans, BANS_FOLDER), ("--policy", args.policy, POLICY_FILE))
     places = [word for option, value, default in given if value != default for word in (option, value)]
     for warning in report.warnings:
-        print(plain(f"warning: {_sentence(warning, places)}"), file=sys.stderr)
+        print(plain(f"warning: {_sentence(warning, args.policy, places)}"), file=sys.stderr)
     if args.json:
-        print_json(_as_json(done, change, report, places))
+        print_json(_as_json(done, change, report, args.policy, places))
         return
     if report.sentence:
         print(plain(report.sentence))
@@ -269,8 +269,10 @@ def _report(args: argparse.Namespace, done: str, change: BanChange, report: _Rep
             print(f"    {command}")
 
 
-def _sentence(warning: BanWarning, places: Sequence[str]) -> str:
+def _sentence(warning: BanWarning, policy: str, places: Sequence[str]) -> str:
     commands = " && ".join(_commands(warning, places))
+    if warning.needs_wiring and (wire := wire_command(policy)) is not None:
+        return f"{warning.sentence}: run `{wire}`"
     return f"{warning.sentence}: {commands}" if commands else warning.sentence
 
 
@@ -278,9 +280,9 @@ def _commands(warning: BanWarning, places: Sequence[str]) -> list[str]:
     return [add_command(ban, *places) for ban in warning.alternatives]
 
 
-def _as_json(done: str, change: BanChange, report: _Report, places: Sequence[str]) -> dict[str, object]:
+def _as_json(done: str, change: BanChange, report: _Report, policy: str, places: Sequence[str]) -> dict[str, object]:
     answer: dict[str, object] = {"done": done, "file": change.file, "built": change.built, "bans": change.bans}
-    answer["warnings"] = [_sentence(warning, places) for warning in report.warnings]
+    answer["warnings"] = [_sentence(warning, policy, places) for warning in report.warnings]
     if done == "added":
         answer["instead"] = [command for warning in report.warnings for command in _commands(warning, places)]
         answer["proof"] = report.proof.as_json() if report.proof is not None else None

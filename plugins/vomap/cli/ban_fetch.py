@@ -7,6 +7,7 @@ import sys
 import time
 
 from vomap import Error
+from vomap.bans.commands import advice_of
 from vomap.bans.issuer_wiring import unwired_sentence
 from vomap.bans.published import (
     LIMITS,
@@ -61,8 +62,8 @@ def _fetch(args: argparse.Namespace, bans: PublishedBanFile, now: float) -> int:
         change = bans.put((kept if kept is not None and is_same else published).text)
     fetched.save()
     _print_result(args, _FETCHED, published, bans.path, now)
-    if change.advice:
-        print(plain(change.advice), file=sys.stderr)
+    if advice := advice_of(change, args.bans, args.policy):
+        print(plain(advice), file=sys.stderr)
     return FAILED if change.advice else YES
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from vomap import Error
 from vomap.bans.ban_file import is_published
+from vomap.bans.commands import build_command
 from vomap.bans.folder import conditions_of
 from vomap.bans.issuer_wiring import NOT_IN_FORCE, file_of, unwired_issuers, unwired_sentence
 from vomap.bans.published import read_saved
@@ -37,7 +38,7 @@ def list_bans(args: argparse.Namespace) -> int:
         print_json({"bans": bans, "lists": lists})
         return YES
     for ban in bans:
-        print(plain(_line(ban, built)))
+        print(plain(_line(ban, built, build_command(args.bans, args.policy))))
     for each in lists:
         print(plain(f"{each['file']}: {each['told']}"))
     print(counted(len(bans), "ban"))
@@ -69,12 +70,12 @@ def _members(
     }
 
 
-def _line(ban: Mapping[str, Any], built: str) -> str:
+def _line(ban: Mapping[str, Any], built: str, build: str) -> str:
     conditions = ", ".join(f"{key} {_shown(ban[key])}" for key in CONDITIONS if key in ban)
     if not ban["holds"]:
         state = " (expired)"
     elif not ban["in-force"]:
-        state = f" (not built into {built}: run `vomap build`)"
+        state = f" (not built into {built}: run `{build}`)"
     else:
         state = f" ({NOT_IN_FORCE})" if ban["wired"] is False else ""
     return f"{ban['source']}: {conditions}{until(ban)}{state}: {ban['reason']}"

@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Mapping
 
 from vomap import Error
-from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, UsageError, add_json, add_sources
+from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, UsageError, add_json, add_sources, advice_of
 from vomap.cli.compile_output import print_steps
 from vomap.cli.console import NO, YES, print_json, progress_bar
 from vomap.compile.advice import Advice
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
         return _roll_back(args)
     mapfiles, bans = args.mapfiles or [MAPFILES_FOLDER], args.bans or [BANS_FOLDER]
     steps = build_in_rounds(mapfiles, bans, args.output, progress_bar, is_automatic=args.automatic)
-    return YES if print_steps(steps, as_json=args.json) else NO
+    return YES if print_steps(steps, advice_of(args), as_json=args.json) else NO
 
 
 def _roll_back(args: argparse.Namespace) -> int:

@@ -6,24 +6,25 @@ import sys
 from collections.abc import Iterable
 
 from vomap.cli.console import counted, plain, print_findings, print_json
+from vomap.compile.advice import Advice
 from vomap.compile.build import BansBuild, BuildStep, PolicyBuild
 from vomap.compile.suite import SuiteReport
 
 
-def print_steps(steps: Iterable[BuildStep], *, as_json: bool = False) -> bool:
+def print_steps(steps: Iterable[BuildStep], advice: Advice, *, as_json: bool = False) -> bool:
     """Print each step of a build once it is done. Return True if the last round built both bans and policy."""
     last: dict[str, BansBuild | PolicyBuild] = {}
     for step in steps:
         if step is not None:
             last["bans" if isinstance(step, BansBuild) else "policy"] = step
         if not as_json:
-            _print_step(step)
+            _print_step(step, advice)
     if as_json:
         print_json({name: step.as_json() for name, step in last.items()})
     return all(step.is_done for step in last.values())
 
 
-def _print_step(step: BuildStep) -> None:
+def _print_step(step: BuildStep, advice: Advice) -> None:
     if step is None:
         print("a source changed during the build, so vomap builds again")
     elif errors := len(step.findings.errors):
@@ -33,7 +34,8 @@ def _print_step(step: BuildStep) -> None:
     elif isinstance(step, BansBuild):
         print(f"bans: {step.count} from {counted(len(step.sources), 'file')} -> {step.file}")
     elif step.suite is None:
-        print("policy: not built. It was rolled back, and no mapfile changed since. To build it: vomap build")
+        build = advice.command("build")
+        print(f"policy: not built. It was rolled back, and no mapfile changed since. To build it, run `{build}`")
     else:
         _print_policy(step, step.suite)
 

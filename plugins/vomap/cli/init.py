@@ -428,7 +428,7 @@ def _build(args: argparse.Namespace) -> bool:
         make_folder(path)
     if _is_fresh(policy, POLICY, mapfiles) and _is_fresh(Path(bans_beside(str(policy))), BANS, bans):
         return True
-    return print_steps(build_in_rounds([str(mapfiles)], [str(bans)], str(policy), progress_bar))
+    return print_steps(build_in_rounds([str(mapfiles)], [str(bans)], str(policy), progress_bar), advice_of(args))
 
 
 def _is_fresh(path: Path, kind: str, folder: Path) -> bool:

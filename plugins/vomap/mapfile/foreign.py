@@ -45,7 +45,7 @@ class Guard:
         why = f"is refused in a file that {self.custody.owner} can write"
         allowed = "such a file may contain only issuers, rules with plain accounts, and tests with `alone: yes`"
         for place, what in refusals:
-            self.findings.error(place, f"{what} {why}; {allowed}. If you trust the content: {self.custody.chown}")
+            self.findings.error(place, f"{what} {why}; {allowed}. If you trust the content: `{self.custody.chown}`")
 
 
 def refused_in_document(root: Node, plain: Any) -> Iterator[Refusal]:

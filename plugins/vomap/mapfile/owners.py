@@ -30,7 +30,7 @@ def ban_file_refusals(file: Mapfile) -> list[Finding]:
     custody, refusals = file.custody, mode_refusals(file)
     if custody.owner is not None:
         message = f"{custody.owner} can write this file of bans; expected owner: root. If you trust the content"
-        refusals += _refusals(file.path, [f"{message}: {custody.chown}"])
+        refusals += _refusals(file.path, [f"{message}: `{custody.chown}`"])
     return refusals
 
 

@@ -79,7 +79,7 @@ class CompiledFile:
         line = self._first.partition(b"\n")[0]
         words = line.decode("ascii", "replace").split(" ")
         if words[0] != kind:
-            raise CompiledFileError(f"{path}: is not a {kind} file; run `vomap build`")
+            raise CompiledFileError(f"{path}: is not a {kind} file; {_next_step(path)}")
         try:
             head = self._head(words, len(line) + 1)
             self.digest: str = head["digest"]
@@ -95,7 +95,7 @@ class CompiledFile:
     def _head(self, words: list[str], begin: int) -> dict[str, Any]:
         """Return the head, which begins at `begin`."""
         if words[1:2] not in ([FORMAT], [PREVIOUS]):
-            raise CompiledFileError(f"{self.path}: has a format that this vomap does not read; run `vomap build`")
+            raise CompiledFileError(f"{self.path}: has a format that this vomap does not read; {_next_step(self.path)}")
         self.is_previous = words[1] == PREVIOUS
         end = begin + int(words[3])
         if end > self._size:
@@ -136,7 +136,7 @@ class CompiledFile:
 
     def damaged(self) -> CompiledFileError:
         """Return the error for a file that is not as vomap wrote it."""
-        return CompiledFileError(f"{self.path}: is damaged; run `vomap build`")
+        return CompiledFileError(f"{self.path}: is damaged; {_next_step(self.path)}")
 
     def _load(self, number: int) -> dict[str, Any]:
         ends = self._read(self._index + OFFSET * number, 2 * OFFSET)
@@ -161,6 +161,11 @@ class CompiledFile:
             return posix.pread(self._descriptor, length, offset)
         except (OSError, OverflowError):
             raise self.damaged() from None
+
+
+def _next_step(path: str) -> str:
+    """Return what to do about a file. Only the files of the CE have one command that builds them."""
+    return "run `vomap build`" if path in (POLICY_FILE, BANS_FILE) else "build it again, from its mapfiles and bans"
 
 
 def head_checksum(words: Sequence[str], content: bytes) -> int:

@@ -89,7 +89,7 @@ def test_all_else_is_refused(text: str, at: str, what: str) -> None:
     assert (f"0.yaml:{place}", what) in [(str(each.place), each.message.split(" is refused ")[0]) for each in found]
     for each in found:
         assert " is refused in a file that vomap-refresh can write; such a file may contain only " in each.message
-        assert each.message.endswith("If you trust the content: chown root /state/osg.yaml /state")
+        assert each.message.endswith("If you trust the content: `chown root /state/osg.yaml /state`")
     # The same key is valid in a file of root.
     assert compose([Mapfile("0.yaml", text)], findings := Findings(), refusals=findings)
     assert findings.errors == []
@@ -159,7 +159,7 @@ def test_bans_of_others_are_refused() -> None:
     (error,) = findings.errors
     assert error.message == (
         "vomap-refresh can write this file of bans; expected owner: root. If you trust the content: "
-        "chown root /state/osg.yaml /state"
+        "`chown root /state/osg.yaml /state`"
     )
     compose_bans([file], findings := Findings())
     assert findings.errors == []

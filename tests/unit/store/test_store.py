@@ -201,7 +201,7 @@ def test_damage_in_the_format_before(format_2: Path, kind: str) -> None:
 def test_another_file(built: Path, content: bytes) -> None:
     """`read_policy` refuses a file that is not a compiled policy."""
     built.write_bytes(content)
-    with pytest.raises(CompiledFileError, match="run `vomap build`"):
+    with pytest.raises(CompiledFileError, match="build it again, from its mapfiles and bans"):
         read_policy(str(built))
 
 
