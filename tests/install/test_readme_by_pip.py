@@ -121,7 +121,7 @@ def _bad_lines(report: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
-    """Return a machine on which somebody has typed the README's commands."""
+    """Return a machine on which the administrator has typed the commands of the README."""
     machine = Machine(tmp_path_factory.mktemp("machine"))
     for command in _commands():
         code, output = machine.type(machine.placed(command))
@@ -143,7 +143,7 @@ def test_the_readme_has_these_commands() -> None:
 
 
 def test_all_advice_leads_to_green(machine: Machine) -> None:
-    """Whoever types each command that `status` prints comes to a green CE, and each round has another report."""
+    """Each command that `status` prints, typed, leads to a green CE, and each round has another report."""
     status = machine.placed(_commands()[-1])
     seen: list[str] = []
     while True:
