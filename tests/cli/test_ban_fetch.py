@@ -101,7 +101,7 @@ def test_a_list_that_others_can_write_is_not_followed(fetching: Fetching) -> Non
     before = fetching.state()
     code, _, err = fetching.fetch(a_list("mallory", days_ago=0))
     assert (code, fetching.state()) == (1, before)
-    assert f"{fetching.file}:1:1: other users can write this file (mode 0666); expected 0644: chmod go-w " in err
+    assert f"{fetching.file}:1:1: other users can write this file (mode 0666); expected 0644: `chmod go-w " in err
 
 
 @pytest.mark.parametrize("place", range(4))

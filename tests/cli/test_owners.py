@@ -143,7 +143,7 @@ def test_what_others_can_write_is_not_built(site: Site, loosen: object) -> None:
     path.chmod(mode | 0o022)
     code, _, err = site.build()
     assert code == 1
-    assert f": chmod go-w {path}\n" in err
+    assert f": `chmod go-w {path}`\n" in err
     path.chmod(mode)
     assert site.build()[0] == 0
 
@@ -201,7 +201,7 @@ def test_check_and_test_warn(site: Site, verb: str) -> None:
         f"{site.mapfiles}/50-osg.yaml:2:1",
         f"{hand}:1:1",
     ]
-    assert warnings[0].endswith(f": chmod go-w {site.own}")
+    assert warnings[0].endswith(f": `chmod go-w {site.own}`")
     assert "(for this, and 1 more): `site` is refused in a file that" in warnings[1]
 
 
@@ -265,7 +265,7 @@ def test_a_ban_in_a_folder_that_others_can_write(site: Site) -> None:
     site.bans.chmod(0o777)
     code, _, err = site.ban("add", "--subject", "alice", "--reason", "r")
     assert code == 3
-    assert f": chmod go-w {site.bans}\n" in err
+    assert f": `chmod go-w {site.bans}`\n" in err
     assert site.banned() == ["alice"]
 
 
@@ -323,7 +323,7 @@ def test_status_is_red_where_others_can_write(system: CeSystem, capsys: Capture,
     system.at(path).chmod(system.at(path).stat().st_mode | 0o022)
     colour, told = _lines(system, capsys)[what]
     assert colour == "red"
-    assert f": chmod go-w {system.at(path)}" in told
+    assert f": `chmod go-w {system.at(path)}`" in told
     assert system.build() == 1
 
 

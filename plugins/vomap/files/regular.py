@@ -162,7 +162,7 @@ class _PathWalk(contextlib.ExitStack):
         if link.owner not in (0, os.geteuid()):
             raise UnreadableFileError(
                 f"{link.path}: is a link of another user; replace it by the file itself. If you trust its target: "
-                f"chown -h {os.geteuid()} {shlex.quote(link.path)}"
+                f"`chown -h {os.geteuid()} {shlex.quote(link.path)}`"
             )
         target = os.readlink("", dir_fd=descriptor)
         if target.startswith("/"):

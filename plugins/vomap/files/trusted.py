@@ -52,7 +52,7 @@ def judge_file(resolved: ResolvedPath, builder: int) -> Custody:
     if len(owners) > 1:
         ours, folders = (_name(step.owner) for step in foreign)
         owned = f"this file belongs to {ours} and its folder to {folders}"
-        faults.append(f"{owned}; expected one owner besides root: {chown}")
+        faults.append(f"{owned}; expected one owner besides root: `{chown}`")
     return Custody(_name(owners[0]) if owners else None, chown, tuple(faults))
 
 
@@ -83,18 +83,18 @@ def _faults(resolved: ResolvedPath, builder: int, own: list[PathStep]) -> Iterat
             does = "write" if is_file else "replace files in"
             mode, right = stat.S_IMODE(step.mode), "0755" if stat.S_ISDIR(step.mode) else "0644"
             chmod = f"chmod go-w {shlex.quote(step.path)}"
-            yield f"other users can {does} {what} (mode {mode:04o}); expected {right}: {chmod}"
+            yield f"other users can {does} {what} (mode {mode:04o}); expected {right}: `{chmod}`"
         if step.owner in (_ROOT, builder):
             continue
         owner, chown = _name(step.owner), _chown(builder, step)
         expected = " or ".join(dict.fromkeys((_name(_ROOT), _name(builder))))
         if step not in own:
-            yield f"{what} belongs to {owner}, who can replace this file; expected {expected}: {chown}"
+            yield f"{what} belongs to {owner}, who can replace this file; expected {expected}: `{chown}`"
         elif step.folder is not None and step.folder.mode & _OTHERS_MAY_WRITE:
             # The sticky bit protects existing files. It does not keep other users from creating a file first.
             yield (
                 f"{what} belongs to {owner} and is in {step.folder.path}, where other users may put files, too; "
-                f"expected a file of {expected} there: {chown}"
+                f"expected a file of {expected} there: `{chown}`"
             )
 
 

@@ -277,10 +277,9 @@ def accounts_line(document: Mapping[str, Any], advice: Advice) -> StatusLine:
     site, wanted = Site(document["site"]), rule_accounts(document)
     limits, build = site.accounts, advice.command("build")
     if not _served_rules(document, site, Authority(document)):
-        rules = f"write rules, or start with those of `{advice.command('init', '--mapfile', 'osg')}`"
-        return StatusLine(
-            YELLOW, "accounts", f"no rule maps a token, so vomap declines all; {rules}, then run `{build}`"
-        )
+        osg = advice.command("init", "--replace", "--mapfile", "osg")
+        rules = f"write rules and run `{build}`, or start with those of the OSG: `{osg}`"
+        return StatusLine(YELLOW, "accounts", f"no rule maps a token, so vomap declines all; {rules}")
     missing, refused = [], []
     for account in sorted(wanted):
         try:
@@ -330,15 +329,25 @@ def key_lines(document: Mapping[str, Any], advice: Advice) -> Iterator[StatusLin
         yield StatusLine(YELLOW, "log key", f"{path}: you cannot read it; run `{advice.command('status')}` as root")
         return
     except (KeyFileError, OSError) as error:
-        make = f"install -m 0640 -g {_GROUP} /dev/null {place} && head -c 32 /dev/urandom > {place}"
+        group = f" -g {_GROUP}" if _has_group() else ""
+        make = f"install -m 0640{group} /dev/null {place} && head -c 32 /dev/urandom > {place}"
         yield StatusLine(RED, "log key", f"{error} (vomap logs decisions without their subjects); run `{make}`")
         return
     fault = _key_fault(status)
-    repair = f"chown root:{_GROUP} {place} && chmod 0640 {place}"
+    repair = f"chown root{f':{_GROUP}' if _has_group() else ''} {place} && chmod 0640 {place}"
     if fault is None:
         yield StatusLine(GREEN, "log key", f"only root and the callouts can read {path}")
     else:
         yield StatusLine(RED, "log key", f"{path}: {fault}; run `{repair}`")
+
+
+def _has_group() -> bool:
+    """Return True if the callouts have a group of their own. Without the packages there is no such group."""
+    try:
+        grp.getgrnam(_GROUP)
+    except KeyError:
+        return False
+    return True
 
 
 def _key_fault(status: os.stat_result) -> str | None:

@@ -22,14 +22,16 @@ VALUE = "…"
 _HELP_KEYWORDS = ("help", "description", "epilog")
 _HELP_NAMES = ("EXAMPLES", "HELP")
 _HELP_CALLS = ("Action",)
-_SYSTEM = "chown|chmod|useradd|usermod|groupadd|gpasswd|systemctl|runuser|sudo|arcctl|gm-jobs|mkdir|rm|mv|cp|diff -u"
-# The name of a program, with or without variables before it.
-_PROGRAM = (
-    rf"(?:[A-Z_]+=\S+ )*(?:vomap (?:{'|'.join(VERBS)})\b|(?:{_SYSTEM}) |ln -|condor_(?:ce_\w+|config_val|reconfig)\b)"
+_SYSTEM = (
+    "chown|chmod|useradd|usermod|groupadd|gpasswd|systemctl|runuser|sudo|arcctl|gm-jobs|"
+    "mkdir|rm|mv|cp|diff -u|curl|getent|install -m"
 )
-_QUOTED = re.compile(rf"`({_PROGRAM}[^`]*)`")
+# The name of a program, with or without variables before it.
+_VERB = rf"(?:{'|'.join(VERBS)})\b|{VALUE}{VALUE}"
+_PROGRAM = rf"(?:[A-Z_]+=\S+ )*(?:vomap (?:{_VERB})|(?:{_SYSTEM}) |ln -|condor_(?:ce_\w+|config_val|reconfig)\b)"
+_QUOTED = re.compile(rf"`((?:{VALUE} (?:&& )?)?{_PROGRAM}[^`]*)`|\b(?:run|try|type) `([^`\n]*[^`\n{VALUE}][^`\n]*)`")
 _BEGIN = r"(?:^|(?<=[\s:,(]))"
-_BARE = re.compile(rf"{_BEGIN}{_PROGRAM}[^\n]*", re.MULTILINE)
+_BARE = re.compile(rf"{_BEGIN}{_PROGRAM}[^\n`]*", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,11 @@ class Command:
         return f"plugins/{self.file}:{self.line}: {self.text!r} in {self.message!r}"
 
     @property
+    def name(self) -> str:
+        """The command without what the program fills in at its end."""
+        return self.text.rstrip(f" {VALUE}")
+
+    @property
     def pattern(self) -> re.Pattern[str]:
         """The printed message."""
         return re.compile(_expression(self.message), re.DOTALL)
@@ -58,7 +65,9 @@ class Command:
 
 
 def _expression(template: str) -> str:
-    return ".*?".join(map(re.escape, template.split(VALUE)))
+    """Return the expression of a template. A list of words may be empty, and then has no blank before it."""
+    words = [".*?".join(map(re.escape, part.split(VALUE))) for part in template.split(f" {VALUE}")]
+    return "(?: .*?)?".join(words)
 
 
 @functools.cache
@@ -74,7 +83,7 @@ def _commands_of(file: Path, name: str) -> Iterator[Command]:
     for line, message in visitor.messages:
         rest = message
         for match in _QUOTED.finditer(message):
-            yield Command(name, line, message, match[1])
+            yield Command(name, line, message, match[1] or match[2])
             rest = rest.replace(match[0], "")
         yield from (Command(name, line, message, found) for found in _BARE.findall(rest))
 
@@ -143,13 +152,19 @@ class _Messages(ast.NodeVisitor):
 
 def _named_commands(function: ast.FunctionDef) -> dict[str, str]:
     """Return the texts with commands that a function gives a name, if the name has no other value."""
-    values: dict[str, list[str]] = {}
+    values: dict[str, list[ast.expr]] = {}
     for node in ast.walk(function):
         for name, value in _assigned(node):
-            values.setdefault(name, []).append(_advised(value) or _template(value) or "")
+            values.setdefault(name, []).append(value)
     used = {part.value.id for part in ast.walk(function) if _is_named_part(part)}  # type: ignore[attr-defined]
-    single = {name: texts[0] for name, texts in values.items() if len(texts) == 1 and name in used}
-    return {name: text for name, text in single.items() if _QUOTED.search(text) or _BARE.search(text)}
+    single = {name: nodes[0] for name, nodes in values.items() if len(nodes) == 1 and name in used}
+    named: dict[str, str] = {}
+    # A text may have the name of an earlier one in it.
+    for name, value in single.items():
+        text = _advised(value) or _template(value, named) or ""
+        if _QUOTED.search(text) or _BARE.search(text):
+            named[name] = text
+    return named
 
 
 def _is_named_part(node: ast.AST) -> bool:

@@ -14,8 +14,10 @@ A situation is an entry of a file in tests/cli/advice/situations:
     print     the command whose output has the message
     keep      texts to put in place of names with a dollar in `print`: a command, and the expression that finds the text
     fill      words to put in place of words of the printed command that say what to choose
+    also      other commands of the message, to run afterwards
+    missing   accounts that do not exist
     fix       what the message says to do first, as a command
-    take      which of the printed commands to run, if there are several (default: the first)
+    take      which of the printed commands to run, if there are several (default: the first; -1 is the last)
     then      what holds afterwards: commands, each with its exit code (default: 0), with texts that it prints, and with
               texts that it never prints
     fault     why the command does not help yet
@@ -45,7 +47,7 @@ from typing import Any
 import pytest
 import yaml
 
-from cli.advice.scan import Command, find_commands
+from cli.advice.scan import PRODUCT, Command, find_commands
 from owners import ROOT as IS_ROOT
 from owners import Owners
 from unit.ces.ce_system import CALLOUTS, CeSystem
@@ -76,17 +78,14 @@ class Situation:
     make: list[str] = field(default_factory=list)
     keep: dict[str, tuple[str, str]] = field(default_factory=dict)
     fill: dict[str, str] = field(default_factory=dict)
+    also: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
     fix: str = ""
     take: int = 0
     then: list[dict[str, Any]] = field(default_factory=list)
     stays: bool = False
     code: int = 0
     fault: str = ""
-
-    def covers(self, command: Command) -> bool:
-        """Return True if this is the situation of a command."""
-        is_it = command.text.rstrip("…") == self.command.rstrip("…") and self.says in command.message
-        return is_it and command.file == self.place
 
 
 def read_situations() -> list[Situation]:
@@ -122,12 +121,13 @@ class Machine:
             "BIN": str(CALLOUTS),
             "TMP": str(folder / "tmp"),
         }
-        self._inside = (str(folder), str(CALLOUTS))
+        self._inside = (str(folder), str(CALLOUTS), str(PRODUCT.parent / "mapfiles"), "/dev/")
         me = pwd.getpwuid(os.geteuid()).pw_name
-        monkeypatch.setattr(checks, "find_uid", lambda account: 1000)
+        self._missing: list[str] = []
+        monkeypatch.setattr(checks, "find_uid", lambda account: None if account in self._missing else 1000)
         monkeypatch.setattr(status, "known_ces", lambda root: [replace(ce, user=me) for ce in known_ces(root)])
         monkeypatch.setattr(sys, "stdin", _Terminal())
-        monkeypatch.setattr(builtins, "input", lambda question="": "y")
+        monkeypatch.setattr(builtins, "input", lambda question="": "y" if "[y/N]" in question else "")
         monkeypatch.chdir(folder / "tmp")
 
     def filled(self, text: str) -> str:
@@ -189,6 +189,7 @@ class Machine:
 
     def prepare(self, situation: Situation) -> None:
         """Bring about a situation."""
+        self._missing += situation.missing
         if situation.made:
             self._system.made()
         if situation.here:
@@ -210,13 +211,19 @@ class _Terminal(io.StringIO):
         return True
 
 
-def message_of(situation: Situation) -> Command:
-    """Return the command that a situation is about."""
-    found = list({(each.message, each.text): each for each in find_commands() if situation.covers(each)}.values())
+def commands_of(situation: Situation) -> list[Command]:
+    """Return the commands that a situation is about, all of one message. Raises LookupError."""
+    name = situation.command.rstrip(" …")
+    same = [each for each in find_commands() if each.file == situation.place and each.name == name]
+    if not situation.says:
+        # A command that a message gets from elsewhere is its own message.
+        same = [each for each in same if each.message == each.text] or same
+    found = list({each.message: each for each in same if situation.says in each.message}.values())
     if len(found) != 1:
         seen = "\n".join(map(str, found)) or "nothing"
         raise LookupError(f"{situation.name}: expected one command of the source, found {seen}")
-    return found[0]
+    others = {each.name: each for each in find_commands() if each.message == found[0].message}
+    return [found[0], *(others[name] for name in situation.also)]
 
 
 def colours(printed: str) -> dict[str, str]:

@@ -70,7 +70,7 @@ def test_the_builders_own(file: Path, owners: Owners) -> None:
 def test_a_file_that_others_can_write(file: Path, mode: int) -> None:
     """`judge_file` refuses a file that other users can write, and gives the command. The sticky bit does not help."""
     file.chmod(mode)
-    told = f"other users can write this file (mode {mode:04o}); expected 0644: chmod go-w {file}"
+    told = f"other users can write this file (mode {mode:04o}); expected 0644: `chmod go-w {file}`"
     assert custody(file) == Custody(faults=(told,))
 
 
@@ -81,7 +81,7 @@ def test_a_folder_that_others_can_write(file: Path, mode: int, depth: int) -> No
     folder = file.parents[depth]
     folder.chmod(mode)
     assert fault(file) == (
-        f"other users can replace files in the folder {folder} (mode {mode:04o}); expected 0755: chmod go-w {folder}"
+        f"other users can replace files in the folder {folder} (mode {mode:04o}); expected 0755: `chmod go-w {folder}`"
     )
     folder.chmod(mode | stat.S_ISVTX)
     assert custody(file) == OURS
@@ -92,7 +92,7 @@ def test_a_path_with_blanks_is_quoted(tmp_path: Path) -> None:
     path = tmp_path / "my mapfile.yaml"
     path.touch(0o644)
     path.chmod(0o666)
-    assert fault(path).endswith(f"chmod go-w '{path}'")
+    assert fault(path).endswith(f"`chmod go-w '{path}'`")
 
 
 @pytest.mark.parametrize("given", [("file",), ("folder",), ("file", "folder")])
@@ -121,7 +121,7 @@ def test_a_farther_folder_of_another_user(file: Path, owners: Owners) -> None:
     told = fault(file)
     assert told.startswith(f"the folder {file.parents[1]} belongs to the user {OTHER}, who can replace this file; ")
     assert told.endswith(f" {file.parents[1]}")
-    assert ": chown " in told
+    assert ": `chown " in told
 
 
 @pytest.mark.parametrize("mode", [0o1777, 0o1775])
@@ -192,7 +192,7 @@ def test_a_link_of_ours_is_no_root_builders(tmp_path: Path) -> None:
     file = PathStep("/real.yaml", 0, stat.S_IFREG | 0o644, root)
     (told,) = judge_file(ResolvedPath((root, link, file), file), 0).faults
     assert told.startswith(f"the link /m.yaml belongs to the user {OTHER}")
-    assert told.endswith(": chown -h root /m.yaml")
+    assert told.endswith(": `chown -h root /m.yaml`")
     assert judge_file(ResolvedPath((root, link, file), file), OTHER) == OURS
 
 

@@ -85,7 +85,7 @@ def test_it_is_judged_as_root_s_build_will(tmp_path: Path, given: bool) -> None:
     assert [fault.kind for fault in review.faults] == ["check"]
     who = f"the user {OTHER}" if given else "another user" if ROOT else ""
     assert f"osg.yaml:5:48: `deny` is refused in a file that {who}" in review.faults[0].text
-    assert ": chown root " in review.faults[0].text
+    assert ": `chown root " in review.faults[0].text
 
 
 @pytest.mark.parametrize("loose", ["10-site.yaml", "state", "."])
@@ -96,7 +96,7 @@ def test_what_a_build_would_refuse_is_not_installed(tmp_path: Path, loose: str) 
     review = review_candidate(Mapfile(str(tmp_path / "state" / "osg.yaml"), GOOD), [str(tmp_path)], LOOSE, 0)
     assert review.faults
     assert all(
-        f"(mode 0777); expected 0{'644' if loose[0] == '1' else '755'}: chmod go-w " in fault.text
+        f"(mode 0777); expected 0{'644' if loose[0] == '1' else '755'}: `chmod go-w " in fault.text
         for fault in review.faults
     )
 
