@@ -112,7 +112,7 @@ def test_one_other_user_only(file: Path, owners: Owners) -> None:
     owners.give(file.parent, ANOTHER)
     told = fault(file)
     assert f"this file belongs to the user {OTHER} and its folder to the user {ANOTHER}" in told
-    assert told.endswith(f" {file} {file.parent}")
+    assert told.endswith(f" {file} {file.parent}`")
 
 
 def test_a_farther_folder_of_another_user(file: Path, owners: Owners) -> None:
@@ -120,7 +120,7 @@ def test_a_farther_folder_of_another_user(file: Path, owners: Owners) -> None:
     owners.give(file.parents[1])
     told = fault(file)
     assert told.startswith(f"the folder {file.parents[1]} belongs to the user {OTHER}, who can replace this file; ")
-    assert told.endswith(f" {file.parents[1]}")
+    assert told.endswith(f" {file.parents[1]}`")
     assert ": `chown " in told
 
 
