@@ -22,6 +22,7 @@ A situation is an entry of a file in tests/cli/advice/situations:
               texts that it never prints
     fault     why the command does not help yet
     code      the exit code of the suggested command (default: 0)
+    once      true if the command of `print` changes the machine, and must not run again
     stays     true if the message comes again, because the command only shows something
 
 $ROOT is the root of the CE's system, $BIN the folder of vomap and its callouts, $TMP an empty folder. $MAPFILES, $BANS
@@ -83,6 +84,7 @@ class Situation:
     fix: str = ""
     take: int = 0
     then: list[dict[str, Any]] = field(default_factory=list)
+    once: bool = False
     stays: bool = False
     code: int = 0
     fault: str = ""
