@@ -19,16 +19,16 @@ from vomap.store import POLICY, POLICY_FILE, CompiledFile
 
 def add_command(ban: Mapping[str, Any], *more: str) -> str:
     """Return the command that adds a ban, with more words at its end."""
-    return join_words(["vomap", *add_words(ban), *more])
+    return join_words(["vomap", "ban", "add", *add_options(ban), *more])
 
 
-def add_words(ban: Mapping[str, Any]) -> list[str]:
-    """Return the words of the command that adds a ban, without `vomap`."""
+def add_options(ban: Mapping[str, Any]) -> list[str]:
+    """Return the options of `vomap ban add` for a ban."""
     options = {key: ban.get(key, ()) for key in CONDITIONS}
     options["claim"] = [f"{name}={text}" for name, texts in ban.get("claim", {}).items() for text in texts]
     options["reason"] = [ban["reason"]]
     options["until"] = [format_utc(ban["until"])] if "until" in ban else []
-    words = ["ban", "add"]
+    words = []
     for key, values in options.items():
         for value in values:
             words += [f"--{key}={value}"] if value.startswith("-") else [f"--{key}", value]

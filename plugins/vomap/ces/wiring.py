@@ -109,12 +109,12 @@ def unspaced(line: str) -> str:
 
 
 def heading(command: str, place: str) -> str:
-    """Return the comment at the top of each fragment: the commands that write it, and its place.
+    """Return the comment at the top of each fragment: the command that writes it, and its place.
 
     To write it again, other options than those of the first time would be wrong. `vomap status` knows them.
     """
     again = "When issuers or audiences change, `vomap status` shows the command to type"
-    return f"{WRITTEN} {command}` or `vomap init`. {again}.\n# Place: {place}.\n"
+    return f"{WRITTEN} {command}`. {again}.\n# Place: {place}.\n"
 
 
 def _trusted_issuers(document: PolicyDocument) -> dict[str, IssuerDocument]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vomap.bans.commands import add_words
+from vomap.bans.commands import add_options
 from vomap.ces.htcondor_files import read_map_files, read_settings
 from vomap.ces.kinds import HtcondorCe
 from vomap.ces.lost_bans import SETTINGS, DeniedNames, LostBan, OwnBans, Shadow, find_shadow
@@ -32,7 +32,7 @@ def map_file_lines(ce: HtcondorCe, policy: CompiledPolicy, bans: CompiledBans, a
 
 
 def _lost_line(ce: HtcondorCe, lost: LostBan, advice: Advice) -> StatusLine:
-    commands = " && ".join(advice.command(*add_words(ban)) for ban in lost.bans)
+    commands = " && ".join(advice.command("ban", "add", *add_options(ban)) for ban in lost.bans)
     cure = f"run `{commands}`" if lost.bans else lost.way_to_keep(ce, advice)
     return StatusLine(RED, "lost ban", f"{lost.describe()}, but vomap's line comes first, so the ban is lost; {cure}")
 

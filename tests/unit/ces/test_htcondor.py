@@ -295,4 +295,4 @@ def test_what_ships_and_what_is_rendered_fit() -> None:
 def test_the_headings_name_the_policy() -> None:
     """Each fragment says which policy it was written for."""
     for text in _rendered(OSG).values():
-        assert text.splitlines()[0].startswith("# Written by `vomap render htcondor` or `vomap init`.")
+        assert text.splitlines()[0].startswith("# Written by `vomap render htcondor`.")
