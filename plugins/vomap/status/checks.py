@@ -16,7 +16,7 @@ from typing import Any
 from vomap import Error
 from vomap.accounts import NameServiceError, find_uid
 from vomap.bans.issuer_wiring import unwired_sentence
-from vomap.ces.htcondor import MAP_FILE, SETTINGS_FILE
+from vomap.ces.htcondor import MAP_FILE, PLUGIN, SETTINGS_FILE
 from vomap.ces.htcondor_files import read_map_files
 from vomap.ces.kinds import ArcCe, Ce, HtcondorCe
 from vomap.ces.map_lines import MapLine
@@ -141,14 +141,13 @@ def observe_lines(ce: HtcondorCe, advice: Advice, in_force: InForce) -> Iterator
     plugins = find_next_plugins(lines)
     answer = f"to let vomap answer, remove `{OBSERVE}` there, then run `{RECONFIGURE}`"
     if unmapped:
-        render = advice.command("render", "htcondor", "--then", "PLUGIN")
         yield StatusLine(
             RED,
             "observing",
             f"{text}, and nothing maps tokens of {', '.join(unmapped)}: vomap's lines for them name no other plugin, "
             f"and HTCondor tries no later line. If lines of map files map these tokens, leave vomap's lines "
-            f"out while it observes: {_without_lines(unmapped.values(), lines)}. If another plugin maps them, run "
-            f"`{render}`",
+            f"out while it observes: {_without_lines(unmapped.values(), lines)}. If another plugin maps them, write its "
+            f"name at the end of these lines (PLUGIN:{PLUGIN},NAME), and run `{RECONFIGURE}`",
         )
     elif plugins:
         yield StatusLine(YELLOW, "observing", f"{text}; tokens are mapped by {', '.join(plugins)}; {answer}")
