@@ -28,7 +28,7 @@ fuzz: build/fuzz/venv/ready
 # Real HTCondor and real ARC, and vomap's packages, in chroots that this makes: as root, on Debian, with a network and
 # with all that `rpm` wants.
 e2e: $(VENV)/tests rpm
-	$(VENV)/bin/python -m pytest -q tests/e2e/test_htcondor.py tests/e2e/test_status.py tests/e2e/test_osg.py \
+	$(VENV)/bin/python -m pytest -q tests/e2e/test_htcondor.py tests/e2e/test_status.py tests/e2e/test_osg.py tests/e2e/test_lost_bans.py \
 	    tests/e2e/test_arc.py tests/e2e/test_both.py tests/e2e/test_observe.py tests/docs/test_tutorial_chroot.py
 
 # Everything that is said about speed, measured; BENCH=--ces adds real CEs, as `e2e` has them. It wants GNU time.

@@ -133,7 +133,7 @@ def _checks_of_ce(
             yield "map files", lambda: map_file_lines(ce, policy, bans, advice)
         yield SETTINGS, lambda: htcondor_settings_lines(ce, policy, advice, in_force())
         yield "key cache", lambda: cache_lines(ce, in_force())
-        yield "observing", lambda: observe_lines(ce, advice, in_force())
+        yield "observing", lambda: observe_lines(ce, in_force())
         yield "to try a token", lambda: [try_line()]
     if isinstance(ce, ArcCe):
         yield "observing", lambda: arc_observe_lines(ce, advice)

@@ -130,7 +130,7 @@ def fragment_lines(ce: Ce, policy: CompiledPolicy, bans: CompiledBans, advice: A
             yield StatusLine(GREEN, path, "as the policy needs it")
 
 
-def observe_lines(ce: HtcondorCe, advice: Advice, in_force: InForce) -> Iterator[StatusLine]:
+def observe_lines(ce: HtcondorCe, in_force: InForce) -> Iterator[StatusLine]:
     """Report that vomap only observes, and which plugins map tokens meanwhile. Yield nothing if vomap answers."""
     place = find_observing_place(in_force.answers) if in_force.answers else find_observing_file(ce)
     if place is None:
@@ -146,8 +146,8 @@ def observe_lines(ce: HtcondorCe, advice: Advice, in_force: InForce) -> Iterator
             "observing",
             f"{text}, and nothing maps tokens of {', '.join(unmapped)}: vomap's lines for them name no other plugin, "
             f"and HTCondor tries no later line. If lines of map files map these tokens, leave vomap's lines "
-            f"out while it observes: {_without_lines(unmapped.values(), lines)}. If another plugin maps them, write its "
-            f"name at the end of these lines (PLUGIN:{PLUGIN},NAME), and run `{RECONFIGURE}`",
+            f"out while it observes: {_without_lines(unmapped.values(), lines)}. If another plugin maps them, write "
+            f"its name at the end of these lines (PLUGIN:{PLUGIN},NAME), and run `{RECONFIGURE}`",
         )
     elif plugins:
         yield StatusLine(YELLOW, "observing", f"{text}; tokens are mapped by {', '.join(plugins)}; {answer}")

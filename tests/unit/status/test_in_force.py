@@ -215,7 +215,7 @@ def test_it_observes(condor: FakeCondor, name: str, where: str) -> None:
     """`--observe` is accepted, and the line about it has its place and daemon."""
     condor.set(f"{name}SEC_SCITOKENS_PLUGIN_VOMAP_COMMAND = /usr/libexec/vomap/vomap-htcondor --observe")
     assert [line.colour for line in _lines()] == [GREEN]
-    (line,) = observe_lines(_ce(), Advice(), ask_ce(Advice()))
+    (line,) = observe_lines(_ce(), ask_ce(Advice()))
     assert line.colour == YELLOW
     assert f"({ADDED}{where})" in line.text
 
