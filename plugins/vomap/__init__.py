@@ -23,5 +23,10 @@ def require_descriptors() -> None:
 
 
 def printable(text: str) -> str:
-    """Return a text in printable ASCII: tokens, mapfiles and file names could contain control codes of a terminal."""
-    return text if text.isascii() and text.isprintable() else ascii(text)[1:-1]
+    """Return a text in printable ASCII: tokens, mapfiles and file names could contain control codes of a terminal.
+
+    Quotes and backslashes stay as they are: a text may have a command for a shell.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(mark if " " <= mark <= "~" else ascii(mark)[1:-1] for mark in text)

@@ -101,7 +101,7 @@ def _check_red(pool: Pool, text: str) -> None:
     assert what == name
     assert line["told"].startswith(f"is `{value.strip()}` (" if value else "is nothing (")
     assert f", {ADDED}, line 1)" in line["told"]
-    assert line["told"].endswith("remove it there, or correct it, then run `condor_ce_reconfig`")
+    assert line["told"].endswith("correct it there, then run `condor_ce_reconfig`")
 
 
 def test_without_authentication_to_read(running: Pool) -> None:

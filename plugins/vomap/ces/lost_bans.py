@@ -5,13 +5,14 @@ The first line that matches a token decides. A line that bans gives the token a 
 
 from __future__ import annotations
 
-import time
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vomap import printable
 from vomap.bans.wildcards import wider_subjects
 from vomap.ces.htcondor_files import MapFiles, Settings, read_map_files, read_settings
 from vomap.ces.kinds import HtcondorCe
@@ -20,14 +21,14 @@ from vomap.compile.advice import Advice
 from vomap.files.regular import UnreadableFileError
 from vomap.mapfile.entries import CONDITIONS
 from vomap.policy.matching import Pattern
-from vomap.policy.model import Ban
 
 if TYPE_CHECKING:
     from vomap.policy.documents import BanDocument, IssuerDocument
 
-_BANNED = "*@banned.htcondor.org"
+_BANNED = "@banned.htcondor.org"
 _UID_DOMAIN = "users.htcondor.org"
-_DENY = ("DENY_WRITE", "DENY_READ")
+_DENY = ("DENY_WRITE", "DENY_READ", "DENY_DEFAULT")
+_REFERENCE = re.compile(r"\$\((\w+)")
 _ANY_ISSUER = ""
 _BEFORE_OWN = "04-bans.conf"
 # Where HTCondor-CE has its settings.
@@ -82,25 +83,36 @@ class Shadow:
 
 
 class DeniedNames:
-    """The names of clients that the settings of HTCondor-CE deny, each perhaps with `*`."""
+    """The names of clients that HTCondor-CE may deny: those in its settings, and all that are not its accounts."""
 
     def __init__(self, settings: Settings) -> None:
-        """Take the settings. Each DENY_WRITE and DENY_READ counts, for whatever daemon it is."""
-        denied = {_BANNED}
-        for _, key, value in settings.values:
-            if key.rpartition(".")[2].startswith(_DENY):
-                entries = (entry.partition("/")[0].lower() for entry in value.replace(",", " ").split())
-                denied |= {entry for entry in entries if "@" in entry and "$" not in entry}
+        """Take the settings. Each list of denials counts, for any daemon, with the settings that it names."""
+        denied: set[str] = set()
+        seen: set[str] = set()
+        wanted = [value for _, key, value in settings.values if key.rpartition(".")[2].startswith(_DENY)]
+        while wanted:
+            value = wanted.pop()
+            entries = (entry.partition("/")[0].lower() for entry in value.replace(",", " ").split())
+            denied |= {entry for entry in entries if "@" in entry and "$" not in entry}
+            names = {name.upper() for name in _REFERENCE.findall(value)} - seen
+            seen |= names
+            wanted += [each for _, key, each in settings.values if key.rpartition(".")[2] in names]
         # With one of these, the CE denies every account, and no line is a ban.
         denied -= {"*@*", f"*@{_UID_DOMAIN}"}
         self._wild = [entry.replace("[", "[[]").replace("?", "[?]") for entry in denied if "*" in entry]
         self._exact = denied
 
     def __contains__(self, name: str) -> bool:
-        """Return True if HTCondor-CE denies the clients to which a map line gives a name."""
+        """Return True if HTCondor-CE may deny the clients to which a map line gives a name."""
         user = name.strip().lower()
         full = user if "@" in user else f"{user}@{_UID_DOMAIN}"
-        return full in self._exact or any(fnmatchcase(full, entry) for entry in self._wild)
+        is_account = full.rpartition("@")[2] == _UID_DOMAIN
+        return not is_account or full in self._exact or any(fnmatchcase(full, entry) for entry in self._wild)
+
+
+def is_banned(name: str) -> bool:
+    """Return True if a map line with this name bans, by the name alone."""
+    return name.strip().lower().endswith(_BANNED)
 
 
 class OwnBans:
@@ -111,9 +123,9 @@ class OwnBans:
         self._whole: set[str] = set()
         self._subjects: set[tuple[str, str]] = set()
         self._patterns: dict[str, list[Pattern]] = {}
-        now = time.time()
         for ban in bans:
-            if set(ban).intersection(CONDITIONS) <= {"issuer", "subject", "vo"} and Ban(ban).is_in_force(now):
+            # A ban that ends does not replace one that does not.
+            if "until" not in ban and set(ban).intersection(CONDITIONS) <= {"issuer", "subject", "vo"}:
                 for issuer in _issuers_of(ban, issuers):
                     self._add(issuer, ban)
 
@@ -194,7 +206,11 @@ def _lost_ban(line: MapLine, issuers: Sequence[str], own: OwnBans | None, first:
             return LostBan(line, issuers, (), "vomap has no ban for exactly these subjects")
         by_subjects.setdefault(tuple(subjects), []).append(issuer)
     bans = [
-        {"issuer": urls, **({"subject": list(subjects)} if subjects else {}), "reason": f"{line.place}: {line.name}"}
+        {
+            "issuer": urls,
+            **({"subject": list(subjects)} if subjects else {}),
+            "reason": printable(f"{line.place}: {line.name}"),
+        }
         for subjects, urls in by_subjects.items()
     ]
     return LostBan(line, issuers, bans) if bans else None

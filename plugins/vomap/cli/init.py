@@ -21,7 +21,7 @@ from vomap.ces.kinds import Ce, HtcondorCe, known_ces
 from vomap.ces.lost_bans import LostBan, OwnBans, lost_after_wiring
 from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, OSG_MAPFILE, UsageError, advice_of
 from vomap.cli.compile_output import print_steps
-from vomap.cli.console import NO, print_copy, progress_bar
+from vomap.cli.console import NO, plain, print_copy, progress_bar
 from vomap.compile.advice import Advice
 from vomap.compile.build import build_in_rounds
 from vomap.compile.check import check_ban_files, check_policy
@@ -86,13 +86,14 @@ class Planned:
     def show(self) -> None:
         """Print the new file, or its differences from the existing one."""
         if isinstance(self.content, Path):
-            print(f"{self.path} -> {self.content}")
+            print(plain(f"{self.path} -> {self.content}"))
         elif os.path.lexists(self.path):
             before = self.path.read_text("utf-8", "replace").splitlines() if self.path.is_file() else []
             after = self.content.splitlines()
-            print("\n".join(difflib.unified_diff(before, after, str(self.path), f"{self.path} (new)", lineterm="")))
+            changes = difflib.unified_diff(before, after, str(self.path), f"{self.path} (new)", lineterm="")
+            print(plain("\n".join(changes)))
         else:
-            print(f"---- {self.path}\n{self.content}", end="")
+            print(plain(f"---- {self.path}\n{self.content}"), end="")
 
     def write(self) -> None:
         """Write the file or the link, and keep the file that it replaces."""
@@ -177,7 +178,7 @@ def run(args: argparse.Namespace) -> int:
     for each in left:
         again = _command(args, "--replace")
         why = each.refusal or f"differs and is left as it is; `{again}` writes it anew, and keeps this one beside it"
-        print(f"{each.path} {why}", file=sys.stderr)
+        print(plain(f"{each.path} {why}"), file=sys.stderr)
     if args.show:
         return 1 if left else 0
     if new and not args.yes and not _is_agreed(args):
@@ -377,6 +378,9 @@ def _taken_over(args: argparse.Namespace, lost: Sequence[tuple[LostBan, Htcondor
         return []
     if not args.take_over_bans or not all(each.bans for each, _ in lost):
         raise LostBansError(_refusal(args, lost))
+    for each, _ in lost:
+        # It says which tokens the bans of vomap would miss.
+        print(plain(f"taken over: {each.describe()}"), file=sys.stderr)
     bans = [ban for each, _ in lost for ban in each.bans]
     folder, policy = (args.root / path.lstrip("/") for path in (BANS_FOLDER, POLICY_FILE))
     built = Path(bans_beside(str(policy)))

@@ -10,10 +10,11 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from vomap import printable
 from vomap.ces.kinds import ArcCe, Ce, HtcondorCe, known_ces
 from vomap.ces.wiring import LIBEXEC, wired_issuers
 from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, add_json, add_sources, advice_of
-from vomap.cli.console import plain, print_json
+from vomap.cli.console import print_json
 from vomap.compile.advice import Advice
 from vomap.status import GREEN, RED, YELLOW, StatusLine, run_guarded
 from vomap.status.arc import arc_observe_lines
@@ -76,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     for line in lines if not args.json else ():
         word = line.colour.ljust(len(YELLOW))
         shown = f"{_COLOURS[line.colour]}{word}\033[0m" if sys.stdout.isatty() else word
-        print(f"{shown}  {plain(f'{line.what}: {line.text}')}")
+        print(f"{shown}  {printable(f'{line.what}: {line.text}')}")
     return 1 if any(line.colour == RED for line in lines) else 0
 
 

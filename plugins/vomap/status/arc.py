@@ -41,6 +41,10 @@ def arc_bypass_lines(ce: ArcCe, advice: Advice) -> Iterator[StatusLine]:
         faults.append(f"these rules map tokens before vomap is asked: {_join(early)}; {later}. Then run {_RESTART}")
     if more := [line for line in lines if line.block == "authgroup:vomap" and line.file != _fragment(ce)]:
         faults.append(f"these lines pass other tokens to vomap: {_join(more)}; remove them. Then run {_RESTART}")
+    if late := [line for line in lines if _is_late_denial(ce, line)]:
+        move = f"move them to {ce.at(ce.CONFIG)}, or to a file that sorts before {FRAGMENT_FILE}"
+        faults.append(f"these lines come after vomap's `allowaccess` and deny no token: {_join(late)}; {move}")
+        faults.append(f"then run {_RESTART}")
     if faults:
         yield StatusLine(RED, "past vomap", "; ".join(faults))
     elif not options.observe:
@@ -78,6 +82,12 @@ def _find_early_rules(lines: list[ArcLine]) -> list[ArcLine]:
     rules = [line for line in lines if line.block == "mapping" and line.text.startswith("map_")]
     first = next((place for place, line in enumerate(rules) if _is_vomap_rule(line)), len(rules))
     return rules[:first]
+
+
+def _is_late_denial(ce: ArcCe, line: ArcLine) -> bool:
+    """Return True if a line denies a group access after vomap's fragment: ARC stops at the first line that matches."""
+    is_later = line.file.parent == ce.at(ce.FRAGMENTS) and line.file.name > FRAGMENT_FILE
+    return is_later and line.block == "arex/ws/jobs" and line.text.startswith("denyaccess=")
 
 
 def _is_vomap_rule(line: ArcLine) -> bool:

@@ -156,9 +156,10 @@ def observe_lines(ce: HtcondorCe, in_force: InForce) -> Iterator[StatusLine]:
 
 
 def _without_lines(unmapped: Collection[MapLine], lines: Sequence[MapLine]) -> str:
-    """Return how to leave lines out: by removing their files, if these have no lines for another plugin."""
+    """Return how to leave lines out: by removing vomap's own file, if no line in it names another plugin."""
     files = sorted({str(line.file) for line in unmapped})
-    if any(line.next_plugins and str(line.file) in files for line in lines):
+    is_own = [Path(file).name for file in files] == [MAP_FILE]
+    if not is_own or any(line.next_plugins and str(line.file) in files for line in lines):
         return f"delete {', '.join(line.place for line in unmapped)}, and run `condor_ce_reconfig`"
     return f"run `{join_words(['rm', *files])} && condor_ce_reconfig`"
 

@@ -6,11 +6,10 @@ Source: HTCondor's src/condor_tools/config_val.cpp. Measured on HTCondor 23.9.6 
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from resource import RLIMIT_FSIZE, prlimit
 from typing import IO
@@ -21,13 +20,7 @@ TOOL = "/usr/bin/condor_config_val"
 CONFIG = "/etc/condor-ce/condor_config"
 _SECONDS = 10
 _MOST_BYTES = 1 << 20
-# A setting in the output of `-verbose`: `NAME = VALUE`, or a text of several lines, and then its place. A setting
-# that is set to nothing has only the place and the raw line.
-_SETTING = re.compile(
-    r"^(?:(?P<name>[\w.]+) (?:=[ ]?|@=\w+\n)(?P<value>(?:(?!^ # at: ).)*))?"
-    r"^ # at: (?P<place>[^\n]*)\n # raw:(?P<raw>[^=\n]*)",
-    re.MULTILINE | re.DOTALL,
-)
+_PLACE, _RAW = "\n # at: ", " # raw:"
 
 
 class NotAskedError(Error):
@@ -68,17 +61,32 @@ def ask_daemon(daemon: str, names: Sequence[str]) -> Answers:
     One of the names must always have a value: without any value, the question has failed.
     """
     output, errors = _run([TOOL, "-verbose", "-subsystem", daemon, *names])
-    settings = {}
-    for match in _SETTING.finditer(output):
-        name = (match["name"] or match["raw"]).strip()
-        # A raw text of several lines has no name in the first.
-        if name:
-            setting = Setting(name, (match["value"] or "").strip(), match["place"].strip())
-            settings[name.upper().rpartition(".")[2]] = setting
+    settings = {setting.name.upper().rpartition(".")[2]: setting for setting in _settings_in(output)}
     if not any(setting.value for setting in settings.values()):
         told = " ".join((errors or output).split())[:200]
         raise NotAskedError(f"`{TOOL}` prints no settings of {CONFIG}: {told or 'no output'}")
     return Answers(daemon, settings)
+
+
+def _settings_in(output: str) -> Iterator[Setting]:
+    """Yield each setting in the output of `-verbose`, in linear time.
+
+    A setting is `NAME = VALUE`, or a text of several lines (`NAME @=END`), and then lines that begin with ` #`: its
+    place and the raw line. A setting that is set to nothing has only these.
+    """
+    heads = f"\n{output}".split(_PLACE)
+    for head, rest in zip(heads, heads[1:]):
+        lines = head.split("\n")[1:]
+        while lines and (lines[0].startswith(" #") or not lines[0].strip()):
+            lines.pop(0)
+        place, _, comments = rest.partition("\n")
+        raw = comments.partition("\n")[0].removeprefix(_RAW).partition("=")[0]
+        name, value = raw.strip(), ""
+        if lines:
+            name, _, first = lines[0].partition(" ")
+            value = "\n".join([first.removeprefix("=").strip() if first.startswith("=") else "", *lines[1:]]).strip()
+        if name:
+            yield Setting(name, value, place.strip())
 
 
 def _run(command: Sequence[str]) -> tuple[str, str]:
@@ -120,4 +128,7 @@ def _start(
 
 def _read(file: IO[bytes]) -> str:
     file.seek(0)
-    return file.read(_MOST_BYTES).decode("utf-8", "replace")
+    content = file.read(_MOST_BYTES)
+    if len(content) == _MOST_BYTES:
+        raise NotAskedError(f"`{TOOL}` prints more than {_MOST_BYTES >> 10} KiB")
+    return content.decode("utf-8", "replace")

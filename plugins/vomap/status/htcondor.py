@@ -8,19 +8,19 @@ from pathlib import Path
 from vomap.ces.htcondor import COMMAND, OBSERVE, SETTINGS_FILE
 from vomap.ces.htcondor_files import read_map_files, read_settings
 from vomap.ces.kinds import DEFAULTS_FILE, HtcondorCe
-from vomap.ces.lost_bans import SETTINGS, DeniedNames
+from vomap.ces.lost_bans import is_banned
 from vomap.ces.map_lines import MapLine
 
 
 def find_htcondor_bypasses(ce: HtcondorCe, issuers: Sequence[str]) -> list[str]:
     """Return the places of map lines by which HTCondor-CE maps tokens of these issuers without vomap."""
-    files, denied = read_map_files(ce), DeniedNames(read_settings(ce, *SETTINGS))
+    files = read_map_files(ce)
     found = [
         line.place
         for line in files.before_own
         # A ban in front of vomap's lines maps no token.
         if line.next_plugins is None
-        and line.name not in denied
+        and not is_banned(line.name)
         and any(line.expression.may_match(issuer) for issuer in issuers)
     ]
     if files.own_at is None:

@@ -112,14 +112,19 @@ def cache_lines(ce: HtcondorCe, in_force: InForce) -> Iterator[StatusLine]:
 
     The cache belongs to the first user that runs a tool of the CE. The CE then fetches the keys again for each token.
     """
-    folder = ce.at(in_force.answers[0].get(_CACHE).value if in_force.answers else _CACHE_FOLDER)
+    place = in_force.answers[0].get(_CACHE).value if in_force.answers else _CACHE_FOLDER
+    if not place.startswith("/"):
+        return
+    folder = ce.at(place)
     try:
         owner = pwd.getpwnam(ce.user).pw_uid
     except KeyError:
         return
-    for path in (folder, folder / "scitokens", folder / "scitokens/scitokens_cpp.sqllite"):
+    # Any other folder may have more than the keys in it.
+    own = [folder] if place == _CACHE_FOLDER else []
+    for path in (*own, folder / "scitokens", folder / "scitokens/scitokens_cpp.sqllite"):
         if path.exists() and path.stat().st_uid != owner:
-            command = join_words(["chown", "-R", f"{ce.user}:", str(folder)])
+            command = join_words(["chown", "-R", f"{ce.user}:", str(path)])
             text = f"{path} is not {ce.user}'s, so the CE fetches the keys of an issuer for each token; run `{command}`"
             yield StatusLine(YELLOW, "key cache", text)
             return
@@ -143,7 +148,9 @@ def _remedy(deviation: Deviation, needs: Needs) -> str:
     """Return what to do about a deviation."""
     setting, wire = deviation.setting, needs.advice.command("init", "--replace")
     if _SITE_FILE.fullmatch(setting.place) and not setting.place.startswith(("/usr/share/", *_OURS)):
-        return f"remove it there, or correct it, then run `{RECONFIGURE}`"
+        # Other entries of a list of denials are the site's.
+        remove = "" if setting.name.rpartition(".")[2].startswith("DENY") else "remove it there, or "
+        return f"{remove}correct it there, then run `{RECONFIGURE}`"
     if setting.place.startswith(_OURS) or setting.name in _ours(needs):
         return f"run `{wire}`, then `{RECONFIGURE}`"
     line = f"{setting.name} = {deviation.expected}"
@@ -201,7 +208,8 @@ def _check_denied(answers: Answers, _: Needs) -> Iterator[Deviation]:
     for level, names in (("DENY_WRITE", let_in["DENY_WRITE"]), ("DENY_READ", only_to_read)):
         if names:
             effect = f"it does not have {' and '.join(names)}, the clients that vomap or a map line refuses"
-            yield Deviation(denied[level], effect, _DENIED[level])
+            present = denied[level].value
+            yield Deviation(denied[level], effect, ", ".join([present, *names]) if present else _DENIED[level])
 
 
 def _check_accounts(answers: Answers, needs: Needs) -> Iterator[Deviation]:
@@ -217,8 +225,14 @@ def _check_accounts(answers: Answers, needs: Needs) -> Iterator[Deviation]:
             if domain.value != _CE_DOMAIN and not is_wrong(setting, f"{refused[0]}@{_CE_DOMAIN}"):
                 yield Deviation(domain, f"{setting.name} refuses the accounts of this domain: {users}", _CE_DOMAIN)
                 return
-            expected = f"$({setting.name}), *@{domain.value}" if setting is allow else _DENIED[f"DENY_{level}"]
-            yield Deviation(setting, f"it refuses accounts to which vomap maps: {users}", expected)
+            expected, meant = f"$({setting.name}), *@{domain.value}", ""
+            if setting is deny:
+                entries = re.split(r"[,\s]+", setting.value)
+                expected = ", ".join(
+                    each for each in entries if not any(_lists(each, f"{name}@{domain.value}") for name in refused)
+                )
+                meant = ". If that is meant, write it as a ban of vomap, or as `accounts: never` of a mapfile"
+            yield Deviation(setting, f"it refuses accounts to which vomap maps: {users}{meant}", expected)
 
 
 def _check_authentication(answers: Answers, _: Needs) -> Iterator[Deviation]:

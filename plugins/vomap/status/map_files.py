@@ -42,7 +42,7 @@ def _dead_line(shadow: Shadow) -> StatusLine:
     more = f" and {len(places) - _MOST_SHOWN} more" if len(places) > _MOST_SHOWN else ""
     told = f"never used, because vomap's lines for the same issuers come first: {', '.join(places[:_MOST_SHOWN])}{more}"
     cure = (
-        "write the mappings that you still need as rules of a mapfile. Then delete these lines, or remove the package "
-        "that has them, and run `condor_ce_reconfig`"
+        "write the mappings that you still need as rules of a mapfile. Then delete these lines in the files of the "
+        "site, and run `condor_ce_reconfig`"
     )
     return StatusLine(YELLOW, "lines behind vomap's", f"{told}; {cure}")

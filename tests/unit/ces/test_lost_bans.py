@@ -27,7 +27,10 @@ def _shadow(*lines: str, bans: Sequence[Any] | None = (), deny: str = "") -> Sha
     files = MapFiles([line for line in read if line is not None])
     documents: list[Any] = [{"source": "b:1", "reason": "r", **ban} for ban in bans or ()]
     own = None if bans is None else OwnBans(documents, ISSUERS)
-    return find_shadow(files, DeniedNames(Settings([(Path("c"), "DENY_WRITE", deny)])), own)
+    settings = Settings(
+        [(Path("c"), "DENY_WRITE", deny), (Path("c"), "BANNED", "$(BANNED), mallory@users.htcondor.org")]
+    )
+    return find_shadow(files, DeniedNames(settings), own)
 
 
 def _lost(*lines: str, **more: Any) -> list[LostBan]:
@@ -149,7 +152,9 @@ def test_bans_of_vomap_that_only_observes() -> None:
     [
         ("", "x@banned.htcondor.org", True),
         ("", r"\1@BANNED.htcondor.org", True),
-        ("", "x@other", False),
+        # HTCondor-CE lets in only its own accounts.
+        ("", "x@other", True),
+        ("$(BANNED), $(BANNED)", "mallory", True),
         ("anonymous@*, *@unmapped", "x@unmapped", True),
         ("anonymous@*, *@unmapped", "anonymous@x", True),
         ("bad@users.htcondor.org/*", "bad", True),
@@ -165,11 +170,22 @@ def test_the_names_that_the_ce_denies(deny: str, name: str, is_ban: bool) -> Non
     assert (len(shadow.lost), len(shadow.dead)) == ((1, 0) if is_ban else (0, 1))
 
 
-@pytest.mark.parametrize("key", ["DENY_READ", "SCHEDD.DENY_WRITE", "DENY_WRITE_COLLECTOR"])
+@pytest.mark.parametrize("key", ["DENY_READ", "SCHEDD.DENY_WRITE", "DENY_WRITE_COLLECTOR", "DENY_DEFAULT"])
 def test_the_settings_that_deny(key: str) -> None:
     """Reading is denied as writing is, for any daemon."""
-    assert "x@bad" in DeniedNames(Settings([(Path("c"), key, "*@bad")]))
-    assert "x@bad" not in DeniedNames(Settings([(Path("c"), "DENY_DAEMON", "*@bad")]))
+    assert "bad" in DeniedNames(Settings([(Path("c"), key, "bad@users.htcondor.org")]))
+    assert "bad" not in DeniedNames(Settings([(Path("c"), "DENY_DAEMON", "bad@users.htcondor.org")]))
+
+
+def test_a_ban_that_ends_replaces_none_that_does_not() -> None:
+    """The line of the map file would ban the token after that, too."""
+    assert _lost(LEAK, bans=[{"issuer": [ONE], "subject": ["leak"], "until": 4_000_000_000}])
+
+
+def test_a_name_with_a_control_character_can_be_taken_over() -> None:
+    """The reason of the ban has no such character."""
+    (lost,) = _lost(LEAK.replace("x@", "x\x1b@"))
+    assert lost.bans[0]["reason"].isprintable()
 
 
 def test_lines_that_are_never_used() -> None:

@@ -133,3 +133,13 @@ def test_lines_of_others_while_vomap_observes(system: CeSystem) -> None:
     system.write(SITE_FILE, "[authgroup:vomap]\nall = yes\n")
     (line,) = _bypasses(system)
     assert (line.what, line.colour) == ("past vomap", "red")
+
+
+@pytest.mark.parametrize(("file", "is_late"), [("40-x.conf", False), ("60-x.conf", True)])
+def test_a_denial_after_vomaps_file_is_never_reached(tmp_path: Path, file: str, is_late: bool) -> None:
+    """ARC stops at the first line of the block that matches a token."""
+    system = CeSystem(tmp_path / "root", arc=True)
+    _wire(system, WiringOptions())
+    system.write(f"/etc/arc.conf.d/{file}", "[arex/ws/jobs]\ndenyaccess = banned\n")
+    told = [line.text for line in _bypasses(system) if "deny no token" in line.text]
+    assert bool(told) is is_late

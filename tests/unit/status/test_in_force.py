@@ -97,7 +97,10 @@ def test_a_setting_that_changes_what_vomap_answers(condor: FakeCondor, setting: 
     found = f"`{value.strip()}`" if value.strip() else "nothing"
     assert line.text.startswith(f"is {found} ({daemons}, {ADDED}): ")
     assert "; expected " in line.text
-    assert line.text.endswith("; remove it there, or correct it, then run `condor_ce_reconfig`")
+    # A list of denials has entries of the site's, which must stay.
+    remove = "" if "DENY" in name else "remove it there, or "
+    assert line.text.endswith(f"; {remove}correct it there, then run `condor_ce_reconfig`")
+    assert "DENY" not in name or f"expected `{value.strip()}" in line.text or "*" in value
 
 
 @pytest.mark.parametrize(
@@ -202,6 +205,14 @@ def test_the_ce_of_another_root_is_not_asked(condor: FakeCondor, tmp_path: Path)
     assert f"read from the files below {tmp_path}" in line.text
 
 
+@pytest.mark.parametrize("repeat", ["UID_DOMAIN = x\\n", "x"])
+def test_much_output(condor: FakeCondor, repeat: str) -> None:
+    """Output without an end is refused, and reading it takes no long time."""
+    condor.write(f"#!/bin/sh\nyes '{repeat}' | head -c 3000000\nexit 0\n")
+    with pytest.raises(config_val.NotAskedError):
+        config_val.ask_daemon("SCHEDD", ["UID_DOMAIN"])
+
+
 def test_several_lines_in_one_setting(condor: FakeCondor) -> None:
     """The place comes after the last line."""
     condor.write(
@@ -227,6 +238,22 @@ def test_while_it_observes_the_policys_settings_may_wait(condor: FakeCondor) -> 
     assert [line.colour for line in _lines()] == [GREEN]
 
 
+@pytest.mark.parametrize("place", ["", "auto", "/"])
+def test_a_key_cache_elsewhere(condor: FakeCondor, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The advice changes only the folder of the keys: another folder may have other files, and may be `/`."""
+    condor.set(f"SEC_SCITOKENS_CACHE = {place}")
+    monkeypatch.setattr(pwd, "getpwnam", lambda _: pwd.struct_passwd(("x", "x", 4242, 4242, "", "/", "/bin/sh")))
+    assert list(cache_lines(_ce(), ask_ce(Advice()))) == []
+
+
+def test_a_site_keeps_its_own_denials(condor: FakeCondor) -> None:
+    """The expected list has the entries of the site."""
+    condor.set("DENY_WRITE = mallory@users.htcondor.org, anonymous@*")
+    (line,) = _lines()
+    assert "expected `mallory@users.htcondor.org, anonymous@*, *@unmapped, *@banned.htcondor.org`" in line.text
+    assert "remove" not in line.text
+
+
 @pytest.mark.parametrize("part", ["", "scitokens", "scitokens/scitokens_cpp.sqllite"])
 def test_a_key_cache_of_another_user(tmp_path: Path, part: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is yellow, with the chown. Without a cache, or without the CE's user, there is no line."""
@@ -249,5 +276,5 @@ def test_a_key_cache_of_another_user(tmp_path: Path, part: str, monkeypatch: pyt
     (line,) = cache_lines(ce, ask_ce(advice))
     assert line.colour == YELLOW
     assert f"{folder / part} is not {ce.user}'s" in line.text
-    assert line.text.endswith(f"run `chown -R {ce.user}: {folder}`")
+    assert line.text.endswith(f"run `chown -R {ce.user}: {(folder / part)}`")
     assert list(cache_lines(replace(ce, user="no-such-user"), ask_ce(advice))) == []
