@@ -48,13 +48,14 @@ from typing import Any
 import pytest
 import yaml
 
-from cli.advice.scan import PRODUCT, Command, find_commands
+from cli.advice.scan import Command, find_commands
 from owners import ROOT as IS_ROOT
 from owners import Owners
 from unit.ces.ce_system import CALLOUTS, CeSystem
 from vomap.ces.kinds import known_ces
 from vomap.cli import run, status
 from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER
+from vomap.files.shipped import shipped_file
 from vomap.status import checks
 from vomap.store import BANS_FILE, POLICY_FILE
 
@@ -123,7 +124,7 @@ class Machine:
             "BIN": str(CALLOUTS),
             "TMP": str(folder / "tmp"),
         }
-        self._inside = (str(folder), str(CALLOUTS), str(PRODUCT.parent / "mapfiles"), "/dev/")
+        self._inside = (str(folder), str(CALLOUTS), str(shipped_file("mapfiles", "egi.yaml").parent), "/dev/")
         me = pwd.getpwuid(os.geteuid()).pw_name
         self._missing: list[str] = []
         monkeypatch.setattr(checks, "find_uid", lambda account: None if account in self._missing else 1000)
