@@ -977,3 +977,25 @@ def test_no_bans_are_lost(htcondor: CeSystem, tmp_path: Path) -> None:
     arc.write(RULES_FILE, RULES)
     arc.write(BAN_FILE, LEAK)
     assert arc.init(*FLAGS, "--ce", "arc") == 0
+
+
+def test_render_refuses_to_disable_bans(banning: CeSystem, capsys: Capture) -> None:
+    """It writes vomap's map lines like init, so it refuses like init. Elsewhere it writes."""
+    assert banning.init(*FLAGS, "--take-over-bans") == 0
+    banning.write(BAN_FILE, LEAK.replace("leak", "other"))
+    before = banning.state()
+    render = ["render", "htcondor", "--policy", str(banning.policy), "--output"]
+    capsys.readouterr()
+    assert run([*render, str(banning.at(BAN_FILE).parent)]) == 3
+    assert f"--root {banning.root}` shows how to keep them" in capsys.readouterr().err
+    assert banning.state() == before
+    assert run([*render, str(banning.root / "elsewhere")]) == 0
+
+
+def test_late_denials_of_arc_are_refused(tmp_path: Path, capsys: Capture) -> None:
+    """ARC would not reach them after vomap's file. Nothing is written."""
+    system = CeSystem(tmp_path / "root", arc=True)
+    system.write("/etc/arc.conf.d/60-site.conf", "[arex/ws/jobs]\ndenyaccess = banned\n")
+    assert system.init(*FLAGS) == 1
+    assert "denyaccess=banned; move them to" in capsys.readouterr().err
+    assert not system.at(ARC_FILE).exists()

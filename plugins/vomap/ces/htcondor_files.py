@@ -11,13 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vomap.ces.htcondor import MAP_FILE
+from vomap.ces.htcondor import MAP_FILE, is_read
 from vomap.ces.kinds import HtcondorCe
 from vomap.ces.map_lines import BROKEN, MapLine, first_word, include_target, read_map_line
 from vomap.files.regular import UnreadableFileError, read_regular_file
 
-# HTCondor's default of LOCAL_CONFIG_DIR_EXCLUDE_REGEXP.
-_LEFT_OUT = re.compile(r"(\..*)|(.*~)|(#.*)|(.*\.rpmsave)|(.*\.rpmnew)", re.DOTALL)
+# A larger file is not read by hand, and its lines are not read in a second.
+_LARGEST = 8 << 20
+# A setting of several lines: `NAME @=END`, the lines, `@END`.
+_SEVERAL_LINES = re.compile(r"(\s*[\w.]+\s*)@=(\w+)\s*")
 
 
 @dataclass
@@ -54,7 +56,7 @@ def read_map_files(ce: HtcondorCe, planned: Mapping[Path, str] | None = None) ->
 
 def included_files(folder: Path) -> list[Path]:
     """Return the files of a folder that HTCondor reads, in its order. Raises OSError."""
-    entries = [entry for entry in folder.iterdir() if not _LEFT_OUT.fullmatch(entry.name) and not entry.is_dir()]
+    entries = [entry for entry in folder.iterdir() if is_read(entry.name) and not entry.is_dir()]
     return sorted(entries, key=os.fsencode)
 
 
@@ -91,8 +93,19 @@ def _is_missing(path: Path) -> bool:
 
 
 def _logical_lines(text: str) -> list[str]:
-    """Return the lines of a file of settings. A backslash at the end of a line joins the next one."""
-    return text.replace("\\\n", "").split("\n")
+    """Return the lines of a file of settings, one for each setting: one may have several lines."""
+    lines: list[str] = []
+    end = None
+    for line in text.replace("\\\n", "").split("\n"):
+        if end is not None:
+            end = None if line.strip() == end else end
+            lines[-1] += f" {line.strip()}" if end is not None else ""
+        elif begin := _SEVERAL_LINES.fullmatch(line):
+            end = f"@{begin[2]}"
+            lines.append(f"{begin[1]}=")
+        else:
+            lines.append(line)
+    return lines
 
 
 def _setting(line: str) -> tuple[str, str] | None:
@@ -102,7 +115,7 @@ def _setting(line: str) -> tuple[str, str] | None:
 
 def _text_of(file: Path) -> str:
     """Return the text of a file. Bytes that are not UTF-8 are replaced. Raises UnreadableFileError."""
-    content, _ = read_regular_file(str(file))
+    content, _ = read_regular_file(str(file), _LARGEST)
     return content.decode("utf-8", "replace")
 
 

@@ -155,8 +155,12 @@ def _issuers_of(ban: BanDocument, issuers: Mapping[str, IssuerDocument | None]) 
     return [url for url in named if not vos or str((issuers.get(url) or {}).get("vo", "")).lower() in vos]
 
 
-def find_shadow(files: MapFiles, denied: DeniedNames, own: OwnBans | None) -> Shadow:
-    """Return the lines behind vomap's own that its lines disable. `own` is None if vomap only observes."""
+def find_shadow(files: MapFiles, denied: DeniedNames, own: OwnBans | None, wired: Iterable[str]) -> Shadow:
+    """Return the lines behind vomap's own that its lines disable. `own` is None if vomap only observes.
+
+    `wired` are the issuers whose tokens vomap's lines are for. A line of the site may be for more.
+    """
+    known = set(wired)
     taken: set[str] = set()
     mapped: dict[str, MapLine] = {}
     lost, dead = [], []
@@ -164,7 +168,7 @@ def find_shadow(files: MapFiles, denied: DeniedNames, own: OwnBans | None) -> Sh
         issuers = sorted(issuer for issuer in taken if line.expression.may_match(issuer))
         if line.next_plugins is not None:
             issuer = line.expression.issuer()
-            taken |= {issuer} if issuer is not None else set()
+            taken |= {each for each in known if line.expression.takes(each)} if issuer is None else {issuer}
         elif issuers and line.name in denied:
             first = next((mapped[issuer] for issuer in issuers if issuer in mapped), None)
             found = _lost_ban(line, issuers, own, first)
@@ -175,15 +179,14 @@ def find_shadow(files: MapFiles, denied: DeniedNames, own: OwnBans | None) -> Sh
     return Shadow(lost, dead)
 
 
-def lost_after_wiring(ce: HtcondorCe, planned: Mapping[Path, str], own: OwnBans | None) -> Sequence[LostBan]:
-    """Return the bans that are lost once these files are written. Raises UnreadableFileError.
-
-    `own` is None if vomap only observes.
-    """
+def lost_after_wiring(
+    ce: HtcondorCe, planned: Mapping[Path, str], own: OwnBans | None, wired: Iterable[str]
+) -> Sequence[LostBan]:
+    """Return the bans that are lost once these files are written: see find_shadow(). Raises UnreadableFileError."""
     files, settings = read_map_files(ce, planned), read_settings(ce, *SETTINGS)
     if faults := files.faults + settings.faults:
         raise UnreadableFileError("\n".join(faults))
-    return find_shadow(files, DeniedNames(settings), own).lost
+    return find_shadow(files, DeniedNames(settings), own, wired).lost
 
 
 def _lost_ban(line: MapLine, issuers: Sequence[str], own: OwnBans | None, first: MapLine | None) -> LostBan | None:

@@ -51,13 +51,17 @@ class Expression:
         is_plain = self.complete and not self.ends and not self.ignores_case and None not in self.begin
         return text[:-1] if is_plain and text.endswith(",") else None
 
+    def takes(self, issuer: str) -> bool:
+        """Return True if this matches every token of an issuer, and perhaps those of others."""
+        return self.complete and not self.ends and len(self.begin) <= len(issuer) + 1 and self.may_match(issuer)
+
     def subject_of(self, issuer: str) -> str | None:
         """Return the text with which the matching subjects of an issuer begin. None if it cannot be read.
 
         "" means every subject.
         """
         rest = self.begin[len(issuer) + 1 :]
-        if self.ignores_case or not self.complete or None in rest:
+        if self.ignores_case or not self.complete or not self.begin or None in rest:
             return None
         return "".join(mark or "" for mark in rest)
 
@@ -142,6 +146,8 @@ def _read_literal(text: str) -> Expression:
 def _read_expression(text: str, ignores_case: bool) -> Expression:
     begin: list[str | None] = []
     at = 1
+    if text in (".*", "(.*)", ".+"):
+        return Expression(complete=True)
     if not text.startswith("^") or BROKEN in text:
         return Expression(ignores_case=ignores_case)
     while at < len(text):

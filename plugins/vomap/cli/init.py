@@ -17,8 +17,9 @@ from vomap import Error
 from vomap.bans.ban_file import NAME, with_bans
 from vomap.bans.folder import LocalBanFile
 from vomap.ces.htcondor import MAP_FILE
-from vomap.ces.kinds import Ce, HtcondorCe, known_ces
+from vomap.ces.kinds import ArcCe, Ce, HtcondorCe, known_ces
 from vomap.ces.lost_bans import LostBan, OwnBans, lost_after_wiring
+from vomap.ces.wiring import wired_issuers
 from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, OSG_MAPFILE, UsageError, advice_of
 from vomap.cli.compile_output import print_steps
 from vomap.cli.console import NO, plain, print_copy, progress_bar
@@ -41,6 +42,7 @@ from vomap.mapfile.site_file import (
     site_text,
 )
 from vomap.status import GREEN
+from vomap.status.arc import find_late_denials
 from vomap.status.checks import built_line, freshness_line
 from vomap.status.htcondor import find_observing_file
 from vomap.store import BANS, POLICY, POLICY_FILE, bans_beside
@@ -128,7 +130,7 @@ class PlannedBans(Planned):
 
 
 class LostBansError(Error):
-    """Lines of HTCondor-CE's map files ban clients, and vomap's lines would come before them."""
+    """The CE's own configuration denies clients, and vomap's lines would come before these lines."""
 
     exit_code = NO
 
@@ -355,12 +357,16 @@ def _ce_plan(args: argparse.Namespace, ces: list[Ce], site: list[Planned]) -> tu
     policy.findings.raise_errors()
     document = policy.composition.document
     wiring = [each for ce in ces for each in _planned_fragments(args, ce, document, bans.document)]
-    lost = _lost_bans(args, ces, wiring, OwnBans(bans.document["bans"], document["issuers"]))
+    for ce in ces:
+        if isinstance(ce, ArcCe) and (late := find_late_denials(ce)):
+            raise LostBansError(f"init: {late}. Then run `{_command(args, *_flags(args))}`\nnothing was written")
+    own = OwnBans(bans.document["bans"], document["issuers"])
+    lost = _lost_bans(args, ces, wiring, own, wired_issuers(document, bans.document))
     return wiring, _taken_over(args, lost)
 
 
 def _lost_bans(
-    args: argparse.Namespace, ces: list[Ce], wiring: list[Planned], own: OwnBans
+    args: argparse.Namespace, ces: list[Ce], wiring: list[Planned], own: OwnBans, wired: Sequence[str]
 ) -> list[tuple[LostBan, HtcondorCe]]:
     """Return the bans of map lines that the planned fragments would disable, each with its CE."""
     written = {each.path: str(each.content) for each in wiring if _is_to_write(args, each)}
@@ -368,7 +374,7 @@ def _lost_bans(
         (each, ce)
         for ce in ces
         if isinstance(ce, HtcondorCe)
-        for each in lost_after_wiring(ce, written, own if find_observing_file(ce) is None else None)
+        for each in lost_after_wiring(ce, written, own if find_observing_file(ce) is None else None, wired)
     ]
 
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vomap import Error
 from vomap.ces.arc import LAST_FILE, render_arc
-from vomap.ces.htcondor import render_htcondor
-from vomap.ces.wiring import WRITTEN
+from vomap.ces.htcondor import MAP_FILE, render_htcondor
+from vomap.ces.kinds import HtcondorCe, known_ces
+from vomap.ces.lost_bans import OwnBans, lost_after_wiring
+from vomap.ces.wiring import WRITTEN, wired_issuers
 from vomap.cli.arguments import UsageError, add_json, add_policy, add_sources, check_sources
 from vomap.cli.console import print_copy, print_json
 from vomap.cli.parser import Action, add_actions
-from vomap.compile.advice import join_words
+from vomap.compile.advice import Advice, join_words
 from vomap.files.atomic import keep_foreign, make_folder, replace_file
+from vomap.status.htcondor import find_observing_file
 from vomap.store import BANS, POLICY, POLICY_FILE, bans_beside
 from vomap.store.writer import read_compiled
 
@@ -70,7 +75,26 @@ def _add_policy(parser: argparse.ArgumentParser) -> None:
 
 
 def _htcondor(args: argparse.Namespace) -> int:
-    return _write(args, render_htcondor(*_documents(args), then=args.then, callout=args.callout))
+    policy, bans = _documents(args)
+    fragments = render_htcondor(policy, bans, then=args.then, callout=args.callout)
+    folder = os.path.abspath(args.output or "")
+    if args.output and folder.endswith(HtcondorCe.MAPFILES[0]):
+        _refuse_lost_bans(args, Path(folder.removesuffix(HtcondorCe.MAPFILES[0]) or "/"), fragments, policy, bans)
+    return _write(args, fragments)
+
+
+def _refuse_lost_bans(
+    args: argparse.Namespace, root: Path, fragments: Mapping[str, str], policy: PolicyDocument, bans: BansDocument
+) -> None:
+    """Raise Error if the map file would disable bans of the CE whose root is given."""
+    ce = next(each for each in known_ces(root) if isinstance(each, HtcondorCe))
+    planned = {ce.at(f"{ce.MAPFILES[0]}/{MAP_FILE}"): fragments[MAP_FILE]}
+    own = OwnBans(bans["bans"], policy["issuers"]) if find_observing_file(ce) is None else None
+    if lost := lost_after_wiring(ce, planned, own, wired_issuers(policy, bans)):
+        lines = "\n".join(f"  {each.describe()}" for each in lost)
+        status = Advice(root, policy=args.policy).command("status")
+        how = f"`{status}` shows how to keep them"
+        raise Error(f"render htcondor: vomap's lines would disable these bans; {how}:\n{lines}\nnothing was written")
 
 
 def _arc(args: argparse.Namespace) -> int:

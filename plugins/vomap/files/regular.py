@@ -45,19 +45,19 @@ class ResolvedPath:
     end: PathStep
 
 
-def read_regular_file(path: str) -> tuple[bytes, ResolvedPath]:
+def read_regular_file(path: str, largest: int = LARGEST_FILE) -> tuple[bytes, ResolvedPath]:
     """Read a regular file. Parts of the path may be links that belong to root or to this process's user.
 
     Return the content, and the path, whose end has owner and mode of the open file. Raises UnreadableFileError for any
-    other file and for a file larger than LARGEST_FILE.
+    other file and for a file of more than `largest` bytes.
     """
     with _walk(path) as walk:
         walk.go()
         with os.fdopen(walk.open(), "rb", closefd=False) as file:
-            if os.fstat(file.fileno()).st_size > LARGEST_FILE:
-                limit = f"{LARGEST_FILE >> 20} MiB"
-                raise UnreadableFileError(f"{path}: is larger than {limit}; split it into several mapfiles")
-            return file.read(LARGEST_FILE), walk.resolved
+            if os.fstat(file.fileno()).st_size > largest:
+                limit = f"{largest >> 20} MiB"
+                raise UnreadableFileError(f"{path}: is larger than {limit}; split it into several files")
+            return file.read(largest), walk.resolved
 
 
 def resolve_folder(path: str) -> ResolvedPath:

@@ -41,10 +41,8 @@ def arc_bypass_lines(ce: ArcCe, advice: Advice) -> Iterator[StatusLine]:
         faults.append(f"these rules map tokens before vomap is asked: {_join(early)}; {later}. Then run {_RESTART}")
     if more := [line for line in lines if line.block == "authgroup:vomap" and line.file != _fragment(ce)]:
         faults.append(f"these lines pass other tokens to vomap: {_join(more)}; remove them. Then run {_RESTART}")
-    if late := [line for line in lines if _is_late_denial(ce, line)]:
-        move = f"move them to {ce.at(ce.CONFIG)}, or to a file that sorts before {FRAGMENT_FILE}"
-        faults.append(f"these lines come after vomap's `allowaccess` and deny no token: {_join(late)}; {move}")
-        faults.append(f"then run {_RESTART}")
+    if late := find_late_denials(ce):
+        faults.append(late)
     if faults:
         yield StatusLine(RED, "past vomap", "; ".join(faults))
     elif not options.observe:
@@ -84,10 +82,21 @@ def _find_early_rules(lines: list[ArcLine]) -> list[ArcLine]:
     return rules[:first]
 
 
-def _is_late_denial(ce: ArcCe, line: ArcLine) -> bool:
-    """Return True if a line denies a group access after vomap's fragment: ARC stops at the first line that matches."""
-    is_later = line.file.parent == ce.at(ce.FRAGMENTS) and line.file.name > FRAGMENT_FILE
-    return is_later and line.block == "arex/ws/jobs" and line.text.startswith("denyaccess=")
+def find_late_denials(ce: ArcCe) -> str | None:
+    """Return what is wrong with lines that deny groups access after vomap's fragment, and what to do; or None.
+
+    ARC stops at the first line of the block that matches a token.
+    """
+    late = [
+        line
+        for line in _read_lines(ce)
+        if line.file.parent == ce.at(ce.FRAGMENTS) and line.file.name > FRAGMENT_FILE
+        if line.block == "arex/ws/jobs" and line.text.startswith("denyaccess=")
+    ]
+    if not late:
+        return None
+    move = f"move them to {ce.at(ce.CONFIG)}, or to a file that sorts before {FRAGMENT_FILE}, then run {_RESTART}"
+    return f"these lines come after vomap's `allowaccess` and deny no token: {_join(late)}; {move}"
 
 
 def _is_vomap_rule(line: ArcLine) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 from vomap import Error
 from vomap.accounts import NameServiceError, find_uid
 from vomap.bans.issuer_wiring import unwired_sentence
-from vomap.ces.htcondor import MAP_FILE, PLUGIN, SETTINGS_FILE
+from vomap.ces.htcondor import MAP_FILE, OBSERVE, PLUGIN, SETTINGS_FILE
 from vomap.ces.htcondor_files import read_map_files
 from vomap.ces.kinds import ArcCe, Ce, HtcondorCe
 from vomap.ces.map_lines import MapLine
@@ -39,7 +39,7 @@ from vomap.status.htcondor import (
     find_overriding_settings,
     find_unmapped,
 )
-from vomap.status.in_force import OBSERVE, RECONFIGURE, InForce, Needs, find_observing_place, settings_lines
+from vomap.status.in_force import RECONFIGURE, InForce, Needs, find_observing_place, settings_lines
 from vomap.store.writer import CompiledBans, CompiledDocument, CompiledPolicy, read_compiled
 
 # No policy declares this issuer, so a callout that works declines its token.

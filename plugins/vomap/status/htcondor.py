@@ -18,10 +18,13 @@ def find_htcondor_bypasses(ce: HtcondorCe, issuers: Sequence[str]) -> list[str]:
     found = [
         line.place
         for line in files.before_own
-        # A ban in front of vomap's lines maps no token.
-        if line.next_plugins is None
-        and not is_banned(line.name)
-        and any(line.expression.may_match(issuer) for issuer in issuers)
+        # A ban in front of vomap's lines maps no token. A line of the site may ask vomap, but not for every issuer.
+        if (line.expression.complete and not line.expression.begin)
+        or (
+            line.next_plugins is None
+            and not is_banned(line.name)
+            and any(line.expression.may_match(issuer) for issuer in issuers)
+        )
     ]
     if files.own_at is None:
         found.append(f"{ce.at(ce.MAPFILE)}: without `@include {ce.MAPFILES[0]}/`")

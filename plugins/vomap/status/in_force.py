@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vomap.ces.htcondor import COMMAND, PLUGIN, SETTINGS_FILE
+from vomap.ces.htcondor import COMMAND, OBSERVE, PLUGIN, SETTINGS_FILE
 from vomap.ces.kinds import DEFAULTS_FILE, HtcondorCe
 from vomap.ces.wiring import LIBEXEC, accepted_audiences, foreign_issuers
 from vomap.compile.advice import Advice, join_words
@@ -22,7 +22,6 @@ from vomap.store.writer import CompiledPolicy
 
 SETTINGS = "settings in force"
 DAEMONS = ("SCHEDD", "COLLECTOR")
-OBSERVE = "--observe"
 _CACHE, _CACHE_FOLDER = "SEC_SCITOKENS_CACHE", "/run/condor-ce/cache"
 RECONFIGURE = "condor_ce_reconfig"
 _MAPPING = f"SEC_SCITOKENS_PLUGIN_{PLUGIN}_MAPPING"
@@ -30,6 +29,7 @@ _LEVELS = ("ALLOW_READ", "ALLOW_WRITE", "DENY_READ", "DENY_WRITE")
 _METHODS = ("SEC_READ_AUTHENTICATION_METHODS", "SEC_WRITE_AUTHENTICATION_METHODS")
 _DEFAULT_METHODS = "SEC_DEFAULT_AUTHENTICATION_METHODS"
 _AUTHENTICATION = ("SEC_READ_AUTHENTICATION", "SEC_DEFAULT_AUTHENTICATION")
+_WRITE_AUTHENTICATION = "SEC_WRITE_AUTHENTICATION"
 _HASH_KEYS, _MAP_FILE = "CERTIFICATE_MAPFILE_ASSUME_HASH_KEYS", "CERTIFICATE_MAPFILE"
 _AUDIENCE, _FOREIGN = "SCITOKENS_SERVER_AUDIENCE", "SEC_SCITOKENS_FOREIGN_TOKEN_ISSUERS"
 _ALLOW_FOREIGN, _DOMAIN = "SEC_SCITOKENS_ALLOW_FOREIGN_TOKEN_TYPES", "UID_DOMAIN"
@@ -166,7 +166,7 @@ def _names(daemon: str) -> list[str]:
     """Return the names of all settings that the checks look up."""
     levels = [name for level in _LEVELS for name in _spellings(level, daemon)]
     others = [COMMAND, _MAPPING, _MAP_FILE, _HASH_KEYS, _AUDIENCE, _FOREIGN, _ALLOW_FOREIGN, _DOMAIN, _CACHE]
-    return list(dict.fromkeys([*levels, *others, *_AUTHENTICATION, *_METHODS, _DEFAULT_METHODS]))
+    return list(dict.fromkeys([*levels, *others, *_AUTHENTICATION, _WRITE_AUTHENTICATION, *_METHODS, _DEFAULT_METHODS]))
 
 
 def _spellings(level: str, daemon: str) -> list[str]:
@@ -236,10 +236,12 @@ def _check_accounts(answers: Answers, needs: Needs) -> Iterator[Deviation]:
 
 
 def _check_authentication(answers: Answers, _: Needs) -> Iterator[Deviation]:
-    read = answers.get(*_AUTHENTICATION)
-    # HTCondor looks at the first letter: required, yes, true.
+    read, write = answers.get(*_AUTHENTICATION), answers.get(_WRITE_AUTHENTICATION, _AUTHENTICATION[1])
+    # HTCondor looks at the first letter: required, yes, true; never, no, false.
     if read.value[:1].upper() not in ("R", "Y", "T"):
         yield Deviation(read, "clients without authentication come to read, and DENY_READ refuses all", "REQUIRED")
+    if answers.daemon == "SCHEDD" and write.value[:1].upper() in ("N", "F"):
+        yield Deviation(write, "no client shows its token to write, and DENY_WRITE refuses all", "REQUIRED")
     for name in _METHODS if answers.daemon == "SCHEDD" else _METHODS[:1]:
         methods = answers.get(name, _DEFAULT_METHODS)
         words = re.split(r"[,\s]+", methods.value.upper())

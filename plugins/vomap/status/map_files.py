@@ -8,6 +8,7 @@ from vomap.bans.commands import add_options
 from vomap.ces.htcondor_files import read_map_files, read_settings
 from vomap.ces.kinds import HtcondorCe
 from vomap.ces.lost_bans import SETTINGS, DeniedNames, LostBan, OwnBans, Shadow, find_shadow
+from vomap.ces.wiring import wired_issuers
 from vomap.compile.advice import Advice
 from vomap.status import RED, YELLOW, StatusLine
 from vomap.status.htcondor import find_observing_file
@@ -24,7 +25,7 @@ def map_file_lines(ce: HtcondorCe, policy: CompiledPolicy, bans: CompiledBans, a
         yield StatusLine(RED, "map files and settings", f"{fault}; {again}")
     observes = find_observing_file(ce) is not None
     own = None if observes else OwnBans(bans.document["bans"], policy.document["issuers"])
-    shadow = find_shadow(files, DeniedNames(settings), own)
+    shadow = find_shadow(files, DeniedNames(settings), own, wired_issuers(policy.document, bans.document))
     for lost in shadow.lost:
         yield _lost_line(ce, lost, advice)
     if shadow.dead:

@@ -109,3 +109,19 @@ def test_settings(system: CeSystem) -> None:
     text = "# A = b\nschedd.deny_write = a@b, \\\n *@c\nuse X : Y\n"
     file = system.write(f"{HtcondorCe.SETTINGS}/1.conf", text)
     assert read_settings(_ce(system), HtcondorCe.SETTINGS, "/gone").values == [(file, "SCHEDD.DENY_WRITE", "a@b,  *@c")]
+
+
+def test_a_setting_of_several_lines(system: CeSystem) -> None:
+    """Its lines are one value. The lines after its end are other settings."""
+    system.write("/etc/condor-ce/config.d/x.conf", "DENY_WRITE @=end\n  a@b,\n  c@d\n@end\nX = y\n")
+    values = [(key, value) for _, key, value in read_settings(_ce(system), "/etc/condor-ce/config.d/x.conf").values]
+    assert values == [("DENY_WRITE", "a@b, c@d"), ("X", "y")]
+
+
+def test_a_large_map_file_is_a_fault(system: CeSystem) -> None:
+    """Reading it would take all memory."""
+    large = system.at(f"{ETC}/large")
+    large.parent.mkdir(parents=True, exist_ok=True)
+    with large.open("wb") as file:
+        file.truncate(9 << 20)
+    assert read_map_files(_ce(system)).faults == [f"{large}: is larger than 8 MiB; split it into several files"]

@@ -30,7 +30,7 @@ def _shadow(*lines: str, bans: Sequence[Any] | None = (), deny: str = "") -> Sha
     settings = Settings(
         [(Path("c"), "DENY_WRITE", deny), (Path("c"), "BANNED", "$(BANNED), mallory@users.htcondor.org")]
     )
-    return find_shadow(files, DeniedNames(settings), own)
+    return find_shadow(files, DeniedNames(settings), own, (ONE, TWO))
 
 
 def _lost(*lines: str, **more: Any) -> list[LostBan]:
@@ -201,3 +201,15 @@ def test_many_lines() -> None:
     lines = [rf"SCITOKENS /^https:\/\/one\.example\/,u{number}$/ x@banned.htcondor.org" for number in range(20_000)]
     bans = [{"issuer": [ONE], "subject": [f"u{number}"]} for number in range(1, 20_000)]
     assert len(_lost(*lines, bans=bans)) == 1
+
+
+@pytest.mark.parametrize("line", ["/.*/", r"/^https:\/\/one/", r"/^https:.*/"])
+def test_a_line_of_the_site_that_asks_vomap_for_many_issuers(line: str) -> None:
+    """It takes the tokens of each issuer that it matches as a whole, so a ban behind it is lost."""
+    shadow = _shadow(f"SCITOKENS {line} PLUGIN:VOMAP", LEAK)
+    assert [each.line.name for each in shadow.lost] == ["x@banned.htcondor.org"]
+
+
+def test_a_line_of_the_site_that_asks_vomap_for_one_subject() -> None:
+    """Bans of other subjects behind it hold."""
+    assert not _shadow(r"SCITOKENS /^https:\/\/one\.example\/,alice$/ PLUGIN:VOMAP", LEAK).lost

@@ -84,6 +84,7 @@ def test_a_ce_that_asks_vomap(condor: FakeCondor) -> None:
         ("SEC_READ_AUTHENTICATION = never", "SCHEDD and COLLECTOR"),
         ("SEC_READ_AUTHENTICATION =", "SCHEDD and COLLECTOR"),
         ("SCHEDD.SEC_WRITE_AUTHENTICATION_METHODS = FS", "SCHEDD"),
+        ("SEC_WRITE_AUTHENTICATION = NEVER", "SCHEDD"),
         ("SEC_SCITOKENS_FOREIGN_TOKEN_ISSUERS = https://foreign.example", "SCHEDD and COLLECTOR"),
         ("SEC_SCITOKENS_ALLOW_FOREIGN_TOKEN_TYPES = false", "SCHEDD and COLLECTOR"),
     ],
