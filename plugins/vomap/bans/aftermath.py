@@ -9,11 +9,11 @@ vomap does not print it.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from vomap.files.shell import join_words
 from vomap.policy.authority import Authority
 
 HTCONDOR, ARC = "htcondor", "arc"
@@ -59,7 +59,7 @@ _CONNECTIONS = Aftermath(
 
 def _htcondor_jobs(ban: Mapping[str, Any], authority: Authority) -> Aftermath:
     constraint, is_whole = job_constraint(ban, authority)
-    chosen = "" if constraint is None else f" -constraint {shlex.quote(constraint)}"
+    chosen = "" if constraint is None else f" -constraint {join_words([constraint])}"
     look = f"condor_ce_q -allusers -af:jh AuthTokenIssuer AuthTokenSubject AuthTokenId{chosen}"
     if chosen and is_whole:
         return _jobs(HTCONDOR, look, f"condor_ce_rm{chosen}")
@@ -75,7 +75,7 @@ def _arc_jobs(ban: Mapping[str, Any], authority: Authority, root: Path) -> After
     are_plain = all(_is_literal(owner) and "*" not in owner for owner in owners)
     if owners and are_plain and is_whole and _has_only(ban, ("issuer", "vo", "subject")):
         program = next((path for path in _GM_JOBS if (root / path.lstrip("/")).exists()), _GM_JOBS[0])
-        kills = " ".join(shlex.quote(f"--killuser={owner}") for owner in owners)
+        kills = " ".join(join_words([f"--killuser={owner}"]) for owner in owners)
         return _jobs(ARC, look, f"{program} -c {_AREX_SETTINGS} {kills}")
     return _jobs(ARC, look, "arcctl job kill JOB...", "jobs show their owner, ISSUER/SUBJECT, alone: choose by hand")
 

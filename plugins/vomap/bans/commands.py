@@ -10,7 +10,8 @@ from typing import Any
 
 from vomap import Error
 from vomap.bans.folder import BanChange
-from vomap.compile.advice import Advice, join_words
+from vomap.compile.advice import Advice
+from vomap.files.shell import join_words
 from vomap.mapfile.entries import CONDITIONS
 from vomap.mapfile.times import format_utc
 from vomap.policy.index import SOURCES

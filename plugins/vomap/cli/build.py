@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 from collections.abc import Mapping
 
 from vomap import Error
@@ -14,6 +13,7 @@ from vomap.cli.console import NO, YES, print_json, progress_bar
 from vomap.compile.advice import Advice
 from vomap.compile.build import build_in_rounds
 from vomap.compile.rollback import NoOlderPolicyError, describe, roll_back
+from vomap.files.shell import join_words
 from vomap.mapfile.files import folders_of
 from vomap.policy.index import SOURCES
 from vomap.store import BANS, POLICY_FILE, bans_beside
@@ -96,7 +96,7 @@ def _build_again(args: argparse.Namespace, files: Mapping[str, str]) -> str:
     is_default = all(os.path.dirname(file) == MAPFILES_FOLDER for file in files)
     if not (is_default or bans):
         # The folder of no bans is not known.
-        return f"build as before, with `--output {shlex.quote(args.output)}`"
+        return f"build as before, with `--output {join_words([args.output])}`"
     mapfiles = [] if is_default else folders_of(files)
     advice = Advice(policy=args.output, mapfiles=mapfiles, bans=[] if is_default else bans)
     return f"type `{advice.command('build')}`"

@@ -6,7 +6,6 @@ import argparse
 import difflib
 import os
 import re
-import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from vomap.compile.check import check_ban_files, check_policy
 from vomap.files.atomic import keep_copy, make_folder, name_of_copy, replace_file
 from vomap.files.lock import locked
 from vomap.files.root import refuse_links_out
+from vomap.files.shell import join_words
 from vomap.files.shipped import shipped_file
 from vomap.log import KEY_FILE
 from vomap.mapfile.files import Mapfile, files_of, read_files
@@ -336,8 +336,8 @@ def _planned_mapfile(args: argparse.Namespace, path: Path, name: str) -> Planned
     if path.exists() and not is_same:
         compare, away = ["diff", "-u", str(path), str(shipped)], ["mv", str(path), name_of_copy(str(path))]
         refusal = (
-            f"is another mapfile than {name}, so vomap does not replace it. To compare them: `{shlex.join(compare)}`. "
-            f"To start from {name} again: `{shlex.join(away)}`, then `{_command(args, '--replace')}`"
+            f"is another mapfile than {name}, so vomap does not replace it. To compare them: `{join_words(compare)}`. "
+            f"To start from {name} again: `{join_words(away)}`, then `{_command(args, '--replace')}`"
         )
     return Planned(path, content, is_done, refusal)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
+
+from vomap.files.shell import join_words
 
 _EXAMPLES, _EXIT_CODES = "examples:", "exit codes:"
 
@@ -20,7 +21,7 @@ class Parser(argparse.ArgumentParser):
             word, hint = unknown[0], ""
             if not word.startswith("-") and "--subject" in self._option_string_actions:
                 option = "--issuer" if word.startswith("https://") else "--subject"
-                hint = f"; did you mean {option} {shlex.quote(word)}?"
+                hint = f"; did you mean {option} {join_words([word])}?"
             self.error(f"unexpected argument {word!a}{hint}")
         return read, unknown
 

@@ -21,9 +21,9 @@ from vomap.cli.arguments import (
     web_of,
 )
 from vomap.cli.console import NO, YES, plain, print_copy, print_json
-from vomap.compile.advice import join_words
 from vomap.files.atomic import keep_copy, keep_foreign, replace_file
 from vomap.files.lock import locked
+from vomap.files.shell import join_words
 from vomap.mapfile.files import Mapfile
 from vomap.osg.files import TopologyError
 from vomap.osg.generate import generate

@@ -17,8 +17,9 @@ from vomap.ces.wiring import WRITTEN, wired_issuers
 from vomap.cli.arguments import UsageError, add_json, add_policy, add_sources, check_sources
 from vomap.cli.console import print_copy, print_json
 from vomap.cli.parser import Action, add_actions
-from vomap.compile.advice import Advice, join_words
+from vomap.compile.advice import Advice
 from vomap.files.atomic import keep_foreign, make_folder, replace_file
+from vomap.files.shell import join_words
 from vomap.status.htcondor import find_observing_file
 from vomap.store import BANS, POLICY, POLICY_FILE, bans_beside
 from vomap.store.writer import read_compiled

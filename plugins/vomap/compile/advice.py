@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vomap.files.shell import join_words
 from vomap.store import POLICY_FILE
 
 MAPFILES_FOLDER = "/etc/vomap/mapfiles.d"
@@ -74,21 +74,3 @@ class Advice:
 
     def _policy(self) -> list[str]:
         return [self.policy] if self.policy else []
-
-
-def join_words(words: Sequence[str]) -> str:
-    """Return a command line for a shell. It is plain ASCII: other characters are escaped for bash, zsh and ksh.
-
-    So no terminal can show another command than the one that runs.
-    """
-    return " ".join(map(_quoted, words))
-
-
-def _quoted(word: str) -> str:
-    if word.isascii() and word.isprintable():
-        return shlex.quote(word)
-    return f"$'{''.join(map(_escaped, word.encode('utf-8', 'surrogateescape').decode('latin-1')))}'"
-
-
-def _escaped(mark: str) -> str:
-    return mark if mark.isascii() and mark.isprintable() and mark not in "'\\" else f"\\{ord(mark):03o}"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from vomap import Error
+from vomap.files.shell import join_words
 
 # A mapfile of a million rules has about 150 MB. A much larger file is a mistake, and would fill the memory.
 LARGEST_FILE = 1 << 30
@@ -162,7 +162,7 @@ class _PathWalk(contextlib.ExitStack):
         if link.owner not in (0, os.geteuid()):
             raise UnreadableFileError(
                 f"{link.path}: is a link of another user; replace it by the file itself. If you trust its target: "
-                f"`chown -h {os.geteuid()} {shlex.quote(link.path)}`"
+                f"`chown -h {os.geteuid()} {join_words([link.path])}`"
             )
         target = os.readlink("", dir_fd=descriptor)
         if target.startswith("/"):

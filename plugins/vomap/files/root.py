@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
 from vomap.files import FileError
+from vomap.files.shell import join_words
 
 
 def refuse_links_out(root: Path, paths: Iterable[Path]) -> None:
@@ -31,4 +31,4 @@ def _refusal(link: str, folder: str, top: str) -> str:
     if not target.startswith("/"):
         return f"{why}; make a link that stays below it"
     relative = os.path.relpath(f"{top}{target}", folder)
-    return f"{why}; make it relative: {shlex.join(['ln', '-sfn', relative, link])}"
+    return f"{why}; make it relative: {join_words(['ln', '-sfn', relative, link])}"

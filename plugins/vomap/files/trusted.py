@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import os
 import pwd
-import shlex
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from vomap.files.regular import PathStep, ResolvedPath, resolve_folder, resolve_new_file
+from vomap.files.shell import join_words
 
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _ROOT = 0
@@ -82,7 +82,7 @@ def _faults(resolved: ResolvedPath, builder: int, own: list[PathStep]) -> Iterat
         if _others_may_write(step):
             does = "write" if is_file else "replace files in"
             mode, right = stat.S_IMODE(step.mode), "0755" if stat.S_ISDIR(step.mode) else "0644"
-            chmod = f"chmod go-w {shlex.quote(step.path)}"
+            chmod = f"chmod go-w {join_words([step.path])}"
             yield f"other users can {does} {what} (mode {mode:04o}); expected {right}: `{chmod}`"
         if step.owner in (_ROOT, builder):
             continue
@@ -109,7 +109,7 @@ def _others_may_write(step: PathStep) -> bool:
 def _chown(owner: int, *steps: PathStep) -> str:
     """Return the command that gives files to a user. It changes links themselves, and not their targets."""
     option = "-h " if any(stat.S_ISLNK(step.mode) for step in steps) else ""
-    return f"chown {option}{shlex.quote(_word(owner))} {shlex.join(step.path for step in steps)}"
+    return f"chown {option}{join_words([_word(owner)])} {join_words(step.path for step in steps)}"
 
 
 def _name(uid: int) -> str:

@@ -15,7 +15,8 @@ from pathlib import Path
 from vomap.ces.htcondor import COMMAND, OBSERVE, PLUGIN, SETTINGS_FILE
 from vomap.ces.kinds import DEFAULTS_FILE, HtcondorCe
 from vomap.ces.wiring import LIBEXEC, accepted_audiences, foreign_issuers
-from vomap.compile.advice import Advice, join_words
+from vomap.compile.advice import Advice
+from vomap.files.shell import join_words
 from vomap.status import GREEN, RED, YELLOW, StatusLine, config_val
 from vomap.status.config_val import Answers, NotAskedError, Setting, ask_daemon
 from vomap.store.writer import CompiledPolicy

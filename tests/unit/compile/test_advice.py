@@ -10,7 +10,8 @@ import pytest
 
 from vomap.cli import VERBS, make_parser
 from vomap.cli.arguments import advice_of
-from vomap.compile.advice import VERB_OPTIONS, Advice, join_words
+from vomap.compile.advice import VERB_OPTIONS, Advice
+from vomap.files.shell import join_words
 
 PARSER = make_parser({verb: import_module(f"vomap.cli.{verb}") for verb in VERBS})
 ALL = Advice(Path("/r oot"), Path("/c o"), "/p", ["/m1", "/m2"], ["/b"])
