@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from vomap import printable
 from vomap.bans.wildcards import wider_subjects
+from vomap.ces.config_val import TOOL, NotAskedError, ask_daemon
 from vomap.ces.htcondor_files import MapFiles, Settings, read_map_files, read_settings
 from vomap.ces.kinds import HtcondorCe
-from vomap.ces.map_lines import MapLine
+from vomap.ces.map_lines import ANY_TOKEN, MapLine
 from vomap.compile.advice import Advice
 from vomap.files.regular import UnreadableFileError
 from vomap.mapfile.entries import CONDITIONS
@@ -28,11 +29,12 @@ if TYPE_CHECKING:
 _BANNED = "@banned.htcondor.org"
 _UID_DOMAIN = "users.htcondor.org"
 _DENY = ("DENY_WRITE", "DENY_READ", "DENY_DEFAULT")
+_DAEMONS = ("SCHEDD", "COLLECTOR")
 _REFERENCE = re.compile(r"\$\((\w+)")
 _ANY_ISSUER = ""
 _BEFORE_OWN = "04-bans.conf"
 # Where HTCondor-CE has its settings.
-SETTINGS = ("/usr/share/condor-ce/config.d", "/etc/condor-ce/condor_config", HtcondorCe.SETTINGS)
+_SETTINGS = ("/usr/share/condor-ce/config.d", "/etc/condor-ce/condor_config", HtcondorCe.SETTINGS)
 
 
 @dataclass(frozen=True)
@@ -40,14 +42,14 @@ class LostBan:
     """A line that bans tokens of these issuers and is never reached.
 
     `bans` are the same bans for vomap. They are empty if vomap has no bans that deny the same tokens: `why` says why.
-    `first` is a line before it that maps tokens of the same issuers, if the line bans only the rest.
+    `bans_rest` is True if lines before it map tokens of the same issuers, or if it names no issuer.
     """
 
     line: MapLine
     issuers: Sequence[str]
     bans: Sequence[dict[str, Any]]
     why: str = ""
-    first: MapLine | None = None
+    bans_rest: bool = False
 
     def describe(self) -> str:
         """Return the place of the line, the line, the tokens that it bans, and those that `bans` do not deny."""
@@ -60,7 +62,7 @@ class LostBan:
         # HTCondor-CE reads this file before vomap's own.
         early = ce.at(f"{ce.MAPFILES[0]}/{_BEFORE_OWN}")
         move = f"move it to {early}, which comes before vomap's lines, and run `condor_ce_reconfig`"
-        if self.first is None:
+        if not self.bans_rest:
             return f"{self.why}; {move}"
         words = ("--issuer", self.issuers[0], "--subject", "SUBJECT", "--reason", "REASON")
         return (
@@ -80,6 +82,22 @@ class Shadow:
 
     lost: Sequence[LostBan]
     dead: Sequence[MapLine]
+
+
+def read_denials(ce: HtcondorCe) -> Settings:
+    """Read the settings of a CE: those in its files, and on its own machine the denials that are in force.
+
+    The CE itself knows files that vomap does not read, and has replaced each `$(NAME)`.
+    """
+    settings = read_settings(ce, *_SETTINGS)
+    for daemon in _DAEMONS if ce.root.resolve() == Path("/") else ():
+        try:
+            answers = ask_daemon(daemon, [spelling for name in _DENY for spelling in (name, f"{name}_{daemon}")])
+        except NotAskedError:
+            # `vomap status` says so.
+            continue
+        settings.values += [(Path(TOOL), key, setting.value) for key, setting in answers.settings.items()]
+    return settings
 
 
 class DeniedNames:
@@ -183,7 +201,7 @@ def lost_after_wiring(
     ce: HtcondorCe, planned: Mapping[Path, str], own: OwnBans | None, wired: Iterable[str]
 ) -> Sequence[LostBan]:
     """Return the bans that are lost once these files are written: see find_shadow(). Raises UnreadableFileError."""
-    files, settings = read_map_files(ce, planned), read_settings(ce, *SETTINGS)
+    files, settings = read_map_files(ce, planned), read_denials(ce)
     if faults := files.faults + settings.faults:
         raise UnreadableFileError("\n".join(faults))
     return find_shadow(files, DeniedNames(settings), own, wired).lost
@@ -199,10 +217,9 @@ def _lost_ban(line: MapLine, issuers: Sequence[str], own: OwnBans | None, first:
         subjects = _subject_patterns(line, issuer)
         if own is not None and own.deny(issuer, subjects or ()):
             continue
-        if first is not None and not subjects:
-            return LostBan(
-                line, issuers, (), f"{first.place} comes before it and maps, so it bans only the rest", first
-            )
+        if not subjects and (first is not None or line.expression == ANY_TOKEN):
+            why = "it names no issuer" if first is None else f"{first.place} comes before it and maps"
+            return LostBan(line, issuers, (), f"{why}, so it bans only the rest", bans_rest=True)
         if own is None:
             return LostBan(line, issuers, (), "vomap only observes, so its bans deny no token")
         if subjects is None:

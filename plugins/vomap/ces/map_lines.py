@@ -61,12 +61,15 @@ class Expression:
         "" means every subject.
         """
         rest = self.begin[len(issuer) + 1 :]
-        if self.ignores_case or not self.complete or not self.begin or None in rest:
+        if self.ignores_case or not self.complete or None in rest:
             return None
         return "".join(mark or "" for mark in rest)
 
     def _fits(self, mark: str | None, there: str) -> bool:
         return mark is None or mark == there or (self.ignores_case and mark.lower() == there.lower())
+
+
+ANY_TOKEN = Expression(complete=True)
 
 
 @dataclass(frozen=True)
@@ -147,7 +150,7 @@ def _read_expression(text: str, ignores_case: bool) -> Expression:
     begin: list[str | None] = []
     at = 1
     if text in (".*", "(.*)", ".+"):
-        return Expression(complete=True)
+        return ANY_TOKEN
     if not text.startswith("^") or BROKEN in text:
         return Expression(ignores_case=ignores_case)
     while at < len(text):

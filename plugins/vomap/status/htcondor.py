@@ -9,7 +9,7 @@ from vomap.ces.htcondor import COMMAND, OBSERVE, SETTINGS_FILE
 from vomap.ces.htcondor_files import read_map_files, read_settings
 from vomap.ces.kinds import DEFAULTS_FILE, HtcondorCe
 from vomap.ces.lost_bans import is_banned
-from vomap.ces.map_lines import MapLine
+from vomap.ces.map_lines import ANY_TOKEN, MapLine
 
 
 def find_htcondor_bypasses(ce: HtcondorCe, issuers: Sequence[str]) -> list[str]:
@@ -19,7 +19,7 @@ def find_htcondor_bypasses(ce: HtcondorCe, issuers: Sequence[str]) -> list[str]:
         line.place
         for line in files.before_own
         # A ban in front of vomap's lines maps no token. A line of the site may ask vomap, but not for every issuer.
-        if (line.expression.complete and not line.expression.begin)
+        if line.expression == ANY_TOKEN
         or (
             line.next_plugins is None
             and not is_banned(line.name)

@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vomap.ces import config_val
+from vomap.ces.config_val import Answers, NotAskedError, Setting, ask_daemon
 from vomap.ces.htcondor import COMMAND, OBSERVE, PLUGIN, SETTINGS_FILE
 from vomap.ces.kinds import DEFAULTS_FILE, HtcondorCe
 from vomap.ces.wiring import LIBEXEC, accepted_audiences, foreign_issuers
 from vomap.compile.advice import Advice
 from vomap.files.shell import join_words
-from vomap.status import GREEN, RED, YELLOW, StatusLine, config_val
-from vomap.status.config_val import Answers, NotAskedError, Setting, ask_daemon
+from vomap.status import GREEN, RED, YELLOW, StatusLine
 from vomap.store.writer import CompiledPolicy
 
 SETTINGS = "settings in force"
@@ -122,7 +123,7 @@ def cache_lines(ce: HtcondorCe, in_force: InForce) -> Iterator[StatusLine]:
     except KeyError:
         return
     # Any other folder may have more than the keys in it.
-    own = [folder] if place == _CACHE_FOLDER else []
+    own = [folder] if place.removeprefix("/var") == _CACHE_FOLDER else []
     for path in (*own, folder / "scitokens", folder / "scitokens/scitokens_cpp.sqllite"):
         if path.exists() and path.stat().st_uid != owner:
             command = join_words(["chown", "-R", f"{ce.user}:", str(path)])

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vomap.bans.commands import add_options
-from vomap.ces.htcondor_files import read_map_files, read_settings
+from vomap.ces.htcondor_files import read_map_files
 from vomap.ces.kinds import HtcondorCe
-from vomap.ces.lost_bans import SETTINGS, DeniedNames, LostBan, OwnBans, Shadow, find_shadow
+from vomap.ces.lost_bans import DeniedNames, LostBan, OwnBans, Shadow, find_shadow, read_denials
 from vomap.ces.wiring import wired_issuers
 from vomap.compile.advice import Advice
 from vomap.status import RED, YELLOW, StatusLine
@@ -19,7 +19,7 @@ _MOST_SHOWN = 5
 
 def map_file_lines(ce: HtcondorCe, policy: CompiledPolicy, bans: CompiledBans, advice: Advice) -> Iterator[StatusLine]:
     """Report files that vomap cannot read, each ban that is lost, and the other lines that are never used."""
-    files, settings = read_map_files(ce), read_settings(ce, *SETTINGS)
+    files, settings = read_map_files(ce), read_denials(ce)
     for fault in (*files.faults, *settings.faults):
         again = f"after the repair, run `{advice.command('status')}`"
         yield StatusLine(RED, "map files and settings", f"{fault}; {again}")

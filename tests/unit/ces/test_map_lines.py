@@ -43,7 +43,7 @@ def _line(text: str) -> MapLine:
         (r"/^https:\/\/one\.example\/,lea\w$/", None),
         (r"/^(?i)https:/", None),
         (r"/,leak$/", None),
-        (r"/.*/", None),
+        (r"/.*/", ""),
         ("/^https:\\/\\/one\\.example\\/,caf\ufffd$/", None),
     ],
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from vomap.status import config_val
+from vomap.ces import config_val
 
 SHIPPED = "/usr/share/condor-ce/config.d/01-ce-auth-defaults.conf"
 OURS = "/etc/condor-ce/config.d/50-vomap.conf"

@@ -12,9 +12,11 @@ import pytest
 
 from unit.policy.composed import policy_document
 from unit.status.fake_condor import ADDED, FakeCondor
+from vomap.ces import config_val
 from vomap.ces.kinds import HtcondorCe, known_ces
+from vomap.ces.lost_bans import DeniedNames, read_denials
 from vomap.compile.advice import Advice
-from vomap.status import GREEN, RED, YELLOW, StatusLine, config_val
+from vomap.status import GREEN, RED, YELLOW, StatusLine
 from vomap.status.checks import htcondor_settings_lines, observe_lines
 from vomap.status.in_force import ask_ce, cache_lines
 from vomap.store.writer import CompiledPolicy
@@ -237,6 +239,13 @@ def test_while_it_observes_the_policys_settings_may_wait(condor: FakeCondor) -> 
     observe = "SEC_SCITOKENS_PLUGIN_VOMAP_COMMAND = /usr/libexec/vomap/vomap-htcondor --observe"
     condor.set(observe, "SCITOKENS_SERVER_AUDIENCE = ce.example:9619x")
     assert [line.colour for line in _lines()] == [GREEN]
+
+
+def test_the_denials_in_force_count(condor: FakeCondor) -> None:
+    """The CE knows settings in files that vomap does not read."""
+    condor.set("DENY_READ_COLLECTOR = mallory@users.htcondor.org", "SCHEDD.DENY_WRITE = eve@users.htcondor.org")
+    denied = DeniedNames(read_denials(_ce()))
+    assert [name in denied for name in ("mallory", "eve", "alice")] == [True, True, False]
 
 
 @pytest.mark.parametrize("place", ["", "auto", "/"])
