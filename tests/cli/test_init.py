@@ -246,6 +246,15 @@ def test_show_writes_nothing(tmp_path: Path, capsys: Capture, words: list[str]) 
         assert f"---- {system.at(path)}\n" in told
 
 
+def test_escapes_in_files_are_shown_as_text(htcondor: CeSystem, capsys: Capture) -> None:
+    """The content of a file cannot change the view of the administrator, who agrees to it."""
+    htcondor.write(MAP_FILE, "# \x1b[2J\x1b[1A \u202e\r\n# \x9b2J\n")
+    htcondor.init(*FLAGS, "--show", "--replace")
+    told = capsys.readouterr()
+    assert r"\x1b[2J\x1b[1A" in told.out
+    assert [letter for letter in told.out + told.err if not letter.isprintable() and letter != "\n"] == []
+
+
 # again
 
 
@@ -607,7 +616,7 @@ def test_a_link_that_leads_out_of_the_root(htcondor: CeSystem, tmp_path: Path, c
     told = capsys.readouterr().err
     assert f"{place}: this link leads to {away}, which is not below {htcondor.root}" in told
     assert (list(away.iterdir()), htcondor.state()) == ([], before)
-    subprocess.run(shlex.split(told.rpartition("make it relative: ")[2]), check=True)
+    subprocess.run(shlex.split(told.split("`")[1]), check=True)
     assert htcondor.init(*FLAGS) == 0
     assert list(away.iterdir()) == []
 

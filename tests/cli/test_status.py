@@ -8,6 +8,7 @@ import os
 import pwd
 import re
 import shlex
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -175,9 +176,25 @@ def test_paths_from_here(htcondor: CeSystem, capsys: Capture, monkeypatch: Monke
     assert run(["status", *words, *folders]) == 0
 
 
+def test_a_link_that_leads_out_of_the_root(htcondor: CeSystem, look: Looked, tmp_path: Path) -> None:
+    """There, a file of this machine would be read. One red line names the link, and its command repairs it."""
+    away = tmp_path / "away"
+    away.mkdir()
+    place, target = htcondor.at("/etc/condor-ce/mapfiles.d"), htcondor.at(str(away))
+    target.parent.mkdir(parents=True)
+    place.rename(target)
+    place.symlink_to(away)
+    lines = look(htcondor)
+    colour, told = lines["link"]
+    assert (colour, told.startswith(f"{place}: this link leads to {away}, which is not below ")) == ("red", True)
+    subprocess.run(shlex.split(told.split("`")[1]), check=True)
+    assert _not_green(look(htcondor)) == {}
+
+
 @pytest.mark.parametrize(
     ("check", "ends"),
     [
+        ("link_lines", {"links"}),
         ("built_line", {"policy", "bans"}),
         ("freshness_line", {"mapfiles", "files of bans"}),
         ("accounts_line", {"accounts"}),
@@ -926,6 +943,13 @@ def test_nothing_maps_while_vomap_observes(htcondor: CeSystem, look: Looked) -> 
     assert "write its name at the end of these lines (PLUGIN:VOMAP,NAME), and run `condor_ce_reconfig`" in told
 
 
+def test_a_file_of_the_site_is_never_removed(htcondor: CeSystem, look: Looked) -> None:
+    """Where the lines for vomap are in another file than its own, the advice names the lines to delete."""
+    _observed(htcondor, then="").at(MAP_FILE).rename(htcondor.at("/etc/condor-ce/mapfiles.d/06-site.conf"))
+    colour, told = look(htcondor)["observing"]
+    assert (colour, "`rm " in told, "delete " in told, "06-site.conf:3" in told) == ("red", False, True, True)
+
+
 def test_nothing_maps_some_tokens_while_vomap_observes(htcondor: CeSystem, look: Looked) -> None:
     """A line of one issuer in an early file leaves the others as they are: with a line of vomap alone."""
     early = "/etc/condor-ce/mapfiles.d/04-observe.conf"
@@ -1058,3 +1082,18 @@ def test_map_files_that_cannot_be_read(htcondor: CeSystem, look: Looked) -> None
     fifo.unlink()
     fifo.write_bytes(b"SCITOKENS /^https:\\/\\/other\\/,caf\xe9$/ x\n")
     assert look(htcondor)[what][1].startswith(f"{fifo}:1: not valid UTF-8: ")
+
+
+def test_names_of_files_forge_no_line(htcondor: CeSystem, capsys: Capture) -> None:
+    """A line break or an escape in a name, or in a map line, is shown as text."""
+    name = "/etc/condor-ce/mapfiles.d/04-x\ngreen   policy: fine \x1b[2J.conf"
+    htcondor.write(name, f"{LINE.replace('VOMAP', 'OTHER')}\n{LEAK}\r\x1b[2K\n")
+    htcondor.write(BAN_FILE, f"{LEAK}\r\x1b[2K\n")
+    capsys.readouterr()
+    assert htcondor.status() == 1
+    told = capsys.readouterr().out
+    assert "\x1b" not in told
+    assert "\r" not in told
+    assert r"04-x\ngreen   policy: fine \x1b[2J.conf:1" in told
+    assert [line for line in told.splitlines() if not line.startswith(("green ", "yellow ", "red "))] == []
+    assert told.count("policy: fine") == told.count(r"04-x\ngreen   policy: fine")

@@ -19,9 +19,10 @@ from vomap.ces.htcondor import MAP_FILE
 from vomap.ces.kinds import ArcCe, Ce, HtcondorCe, known_ces
 from vomap.ces.lost_bans import LostBan, OwnBans, lost_after_wiring
 from vomap.ces.wiring import wired_issuers
-from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, OSG_MAPFILE, UsageError, advice_of
+from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, UsageError, advice_of
 from vomap.cli.compile_output import print_steps
 from vomap.cli.console import NO, plain, print_copy, progress_bar
+from vomap.cli.system_paths import LATER_FOLDERS, LINKED, below, system_paths
 from vomap.compile.advice import Advice
 from vomap.compile.build import build_in_rounds
 from vomap.compile.check import check_ban_files, check_policy
@@ -30,7 +31,6 @@ from vomap.files.lock import locked
 from vomap.files.root import refuse_links_out
 from vomap.files.shell import join_words
 from vomap.files.shipped import shipped_file
-from vomap.log import KEY_FILE
 from vomap.mapfile.files import Mapfile, files_of, read_files
 from vomap.mapfile.site_file import (
     AUDIENCE,
@@ -65,11 +65,8 @@ issuers or tests: it shows what to edit."""
 _SITE_FILE = "10-site.yaml"
 # A mapfile that changes with vomap becomes a link. Examples become copies to edit, which come first.
 _SHIPPED = {"egi": "30-egi.yaml", "fermilab": "40-fermilab.yaml", "osg": "50-osg.yaml"}
-_LINKED = ("osg",)
 _MOST_SHOWN = 20
 _LOST = "init: these lines ban clients. vomap's lines would come first, and the bans would be lost:"
-# Of `vomap refresh`, and of the key of the decision log.
-_LATER_FOLDERS = (os.path.dirname(OSG_MAPFILE), os.path.dirname(KEY_FILE))
 
 
 @dataclass(frozen=True)
@@ -168,7 +165,7 @@ def run(args: argparse.Namespace) -> int:
     if not ces:
         ways = " or ".join(f"`{_command(args, '--ce', ce.name)}`" for ce in known_ces(args.root))
         raise UsageError(f"init: no CE was found here. To name the one that will be here, type {ways}")
-    refuse_links_out(args.root, _paths(args.root, ces))
+    refuse_links_out(args.root, system_paths(args.root, ces))
     site = _site_plan(args)
     wiring, taken = _ce_plan(args, ces, site)
     plan = [*taken, *site, *wiring]
@@ -208,33 +205,6 @@ def _flags(args: argparse.Namespace) -> list[str]:
     return [f"--{name.replace('_', '-')}" for name in ("replace", "take_over_bans") if getattr(args, name)]
 
 
-def _at(root: Path, path: str) -> Path:
-    return root / path.lstrip("/")
-
-
-def _paths(root: Path, ces: list[Ce]) -> Iterator[Path]:
-    """Yield the paths below the root that vomap reads and writes, without the links to shipped mapfiles."""
-    for path in (MAPFILES_FOLDER, BANS_FOLDER, POLICY_FILE, bans_beside(POLICY_FILE), *_LATER_FOLDERS):
-        yield _at(root, path)
-    for folder in (_at(root, MAPFILES_FOLDER), _at(root, BANS_FOLDER)):
-        for entry in folder.iterdir() if folder.is_dir() else ():
-            if not (entry.exists() and any(map(entry.samefile, _link_targets()))):
-                yield entry
-    for ce in ces:
-        for folder in map(ce.at, ce.folders):
-            yield folder
-            yield from folder.glob("*vomap*")
-
-
-def _link_targets() -> list[Path]:
-    """Return the shipped files to which `vomap init` makes links."""
-    try:
-        return [shipped_file("mapfiles", f"{name}.yaml") for name in _LINKED]
-    except Error:
-        # This mapfile is a package of its own.
-        return []
-
-
 def _given(args: argparse.Namespace) -> list[str]:
     """Return the options of this command that say what to write."""
     options = {"--ce": [args.ce], "--audience": args.audience, "--serve": args.serve, "--mapfile": args.mapfile}
@@ -260,7 +230,7 @@ def _written(args: argparse.Namespace, new: list[Planned], site: list[Planned]) 
 
 def _answers(args: argparse.Namespace) -> tuple[SiteSettings, list[str]]:
     """Return the settings for the site's mapfile and the names of shipped mapfiles, from options or from answers."""
-    site_file = _at(args.root, MAPFILES_FOLDER) / _SITE_FILE
+    site_file = below(args.root, MAPFILES_FOLDER) / _SITE_FILE
     ask = not args.yes and not args.show and not site_file.exists() and sys.stdin.isatty()
     audience = args.audience or (_asked("Audiences of this CE (host:port, ...)") if ask else [])
     if not audience and not site_file.exists():
@@ -302,7 +272,7 @@ def _is_agreed(args: argparse.Namespace) -> bool:
 
 def _site_plan(args: argparse.Namespace) -> list[Planned]:
     """Plan the site's own mapfile, and the copies of those that ship or the links to them."""
-    folder = _at(args.root, MAPFILES_FOLDER)
+    folder = below(args.root, MAPFILES_FOLDER)
     settings, names = _answers(args)
     plan = [_planned_site_file(args, folder / _SITE_FILE, settings)] if settings else []
     return plan + [_planned_mapfile(args, folder / file, name) for name, file in _SHIPPED.items() if name in names]
@@ -324,7 +294,7 @@ def _planned_site_file(args: argparse.Namespace, path: Path, given: SiteSettings
 def _planned_mapfile(args: argparse.Namespace, path: Path, name: str) -> Planned:
     """Plan a link to a mapfile that ships, or a copy of it. Any other mapfile in its place stays."""
     shipped = shipped_file("mapfiles", f"{name}.yaml")
-    if name in _LINKED:
+    if name in LINKED:
         content: str | Path = shipped
         # An older vomap wrote another path of the same file.
         is_same = path.is_symlink() and path.exists() and path.samefile(shipped)
@@ -344,7 +314,7 @@ def _planned_mapfile(args: argparse.Namespace, path: Path, name: str) -> Planned
 
 def _ce_plan(args: argparse.Namespace, ces: list[Ce], site: list[Planned]) -> tuple[list[Planned], list[Planned]]:
     """Plan the fragments of each CE, for the policy of the planned and the existing mapfiles, and bans to take over."""
-    mapfiles_folder, bans_folder = (_at(args.root, folder) for folder in (MAPFILES_FOLDER, BANS_FOLDER))
+    mapfiles_folder, bans_folder = (below(args.root, folder) for folder in (MAPFILES_FOLDER, BANS_FOLDER))
     new = {each.path: each.content for each in site if _is_to_write(args, each)}
     files = files_of(mapfiles_folder) if mapfiles_folder.is_dir() else []
     # One that is replaced may be a link that leads nowhere.
@@ -433,8 +403,8 @@ def _planned_fragments(
 
 def _build(args: argparse.Namespace) -> bool:
     """Make the folders that vomap's verbs need, and build as `vomap build` does."""
-    mapfiles, bans, policy = (_at(args.root, path) for path in (MAPFILES_FOLDER, BANS_FOLDER, POLICY_FILE))
-    for path in (bans, policy.parent, *(_at(args.root, folder) for folder in _LATER_FOLDERS)):
+    mapfiles, bans, policy = (below(args.root, path) for path in (MAPFILES_FOLDER, BANS_FOLDER, POLICY_FILE))
+    for path in (bans, policy.parent, *(below(args.root, folder) for folder in LATER_FOLDERS)):
         make_folder(path)
     if _is_fresh(policy, POLICY, mapfiles) and _is_fresh(Path(bans_beside(str(policy))), BANS, bans):
         return True

@@ -15,6 +15,7 @@ from vomap.ces.kinds import ArcCe, Ce, HtcondorCe, known_ces
 from vomap.ces.wiring import LIBEXEC, wired_issuers
 from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, add_json, add_sources, advice_of
 from vomap.cli.console import print_json
+from vomap.cli.system_paths import system_paths
 from vomap.compile.advice import Advice
 from vomap.status import GREEN, RED, YELLOW, StatusLine, run_guarded
 from vomap.status.arc import arc_observe_lines
@@ -29,6 +30,7 @@ from vomap.status.checks import (
     htcondor_settings_lines,
     issuer_line,
     key_lines,
+    link_lines,
     no_ce_line,
     observe_lines,
     try_line,
@@ -93,6 +95,8 @@ def _checks(args: argparse.Namespace, policy_file: str, advice: Advice) -> Itera
     A check has ended when the next is asked for.
     """
     found: dict[str, CompiledDocument[Any] | None] = {}
+    installed = [ce for ce in known_ces(args.root) if ce.is_installed]
+    yield "links", lambda: link_lines(args.root, system_paths(args.root, installed))
 
     def read(what: str, path: str, kind: str) -> list[StatusLine]:
         line, found[what] = built_line(what, path, kind, advice)
@@ -113,7 +117,6 @@ def _checks(args: argparse.Namespace, policy_file: str, advice: Advice) -> Itera
         yield "log key", lambda: key_lines(policy.document, advice)
     if policy is not None and bans is not None:
         yield "issuers of bans", lambda: unwired_lines(policy, bans, advice)
-    installed = [ce for ce in known_ces(args.root) if ce.is_installed]
     if not installed:
         yield "CE", lambda: [no_ce_line(advice)]
     for ce in installed:

@@ -31,4 +31,4 @@ def _refusal(link: str, folder: str, top: str) -> str:
     if not target.startswith("/"):
         return f"{why}; make a link that stays below it"
     relative = os.path.relpath(f"{top}{target}", folder)
-    return f"{why}; make it relative: {join_words(['ln', '-sfn', relative, link])}"
+    return f"{why}; run `{join_words(['ln', '-sfn', relative, link])}`, which makes it relative"

@@ -8,7 +8,7 @@ import os
 import pwd
 import stat
 import subprocess
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from vomap.ces.kinds import ArcCe, Ce, HtcondorCe
 from vomap.ces.map_lines import MapLine
 from vomap.ces.wiring import LIBEXEC, wired_issuers
 from vomap.compile.advice import Advice
+from vomap.files import FileError
+from vomap.files.root import refuse_links_out
 from vomap.files.shell import join_words
 from vomap.log import KEY_FILE, NOWHERE, DecisionLog
 from vomap.log.pseudonyms import KeyFileError, read_key
@@ -49,6 +51,18 @@ _PROBE_ISSUER = "https://vomap.invalid/"
 _GROUP = "vomap"
 _DECLINED = {"vomap-htcondor": 1, "vomap-arc": 2}
 _CALLOUT_SECONDS = 10
+
+
+def link_lines(root: Path, paths: Iterable[Path]) -> Iterator[StatusLine]:
+    """Report each link by which a path below a root leads to a file of this machine."""
+    found: dict[str, None] = {}
+    for path in paths:
+        try:
+            refuse_links_out(root, [path])
+        except FileError as error:
+            found[str(error)] = None
+    for text in found:
+        yield StatusLine(RED, "link", text)
 
 
 def built_line(what: str, path: str, kind: str, advice: Advice) -> tuple[StatusLine, CompiledDocument[Any] | None]:

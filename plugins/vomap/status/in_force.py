@@ -239,7 +239,7 @@ def _check_accounts(answers: Answers, needs: Needs) -> Iterator[Deviation]:
 
 def _check_authentication(answers: Answers, _: Needs) -> Iterator[Deviation]:
     read, write = answers.get(*_AUTHENTICATION), answers.get(_WRITE_AUTHENTICATION, _AUTHENTICATION[1])
-    # HTCondor looks at the first letter: required, yes, true; never, no, false.
+    # HTCondor looks at the first letter of REQUIRED, YES, TRUE, NEVER, NO and FALSE.
     if read.value[:1].upper() not in ("R", "Y", "T"):
         yield Deviation(read, "clients without authentication come to read, and DENY_READ refuses all", "REQUIRED")
     if answers.daemon == "SCHEDD" and write.value[:1].upper() in ("N", "F"):

@@ -16,10 +16,10 @@ import pytest
 from ces import htcondor_payload
 from unit.callouts.test_processes import ARC_AUTHORIZE, ARC_MAP, HTCONDOR, POLICY, SECONDS, SPOILERS, TOKEN, Site
 from unit.policy.composed import policy_document
-from vomap import store
+from vomap import callouts, store
+from vomap.ces.htcondor import OBSERVE
 from vomap.store import writer
 
-OBSERVE = "--observe"
 DECLINED = 1
 # ARC has another exit code for a declined token, unless vomap only observes.
 CODES = {"vomap-htcondor": [0, 1, 2, 3], "vomap-arc": [0, 2, 2, 3]}
@@ -250,3 +250,8 @@ def test_nobody_reads_what_a_child_says() -> None:
         os.close(reading)
         os.close(writing)
     assert (done.returncode, done.stdout) == (0, b"jo")
+
+
+def test_the_wiring_and_the_callouts_use_one_word() -> None:
+    """No room imports from the callouts, so the word is in both places."""
+    assert callouts.OBSERVE == OBSERVE

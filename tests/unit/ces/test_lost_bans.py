@@ -211,5 +211,5 @@ def test_a_line_of_the_site_that_asks_vomap_for_many_issuers(line: str) -> None:
 
 
 def test_a_line_of_the_site_that_asks_vomap_for_one_subject() -> None:
-    """Bans of other subjects behind it hold."""
+    """Bans of other subjects behind it are in force."""
     assert not _shadow(r"SCITOKENS /^https:\/\/one\.example\/,alice$/ PLUGIN:VOMAP", LEAK).lost

@@ -148,3 +148,12 @@ def test_what_is_no_text(tmp_path: Path) -> None:
     system.at("/etc/condor-ce/mapfiles.d/00-bytes").write_bytes(b"# caf\xe9\n")
     assert _colour(tmp_path, r"FS /.*/ nobody") == GREEN
     assert _colour(tmp_path, r"SCITOKENS /.*/ nobody") == RED
+
+
+def test_a_denied_account_in_front_of_vomaps_lines_is_no_ban(tmp_path: Path) -> None:
+    """A line that maps to an account of the site maps past vomap, although the CE denies that account today."""
+    CeSystem(tmp_path, htcondor=True).write(
+        "/etc/condor-ce/config.d/90-site.conf", "DENY_WRITE = glow@users.htcondor.org\n"
+    )
+    assert _colour(tmp_path, r"SCITOKENS /^https:\/\/chtc\.cs\.wisc\.edu,/ glow") == RED
+    assert _colour(tmp_path, r"SCITOKENS /^https:\/\/chtc\.cs\.wisc\.edu,/ glow@banned.htcondor.org") == GREEN
