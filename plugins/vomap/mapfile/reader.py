@@ -107,9 +107,10 @@ def syntax_error(error: yaml.YAMLError, text: str, file: str) -> Finding:
         since = f" ({error.context}, from line {begin.line + 1})" if begin and end and begin.line != end.line else ""
         message = f"not valid YAML: {error.problem or error.context}{since}{advice}"
         return Finding(Place(file, line, column), message)
-    at = getattr(error, "position", 0)
-    before = text[:at]
-    place = Place(file, before.count("\n") + 1, at - before.rfind("\n"))
+    # libyaml counts the bytes before the character, and PyYAML's own parser counts characters.
+    refused = yaml.reader.Reader.NON_PRINTABLE.search(text)
+    before = text[: refused.start()] if refused else ""
+    place = Place(file, before.count("\n") + 1, len(before) - before.rfind("\n"))
     return Finding(place, f"not valid YAML: {getattr(error, 'reason', error)}")
 
 
