@@ -7,7 +7,7 @@ step. A step adds a sentence to the trace, if there is one.
 
 from __future__ import annotations
 
-from vomap.claims import ENTITLEMENT_CLAIMS, GROUPS_CLAIM, LATEST, is_visible, may_compute, read_scopes
+from vomap.claims import EARLIEST, ENTITLEMENT_CLAIMS, GROUPS_CLAIM, LATEST, is_visible, may_compute, read_scopes
 from vomap.policy import DECLINED, DENIED, ERROR, MAPPED, Decision
 from vomap.policy.matching import BanView, View, first_unmet_condition, meets_ban
 from vomap.policy.model import NO_VOS
@@ -456,13 +456,14 @@ def _has_plain_times(members: Mapping[str, object], now: float) -> bool:
     It saves 6 % of a decision, compared to the general check.
     """
     expires, issued, begins = members.get("exp"), members.get("iat"), members.get("nbf", 0)
+    latest = now + SKEW
     return (
         type(expires) is int
         and type(issued) is int
         and type(begins) is int
         and now - SKEW < expires < LATEST
-        and -LATEST < issued <= now + SKEW
-        and -LATEST < begins <= now + SKEW
+        and EARLIEST < issued <= latest
+        and EARLIEST < begins <= latest
     )
 
 

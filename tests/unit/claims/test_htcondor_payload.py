@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import vomap
-from vomap.claims import TokenError
+from vomap.claims import TokenError, read_claims
 from vomap.claims.htcondor_payload import read_payload
 from vomap.claims.strict_json import parse_json
 
@@ -85,7 +86,7 @@ def test_a_mistake_where_the_module_json_is_not_loaded(text: str) -> None:
 import sys
 sys.path.insert(0, {str(Path(vomap.__file__).parents[1])!r})
 from vomap.store import parse_written
-from vomap.claims import TokenError
+from vomap.claims import TokenError, read_claims
 from vomap.claims.htcondor_payload import read_payload
 loaded = "json" in sys.modules
 for read, error in (read_payload, TokenError), (parse_written, ValueError):
@@ -98,3 +99,21 @@ raise SystemExit("json was loaded" if loaded else 0)
 """
     done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("member", ['"%s"', '["%s"]', '["x", "%s", 1]', '{"a": "%s"}'])
+@pytest.mark.parametrize("also", ["", ', "é": "\\u00e9"', r', "x": "\""'])
+def test_the_check_of_the_whole_text_changes_nothing(member: str, also: str) -> None:
+    """A token with any character in a claim is read alike, whether or not its texts are checked one by one."""
+    for code in (*range(0x100), 0x2028, 0x2800, 0xD7FF, 0xE000, 0x1F600):
+        for sign in (chr(code), f"\\u{code & 0xFFFF:04x}"):
+            text = f'{{"sub": "s", "claim": {member % sign}{also}}}'
+            try:
+                plain = read_claims(json.loads(text))
+            except ValueError:
+                with pytest.raises(TokenError, match="not valid JSON"):
+                    read_payload(text.encode())
+                continue
+            claims = read_payload(text.encode())
+            parts = ("members", "texts", "lists", "several", "passed_over", "forged")
+            assert [getattr(claims, part) for part in parts] == [getattr(plain, part) for part in parts], text
