@@ -66,7 +66,7 @@ class TokenFacts:
     def __init__(self, policy: Policy, claims: Claims, now: float) -> None:
         """Read the claims of a token, to decide at a time in seconds since 1970."""
         self.policy, self.claims, self.now = policy, claims, now
-        self.url = claims.text("iss") or ""
+        self.url = claims.texts.get("iss", "")
         declared = policy.issuer(self.url)
         self.issuer = declared if declared is not None and declared.trusted else None
         self.whole = View(claims, _memberships(claims, self.issuer), read_scopes(claims))
@@ -108,6 +108,14 @@ class _Question:
         assert issuer is not None, "step 3 has declined all other tokens"
         return issuer
 
+    @property
+    def only(self) -> str | None:
+        """The one VO that is served, None if there are none or several."""
+        if len(self.served) != 1:
+            return None
+        (vo,) = self.served.values()
+        return vo
+
     def part(self, vo: str | None) -> View:
         """Return the part of the token that rules about one VO may see, or that rules without a VO may see."""
         if vo not in self._parts:
@@ -142,8 +150,8 @@ class _Question:
             trace.append(f"{outcome}: {reason}")
         if rule is not None:
             decision.rule, decision.source, decision.vo = rule.name, rule.source, vo
-        elif len(self.served) == 1:
-            (decision.vo,) = self.served.values()
+        else:
+            decision.vo = self.only
         return decision
 
 
@@ -291,7 +299,8 @@ def _decline(question: _Question, trace: Trace) -> Decision | None:
 
 def _deny(question: _Question, trace: Trace) -> Decision | None:
     """Take step 4: deny a token that fails a check."""
-    facts, issuer, site = question.facts, question.trusted, question.facts.policy.site
+    facts, issuer, site = question.facts, question.facts.issuer, question.facts.policy.site
+    assert issuer is not None, "step 3 has declined all other tokens"
     reason = _failure(site, issuer, facts)
     if reason is not None:
         return question.settle(DENIED, reason, trace)
@@ -327,8 +336,7 @@ def _views(rule: Rule, question: _Question) -> Sequence[tuple[str | None, View]]
     """Return each served VO that a rule is about, with the part of the token that the rule may see."""
     wanted, served = rule.conditions.vo, question.served
     if wanted is None:
-        only = next(iter(served.values())) if len(served) == 1 else None
-        return ((only, question.part(None)),)
+        return ((question.only, question.part(None)),)
     return [(served[vo], question.part(vo)) for vo in wanted if vo in served]
 
 
