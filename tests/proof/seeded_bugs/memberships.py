@@ -19,8 +19,8 @@ def _duplicates_passed(parse_json: Any, text: str) -> Any:
         return json.loads(text, parse_constant=parse_json)
 
 
-def _one_value(add_list: Any, claims: Any, name: str, members: list[object]) -> None:
-    add_list(claims, name, members)
+def _one_value(add_list: Any, claims: Any, name: str, members: list[object], *, printable: bool) -> None:
+    add_list(claims, name, members, printable=printable)
     claims.several.discard(name)
 
 
