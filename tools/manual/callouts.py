@@ -5,6 +5,7 @@ from __future__ import annotations
 from tools.manual.facts import callout_exit_codes, trust_of_files
 from tools.manual.model import Code, Page, Paragraph, Section, Terms
 
+from vomap.accounts import USERS_FILE
 from vomap.callouts import LONGEST_INPUT, SECONDS, USER
 from vomap.callouts.token import CACHE_FOLDER
 from vomap.callouts.token import SECONDS as TOKEN_SECONDS
@@ -108,7 +109,8 @@ def _arc() -> Page:
                     "ARC verifies the signature of a token, and then starts vomap-arc. Variables of the environment "
                     "have the claims: `BEARER_TOKEN_0_ISSUER`, `_SUBJECT`, `_AUDIENCE_0`, `_SCOPE_0`, `_GROUP_0`, "
                     "`_CLAIM_NAME_0` and so on. vomap-arc does not read standard input. "
-                    f"If root starts it, it becomes the user `{USER}` before it reads the token, if that user exists."
+                    f"If root starts it, it becomes the user `{USER}` before it reads the token, if `{USERS_FILE}` has "
+                    "that user."
                 ),
                 Paragraph(
                     "`map` prints the account without a newline. `authorize` prints nothing. It is for an authgroup "
@@ -163,8 +165,8 @@ def _token() -> Page:
                     "For a service of the site that has a raw token (a JSON Web Token) and needs the account of its "
                     "bearer. vomap-token verifies the signature, and then decides as the callouts of the CEs do. It "
                     f"reads the token from standard input, at most {LONGEST_TOKEN} bytes, or from the place that an "
-                    f"option names. If root starts it, it becomes the user `{USER}` before it reads the token, if that "
-                    "user exists."
+                    f"option names. If root starts it, it becomes the user `{USER}` before it reads the token, if "
+                    f"`{USERS_FILE}` has that user."
                 ),
                 Paragraph(_ANSWER.format(seconds=TOKEN_SECONDS)),
                 Paragraph(

@@ -1,4 +1,7 @@
-"""Check that the account of a decision exists and may be used: the second half of the decision's step 7."""
+"""Check that the account of a decision exists and may be used: the second half of the decision's step 7.
+
+Accounts come from the name service, and the user that a callout becomes comes from this machine's own file of users.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from vomap.policy import Decision
     from vomap.policy.model import AccountLimits
 
+USERS_FILE = "/etc/passwd"
 _LONGEST_ENTRY = 1 << 20
 
 
@@ -45,12 +49,6 @@ def find_uid(account: str) -> int | None:
 
     Raises NameServiceError if the name service fails: `pwd` alone raises KeyError for that and for an unknown name.
     """
-    entry = find_entry(account)
-    return None if entry is None else entry.pw_uid
-
-
-def find_entry(account: str) -> pwd.struct_passwd | None:
-    """Return an account's entry, or None if there is no such account. Raises NameServiceError as `find_uid` does."""
     try:
         entry = pwd.getpwnam(account)
     except KeyError:
@@ -61,7 +59,29 @@ def find_entry(account: str) -> pwd.struct_passwd | None:
     if entry.pw_name != account:
         # A directory that ignores case: the names of the policy say nothing about this other account.
         raise NameServiceError(f"the name service answers {entry.pw_name!a} for {account}")
-    return entry
+    return entry.pw_uid
+
+
+def find_local_user(name: str, file: str = USERS_FILE) -> tuple[int, int] | None:
+    """Return the uid and the gid of a user in a file as passwd(5) describes it, or None if the file has no such user.
+
+    The name service takes a third of an answer to say that there is no such user. Raises NameServiceError if the file
+    cannot be read, or if the user's line has no two ids.
+    """
+    try:
+        with open(file, "rb") as stream:
+            content = stream.read()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise NameServiceError(f"{file}: {error.strerror}") from None
+    _, begin, rest = (b"\n" + content).partition(b"\n%b:" % name.encode())
+    if not begin:
+        return None
+    _, uid, gid, *_ = [*rest.partition(b"\n")[0].split(b":"), b"", b""]
+    if not (uid.isdigit() and gid.isdigit()):
+        raise NameServiceError(f"{file}: the line of {name} has no uid and gid")
+    return int(uid), int(gid)
 
 
 def _raise_if_failing(account: str) -> None:

@@ -13,7 +13,7 @@ import posix
 import time
 
 from vomap import Error, printable, require_descriptors
-from vomap.accounts import confirm, find_entry
+from vomap.accounts import USERS_FILE, confirm, find_local_user
 from vomap.claims import TokenRefused
 from vomap.log import DecisionLog, IncompleteRecordError
 from vomap.policy import DECLINED, DENIED, ERROR, MAPPED, Decision, failed
@@ -155,13 +155,17 @@ def read_all(descriptor: int, most: float = float("inf")) -> bytes:
     return b"".join(pieces)
 
 
-def become_user(name: str) -> None:
-    """Change from root to a user, if it exists, before the callout reads a token: an attacker may have written it."""
-    user = find_entry(name) if posix.geteuid() == 0 else None
+def become_user(name: str, file: str = USERS_FILE) -> None:
+    """Change from root to a user of a file, if it exists, before the callout reads a token that an attacker wrote.
+
+    Raises NameServiceError if the file does not say whether the user exists.
+    """
+    user = find_local_user(name, file) if posix.geteuid() == 0 else None
     if user is not None:
+        uid, gid = user
         posix.setgroups([])
-        posix.setgid(user.pw_gid)
-        posix.setuid(user.pw_uid)
+        posix.setgid(gid)
+        posix.setuid(uid)
 
 
 def read_input() -> bytes:

@@ -7,12 +7,13 @@ import errno
 import os
 import pwd
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from vomap.accounts import NameServiceError, confirm, find_uid
+from vomap.accounts import USERS_FILE, NameServiceError, confirm, find_local_user, find_uid
 from vomap.policy import DECLINED, DENIED, ERROR, MAPPED, Decision
 from vomap.policy.model import AccountLimits
 
@@ -155,3 +156,51 @@ def test_this_machine() -> None:
     root = pwd.getpwuid(0).pw_name
     assert confirm(_mapped(root), LIMITS).outcome == DENIED
     assert confirm(_mapped(NOBODY), LIMITS).outcome == MAPPED
+
+
+def test_the_users_of_this_machine() -> None:
+    """The file of users has the same ids as the name service."""
+    names = {line.partition(":")[0] for line in Path(USERS_FILE).read_text().splitlines() if line[:1].isalpha()}
+    entries = {name: pwd.getpwnam(name) for name in names}
+    assert {name: find_local_user(name) for name in names} == {
+        name: (entry.pw_uid, entry.pw_gid) for name, entry in entries.items()
+    }
+    assert "root" in names
+    assert find_local_user(NOBODY) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "ids"),
+    [
+        (b"vomap:x:7:8:::", (7, 8)),
+        (b"vomap:x:7:8", (7, 8)),
+        (b"other:x:1:1:::\nvomap:x:7:8:::\nvomap:x:9:9:::\n", (7, 8)),
+        (b"\xff:x:1:1:::\nvomap:x:7:8:\xff::\n", (7, 8)),
+        (b"xvomap:x:7:8:::\nvomap2:x:7:8:::\nvo:vomap:7:8:vomap:/:\n#vomap:x:7:8:::\n", None),
+        (b"vomap", None),
+        (b"", None),
+    ],
+)
+def test_a_file_of_users(tmp_path: Path, content: bytes, ids: tuple[int, int] | None) -> None:
+    """The first line with exactly this name counts, as for the C library."""
+    file = tmp_path / "passwd"
+    file.write_bytes(content)
+    assert find_local_user("vomap", str(file)) == ids
+
+
+@pytest.mark.parametrize(
+    "line", ["vomap:", "vomap:x:7", "vomap:x::8:::", "vomap:x:7::::", "vomap:x:-1:8::", "vomap:x:7:a:", "vomap:x: 7:8:"]
+)
+def test_a_user_without_ids(tmp_path: Path, line: str) -> None:
+    """A damaged line is an error, not a missing user: root would stay root."""
+    file = tmp_path / "passwd"
+    file.write_text(f"{line}\nvomap:x:7:8:::\n")
+    with pytest.raises(NameServiceError, match="the line of vomap has no uid and gid"):
+        find_local_user("vomap", str(file))
+
+
+def test_no_file_of_users(tmp_path: Path) -> None:
+    """A machine without the file has no user in it. A file that cannot be read is an error."""
+    assert find_local_user("vomap", str(tmp_path / "passwd")) is None
+    with pytest.raises(NameServiceError, match="Is a directory"):
+        find_local_user("vomap", str(tmp_path))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posix
 import pwd
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -204,39 +205,42 @@ def test_input(monkeypatch: pytest.MonkeyPatch) -> None:
         read_input()
 
 
-def _users(monkeypatch: pytest.MonkeyPatch, uid: int, user: object) -> list[tuple[str, object]]:
+def _users(monkeypatch: pytest.MonkeyPatch, uid: int) -> list[tuple[str, object]]:
     """Return the calls that change the user of the process."""
     calls: list[tuple[str, object]] = []
-
-    def getpwnam(_: str) -> object:
-        if isinstance(user, Exception):
-            raise user
-        return user
-
-    monkeypatch.setattr(pwd, "getpwnam", getpwnam)
     monkeypatch.setattr(posix, "geteuid", lambda: uid)
     for name in ("setgroups", "setgid", "setuid"):
         monkeypatch.setattr(posix, name, lambda value, name=name: calls.append((name, value)))
     return calls
 
 
-def test_leaving_root_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_leaving_root_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Root becomes the user vomap if that user exists. It drops its groups first and its user last."""
-    user = SimpleNamespace(pw_name="vomap", pw_uid=70, pw_gid=71)
-    calls = _users(monkeypatch, 0, user)
-    become_user("vomap")
-    assert calls == [("setgroups", []), ("setgid", 71), ("setuid", 70)]
-    for uid, found in ((1000, user), (0, KeyError("vomap"))):
-        calls = _users(monkeypatch, uid, found)
-        become_user("vomap")
-        assert calls == []
+    file = tmp_path / "passwd"
+    file.write_text("root:x:0:0::/root:/bin/sh\nvomap:x:70:71::/:/bin/false\n")
+    for uid, name, changes in (
+        (0, "vomap", [("setgroups", []), ("setgid", 71), ("setuid", 70)]),
+        (1000, "vomap", []),
+        (0, "voma", []),
+    ):
+        calls = _users(monkeypatch, uid)
+        become_user(name, str(file))
+        assert calls == changes
 
 
-def test_root_is_not_kept_by_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A callout does not decide as root if the name service cannot answer whether the user vomap exists."""
-    _users(monkeypatch, 0, OSError(5, "Input/output error"))
-    with pytest.raises(NameServiceError, match="Input/output"):
-        become_user("vomap")
+def test_root_is_not_kept_by_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A callout does not decide as root if the file of users does not say whether the user vomap exists."""
+    calls = _users(monkeypatch, 0)
+    with pytest.raises(NameServiceError, match="Is a directory"):
+        become_user("vomap", str(tmp_path))
+    assert calls == []
+
+
+def test_the_name_service_is_not_asked_for_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name service would take longer than the decision to say that there is no such user."""
+    _users(monkeypatch, 0)
+    monkeypatch.setattr(pwd, "getpwnam", lambda _: pytest.fail("asked"))
+    become_user("vomap-nobody-has-this-name")
 
 
 def test_what_a_token_makes_long_hides_nothing(capfd: pytest.CaptureFixture[str]) -> None:
