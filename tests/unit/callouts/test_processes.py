@@ -282,6 +282,20 @@ def test_a_broken_module(site: Site, words: list[str], content: str) -> None:
     _assert_failed(site.run(words, TOKEN, command=command))
 
 
+@pytest.mark.parametrize("words", [HTCONDOR, ARC_MAP])
+def test_the_features_of_the_compiler_are_not_loaded(site: Site, words: list[str]) -> None:
+    """A callout answers without the module `__future__`, which each of its modules names for the compiler alone."""
+    library = str(Path(vomap.__file__).parents[1])
+    start = f"import sys; sys.path.insert(0, {library!r}); sys.argv = sys.argv[1:]; "
+    start += "exec(compile(open(sys.argv[0]).read(), sys.argv[0], 'exec'))"
+    command = [sys.executable, "-I", "-S", "-X", "importtime", "-c", start, *site.command(words)]
+    code, out, err = site.run(words, TOKEN, command=command)
+    loaded = {line.rpartition(b"|")[2].strip() for line in err.splitlines() if line.startswith(b"import time:")}
+    assert (code, out.strip()) == (0, b"vomap-jo"), err
+    assert b"vomap.policy.decide" in loaded
+    assert b"__future__" not in loaded
+
+
 @pytest.mark.parametrize("words", CALLOUTS)
 @pytest.mark.parametrize("redirection", [">&-", "<&-", "2>&-", "<&- >&- 2>&-"])
 def test_closed_descriptors(site: Site, words: list[str], redirection: str) -> None:
