@@ -93,7 +93,7 @@ def peaks(calls: Mapping[KeyT, Call], rounds: int) -> dict[KeyT, Samples]:
 def unprivileged(measure: Callable[[], ResultT]) -> ResultT:
     """Return what a measurement returns that is made by an ordinary user, even if root asks for it.
 
-    If root starts a callout of ARC, it becomes the user vomap. Without that user it searches for it each time.
+    If root starts a callout of ARC, it becomes the user vomap, if there is one.
     """
     if os.geteuid() != 0:
         return measure()

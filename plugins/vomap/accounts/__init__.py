@@ -65,7 +65,7 @@ def find_uid(account: str) -> int | None:
 def find_local_user(name: str, file: str = USERS_FILE) -> tuple[int, int] | None:
     """Return the uid and the gid of a user in a file as passwd(5) describes it, or None if the file has no such user.
 
-    The name service takes a third of an answer to say that there is no such user. Raises NameServiceError if the file
+    The name service takes a quarter of an answer to say that there is no such user. Raises NameServiceError if the file
     cannot be read, or if the user's line has no two ids.
     """
     try:
