@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from vomap import Error
+from vomap import Error, printable
 from vomap.bans.ban_file import PUBLISHED, without_keys
 from vomap.bans.folder import BanFile, ChangeRefused, InvalidBan, conditions_of
 from vomap.mapfile.bans import read_ban_file
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 # Limits of a list: every change of a ban reads and compiles it again. A pattern counts once for each of its parts.
 MOST_VALUES = 10_000
 LONGEST_VALUE = 1000
+# A list of the most values has no more keys and values: the longest ban of one value has ten. A larger list would take
+# many seconds to check.
+MOST_NODES = 10 * (MOST_VALUES + 1)
 # A decision compares each of these with the groups, scopes or claims of a token.
 MOST_PATTERNS = 1_000
 # VOs, issuers and patterns of subjects, if the administrator accepts such bans at all. A decision may have to compare
@@ -37,6 +40,9 @@ MOST_PATTERNS = 1_000
 MOST_WIDE = 100
 _PATTERNS = ("group", "scope", "claim")
 _WIDE = ("issuer", "vo", "subject")
+# A longer message would fill the terminal, or the logs. The publisher has the list.
+_LONGEST_MESSAGE = 400
+_GZIP = b"\x1f\x8b"
 LIMITS = Limits(whole=60, size=1 << 20)
 _HEAD = "# Fetched by `vomap ban fetch`, which writes over what is edited here, from "
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
@@ -48,7 +54,10 @@ class InvalidList(Error):
 
 @dataclass(frozen=True)
 class PublishedList:
-    """A list of bans: its URL, its time in seconds since 1970, its bans, and its text after a line of vomap."""
+    """A list of bans: its URL, its time in seconds since 1970, its bans, and its text after a line of vomap.
+
+    The sources of the bans count the lines of the list, without vomap's line.
+    """
 
     url: str
     issued: int
@@ -90,11 +99,16 @@ class PublishedBanFile(BanFile):
         if not fetched.is_delimited:
             # An attacker on the network could end the connection early, in spite of TLS, and so lift bans.
             raise InvalidList(f"{url}: the server does not send the length of the list, so it may be incomplete")
+        if content.startswith(_GZIP):
+            raise InvalidList(f"{url}: the server sends a compressed file (gzip); expected the plain text of the list")
         try:
-            text = content.decode("utf-8")
+            # A byte order mark in the middle of the saved file would be an error.
+            text = content.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            raise InvalidList(f"{url}: byte {error.start} is no UTF-8") from None
-        return _read(Mapfile(self.path, f"{_HEAD}{url}\n{text}"), url)
+            raise InvalidList(
+                f"{url}: byte {error.start} is not valid UTF-8; expected the plain text of the list"
+            ) from None
+        return _read(self.path, url, text, MOST_NODES)
 
 
 def name_of(url: str) -> str:
@@ -108,10 +122,10 @@ def name_of(url: str) -> str:
 
 def read_saved(file: Mapfile) -> PublishedList:
     """Read a list that was fetched before. Raises InvalidList."""
-    head = file.text.partition("\n")[0]
+    head, _, text = file.text.partition("\n")
     if not head.startswith(_HEAD):
         raise InvalidList(f"{file.path}: was not written by `vomap ban fetch`; remove it, or choose another --name")
-    return _read(file, head[len(_HEAD) :])
+    return _read(file.path, head[len(_HEAD) :], text)
 
 
 def check_successor(published: PublishedList, kept: PublishedList | None, now: float) -> None:
@@ -174,29 +188,36 @@ def names_identity(ban: Mapping[str, Any]) -> bool:
     return "jti" in ban or "client" in ban or (bool(subjects) and not any("*" in each for each in subjects))
 
 
-def _read(file: Mapfile, url: str) -> PublishedList:
-    read = read_ban_file(file, findings := Findings())
-    if findings.errors:
-        first = findings.errors[0]
-        raise InvalidList(f"{url}: line {first.place.line - 1}: {first.message}{_and_more(findings.errors)}")
+def _read(path: str, url: str, text: str, most_nodes: int | None = None) -> PublishedList:
+    read = read_ban_file(Mapfile(path, text), findings := Findings(), most_nodes)
+    if errors := findings.errors:
+        first = errors[0]
+        raise InvalidList(f"{url}: line {first.place.line}: {_excerpt(first.message)}{_and_more(errors)}")
     if read.issued is None:
         expected = "expected the time of publication, such as 2026-12-31T12:00:00Z"
         raise InvalidList(f"{url}: the key `issued` is missing; {expected}")
     if not read.has_bans:
         raise InvalidList(f"{url}: the key `bans` is missing; an empty list has `bans: []`")
     _check_cheap(read.bans, url)
-    return PublishedList(url, read.issued, read.bans, file.text)
+    return PublishedList(url, read.issued, read.bans, f"{_HEAD}{url}\n{text}")
+
+
+def _excerpt(message: str) -> str:
+    """Return a message that may quote a list, on one line and not longer than an administrator reads."""
+    text = printable(message)
+    return text if len(text) <= _LONGEST_MESSAGE else f"{text[:_LONGEST_MESSAGE]}..."
 
 
 def _check_cheap(bans: list[BanDocument], url: str) -> None:
-    """Raise InvalidList for bans whose conditions would slow down each authentication."""
+    """Raise InvalidList for bans that would slow down each authentication, or fill the logs."""
     count = 0
     for ban in bans:
-        for value in _values(ban):
-            if len(value) > LONGEST_VALUE:
-                why = f"a value of {len(value)} characters; at most {LONGEST_VALUE}"
+        values = list(_values(ban))
+        for text in (*values, *ban.get("claim", ()), ban["reason"]):
+            if len(text) > LONGEST_VALUE:
+                why = f"a value of {len(text)} characters; at most {LONGEST_VALUE}"
                 raise InvalidList(f"{url}: line {_line(ban)}: {why}")
-            count += 1 + (value.count("/") if "*" in value else 0)
+        count += sum(1 + (value.count("/") if "*" in value else 0) for value in values)
     if count > MOST_VALUES:
         why = f"its conditions have {count} values, with each part of a pattern; at most {MOST_VALUES} are taken"
         raise InvalidList(f"{url}: {why}")
@@ -210,5 +231,4 @@ def _values(ban: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _line(ban: Mapping[str, Any]) -> int:
-    """Return the line of a ban in the list. The first line of the file is the one that vomap added."""
-    return Place.of_source(ban["source"]).line - 1
+    return Place.of_source(ban["source"]).line

@@ -41,9 +41,9 @@ def compose_bans(files: Sequence[Mapfile], findings: Findings, refusals: Finding
     return {"bans": bans}
 
 
-def read_ban_file(file: Mapfile, findings: Findings) -> BanFileContent:
-    """Read one file of bans. Errors go to `findings`."""
-    checked = read_checked(file.text, file.path, findings, may_be_empty=("bans",))
+def read_ban_file(file: Mapfile, findings: Findings, most_nodes: int | None = None) -> BanFileContent:
+    """Read one file of bans. Errors go to `findings`. `most_nodes` is that of `read_yaml`."""
+    checked = read_checked(file.text, file.path, findings, may_be_empty=("bans",), most_nodes=most_nodes)
     if checked is None:
         return BanFileContent([])
     root, _ = checked

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Union
 
 import yaml
 
+from vomap import printable
 from vomap.claims import is_clean
 from vomap.mapfile.findings import Finding, Findings, Place
 
 # No mapfile needs more. Deeper nesting is an attack, such as one on the stack, or an accident.
 _DEEPEST = 16
+# The parser compares each of these lines with all lines before it.
+_TAG_DIRECTIVE = re.compile(r"^%TAG", re.MULTILINE)
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 # Parts of the parser's messages, and the usual correction in a mapfile.
@@ -78,22 +82,52 @@ def mapping_entries(node: Node | None) -> list[tuple[str, Place, Node]]:
     return [(key, node.keys[key], value) for key, value in node.value.items()]
 
 
+class _TooManyNodes(Exception):
+    """The text has more nodes than allowed. The argument is the first one too many."""
+
+
 def read_yaml(
-    text: str, file: str, findings: Findings, handlers: Handlers | None = None, may_be_empty: Collection[str] = ()
+    text: str,
+    file: str,
+    findings: Findings,
+    handlers: Handlers | None = None,
+    may_be_empty: Collection[str] = (),
+    *,
+    most_nodes: int | None = None,
 ) -> Node | None:
     """Read one YAML document. `file` is its name in findings.
 
     `handlers` maps top-level keys to functions that receive each member of the key's list as it is read. A long list
     then needs little memory, and the key has no value in the node that is returned. `may_be_empty` names top-level keys
-    whose lists may be empty. The key of an empty list has no value either.
-    Returns None if the text is not valid YAML. After any other error the value is left out and reading goes on.
+    whose lists may be empty. The key of an empty list has no value either. `most_nodes` is the greatest allowed number
+    of keys and values, None for any number.
+    Returns None if the text is not valid YAML, or has more nodes. After any other error the value is left out and
+    reading goes on.
     """
+    if (directive := _TAG_DIRECTIVE.search(text)) is not None:
+        line = text.count("\n", 0, directive.start()) + 1
+        findings.error(Place(file, line, 1), "`%TAG`: tags are not supported; remove this line")
+        return None
     try:
-        events = yaml.parse(text, Loader=_LOADER)
+        events = _bounded(yaml.parse(text, Loader=_LOADER), most_nodes)
         return _Reader(events, file, findings, handlers or {}, [f"`{key}`" for key in may_be_empty]).document()
     except yaml.YAMLError as error:
         findings.extend([syntax_error(error, text, file)])
+    except _TooManyNodes as error:
+        mark = error.args[0].start_mark
+        place = Place(file, mark.line + 1, mark.column + 1)
+        findings.error(place, f"more than {most_nodes:,} keys and values, which is the limit of such a file")
     return None
+
+
+def _bounded(events: Iterator[Any], most_nodes: int | None) -> Iterator[Any]:
+    """Yield events. Raises _TooManyNodes."""
+    nodes = 0
+    for event in events:
+        nodes += isinstance(event, yaml.NodeEvent)
+        if most_nodes is not None and nodes > most_nodes:
+            raise _TooManyNodes(event)
+        yield event
 
 
 def syntax_error(error: yaml.YAMLError, text: str, file: str) -> Finding:
@@ -151,7 +185,8 @@ class _Reader:
         if event.anchor is not None:
             self._findings.error(place, f"{label}: anchor `&{event.anchor}`: {advice} &")
         if event.tag is not None:
-            self._findings.error(place, f"{label}: tag `{event.tag}`: not supported; remove it")
+            # A tag may have any character, as `%0A`.
+            self._findings.error(place, f"{label}: tag `{printable(event.tag)}`: not supported; remove it")
         elif isinstance(event, yaml.ScalarEvent):
             return self._scalar(event, place, label)
         elif depth >= _DEEPEST:

@@ -40,13 +40,19 @@ def _validator(member_of: str | None) -> Draft7Validator:
 
 
 def read_checked(
-    text: str, file: str, findings: Findings, handlers: Handlers | None = None, may_be_empty: Collection[str] = ()
+    text: str,
+    file: str,
+    findings: Findings,
+    handlers: Handlers | None = None,
+    may_be_empty: Collection[str] = (),
+    *,
+    most_nodes: int | None = None,
 ) -> tuple[Node, dict[str, Any]] | None:
     """Read one mapfile and check it against the schema. Return its nodes, and its plain values.
 
     The arguments are those of `read_yaml`. Returns None if the text is not a YAML mapping. Errors go to `findings`.
     """
-    node = read_yaml(text, file, findings, handlers, may_be_empty)
+    node = read_yaml(text, file, findings, handlers, may_be_empty, most_nodes=most_nodes)
     if node is None:
         return None
     if not isinstance(node.value, dict):
@@ -65,11 +71,11 @@ def check_schema(node: Node, findings: Findings, member_of: str | None = None) -
     validator = _validator(member_of)
     schema = cast("_Schema", validator.schema)
     plain = _typed(node, schema)
-    wrong: list[_Path] = []
+    wrong: set[_Path] = set()
     for violation in sorted(validator.iter_errors(plain), key=_order):
         path = _report(violation, node, wrong, findings, member_of or "the file")
         if path is not None:
-            wrong.append(path)
+            wrong.add(path)
     if () in wrong:
         return None
     # Find all of them first: each removal from a list moves the members behind it.
@@ -112,7 +118,7 @@ def _resolved(schema: _Schema) -> _Schema:
     return definition
 
 
-def _report(violation: Any, root: Node, wrong: list[_Path], findings: Findings, whole: str) -> _Path | None:
+def _report(violation: Any, root: Node, wrong: Collection[_Path], findings: Findings, whole: str) -> _Path | None:
     """Report a violation. Return the path of the wrong value if it is new. `whole` is the name of the root."""
     path = tuple(violation.absolute_path)
     node = root.at(*path)
