@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -238,6 +239,33 @@ def test_a_broken_file_beside(bans: Bans) -> None:
         assert code == 3
         assert f"{bans.hand}:3:5: " in err
         assert bans.state() == before
+
+
+@pytest.mark.parametrize("broken", ["mapfile: 1\nbans:\n  - {subject: s}\n", "\xff", None])
+def test_a_broken_file_hides_no_ban(bans: Bans, broken: str | None) -> None:
+    """The list has the bans of the other files, and the bans that are in force from the broken one."""
+    bans.hand.write_text(HAND, "utf-8")
+    assert bans.run("add", "--subject", "s", "--reason", "kept")[0] == 0
+    bans.hand.unlink()
+    if broken is None:
+        os.mkfifo(bans.hand)
+    else:
+        bans.hand.write_text(broken, "latin-1")
+    code, out, err = bans.run("list")
+    assert code == 3
+    assert f"{bans.own}:4: subject s: kept\n" in out
+    state = "still in force, from the last build: this file has errors"
+    assert f"{bans.hand}:4: vo mars ({state}): no agreement\n" in out
+    assert err.startswith(f"vomap: {bans.hand}")
+    code, out, _ = bans.run("list", "--json")
+    listed = json.loads(out)
+    assert code == 3
+    assert [(ban["reason"], ban["holds"], ban["in-force"]) for ban in listed["bans"]] == [
+        ("kept", True, True),
+        ("no agreement", True, True),
+        ("it was long ago", False, True),
+    ]
+    assert [f"vomap: {error}\n" for error in listed["errors"]] == [err]
 
 
 def test_a_broken_file_holds_no_ban_back(bans: Bans) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from vomap import Error
@@ -14,35 +17,62 @@ from vomap.bans.commands import build_command
 from vomap.bans.folder import conditions_of
 from vomap.bans.issuer_wiring import NOT_IN_FORCE, file_of, unwired_issuers, unwired_sentence
 from vomap.bans.published import read_saved
-from vomap.cli.console import YES, counted, plain, print_json
-from vomap.compile.check import check_bans
+from vomap.cli.console import FAILED, YES, counted, plain, print_json
+from vomap.compile.check import check_ban_files
 from vomap.mapfile.entries import CONDITIONS
-from vomap.mapfile.files import Mapfile
+from vomap.mapfile.files import Mapfile, files_of, read_files
 from vomap.mapfile.times import format_utc
 from vomap.policy.model import Ban
 from vomap.store import BANS, bans_beside
 from vomap.store.writer import read_compiled, read_issuers
 
 
+@dataclass
+class _Folder:
+    """The valid files of bans in a folder, their bans, and the error of each other file, by its path."""
+
+    files: list[Mapfile] = field(default_factory=list)
+    bans: list[Mapping[str, Any]] = field(default_factory=list)
+    errors: dict[str, str] = field(default_factory=dict)
+
+
 def list_bans(args: argparse.Namespace) -> int:
-    """Print the bans, and the lists that were fetched."""
-    check = check_bans([args.bans])
-    check.findings.raise_errors()
+    """Print the bans, and the lists that were fetched. Return FAILED if a file of bans has errors."""
+    folder = _read_folder(args.bans)
     built, now = bans_beside(args.policy), time.time()
-    declared, compiled = declared_issuers(args.policy), {_bare(ban) for ban in compiled_bans(built)}
-    bans = [_members(ban, compiled, declared, now) for ban in check.document["bans"]]
-    lists = [
-        _list_members(file, check.document["bans"], declared, now) for file in check.files if is_published(file.path)
-    ]
+    declared, compiled = declared_issuers(args.policy), compiled_bans(built)
+    bare = {_bare(ban) for ban in compiled}
+    bans = [_members(ban, bare, declared, now) for ban in folder.bans]
+    # A file with errors lifts no ban that was built from it.
+    left = [_members(ban, bare, declared, now) for ban in compiled if file_of(ban) in folder.errors]
+    lists = [_list_members(file, folder.bans, declared, now) for file in folder.files if is_published(file.path)]
     if args.json:
-        print_json({"bans": bans, "lists": lists})
-        return YES
-    for ban in bans:
-        print(plain(_line(ban, built, build_command(args.bans, args.policy))))
-    for each in lists:
-        print(plain(f"{each['file']}: {each['told']}"))
-    print(counted(len(bans), "ban"))
-    return YES
+        print_json({"bans": bans + left, "lists": lists, "errors": list(folder.errors.values())})
+    else:
+        build = build_command(args.bans, args.policy)
+        for ban in bans + left:
+            print(plain(_line(ban, built, build, is_left=ban in left)))
+        for each in lists:
+            print(plain(f"{each['file']}: {each['told']}"))
+        print(counted(len(bans + left), "ban"))
+    for error in folder.errors.values():
+        print(plain(f"vomap: {error}"), file=sys.stderr)
+    return FAILED if folder.errors else YES
+
+
+def _read_folder(path: str) -> _Folder:
+    """Read each file of bans. An error in one file does not hide the bans of the others."""
+    folder = _Folder()
+    for file in map(str, files_of(Path(path), bans=True)):
+        try:
+            check = check_ban_files(read_files([file]))
+            check.findings.raise_errors()
+        except Error as error:
+            folder.errors[file] = str(error)
+            continue
+        folder.files += check.files
+        folder.bans += check.document["bans"]
+    return folder
 
 
 def declared_issuers(policy: str) -> Collection[str] | None:
@@ -70,10 +100,12 @@ def _members(
     }
 
 
-def _line(ban: Mapping[str, Any], built: str, build: str) -> str:
+def _line(ban: Mapping[str, Any], built: str, build: str, *, is_left: bool = False) -> str:
     conditions = ", ".join(f"{key} {_shown(ban[key])}" for key in CONDITIONS if key in ban)
     if not ban["holds"]:
         state = " (expired)"
+    elif is_left:
+        state = " (still in force, from the last build: this file has errors)"
     elif not ban["in-force"]:
         state = f" (not built into {built}: run `{build}`)"
     else:

@@ -83,7 +83,7 @@ def test_a_list_of_many_members(tmp_path: Path, member: str) -> None:
 
 
 def test_as_many_errors_as_possible(tmp_path: Path) -> None:
-    """Vomap checks this list, because it has just few enough members. Each of them is an error."""
+    """The reader checks this list, because it has just few enough members. Each of them is an error."""
     number = MOST_NODES - 20
     values = ", ".join(["'*'"] * number)
     told = _refusal(tmp_path, f"{HEAD}  - {{jti: a, reason: r, vo: [{values}]}}\n".encode())
@@ -98,7 +98,7 @@ def test_the_longest_list(tmp_path: Path) -> None:
 
 
 def test_a_byte_order_mark(tmp_path: Path) -> None:
-    """Vomap writes a line of its own before the list, where the mark could not be in the middle."""
+    """The file begins with a line of vomap, and the mark could not be in the middle of it."""
     read = _read(tmp_path, b"\xef\xbb\xbf" + HEAD.encode() + b"  []\n")
     assert read_saved(Mapfile(str(tmp_path / "published-x.yaml"), read.text)) == read
 
