@@ -36,8 +36,8 @@ A CE calls vomap for the tokens of an undeclared issuer only after you wire it a
 `vomap render`. With --log, `add` shows which decisions of a decision log the ban would have denied.
 """
 _LIST = """\
-`list` shows each ban with its place, and whether it is built and in force. It shows the age of each published list. If a
-file has errors, it shows the bans of the others, and the bans that are in force from the last build.
+`list` shows each ban with its place, and whether it is built and in force. It shows the age of each published list.
+If a file has errors, it shows the bans of the others, and the bans that are in force from the last build.
 """
 _LIFT = """\
 `lift` needs all conditions of the ban, and no others. It reports a ban that still denies the same tokens.
