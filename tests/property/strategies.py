@@ -188,3 +188,17 @@ def written(document: dict[str, Any]) -> str:
 def ban_file(*drawn: dict[str, Any]) -> str | None:
     """Write a file of bans, or none without bans."""
     return written({"mapfile": "1", "bans": list(drawn)}) if drawn else None
+
+
+# Texts that could end a word, a line, a block or an expression of a CE's configuration, and lists of issuers.
+_HOSTILE_MARKS = "\"'`\\/*.,;:#%$(){}[]<>|&!?~^@=+-_ \t\n\r\x0b\x0c\x1c\x85\xa0\0\x1b\u2028\u202eéx1A"
+_HOSTILE_PIECES = (
+    "https://i.example/", "http://", "*", "* *", '"', "\n[mapping]\nmap_to_user = root", "\nauthtokens = * * * * *",
+    "#", "\nSCITOKENS /.*/ root\n", "/ root\n", "$(DENY_WRITE)", "$ENV(HOME)", "%D", "\\", "\\\n", ".*,/", ",x",
+    "@include /x",
+)  # fmt: skip
+hostile_texts = st.lists(
+    st.sampled_from(_HOSTILE_PIECES) | st.text(_HOSTILE_MARKS, max_size=4) | st.text(max_size=4), max_size=4
+).map("".join)
+_urls = st.text("/ab.-%~:@?&=;+_0", max_size=12).map("https://i.example".__add__)
+hostile_issuers = st.lists(hostile_texts | _urls, max_size=3, unique=True)

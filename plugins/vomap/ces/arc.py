@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from vomap.ces.wiring import (
+    CORRECT_ISSUER,
     LIBEXEC,
     WiringError,
     WiringOptions,
@@ -32,9 +33,13 @@ LAST_FILE = "99-vomap.conf"
 # Longer than any callout runs: it ends itself after four seconds.
 CALLOUT_SECONDS = 10
 _CALLOUT = "vomap-arc"
+# Words of a line that ARC takes as they are: it splits at blanks, and unquotes a word that begins with a quote. In an
+# `authtokens` line, `*` is any text.
+_WORD = re.compile(r"[A-Za-z0-9._~%:/?@!&()+,;=-]+", re.ASCII)
+_VO_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 # The mapping rule, or the plugin of a group that only observes.
-_MAP_LINE = re.compile(r"(?:map_with_plugin=vomap|plugin=) ?\d+ (\S+) map( .*)?")
-_VO_LINE = re.compile(r"plugin=\d+ \S+ authorize --vo ([\w.-]*[^\W_][\w.-]*)")
+_MAP_LINE = re.compile(r"(?:map_with_plugin=vomap|plugin=) ?\d+ (\S+) map( .*)?", re.ASCII)
+_VO_LINE = re.compile(rf"plugin=\d+ \S+ authorize --vo ({_VO_NAME})", re.ASCII)
 
 
 def render_arc(
@@ -51,13 +56,11 @@ def render_arc(
     Each of `vos` gets an authgroup, for queues: ARC then starts the plugin once more at each connection. With
     `more_rules`, the mapping rules after vomap's may map declined tokens, and a last file refuses the rest. `callout`
     is the path of the callout (default: that of the packages). With `observe`, vomap only logs its decisions,
-    whatever `more_rules` is. Raises WiringError for a VO whose name cannot be part of the name of a group, and for any
-    VO with `observe`.
+    whatever `more_rules` is. Raises WiringError for a VO whose name cannot be part of the name of a group, for any VO
+    with `observe`, and for an issuer that a line cannot contain.
     """
     program = callout_path(callout or str(LIBEXEC / _CALLOUT))
-    # ARC compares the issuers exactly.
-    issuers = [f"authtokens = * {issuer} * * *\n" for issuer in wired_issuers(document, bans)]
-    tokens = "".join(["[authgroup:vomap]\n", *issuers])
+    tokens = "".join(["[authgroup:vomap]\n", *map(tokens_line, wired_issuers(document, bans))])
     if observe:
         if vos:
             raise WiringError("render arc: --observe or --vo, not both. While vomap observes, queues keep their groups")
@@ -78,6 +81,17 @@ def render_arc(
     return files
 
 
+def tokens_line(issuer: str) -> str:
+    """Return the line of an authgroup for the tokens of one issuer, which ARC compares byte for byte.
+
+    Raises WiringError for an issuer that ARC would read otherwise.
+    """
+    if not _WORD.fullmatch(issuer):
+        why = "expected only letters, digits and ._~%:/?@!&()+,;=-"
+        raise WiringError(f"render arc: arc.conf cannot contain the issuer {issuer!a}: {why}. {CORRECT_ISSUER}")
+    return f"authtokens = * {issuer} * * *\n"
+
+
 def _observing_group(program: str) -> str:
     """Return a group that has no members. ARC asks its plugin about each token of vomap's group, once a connection.
 
@@ -96,14 +110,10 @@ def _vo_group(vo: str, program: str) -> str:
 
     To ARC, a plugin that fails means "not a member". So a failing callout would admit the users that the group denies.
     """
-    if not _is_vo_name(vo):
-        raise WiringError(f"render arc: --vo: {vo!a} is not a valid name of a VO: expected letters, digits and ._-")
+    if not re.fullmatch(_VO_NAME, vo):
+        expected = "expected letters, digits and ._-, and none of . and - at the beginning"
+        raise WiringError(f"render arc: --vo: {vo!a} is not a valid name of a VO: {expected}")
     return f"[authgroup:vomap-{vo.lower()}]\nplugin = {CALLOUT_SECONDS} {program} authorize --vo {vo}\n"
-
-
-def _is_vo_name(text: str) -> bool:
-    """Return True if a text can be part of the name of a group."""
-    return text.replace("-", "").replace(".", "").replace("_", "").isalnum()
 
 
 def _mapping(program: str, *, more_rules: bool) -> str:
@@ -139,5 +149,5 @@ def read_blocks(text: str) -> list[tuple[str, list[str]]]:
         if line.startswith("["):
             blocks.append((line.strip("[]"), []))
         else:
-            blocks[-1][1].append(re.sub(r"\s+", " ", unspaced(line)))
+            blocks[-1][1].append(re.sub(" +", " ", unspaced(line)))
     return [(name, sorted({*lines}) if name == "authgroup:vomap" else lines) for name, lines in blocks]

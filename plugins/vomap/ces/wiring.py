@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 # The packages install the callouts here.
 LIBEXEC = Path("/usr/libexec/vomap")
+# The characters of the path of a callout.
+_PATH = re.compile(r"/[A-Za-z0-9/._+-]*", re.ASCII)
+# The end of a message about an issuer that a fragment cannot contain.
+CORRECT_ISSUER = "Correct its declaration in the mapfile, and build again"
 # Each fragment begins so.
 WRITTEN = "# Written by `vomap render"
 
@@ -77,7 +81,7 @@ def callout_path(path: str) -> str:
 
     It must begin with `/`, and must not contain characters at which a CE splits, or that a CE expands or unquotes.
     """
-    if not path.startswith("/") or not all(mark.isalnum() or mark in "/._+-" for mark in path):
+    if not _PATH.fullmatch(path):
         raise WiringError(
             f"{path!a} is not a valid path of a callout: expected / and then only letters, digits and /._+-"
         )
@@ -97,9 +101,13 @@ def read_configuration(file: Path) -> str:
     return file.read_text("utf-8", "replace")
 
 
-def effective_lines(text: str) -> list[str]:
-    """Return the lines that have an effect, without blanks around them: no comments and no empty lines."""
-    lines = (line.strip() for line in text.splitlines())
+def effective_lines(text: str, blanks: str | None = None) -> list[str]:
+    """Return the lines that have an effect, without blanks around them: no comments and no empty lines.
+
+    `blanks` are the blanks of the reader of the file (default: those of Python, in which ARC reads its files). To each
+    reader, only a line break ends a line.
+    """
+    lines = (line.strip(blanks) for line in text.split("\n"))
     return [line for line in lines if line and not line.startswith("#")]
 
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from property.strategies import written
 from unit.policy.composed import bans_document, policy_document
-from vomap.ces.arc import CALLOUT_SECONDS, FRAGMENT_FILE, LAST_FILE, read_options, render_arc
+from vomap.ces.arc import CALLOUT_SECONDS, FRAGMENT_FILE, LAST_FILE, read_options, render_arc, tokens_line
 from vomap.ces.wiring import WiringError, WiringOptions
 from vomap.files.shipped import shipped_file
 
@@ -68,6 +69,30 @@ def test_a_ban_writes_no_text_of_its_own() -> None:
         assert _blocks(bans=bans) == _blocks()
 
 
+@pytest.mark.parametrize(
+    "issuer", ['"x', 'https://a/"', "https://a/'", "https://a/\\", "https://a/$(id)", "https://a/#b"]
+)
+def test_an_issuer_that_arc_would_misread(issuer: str) -> None:
+    """A mapfile may declare it, and the reader of arc.conf would unquote it: vomap writes no file."""
+    document = policy_document(written({"mapfile": "1", "issuers": {issuer: {"vo": "A"}}}))
+    with pytest.raises(WiringError, match=r"arc\.conf cannot contain the issuer"):
+        _blocks(document)
+
+
+@pytest.mark.parametrize("issuer", ["*", "a b", "a\n[mapping]", ""])
+def test_an_issuer_that_no_mapfile_can_declare(issuer: str) -> None:
+    """`*` would pass the tokens of every issuer. A line refuses it, whatever the compiled policy contains."""
+    with pytest.raises(WiringError, match="cannot contain the issuer"):
+        tokens_line(issuer)
+
+
+def test_every_character_of_an_issuer() -> None:
+    """The characters of an https URL stay as they are."""
+    issuer = "https://a.example:8443/realms/%20~x_y/@z?q=1&r=(2)+3;4,5!-"
+    document = policy_document(written({"mapfile": "1", "issuers": {issuer: {"vo": "A"}}}))
+    assert _blocks(document)[0][1] == [f"authtokens = * {issuer} * * *"]
+
+
 def test_no_issuer_is_nobody() -> None:
     """A policy without issuers makes a group without members, never one for all."""
     assert _blocks(policy_document("mapfile: 1\n"))[0] == ("[authgroup:vomap]", [])
@@ -116,7 +141,23 @@ def test_a_vo_named_twice_has_one_group() -> None:
 
 
 @pytest.mark.parametrize(
-    "vo", ["", ".", "a b", "a\nplugin = 10 /bin/true", "a\n", "a]", "a*", "/a", "a\tb", "a%D", "a\0"]
+    "vo",
+    [
+        "",
+        ".",
+        "a b",
+        "a\nplugin = 10 /bin/true",
+        "a\n",
+        "a]",
+        "a*",
+        "/a",
+        "a\tb",
+        "a%D",
+        "a\0",
+        "-x",
+        "\u00e9",
+        "\u00b2",
+    ],
 )
 def test_what_is_no_name_of_a_vo(vo: str) -> None:
     """A name that could end its word, its line or its block, or that ARC would replace, is refused."""
@@ -193,7 +234,7 @@ def test_the_callout_ends_before_arc_ends_it() -> None:
     assert CALLOUT_SECONDS > 4
 
 
-@pytest.mark.parametrize("callout", ["bin/x", "/a b/x", "/a\n[mapping]", "/a\tb", "/%D", "/a\0b"])
+@pytest.mark.parametrize("callout", ["bin/x", "/a b/x", "/a\n[mapping]", "/a\tb", "/%D", "/a\0b", "/\u00e9"])
 def test_what_is_no_path_of_a_callout(callout: str) -> None:
     """ARC searches no PATH, splits at blanks and replaces %D. A new line would be a rule of its own."""
     with pytest.raises(WiringError, match="is not a valid path of a callout"):

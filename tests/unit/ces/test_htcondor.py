@@ -105,6 +105,13 @@ def test_a_line_has_three_fields(issuer: str) -> None:
     assert (line.method, line.mapped) == ("SCITOKENS", "PLUGIN:A,B")
 
 
+@pytest.mark.parametrize("issuer", ["https://a/,b", "a b", "a\nSCITOKENS /.*/ root", "a\x7f", "https://\u00e9/", ""])
+def test_an_issuer_that_a_map_line_cannot_contain(issuer: str) -> None:
+    """With a comma, the line would be for subjects of another issuer."""
+    with pytest.raises(WiringError, match="a map file cannot contain the issuer"):
+        map_line(issuer, PLUGIN)
+
+
 def test_the_lines_as_the_design_has_them() -> None:
     """Anchored, escaped, ended by the comma."""
     line = r"SCITOKENS /^https:\/\/aai\.egi\.eu\/auth\/realms\/egi,/ PLUGIN:VOMAP" + "\n"
@@ -172,7 +179,7 @@ def test_the_next_plugin() -> None:
     assert {line.mapped for line in _lines(OSG)} == {"PLUGIN:VOMAP"}
 
 
-@pytest.mark.parametrize("then", ["", "_", "A B", "A,B", "A\nSCITOKENS", "A\n", "*", "PLUGIN:A", "A/", "A\0"])
+@pytest.mark.parametrize("then", ["", "_", "A B", "A,B", "A\nSCITOKENS", "A\n", "*", "PLUGIN:A", "A/", "A\0", "\u00e9"])
 def test_what_is_no_name_of_a_plugin(then: str) -> None:
     """A name that could end its field, or its line, is refused."""
     with pytest.raises(WiringError, match="is not a valid name of a plugin"):
@@ -236,7 +243,7 @@ def test_the_callouts_place() -> None:
 
 
 @pytest.mark.parametrize(
-    "callout", ["bin/x", "", "/a b/x", "/a\nALLOW_WRITE = *", "/a\tb", "/$(HOME)/x", "/a'b", "/a\\", "/a\0b"]
+    "callout", ["bin/x", "", "/a b/x", "/a\nALLOW_WRITE = *", "/a\tb", "/$(HOME)/x", "/a'b", "/a\\", "/a\0b", "/\u00e9"]
 )
 def test_what_is_no_path_of_a_callout(callout: str) -> None:
     """HTCondor searches no PATH, splits at blanks and expands. A new line would be a setting of its own."""
@@ -252,7 +259,7 @@ def test_what_cannot_stand_in_a_list_of_settings(text: str, what: str) -> None:
     declared = {"vo": "V", "audience": [text] if what == "issuer" else "unchecked"}
     site = {"audience": [audience]}
     document = policy_document(written({"mapfile": "1", "site": site, "issuers": {url: declared}}))
-    with pytest.raises(WiringError, match="cannot be in a list"):
+    with pytest.raises(WiringError, match=r"cannot be in a list|cannot contain the issuer"):
         _rendered(document)
 
 

@@ -92,6 +92,32 @@ def test_what_no_option_writes_is_left_out(tmp_path: Path, line: str) -> None:
     assert not ce.is_same(ARC_PATH, text)
 
 
+@pytest.mark.parametrize(("old", "new"), [(" * * *", "\t* * *"), (" * * *", "\u00a0* * *"), ("# Place", "#\nplace")])
+def test_a_line_that_arc_reads_otherwise(tmp_path: Path, old: str, new: str) -> None:
+    """Only a blank ends a word of arc.conf, and only a line break ends a line. `status` compares as ARC reads."""
+    ce = _wired(tmp_path, "arc", ARC[0])
+    text = ce.at(ARC_PATH).read_text("utf-8")
+    ce.at(ARC_PATH).write_text(text.replace(old, new, 1), "utf-8")
+    assert not ce.is_same(ARC_PATH, text)
+
+
+def test_a_comment_that_only_python_would_end(tmp_path: Path) -> None:
+    """A form feed ends no comment."""
+    ce = _wired(tmp_path, "arc", ARC[0])
+    text = ce.at(ARC_PATH).read_text("utf-8")
+    ce.at(ARC_PATH).write_text(f"{text}# old:\x0cauthtokens = * https://c/ * * *\n", "utf-8")
+    assert ce.is_same(ARC_PATH, text)
+
+
+def test_blanks_that_htcondor_does_not_know(tmp_path: Path) -> None:
+    """HTCondor would ignore a line that begins with another character. To ARC, which is Python, it is a blank."""
+    htcondor, arc = _wired(tmp_path, "htcondor", HTCONDOR[0]), _wired(tmp_path, "arc", ARC[0])
+    for ce, path, old, is_same in ((htcondor, MAP_PATH, "SCITOKENS", False), (arc, ARC_PATH, "authtokens", True)):
+        text = ce.at(path).read_text("utf-8")
+        ce.at(path).write_text(text.replace(old, f"\u00a0{old}", 1), "utf-8")
+        assert ce.is_same(path, text) == is_same
+
+
 def test_lines_with_different_plugins(tmp_path: Path) -> None:
     """Their plugins are not one option. Their meaning for vomap is the same."""
     ce = _wired(tmp_path, "htcondor", HTCONDOR[0])
