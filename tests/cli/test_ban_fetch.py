@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import gzip
 import json
 import os
 import signal
@@ -190,6 +191,15 @@ REFUSED: list[tuple[bytes, int, str]] = [
     (b"<html>not here</html>", 3, "mapping"),
     (b"", 3, "empty"),
     (b"\xff\xfe", 3, "UTF-8"),
+    (gzip.compress(a_list("x", days_ago=0)), 3, "compressed"),
+    (a_list("x", days_ago=0, extra="  - !<tag:%0Avomap:%20all%20is%20well> x\n"), 3, "`bans`: tag `tag:\\nvomap: all"),
+    (b"%TAG ! tag:x\n---\n" + a_list("x", days_ago=0), 3, "line 1: `%TAG`: tags are not supported"),
+    (a_list("x", days_ago=0, extra="  - " + "[" * 500_000 + "\n"), 3, "not valid YAML"),
+    (a_list("x", days_ago=0, extra="  - " + "- " * 250_000 + "\n"), 3, "nested more than 16 levels deep"),
+    (a_list("x", days_ago=0, extra="  - &a {jti: y, reason: r}\n  - *a\n"), 3, "anchor `&a`: not supported"),
+    (a_list("x", days_ago=0, extra="bans: []\n"), 3, "line 5: `bans` is repeated; the first is in line 3"),
+    (a_list("x", days_ago=0, extra="  - y\n" * 150_000), 3, "more than 100,010 keys and values"),
+    (a_list("x", days_ago=0, extra=f"  - {{jti: y, reason: {'r' * 1001}}}\n"), 3, "line 5: a value of 1001 characters"),
     (a_list("x", days_ago=0) + b"# " + b"x" * (1 << 20), 3, "larger than"),
     (a_list(*["x"] * 10_001, days_ago=0), 3, "10001 values"),
     (a_list(days_ago=0)[:-3] + b"\n  - {subject: x, jti: [" + b"y, " * 10_000 + b"], reason: r}\n", 3, "10001 values"),
@@ -346,6 +356,8 @@ def test_wide_bans_by_consent(fetching: Fetching) -> None:
         ({"status": 404}, "404"),
         ({"sent": b"mapfile: 1\n"}, "/bans.yaml: "),
         ({"status": 302, "headers": {"Location": "http://127.0.0.1/bans.yaml"}}, "http"),
+        ({"status": 302, "headers": {"Location": "/bans.yaml"}}, "more than 5 redirects"),
+        ({"status": 302, "headers": {"Location": "file:///etc/passwd"}}, "not an http or https URL"),
     ],
 )
 def test_what_cannot_be_fetched(fetching: Fetching, other: dict[str, Any], told: str) -> None:
@@ -357,6 +369,36 @@ def test_what_cannot_be_fetched(fetching: Fetching, other: dict[str, Any], told:
     code, _, err = fetching.fetch(a_list("mallory", days_ago=0), **other)
     assert (code, told in err, "1 day ago" in err) == (3, True, True)
     assert fetching.state() == before
+
+
+def test_a_list_without_an_end(fetching: Fetching) -> None:
+    """The download ends at the largest size of a list, whatever the server states."""
+    code, _, err = fetching.fetch(b"# " + b"x" * (3 << 20), is_chunked=True)
+    assert (code, "is larger than 1048576 bytes" in err) == (3, True)
+
+
+@pytest.mark.parametrize("kind", ["fifo", "device", "folder"])
+def test_no_regular_file_at_the_place_of_a_list(fetching: Fetching, kind: str) -> None:
+    """A FIFO or a device at the place of a list is an error at once. The other bans stay listed and in force."""
+    own = fetching.bans / "own.yaml"
+    own.write_text("mapfile: 1\nbans:\n  - {vo: mars, reason: own}\n", "utf-8")
+    assert fetching.fetch(a_list("eve"))[0] == 0
+    fetching.file.unlink()
+    if kind == "fifo":
+        os.mkfifo(fetching.file)
+    elif kind == "device":
+        fetching.file.symlink_to("/dev/zero")
+    else:
+        fetching.file.mkdir()
+    code, _, err = fetching.fetch(a_list("mallory", days_ago=0))
+    assert code == 3
+    assert f"{fetching.file}: is not a regular file" in err
+    assert sorted(fetching.reasons()) == ["for eve", "own"]
+    code, out, err = fetching.run("list")
+    assert code == 3
+    assert f"{own}:3: vo mars: own\n" in out
+    assert ": subject eve (still in force, from the last build: this file has errors): for eve\n" in out
+    assert err == f"vomap: {fetching.file}: is not a regular file; name the file itself\n"
 
 
 def test_a_list_that_may_be_cut_off(fetching: Fetching) -> None:

@@ -378,6 +378,16 @@ def test_a_mapfile_of_the_sites_own_is_never_replaced(
         assert 'line 2: in `accounts` add `never: ["condor"]`' in line
 
 
+def test_a_folder_in_the_place_of_the_sites_mapfile(htcondor: CeSystem, capsys: Capture) -> None:
+    """`init` says what is wrong, and writes nothing."""
+    folder = htcondor.write(SITE_FILE, RULES)
+    folder.unlink()
+    folder.mkdir()
+    capsys.readouterr()
+    assert htcondor.init("--audience", "x", "--yes") == 3
+    assert capsys.readouterr().err == f"vomap: {folder}: is not a regular file; name the file itself\n"
+
+
 def test_edits_that_init_asks_for_are_enough(htcondor: CeSystem, capsys: Capture) -> None:
     """After the edits, the command that `init` shows changes nothing in the mapfile, and ends with 0."""
     text = f"{RULES}site:\n  audience: [a]\n  rename: {{acct1: acct2}}\n"

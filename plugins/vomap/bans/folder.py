@@ -17,7 +17,7 @@ from vomap.files.atomic import replace_file
 from vomap.files.regular import UnreadableFileError
 from vomap.files.signals import defer_signals
 from vomap.mapfile.entries import CONDITIONS
-from vomap.mapfile.files import Mapfile, read_files
+from vomap.mapfile.files import Mapfile, read_file, read_files
 from vomap.mapfile.findings import MapfileError, Place
 from vomap.mapfile.owners import ban_file_refusals, folder_refusals
 from vomap.mapfile.times import format_utc
@@ -69,7 +69,7 @@ class BanFile:
         """Return the text of the file, or None without a file. Raises ChangeRefused if other users can write it."""
         if not os.path.exists(self.path):
             return None
-        (file,) = read_files([self.path])
+        file = read_file(self.path)
         if refusals := ban_file_refusals(file):
             raise ChangeRefused(f"{MapfileError(refusals)}\nnothing was changed")
         return file.text

@@ -20,7 +20,7 @@ from vomap.bans.published import read_saved
 from vomap.cli.console import FAILED, YES, counted, plain, print_json
 from vomap.compile.check import check_ban_files
 from vomap.mapfile.entries import CONDITIONS
-from vomap.mapfile.files import Mapfile, files_of, read_files
+from vomap.mapfile.files import Mapfile, files_of, read_file
 from vomap.mapfile.times import format_utc
 from vomap.policy.model import Ban
 from vomap.store import BANS, bans_beside
@@ -65,7 +65,7 @@ def _read_folder(path: str) -> _Folder:
     folder = _Folder()
     for file in map(str, files_of(Path(path), bans=True)):
         try:
-            check = check_ban_files(read_files([file]))
+            check = check_ban_files([read_file(file)])
             check.findings.raise_errors()
         except Error as error:
             folder.errors[file] = str(error)

@@ -31,7 +31,7 @@ from vomap.files.lock import locked
 from vomap.files.root import refuse_links_out
 from vomap.files.shell import join_words
 from vomap.files.shipped import shipped_file
-from vomap.mapfile.files import Mapfile, files_of, read_files
+from vomap.mapfile.files import Mapfile, files_of, read_file, read_files
 from vomap.mapfile.site_file import (
     AUDIENCE,
     MINIMUM_UID,
@@ -282,7 +282,7 @@ def _planned_site_file(args: argparse.Namespace, path: Path, given: SiteSettings
     """Plan the site's mapfile. Settings of the existing one that are not given stay. Raises MapfileError."""
     if not path.exists():
         return Planned(path, site_text(given), is_done=False)
-    found = read_site_file(read_files([str(path)])[0])
+    found = read_site_file(read_file(str(path)))
     edits = ", ".join(found.edits(given))
     refusal = ""
     if found.own_key:

@@ -44,6 +44,11 @@ def read_files(paths: Iterable[str], *, bans: bool = False, builder: int | None 
     return [_read(str(path), uid) for named in paths for path in files_of(Path(named), bans=bans)]
 
 
+def read_file(path: str) -> Mapfile:
+    """Read one mapfile or file of bans. Raises UnreadableFileError for everything else, also for a folder."""
+    return _read(path, os.geteuid())
+
+
 def skipped_files(paths: Iterable[str]) -> list[str]:
     """Return the files in folders of mapfiles that vomap does not read because they do not end in `.yaml`."""
     folders = [Path(path) for path in paths if Path(path).is_dir()]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from vomap import Error
 from vomap.compile.check import check_policy
-from vomap.mapfile.files import Mapfile, read_files
+from vomap.mapfile.files import Mapfile, read_file
 from vomap.mapfile.findings import MapfileError
 from vomap.osg.provenance import written_date
 from vomap.refresh.alarms import Alarm, ChangeLimits, find_alarms
@@ -50,7 +50,7 @@ def review_candidate(candidate: Mapfile, site: Sequence[str], limits: ChangeLimi
     `now` is in seconds since 1970. Raises UnreadableFileError if vomap cannot read the mapfile in force or one of the
     site's. Raises Error if the mapfile in force has errors.
     """
-    before = read_files([candidate.path])[0] if os.path.lexists(candidate.path) else None
+    before = read_file(candidate.path) if os.path.lexists(candidate.path) else None
     candidate = new_mapfile(candidate.path, candidate.text)
     check = check_policy([candidate])
     digest = "" if check.findings.errors else document_digest(check.composition.document)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from owners import OTHER, ROOT, other_owners
+from vomap.files.regular import UnreadableFileError
 from vomap.mapfile.files import Mapfile
 from vomap.refresh.alarms import ChangeLimits, Limit
 from vomap.refresh.review import Review, review_candidate
@@ -110,3 +111,11 @@ def test_one_in_force_that_others_can_write_is_put_in_place_anew(tmp_path: Path)
     path.chmod(0o666)
     review = review_candidate(Mapfile(str(path), GOOD), [], LOOSE, 0)
     assert (review.is_same, review.faults, review.alarms) == (False, (), ())
+
+
+def test_a_folder_in_the_place_of_the_mapfile_in_force(tmp_path: Path) -> None:
+    """The candidate cannot be compared with a folder, and the message says what to name."""
+    path = tmp_path / "osg.yaml"
+    path.mkdir()
+    with pytest.raises(UnreadableFileError, match="is not a regular file; name the file itself"):
+        review_candidate(Mapfile(str(path), GOOD), [str(tmp_path / "10-site.yaml")], LOOSE, 0)
