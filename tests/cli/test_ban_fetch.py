@@ -18,6 +18,7 @@ import pytest
 
 from cli.interrupted import SIGNALS, ended, interrupted
 from unit.web.server import AUTHORITY, WebServer, serving, without_variables
+from vomap import printable
 from vomap.cli import ban, make_parser, run
 from vomap.cli.arguments import BANS_FOLDER
 from vomap.mapfile.times import format_utc
@@ -565,6 +566,15 @@ def test_texts_of_a_list_do_not_rule_the_terminal(fetching: Fetching, mark: str)
         out, err = fetching.capsys.readouterr()
         assert f"r{escaped}r" in out + err
         assert (out + err).isascii()
+
+
+@pytest.mark.parametrize("text", ["alice (expired)", 'a", vo "b', "x: r\u2028y", "`vomap build --rollback`", "a, vo V"])
+def test_a_value_does_not_look_like_the_state_of_a_ban(fetching: Fetching, text: str) -> None:
+    """A value that is not one word is in quotes, so that the words of vomap come after it."""
+    content = a_list(days_ago=0)[:-3] + f"\n  - {json.dumps({'subject': text, 'reason': 'r'})}\n".encode()
+    assert fetching.fetch(content)[0] == 0
+    shown = printable(json.dumps(text, ensure_ascii=False))
+    assert fetching.run("list")[1].splitlines()[0] == f"{fetching.file}:5: subject {shown}: r"
 
 
 def test_killed_at_any_time(fetching: Fetching) -> None:

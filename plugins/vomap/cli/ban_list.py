@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -25,6 +26,9 @@ from vomap.mapfile.times import format_utc
 from vomap.policy.model import Ban
 from vomap.store import BANS, bans_beside
 from vomap.store.writer import read_compiled, read_issuers
+
+# A text that ends where the next word begins. A publisher could write `alice (expired)` as a subject.
+_ONE_WORD = re.compile(r"[^\s\"`(),]+")
 
 
 @dataclass
@@ -151,6 +155,11 @@ def _list_members(
 
 
 def _shown(value: Any) -> str:
+    """Return the values of a condition. A text that could look like the words after it is in quotes."""
     if isinstance(value, dict):
-        return ", ".join(f"{name}={_shown(texts)}" for name, texts in value.items())
-    return " or ".join(value)
+        return ", ".join(f"{_quoted(name)}={_shown(texts)}" for name, texts in value.items())
+    return " or ".join(map(_quoted, value))
+
+
+def _quoted(text: str) -> str:
+    return text if _ONE_WORD.fullmatch(text) else json.dumps(text, ensure_ascii=False)
