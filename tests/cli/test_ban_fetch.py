@@ -568,6 +568,20 @@ def test_texts_of_a_list_do_not_rule_the_terminal(fetching: Fetching, mark: str)
         assert (out + err).isascii()
 
 
+def test_the_line_of_a_ban_is_short(fetching: Fetching) -> None:
+    """The list shows the first values of a ban and the beginning of each. JSON has all of them."""
+    values, claims = [f"{at}{'x' * 900}" for at in range(1000)], {f"c{at} ": "y" for at in range(12)}
+    ban = {"jti": values, "claim": claims, "reason": "r"}
+    assert fetching.fetch(a_list(days_ago=0)[:-3] + f"\n  - {json.dumps(ban)}\n".encode())[0] == 0
+    line = fetching.run("list")[1].splitlines()[0]
+    assert len(line) < 5000
+    assert f": jti 0{'x' * 199}... or 1{'x' * 199}... or " in line
+    assert ' or 990 more, claim "c0 "=y, "c1 "=y, ' in line
+    assert line.endswith(', "c9 "=y, 2 more: r')
+    (listed,) = json.loads(fetching.run("list", "--json")[1])["bans"]
+    assert (listed["jti"], len(listed["claim"])) == (values, 12)
+
+
 @pytest.mark.parametrize("text", ["alice (expired)", 'a", vo "b', "x: r\u2028y", "`vomap build --rollback`", "a, vo V"])
 def test_a_value_does_not_look_like_the_state_of_a_ban(fetching: Fetching, text: str) -> None:
     """A value that is not one word is in quotes, so that the words of vomap come after it."""

@@ -37,7 +37,7 @@ SECONDS = 120
 _LINES = (
     r"(?:fetched: |nothing new: |would be fetched: |warning: \d|vomap: |[0-9,]+ bans?$|{}/|fix the other file, then)"
 )
-_LONGEST_LINE = 20_000
+_LONGEST_LINE = 60_000
 _TEXTS = (
     "", " ", "*", "**", "/**", "<vo>", "<user>", "x\ny", "x\r", "\x1b[2J", "\x9b", "\u202e", "\u2028vomap: x", "\u0085",
     "\ufeff", "\x7f", "`vomap build --rollback`", "$(id)", "'", '"', "\\", "#", "%TAG", "{}", "[", "&a", "*a", "!x",

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vomap import Error
+from vomap import Error, printable
 from vomap.bans.ban_file import is_published
 from vomap.bans.commands import build_command
 from vomap.bans.folder import conditions_of
@@ -27,6 +27,9 @@ from vomap.policy.model import Ban
 from vomap.store import BANS, bans_beside
 from vomap.store.writer import read_compiled, read_issuers
 
+# A ban of a published list may have 10,000 values. The JSON output has all.
+_MOST_SHOWN = 10
+_LONGEST_SHOWN = 200
 # A text that ends where the next word begins. A publisher could write `alice (expired)` as a subject.
 _ONE_WORD = re.compile(r"[^\s\"`(),]+")
 
@@ -155,11 +158,16 @@ def _list_members(
 
 
 def _shown(value: Any) -> str:
-    """Return the values of a condition. A text that could look like the words after it is in quotes."""
+    """Return the first values of a condition. A text that could look like the words after it is in quotes."""
+    first = list(value)[:_MOST_SHOWN]
+    more = len(value) - len(first)
     if isinstance(value, dict):
-        return ", ".join(f"{_quoted(name)}={_shown(texts)}" for name, texts in value.items())
-    return " or ".join(map(_quoted, value))
+        claims = [f"{_quoted(name)}={_shown(value[name])}" for name in first]
+        return ", ".join([*claims, *([f"{more:,} more"] if more else [])])
+    return " or ".join([*map(_quoted, first), *([f"{more:,} more"] if more else [])])
 
 
 def _quoted(text: str) -> str:
-    return text if _ONE_WORD.fullmatch(text) else json.dumps(text, ensure_ascii=False)
+    end = "" if _ONE_WORD.fullmatch(text) else '"'
+    shown = printable(json.dumps(text, ensure_ascii=False) if end else text)
+    return shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}...{end}"
