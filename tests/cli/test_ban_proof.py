@@ -335,21 +335,81 @@ def _logged(site: Site, *records: dict[str, Any]) -> str:
 
 
 def test_whom_a_ban_would_have_kept_out(site: Site) -> None:
-    """The log's decisions that the ban would have denied are listed by identity, with the last time and account."""
+    """The log's decisions that the ban would have denied are listed by identity and account, with their tokens."""
     other = {"subject": "x\x1b[2J", "time": "2026-11-22T13:00:00Z", "outcome": "declined", "account": None}
+    declined = {"outcome": "declined", "account": None, "jti": "j-3", "time": "2026-11-22T10:00:00Z"}
     log = _logged(
-        site, {}, {}, {"issuer": "https://atlas.example.org/"}, {"subject": "y\u202e"}, {"claims": None}, other
+        site,
+        {"jti": "j-1"},
+        {"jti": "j-1", "time": "2026-11-22T11:00:00Z"},
+        {"account": "cmsother", "jti": "j-2", "time": "2026-11-22T14:00:00Z"},
+        declined,
+        {"issuer": "https://atlas.example.org/"},
+        {"subject": "y\u202e"},
+        {"claims": None},
+        other,
     )
-    code, out, _ = site.run("add", "--vo", "CMS", "--reason", "r", "--log", log)
+    code, out, err = site.run("add", "--vo", "CMS", "--reason", "r", "--log", log)
     assert code == 0
-    assert "in the logs: 3 decisions about 2 identities would have been denied\n" in out
-    assert "  2026-11-22T12:00:00Z: https://cms.example.org/ pilot: mapped to cmspilot; decisions: 2\n" in out
-    assert "  2026-11-22T12:00:00Z: https://cms.example.org/ y\\u202e: mapped to cmspilot; decisions: 1\n" in out
-    assert "  unknown for 2: the log does not have its claims\n" in out
-    assert "\x1b" not in out
+    assert out.endswith(
+        """\
+in the logs: 5 decisions about 2 identities would have been denied
+  identity https://cms.example.org/ pilot:
+    mapped to cmspilot: 2 decisions, the last at 2026-11-22T12:00:00Z
+    mapped to cmsother: 1 decision, the last at 2026-11-22T14:00:00Z
+    not mapped: 1 decision, the last at 2026-11-22T10:00:00Z
+    jti: j-1, j-2, j-3
+  identity https://cms.example.org/ y\\u202e:
+    mapped to cmspilot: 1 decision, the last at 2026-11-22T12:00:00Z
+  unknown for 1: the log does not have its claims
+"""
+    )
+    assert f"warning: left out 1 line of the logs; it is {log}:8: `subject`: " in err
     answer = site.add("--subject", "pilot", "--log", log)
-    assert answer["log"]["decisions"] == 3
-    assert [each["account"] for each in answer["log"]["identities"]] == ["cmspilot", "cmspilot"]
+    assert answer["log"]["decisions"] == 5
+    assert [[count["account"] for count in each["accounts"]] for each in answer["log"]["identities"]] == [
+        ["cmspilot", "cmsother", None],
+        ["cmspilot"],
+    ]
+    assert answer["log"]["identities"][0]["jtis"] == ["j-1", "j-2", "j-3"]
+
+
+@pytest.mark.parametrize("words", [[], ["--json"]])
+def test_no_log_keeps_the_report_back(site: Site, monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
+    """The ban is in force and its report is printed, also if reading the log ends in a crash."""
+
+    def crash(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr("vomap.bans.log_impact.LogImpact.add", crash)
+    log = _logged(site, {})
+    code, out, err = site.run("add", "--vo", "CMS", "--subject", "pilot", "--reason", "r", "--log", log, *words)
+    assert (code, "RuntimeError" in err) == (3, True)
+    assert "condor_ce_rm -constraint" in out
+    assert "is denied now" in out or json.loads(out)["proof"]["proved"]
+
+
+def test_no_record_writes_a_line_of_the_report_on_a_ban(site: Site) -> None:
+    """Root copies commands from this report. None is there but those of the ban, whatever a log has."""
+    command = "condor_ce_rm -constraint true"
+    names = ("account", "vo", "rule", "reason", "issuer", "subject", "jti", "pseudonym")
+    lines = [{name: f"x\n    {command}"} for name in names]
+    code, out, err = site.run("add", "--vo", "CMS", "--reason", "r", "--log", _logged(site, {}, *lines, {}))
+    assert code == 0
+    assert command not in out + err
+    assert "in the logs: 2 decisions about 1 identity would have been denied\n" in out
+    assert "warning: left out 8 lines of the logs; the first is " in err
+
+
+def test_a_long_subject_and_many_tokens_are_for_programs(site: Site) -> None:
+    """A stranger chooses the length of a subject. The text has the beginning, and `--json` has all."""
+    records = [{"subject": "s" * 9000, "jti": f"j-{number}"} for number in range(25)]
+    log = _logged(site, *records)
+    _, out, _ = site.run("add", "--vo", "CMS", "--reason", "r", "--log", log)
+    assert f"  identity https://cms.example.org/ {'s' * 300}...:\n" in out
+    assert ", j-19 and 5 more\n" in out
+    (identity,) = site.add("--vo", "cms", "--subject", "s*", "--log", log)["log"]["identities"]
+    assert (identity["subject"], len(identity["jtis"])) == ("s" * 9000, 25)
 
 
 def test_long_lists_of_identities_are_for_programs(site: Site) -> None:
@@ -357,7 +417,7 @@ def test_long_lists_of_identities_are_for_programs(site: Site) -> None:
     log = _logged(site, *({"subject": f"s{number}"} for number in range(25)))
     _, out, _ = site.run("add", "--vo", "CMS", "--reason", "r", "--log", log)
     assert out.count("mapped to cmspilot") == 20
-    assert "  and 5 more; --json prints all\n" in out
+    assert "  and 5 identities more; --json prints all\n" in out
     assert len(site.add("--vo", "cms", "--subject", "s*", "--log", log)["log"]["identities"]) == 25
 
 
@@ -369,7 +429,7 @@ def test_a_log_that_cannot_be_read_holds_no_ban(site: Site) -> None:
     broken = site.folder / "broken"
     broken.write_text('{"time": "2026\n')
     _, _, err = site.run("add", "--subject", "x", "--reason", "r", "--log", str(broken))
-    assert "warning: not counted, as it cannot be read: 1 line of the logs\n" in err
+    assert f"warning: left out 1 line of the logs; it is {broken}:1: is not a whole JSON object\n" in err
 
 
 def test_only_add_reads_logs(site: Site) -> None:

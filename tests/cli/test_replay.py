@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -71,17 +74,45 @@ def test_exit_codes(log: Log) -> None:
     assert code == 1
     assert "        1  One: mapped to other (rule: jo) -> mapped to jo (rule: jo)" in out
     code, _, err = log.replay({}, '{"time": "2026-\n')
-    assert (code, err) == (3, f"vomap: {log.log}:2: is not a whole JSON object\n")
+    assert (code, err) == (3, f"vomap: left out 1 line of the logs; it is {log.log}:2: is not a whole JSON object\n")
 
 
 def test_a_log_obeys_no_terminal(log: Log) -> None:
     """A user who can write to a log, as every user can to syslog, must not move the cursor of its reader."""
-    hostile = "a\x1b[2J\u202e"
-    _, out, err = log.replay({"account": hostile, "vo": hostile, "reason": hostile, "rule": hostile, "jti": hostile})
-    assert out.count("\n") > 1
-    assert all(line.isprintable() for line in (out + err).splitlines())
-    _, out, _ = log.replay({"account": hostile, "subject": "jo", "claims": {"scope": "compute.read", hostile: hostile}})
-    assert out.isascii()
+    hostile = "a\u202e\u2028b"
+    changed = {"account": "other", "reason": f"rule: {hostile}", "issuer": hostile, "subject": hostile, "jti": hostile}
+    code, out, err = log.replay({**changed, "claims": {"scope": "compute.read", hostile: hostile}})
+    assert (code, out.count("\n")) == (1, 6)
+    assert all(line.isprintable() and line.isascii() for line in (out + err).split("\n"))
+
+
+@pytest.mark.parametrize("name", ["account", "vo", "rule", "reason", "issuer", "subject", "jti"])
+def test_no_record_writes_a_line_of_the_report(log: Log, name: str) -> None:
+    """Root copies commands from reports. A record with a line break in a member is left out, and counted."""
+    command = "condor_ce_rm -constraint true"
+    code, out, err = log.replay({}, {name: f"x\n    {command}", "outcome": "mapped"}, {})
+    assert (code, out) == (3, "decided again: 2; the same: 2; changed: 0\n")
+    assert err == (
+        f"vomap: left out 1 line of the logs; it is {log.log}:2: `{name}`: "
+        "is not as schemas/decision-1.schema.json expects\n"
+    )
+
+
+def test_the_first_of_many_broken_lines_is_shown(log: Log) -> None:
+    """Many broken lines are one sentence with their number and the place of the first."""
+    _, _, err = log.replay({}, *(['{"time": \n'] * 1234), '{"time": ' * 3000 + "\n", {})
+    assert err == f"vomap: left out 1,235 lines of the logs; the first is {log.log}:2: is not a whole JSON object\n"
+
+
+@pytest.mark.parametrize("name", ["fifo", "/dev/zero"])
+def test_no_file_makes_replay_wait(log: Log, name: str) -> None:
+    """A FIFO without a writer and a device without end are errors at once."""
+    path = log.log.parent / name
+    if name == "fifo":
+        os.mkfifo(path)
+    command = [sys.executable, "-m", "vomap.cli", "replay", str(path), "--mapfiles", str(log.mapfile)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (3, f"vomap: {path}: is not a regular file; name the file itself\n")
 
 
 def test_jobs_without_a_token_are_no_error(log: Log) -> None:
@@ -103,7 +134,7 @@ def test_the_answer_for_programs(log: Log) -> None:
     code, out, _ = log.replay({"account": "other"}, {"claims": None}, '{"time": "\n', words=("--json",))
     answer = json.loads(out)
     assert (code, answer["same"], answer["changed"]) == (3, 0, 1)
-    assert answer["broken"] == [f"{log.log}:3: is not a whole JSON object"]
+    assert answer["broken"] == [f"left out 1 line of the logs; it is {log.log}:3: is not a whole JSON object"]
     assert answer["left-out"] == {"the log does not have its claims": 1}
     assert answer["by"]["account"] == {"other": 1, "jo": 1}
     assert answer["changes"][0]["first"]["jti"] == "j-1"

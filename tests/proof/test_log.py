@@ -17,7 +17,8 @@ import pytest
 from proof.counts import count
 from vomap.claims import read_claims
 from vomap.log import DecisionLog
-from vomap.log.reader import Record, read_log
+from vomap.log.reader import read_log
+from vomap.log.record import Record
 from vomap.policy import MAPPED, Decision
 
 PROCESSES = 64
@@ -63,6 +64,7 @@ def write(log: Path, process: int, lines: int) -> None:
         scope = LONG if line % LONG_ONE == 0 else "compute.create"
         claims = read_claims({"iss": "https://i/", "sub": "s", "jti": f"{process}-{line}", "scope": scope})
         decision = Decision(claims, None, MAPPED, "rule: r")
+        decision.account = "jo"
         decision_log.write(decision, callout="vomap-htcondor", ce="htcondor", now=NOW)
 
 

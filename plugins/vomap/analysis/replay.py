@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from vomap.claims import Claims
-from vomap.log.reader import Record, Resolve
+from vomap.log.record import Record, Resolve
 from vomap.policy import DENIED, ERROR, MAPPED, Decision
 from vomap.policy.decide import decide
 from vomap.policy.model import Bans, Policy

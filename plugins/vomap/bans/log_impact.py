@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vomap.analysis.replay import NO_CLAIMS, NO_SUBJECT
 from vomap.bans.ban_file import without_keys
 from vomap.bans.effect import is_banned
 from vomap.claims import DECISIVE, Claims
-from vomap.log.reader import Record, Resolve
+from vomap.log.record import Record, Resolve
 from vomap.mapfile.entries import CONDITIONS
 from vomap.policy.decide import decide
 from vomap.policy.index import bans_of
 from vomap.policy.model import Bans, Policy
+
+if TYPE_CHECKING:
+    from vomap.policy.documents import DecisionDocument
 
 CLAIM_NOT_LOGGED = "the log lacks a claim of the ban"
 
@@ -30,19 +33,48 @@ class Identity(NamedTuple):
 
 @dataclass
 class DecisionCount:
-    """The decisions about one identity: their number, the time of the last one, and the last account."""
+    """A number of decisions, and the time of the last one."""
 
     decisions: int = 0
     last: str = ""
-    account: str | None = None
 
-    def add(self, members: Mapping[str, Any]) -> None:
+    def add(self, time: str) -> None:
         """Add a decision. Logs come in any order."""
         self.decisions += 1
-        is_last = members["time"] >= self.last
-        self.last = max(self.last, members["time"])
-        if members["account"] is not None and (is_last or self.account is None):
-            self.account = members["account"]
+        self.last = max(self.last, time)
+
+
+@dataclass
+class IdentityCount:
+    """The decisions about one identity by account, None if not mapped, and the ids (`jti`) of its tokens, each once."""
+
+    accounts: dict[str | None, DecisionCount] = field(default_factory=dict)
+    jtis: dict[str, None] = field(default_factory=dict)
+
+    @property
+    def decisions(self) -> int:
+        """The number of decisions."""
+        return sum(count.decisions for count in self.accounts.values())
+
+    @property
+    def last(self) -> str:
+        """The time of the last decision."""
+        return max(count.last for count in self.accounts.values())
+
+    def add(self, members: DecisionDocument) -> None:
+        """Add a decision."""
+        self.accounts.setdefault(members["account"], DecisionCount()).add(members["time"])
+        if members["jti"] is not None:
+            self.jtis[members["jti"]] = None
+
+    def as_json(self) -> dict[str, object]:
+        """Return the members for JSON output."""
+        return {
+            "decisions": self.decisions,
+            "last": self.last,
+            "accounts": [{"account": account, **vars(count)} for account, count in self.accounts.items()],
+            "jtis": list(self.jtis),
+        }
 
 
 class LogImpact:
@@ -57,7 +89,7 @@ class LogImpact:
         self._without_claims = _alone({**ban, "claim": kept})
         self._asks_for_others = len(kept) < len(ban.get("claim", {}))
         self._asks_for_subject = "subject" in ban or "sub" in ban.get("claim", {})
-        self.identities: dict[Identity, DecisionCount] = {}
+        self.identities: dict[Identity, IdentityCount] = {}
         self.unknown: Counter[str] = Counter()
 
     @property
@@ -65,7 +97,7 @@ class LogImpact:
         """The number of decisions that the ban would have denied."""
         return sum(seen.decisions for seen in self.identities.values())
 
-    def latest_first(self) -> list[tuple[Identity, DecisionCount]]:
+    def latest_first(self) -> list[tuple[Identity, IdentityCount]]:
         """Return the identities that the ban would have denied, the latest first."""
         return sorted(self.identities.items(), key=lambda each: each[1].last, reverse=True)
 
@@ -73,7 +105,7 @@ class LogImpact:
         """Return the members for JSON output."""
         return {
             "decisions": self.decisions,
-            "identities": [{**each._asdict(), **vars(seen)} for each, seen in self.latest_first()],
+            "identities": [{**each._asdict(), **seen.as_json()} for each, seen in self.latest_first()],
             "unknown": dict(self.unknown),
         }
 
@@ -89,7 +121,7 @@ class LogImpact:
                 self.unknown[NO_SUBJECT] += 1
         elif self._denies(self._ban, claims, record.time):
             who = Identity(members["issuer"], members["subject"], members.get("pseudonym") if is_hidden else None)
-            self.identities.setdefault(who, DecisionCount()).add(members)
+            self.identities.setdefault(who, IdentityCount()).add(members)
         elif self._asks_for_others and self._denies(self._without_claims, claims, record.time):
             self.unknown[CLAIM_NOT_LOGGED] += 1
 

@@ -6,7 +6,6 @@ import argparse
 import base64
 import binascii
 import sys
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from vomap import Error
@@ -14,7 +13,7 @@ from vomap.cli.console import progress_bar
 from vomap.compile import advice
 from vomap.compile.check import SiteCheck, check_bans, check_mapfiles
 from vomap.log.pseudonyms import PseudonymError, read_key, resolve_pseudonym
-from vomap.log.reader import BrokenLine, Record, Resolve, read_log
+from vomap.log.record import Resolve
 from vomap.osg.generate import DEFAULT_MULTI_VO
 from vomap.policy.model import Bans, Policy
 from vomap.store import POLICY_FILE, bans_beside, read_bans, read_policy
@@ -151,13 +150,6 @@ def payload_of(args: argparse.Namespace, content: bytes) -> bytes:
         return base64.b64decode(parts[1] + b"=" * (-len(parts[1]) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         raise UsageError(f"{args.verb}: the token's payload is not base64url") from None
-
-
-def read_logs(logs: Iterable[str]) -> Iterator[tuple[str, Record | BrokenLine]]:
-    """Yield each line of logs, with the name of its log. Raises LogError."""
-    for log in logs:
-        for found in read_log(log):
-            yield log, found
 
 
 def resolver(key_file: str | None) -> Resolve | None:

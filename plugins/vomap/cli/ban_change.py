@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vomap import Error
+from vomap import Error, printable
 from vomap.bans.aftermath import Aftermath, find_aftermath
 from vomap.bans.commands import add_command, advice_of, wire_command
 from vomap.bans.effect import BanEffect, BanTester, describe_outcome, is_banned
@@ -21,11 +21,11 @@ from vomap.bans.wildcards import BanWarning
 from vomap.ces.kinds import known_ces
 from vomap.claims import Claims
 from vomap.claims.htcondor_payload import read_payload
-from vomap.cli.arguments import BANS_FOLDER, UsageError, given_token, payload_of, read_logs, resolver
+from vomap.cli.arguments import BANS_FOLDER, UsageError, given_token, payload_of, resolver
 from vomap.cli.ban_list import compiled_bans, until
-from vomap.cli.console import FAILED, NO, YES, counted, plain, print_json, progress_bar
+from vomap.cli.console import FAILED, NO, YES, counted, left_out, plain, print_json, progress_bar, shown
 from vomap.files.lock import locked
-from vomap.log.reader import BrokenLine
+from vomap.log.reader import LogReader
 from vomap.mapfile.entries import CONDITIONS, DEFAULT_SITE
 from vomap.policy.authority import Authority
 from vomap.policy.model import NO_BANS, Ban, Bans
@@ -34,6 +34,7 @@ from vomap.store.writer import read_issuers
 
 # A longer list would hide the warnings. The JSON output has all.
 _MOST_IDENTITIES = 20
+_MOST_JTIS = 20
 _ROOT = Path("/")
 # The bearer of a token may choose which group comes first.
 _REPLACED = {"first-group": "a ban reads every group of a token, in any order: use --group"}
@@ -114,9 +115,14 @@ def add(args: argparse.Namespace) -> int:
     _report_change(args, "added", change)
     report = _report_added(args.policy, document, given, before, after)
     report.warnings[:0] = already
-    if args.log:
-        _count_hits(report, args, document)
-    _report(args, "added", change, report)
+    try:
+        if args.log and args.json:
+            _count_hits(report, args, document)
+    finally:
+        # A log may be long, and strangers may have written it. Nothing in it keeps the report back.
+        _report(args, "added", change, report)
+    if args.log and not args.json:
+        _report_log(args, document)
     return FAILED if change.advice else report.code
 
 
@@ -178,23 +184,27 @@ def _tried(tester: BanTester, ban: Mapping[str, Any], given: Claims | None, befo
 
 def _count_hits(report: _Report, args: argparse.Namespace, ban: Mapping[str, Any]) -> None:
     """Add the users whom the ban would have denied. A log that vomap cannot read is only a warning."""
-    broken = 0
+    logs = LogReader(args.log)
     try:
         hits = LogImpact(ban, read_policy(args.policy), resolver(args.key))
         with progress_bar("decisions tried") as progress:
-            for number, (_, found) in enumerate(read_logs(args.log), start=1):
-                if isinstance(found, BrokenLine):
-                    broken += 1
-                else:
-                    hits.add(found)
+            for number, record in enumerate(logs.records(), start=1):
+                hits.add(record)
                 progress(number)
+        report.hits = hits
     except Error as error:
         report.warnings.append(BanWarning(f"vomap cannot show whom the ban would have denied: {error}"))
-        return
-    if broken:
-        lines = counted(broken, "line")
-        report.warnings.append(BanWarning(f"not counted, as it cannot be read: {lines} of the logs"))
-    report.hits = hits
+    if (lines := left_out(logs)) is not None:
+        report.warnings.append(BanWarning(lines))
+
+
+def _report_log(args: argparse.Namespace, ban: Mapping[str, Any]) -> None:
+    report = _Report()
+    _count_hits(report, args, ban)
+    for warning in report.warnings:
+        print(printable(f"warning: {warning.sentence}"), file=sys.stderr)
+    if report.hits is not None:
+        _print_hits(report.hits)
 
 
 def _tester(policy: str) -> BanTester:
@@ -258,8 +268,6 @@ def _report(args: argparse.Namespace, done: str, change: BanChange, report: _Rep
         return
     if report.sentence:
         print(plain(report.sentence))
-    if report.hits is not None:
-        _print_hits(report.hits)
     if report.remains:
         anywhere = "" if any(ce.is_installed for ce in known_ces(_ROOT)) else ", on either CE, as none is here"
         print(f"what goes on until you end it{anywhere}:")
@@ -293,15 +301,28 @@ def _as_json(done: str, change: BanChange, report: _Report, policy: str, places:
 
 
 def _print_hits(hits: LogImpact) -> None:
-    print(f"in the logs: {hits.decisions:,} decisions about {len(hits.identities):,} identities would have been denied")
+    which = f"{counted(hits.decisions, 'decision')} about {_identities(len(hits.identities))}"
+    print(f"in the logs: {which} would have been denied")
     for who, seen in hits.latest_first()[:_MOST_IDENTITIES]:
-        named = plain(f"{who.issuer} {who.pseudonym or who.subject}")
-        account = f"mapped to {plain(seen.account)}" if seen.account is not None else "never mapped"
-        print(f"  {seen.last}: {named}: {account}; decisions: {seen.decisions:,}")
+        print(f"  identity {shown(who.issuer or 'unknown')} {shown(who.pseudonym or who.subject or 'unknown')}:")
+        for account, count in seen.accounts.items():
+            done = "not mapped" if account is None else f"mapped to {shown(account)}"
+            print(f"    {done}: {counted(count.decisions, 'decision')}, the last at {count.last}")
+        _print_jtis(list(seen.jtis))
     if len(hits.identities) > _MOST_IDENTITIES:
-        print(f"  and {len(hits.identities) - _MOST_IDENTITIES:,} more; --json prints all")
+        print(f"  and {_identities(len(hits.identities) - _MOST_IDENTITIES)} more; --json prints all")
     for why, number in hits.unknown.most_common():
         print(f"  unknown for {number:,}: {why}")
+
+
+def _identities(number: int) -> str:
+    return f"{number:,} identity" if number == 1 else f"{number:,} identities"
+
+
+def _print_jtis(jtis: Sequence[str]) -> None:
+    if jtis:
+        more = f" and {len(jtis) - _MOST_JTIS:,} more" if len(jtis) > _MOST_JTIS else ""
+        print(f"    jti: {', '.join(map(shown, jtis[:_MOST_JTIS]))}{more}")
 
 
 def _same_bans(built: str, added: Mapping[str, Any]) -> list[BanWarning]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from vomap import printable
 
 if TYPE_CHECKING:
+    from vomap.log.reader import LogReader
     from vomap.mapfile.findings import Finding
 
 YES, NO, USAGE, FAILED = 0, 1, 2, 3
@@ -20,6 +21,8 @@ YES, NO, USAGE, FAILED = 0, 1, 2, 3
 _PATIENCE, _EVERY = 1.0, 0.2
 # How many steps pass between two looks at the clock.
 _STEPS = 1000
+# Longer than any text that an administrator compares by eye. A stranger may choose one of a quarter of a megabyte.
+_LONGEST_TEXT = 300
 
 
 def plain(text: str) -> str:
@@ -31,9 +34,22 @@ def plain(text: str) -> str:
     return "\n".join(map(printable, text.split("\n")))
 
 
+def shown(text: str) -> str:
+    """Return a text of a stranger for a report: printable, and without the end of a very long one. JSON has all."""
+    return printable(text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}...")
+
+
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun: 1 ban, 2 bans."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def left_out(logs: LogReader) -> str | None:
+    """Return a sentence on the lines that vomap left out of logs, None if there is none."""
+    if not logs.broken:
+        return None
+    which = "it" if logs.broken == 1 else "the first"
+    return f"left out {counted(logs.broken, 'line')} of the logs; {which} is {logs.first_broken}"
 
 
 def print_findings(findings: Iterable[Finding]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from functools import partial
 
+from vomap import printable
 from vomap.cli.arguments import UsageError, add_json
 from vomap.cli.console import YES, print_json
 from vomap.cli.parser import Action, add_actions
@@ -53,5 +54,5 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json({name: text})
     else:
-        print(ascii(text)[1:-1] if not text.isprintable() else text)
+        print(printable(text))
     return YES

@@ -7,11 +7,11 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from vomap import Error
+from vomap import Error, printable
 from vomap.analysis.replay import Replay
-from vomap.cli.arguments import add_json, add_policy, add_sources, asked_policy, read_logs, resolver
-from vomap.cli.console import NO, YES, plain, print_json, progress_bar
-from vomap.log.reader import BrokenLine
+from vomap.cli.arguments import add_json, add_policy, add_sources, asked_policy, resolver
+from vomap.cli.console import FAILED, NO, YES, left_out, print_json, progress_bar
+from vomap.log.reader import LogReader
 
 HELP = "decide the tokens of a decision log again, and show the decisions that change"
 
@@ -51,26 +51,24 @@ def run(args: argparse.Namespace) -> int:
     policy, bans = asked_policy(args, "replay")
     instead = None if args.against is None else _table(args.against)
     result = Replay(policy, bans, resolve=resolver(args.key), instead=instead)
-    broken: list[str] = []
+    logs = LogReader(args.logs)
     with progress_bar("decisions made again") as progress:
-        for number, (log, found) in enumerate(read_logs(args.logs), start=1):
-            if isinstance(found, BrokenLine):
-                broken.append(f"{log}:{found.line}: {found.why}")
-            else:
-                result.add(found)
+        for number, record in enumerate(logs.records(), start=1):
+            result.add(record)
             progress(number)
+    faults = [] if (lines := left_out(logs)) is None else [lines]
     if not result.same + result.changed:
         # A wrong file or a missing key must not look like a policy that changes nothing.
-        broken.append("vomap could decide no record of these logs again, so the changes are unknown")
+        faults.append("vomap could decide no record of these logs again, so the changes are unknown")
     if result.changes and args.mapfiles and not args.bans:
         print("vomap: decided without bans. With --mapfiles, name the bans: --bans PATH", file=sys.stderr)
-    for line in broken:
-        print(plain(f"vomap: {line}"), file=sys.stderr)
+    for fault in faults:
+        print(printable(f"vomap: {fault}"), file=sys.stderr)
     if args.json:
-        print_json(_as_json(result, broken))
+        print_json(_as_json(result, faults))
     else:
         _print(result)
-    return 3 if broken else NO if result.changes else YES
+    return FAILED if faults else NO if result.changes else YES
 
 
 def _table(path: str) -> Mapping[str, str]:
@@ -96,21 +94,21 @@ def _table(path: str) -> Mapping[str, str]:
 def _print(result: Replay) -> None:
     print(f"decided again: {result.same + result.changed:,}; the same: {result.same:,}; changed: {result.changed:,}")
     for why, number in result.left_out.most_common():
-        print(plain(f"not decided again: {number:,}: {why}"))
+        print(printable(f"not decided again: {number:,}: {why}"))
     for change, number in result.changes.most_common():
         members = result.first[change].members
-        print(plain(f"{number:>9,}  {change.vo}: {change.before} -> {change.after}"))
-        print(plain(f"           first at {members['time']}: {members['issuer']} {members['subject']}"))
+        print(printable(f"{number:>9,}  {change.vo}: {change.before} -> {change.after}"))
+        print(printable(f"           first at {members['time']}: {members['issuer']} {members['subject']}"))
     for title, counts in result.counted().items():
-        print(f"by {title}: " + ", ".join(f"{plain(name)} {number:,}" for name, number in counts.most_common()))
+        print(f"by {title}: " + ", ".join(f"{printable(name)} {number:,}" for name, number in counts.most_common()))
 
 
-def _as_json(result: Replay, broken: list[str]) -> dict[str, object]:
+def _as_json(result: Replay, faults: list[str]) -> dict[str, object]:
     return {
         "same": result.same,
         "changed": result.changed,
         "left-out": dict(result.left_out),
-        "broken": broken,
+        "broken": faults,
         "by": {title: dict(counts) for title, counts in result.counted().items()},
         "changes": [
             {

@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import IO
 
 from vomap import Error
 from vomap.files.shell import join_words
@@ -58,6 +59,15 @@ def read_regular_file(path: str, largest: int = LARGEST_FILE) -> tuple[bytes, Re
                 limit = f"{largest >> 20} MiB"
                 raise UnreadableFileError(f"{path}: is larger than {limit}; split it into several files")
             return file.read(largest), walk.resolved
+
+
+@contextlib.contextmanager
+def open_regular_file(path: str) -> Iterator[IO[bytes]]:
+    """Open a regular file of any size for reading, by the rules of `read_regular_file`. Raises UnreadableFileError."""
+    with _walk(path) as walk:
+        walk.go()
+        with os.fdopen(walk.open(), "rb", closefd=False) as file:
+            yield file
 
 
 def resolve_folder(path: str) -> ResolvedPath:

@@ -27,7 +27,7 @@ KEY_FILE = "/etc/vomap/log.key"
 # Bytes. A log daemon cuts longer messages: the limit of rsyslog is 8 kB.
 _SOCKET = "/dev/log"
 _LONGEST_MESSAGE = 8000
-_LONGEST_LINE = 1 << 18
+LONGEST_LINE = 1 << 18
 # Facility authpriv, level info (RFC 5424 section 6.2.1).
 _PRIORITY = 10 * 8 + 6
 _GROUP_WRITES = 0o660
@@ -107,7 +107,7 @@ class DecisionLog:
 
     def _send_or_append(self, record: DecisionDocument, callout: str) -> None:
         is_syslog = self.to == SYSLOG
-        limit = _LONGEST_MESSAGE if is_syslog else _LONGEST_LINE
+        limit = _LONGEST_MESSAGE if is_syslog else LONGEST_LINE
         line = format_record(record)
         if len(line) > limit:
             line = format_record(_shorten(record))

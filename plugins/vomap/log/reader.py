@@ -3,75 +3,41 @@
 from __future__ import annotations
 
 import gzip
-import json
 import re
 import sys
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING
 
 from vomap import Error
-from vomap.claims import Claims, TokenError, read_claims
-from vomap.policy import OUTCOMES
+from vomap.files.regular import UnreadableFileError, open_regular_file
+from vomap.log.record import CALLOUTS, OUTCOME, Record, RecordError, check_members, parse_object
 
 if TYPE_CHECKING:
     from vomap.policy.documents import DecisionDocument
 
 _GZIP = b"\x1f\x8b"
 _LONGEST_LINE = 1 << 20
-# Fields of systemd's log entries in JSON: the message, and the program that wrote it (systemd.journal-fields(7)).
-_MESSAGE, _IDENTIFIER = "MESSAGE", "SYSLOG_IDENTIFIER"
-_CALLOUTS = ("vomap-htcondor", "vomap-arc", "vomap-token")
+# No log has a longer line. Without this limit, a device or a small compressed file could have a line without end.
+_ENDLESS = 1 << 30
+# Fields of systemd's log entries in JSON (systemd.journal-fields(7)): the message, the program that it names, and the
+# uid of the process that sent it. Only systemd itself can write a field that begins with an underscore.
+_MESSAGE, _IDENTIFIER, _UID = "MESSAGE", "SYSLOG_IDENTIFIER", "_UID"
+# Callouts run as system users. Jobs have the accounts of users, which begin here (SYS_UID_MAX in login.defs(5)).
+_FIRST_USER = 1000
 # The head of a line of a log daemon: a time of one word or three, a host, and the program. The program counts: an
 # attacker can have other programs log a text that looks like a record, for example as the name of a user.
 _HEAD = re.compile(rb"(?:<\d+>)?(?:[^\s\[\]]*[^\s\[\]:] +){2,4}vomap-(?:htcondor|arc|token)\[\d+\]: ")
-# The beginning of a record. Quotes within a record are escaped, so this text is nowhere else.
+# The beginning of a record. Quotes within a record are escaped, so this text is nowhere else but in claims, if the
+# first claim of a token is called `time`.
 _BEGIN = b'{"time": '
-_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", re.ASCII)
-
-# Returns the subject of an issuer's pseudonym, or None.
-Resolve = Callable[[str, str], "str | None"]
+_CLAIMS = b'"claims": '
 
 
 class LogError(Error):
     """vomap cannot read a log."""
-
-
-@dataclass(frozen=True)
-class Record:
-    """One decision of a log: the number of its line, and its members as in schemas/decision-1.schema.json."""
-
-    line: int
-    members: DecisionDocument
-
-    @property
-    def time(self) -> int:
-        """The time of the decision, in seconds since 1970."""
-        return _seconds(self.members["time"])
-
-    def reveal_subject(self, resolve: Resolve | None) -> bool:
-        """Replace the pseudonym by the subject. Return False if there is no key, or another key."""
-        pseudonym = self.members["pseudonym"]
-        if resolve is None or pseudonym is None:
-            return False
-        self.members["subject"] = resolve(self.members["issuer"] or "", pseudonym)
-        return self.members["subject"] is not None
-
-    def claims(self) -> Claims | None:
-        """Return the logged claims of the token, None if the record has no claims."""
-        logged = self.members.get("claims")
-        if logged is None:
-            return None
-        named = {"iss": self.members["issuer"], "sub": self.members["subject"], "jti": self.members["jti"]}
-        token = {**logged, **{name: value for name, value in named.items() if value is not None}}
-        if self.members["audience"]:
-            token["aud"] = self.members["audience"]
-        try:
-            return read_claims(token)
-        except TokenError:
-            return None
 
 
 @dataclass(frozen=True)
@@ -82,22 +48,43 @@ class BrokenLine:
     why: str
 
 
+class LogReader:
+    """Read logs one after the other. `broken` counts the lines that look like records and are none.
+
+    `first_broken` is the place of the first of them, with the reason, None if there is none.
+    """
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        """Take the paths of logs, as `read_log` takes them."""
+        self._paths = paths
+        self.broken = 0
+        self.first_broken: str | None = None
+
+    def records(self) -> Iterator[Record]:
+        """Yield all decisions. Raises LogError."""
+        for path in self._paths:
+            for found in read_log(path):
+                if isinstance(found, Record):
+                    yield found
+                    continue
+                self.broken += 1
+                if self.first_broken is None:
+                    self.first_broken = f"{path}:{found.line}: {found.why}"
+
+
 def read_log(path: str) -> Iterator[Record | BrokenLine]:
     """Yield the decisions and the broken lines of a log. Lines of other programs are ignored.
 
     `path` is a file of vomap or of a log daemon, or output of `journalctl --all -o json`. It may be compressed with
-    gzip. `-` is standard input. Raises LogError.
+    gzip. `-` is standard input. Raises LogError, also for any path that is not a regular file.
     """
     try:
         with _opened(path) as file:
-            number, is_begin = 0, True
-            while content := file.readline(_LONGEST_LINE):
-                # A longer line is not a record. The later pieces of one are ignored, for they may look like records.
-                if is_begin:
-                    number += 1
-                    yield from _read_line(number, content)
-                is_begin = content.endswith(b"\n")
-    except (OSError, EOFError) as error:
+            for number, content in _lines(path, file):
+                yield from _read_line(number, content)
+    except UnreadableFileError as error:
+        raise LogError(str(error)) from None
+    except (OSError, EOFError, zlib.error) as error:
         raise LogError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
 
 
@@ -106,10 +93,22 @@ def _opened(path: str) -> Iterator[IO[bytes]]:
     if path == "-":
         yield sys.stdin.buffer
         return
-    with open(path, "rb") as file:
+    with open_regular_file(path) as file:
         is_compressed = file.read(len(_GZIP)) == _GZIP
         file.seek(0)
         yield gzip.GzipFile(fileobj=file) if is_compressed else file  # type: ignore[misc]
+
+
+def _lines(path: str, file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines, numbered from 1. Of a line of more than _LONGEST_LINE bytes, yield only so many."""
+    number = length = 0
+    while content := file.readline(_LONGEST_LINE):
+        if not length:
+            number += 1
+            yield number, content
+        length = 0 if content.endswith(b"\n") else length + len(content)
+        if length > _ENDLESS:
+            raise LogError(f"{path}:{number}: this line has more than {_ENDLESS >> 30} GiB, so this is not a log")
 
 
 def _read_line(number: int, content: bytes) -> Iterator[Record | BrokenLine]:
@@ -117,71 +116,59 @@ def _read_line(number: int, content: bytes) -> Iterator[Record | BrokenLine]:
     if begin < 0 or (begin and not _HEAD.fullmatch(content, 0, begin)):
         return
     try:
-        members = json.loads(content[begin:].decode("utf-8"))
-    except (ValueError, RecursionError):
-        if _BEGIN in content or b'"outcome"' in content:
-            yield BrokenLine(number, "is not a whole JSON object")
-        # A full disk may have cut this record short, and another record may follow on the same line.
-        begin = content.find(_BEGIN, begin + 1)
-        if begin > 0:
-            yield from _read_line(number, content[begin:])
-        return
-    if _MESSAGE not in members:
-        yield from _read_members(number, members)
-    elif members.get(_IDENTIFIER) in _CALLOUTS:
-        yield from _read_message(number, members[_MESSAGE])
+        members = _read_members(content[begin:])
+    except RecordError as error:
+        yield BrokenLine(number, str(error))
+        members = _last_record(content, begin)
+    if members is not None:
+        yield Record(number, members)
 
 
-def _read_message(number: int, message: object) -> Iterator[Record | BrokenLine]:
-    """Read a message that systemd logged for a callout. Callouts log nothing but records."""
+def _last_record(content: bytes, begin: int) -> DecisionDocument | None:
+    """Return the record at the end of a broken line, if there is one.
+
+    A full disk may have cut a record short, and the next record follows on the same line.
+    """
+    at = content.rfind(_BEGIN, begin + 1)
+    if at > 0 and content.endswith(_CLAIMS, 0, at):
+        at = content.rfind(_BEGIN, begin + 1, at)
     try:
-        members = json.loads(message) if isinstance(message, str) else None
-    except (ValueError, RecursionError):
-        members = None
-    if isinstance(members, dict):
-        yield from _read_members(number, members)
-    else:
-        yield BrokenLine(number, "has no whole message: `journalctl` omits long messages without --all")
+        return _read_members(content[at:]) if at > 0 else None
+    except RecordError:
+        return None
 
 
-def _read_members(number: int, members: dict[str, Any]) -> Iterator[Record | BrokenLine]:
-    if "outcome" not in members:
-        return
-    for name, is_right in _MEMBERS.items():
-        if not is_right(members.get(name, ())):
-            yield BrokenLine(number, f"`{name}`: is not as schemas/decision-1.schema.json expects")
-            return
-    yield Record(number, cast("DecisionDocument", members))
-
-
-def _seconds(time: str) -> int:
-    """Return the time of a record in seconds since 1970. Raises ValueError if it is not a valid time."""
-    # strptime takes longer than a decision.
-    return int(datetime.fromisoformat(f"{time[:-1]}+00:00").timestamp())
-
-
-def _is_time(value: object) -> bool:
-    if not isinstance(value, str) or not _TIME.fullmatch(value):
-        return False
+def _read_members(content: bytes) -> DecisionDocument | None:
+    """Return the members of a record, None for what another program logged. Raises RecordError."""
     try:
-        _seconds(value)
-    except ValueError:
-        return False
-    return True
+        text = content.decode("utf-8")
+        found = parse_object(text)
+    except (UnicodeDecodeError, RecordError):
+        if content.startswith(_BEGIN) or b'"outcome"' in content:
+            raise RecordError("is not a whole JSON object") from None
+        return None
+    if _MESSAGE not in found:
+        return check_members(found, len(text)) if OUTCOME in found or content.startswith(_BEGIN) else None
+    if found.get(_IDENTIFIER) not in CALLOUTS:
+        return None
+    _require_system_user(found.get(_UID))
+    return _read_message(found[_MESSAGE])
 
 
-def _is_text_or_null(value: object) -> bool:
-    return value is None or isinstance(value, str)
+def _require_system_user(uid: object) -> None:
+    """Raise RecordError unless a system user sent an entry of systemd's log: any user can name any program."""
+    if not (isinstance(uid, str) and uid.isascii() and uid.isdigit()):
+        raise RecordError("has no `_UID`, which journalctl prints with `-o json`")
+    if len(uid) > len(str(_FIRST_USER)) or int(uid) >= _FIRST_USER:
+        raise RecordError("another user than a system user logged it, so it is not a decision of a callout")
 
 
-# The value of a missing member is an empty tuple, which no JSON has.
-_MEMBERS: dict[str, Callable[[object], bool]] = {
-    "time": _is_time,
-    "outcome": lambda value: value in OUTCOMES,
-    "reason": lambda value: isinstance(value, str),
-    **dict.fromkeys(("account", "vo", "rule", "issuer", "subject", "jti"), _is_text_or_null),
-    "audience": lambda value: isinstance(value, list) and all(isinstance(each, str) for each in value),
-    "claims": lambda value: value is None or isinstance(value, dict),
-    # None if there was no key.
-    "pseudonym": lambda value: value == () or _is_text_or_null(value),
-}
+def _read_message(message: object) -> DecisionDocument:
+    """Read a message that systemd logged for a callout. Callouts log nothing but records. Raises RecordError."""
+    try:
+        found = parse_object(message) if isinstance(message, str) else None
+    except RecordError:
+        found = None
+    if found is None:
+        raise RecordError("has no whole message: `journalctl` omits long messages without --all")
+    return check_members(found, len(str(message)))

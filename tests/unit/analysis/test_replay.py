@@ -10,7 +10,7 @@ import vomap.analysis.replay as proof
 from unit.policy.composed import bans_of, policy_of
 from vomap.analysis.replay import Replay
 from vomap.log.pseudonyms import make_pseudonym
-from vomap.log.reader import Record
+from vomap.log.record import Record
 
 ONE = "https://one.example/"
 POLICY = f"""\

@@ -8,9 +8,9 @@ import pytest
 
 from unit.policy.composed import bans_document, policy_of
 from vomap.analysis.replay import NO_CLAIMS, NO_SUBJECT
-from vomap.bans.log_impact import CLAIM_NOT_LOGGED, DecisionCount, Identity, LogImpact
+from vomap.bans.log_impact import CLAIM_NOT_LOGGED, DecisionCount, Identity, IdentityCount, LogImpact
 from vomap.log.pseudonyms import make_pseudonym
-from vomap.log.reader import Record
+from vomap.log.record import Record
 
 ONE, MANY = "https://one.example/", "https://many.example/"
 POLICY = f"""\
@@ -81,23 +81,33 @@ def test_the_engine_says_who_is_hit(ban: str, is_hit: bool) -> None:
     assert not hits.unknown
 
 
-def test_identities_have_their_last_time_and_account() -> None:
-    """Issuer and subject make one identity, with its last time and account. The order of records does not matter."""
+def test_identities_have_their_accounts_and_tokens() -> None:
+    """Issuer and subject make one identity. Its decisions are counted for each account, in any order of the records."""
     hits = _hits(
         "subject: [jo, jane]",
         _record(time="2026-11-22T12:00:02Z", account="late"),
-        _record(time="2026-11-22T12:00:03Z", account=None, outcome="denied", reason="time: x"),
-        _record(time="2026-11-22T12:00:01Z", account="early"),
+        _record(time="2026-11-22T12:00:03Z", account=None, outcome="denied", reason="time: x", jti=None),
+        _record(time="2026-11-22T12:00:01Z", account="early", jti="j-2"),
+        _record(time="2026-11-22T12:00:00Z", account="late"),
         _record(time="2026-11-22T12:00:04Z", issuer=MANY, outcome="declined", account=None),
         _record(subject="jane", account=None, outcome="error", reason="pool: x"),
         _record(subject="other"),
     )
-    assert hits.decisions == 5
+    assert hits.decisions == 6
+    of_jo = {
+        "late": DecisionCount(2, "2026-11-22T12:00:02Z"),
+        None: DecisionCount(1, "2026-11-22T12:00:03Z"),
+        "early": DecisionCount(1, "2026-11-22T12:00:01Z"),
+    }
     assert hits.latest_first() == [
-        (Identity(MANY, "jo", None), DecisionCount(1, "2026-11-22T12:00:04Z", None)),
-        (Identity(ONE, "jo", None), DecisionCount(3, "2026-11-22T12:00:03Z", "late")),
-        (Identity(ONE, "jane", None), DecisionCount(1, TIME, None)),
+        (Identity(MANY, "jo", None), _count({None: DecisionCount(1, "2026-11-22T12:00:04Z")}, "j-1")),
+        (Identity(ONE, "jo", None), _count(of_jo, "j-1", "j-2")),
+        (Identity(ONE, "jane", None), _count({None: DecisionCount(1, TIME)}, "j-1")),
     ]
+
+
+def _count(accounts: dict[str | None, DecisionCount], *jtis: str) -> IdentityCount:
+    return IdentityCount(accounts, dict.fromkeys(jtis))
 
 
 def test_what_is_hidden_is_unknown() -> None:
@@ -136,7 +146,15 @@ def test_for_programs() -> None:
     assert _hits("subject: jo", _record(), _record(claims=None)).as_json() == {
         "decisions": 1,
         "identities": [
-            {"issuer": ONE, "subject": "jo", "pseudonym": None, "decisions": 1, "last": TIME, "account": "jo"}
+            {
+                "issuer": ONE,
+                "subject": "jo",
+                "pseudonym": None,
+                "decisions": 1,
+                "last": TIME,
+                "accounts": [{"account": "jo", "decisions": 1, "last": TIME}],
+                "jtis": ["j-1"],
+            }
         ],
         "unknown": {NO_CLAIMS: 1},
     }

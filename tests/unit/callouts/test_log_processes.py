@@ -21,7 +21,8 @@ import vomap
 from ces import htcondor_payload
 from unit.policy.composed import bans_document, policy_document
 from vomap import store
-from vomap.log.reader import BrokenLine, Record, read_log
+from vomap.log.reader import BrokenLine, read_log
+from vomap.log.record import Record
 from vomap.store import writer
 
 ISSUER = "https://i.example/"

@@ -5,14 +5,17 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from vomap.log import format_record
-from vomap.log.reader import BrokenLine, LogError, Record, read_log
+from owners import OTHER, other_owners
+from vomap.log import LONGEST_LINE, format_record
+from vomap.log.reader import BrokenLine, LogError, LogReader, read_log
+from vomap.log.record import Record
 
 MEMBERS: Any = {
     "time": "2026-11-22T12:00:00Z",
@@ -47,7 +50,7 @@ def _read(path: Path) -> list[Record | BrokenLine]:
         f"Nov 22 12:00:00 ce01 vomap-htcondor[77]: {LINE}",
         f"2026-11-22T12:00:00.123456+01:00 ce01 vomap-arc[77]: {LINE}",
         f"<86>Nov  2 12:00:00 ce01 vomap-token[77]: {LINE}",
-        json.dumps({"MESSAGE": LINE.rstrip(), "PRIORITY": "6", "SYSLOG_IDENTIFIER": "vomap-arc"}) + "\n",
+        json.dumps({"MESSAGE": LINE.rstrip(), "_UID": "0", "SYSLOG_IDENTIFIER": "vomap-arc"}) + "\n",
         LINE.rstrip("\n"),
     ],
     ids=["own file", "syslog", "syslog, RFC 3339", "syslog, priority", "journalctl -o json", "without line end"],
@@ -120,7 +123,7 @@ def test_a_message_that_journalctl_left_out_is_told(tmp_path: Path, message: obj
     The reader reports that it cannot read the decision.
     """
     path = tmp_path / "log"
-    path.write_text(json.dumps({"MESSAGE": message, "SYSLOG_IDENTIFIER": "vomap-htcondor"}) + "\n")
+    path.write_text(json.dumps({"MESSAGE": message, "SYSLOG_IDENTIFIER": "vomap-htcondor", "_UID": "64"}) + "\n")
     (broken,) = _read(path)
     assert isinstance(broken, BrokenLine)
     assert "--all" in broken.why
@@ -159,11 +162,160 @@ def test_a_broken_record_is_told(tmp_path: Path, line: str, why: str) -> None:
     assert whole == Record(2, MEMBERS)
 
 
+HOSTILE = "jo\n    condor_ce_rm -constraint true"
+TEXTS = ("account", "vo", "rule", "source", "reason", "issuer", "subject", "client", "jti", "policy")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((name, HOSTILE) for name in TEXTS),
+        *((name, text) for name in TEXTS for text in ("\x1b[2J", "a\x85b", "\ud800", 7, ["jo"])),
+        *(("account", name) for name in ("", "../x", "a b", "-a", "7", "a" * 33, "\u0130")),
+        *((name, text) for name in ("vo", "rule") for text in ("", "a b", "/cms", "caf\u00e9")),
+        ("account", None),
+        ("outcome", "denied"),
+        ("ce", "other"),
+        ("callout", HOSTILE),
+        ("callout", "vomap-arc kill"),
+        ("audience", [HOSTILE]),
+        ("unchecked", [HOSTILE]),
+        ("unchecked", "time"),
+        ("claims", {"scope": HOSTILE}),
+        ("claims", {"groups": ["/a", HOSTILE]}),
+        ("claims", {HOSTILE: "a"}),
+        ("claims", {"scope": 7}),
+        ("claims", {"scope": {"a": "b"}}),
+        ("claims", {"exp": True}),
+        ("claims", {"exp": 1e300}),
+        ("pseudonym", "jo"),
+        ("pseudonym", f"~{HOSTILE}"),
+        ("observed", 1),
+        ("cut", "yes"),
+        ("unknown", "a"),
+        ("subject", "s" * LONGEST_LINE),
+    ],
+)
+def test_every_member_of_a_record_is_legal(tmp_path: Path, name: str, value: object) -> None:
+    """The reader accepts only what vomap itself can write. Otherwise a text of a stranger could be a line of a report.
+
+    It reports an illegal record once, and none of its texts.
+    """
+    path = tmp_path / "log"
+    path.write_text(json.dumps({**MEMBERS, name: value}) + f"\n{LINE}")
+    broken, whole = _read(path)
+    assert isinstance(broken, BrokenLine)
+    assert "condor_ce_rm" not in broken.why
+    assert whole == Record(2, MEMBERS)
+
+
+@pytest.mark.parametrize("member", [*TEXTS, "time", "ce", "outcome", "audience", "unchecked"])
+def test_no_member_of_a_record_is_missing(tmp_path: Path, member: str) -> None:
+    """A record has each member that the schema requires, null if it says nothing."""
+    path = tmp_path / "log"
+    path.write_text(format_record({name: value for name, value in MEMBERS.items() if name != member}) + LINE)
+    assert [type(each) for each in _read(path)] == [BrokenLine, Record]
+
+
+def test_a_key_that_occurs_twice_is_no_record(tmp_path: Path) -> None:
+    """A record has each member once. Readers of JSON differ in the one that they take."""
+    path = tmp_path / "log"
+    path.write_text(LINE.replace('"account": "jo"', '"account": "jo", "account": "root"') + LINE)
+    assert [type(each) for each in _read(path)] == [BrokenLine, Record]
+
+
+@pytest.mark.parametrize("text", ['{"time": ' * 3000, '{"time": ' * 110_000, '{"time": ' + "[" * 900_000])
+def test_nesting_of_any_depth_is_one_broken_line(tmp_path: Path, text: str) -> None:
+    """A deeply nested line ends neither the reader nor the stack. It is one broken line, and the next one is read."""
+    path = tmp_path / "log"
+    path.write_text(f"{text}\n{text}{LINE}{LINE}")
+    found = _read(path)
+    assert [(type(each), each.line) for each in found if isinstance(each, BrokenLine)] == [
+        (BrokenLine, 1),
+        (BrokenLine, 2),
+    ]
+    assert found[-1] == Record(3, MEMBERS)
+
+
+def test_a_record_after_several_halves_is_read(tmp_path: Path) -> None:
+    """The line counts as broken once, however many records a full disk has cut short there."""
+    path = tmp_path / "log"
+    members = {**MEMBERS, "claims": {"time": "2026-11-22T12:00:00Z", "scope": "x"}}
+    path.write_text(LINE[:100] + LINE[:50] + LINE[:-20] + format_record(members))
+    broken, whole = _read(path)
+    assert isinstance(broken, BrokenLine)
+    assert whole == Record(1, members)  # type: ignore[arg-type]
+
+
+def test_claims_are_no_record(tmp_path: Path) -> None:
+    """A token with claims that look like a record does not become one, also if its own record is cut short."""
+    path = tmp_path / "log"
+    claims = {name: value for name, value in MEMBERS.items() if name not in ("claims", "audience")}
+    path.write_text(format_record({**MEMBERS, "claims": claims})[:-2] + "\n")
+    assert [type(each) for each in _read(path)] == [BrokenLine]
+
+
+def test_a_huge_line_is_one_broken_line(tmp_path: Path) -> None:
+    """The reader keeps no more than a part of a line in memory, and goes on with the next one."""
+    path = tmp_path / "log"
+    path.write_text(LINE[:-2] + "x" * (5 << 20) + LINE + LINE)
+    assert [(type(each), each.line) for each in _read(path)] == [(BrokenLine, 1), (Record, 2)]
+
+
+def test_a_line_without_end_is_no_log(tmp_path: Path) -> None:
+    """A small compressed file may have a line without end. The reader stops after 1 GiB of it."""
+    path = tmp_path / "log"
+    with path.open("wb") as raw, gzip.GzipFile(fileobj=raw, mode="wb", compresslevel=1) as file:
+        for _ in range(65):
+            file.write(bytes(1 << 24))
+    with pytest.raises(LogError, match="log:1: this line has more than 1 GiB"):
+        _read(path)
+
+
+@pytest.mark.parametrize("uid", ["1000", "65534", "100000", None, "", "-1", "x", 0, "\u0660", ["0", "0"]])
+def test_the_journal_says_who_logged(tmp_path: Path, uid: object) -> None:
+    """Any user can log under the name of a callout. Only systemd writes `_UID`, and jobs do not have a system user's.
+
+    An entry of another user counts as a broken line, for it pretends to be a decision.
+    """
+    path = tmp_path / "log"
+    entry = {"MESSAGE": LINE.rstrip(), "SYSLOG_IDENTIFIER": "vomap-htcondor", **({} if uid is None else {"_UID": uid})}
+    path.write_text(json.dumps(entry) + f"\n{json.dumps({**entry, '_UID': '999'})}\n")
+    assert [(type(each), each.line) for each in _read(path)] == [(BrokenLine, 1), (Record, 2)]
+
+
+def test_a_log_is_opened_as_a_mapfile_is(tmp_path: Path) -> None:
+    """The reader opens no FIFO and no device, which could make it wait for ever, nor a link of another user."""
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "real").write_text(LINE)
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    assert len(_read(tmp_path / "link")) == 1
+    for path in (tmp_path / "fifo", Path("/dev/zero"), Path("/dev/null")):
+        with pytest.raises(LogError, match=f"{path}: is not a regular file"):
+            _read(path)
+    with other_owners() as owners:
+        owners.give(tmp_path / "link", OTHER)
+        with pytest.raises(LogError, match="is a link of another user"):
+            _read(tmp_path / "link")
+
+
+def test_broken_lines_are_counted_over_all_logs(tmp_path: Path) -> None:
+    """A reader of several logs counts the broken lines, and has the place of the first one."""
+    for name in ("a", "b"):
+        (tmp_path / name).write_text(f'{LINE}{{"time": \n{LINE}{{"time": \n')
+    logs = LogReader([str(tmp_path / "a"), str(tmp_path / "b")])
+    assert [record.line for record in logs.records()] == [1, 3, 1, 3]
+    assert logs.broken == 4
+    assert logs.first_broken == f"{tmp_path / 'a'}:2: is not a whole JSON object"
+
+
 def test_a_log_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
-    """A missing file, a folder and a truncated compressed file are errors, and not empty logs."""
-    cut = tmp_path / "cut"
-    cut.write_bytes(gzip.compress(LINE.encode() * 100)[:-20])
-    for path in (tmp_path / "absent", tmp_path, cut):
+    """A missing file, a folder and a damaged compressed file are errors, and not empty logs."""
+    cut, damaged = tmp_path / "cut", tmp_path / "damaged"
+    packed = gzip.compress(LINE.encode() * 100)
+    cut.write_bytes(packed[:-20])
+    damaged.write_bytes(packed[:20] + b"\xff" * 40 + packed[60:])
+    for path in (tmp_path / "absent", tmp_path, cut, damaged):
         with pytest.raises(LogError, match=path.name):
             _read(path)
 
