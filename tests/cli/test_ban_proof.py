@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from vomap.bans import rule_tokens
+from vomap.claims import DECISIVE
 from vomap.cli import run
 from vomap.log import format_record
 
@@ -327,6 +328,7 @@ def _logged(site: Site, *records: dict[str, Any]) -> str:
         "unchecked": [],
         "policy": "d",
         "callout": "vomap-htcondor",
+        "kept": [*DECISIVE],
         "claims": {"scope": "compute.create"},
     }
     path = site.folder / "decisions.log"

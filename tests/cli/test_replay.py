@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from vomap.claims import DECISIVE
 from vomap.cli import run
 from vomap.log import format_record
 
@@ -41,6 +42,7 @@ MEMBERS: dict[str, Any] = {
     "unchecked": [],
     "policy": "d",
     "callout": "vomap-htcondor",
+    "kept": [*DECISIVE],
     "claims": {"scope": "compute.read"},
 }
 
@@ -115,6 +117,43 @@ def test_no_file_makes_replay_wait(log: Log, name: str) -> None:
     assert (done.returncode, done.stderr) == (3, f"vomap: {path}: is not a regular file; name the file itself\n")
 
 
+PERSON = "  - {name: person, vo: One, claim: {voperson_id: v}, account: person}\n"
+OUTCOME = "decided again: 0; the same: 0; changed: 0\n"
+
+
+def test_a_new_rule_on_a_claim_that_the_log_does_not_keep(log: Log) -> None:
+    """Such a decision is never "the same" and never "changed". It has its own line, and exit code 3."""
+    log.mapfile.write_text(SITE.replace("rules:\n", f"rules:\n{PERSON}"))
+    code, out, err = log.replay({}, {"time": "2020-01-01T00:00:00Z"})
+    assert (code, out) == (
+        3,
+        f"{OUTCOME}not decidable: 2: the log does not keep the claim 'voperson_id', which rule person asks for\n",
+    )
+    assert "vomap: vomap cannot decide 2 records again, so the changes are not complete" in err
+
+
+def test_a_new_ban_on_a_claim_that_the_log_does_not_keep(log: Log) -> None:
+    """The ban may deny these tokens. A record of another subject is decided."""
+    bans = log.log.parent / "bans.yaml"
+    bans.write_text(f"mapfile: 1\nbans:\n  - {{issuer: {ISSUER}, subject: jo, claim: {{email: x}}, reason: r}}\n")
+    other = {"subject": "jane", "outcome": "declined", "account": None, "rule": None, "reason": "rule: none matches"}
+    code, out, _ = log.replay({}, other, words=("--bans", str(bans)))
+    undecided = "not decidable: 1: the log does not keep the claim 'email', which a ban asks for\n"
+    assert (code, out) == (3, f"decided again: 1; the same: 1; changed: 0\n{undecided}")
+    code, out, _ = log.replay({"kept": "all"}, words=("--bans", str(bans)))
+    assert (code, out) == (0, "decided again: 1; the same: 1; changed: 0\n")
+
+
+def test_undecidable_records_for_programs(log: Log) -> None:
+    """The answer has each reason with its number."""
+    log.mapfile.write_text(SITE.replace("rules:\n", f"rules:\n{PERSON}"))
+    code, out, _ = log.replay({}, {"kept": "all"}, words=("--json",))
+    answer = json.loads(out)
+    assert (code, answer["same"], answer["changed"]) == (3, 1, 0)
+    reason = "the log does not keep the claim 'voperson_id', which rule person asks for"
+    assert answer["undecidable"] == {reason: 1}
+
+
 def test_jobs_without_a_token_are_no_error(log: Log) -> None:
     """condor_ce_history prints `undefined` for a job that was submitted otherwise. Several accounts have such jobs."""
     log.table.write_text("undefined\tanna\nj-1\tjo\nundefined\tbert\nj-2\tundefined\n")
@@ -134,7 +173,10 @@ def test_the_answer_for_programs(log: Log) -> None:
     code, out, _ = log.replay({"account": "other"}, {"claims": None}, '{"time": "\n', words=("--json",))
     answer = json.loads(out)
     assert (code, answer["same"], answer["changed"]) == (3, 0, 1)
-    assert answer["broken"] == [f"left out 1 line of the logs; it is {log.log}:3: is not a whole JSON object"]
-    assert answer["left-out"] == {"the log does not have its claims": 1}
+    assert answer["broken"] == [
+        f"left out 1 line of the logs; it is {log.log}:3: is not a whole JSON object",
+        "vomap cannot decide 1 record again, so the changes are not complete",
+    ]
+    assert (answer["left-out"], answer["undecidable"]) == ({}, {"the log does not have its claims": 1})
     assert answer["by"]["account"] == {"other": 1, "jo": 1}
     assert answer["changes"][0]["first"]["jti"] == "j-1"

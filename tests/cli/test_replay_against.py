@@ -26,7 +26,7 @@ def _record(jti: str | None, subject: str) -> dict[str, Any]:
     members: dict[str, Any] = {"outcome": "mapped", "account": subject.partition("@")[0], "vo": "One", "rule": "people"}
     members.update(time="2026-11-22T12:00:00Z", ce="htcondor", callout="vomap-htcondor", observed=True, policy="d")
     members.update(source="0.yaml:6", reason="rule: people", issuer=ISSUER, subject=subject, client=None, jti=jti)
-    return {**members, "audience": ["ANY"], "unchecked": [], "claims": {"aud": "ANY", "scope": "compute.read"}}
+    return {**members, "audience": ["ANY"], "unchecked": [], "kept": "all", "claims": {"scope": "compute.read"}}
 
 
 @pytest.fixture

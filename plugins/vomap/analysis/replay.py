@@ -1,4 +1,7 @@
-"""Decide the tokens of a decision log again by another policy, and count the decisions that change."""
+"""Decide the tokens of a decision log again by another policy, and count the decisions that change.
+
+A decision is never "the same" because of a claim that its record does not show. Such records are undecidable.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +9,27 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from vomap.claims import Claims
+from vomap.analysis.kept_claims import RecordDecider, UndecidableError
 from vomap.log.record import Record, Resolve
 from vomap.policy import DENIED, ERROR, MAPPED, Decision
-from vomap.policy.decide import decide
 from vomap.policy.model import Bans, Policy
 
-# The reasons why a record is not decided again.
-AN_ERROR, NO_CLAIMS, NO_SUBJECT, AN_AUTHORIZATION, UNKNOWN = (
+# The reasons why a record is left out: there is nothing to compare, whatever the policy is.
+AN_ERROR, REFUSED_BEFORE, AN_AUTHORIZATION, UNKNOWN = (
     "the decision was an error that has another cause than the policy",
-    "the log does not have its claims",
-    "its subject is a pseudonym, and its key was not given or does not exist",
+    "vomap refused the token before it read the claims",
     "the CE asked only if the token is mapped, not to which account",
     "the file of the other plugin does not name its token",
 )
+# The reasons why a record is undecidable: the policy may decide otherwise, and the record does not show it.
+NO_CLAIMS, NO_SUBJECT, NO_NAMES = (
+    "the log does not have its claims",
+    "its subject is a pseudonym, and its key was not given or does not exist",
+    "an earlier vomap wrote its record, which does not name the claims that it keeps",
+)
 _AUTHORIZE = "vomap-arc authorize"
+# The first word of the reason, if the token itself is why.
+_TOKEN = "token: "  # noqa: S105 - a word  # nosec B105
 
 
 class DecisionSummary(NamedTuple):
@@ -47,8 +56,9 @@ class DecisionChange(NamedTuple):
 class Replay:
     """Decides the records of a log again, one by one, and counts the decisions.
 
-    `same` counts the decisions that stay the same, `changes` those that change, and `left_out` the reasons why records
-    are not decided again. `first` has the first record of each change.
+    `same` counts the decisions that stay the same, and `changes` those that change. `undecidable` counts the reasons
+    why the new decision is not known, `left_out` the reasons why there is nothing to compare. `first` has the first
+    record of each change.
     """
 
     def __init__(
@@ -59,11 +69,12 @@ class Replay:
         `instead` has, by the token's `jti`, the account that another plugin mapped the token to. Without it, the
         decisions of the log are compared.
         """
-        self._policy, self._bans = policy, bans
+        self._decider = RecordDecider(policy, bans)
         self._resolve, self._instead = resolve, instead
         self.same = 0
         self.changes: Counter[DecisionChange] = Counter()
         self.first: dict[DecisionChange, Record] = {}
+        self.undecidable: Counter[str] = Counter()
         self.left_out: Counter[str] = Counter()
 
     @property
@@ -73,11 +84,16 @@ class Replay:
 
     def add(self, record: Record) -> None:
         """Decide one record again."""
-        claims = self._claims(record)
-        if isinstance(claims, str):
-            self.left_out[claims] += 1
+        reason = self._nothing_to_compare(record)
+        if reason is not None:
+            self.left_out[reason] += 1
             return
-        decision = decide(self._policy, self._bans, claims, record.time)
+        try:
+            self._compare(record, self._decide(record))
+        except UndecidableError as error:
+            self.undecidable[str(error)] += 1
+
+    def _compare(self, record: Record, decision: Decision) -> None:
         before = self._before(record)
         after = _after(decision, record, before)
         if (before.outcome, before.account) == (after.outcome, after.account):
@@ -97,8 +113,8 @@ class Replay:
             counts["rule"].update(dict.fromkeys({each.rule for each in both if each.rule is not None}, number))
         return {title: each for title, each in counts.items() if each}
 
-    def _claims(self, record: Record) -> Claims | str:
-        """Return the claims of a record, or why it cannot be decided again."""
+    def _nothing_to_compare(self, record: Record) -> str | None:
+        """Return why a record is left out, or None if it is not."""
         members = record.members
         if members.get("callout") == _AUTHORIZE:
             return AN_AUTHORIZATION
@@ -106,9 +122,20 @@ class Replay:
             return AN_ERROR
         if self._instead is not None and members["jti"] not in self._instead:
             return UNKNOWN
+        is_unread = members.get("claims") is None and "cut" not in members and "kept" not in members
+        return REFUSED_BEFORE if is_unread and members["reason"].startswith(_TOKEN) else None
+
+    def _decide(self, record: Record) -> Decision:
+        """Return the new decision. Raises UndecidableError."""
+        members = record.members
         if "pseudonym" in members and not record.reveal_subject(self._resolve):
-            return NO_SUBJECT
-        return record.claims() or NO_CLAIMS
+            raise UndecidableError(NO_SUBJECT)
+        claims = record.claims()
+        if claims is None:
+            raise UndecidableError(NO_CLAIMS)
+        if "kept" not in members:
+            raise UndecidableError(NO_NAMES)
+        return self._decider.decide(record, claims)
 
     def _before(self, record: Record) -> DecisionSummary:
         members = record.members

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from vomap.analysis.kept_claims import ban_without
 from vomap.analysis.replay import NO_CLAIMS, NO_SUBJECT
-from vomap.bans.ban_file import without_keys
 from vomap.bans.effect import is_banned
-from vomap.claims import DECISIVE, Claims
+from vomap.claims import ENTITLEMENT_CLAIMS, GROUPS_CLAIM, Claims
 from vomap.log.record import Record, Resolve
 from vomap.mapfile.entries import CONDITIONS
 from vomap.policy.decide import decide
-from vomap.policy.index import bans_of
-from vomap.policy.model import Bans, Policy
+from vomap.policy.index import ISSUERS, bans_of
+from vomap.policy.matching import CLAIM
+from vomap.policy.model import Bans, Issuer, Policy
 
 if TYPE_CHECKING:
     from vomap.policy.documents import DecisionDocument
 
-CLAIM_NOT_LOGGED = "the log lacks a claim of the ban"
+CLAIM_NOT_LOGGED = "the log does not keep a claim that the ban asks for"
 
 
 class Identity(NamedTuple):
@@ -83,12 +85,9 @@ class LogImpact:
     def __init__(self, ban: Mapping[str, Any], policy: Policy, resolve: Resolve | None = None) -> None:
         """Take the ban, the policy that says which VOs a token names, and the function that resolves pseudonyms."""
         self._policy, self._resolve = policy, resolve
-        self._ban, self._without_subject = _alone(ban), _alone(ban, "subject")
-        # The log contains these claims of each token. It may lack any other claim.
-        kept = {name: texts for name, texts in ban.get("claim", {}).items() if name in DECISIVE}
-        self._without_claims = _alone({**ban, "claim": kept})
-        self._asks_for_others = len(kept) < len(ban.get("claim", {}))
-        self._asks_for_subject = "subject" in ban or "sub" in ban.get("claim", {})
+        self._ban = ban
+        # The ban, by the conditions that a record cannot show.
+        self._without: dict[frozenset[str], Bans | None] = {}
         self.identities: dict[Identity, IdentityCount] = {}
         self.unknown: Counter[str] = Counter()
 
@@ -116,21 +115,55 @@ class LogImpact:
         claims = record.claims()
         if claims is None:
             self.unknown[NO_CLAIMS] += 1
-        elif is_hidden and self._asks_for_subject:
-            if self._denies(self._without_subject, claims, record.time):
-                self.unknown[NO_SUBJECT] += 1
-        elif self._denies(self._ban, claims, record.time):
+            return
+        not_shown = frozenset(self._not_kept(record))
+        hidden = {"subject", f"{CLAIM}sub"} if is_hidden else set()
+        if not self._denies(not_shown | hidden, claims, record.time):
+            return
+        if not_shown:
+            self.unknown[CLAIM_NOT_LOGGED] += 1
+        elif hidden.intersection(_conditions_of(self._ban)):
+            self.unknown[NO_SUBJECT] += 1
+        else:
             who = Identity(members["issuer"], members["subject"], members.get("pseudonym") if is_hidden else None)
             self.identities.setdefault(who, IdentityCount()).add(members)
-        elif self._asks_for_others and self._denies(self._without_claims, claims, record.time):
-            self.unknown[CLAIM_NOT_LOGGED] += 1
 
-    def _denies(self, ban: Bans | None, claims: Claims, then: int) -> bool:
-        """Return True if a ban, by itself, denies a token. None is a ban without conditions: it denies all."""
-        return ban is None or is_banned(decide(self._policy, ban, claims, then))
+    def _not_kept(self, record: Record) -> Iterator[str]:
+        """Yield the conditions of the ban that look at a claim that a record does not keep."""
+        issuer = self._policy.issuer(record.members["issuer"] or "")
+        for key in _conditions_of(self._ban):
+            if not all(map(record.keeps, _claims_for(key, issuer))):
+                yield key
+
+    def _denies(self, less: AbstractSet[str], claims: Claims, then: int) -> bool:
+        """Return True if the ban, by itself, may deny a token, whatever the token has for some conditions."""
+        asked = frozenset(less).intersection(_conditions_of(self._ban))
+        if asked not in self._without:
+            left = ban_without(self._ban, asked, self._policy.find(ISSUERS) or ())
+            self._without[asked] = None if left is None else bans_of({"bans": [left]})
+        ban = self._without[asked]
+        if ban is None:
+            return self._ban.get("until") is None or then <= self._ban["until"]
+        return is_banned(decide(self._policy, ban, claims, then))
 
 
-def _alone(ban: Mapping[str, Any], *less: str) -> Bans | None:
-    """Return a ban without some of its conditions, or None if no condition is left."""
-    left = without_keys(ban, *less)
-    return bans_of({"bans": [left]}) if any(left.get(key) for key in CONDITIONS) else None
+def _conditions_of(ban: Mapping[str, Any]) -> list[str]:
+    """Return the conditions of a ban, each condition on a claim with the name of the claim."""
+    claims = [CLAIM + name for name in ban.get("claim", ())]
+    return [*(key for key in CONDITIONS if key in ban and key != "claim"), *claims]
+
+
+def _claims_for(key: str, issuer: Issuer | None) -> Iterator[str]:
+    """Yield the claims that a condition of a ban looks at, in tokens of an issuer."""
+    if key.startswith(CLAIM):
+        yield key[len(CLAIM) :]
+    elif key == "client":
+        yield from ("client_id", "azp")
+    elif key == "scope":
+        yield "scope"
+    elif key == "group" or (key == "vo" and issuer is not None and issuer.sources):
+        yield from ("scope", GROUPS_CLAIM)
+        if issuer is not None and issuer.entitlements is not None:
+            yield from ENTITLEMENT_CLAIMS
+        if issuer is not None and issuer.groups_claim is not None:
+            yield issuer.groups_claim

@@ -7,6 +7,7 @@ from vomap import Error
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from typing import Literal
 
 # Between these seconds a float is exact.
 EARLIEST, LATEST = -(1 << 53), 1 << 53
@@ -15,6 +16,8 @@ ENTITLEMENT_CLAIMS = ("entitlements", "eduperson_entitlement")
 TIMES = ("exp", "iat", "nbf")
 # Claims that decisions use, besides issuer, subject, audience and the token's id. Rules may name more.
 DECISIVE = (*TIMES, "wlcg.ver", "scope", GROUPS_CLAIM, *ENTITLEMENT_CLAIMS, "client_id", "azp")
+# The decision log keeps every claim. A list of names keeps only these.
+EVERY_CLAIM: Literal["all"] = "all"
 # Scopes that let a token act on jobs: WLCG profile v1.3 section 2.2.1 and SciTokens claims 2.0. The first three
 # together are equal to condor:/WRITE.
 ALL_OF_WRITE = frozenset({"compute.create", "compute.modify", "compute.cancel"})

@@ -10,7 +10,7 @@ from pathlib import Path
 from vomap import Error, printable
 from vomap.analysis.replay import Replay
 from vomap.cli.arguments import add_json, add_policy, add_sources, asked_policy, resolver
-from vomap.cli.console import FAILED, NO, YES, left_out, print_json, progress_bar
+from vomap.cli.console import FAILED, NO, YES, counted, left_out, print_json, progress_bar
 from vomap.log.reader import LogReader
 
 HELP = "decide the tokens of a decision log again, and show the decisions that change"
@@ -25,8 +25,10 @@ examples:
 
 vomap decides each token as of the time of its record. It does not look accounts up.
 
+vomap does not guess. If the policy or a ban asks for a claim that a record does not keep, the record is not decidable.
+
 exit codes: 0 no decision changes, 1 a decision changes, 2 wrong usage,
-            3 an error, a log with broken lines, or no record that vomap can decide again"""
+            3 an error, a log with broken lines, or records that are not decidable"""
 
 # HTCondor prints this for a job without a token, and for a token without a `jti`.
 _NO_JTI = "undefined"
@@ -47,7 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Replay. Return 0 if each decision is the same, 1 if not, and 3 if a log has broken lines."""
+    """Replay. Return 0 if each decision is the same, 1 if not, and 3 if vomap cannot read or decide all records."""
     policy, bans = asked_policy(args, "replay")
     instead = None if args.against is None else _table(args.against)
     result = Replay(policy, bans, resolve=resolver(args.key), instead=instead)
@@ -56,10 +58,7 @@ def run(args: argparse.Namespace) -> int:
         for number, record in enumerate(logs.records(), start=1):
             result.add(record)
             progress(number)
-    faults = [] if (lines := left_out(logs)) is None else [lines]
-    if not result.same + result.changed:
-        # A wrong file or a missing key must not look like a policy that changes nothing.
-        faults.append("vomap could decide no record of these logs again, so the changes are unknown")
+    faults = _faults(result, logs)
     if result.changes and args.mapfiles and not args.bans:
         print("vomap: decided without bans. With --mapfiles, name the bans: --bans PATH", file=sys.stderr)
     for fault in faults:
@@ -69,6 +68,16 @@ def run(args: argparse.Namespace) -> int:
     else:
         _print(result)
     return FAILED if faults else NO if result.changes else YES
+
+
+def _faults(result: Replay, logs: LogReader) -> list[str]:
+    """Return why the result is not complete. A wrong file or a missing key must not look like a change of nothing."""
+    faults = [] if (lines := left_out(logs)) is None else [lines]
+    if number := sum(result.undecidable.values()):
+        faults.append(f"vomap cannot decide {counted(number, 'record')} again, so the changes are not complete")
+    if not result.same + result.changed:
+        faults.append("vomap could decide no record of these logs again, so the changes are unknown")
+    return faults
 
 
 def _table(path: str) -> Mapping[str, str]:
@@ -95,6 +104,8 @@ def _print(result: Replay) -> None:
     print(f"decided again: {result.same + result.changed:,}; the same: {result.same:,}; changed: {result.changed:,}")
     for why, number in result.left_out.most_common():
         print(printable(f"not decided again: {number:,}: {why}"))
+    for why, number in result.undecidable.most_common():
+        print(printable(f"not decidable: {number:,}: {why}"))
     for change, number in result.changes.most_common():
         members = result.first[change].members
         print(printable(f"{number:>9,}  {change.vo}: {change.before} -> {change.after}"))
@@ -108,6 +119,7 @@ def _as_json(result: Replay, faults: list[str]) -> dict[str, object]:
         "same": result.same,
         "changed": result.changed,
         "left-out": dict(result.left_out),
+        "undecidable": dict(result.undecidable),
         "broken": faults,
         "by": {title: dict(counts) for title, counts in result.counted().items()},
         "changes": [

@@ -10,7 +10,7 @@ import time
 from _json import encode_basestring_ascii, make_encoder
 
 from vomap import Error
-from vomap.claims import DECISIVE, TIMES
+from vomap.claims import DECISIVE, EVERY_CLAIM, TIMES, is_clean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 SYSLOG, NOWHERE = "syslog", "none"
 PSEUDONYM = "pseudonym"
+# A record has a member of its own for these claims.
+IN_MEMBERS = ("iss", "sub", "aud", "jti")
 KEY_FILE = "/etc/vomap/log.key"
 # Bytes. A log daemon cuts longer messages: the limit of rsyslog is 8 kB.
 _SOCKET = "/dev/log"
@@ -71,6 +73,7 @@ class DecisionLog:
         self.pseudonyms: bool = settings.get("subject") == PSEUDONYM
         # The key of the pseudonyms is a file, too.
         self.may_wait = self.to != NOWHERE and (self.to != SYSLOG or self.pseudonyms)
+        # EVERY_CLAIM, or names.
         self.claims: Sequence[str] = settings.get("claims", DECISIVE)
 
     def write(
@@ -94,16 +97,26 @@ class DecisionLog:
         record["callout"] = callout
         if observed:
             record["observed"] = True
-        failure = _hide_subject(record) if self.pseudonyms else None
         claims = decision.claims
-        # A site that logs fewer claims than decisions need does not log those that bans look at, either.
-        names = [*self.claims, *asked] if asked and set(DECISIVE).issubset(self.claims) else self.claims
-        # The claim `sub` would show the subject beside its pseudonym. A record has a member `subject` anyway.
-        names = [name for name in names if name != "sub"]
-        record["claims"] = None if claims is None else claims_to_log(claims, names)
+        failure = _hide_subject(record, claims) if self.pseudonyms else None
+        if claims is None:
+            record["claims"] = None
+        else:
+            self._add_claims(record, claims, asked)
         self._send_or_append(record, callout)
         if failure is not None:
             raise IncompleteRecordError(failure)
+
+    def _add_claims(self, record: DecisionDocument, claims: Claims, asked: Sequence[str]) -> None:
+        """Add the claims that the site keeps, and their names: a record shows of no other claim that it is absent."""
+        # A site that logs fewer claims than decisions need does not log those that bans look at, either.
+        more = asked if asked and self.claims != EVERY_CLAIM and set(DECISIVE).issubset(self.claims) else ()
+        # No mapfile can ask for a claim with a control character in its name.
+        names = filter(is_clean, claims.members) if self.claims == EVERY_CLAIM else [*self.claims, *more]
+        # A forged name may hide the true claim. The claims of IN_MEMBERS are members of the record.
+        names = [name for name in names if name not in IN_MEMBERS and name not in claims.forged]
+        record["kept"] = EVERY_CLAIM if self.claims == EVERY_CLAIM and not claims.forged else names
+        record["claims"] = claims_to_log(claims, [*names, *_not_in_members(claims, is_hidden=self.pseudonyms)])
 
     def _send_or_append(self, record: DecisionDocument, callout: str) -> None:
         is_syslog = self.to == SYSLOG
@@ -122,13 +135,28 @@ class DecisionLog:
                 raise
 
 
-def _hide_subject(record: DecisionDocument) -> str | None:
+def _not_in_members(claims: Claims, *, is_hidden: bool) -> list[str]:
+    """Return those of the claims IN_MEMBERS that a token has in a form that the members of a record do not show.
+
+    Bans see a list of subjects, for example, and a check sees an audience without text. `is_hidden` leaves out `sub`,
+    which would show the subject beside its pseudonym.
+    """
+    texts = claims.texts
+    names = [name for name in ("iss", "sub", "jti") if name not in texts and claims.shows(name)]
+    if claims.shows("aud") and not claims.values("aud"):
+        names.append("aud")
+    return [name for name in names if name != "sub" or not is_hidden]
+
+
+def _hide_subject(record: DecisionDocument, claims: Claims | None) -> str | None:
     """Replace the subject of a record by its pseudonym. Without a key remove the subject, and return the error."""
     issuer, subject = record["issuer"], record["subject"]
     record["subject"] = None
+    if claims is not None and claims.shows("sub"):
+        # It stays so for a subject that is not a text, such as a list.
+        record["pseudonym"] = None
     if subject is None:
         return None
-    record["pseudonym"] = None
     from vomap.log.pseudonyms import make_pseudonym, read_key
 
     try:
@@ -153,6 +181,8 @@ def claims_to_log(claims: Claims, names: Sequence[str]) -> dict[str, object]:
             values: list[str | None] = list(claims.lists.get(name, ()))
             missing = (2 if name in claims.several else 1) - len(values)
             logged[name] = values + [None] * missing
+        elif claims.shows(name):
+            logged[name] = None
     return logged
 
 
@@ -164,7 +194,7 @@ def format_record(record: Mapping[str, object]) -> str:
 def _shorten(record: Mapping[str, object]) -> dict[str, object]:
     """Return the record of a very long token without claims and audiences, and with its texts cut."""
     short = {name: _cut(value) if isinstance(value, str) else value for name, value in record.items()}
-    return {**short, "audience": [], "claims": None, "cut": True}
+    return {**short, "audience": [], "kept": [], "claims": None, "cut": True}
 
 
 def _cut(text: str) -> str:

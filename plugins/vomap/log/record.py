@@ -7,15 +7,15 @@ vomap itself can write: docs/design/decision.md lists the members, and schemas/d
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from vomap import Error
-from vomap.claims import LATEST, TIMES, Claims, TokenError, is_clean, read_claims
+from vomap.claims import EVERY_CLAIM, LATEST, TIMES, Claims, TokenError, is_clean, read_claims
 from vomap.claims.strict_json import parse_json
-from vomap.log import LONGEST_LINE
+from vomap.log import IN_MEMBERS, LONGEST_LINE
 from vomap.policy import MAPPED, OUTCOMES
 from vomap.policy.matching import is_account, is_word
 
@@ -59,6 +59,15 @@ class Record:
             return False
         self.members["subject"] = resolve(self.members["issuer"] or "", pseudonym)
         return self.members["subject"] is not None
+
+    @property
+    def kept(self) -> Sequence[str]:
+        """The names of the claims that the record shows, beside those of its own members, or EVERY_CLAIM."""
+        return self.members.get("kept", ())
+
+    def keeps(self, name: str) -> bool:
+        """Return True if the record shows a claim, or that the token does not have it."""
+        return self.kept == EVERY_CLAIM or name in IN_MEMBERS or name in self.kept
 
     def claims(self) -> Claims | None:
         """Return the logged claims of the token, None if the record has no claims."""
@@ -185,6 +194,7 @@ _REQUIRED: dict[str, Callable[[object], bool]] = {
 }
 _OPTIONAL: dict[str, Callable[[object], bool]] = {
     "callout": _is_callout,
+    "kept": lambda value: value == EVERY_CLAIM or _are_texts(value),
     "claims": _are_claims,
     # None if there was no key.
     "pseudonym": _is_pseudonym_or_null,

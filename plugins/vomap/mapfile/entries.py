@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from vomap.claims import DECISIVE, GROUPS_CLAIM
+from vomap.claims import DECISIVE, EVERY_CLAIM, GROUPS_CLAIM
 from vomap.mapfile.findings import Findings, Place
 from vomap.mapfile.reader import Node, list_items, mapping_entries
 from vomap.mapfile.times import parse_duration, parse_last_second, parse_time
@@ -72,11 +72,17 @@ def site_setting(key: str, node: Node, plain: Any, findings: Findings) -> object
         for _, _, account in mapping_entries(node):
             refuse_root("rename", account, findings)
     if key == "log" and "claims" in plain:
-        names = _texts(node.member("claims"))
-        return {**plain, "claims": [] if names == ["none"] else names}
+        return {**plain, "claims": _claims_to_keep(plain["claims"])}
     if key == "accounts" and isinstance(plain, dict):
         return {**DEFAULT_SITE["accounts"], **plain, "never": _texts(node.member("never"))}
     return _texts(node) if key == "serve" else plain
+
+
+def _claims_to_keep(written: str | list[str]) -> str | list[str]:
+    """Return the claims that the log keeps. `all` and `none` are words of the language, but not in a list."""
+    if isinstance(written, list) or written == EVERY_CLAIM:
+        return written
+    return [] if written == "none" else [written]
 
 
 def rule_document(node: Node, findings: Findings) -> RuleDocument:

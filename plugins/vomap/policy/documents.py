@@ -17,7 +17,7 @@ class LogDocument(TypedDict, total=False):
 
     to: str
     subject: Literal["plain", "pseudonym"]
-    claims: list[str]
+    claims: list[str] | Literal["all"]
 
 
 _SiteKeys = TypedDict(
@@ -177,6 +177,8 @@ class DecisionDocument(_DecisionKeys, total=False):
     callout: str
     observed: bool
     pseudonym: str | None
+    # The names of the claims that the record keeps, whether or not the token has them. No other claim is known.
+    kept: list[str] | Literal["all"]
     # None: the record would be too long, or the token has no claims that vomap can read.
     claims: dict[str, object] | None
     cut: bool

@@ -9,6 +9,7 @@ import pytest
 import vomap.analysis.replay as proof
 from unit.policy.composed import bans_of, policy_of
 from vomap.analysis.replay import Replay
+from vomap.claims import DECISIVE
 from vomap.log.pseudonyms import make_pseudonym
 from vomap.log.record import Record
 
@@ -43,6 +44,7 @@ def _record(**members: Any) -> Record:
         "audience": ["ANY"],
         "unchecked": [],
         "policy": "d",
+        "kept": [*DECISIVE],
         "claims": {"scope": "compute.read"},
         **members,
     }
@@ -115,23 +117,47 @@ def test_an_account_that_was_refused_is_refused_again() -> None:
     ("members", "why"),
     [
         ({"outcome": "error", "reason": "account: the name service fails"}, proof.AN_ERROR),
+        ({"callout": "vomap-arc authorize"}, proof.AN_AUTHORIZATION),
+        ({"outcome": "denied", "reason": "token: a certificate came with it", "claims": None}, proof.REFUSED_BEFORE),
+    ],
+)
+def test_what_has_nothing_to_compare_is_left_out(members: dict[str, Any], why: str) -> None:
+    """The replay leaves out a record whose decision does not depend on the policy, and counts it by its reason."""
+    whole = _record(**members)
+    if members.get("claims", ()) is None:
+        del whole.members["kept"]
+    result = _replay(whole)
+    assert (result.same, result.changed, dict(result.left_out), dict(result.undecidable)) == (0, 0, {why: 1}, {})
+
+
+@pytest.mark.parametrize(
+    ("members", "why"),
+    [
         ({"claims": None}, proof.NO_CLAIMS),
+        ({"claims": None, "cut": True, "reason": "token: x"}, proof.NO_CLAIMS),
         ({"subject": None, "pseudonym": "~x"}, proof.NO_SUBJECT),
         ({"subject": None, "pseudonym": None}, proof.NO_SUBJECT),
-        ({"callout": "vomap-arc authorize"}, proof.AN_AUTHORIZATION),
+        ({"kept": ["scope"]}, "the log does not keep the claim 'wlcg.groups', which the decision asks for"),
     ],
 )
 def test_what_cannot_be_decided_again_is_told(members: dict[str, Any], why: str) -> None:
     """The replay counts an undecidable record neither as the same nor as changed, but by its reason."""
     result = _replay(_record(**members))
-    assert (result.same, result.changed, dict(result.left_out)) == (0, 0, {why: 1})
+    assert (result.same, result.changed, dict(result.left_out), dict(result.undecidable)) == (0, 0, {}, {why: 1})
+
+
+def test_a_record_of_an_earlier_vomap_is_not_decidable() -> None:
+    """A record that does not name the claims that it keeps says nothing of a claim that it does not have."""
+    record = _record()
+    del record.members["kept"]
+    assert dict(_replay(record).undecidable) == {proof.NO_NAMES: 1}
 
 
 def test_a_pseudonym_is_resolved_by_its_key() -> None:
     """With the key of the pseudonyms the replay decides a record by its subject."""
     members = {"subject": None, "pseudonym": make_pseudonym(KEY, ONE, "jo")}
     assert _replay(_record(**members), resolve=lambda issuer, _: "jo" if issuer == ONE else None).same == 1
-    assert dict(_replay(_record(**members), resolve=lambda *_: None).left_out) == {proof.NO_SUBJECT: 1}
+    assert dict(_replay(_record(**members), resolve=lambda *_: None).undecidable) == {proof.NO_SUBJECT: 1}
 
 
 def test_another_plugin_is_compared_with() -> None:

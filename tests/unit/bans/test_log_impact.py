@@ -9,6 +9,7 @@ import pytest
 from unit.policy.composed import bans_document, policy_of
 from vomap.analysis.replay import NO_CLAIMS, NO_SUBJECT
 from vomap.bans.log_impact import CLAIM_NOT_LOGGED, DecisionCount, Identity, IdentityCount, LogImpact
+from vomap.claims import DECISIVE
 from vomap.log.pseudonyms import make_pseudonym
 from vomap.log.record import Record
 
@@ -39,6 +40,7 @@ def _record(**members: Any) -> Record:
         "subject": "jo",
         "jti": "j-1",
         "audience": ["ANY"],
+        "kept": [*DECISIVE],
         "claims": {"scope": "compute.read", "client_id": "c"},
         **members,
     }
@@ -138,7 +140,42 @@ def test_what_was_not_kept_is_unknown() -> None:
     assert dict(_hits("claim: {email: x}", _record()).unknown) == {CLAIM_NOT_LOGGED: 1}
     assert not _hits("claim: {email: x}, vo: Two", _record()).unknown
     assert not _hits("claim: {client_id: d}", _record()).unknown
-    assert _hits("claim: {email: x}", _record(claims={"email": "x"})).decisions == 1
+    assert _hits("claim: {email: x}", _record(kept=["email"], claims={"email": "x"})).decisions == 1
+
+
+@pytest.mark.parametrize(
+    ("ban", "kept", "is_known"),
+    [
+        ("scope: compute.modify", ["client_id"], False),
+        ("scope: compute.modify", ["scope"], True),
+        ("client: d", ["client_id"], False),
+        ("client: d", ["client_id", "azp"], True),
+        ("group: /x", ["scope"], False),
+        ("group: /x", ["scope", "wlcg.groups"], True),
+        ("claim: {email: x}", ["email"], True),
+        ("claim: {email: x}", "all", True),
+        ("claim: {email: x}", [], False),
+        ("subject: jane", [], True),
+        ("jti: j-2", [], True),
+        ("audience: other", [], True),
+        ("vo: Two", [], True),
+        ("vo: One, claim: {email: x}", [], False),
+        ("subject: jo, claim: {email: x}, until: 2020-01-01", [], True),
+        ("claim: {email: x}, until: 2020-01-01", [], True),
+    ],
+)
+def test_a_ban_is_tested_with_what_a_record_keeps(ban: str, kept: Any, *, is_known: bool) -> None:
+    """A record that does not keep what the ban looks at is unknown. It is never one that the ban would not deny."""
+    hits = _hits(ban, _record(kept=kept, claims={}))
+    assert hits.decisions == 0
+    assert dict(hits.unknown) == ({} if is_known else {CLAIM_NOT_LOGGED: 1})
+
+
+def test_a_ban_by_vo_and_claim_may_deny_a_token_of_two_vos() -> None:
+    """Without its claim the ban must not become one by VO alone, which only takes the VO away."""
+    members = {"issuer": MANY, "kept": ["scope", "wlcg.groups"], "claims": {"wlcg.groups": ["/a", "/b"]}}
+    assert dict(_hits("vo: a, claim: {email: x}", _record(**members)).unknown) == {CLAIM_NOT_LOGGED: 1}
+    assert not _hits("vo: c, claim: {email: x}", _record(**members)).unknown
 
 
 def test_for_programs() -> None:

@@ -15,11 +15,11 @@ import pytest
 
 from threads import helping
 from vomap import log
-from vomap.claims import DECISIVE, read_claims
+from vomap.claims import DECISIVE, EVERY_CLAIM, read_claims
 from vomap.files.shipped import shipped_file
 from vomap.log import DecisionLog, IncompleteRecordError, LogWriteError, claims_to_log
 from vomap.log.pseudonyms import resolve_pseudonym
-from vomap.policy import MAPPED, Decision
+from vomap.policy import DENIED, MAPPED, Decision
 
 if TYPE_CHECKING:
     from vomap.policy.documents import LogDocument
@@ -66,6 +66,65 @@ def test_a_site_says_which_claims_are_kept(tmp_path: Path) -> None:
     """A record contains only the claims that the site names. The site may name none."""
     assert _written(tmp_path / "log", {"claims": ["secret", "absent"]})["claims"] == {"secret": "not kept"}
     assert _written(tmp_path / "none", {"claims": []})["claims"] == {}
+
+
+def test_a_record_names_the_claims_that_it_keeps(tmp_path: Path) -> None:
+    """A record names the kept claims, whether or not the token has them. It says nothing of any other claim."""
+    assert _written(tmp_path / "log")["kept"] == [*DECISIVE]
+    assert _written(tmp_path / "some", {"claims": ["secret", "absent", "sub"]})["kept"] == ["secret", "absent"]
+    assert _written(tmp_path / "none", {"claims": []})["kept"] == []
+    assert _written(tmp_path / "bans", asked=["email"])["kept"] == [*DECISIVE, "email"]
+    assert "kept" not in json.loads(_of_no_token(tmp_path / "unread"))
+
+
+def _of_no_token(path: Path) -> str:
+    decision = Decision(None, "digest", DENIED, "token: x")
+    DecisionLog({"to": str(path)}).write(decision, callout="vomap-arc map", ce="arc", now=NOW)
+    return path.read_text("ascii")
+
+
+def test_a_site_may_keep_every_claim(tmp_path: Path) -> None:
+    """With `all` a record has every claim of a token. A name that no mapfile can ask for is left out."""
+    token = {**TOKEN, "n": 7, "a\nb": "x"}
+    record = _written(tmp_path / "log", {"claims": EVERY_CLAIM}, token=token, asked=["email"])
+    assert record["kept"] == "all"
+    expected = {"scope": "compute.read", "exp": 1.5, "wlcg.groups": ["/a", None], "secret": "not kept", "n": None}
+    assert record["claims"] == expected
+
+
+def test_a_claim_that_may_be_forged_is_not_kept(tmp_path: Path) -> None:
+    """On ARC the name of a claim may be forged, and hide the true claim. The record does not say that it is absent."""
+    for name, kept in (("default", None), ("all", EVERY_CLAIM)):
+        decision = _decision({**TOKEN, "azp": "x"})
+        assert decision.claims is not None
+        decision.claims.forged = frozenset({"azp"})
+        path = tmp_path / name
+        document: LogDocument = {"to": str(path)} if kept is None else {"to": str(path), "claims": EVERY_CLAIM}
+        DecisionLog(document).write(decision, callout="vomap-arc map", ce="arc", now=NOW)
+        record = json.loads(path.read_text("ascii"))
+        assert "scope" in record["kept"]
+        assert "azp" not in (*record["kept"], *record["claims"])
+
+
+@pytest.mark.parametrize(
+    ("token", "expected"),
+    [
+        ({"sub": ["jo", "jane"]}, {"sub": ["jo", "jane"]}),
+        ({"iss": ["https://one.example/"]}, {"iss": ["https://one.example/"]}),
+        ({"jti": ["j", 7]}, {"jti": ["j", None]}),
+        ({"jti": 7}, {"jti": None}),
+        ({"aud": []}, {"aud": None}),
+        ({"aud": [7]}, {"aud": None}),
+        ({"aud": ["ANY", 7]}, {}),
+        ({"wlcg.ver": 1.0}, {"wlcg.ver": None}),
+        ({"exp": "soon"}, {"exp": None}),
+    ],
+)
+def test_what_a_decision_sees_of_a_claim_is_kept(tmp_path: Path, token: dict[str, Any], expected: Any) -> None:
+    """A ban sees a list of subjects, and a check sees a version that is not a text. So the record has both."""
+    claims = _written(tmp_path / "log", token={**TOKEN, **token})["claims"]
+    names = ("iss", "sub", "jti", "aud", "wlcg.ver", *(["exp"] if "exp" in token else []))
+    assert {name: value for name, value in claims.items() if name in names} == expected
 
 
 @pytest.mark.parametrize(
@@ -298,6 +357,14 @@ def test_without_its_key_no_subject_is_logged(
     record = json.loads((tmp_path / "log").read_text("ascii"))
     jsonschema.Draft7Validator(SCHEMA).validate(record)
     assert (record["subject"], record["pseudonym"], record["account"]) == (None, None, "jo")
+
+
+def test_a_list_of_subjects_is_hidden_as_a_subject_is(tmp_path: Path) -> None:
+    """Bans see a list of subjects. With pseudonyms the record hides it, and says that its subject is hidden."""
+    token = {**TOKEN, "sub": ["jo.doe@example.org"]}
+    record = _written(tmp_path / "log", {"subject": "pseudonym", "claims": EVERY_CLAIM}, token=token)
+    assert (record["subject"], record["pseudonym"]) == (None, None)
+    assert "jo.doe" not in (tmp_path / "log").read_text("ascii")
 
 
 def test_no_kept_claim_tells_what_a_pseudonym_hides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
