@@ -160,7 +160,7 @@ def test_jobs_without_a_token_are_no_error(log: Log) -> None:
     assert log.replay({}, words=("--against", str(log.table)))[0] == 0
 
 
-@pytest.mark.parametrize("table", ["j-1", "j-1\tjo\tx\n", "\tjo\n", "j-1\tjo\nj-1\tanna\n"])
+@pytest.mark.parametrize("table", ["j-1", "j-1\tjo\tx\ty\n", "\tjo\n", "j-1\tjo\nj-1\tanna\n"])
 def test_what_is_no_table_is_an_error(log: Log, table: str) -> None:
     """A wrong table would show changes that are none."""
     log.table.write_text(table)

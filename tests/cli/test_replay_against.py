@@ -45,11 +45,40 @@ def _replay(folder: Path, table: str, *more: str) -> int:
 
 
 def test_both_agree(folder: Path, capsys: Capture) -> None:
-    """Exit 0, and tokens outside the table are counted. A token may have brought many jobs."""
+    """Exit 0 without a difference. A token may have brought many jobs."""
+    lines = (folder / "log").read_text().splitlines(keepends=True)
+    (folder / "log").write_text("".join(lines[:3]))
     assert _replay(folder, "j-1\tjo\nj-2\tjane\nj-2\tjane\n", "--json") == 0
     told = json.loads(capsys.readouterr().out)
-    assert (told["same"], told["changed"]) == (3, 0)
-    assert told["left-out"] == {"the file of the other plugin does not name its token": 1}
+    assert (told["same"], told["changed"], told["left-out"], told["gains"]) == (3, 0, {}, [])
+
+
+def test_who_may_gain_access(folder: Path, capsys: Capture) -> None:
+    """Tokens outside the table are counted, and of these the tokens that vomap maps. Then the exit code is 1."""
+    assert _replay(folder, "j-1\tjo\n") == 1
+    assert capsys.readouterr().out == (
+        "decided again: 1; the same: 1; changed: 0\n"
+        "not decided again: 2: the file of the other plugin does not name its token\n"
+        "not decided again: 1: its token has no jti, so the file of the other plugin cannot name it\n"
+        "may gain access: 2: mapped to jane (rule people)\n"
+        "may gain access: 1: mapped to no (rule people), tokens without jti\n"
+    )
+    assert _replay(folder, "j-1\tjo\n", "--json") == 1
+    told = json.loads(capsys.readouterr().out)
+    assert told["gains"] == [
+        {"count": 2, "account": "jane", "rule": "people", "has_jti": True},
+        {"count": 1, "account": "no", "rule": "people", "has_jti": False},
+    ]
+
+
+def test_issuer_and_subject(folder: Path, capsys: Capture) -> None:
+    """On ARC a job may have no `jti`. Its issuer and its subject name its token, also one without a `jti`."""
+    table = f"j-1\tjo\n{ISSUER}\tjane@x\tjane\n{ISSUER}\tno@x\tother\n"
+    assert _replay(folder, table) == 1
+    out = capsys.readouterr().out
+    assert "decided again: 4; the same: 3; changed: 1\n" in out
+    assert "1  One: mapped to other (by another plugin) -> mapped to no (rule: people)\n" in out
+    assert "may gain access" not in out
 
 
 def test_they_differ(folder: Path, capsys: Capture) -> None:
@@ -62,8 +91,9 @@ def test_they_differ(folder: Path, capsys: Capture) -> None:
 
 def test_jobs_without_a_token(folder: Path, capsys: Capture) -> None:
     """HTCondor prints `undefined` for the id of a token that a job does not have: many owners have such jobs."""
-    assert _replay(folder, "undefined\tlocal1\nj-1\tjo\nundefined\tlocal2\n", "--json") == 0
-    assert json.loads(capsys.readouterr().out)["same"] == 1
+    assert _replay(folder, "undefined\tlocal1\nj-1\tjo\nj-2\tjane\nundefined\tlocal2\n", "--json") == 1
+    told = json.loads(capsys.readouterr().out)
+    assert (told["same"], [gain["account"] for gain in told["gains"]]) == (3, ["no"])
 
 
 @pytest.mark.parametrize(
@@ -71,7 +101,10 @@ def test_jobs_without_a_token(folder: Path, capsys: Capture) -> None:
     [
         ("j-1 jo\n", "owners:1: expected a token's jti, a tab, and an account"),
         ("j-1\tjo\nj-2\t\n", "owners:2: expected"),
-        ("j-1\tjo\tmore\n", "owners:1: expected"),
+        ("j-1\tjo\tmore\tand\n", "owners:1: expected"),
+        ("j-1\t\tmore\n", "owners:1: expected"),
+        ("", "owners:1: the table is empty; expected"),
+        ("\n", "owners:1: the table is empty; expected"),
         ("\tjo\n", "owners:1: expected"),
         ("j-1\tjo\nj-1\tjane\n", "owners:2: the token j-1 already has the account jo"),
     ],

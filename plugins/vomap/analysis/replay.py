@@ -6,26 +6,28 @@ A decision is never "the same" because of a claim that its record does not show.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from vomap.analysis.kept_claims import RecordDecider, UndecidableError
+from vomap.analysis.owners import Owners
 from vomap.log.record import Record, Resolve
 from vomap.policy import DENIED, ERROR, MAPPED, Decision
 from vomap.policy.model import Bans, Policy
 
 # The reasons why a record is left out: there is nothing to compare, whatever the policy is.
-AN_ERROR, REFUSED_BEFORE, AN_AUTHORIZATION, UNKNOWN = (
+AN_ERROR, REFUSED_BEFORE, AN_AUTHORIZATION, UNKNOWN, NO_JTI = (
     "the decision was an error that has another cause than the policy",
     "vomap refused the token before it read the claims",
     "the CE asked only if the token is mapped, not to which account",
     "the file of the other plugin does not name its token",
+    "its token has no jti, so the file of the other plugin cannot name it",
 )
 # The reasons why a record is undecidable: the policy may decide otherwise, and the record does not show it.
-NO_CLAIMS, NO_SUBJECT, NO_NAMES = (
+NO_CLAIMS, NO_SUBJECT, NO_NAMES, SEVERAL_ACCOUNTS = (
     "the log does not have its claims",
     "its subject is a pseudonym, and its key was not given or does not exist",
     "an earlier vomap wrote its record, which does not name the claims that it keeps",
+    "the file of the other plugin has several accounts of its issuer and subject",
 )
 _AUTHORIZE = "vomap-arc authorize"
 # The first word of the reason, if the token itself is why.
@@ -53,29 +55,42 @@ class DecisionChange(NamedTuple):
     after: DecisionSummary
 
 
+class Gain(NamedTuple):
+    """An account that vomap maps tokens to that the other plugin's table does not name: they may gain access."""
+
+    account: str
+    rule: str | None
+    has_jti: bool
+
+    def __str__(self) -> str:
+        without = "" if self.has_jti else ", tokens without jti"
+        return f"mapped to {self.account} (rule {self.rule}){without}"
+
+
 class Replay:
     """Decides the records of a log again, one by one, and counts the decisions.
 
     `same` counts the decisions that stay the same, and `changes` those that change. `undecidable` counts the reasons
     why the new decision is not known, `left_out` the reasons why there is nothing to compare. `first` has the first
-    record of each change.
+    record of each change. `gains` counts the tokens that vomap maps and that another plugin's table does not name.
     """
 
     def __init__(
-        self, policy: Policy, bans: Bans, *, resolve: Resolve | None = None, instead: Mapping[str, str] | None = None
+        self, policy: Policy, bans: Bans, *, resolve: Resolve | None = None, owners: Owners | None = None
     ) -> None:
         """Take the policy and the bans that decide, and the function that finds the subject behind a pseudonym.
 
-        `instead` has, by the token's `jti`, the account that another plugin mapped the token to. Without it, the
-        decisions of the log are compared.
+        `owners` are the accounts that another plugin mapped the tokens to. Without them, the decisions of the log are
+        compared.
         """
         self._decider = RecordDecider(policy, bans)
-        self._resolve, self._instead = resolve, instead
+        self._resolve, self._owners = resolve, owners
         self.same = 0
         self.changes: Counter[DecisionChange] = Counter()
         self.first: dict[DecisionChange, Record] = {}
         self.undecidable: Counter[str] = Counter()
         self.left_out: Counter[str] = Counter()
+        self.gains: Counter[Gain] = Counter()
 
     @property
     def changed(self) -> int:
@@ -84,17 +99,22 @@ class Replay:
 
     def add(self, record: Record) -> None:
         """Decide one record again."""
-        reason = self._nothing_to_compare(record)
+        reason = _nothing_to_compare(record)
         if reason is not None:
             self.left_out[reason] += 1
             return
         try:
-            self._compare(record, self._decide(record))
+            before = _decision_of(record) if self._owners is None else self._owner_of(record, self._owners)
+            decision = self._decide(record)
         except UndecidableError as error:
             self.undecidable[str(error)] += 1
+            return
+        if before is None:
+            self._add_unnamed(record, decision)
+        else:
+            self._compare(record, before, decision)
 
-    def _compare(self, record: Record, decision: Decision) -> None:
-        before = self._before(record)
+    def _compare(self, record: Record, before: DecisionSummary, decision: Decision) -> None:
         after = _after(decision, record, before)
         if (before.outcome, before.account) == (after.outcome, after.account):
             self.same += 1
@@ -102,6 +122,27 @@ class Replay:
         change = DecisionChange(decision.vo or record.members["vo"] or "none", before, after)
         self.changes[change] += 1
         self.first.setdefault(change, record)
+
+    def _add_unnamed(self, record: Record, decision: Decision) -> None:
+        """Count a token that the other plugin's table does not name. That plugin may have refused it."""
+        has_jti = record.members["jti"] is not None
+        self.left_out[UNKNOWN if has_jti else NO_JTI] += 1
+        after = _after(decision, record, _decision_of(record))
+        if after.outcome == MAPPED:
+            self.gains[Gain(after.account or f"the pool {decision.pool}", after.rule, has_jti)] += 1
+
+    def _owner_of(self, record: Record, owners: Owners) -> DecisionSummary | None:
+        """Return the decision of the other plugin, None if its table does not name the token.
+
+        Raises UndecidableError.
+        """
+        members = record.members
+        if owners.has_subjects:
+            self._reveal_subject(record)
+        accounts = owners.of_token(members["jti"], members["issuer"], members["subject"])
+        if len(accounts) > 1:
+            raise UndecidableError(SEVERAL_ACCOUNTS)
+        return DecisionSummary(MAPPED, min(accounts), None, "by another plugin") if accounts else None
 
     def counted(self) -> dict[str, Counter[str]]:
         """Return the number of changed decisions by VO, by account (before and after) and by rule."""
@@ -113,36 +154,37 @@ class Replay:
             counts["rule"].update(dict.fromkeys({each.rule for each in both if each.rule is not None}, number))
         return {title: each for title, each in counts.items() if each}
 
-    def _nothing_to_compare(self, record: Record) -> str | None:
-        """Return why a record is left out, or None if it is not."""
-        members = record.members
-        if members.get("callout") == _AUTHORIZE:
-            return AN_AUTHORIZATION
-        if members["outcome"] == ERROR:
-            return AN_ERROR
-        if self._instead is not None and members["jti"] not in self._instead:
-            return UNKNOWN
-        is_unread = members.get("claims") is None and "cut" not in members and "kept" not in members
-        return REFUSED_BEFORE if is_unread and members["reason"].startswith(_TOKEN) else None
-
     def _decide(self, record: Record) -> Decision:
         """Return the new decision. Raises UndecidableError."""
-        members = record.members
-        if "pseudonym" in members and not record.reveal_subject(self._resolve):
-            raise UndecidableError(NO_SUBJECT)
+        self._reveal_subject(record)
         claims = record.claims()
         if claims is None:
             raise UndecidableError(NO_CLAIMS)
-        if "kept" not in members:
+        if "kept" not in record.members:
             raise UndecidableError(NO_NAMES)
         return self._decider.decide(record, claims)
 
-    def _before(self, record: Record) -> DecisionSummary:
+    def _reveal_subject(self, record: Record) -> None:
+        """Put the subject in the place of its pseudonym. Raises UndecidableError."""
         members = record.members
-        if self._instead is not None:
-            account = self._instead[members["jti"] or ""]
-            return DecisionSummary(MAPPED, account, None, "by another plugin")
-        return DecisionSummary(members["outcome"], members["account"], members["rule"], members["reason"])
+        if "pseudonym" in members and members["subject"] is None and not record.reveal_subject(self._resolve):
+            raise UndecidableError(NO_SUBJECT)
+
+
+def _nothing_to_compare(record: Record) -> str | None:
+    """Return why a record is left out, or None if it is not."""
+    members = record.members
+    if members.get("callout") == _AUTHORIZE:
+        return AN_AUTHORIZATION
+    if members["outcome"] == ERROR:
+        return AN_ERROR
+    is_unread = members.get("claims") is None and "cut" not in members and "kept" not in members
+    return REFUSED_BEFORE if is_unread and members["reason"].startswith(_TOKEN) else None
+
+
+def _decision_of(record: Record) -> DecisionSummary:
+    members = record.members
+    return DecisionSummary(members["outcome"], members["account"], members["rule"], members["reason"])
 
 
 def _after(decision: Decision, record: Record, before: DecisionSummary) -> DecisionSummary:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
-from pathlib import Path
 
 from vomap import Error, printable
+from vomap.analysis.owners import Owners, OwnersError
 from vomap.analysis.replay import Replay
 from vomap.cli.arguments import add_json, add_policy, add_sources, asked_policy, resolver
 from vomap.cli.console import FAILED, NO, YES, counted, left_out, print_json, progress_bar
+from vomap.files.regular import read_regular_file
 from vomap.log.reader import LogReader
 
 HELP = "decide the tokens of a decision log again, and show the decisions that change"
@@ -27,11 +27,10 @@ vomap decides each token as of the time of its record. It does not look accounts
 
 vomap does not guess. If the policy or a ban asks for a claim that a record does not keep, the record is not decidable.
 
-exit codes: 0 no decision changes, 1 a decision changes, 2 wrong usage,
-            3 an error, a log with broken lines, or records that are not decidable"""
+With --against, vomap also counts the tokens that it maps and that the table does not name: they may gain access.
 
-# HTCondor prints this for a job without a token, and for a token without a `jti`.
-_NO_JTI = "undefined"
+exit codes: 0 no decision changes, 1 a decision changes or a token may gain access, 2 wrong usage,
+            3 an error, a log with broken lines, or records that are not decidable"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -42,17 +41,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--against",
         metavar="TABLE",
-        help="a table of the accounts of another plugin: on each line a token's jti, a tab, and the account",
+        help="a table of the accounts of another plugin: on each line a token's jti, a tab, and the account. "
+        "In place of the jti, the issuer, a tab, and the subject",
     )
     parser.add_argument("--key", metavar="FILE", help="the key of the pseudonyms in the log")
     add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Replay. Return 0 if each decision is the same, 1 if not, and 3 if vomap cannot read or decide all records."""
+    """Replay. Return 0 if each decision is the same, 1 if not, 3 if vomap cannot read or decide all records."""
     policy, bans = asked_policy(args, "replay")
-    instead = None if args.against is None else _table(args.against)
-    result = Replay(policy, bans, resolve=resolver(args.key), instead=instead)
+    owners = None if args.against is None else _table(args.against)
+    result = Replay(policy, bans, resolve=resolver(args.key), owners=owners)
     logs = LogReader(args.logs)
     with progress_bar("decisions made again") as progress:
         for number, record in enumerate(logs.records(), start=1):
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
         print_json(_as_json(result, faults))
     else:
         _print(result)
-    return FAILED if faults else NO if result.changes else YES
+    return FAILED if faults else NO if result.changes or result.gains else YES
 
 
 def _faults(result: Replay, logs: LogReader) -> list[str]:
@@ -80,30 +80,22 @@ def _faults(result: Replay, logs: LogReader) -> list[str]:
     return faults
 
 
-def _table(path: str) -> Mapping[str, str]:
-    """Read the accounts of another plugin, by `jti`. Raises Error."""
+def _table(path: str) -> Owners:
+    """Read the accounts of another plugin. Raises Error."""
+    content, _ = read_regular_file(path)
     try:
         # Not str.splitlines(), which also splits at other characters than line feeds.
-        lines = Path(path).read_text("utf-8", "replace").removesuffix("\n").split("\n")
-    except OSError as error:
-        raise Error(f"{path}: {error.strerror}") from None
-    table: dict[str, str] = {}
-    for number, line in enumerate(lines, start=1):
-        words = line.split("\t")
-        if len(words) != len(("jti", "account")) or not all(words):
-            raise Error(f"{path}:{number}: expected a token's jti, a tab, and an account")
-        jti, account = words
-        if jti == _NO_JTI:
-            continue
-        if table.setdefault(jti, account) != account:
-            raise Error(f"{path}:{number}: the token {jti} already has the account {table[jti]}")
-    return table
+        return Owners(content.decode("utf-8", "replace").removesuffix("\n").split("\n"))
+    except OwnersError as error:
+        raise Error(printable(f"{path}:{error}")) from None
 
 
 def _print(result: Replay) -> None:
     print(f"decided again: {result.same + result.changed:,}; the same: {result.same:,}; changed: {result.changed:,}")
     for why, number in result.left_out.most_common():
         print(printable(f"not decided again: {number:,}: {why}"))
+    for gain, number in result.gains.most_common():
+        print(printable(f"may gain access: {number:,}: {gain}"))
     for why, number in result.undecidable.most_common():
         print(printable(f"not decidable: {number:,}: {why}"))
     for change, number in result.changes.most_common():
@@ -120,6 +112,7 @@ def _as_json(result: Replay, faults: list[str]) -> dict[str, object]:
         "changed": result.changed,
         "left-out": dict(result.left_out),
         "undecidable": dict(result.undecidable),
+        "gains": [{"count": number, **gain._asdict()} for gain, number in result.gains.most_common()],
         "broken": faults,
         "by": {title: dict(counts) for title, counts in result.counted().items()},
         "changes": [

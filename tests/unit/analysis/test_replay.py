@@ -8,7 +8,8 @@ import pytest
 
 import vomap.analysis.replay as proof
 from unit.policy.composed import bans_of, policy_of
-from vomap.analysis.replay import Replay
+from vomap.analysis.owners import Owners
+from vomap.analysis.replay import Gain, Replay
 from vomap.claims import DECISIVE
 from vomap.log.pseudonyms import make_pseudonym
 from vomap.log.record import Record
@@ -163,8 +164,60 @@ def test_a_pseudonym_is_resolved_by_its_key() -> None:
 def test_another_plugin_is_compared_with() -> None:
     """The accounts of another plugin replace those of the log. The replay leaves out tokens without such an account."""
     observed = _record(outcome="mapped", account="jo", observed=True)
-    assert _replay(observed, instead={"j-1": "jo"}).same == 1
-    (change,) = _replay(observed, instead={"j-1": "other"}).changes
+    assert _replay(observed, owners=Owners(["j-1\tjo"])).same == 1
+    (change,) = _replay(observed, owners=Owners(["j-1\tother"])).changes
     assert (str(change.before), str(change.after)) == ("mapped to other (by another plugin)", "mapped to jo (rule: jo)")
-    assert dict(_replay(observed, instead={"j-2": "jo"}).left_out) == {proof.UNKNOWN: 1}
-    assert dict(_replay(_record(jti=None), instead={"j-2": "jo"}).left_out) == {proof.UNKNOWN: 1}
+    assert dict(_replay(observed, owners=Owners(["j-2\tjo"])).left_out) == {proof.UNKNOWN: 1}
+    assert dict(_replay(_record(jti=None), owners=Owners(["j-2\tjo"])).left_out) == {proof.NO_JTI: 1}
+
+
+@pytest.mark.parametrize(
+    ("table", "same", "changed"),
+    [
+        ([f"{ONE}\tjo\tjo"], 1, 0),
+        ([f"{ONE}\tjo\tother"], 0, 1),
+        (["j-1\tjo", f"{ONE}\tjo\tother"], 1, 0),
+        ([f"{ONE}\tjane\tjo"], 0, 0),
+        (["https://other/\tjo\tjo"], 0, 0),
+    ],
+)
+def test_a_table_may_name_issuer_and_subject(table: list[str], same: int, changed: int) -> None:
+    """ARC may keep the issuer and the subject of a job, and no `jti`. The `jti` comes first."""
+    result = _replay(_record(), owners=Owners(table))
+    assert (result.same, result.changed) == (same, changed)
+    hidden = _record(subject=None, pseudonym=make_pseudonym(KEY, ONE, "jo"))
+    result = _replay(hidden, owners=Owners(table), resolve=lambda *_: "jo")
+    assert (result.same, result.changed) == (same, changed)
+
+
+def test_a_subject_with_several_accounts_is_not_decidable() -> None:
+    """The groups of a token may choose the account, so the table does not say which one this token had."""
+    owners = Owners([f"{ONE}\tjo\tjo", f"{ONE}\tjo\tother"])
+    assert dict(_replay(_record(), owners=owners).undecidable) == {proof.SEVERAL_ACCOUNTS: 1}
+    hidden = _record(subject=None, pseudonym="~x")
+    assert dict(_replay(hidden, owners=owners).undecidable) == {proof.NO_SUBJECT: 1}
+
+
+@pytest.mark.parametrize(
+    ("members", "gains"),
+    [
+        ({}, {Gain("jo", "jo", has_jti=True): 1}),
+        ({"jti": None}, {Gain("jo", "jo", has_jti=False): 1}),
+        ({"subject": "jane"}, {Gain("one", "others", has_jti=True): 1}),
+        ({"audience": ["other"]}, {}),
+        # vomap refuses the account, whatever the other plugin does.
+        ({"outcome": "denied", "account": None, "reason": "account: jo does not exist"}, {}),
+    ],
+)
+def test_who_may_gain_access_is_counted(members: dict[str, Any], gains: dict[Gain, int]) -> None:
+    """The other plugin may have refused a token that its table does not name. If vomap maps it, it may gain access."""
+    result = _replay(_record(**members), owners=Owners(["j-2\tjo"]))
+    assert dict(result.gains) == gains
+    assert sum(result.left_out.values()) == 1
+
+
+def test_a_gain_that_is_not_known_is_not_decidable() -> None:
+    """Whether vomap maps a token that the table does not name may depend on a claim that was not kept."""
+    policy = POLICY.replace("account: jo}", "account: jo, claim: {email: x}}")
+    result = _replay(_record(), policy, owners=Owners(["j-2\tjo"]))
+    assert (dict(result.gains), sum(result.undecidable.values())) == ({}, 1)
