@@ -43,7 +43,7 @@ class RecordDecider:
 
     def decide(self, record: Record, claims: Claims) -> Decision:
         """Return the decision for the claims of a record. Raises UndecidableError."""
-        if record.kept == EVERY_CLAIM:
+        if record.kept == EVERY_CLAIM and all(map(record.keeps, self._asked)):
             return decide(self._policy, self._bans, claims, record.time)
         asked = _watch(claims, record.keeps)
         missing = frozenset(name for name in self._asked if not record.keeps(name))

@@ -9,7 +9,7 @@ from vomap import Error, printable
 from vomap.analysis.owners import Owners, OwnersError
 from vomap.analysis.replay import Replay
 from vomap.cli.arguments import add_json, add_policy, add_sources, asked_policy, resolver
-from vomap.cli.console import FAILED, NO, YES, counted, left_out, print_json, progress_bar
+from vomap.cli.console import FAILED, NO, YES, counted, left_out, print_json, progress_bar, shown
 from vomap.files.regular import read_regular_file
 from vomap.log.reader import LogReader
 
@@ -31,6 +31,11 @@ With --against, vomap also counts the tokens that it maps and that the table doe
 
 exit codes: 0 no decision changes, 1 a decision changes or a token may gain access, 2 wrong usage,
             3 an error, a log with broken lines, or records that are not decidable"""
+
+
+# Strangers choose audiences and subjects, which reasons and accounts contain. The JSON output has all.
+_MOST_CHANGES = 200
+_MOST_NAMES = 50
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -98,12 +103,17 @@ def _print(result: Replay) -> None:
         print(printable(f"may gain access: {number:,}: {gain}"))
     for why, number in result.undecidable.most_common():
         print(printable(f"not decidable: {number:,}: {why}"))
-    for change, number in result.changes.most_common():
+    for change, number in result.changes.most_common(_MOST_CHANGES):
         members = result.first[change].members
-        print(printable(f"{number:>9,}  {change.vo}: {change.before} -> {change.after}"))
-        print(printable(f"           first at {members['time']}: {members['issuer']} {members['subject']}"))
+        print(f"{number:>9,}  {change.vo}: {shown(str(change.before))} -> {shown(str(change.after))}")
+        identity = f"{shown(members['issuer'] or 'unknown')} {shown(members['subject'] or 'unknown')}"
+        print(f"           first at {members['time']}: {identity}")
+    if len(result.changes) > _MOST_CHANGES:
+        print(f"and {counted(len(result.changes) - _MOST_CHANGES, 'change')} more; --json prints all")
     for title, counts in result.counted().items():
-        print(f"by {title}: " + ", ".join(f"{printable(name)} {number:,}" for name, number in counts.most_common()))
+        names = [f"{shown(name)} {number:,}" for name, number in counts.most_common(_MOST_NAMES)]
+        more = f" and {len(counts) - _MOST_NAMES:,} more" if len(counts) > _MOST_NAMES else ""
+        print(f"by {title}: {', '.join(names)}{more}")
 
 
 def _as_json(result: Replay, faults: list[str]) -> dict[str, object]:

@@ -25,6 +25,8 @@ SYSLOG, NOWHERE = "syslog", "none"
 PSEUDONYM = "pseudonym"
 # A record has a member of its own for these claims.
 IN_MEMBERS = ("iss", "sub", "aud", "jti")
+# The first member of a record. No record keeps a claim of this name: the begin of a record is nowhere else in it.
+FIRST_MEMBER = "time"
 KEY_FILE = "/etc/vomap/log.key"
 # Bytes. A log daemon cuts longer messages: the limit of rsyslog is 8 kB.
 _SOCKET = "/dev/log"
@@ -114,7 +116,8 @@ class DecisionLog:
         # No mapfile can ask for a claim with a control character in its name.
         names = filter(is_clean, claims.members) if self.claims == EVERY_CLAIM else [*self.claims, *more]
         # A forged name may hide the true claim. The claims of IN_MEMBERS are members of the record.
-        names = [name for name in names if name not in IN_MEMBERS and name not in claims.forged]
+        less = (*IN_MEMBERS, FIRST_MEMBER, *claims.forged)
+        names = [name for name in names if name not in less]
         record["kept"] = EVERY_CLAIM if self.claims == EVERY_CLAIM and not claims.forged else names
         record["claims"] = claims_to_log(claims, [*names, *_not_in_members(claims, is_hidden=self.pseudonyms)])
 

@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING
 
 from vomap import Error
 from vomap.files.regular import UnreadableFileError, open_regular_file
+from vomap.log import FIRST_MEMBER
 from vomap.log.record import CALLOUTS, OUTCOME, Record, RecordError, check_members, parse_object
 
 if TYPE_CHECKING:
@@ -30,10 +31,8 @@ _FIRST_USER = 1000
 # The head of a line of a log daemon: a time of one word or three, a host, and the program. The program counts: an
 # attacker can have other programs log a text that looks like a record, for example as the name of a user.
 _HEAD = re.compile(rb"(?:<\d+>)?(?:[^\s\[\]]*[^\s\[\]:] +){2,4}vomap-(?:htcondor|arc|token)\[\d+\]: ")
-# The beginning of a record. Quotes within a record are escaped, so this text is nowhere else but in claims, if the
-# first claim of a token is called `time`.
-_BEGIN = b'{"time": '
-_CLAIMS = b'"claims": '
+# The begin of a record. It is nowhere else in a record: quotes are escaped, and no claim that is kept has this name.
+_BEGIN = f'{{"{FIRST_MEMBER}": '.encode("ascii")
 
 
 class LogError(Error):
@@ -130,8 +129,6 @@ def _last_record(content: bytes, begin: int) -> DecisionDocument | None:
     A full disk may have cut a record short, and the next record follows on the same line.
     """
     at = content.rfind(_BEGIN, begin + 1)
-    if at > 0 and content.endswith(_CLAIMS, 0, at):
-        at = content.rfind(_BEGIN, begin + 1, at)
     try:
         return _read_members(content[at:]) if at > 0 else None
     except RecordError:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from vomap import Error
 from vomap.claims import EVERY_CLAIM, LATEST, TIMES, Claims, TokenError, is_clean, read_claims
 from vomap.claims.strict_json import parse_json
-from vomap.log import IN_MEMBERS, LONGEST_LINE
+from vomap.log import FIRST_MEMBER, IN_MEMBERS, LONGEST_LINE
 from vomap.policy import MAPPED, OUTCOMES
 from vomap.policy.matching import is_account, is_word
 
@@ -67,7 +67,7 @@ class Record:
 
     def keeps(self, name: str) -> bool:
         """Return True if the record shows a claim, or that the token does not have it."""
-        return self.kept == EVERY_CLAIM or name in IN_MEMBERS or name in self.kept
+        return name in IN_MEMBERS or name in self.kept or (self.kept == EVERY_CLAIM and name != FIRST_MEMBER)
 
     def claims(self) -> Claims | None:
         """Return the logged claims of the token, None if the record has no claims."""
@@ -163,10 +163,12 @@ def _are_claims(value: object) -> bool:
     """Return True for claims as vomap logs them: a text, a list of texts, or a number if the claim is a time."""
     if value is None:
         return True
-    return isinstance(value, dict) and all(_is_text(name) and _is_claim(name, each) for name, each in value.items())
+    return isinstance(value, dict) and all(_is_claim(name, each) for name, each in value.items())
 
 
 def _is_claim(name: str, value: object) -> bool:
+    if name == FIRST_MEMBER or not is_clean(name):
+        return False
     if isinstance(value, list):
         return all(map(_is_text_or_null, value))
     if name in TIMES and isinstance(value, (int, float)):

@@ -116,6 +116,12 @@ def test_a_claim_that_was_kept_is_known(kept: Any) -> None:
     assert _decided(rules, [PERSON], kept=kept) == "mapped one"
 
 
+def test_a_claim_that_no_record_keeps_is_not_known() -> None:
+    """The begin of a record must be nowhere else in it, so no record keeps the claim `time`, also with `all`."""
+    rules = ["{name: r, vo: One, claim: {time: x}, account: p}", OTHERS]
+    assert _decided(rules, [], kept="all") == "the log does not keep the claim 'time', which rule r asks for"
+
+
 def test_an_account_stays_reserved_by_a_rule_that_may_match() -> None:
     """A rule names its account, so no capture makes it, also if the rule asks for a missing claim."""
     rules = [

@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 
 from owners import OTHER, other_owners
-from vomap.log import LONGEST_LINE, format_record
+from vomap.claims import EVERY_CLAIM, read_claims
+from vomap.log import LONGEST_LINE, DecisionLog, format_record
 from vomap.log.reader import BrokenLine, LogError, LogReader, read_log
 from vomap.log.record import Record
+from vomap.policy import DENIED, Decision
 
 MEMBERS: Any = {
     "time": "2026-11-22T12:00:00Z",
@@ -187,6 +189,7 @@ TEXTS = ("account", "vo", "rule", "source", "reason", "issuer", "subject", "clie
         ("claims", {"scope": 7}),
         ("claims", {"scope": {"a": "b"}}),
         ("claims", {"exp": True}),
+        ("claims", {"time": "2026-11-22T12:00:00Z"}),
         ("claims", {"exp": 1e300}),
         ("pseudonym", "jo"),
         ("pseudonym", f"~{HOSTILE}"),
@@ -240,19 +243,24 @@ def test_nesting_of_any_depth_is_one_broken_line(tmp_path: Path, text: str) -> N
 def test_a_record_after_several_halves_is_read(tmp_path: Path) -> None:
     """The line counts as broken once, however many records a full disk has cut short there."""
     path = tmp_path / "log"
-    members = {**MEMBERS, "claims": {"time": "2026-11-22T12:00:00Z", "scope": "x"}}
-    path.write_text(LINE[:100] + LINE[:50] + LINE[:-20] + format_record(members))
-    broken, whole = _read(path)
-    assert isinstance(broken, BrokenLine)
-    assert whole == Record(1, members)  # type: ignore[arg-type]
+    for end in range(1, len(LINE) - 1):
+        path.write_text(LINE[:100] + LINE[:50] + LINE[:end] + LINE)
+        broken, whole = _read(path)
+        assert isinstance(broken, BrokenLine)
+        assert whole == Record(1, MEMBERS)
 
 
 def test_claims_are_no_record(tmp_path: Path) -> None:
-    """A token with claims that look like a record does not become one, also if its own record is cut short."""
+    """A token with claims that look like a record does not become one, wherever its own record is cut short."""
     path = tmp_path / "log"
-    claims = {name: value for name, value in MEMBERS.items() if name not in ("claims", "audience")}
-    path.write_text(format_record({**MEMBERS, "claims": claims})[:-2] + "\n")
-    assert [type(each) for each in _read(path)] == [BrokenLine]
+    token = {**MEMBERS, "audience": ["ANY"], "unchecked": ["time"], "claims": None, "account": "root", "observed": None}
+    decision = Decision(read_claims({"iss": "https://one/", "sub": "jo", **token}), "d", DENIED, "time: x")
+    DecisionLog({"to": str(path), "claims": EVERY_CLAIM}).write(decision, callout="vomap-arc map", ce="arc", now=1)
+    line = path.read_text()
+    assert '"account": "root"' in line
+    for end in range(1, len(line)):
+        path.write_text(f"{line[:end]}\n")
+        assert all(isinstance(each, BrokenLine) or end == len(line) - 1 for each in _read(path))
 
 
 def test_a_huge_line_is_one_broken_line(tmp_path: Path) -> None:

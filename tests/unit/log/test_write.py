@@ -85,7 +85,7 @@ def _of_no_token(path: Path) -> str:
 
 def test_a_site_may_keep_every_claim(tmp_path: Path) -> None:
     """With `all` a record has every claim of a token. A name that no mapfile can ask for is left out."""
-    token = {**TOKEN, "n": 7, "a\nb": "x"}
+    token = {**TOKEN, "n": 7, "a\nb": "x", "time": "2026-11-22T12:00:00Z"}
     record = _written(tmp_path / "log", {"claims": EVERY_CLAIM}, token=token, asked=["email"])
     assert record["kept"] == "all"
     expected = {"scope": "compute.read", "exp": 1.5, "wlcg.groups": ["/a", None], "secret": "not kept", "n": None}
