@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import subprocess
@@ -59,7 +60,7 @@ class Log:
         """Write records, or lines, replay them, and return the exit code and what was printed."""
         lines = [each if isinstance(each, str) else format_record({**MEMBERS, **each}) for each in records]
         self.log.write_text("".join(lines))
-        code = run(["replay", str(self.log), "--mapfiles", str(self.mapfile), *words])
+        code = run(["replay", str(self.log), *words, "--mapfiles", str(self.mapfile)])
         return (code, *self.capsys.readouterr())
 
 
@@ -114,7 +115,19 @@ def test_no_file_makes_replay_wait(log: Log, name: str) -> None:
         os.mkfifo(path)
     command = [sys.executable, "-m", "vomap.cli", "replay", str(path), "--mapfiles", str(log.mapfile)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    assert (done.returncode, done.stderr) == (3, f"vomap: {path}: is not a regular file; name the file itself\n")
+    first = f"vomap: {path}: is not a regular file; name the file itself\n"
+    assert (done.returncode, done.stderr.startswith(first)) == (3, True)
+
+
+def test_a_damaged_log_hides_no_other(log: Log) -> None:
+    """The decisions before the damage and those of the other logs are in the report, and the exit code is 3."""
+    damaged, absent = log.log.parent / "damaged.gz", log.log.parent / "absent"
+    damaged.write_bytes(gzip.compress(format_record(MEMBERS).encode() * 1000)[:-8])
+    code, out, err = log.replay({}, words=(str(damaged), str(absent)))
+    assert code == 3
+    assert out == "decided again: 1,001; the same: 1,001; changed: 0\n"
+    assert err.startswith(f"vomap: {damaged}: Compressed file ended before")
+    assert err.endswith(f"\nvomap: {absent}: No such file or directory\n")
 
 
 PERSON = "  - {name: person, vo: One, claim: {voperson_id: v}, account: person}\n"

@@ -187,15 +187,16 @@ def _count_hits(report: _Report, args: argparse.Namespace, ban: Mapping[str, Any
     logs = LogReader(args.log)
     try:
         hits = LogImpact(ban, read_policy(args.policy), resolver(args.key))
-        with progress_bar("decisions tried") as progress:
-            for number, record in enumerate(logs.records(), start=1):
-                hits.add(record)
-                progress(number)
-        report.hits = hits
     except Error as error:
         report.warnings.append(BanWarning(f"vomap cannot show whom the ban would have denied: {error}"))
-    if (lines := left_out(logs)) is not None:
-        report.warnings.append(BanWarning(lines))
+        return
+    with progress_bar("decisions tried") as progress:
+        for number, record in enumerate(logs.records(), start=1):
+            hits.add(record)
+            progress(number)
+    report.warnings += map(BanWarning, left_out(logs))
+    if len(logs.unreadable) < len(args.log) or hits.decisions:
+        report.hits = hits
 
 
 def _report_log(args: argparse.Namespace, ban: Mapping[str, Any]) -> None:

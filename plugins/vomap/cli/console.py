@@ -44,12 +44,13 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def left_out(logs: LogReader) -> str | None:
-    """Return a sentence on the lines that vomap left out of logs, None if there is none."""
-    if not logs.broken:
-        return None
-    which = "it" if logs.broken == 1 else "the first"
-    return f"left out {counted(logs.broken, 'line')} of the logs; {which} is {logs.first_broken}"
+def left_out(logs: LogReader) -> list[str]:
+    """Return sentences on what vomap left out of logs: logs that it cannot read, and lines."""
+    faults = list(map(str, logs.unreadable))
+    if logs.broken:
+        which = "it" if logs.broken == 1 else "the first"
+        faults.append(f"left out {counted(logs.broken, 'line')} of the logs; {which} is {logs.first_broken}")
+    return faults
 
 
 def print_findings(findings: Iterable[Finding]) -> None:

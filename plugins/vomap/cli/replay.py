@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _faults(result: Replay, logs: LogReader) -> list[str]:
     """Return why the result is not complete. A wrong file or a missing key must not look like a change of nothing."""
-    faults = [] if (lines := left_out(logs)) is None else [lines]
+    faults = left_out(logs)
     if number := sum(result.undecidable.values()):
         faults.append(f"vomap cannot decide {counted(number, 'record')} again, so the changes are not complete")
     if not result.same + result.changed:

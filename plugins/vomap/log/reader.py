@@ -50,7 +50,8 @@ class BrokenLine:
 class LogReader:
     """Read logs one after the other. `broken` counts the lines that look like records and are none.
 
-    `first_broken` is the place of the first of them, with the reason, None if there is none.
+    `first_broken` is the place of the first of them, with the reason, None if there is none. `unreadable` has an error
+    for each log that vomap cannot read, or cannot read to its end.
     """
 
     def __init__(self, paths: Sequence[str]) -> None:
@@ -58,17 +59,24 @@ class LogReader:
         self._paths = paths
         self.broken = 0
         self.first_broken: str | None = None
+        self.unreadable: list[LogError] = []
 
     def records(self) -> Iterator[Record]:
-        """Yield all decisions. Raises LogError."""
+        """Yield all decisions that can be read. The end of a damaged log is missing, and no other log."""
         for path in self._paths:
-            for found in read_log(path):
-                if isinstance(found, Record):
-                    yield found
-                    continue
-                self.broken += 1
-                if self.first_broken is None:
-                    self.first_broken = f"{path}:{found.line}: {found.why}"
+            try:
+                yield from self._records_of(path)
+            except LogError as error:
+                self.unreadable.append(error)
+
+    def _records_of(self, path: str) -> Iterator[Record]:
+        for found in read_log(path):
+            if isinstance(found, Record):
+                yield found
+                continue
+            self.broken += 1
+            if self.first_broken is None:
+                self.first_broken = f"{path}:{found.line}: {found.why}"
 
 
 def read_log(path: str) -> Iterator[Record | BrokenLine]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,26 @@ def test_the_constraint_is_one_word() -> None:
     ban = {"subject": ['it\'s "x" $(y) `z`; &']}
     constraint, _ = job_constraint(ban, DECLARED)
     assert shlex.split(_jobs(ban, HTCONDOR).commands[1]) == ["condor_ce_rm", "-constraint", constraint]
+
+
+# A star makes a pattern of a subject.
+OTHERS = [chr(code) for code in (*range(0x80), 0x85, 0xA0, 0xE9, 0x2028, 0x202E) if chr(code) != "*"]
+
+
+@pytest.mark.parametrize("mark", OTHERS)
+def test_any_character_stays_in_its_text(mark: str) -> None:
+    """A shell gives HTCondor one text of the ban, whatever its characters are, or the ban has no such constraint.
+
+    In a ClassAd, only a backslash before a quote escapes. A text ends at the next quote.
+    """
+    subject = f'a{mark}" || true || "{mark}'
+    look, end = _jobs({"subject": [subject], "jti": [f"j{mark}"]}, HTCONDOR).commands
+    if "-constraint" not in look:
+        assert not (" " <= mark <= "~") or mark == "\\"
+        return
+    _, _, constraint = shlex.split(end)
+    texts = re.findall(r'=\?= "((?:[^"\\]|\\")*)"', constraint)
+    assert [text.replace('\\"', '"') for text in texts] == [subject, f"j{mark}"]
 
 
 def test_jobs_of_arc() -> None:

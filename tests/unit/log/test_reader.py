@@ -317,6 +317,20 @@ def test_broken_lines_are_counted_over_all_logs(tmp_path: Path) -> None:
     assert logs.first_broken == f"{tmp_path / 'a'}:2: is not a whole JSON object"
 
 
+def test_a_log_that_cannot_be_read_hides_no_other(tmp_path: Path) -> None:
+    """The reader goes on with the next log. It has an error for each log that it cannot read to its end."""
+    cut = tmp_path / "cut"
+    cut.write_bytes(gzip.compress(LINE.encode() * 100)[:-8])
+    (tmp_path / "whole").write_text(LINE)
+    logs = LogReader([str(tmp_path / "absent"), str(cut), "/dev/zero", str(tmp_path / "whole")])
+    assert len(list(logs.records())) == 101
+    assert [str(error).partition(": ")[0] for error in logs.unreadable] == [
+        str(tmp_path / "absent"),
+        str(cut),
+        "/dev/zero",
+    ]
+
+
 def test_a_log_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     """A missing file, a folder and a damaged compressed file are errors, and not empty logs."""
     cut, damaged = tmp_path / "cut", tmp_path / "damaged"
