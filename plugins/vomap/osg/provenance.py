@@ -1,16 +1,16 @@
-"""Find the commit of a topology: in its snapshot file, in its tarball, or from git."""
+"""Find the commit of a topology: in its snapshot file, in its tarball, or in its git checkout."""
 
 from __future__ import annotations
 
 import os
 import re
-import subprocess
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
 from vomap.mapfile.findings import Findings
-from vomap.osg.files import FOLDER, SNAPSHOT, TopologyError, TopologyFiles, digest
+from vomap.osg.checkout import read_commit
+from vomap.osg.files import FOLDER, SNAPSHOT, TopologyError, TopologyFiles, digest, is_yaml
 from vomap.osg.yaml_text import read_document, report_file
 
 REPOSITORY = "opensciencegrid/topology"
@@ -25,7 +25,6 @@ _SNAPSHOT_KEYS = {
     "original-sha256": re.compile(r"[0-9a-f]{64}", re.ASCII),
     "stripped-sha256": re.compile(r"[0-9a-f]{64}", re.ASCII),
 }
-_GIT_SECONDS = 20
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ def find_provenance(files: TopologyFiles) -> Provenance:
         return _from_snapshot(files.snapshot, files)
     if files.archived_commit is not None and _COMMIT.fullmatch(files.archived_commit):
         return Provenance(commit=files.archived_commit, date=_day(files.archived_time or 0))
-    return _from_git(files.checkout) if files.checkout else Provenance()
+    return _from_git(files)
 
 
 def written_date(text: str) -> str | None:
@@ -70,28 +69,15 @@ def _from_snapshot(content: bytes, files: TopologyFiles) -> Provenance:
     return Provenance(stated["repository"], stated["commit"], stated["date"], changed=not genuine)
 
 
-def _from_git(folder: Path) -> Provenance:
-    """Ask git, if the folder is at the top of its checkout. The commit of another repository would be wrong."""
-    if _git(folder, "rev-parse", "--show-prefix") != f"{FOLDER}/":
+def _from_git(files: TopologyFiles) -> Provenance:
+    """Return the commit of a checkout, if the folder is at its top. The commit of another repository would be wrong."""
+    if files.checkout is None or Path(os.path.realpath(files.checkout)).name != FOLDER:
         return Provenance()
-    commit, _, time = (_git(folder, "log", "-1", "--no-show-signature", "--format=%H %ct") or "").partition(" ")
-    if not _COMMIT.fullmatch(commit):
+    found = read_commit(files.checkout)
+    if found is None:
         return Provenance()
-    status = _git(folder, "status", "--porcelain", "--", ".")
-    return Provenance(commit=commit, date=_day(int(time)), changed=status != "")
-
-
-def _git(folder: Path, *arguments: str) -> str | None:
-    """Return the output of git for a folder, or None. git's variables (GIT_DIR in a hook) would name another folder."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    command = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-C", str(folder), *arguments]
-    try:
-        done = subprocess.run(  # noqa: S603 - a fixed command, no shell  # nosec B603
-            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=_GIT_SECONDS, check=True
-        )
-        return done.stdout.decode("utf-8").rstrip("\n")
-    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
-        return None
+    changed = found.is_changed(files.contents, {name for name in found.blobs if is_yaml(name)})
+    return Provenance(commit=found.id, date=_day(found.time), changed=changed)
 
 
 def _day(seconds: int) -> str:

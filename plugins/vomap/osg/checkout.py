@@ -1,0 +1,171 @@
+"""Read the commit of a git checkout, without its configuration and hooks: others may have written these.
+
+`git status` runs commands that the configuration of the checkout names: filters, an fsmonitor, a transport for missing
+objects. vomap reads `HEAD` and the refs itself. git then reads two objects, in an empty repository that has the objects
+of the checkout and none of its configuration. vomap compares the ids of the files itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+_ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?", re.ASCII)
+_REF = re.compile(r"refs/[A-Za-z0-9][A-Za-z0-9_./@+-]{0,250}", re.ASCII)
+_COMMITTER = re.compile(rb"^committer [^\n]*> ([0-9]{1,12}) [+-][0-9]{4}$", re.MULTILINE)
+_HEAD, _REF_MARK, _GITDIR_MARK = "HEAD", "ref: ", "gitdir: "
+# HEAD names a branch. Chains of symbolic refs are legal, and short.
+_MOST_REFS = 5
+# The largest files and objects that vomap reads here. The topology has 130 VO files.
+_LARGEST_REFS = 1 << 24
+_LARGEST_OBJECT = 1 << 22
+_GIT_SECONDS = 20
+_REGULAR = (b"100644", b"100755")
+
+
+@dataclass(frozen=True)
+class CheckedOutCommit:
+    """The commit of a checkout: its id, its time in seconds since 1970, and the blob id of each file in one folder.
+
+    The id is None for what is not a regular file.
+    """
+
+    id: str
+    time: int
+    blobs: Mapping[str, str | None]
+
+    def is_changed(self, contents: Mapping[str, bytes], names: set[str]) -> bool:
+        """Return True if the folder has other files of these names, or other content, than the commit."""
+        committed = {name: self.blobs[name] for name in names & self.blobs.keys()}
+        return committed != {name: _blob_id(content, len(self.id)) for name, content in contents.items()}
+
+
+def read_commit(folder: Path) -> CheckedOutCommit | None:
+    """Return the commit whose files a folder has, or None if the folder is not at the top of a checkout.
+
+    It also returns None for a checkout that vomap cannot read, such as one whose refs are in a `reftable`.
+    """
+    real = Path(os.path.realpath(folder))
+    try:
+        places = _find_git_folders(real.parent / ".git")
+        commit = places and _resolve_head(*places)
+        return _read_objects(places[1] / "objects", commit, real.name) if places and commit else None
+    except (OSError, UnicodeDecodeError, ValueError, subprocess.SubprocessError):
+        return None
+
+
+def _find_git_folders(git: Path) -> tuple[Path, Path] | None:
+    """Return git's folder of this checkout, and the one with objects and refs. A linked worktree has two."""
+    if git.is_file():
+        target = _read_small(git).strip()
+        if not target.startswith(_GITDIR_MARK):
+            return None
+        git = git.parent / target[len(_GITDIR_MARK) :]
+    common = git / "commondir"
+    return (git, git / _read_small(common).strip() if common.is_file() else git) if git.is_dir() else None
+
+
+def _resolve_head(git: Path, common: Path) -> str | None:
+    """Return the id of the commit of HEAD."""
+    text = _read_small(git / _HEAD).strip()
+    for _ in range(_MOST_REFS):
+        if not text.startswith(_REF_MARK):
+            break
+        name = text[len(_REF_MARK) :]
+        if not _REF.fullmatch(name) or ".." in name:
+            return None
+        places = [path for path in (git / name, common / name) if path.is_file()]
+        text = _read_small(places[0]).strip() if places else _packed_ref(common / "packed-refs", name)
+    return text if _ID.fullmatch(text) else None
+
+
+def _packed_ref(path: Path, name: str) -> str:
+    lines = _read_small(path).splitlines() if path.is_file() else []
+    return next((line.partition(" ")[0] for line in lines if line.partition(" ")[2] == name), "")
+
+
+def _read_small(path: Path) -> str:
+    """Return the text of a regular file. Raises ValueError for anything else, and for a large file."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST_REFS:
+            raise ValueError(path)
+        return file.read(_LARGEST_REFS).decode("utf-8")
+
+
+def _read_objects(objects: Path, commit: str, folder: str) -> CheckedOutCommit | None:
+    """Return the commit with the blobs of one of its folders, or None if an object is missing or too large."""
+    names = [commit, f"{commit}:{folder}"]
+    with tempfile.TemporaryDirectory(prefix="vomap-git-") as empty:
+        _write_empty_repository(Path(empty), len(commit))
+        sizes = _ask_git(empty, objects, names, "--batch-check=%(objecttype) %(objectsize)")
+        kinds = [line.split(b" ") for line in sizes.splitlines()]
+        if [kind for kind, _ in kinds] != [b"commit", b"tree"] or any(int(n) > _LARGEST_OBJECT for _, n in kinds):
+            return None
+        content = _ask_git(empty, objects, names, "--batch=")
+    size = int(kinds[0][1])
+    # git writes an empty line before each object, and a line break after it.
+    header, tree = content[1 : size + 1], content[size + 3 : -1]
+    time = _COMMITTER.search(header.partition(b"\n\n")[0])
+    return CheckedOutCommit(commit, int(time.group(1)), dict(_blobs(tree, len(commit) // 2))) if time else None
+
+
+def _write_empty_repository(folder: Path, length: int) -> None:
+    """Write a repository without refs, for ids of this length: 40 digits of sha1, or 64 of sha256."""
+    (folder / "refs").mkdir()
+    (folder / _HEAD).write_text("ref: refs/heads/none\n", encoding="ascii")
+    extensions = "[extensions]\nobjectformat = sha256\n" if length == hashlib.sha256().digest_size * 2 else ""
+    version = 1 if extensions else 0
+    (folder / "config").write_text(f"[core]\nrepositoryformatversion = {version}\nbare = true\n{extensions}", "ascii")
+
+
+def _ask_git(repository: str, objects: Path, names: list[str], option: str) -> bytes:
+    """Return what `git cat-file` prints. Only the variables here reach git: each `GIT_*` could name a command."""
+    environment = {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "GIT_DIR": repository,
+        "GIT_OBJECT_DIRECTORY": str(objects),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_NO_REPLACE_OBJECTS": "1",
+        "GIT_NO_LAZY_FETCH": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+        "LC_ALL": "C",
+    }
+    done = subprocess.run(  # noqa: S603 - a fixed command, no shell  # nosec B603
+        ["git", "cat-file", option],  # noqa: S607 - git is wherever the administrator has it  # nosec B607
+        input="".join(f"{name}\n" for name in names).encode(),
+        env=environment,
+        cwd=repository,
+        capture_output=True,
+        timeout=_GIT_SECONDS,
+        check=True,
+    )
+    return done.stdout
+
+
+def _blobs(tree: bytes, length: int) -> Iterator[tuple[str, str | None]]:
+    """Yield the names and ids in a tree object: `MODE NAME`, a zero byte, and the id in `length` bytes."""
+    position = 0
+    while position < len(tree):
+        end = tree.index(b"\0", position)
+        mode, _, name = tree[position:end].partition(b" ")
+        position = end + 1 + length
+        yield os.fsdecode(name), tree[end + 1 : position].hex() if mode in _REGULAR else None
+
+
+def _blob_id(content: bytes, digits: int) -> str:
+    """Return git's id of a file's content (gitformat: `blob SIZE`, a zero byte, the content)."""
+    data = b"blob %d\0" % len(content) + content
+    if digits == hashlib.sha256().digest_size * 2:
+        return hashlib.sha256(data).hexdigest()
+    # An id of git, no protection. FIPS mode knows no sha1 without the flag.
+    return hashlib.sha1(data, usedforsecurity=False).hexdigest()
