@@ -1,18 +1,25 @@
-"""Read a topology from a tarball, or from the content of a URL, in memory and within limits of size."""
+"""Read a topology from a tarball, or from the content of a URL, in memory and within limits of size.
+
+Attackers write archives. tarfile would read a member's name of any length into memory, and would search a long pax
+header in quadratic time. So vomap walks from header to header, and checks each size before it reads. tarfile interprets
+one block of 512 bytes at a time.
+"""
 
 from __future__ import annotations
 
-import gzip
 import io
 import tarfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from vomap.osg.files import (
     FOLDER,
     LARGEST_FILE,
+    NOT_REGULAR,
     SNAPSHOT,
     TopologyError,
     TopologyFiles,
@@ -23,9 +30,34 @@ from vomap.osg.files import (
 
 _GZIP = b"\x1f\x8b"
 _BLOCK = 512
-# The whole repository of 2026, sites and projects included, has about 30 MB.
+_CHUNK = 1 << 14
+# The whole repository of 2026, sites and projects included, has about 30 MB, 5 MB as tar.gz.
 _LARGEST_ARCHIVE = 1 << 28
-_MOST_MEMBERS = 200_000
+_LARGEST_PACKED = 1 << 26
+_MOST_MEMBERS = 50_000
+# A tar.gz can consist of several parts, such as those of bgzip. Each has at least some kB.
+_MOST_PARTS = 50_000
+# A pax header has a path and some times and attributes. The longest path of Linux has 4096 bytes.
+_LARGEST_HEADER = 1 << 16
+_LARGEST_HEADERS = 1 << 23
+_LONGEST_NUMBER = 10
+_LONGEST_TIME = 40
+_EXTENDED = (
+    tarfile.XHDTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
+_REGULAR = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE)
+_WITHOUT_CONTENT = (
+    tarfile.LNKTYPE,
+    tarfile.SYMTYPE,
+    tarfile.CHRTYPE,
+    tarfile.BLKTYPE,
+    tarfile.DIRTYPE,
+    tarfile.FIFOTYPE,
+)
 
 
 def read_tarball(source: str, opened: Callable[[], io.BufferedIOBase]) -> TopologyFiles:
@@ -34,15 +66,15 @@ def read_tarball(source: str, opened: Callable[[], io.BufferedIOBase]) -> Topolo
         with opened() as packed:
             is_gzip = packed.read(2) == _GZIP
             packed.seek(0)
-            stream = _LimitedStream(gzip.GzipFile(fileobj=packed) if is_gzip else packed)
-            with tarfile.open(fileobj=stream, mode="r|") as archive:
-                files = _read_members(archive)
-            stream.expect_end()
-    except (tarfile.TarError, zlib.error, EOFError, ValueError, OverflowError, RecursionError) as error:
+            chunks = _limited(_chunks_of(packed), _LARGEST_PACKED if is_gzip else _LARGEST_ARCHIVE, "is larger than")
+            stream = _Stream(_limited(_unpack(chunks), _LARGEST_ARCHIVE, "unpacks to more than") if is_gzip else chunks)
+            files = _read_topology(_read_members(stream))
+            stream.expect_zeros()
+    except (tarfile.TarError, zlib.error, EOFError, ValueError, OverflowError) as error:
         raise TopologyError([f"{source}: is not a complete tar or tar.gz: {error}"]) from error
     except OSError as error:
         raise TopologyError([f"{source}: cannot be read: {error.strerror or error}"]) from error
-    check_contents(source, files.contents)
+    check_contents(source, files)
     return files
 
 
@@ -58,59 +90,195 @@ def read_download(url: str, content: bytes, *, is_delimited: bool = True) -> Top
         return read_tarball(url, lambda: io.BytesIO(content))
     if not is_delimited:
         raise TopologyError([f"{url}: the server does not send the length of the VO file; use the topology's tarball"])
-    check_contents(url, {name: content})
-    return TopologyFiles({name: content})
+    files = TopologyFiles({name: content})
+    check_contents(url, files)
+    return files
 
 
-class _LimitedStream(io.BufferedIOBase):
-    """A stream that raises ValueError where it becomes too long, against archives that unpack to any size."""
+@dataclass(frozen=True)
+class _Member:
+    """A member of an archive that is a VO file or the snapshot by its name. `content` is None for a link or a device.
 
-    def __init__(self, stream: io.BufferedIOBase) -> None:
-        super().__init__()
-        self._stream = stream
-        self._left = _LARGEST_ARCHIVE
-        self._last = b""
+    `time` is in seconds since 1970, `comment` the one of the archive, where `git archive` writes the commit.
+    """
 
-    def read(self, size: int | None = -1) -> bytes:
-        data = self._stream.read(size)
-        self._left -= len(data)
-        if self._left < 0:
-            raise ValueError(f"it unpacks to more than {_LARGEST_ARCHIVE} bytes")
-        self._last = (self._last + data)[-_BLOCK:]
-        return data
+    path: PurePosixPath
+    time: int
+    content: bytes | None
+    comment: str | None
 
-    def expect_end(self) -> None:
-        """Read to the end and check for the empty block there. tarfile does not report an archive that was cut off."""
-        while self.read(1 << 16):
+
+class _Stream:
+    """Read exact numbers of bytes from chunks. Raises EOFError where these end too early."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
+        self._chunk = memoryview(b"")
+
+    def parts(self, size: int) -> Iterator[memoryview]:
+        """Yield the next bytes, in parts."""
+        while size > 0:
+            if not self._chunk:
+                self._chunk = memoryview(next(self._chunks, b""))
+                if not self._chunk:
+                    raise EOFError("the end is missing")
+            part, self._chunk = self._chunk[:size], self._chunk[size:]
+            size -= len(part)
+            yield part
+
+    def read(self, size: int) -> bytes:
+        """Return the next bytes. The caller has checked the size."""
+        return b"".join(self.parts(size))
+
+    def skip(self, size: int) -> None:
+        """Read and forget the next bytes."""
+        for _ in self.parts(size):
             pass
-        if self._last != bytes(_BLOCK):
-            raise EOFError("the end is missing")
+
+    def expect_zeros(self) -> None:
+        """Read to the end, where an archive has zeros only. Raises ValueError for anything else."""
+        for chunk in chain([self._chunk], self._chunks):
+            if bytes(chunk).strip(b"\0"):
+                raise ValueError("there is more after its end")
 
 
-def _read_members(archive: tarfile.TarFile) -> TopologyFiles:
-    found: dict[PurePosixPath, tuple[bytes, int]] = {}
-    for count, member in enumerate(archive):
-        if count >= _MOST_MEMBERS:
+def _chunks_of(file: io.BufferedIOBase) -> Iterator[bytes]:
+    while chunk := file.read(_CHUNK):
+        yield chunk
+
+
+def _limited(chunks: Iterable[bytes], limit: int, problem: str) -> Iterator[bytes]:
+    """Yield chunks, and raise ValueError where they become too many: a small archive can unpack to any size."""
+    left = limit
+    for chunk in chunks:
+        left -= len(chunk)
+        if left < 0:
+            raise ValueError(f"it {problem} {limit} bytes")
+        yield chunk
+
+
+def _unpack(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the unpacked data of a gzip file, in small chunks. zlib checks the sums at the end of each part."""
+    unpacker, parts = zlib.decompressobj(16 + zlib.MAX_WBITS), 1
+    for chunk in chunks:
+        left = chunk
+        while left:
+            if unpacker.eof:
+                # Zeros fill the last block of a tape.
+                if not left.strip(b"\0"):
+                    break
+                unpacker, parts = zlib.decompressobj(16 + zlib.MAX_WBITS), parts + 1
+                if parts > _MOST_PARTS:
+                    raise ValueError(f"it has more than {_MOST_PARTS} parts")
+            if data := unpacker.decompress(left, _CHUNK):
+                yield data
+            left = unpacker.unused_data if unpacker.eof else unpacker.unconsumed_tail
+    while not unpacker.eof and (data := unpacker.decompress(unpacker.unconsumed_tail, _CHUNK)):
+        yield data
+    if not unpacker.eof:
+        raise EOFError("the end is missing")
+
+
+def _read_members(stream: _Stream) -> Iterator[_Member]:
+    """Yield the wanted members up to the empty block at the end. Extended headers apply to the member after them."""
+    shared: dict[str, str] = {}
+    own: dict[str, str] = {}
+    left, members = _LARGEST_HEADERS, 0
+    while any(block := stream.read(_BLOCK)):
+        header = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+        members += 1
+        if members > _MOST_MEMBERS:
             raise ValueError(f"it has more than {_MOST_MEMBERS} members")
-        path = PurePosixPath(member.name)
-        is_wanted = path.name == SNAPSHOT or (path.parent.name == FOLDER and is_yaml(path.name))
-        if not is_wanted or member.isdir():
+        if header.type in _EXTENDED:
+            content = _read_header(stream, header)
+            left -= len(content)
+            if left < 0:
+                raise ValueError(f"its extended headers have more than {_LARGEST_HEADERS} bytes")
+            (shared if header.type == tarfile.XGLTYPE else own).update(_records(header.type, content))
             continue
-        if path in found:
-            raise ValueError(f"{quoted(member.name)} is in the archive twice")
-        file = archive.extractfile(member) if member.isreg() else None
-        if file is None:
-            raise ValueError(f"{quoted(member.name)} is not a regular file")
-        found[path] = file.read(LARGEST_FILE + 1), int(member.mtime)
-    return _one_topology(found, (archive.pax_headers or {}).get("comment"))
+        member = _read_member(stream, header, {**shared, **own}, shared.get("comment"))
+        own = {}
+        if member is not None:
+            yield member
 
 
-def _one_topology(found: dict[PurePosixPath, tuple[bytes, int]], commit: str | None) -> TopologyFiles:
+def _read_header(stream: _Stream, header: tarfile.TarInfo) -> bytes:
+    if not 0 <= header.size <= _LARGEST_HEADER:
+        raise ValueError(f"an extended header has {header.size} bytes; expected at most {_LARGEST_HEADER}")
+    content = stream.read(header.size)
+    stream.skip(-header.size % _BLOCK)
+    return content
+
+
+def _records(kind: bytes, content: bytes) -> Iterator[tuple[str, str]]:
+    """Yield the keys and values of an extended header. The long names of GNU tar end with a zero byte."""
+    if kind == tarfile.GNUTYPE_LONGNAME:
+        yield "path", _text(content.partition(b"\0")[0])
+    elif kind != tarfile.GNUTYPE_LONGLINK:
+        yield from _pax_records(content)
+
+
+def _pax_records(content: bytes) -> Iterator[tuple[str, str]]:
+    """Yield the records of a pax header, `LENGTH KEY=VALUE` and a line break (POSIX pax, Extended Header)."""
+    position = 0
+    while position < len(content):
+        end = content.find(b" ", position, position + _LONGEST_NUMBER)
+        digits = content[position:end] if end > position else b""
+        size = int(digits) if digits.isdigit() else 0
+        record = content[end + 1 : position + size]
+        key, equals, value = record[:-1].partition(b"=")
+        if size < len(digits) + 4 or position + size > len(content) or not equals or record[-1:] != b"\n":
+            raise ValueError("it has a malformed pax header")
+        if key == b"size" or key.startswith(b"GNU.sparse."):
+            raise ValueError(f"it has a pax header with {quoted(_text(key))}; expected plain files below 8 GB")
+        yield _text(key), _text(value)
+        position += size
+
+
+def _read_member(
+    stream: _Stream, header: tarfile.TarInfo, stated: Mapping[str, str], comment: str | None
+) -> _Member | None:
+    """Read a member to its end, and return it if it is wanted. Only VO files and the snapshot come into memory."""
+    path = PurePosixPath(stated.get("path", header.name))
+    is_file = header.type in _REGULAR
+    if header.size < 0 or not (is_file or header.type in _WITHOUT_CONTENT):
+        raise ValueError(f"{quoted(str(path))} is a member of an unknown type, or has a negative size")
+    size = header.size if is_file else 0
+    is_wanted = _is_wanted(path) and header.type != tarfile.DIRTYPE
+    taken = min(size, LARGEST_FILE + 1) if is_wanted else 0
+    content = stream.read(taken)
+    stream.skip(size - taken + -size % _BLOCK)
+    time = int(float(stated["mtime"][:_LONGEST_TIME])) if "mtime" in stated else int(header.mtime)
+    return _Member(path, time, content if is_file else None, comment) if is_wanted else None
+
+
+def _is_wanted(path: PurePosixPath) -> bool:
+    return path.name == SNAPSHOT or (path.parent.name == FOLDER and is_yaml(path.name))
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
+
+
+def _read_topology(members: Iterable[_Member]) -> TopologyFiles:
+    """Collect the VO files of the only topology in an archive."""
+    found: dict[PurePosixPath, _Member] = {}
+    for member in members:
+        if member.path in found:
+            raise ValueError(f"{quoted(str(member.path))} is in the archive twice")
+        found[member.path] = member
     folders = sorted({path.parent for path in found if path.parent.name == FOLDER})
     if len(folders) > 1:
         raise ValueError(f"it contains two topologies, {quoted(str(folders[0]))} and {quoted(str(folders[1]))}")
-    contents = {path.name: found[path][0] for path in sorted(found) if path.parent in folders}
-    stated = [found[folder.parent / SNAPSHOT][0] for folder in folders if folder.parent / SNAPSHOT in found]
-    # `git archive` writes the time of the commit to every member.
-    time = max((found[path][1] for path in found if path.parent in folders), default=None)
-    return TopologyFiles(contents, snapshot=stated[0] if stated else None, archived_commit=commit, archived_time=time)
+    vo_files = {path.name: found[path] for path in sorted(found) if path.parent in folders}
+    stated = [found[folder.parent / SNAPSHOT].content for folder in folders if folder.parent / SNAPSHOT in found]
+    if None in stated:
+        raise ValueError(f"{SNAPSHOT} {NOT_REGULAR}")
+    return TopologyFiles(
+        {name: member.content for name, member in vo_files.items() if member.content is not None},
+        unreadable={name: NOT_REGULAR for name, member in vo_files.items() if member.content is None},
+        snapshot=stated[0] if stated else None,
+        archived_commit=next((member.comment for member in vo_files.values() if member.comment), None),
+        # `git archive` writes the time of the commit to every member.
+        archived_time=max((member.time for member in vo_files.values()), default=None),
+    )

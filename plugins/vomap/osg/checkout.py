@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from vomap.osg.files import read_regular
 
 _ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?", re.ASCII)
 _REF = re.compile(r"refs/[A-Za-z0-9][A-Za-z0-9_./@+-]{0,250}", re.ASCII)
@@ -93,12 +94,10 @@ def _packed_ref(path: Path, name: str) -> str:
 
 def _read_small(path: Path) -> str:
     """Return the text of a regular file. Raises ValueError for anything else, and for a large file."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST_REFS:
-            raise ValueError(path)
-        return file.read(_LARGEST_REFS).decode("utf-8")
+    content = read_regular(path, _LARGEST_REFS + 1)
+    if len(content) > _LARGEST_REFS:
+        raise ValueError(path)
+    return content.decode("utf-8")
 
 
 def _read_objects(objects: Path, commit: str, folder: str) -> CheckedOutCommit | None:

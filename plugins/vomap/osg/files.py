@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from vomap import Error
+from vomap import Error, printable
 from vomap.mapfile.findings import Finding
 
 FOLDER = "virtual-organizations"
@@ -19,6 +20,7 @@ SUFFIX = ".yaml"
 LARGEST_FILE = 1 << 18
 LARGEST_TOPOLOGY = 1 << 23
 MOST_FILES = 10_000
+NOT_REGULAR = "is not a regular file; expected a VO file"
 _LONGEST_QUOTE = 100
 _MOST_SHOWN = 100
 
@@ -30,7 +32,8 @@ class TopologyError(Error):
         """Take the errors in the order in which they are shown."""
         super().__init__(problems)
         more = [f"and {len(problems) - _MOST_SHOWN} more"] if len(problems) > _MOST_SHOWN else []
-        self.problems = (*(str(problem) for problem in problems[:_MOST_SHOWN]), *more)
+        # The name of a VO file can contain a line break, and would forge a line of the output.
+        self.problems = (*(printable(str(problem)) for problem in problems[:_MOST_SHOWN]), *more)
 
     def __str__(self) -> str:
         """Return a single error on one line, several errors as a list."""
@@ -41,10 +44,11 @@ class TopologyError(Error):
 
 @dataclass(frozen=True)
 class TopologyFiles:
-    """The YAML files of a folder of VO files: each file's content by its name.
+    """The YAML files of a folder of VO files: each file's content by its name, at most LARGEST_FILE + 1 bytes of it.
 
-    `snapshot` is the content of SNAPSHOT.yaml, `checkout` the folder that the files come from. A tarball may state its
-    commit, and the time of that commit in seconds since 1970.
+    `unreadable` has the reason for each file that vomap cannot read, such as a link in a tarball. `snapshot` is the
+    content of SNAPSHOT.yaml, `checkout` the folder that the files come from. A tarball may state its commit, and the
+    time of that commit in seconds since 1970.
     """
 
     contents: Mapping[str, bytes]
@@ -52,6 +56,12 @@ class TopologyFiles:
     checkout: Path | None = None
     archived_commit: str | None = None
     archived_time: int | None = None
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all files, sorted without case."""
+        return sorted([*self.contents, *self.unreadable], key=lambda name: (name.lower(), name))
 
 
 def read_folder(source: Path) -> TopologyFiles:
@@ -59,25 +69,37 @@ def read_folder(source: Path) -> TopologyFiles:
     # The parent by name, also of `.` and of a folder that is a link. resolve() would follow the link.
     source = Path(os.path.abspath(source))
     folder = source / FOLDER if (source / FOLDER).is_dir() else source
+    contents, unreadable = dict[str, bytes](), dict[str, str]()
     try:
         names = sorted(path.name for path in folder.iterdir() if is_yaml(path.name))
-        contents = {name: _read(folder / name) for name in names[: MOST_FILES + 1]}
         snapshot = folder.parent / SNAPSHOT
         stated = _read(snapshot) if snapshot.exists() else None
     except OSError as error:
         raise TopologyError([f"{error.filename}: cannot be read: {error.strerror}"]) from error
-    check_contents(str(source), contents)
-    return TopologyFiles(contents, snapshot=stated, checkout=folder)
+    except ValueError as error:
+        raise TopologyError([f"{folder.parent / SNAPSHOT}: {error}"]) from None
+    for name in names[: MOST_FILES + 1]:
+        try:
+            contents[name] = _read(folder / name)
+        except OSError as error:
+            unreadable[name] = f"cannot be read: {error.strerror}"
+        except ValueError as error:
+            unreadable[name] = str(error)
+    files = TopologyFiles(contents, snapshot=stated, checkout=folder, unreadable=unreadable)
+    check_contents(str(source), files)
+    return files
 
 
 def read_file(path: Path) -> TopologyFiles:
     """Return a single VO file as the files of a topology. Raises TopologyError."""
     try:
-        contents = {path.name: _read(path)}
+        files = TopologyFiles({path.name: _read(path)})
     except OSError as error:
         raise TopologyError([f"{path}: cannot be read: {error.strerror}"]) from error
-    check_contents(str(path), contents)
-    return TopologyFiles(contents)
+    except ValueError as error:
+        raise TopologyError([f"{path}: {error}"]) from None
+    check_contents(str(path), files)
+    return files
 
 
 def is_yaml(name: str) -> bool:
@@ -85,23 +107,20 @@ def is_yaml(name: str) -> bool:
     return name.endswith(SUFFIX) and not name.startswith(".")
 
 
-def check_contents(source: str, contents: Mapping[str, bytes]) -> None:
+def check_contents(source: str, files: TopologyFiles) -> None:
     """Refuse a source that has no VO files, or too many or too large ones. Raises TopologyError."""
-    if not contents:
+    if not files.names:
         raise TopologyError([f"{source}: no VO files; expected a topology checkout, its {FOLDER}, or a tarball of it"])
-    if len(contents) > MOST_FILES:
+    if len(files.names) > MOST_FILES:
         raise TopologyError([f"{source}: more than {MOST_FILES} VO files; expected a topology checkout"])
-    large = [f"{name}: is larger than {LARGEST_FILE} bytes" for name, c in contents.items() if len(c) > LARGEST_FILE]
-    if large:
-        raise TopologyError(large)
-    if sum(map(len, contents.values())) > LARGEST_TOPOLOGY:
+    if sum(map(len, files.contents.values())) > LARGEST_TOPOLOGY:
         raise TopologyError([f"{source}: all VO files together are larger than {LARGEST_TOPOLOGY} bytes"])
 
 
 def digest(contents: Mapping[str, bytes]) -> str:
     """Return what `LC_ALL=C sha256sum *.yaml | sha256sum` prints in a folder of these files."""
     lines = (f"{hashlib.sha256(contents[name]).hexdigest()}  {name}\n" for name in sorted(contents))
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def quoted(text: str) -> str:
@@ -110,8 +129,15 @@ def quoted(text: str) -> str:
     return shown if len(shown) <= _LONGEST_QUOTE else shown[:_LONGEST_QUOTE] + "..."
 
 
+def read_regular(path: Path, largest: int) -> bytes:
+    """Return the beginning of a regular file. Raises OSError, and ValueError for anything else, without waiting."""
+    # Without O_NONBLOCK an open of a FIFO would wait for a writer.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ValueError(NOT_REGULAR)
+        return file.read(largest)
+
+
 def _read(path: Path) -> bytes:
-    if not path.is_file():
-        raise TopologyError([f"{path}: is not a regular file; expected a VO file"])
-    with path.open("rb") as file:
-        return file.read(LARGEST_FILE + 1)
+    return read_regular(path, LARGEST_FILE + 1)

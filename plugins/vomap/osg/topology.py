@@ -90,11 +90,14 @@ def read_topology(files: TopologyFiles, findings: Findings) -> Topology:
     """Return the topology of the files. Errors between files go to `findings`, errors in one file to `broken`."""
     vos: dict[str, VirtualOrganization] = {}
     broken: dict[str, tuple[Finding, ...]] = {}
-    for file in sorted(files.contents, key=lambda name: (name.lower(), name)):
+    for file in files.names:
         if file == REPORTING_GROUPS:
             continue
         found = Findings()
-        vo = _read_vo(file, files.contents[file], found)
+        vo = _read_vo(file, files.contents.get(file, b""), found)
+        if file in files.unreadable:
+            found = Findings()
+            report_file(file, files.unreadable[file], found)
         if found.all:
             broken[file] = tuple(found.all[:_MOST_FINDINGS])
         elif vo.name.lower() in vos:

@@ -13,7 +13,7 @@ import yaml
 
 from vomap.mapfile.findings import Finding, Findings, Place
 from vomap.mapfile.reader import syntax_error
-from vomap.osg.files import quoted
+from vomap.osg.files import LARGEST_FILE, quoted
 
 _NULL = "tag:yaml.org,2002:null"
 _TEXT = "tag:yaml.org,2002:str"
@@ -114,6 +114,9 @@ class TextValue:
 def read_document(file: str, content: bytes, findings: Findings) -> TextValue | None:
     """Return the document of a YAML file, or None and at least one error, for a file that vomap cannot read."""
     text = ""
+    if len(content) > LARGEST_FILE:
+        report_file(file, f"is larger than {LARGEST_FILE} bytes", findings)
+        return None
     try:
         text = content.decode("utf-8")
         node: Any = yaml.compose(text, Loader=_TextLoader)

@@ -1,4 +1,4 @@
-"""The commit of a checkout is read without its configuration: whoever wrote the folder runs no command here."""
+"""The commit of a checkout is read without its configuration: the author of the folder runs no command here."""
 
 from __future__ import annotations
 

@@ -202,10 +202,10 @@ def test_a_file_that_cannot_be_read_is_an_error(
     """A VO file without permission is an error that names it. Root can read every file, so the test denies it here."""
     checkout = write_topology(A=entry())
 
-    def refused(path: Path, _mode: str) -> None:
+    def refused(path: Path, _flags: int) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "open", refused)
+    monkeypatch.setattr("vomap.osg.files.os.open", refused)
     assert "A.yaml: cannot be read: Permission denied" in problem_of(checkout)
 
 
