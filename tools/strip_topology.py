@@ -19,7 +19,6 @@ import yaml
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "plugins"))
 
 from vomap import Error
-from vomap.mapfile.findings import Findings
 from vomap.osg.files import FOLDER, SNAPSHOT, TopologyError, digest
 from vomap.osg.provenance import UNKNOWN
 from vomap.osg.topology import REPORTING_GROUPS, open_source, read_topology
@@ -58,15 +57,12 @@ def main(arguments: list[str] | None = None) -> int:
 def write_snapshot(source: str, target: Path, commit: str | None, date: str | None) -> None:
     """Read the checkout, all of it, and only then write. Raises TopologyError."""
     files = open_source(source)
-    findings = Findings()
-    topology = read_topology(files, findings)
-    findings.extend(finding for found in topology.broken.values() for finding in found)
+    topology = read_topology(files)
+    errors = [*(each for file in topology.broken.values() for each in file.findings), *topology.unreadable_groups]
     provenance = topology.provenance
     commit, date = commit or provenance.commit, date or provenance.date
-    if findings.all or provenance.changed or UNKNOWN in (commit, date):
-        raise TopologyError(
-            findings.all or [f"{source}: is not exactly a commit that is known; give --commit and --date"]
-        )
+    if errors or provenance.changed or UNKNOWN in (commit, date):
+        raise TopologyError(errors or [f"{source}: is not exactly a commit that is known; give --commit and --date"])
     stripped = strip(topology)
     statement = _STATEMENT.format(
         folder=FOLDER,

@@ -100,7 +100,8 @@ def test_all_errors_are_printed(topology: Path, capsys: pytest.CaptureFixture[st
     printed = capsys.readouterr()
     lines = printed.err.splitlines()
     assert lines[0] == "vomap: 2 errors"
-    assert [line.partition(":")[0] for line in lines[1:]] == ["  c.yaml", "  d.yaml"]
+    assert [":".join(line.split(":")[:2]) for line in lines[1:-1]] == ["  error: c.yaml", "  error: d.yaml"]
+    assert lines[-1].startswith("vomap: to go on without these files: vomap generate osg --source ")
     assert printed.out == ""
 
 

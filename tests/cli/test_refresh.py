@@ -129,7 +129,15 @@ SITUATIONS = [
         stays=True,
     ),
     Situation("a subject dropped", edited("CMS.yaml", ITB, ""), code=0, says="identity dropped", stays=True),
-    Situation("a broken VO file", with_file("CMS.yaml", "Credentials: ["), says="check this: CMS.yaml:1:15: "),
+    Situation(
+        "a broken VO file",
+        edited("CMS.yaml", "Credentials:\n", "Credentials: [\n"),
+        code=0,
+        says="CMS.yaml is not valid, so CMS keeps what the mapfile in force has: CMS.yaml:",
+        stays=True,
+    ),
+    Situation("still broken", code=0, says="no change"),
+    Situation("repaired", edited("CMS.yaml", "Credentials: [\n", "Credentials:\n"), code=0, says="VOs, ", stays=True),
     Situation("half a tarball", code=3, says="is not a complete tar", reply=lambda body: Reply(body[: len(body) // 2])),
     Situation(
         "a connection that breaks",
@@ -146,7 +154,10 @@ SITUATIONS = [
     ),
     Situation("all token issuers gone", lambda files: dict.fromkeys(files, "{}"), says="names a token issuer"),
     Situation("all VO files gone", lambda _: {}, code=3, says="no VO files"),
-    Situation("an account turned to root", edited("CMS.yaml", "cmspilot", "root"), says="not root"),
+    Situation(
+        "an account turned to root", edited("CMS.yaml", "cmspilot", "root"), code=0, says="CMS keeps what", stays=True
+    ),
+    Situation("and turned back", edited("CMS.yaml", ": root", ": cmspilot"), code=0, says="VOs, ", stays=True),
     Situation(
         "an account that the site forbids",
         edited("LIGO.yaml", ": ligo", ": slurm"),
@@ -345,7 +356,10 @@ def test_the_answer_for_a_program(site: Site, capsys: Capture) -> None:
     assert [each["kind"] for each in refused["alarms"]] == ["re-pointed"]
     assert refused["faults"] == []
     site.serve(with_file("A.yaml", "[")(site.files))
-    assert site.refresh("--json") == 1
+    assert site.refresh("--json") == 0
+    left_out = json.loads(capsys.readouterr().out)
+    assert (left_out["outcome"], left_out["generated"]["skipped"]) == ("unchanged", ["A.yaml"])
+    assert site.refresh("--json", "--vo", "A", "--vo", "CMS") == 1
     assert [each["kind"] for each in json.loads(capsys.readouterr().out)["faults"]] == ["source"]
 
 

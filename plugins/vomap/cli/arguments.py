@@ -14,7 +14,7 @@ from vomap.compile import advice
 from vomap.compile.check import SiteCheck, check_bans, check_mapfiles
 from vomap.log.pseudonyms import PseudonymError, read_key, resolve_pseudonym
 from vomap.log.record import Resolve
-from vomap.osg.generate import DEFAULT_MULTI_VO
+from vomap.osg.plan import DEFAULT_MULTI_VO
 from vomap.policy.model import Bans, Policy
 from vomap.store import POLICY_FILE, bans_beside, read_bans, read_policy
 from vomap.web import Web

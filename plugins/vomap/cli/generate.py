@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 
+from vomap import Error, printable
 from vomap.cli.arguments import add_json, add_topology_vos, add_web, web_of
-from vomap.cli.console import plain, print_copy, print_json
+from vomap.cli.console import print_copy, print_json
 from vomap.cli.parser import Action, add_actions
 from vomap.files.atomic import keep_foreign, replace_file
+from vomap.files.shell import join_words
 from vomap.mapfile.files import Mapfile, read_files
-from vomap.osg.generate import generate
+from vomap.osg.generate import BrokenFilesError, generate
 from vomap.osg.mapfile_text import GENERATED
 from vomap.osg.topology import open_source
 from vomap.refresh.meaning import find_changes, read_meaning
@@ -48,7 +50,11 @@ def _configure_osg(parser: argparse.ArgumentParser) -> None:
     into = parser.add_mutually_exclusive_group()
     into.add_argument("--output", metavar="FILE", help="the mapfile to write (default: print it)")
     into.add_argument("--check", metavar="FILE", help="write no file, and show how the meaning of this mapfile differs")
-    parser.add_argument("--skip-broken", action="store_true", help="skip broken VO files with a warning")
+    parser.add_argument(
+        "--skip-broken",
+        action="store_true",
+        help="skip each broken VO file with a warning (default: those that name no issuer, and those of other VOs)",
+    )
     add_web(parser)
     add_json(parser)
 
@@ -56,14 +62,17 @@ def _configure_osg(parser: argparse.ArgumentParser) -> None:
 def _osg(args: argparse.Namespace) -> int:
     """Generate, and print, write or compare. Returns 1 if `--check` found differences."""
     files = open_source(args.source, web_of(args))
-    generated = generate(files, args.source, only=args.vo, multi_vos=args.multi_vo, skip_broken=args.skip_broken)
+    try:
+        generated = generate(files, args.source, only=args.vo, multi_vos=args.multi_vo, skip_broken=args.skip_broken)
+    except BrokenFilesError as error:
+        raise Error(f"{error}\nvomap: to go on without these files: {join_words(_skipping(args))}") from None
     if can_be_changed_on_the_way(args.source):
         print(
             f"vomap: warning: {args.source}: an attacker on the network can change http downloads. Use https",
             file=sys.stderr,
         )
     for warning in generated.warnings:
-        print(plain(f"vomap: warning: {warning}"), file=sys.stderr)
+        print(printable(f"vomap: warning: {warning}"), file=sys.stderr)
     if args.check is not None:
         return _check(args, generated.text)
     if args.output is not None:
@@ -79,11 +88,26 @@ def _osg(args: argparse.Namespace) -> int:
     return 0
 
 
+def _skipping(args: argparse.Namespace) -> list[str]:
+    """Return this command with `--skip-broken`."""
+    said = ["--source", args.source]
+    for option, value in (
+        ("--output", args.output),
+        ("--check", args.check),
+        ("--cache", args.cache),
+        ("--ca", args.ca),
+    ):
+        said += [] if value is None else [option, str(value)]
+    said += [word for vo in args.multi_vo for word in ("--multi-vo", vo)]
+    said += ["--json"] if args.json else []
+    return ["vomap", "generate", "osg", *said, "--skip-broken"]
+
+
 def _check(args: argparse.Namespace, text: str) -> int:
     differences = find_changes(read_meaning(read_files([args.check])), read_meaning([Mapfile("generated", text)]))
     if args.json:
         print_json({"same": not differences, "differences": [difference.as_json() for difference in differences]})
     else:
         for difference in differences:
-            print(plain(str(difference)))
+            print(printable(str(difference)))
     return 1 if differences else 0

@@ -9,7 +9,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from vomap import Error
+from vomap import Error, printable
 from vomap.cli.arguments import (
     MAPFILES_FOLDER,
     OSG_MAPFILE,
@@ -30,7 +30,8 @@ from vomap.osg.generate import generate
 from vomap.osg.mapfile_text import GENERATED
 from vomap.osg.topology import open_source
 from vomap.refresh.alarms import Alarm, ChangeLimits, Limit, read_limit
-from vomap.refresh.review import Review, review_candidate
+from vomap.refresh.kept import read_in_force
+from vomap.refresh.review import Review, read_mapfile_in_force, review_candidate
 from vomap.web import can_be_changed_on_the_way
 
 if TYPE_CHECKING:
@@ -66,6 +67,9 @@ In these cases, vomap refuses a mapfile until you check and accept it:
 - the topology is older than the installed one, or the installed mapfile was edited by hand
 - a VO or an account of the site's own rules gains an issuer, or the declaration of an issuer changes
 
+A VO whose file in the topology is broken keeps what it has in force, and vomap updates the other VOs. `vomap status`
+shows such VOs. With --skip-broken vomap removes them, after your check.
+
 vomap never installs a mapfile that fails its check or its tests, that names root or an account of `accounts: never`, or
 that makes the site's own policy fail. You cannot accept it.
 
@@ -94,6 +98,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
             help=f"how many identities and names of VOs may {what} without your check: a number, a share, or the "
             f"smaller of both: 3, 10%%, 3,10%% (default: {str(default).replace('%', '%%')})",
         )
+    parser.add_argument(
+        "--skip-broken",
+        action="store_true",
+        help="remove VOs whose files are broken (default: they keep what they have in force)",
+    )
     parser.add_argument("--accept", metavar="DIGEST", help="install the mapfile with this digest, which you checked")
     parser.add_argument("--dry-run", action="store_true", help="show the changes, and do not install")
     add_web(parser)
@@ -111,7 +120,14 @@ def run(args: argparse.Namespace) -> int:
     with locked(args.output, _PATIENCE):
         files = open_source(args.source, web_of(args))
         try:
-            generated = generate(files, args.source, only=args.vo, multi_vos=args.multi_vo)
+            generated = generate(
+                files,
+                args.source,
+                only=args.vo,
+                multi_vos=args.multi_vo,
+                skip_broken=args.skip_broken,
+                in_force=read_in_force(read_mapfile_in_force(args.output)),
+            )
         except TopologyError as error:
             faults = tuple(Alarm("source", text) for text in error.problems)
             _print_result(args, None, Review("", faults=faults), _REFUSED)
@@ -132,6 +148,17 @@ def run(args: argparse.Namespace) -> int:
 
 def _acceptance(args: argparse.Namespace, digest: str) -> list[str]:
     """Return the command that accepts the mapfile that this command refused."""
+    said = [*_options(args), *(["--skip-broken"] if args.skip_broken else [])]
+    return [*_user_of_folder(args), "vomap", "refresh", *said, "--accept", digest]
+
+
+def _removal(args: argparse.Namespace) -> list[str]:
+    """Return the command that removes VOs whose files are broken, instead of keeping what they have."""
+    return [*_user_of_folder(args), "vomap", "refresh", *_options(args), "--skip-broken"]
+
+
+def _options(args: argparse.Namespace) -> list[str]:
+    """Return the options of this command, except those that decide about one candidate."""
     said: list[str] = []
     for option, value, default in (
         ("--source", args.source, _SOURCE),
@@ -145,9 +172,12 @@ def _acceptance(args: argparse.Namespace, digest: str) -> list[str]:
         said += [] if value == default else [option, str(value)]
     for option, values in (("--vo", args.vo), ("--multi-vo", args.multi_vo)):
         said += [word for value in values for word in (option, value)]
-    said += ["--mapfiles", *args.mapfiles] if args.mapfiles else []
+    return [*said, "--mapfiles", *args.mapfiles] if args.mapfiles else said
+
+
+def _user_of_folder(args: argparse.Namespace) -> list[str]:
     owner = os.stat(os.path.dirname(args.output) or ".").st_uid
-    return [*_words_to_become(owner, os.geteuid()), "vomap", "refresh", *said, "--accept", digest]
+    return _words_to_become(owner, os.geteuid())
 
 
 def _words_to_become(owner: int, we: int) -> list[str]:
@@ -168,14 +198,14 @@ def _print_result(args: argparse.Namespace, generated: Generation | None, review
     if args.json:
         print_json(_report(args, outcome, generated, review))
         return
-    for warning in generated.warnings if generated else ():
-        print(plain(f"vomap: warning: {warning}"), file=sys.stderr)
+    if generated:
+        _print_warnings(args, generated)
     for change in review.changes:
         # Flush, so that a log shows it before the later lines on standard error.
-        print(plain(str(change)), flush=True)
+        print(printable(str(change)), flush=True)
     if generated is None or outcome == _REFUSED:
         for alarm in (*review.faults, *review.alarms):
-            print(plain(f"vomap: check this: {alarm.text}"), file=sys.stderr)
+            print(printable(f"vomap: check this: {alarm.text}"), file=sys.stderr)
         print(f"{args.output}: refused. The installed mapfile did not change")
         if not review.faults:
             print(f"to install it after your check: {join_words(_acceptance(args, review.digest))}")
@@ -188,6 +218,14 @@ def _print_result(args: argparse.Namespace, generated: Generation | None, review
         print(f"{args.output}: {'would be installed' if args.dry_run else _INSTALLED}: {generated.summary}")
     if not review.is_read and os.path.exists(args.output):
         print(plain(f"the site does not read it yet. {_advice_to_read(args)}"), file=sys.stderr)
+
+
+def _print_warnings(args: argparse.Namespace, generated: Generation) -> None:
+    for warning in generated.warnings:
+        print(printable(f"vomap: warning: {warning}"), file=sys.stderr)
+    if generated.mapfile.kept:
+        kept = ", ".join(generated.mapfile.kept)
+        print(printable(f"vomap: to remove {kept} after your check: {join_words(_removal(args))}"), file=sys.stderr)
 
 
 def _advice_to_read(args: argparse.Namespace) -> str:

@@ -33,6 +33,7 @@ from vomap.status.checks import (
     link_lines,
     no_ce_line,
     observe_lines,
+    topology_lines,
     try_line,
     unwired_lines,
 )
@@ -109,6 +110,7 @@ def _checks(args: argparse.Namespace, policy_file: str, advice: Advice) -> Itera
     of_bans = args.bans or [str(args.root / BANS_FOLDER.lstrip("/"))]
     if policy is not None:
         yield "mapfiles", lambda: [freshness_line(policy, mapfiles, advice, bans=False, builder=_owner(policy_file))]
+        yield "topology", lambda: topology_lines(mapfiles)
     if bans is not None:
         owner = _owner(bans_beside(policy_file))
         yield "files of bans", lambda: [freshness_line(bans, of_bans, advice, bans=True, builder=owner)]

@@ -39,7 +39,7 @@ class TopologyError(Error):
         """Return a single error on one line, several errors as a list."""
         if len(self.problems) == 1:
             return self.problems[0]
-        return "\n  ".join([f"{len(self.problems)} errors", *self.problems])
+        return "\n  error: ".join([f"{len(self.problems)} errors", *self.problems])
 
 
 @dataclass(frozen=True)

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TypedDict
 
 from vomap.mapfile.findings import Findings
 from vomap.osg.files import TopologyError, TopologyFiles
+from vomap.osg.in_force import InForce
 from vomap.osg.mapfile_text import GeneratedIssuer, GeneratedMapfile, write_mapfile
+from vomap.osg.plan import Plan, Request, make_plan
 from vomap.osg.rules import make_rules
-from vomap.osg.token_names import find_token_names, read_exceptions
-from vomap.osg.topology import Topology, VirtualOrganization, read_topology
+from vomap.osg.topology import BrokenFile, VirtualOrganization, read_topology, vo_of
 from vomap.osg.yaml_text import report_file
 
-DEFAULT_MULTI_VO = "Fermilab"
+_MOST_WARNINGS = 100
 
 
 class GenerationReport(TypedDict):
-    """The report of `vomap generate --json`. `unnamed` has the child VOs without a name in tokens, by parent VO."""
+    """The report of `vomap generate --json`. `unnamed` has the child VOs without a name in tokens, by parent VO.
+
+    `skipped` are the broken VO files that are left out, `kept` the VOs that keep what they had before.
+    """
 
     repository: str
     commit: str
@@ -31,7 +35,12 @@ class GenerationReport(TypedDict):
     entries: int
     unnamed: dict[str, list[str]]
     skipped: list[str]
+    kept: list[str]
     warnings: list[str]
+
+
+class BrokenFilesError(TopologyError):
+    """Broken VO files, which `skip_broken` would leave out, and no other error."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +72,7 @@ class Generation:
             "entries": len(mapfile.rules),
             "unnamed": {issuer.vo: list(issuer.names.unnamed) for issuer in mapfile.issuers if issuer.names},
             "skipped": list(mapfile.broken),
+            "kept": list(mapfile.kept),
             "warnings": list(self.warnings),
         }
 
@@ -74,82 +84,104 @@ def generate(
     only: Sequence[str] = (),
     multi_vos: Sequence[str] = (),
     skip_broken: bool = False,
+    in_force: InForce | None = None,
 ) -> Generation:
     """Return the mapfile of the files that `open_source` read from `source`. Raises TopologyError with all errors.
 
     `only` are the VOs to write (default: all). `multi_vos` are the VOs whose issuer speaks for their child VOs
-    (default: Fermilab, if it is among the VOs). `skip_broken` leaves out VO files that are not valid.
+    (default: Fermilab, if it is among the VOs). `in_force` are the VOs of the mapfile that this one replaces, if any.
+
+    A broken VO file is an error if its VO is in `only`. Without `only` it is an error if it may name an issuer, except
+    with `skip_broken` or `in_force`. Other broken files are left out with a warning. A VO in force keeps what it has
+    while its file is broken, except with `skip_broken`.
     """
+    request = Request(tuple(only), tuple(multi_vos), skip_broken, in_force)
+    plan = make_plan(read_topology(files, in_force.spellings if in_force else ()), request)
     findings = Findings()
-    topology = read_topology(files, findings)
-    vos = _select(topology, only, findings)
-    issuers = _declare(topology, vos, multi_vos, findings)
-    broken = [] if skip_broken else [finding for found in topology.broken.values() for finding in found]
-    if findings.all or broken:
-        raise TopologyError([*broken, *findings.all])
+    vos = _select(plan, only, findings)
+    _check_parents(plan, vos, multi_vos, findings)
+    broken = list(_broken_errors(plan, request))
+    if broken or findings.all:
+        can_be_skipped = not findings.all and not any(each.is_contested for each in broken)
+        problems = [*(finding for each in broken for finding in each.findings), *findings.all]
+        raise (BrokenFilesError if can_be_skipped else TopologyError)(problems)
     if not vos:
         raise TopologyError([f"{source}: no VO file here names a token issuer; expected a topology checkout"])
+    issuers = [GeneratedIssuer(url, vo.name, plan.names.get(url)) for vo in vos for url in vo.issuers]
+    issuers.sort(key=lambda issuer: issuer.url)
+    kept = sorted({*(vo.name for vo in vos if plan.keeps(vo)), *plan.held}, key=str.lower)
+    left_out = tuple(file for file in plan.topology.broken if vo_of(file) not in map(str.lower, kept))
+    topology = plan.topology
     mapfile = GeneratedMapfile(
-        topology.provenance, len(topology.vos), tuple(topology.broken), len(vos), bool(only), issuers, make_rules(vos)
+        topology.provenance, len(topology.vos), left_out, tuple(kept), len(vos), bool(only), issuers, make_rules(vos)
     )
-    warnings = [f"{file} is left out: {found[0]}" for file, found in topology.broken.items()]
-    for issuer in issuers:
-        stale = issuer.names.stale if issuer.names else ()
-        warnings += [f"the exception {each} of {issuer.vo} is left out: the source has no such VO" for each in stale]
-    return Generation(mapfile, write_mapfile(mapfile), tuple(warnings))
+    return Generation(mapfile, write_mapfile(mapfile), _limited([*_warnings(plan, mapfile)]))
 
 
-def _select(topology: Topology, only: Sequence[str], findings: Findings) -> list[VirtualOrganization]:
+def _select(plan: Plan, only: Sequence[str], findings: Findings) -> list[VirtualOrganization]:
     """Return the VOs to write: those of `only`, or all that have token issuers."""
     if not only:
-        return [vo for vo in topology.vos.values() if vo.entries]
+        return [vo for vo in plan.vos.values() if vo.entries]
     found = {}
     for name in only:
-        vo = _look_up(topology, "--vo", name, findings)
+        vo = _look_up(plan, "--vo", name, findings)
         if vo is not None and not vo.entries:
             report_file(f"--vo {name}", f"{vo.file} names no token issuer", findings)
         elif vo is not None:
             found[vo.name] = vo
-    return [vo for vo in topology.vos.values() if vo.name in found]
+    return [vo for vo in plan.vos.values() if vo.name in found]
 
 
-def _look_up(topology: Topology, option: str, name: str, findings: Findings) -> VirtualOrganization | None:
+def _look_up(plan: Plan, option: str, name: str, findings: Findings) -> VirtualOrganization | None:
     """Return the VO that an option names, or None and an error if there is none."""
-    vo = topology.vos.get(name.lower())
+    vo = plan.vos.get(name.lower())
     if vo is None:
-        broken = [file for file in topology.broken if file.lower() == f"{name.lower()}.yaml"]
-        near = get_close_matches(name.lower(), topology.vos, 1)
-        advice = f"; nearest is {topology.vos[near[0]].name}" if near else ""
-        text = f"{broken[0]} is broken" if broken else f"the source has no such VO{advice}"
+        broken = [each.findings[0] for file, each in plan.topology.broken.items() if vo_of(file) == name.lower()]
+        near = get_close_matches(name.lower(), plan.vos, 1)
+        advice = f"; nearest is {plan.vos[near[0]].name}" if near else ""
+        text = f"{name}.yaml is broken: {broken[0]}" if broken else f"the source has no such VO{advice}"
         report_file(f"{option} {name}", text, findings)
     return vo
 
 
-def _declare(
-    topology: Topology, vos: Sequence[VirtualOrganization], multi_vos: Sequence[str], findings: Findings
-) -> list[GeneratedIssuer]:
-    """Return the declarations of the VOs' issuers, by URL."""
-    parents = _parents(topology, vos, multi_vos, findings)
-    exceptions = read_exceptions() if parents else {}
-    issuers = []
-    for vo in vos:
-        its_own = exceptions.get(vo.name, {})
-        names = find_token_names(topology, vo, its_own, findings) if vo.name in parents else None
-        issuers += [GeneratedIssuer(url, vo.name, names) for url in vo.issuers]
-    return sorted(issuers, key=lambda issuer: issuer.url)
-
-
-def _parents(
-    topology: Topology, vos: Sequence[VirtualOrganization], multi_vos: Sequence[str], findings: Findings
-) -> set[str]:
-    """Return the names of the VOs whose one issuer speaks for their children."""
-    named = [vo for name in multi_vos if (vo := _look_up(topology, "--multi-vo", name, findings))]
-    default = [] if multi_vos else [vo for vo in vos if vo.name == DEFAULT_MULTI_VO]
-    for vo in [*named, *default]:
-        option = f"--multi-vo {vo.name}"
-        if len(vo.issuers) != 1:
-            text = f"{vo.file} names {len(vo.issuers)} issuers; expected exactly one that speaks for the child VOs"
-            report_file(option, text, findings)
-        elif vo not in vos:
+def _check_parents(
+    plan: Plan, vos: Sequence[VirtualOrganization], multi_vos: Sequence[str], findings: Findings
+) -> None:
+    """Check that each VO of `multi_vos` is among the VOs to write, and has an issuer that can speak for others."""
+    for name in multi_vos:
+        vo = _look_up(plan, "--multi-vo", name, findings)
+        option = f"--multi-vo {name}"
+        if vo is not None and not vo.entries:
+            report_file(option, f"{vo.file} names 0 issuers; expected exactly one", findings)
+        elif vo is not None and vo not in vos:
             report_file(option, f"is not among the VOs to write: add --vo {vo.name}", findings)
-    return {vo.name for vo in [*named, *default]}
+
+
+def _broken_errors(plan: Plan, request: Request) -> Iterator[BrokenFile]:
+    """Yield the broken files that are errors. `_select` reports those that `only` names."""
+    if request.only or request.in_force is not None:
+        return
+    for file, broken in plan.topology.broken.items():
+        is_excused = broken.names_no_issuer or (request.skip_broken and not broken.is_contested)
+        if vo_of(file) not in plan.vos and not is_excused:
+            yield broken
+
+
+def _warnings(plan: Plan, mapfile: GeneratedMapfile) -> Iterator[str]:
+    kept = {vo.lower(): vo for vo in mapfile.kept}
+    for file, broken in plan.topology.broken.items():
+        vo = kept.get(vo_of(file))
+        does = f"is not valid, so {vo} keeps what the mapfile in force has" if vo else "is left out"
+        yield f"{file} {does}: {broken.findings[0]}"
+    if not any(issuer.names for issuer in mapfile.issuers):
+        yield from (f"{finding}. No VO here needs this file" for finding in plan.topology.unreadable_groups[:1])
+    yield from (f"{finding.place}: {finding.message}" for finding in plan.topology.remarks)
+    for issuer in mapfile.issuers:
+        for each in issuer.names.stale if issuer.names else ():
+            yield f"the exception {each} of {issuer.vo} is left out: the source has no such VO"
+
+
+def _limited(warnings: Sequence[str]) -> tuple[str, ...]:
+    """Return warnings, or the first of very many: the authors of a topology cannot fill a log."""
+    more = len(warnings) - _MOST_WARNINGS
+    return (*warnings[:_MOST_WARNINGS], *([f"and {more} more"] if more > 0 else []))

@@ -32,10 +32,17 @@ class TokenNames:
 
 
 def find_token_names(
-    topology: Topology, parent: VirtualOrganization, exceptions: Mapping[str, str], findings: Findings
+    topology: Topology,
+    parent: VirtualOrganization,
+    exceptions: Mapping[str, str],
+    held: Mapping[str, str],
+    findings: Findings,
 ) -> TokenNames:
-    """Return the token names of a parent's VOs. A name that would mean two VOs is an error."""
-    vos = {parent.name.lower(): parent.name}
+    """Return the token names of a parent's VOs. A name that would mean two VOs is an error.
+
+    `held` are the names of VOs whose files are broken: these keep what is in force, and no other VO gets it.
+    """
+    vos = {**held, parent.name.lower(): parent.name}
     unnamed = []
     children = [vo for vo in topology.vos.values() if vo.parent and vo.parent.lower() == parent.name.lower()]
     for child in children:
@@ -47,6 +54,8 @@ def find_token_names(
     stale = []
     for name, text in sorted(exceptions.items()):
         vo = topology.vos.get(text.lower())
+        if vo is None and name in held:
+            continue
         if vo is None:
             stale.append(f"{name}: {text}")
         else:

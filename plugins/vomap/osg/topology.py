@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vomap.mapfile.findings import Finding, Findings
@@ -22,6 +23,12 @@ _VO_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", re.ASCII)
 _MOST_ENTRIES = 1000
 # The most errors that vomap shows of one file.
 _MOST_FINDINGS = 100
+_CREDENTIALS = "Credentials"
+# The keys of a VO file that the generator reads.
+_READ_KEYS = (_CREDENTIALS, "ParentVO", "ReportingGroups")
+_BAD_NAME = "the file's name is not a VO's name"
+_WITHOUT_ISSUERS = (_BAD_NAME, "ParentVO", "ReportingGroups")
+_ANY_URL = re.compile(rb"https://[!#-&(-;=?-Z_a-z~]+")
 _ENTRY_KEYS = ("URL", "Subject", "Description", "DefaultUnixUser")
 
 
@@ -56,16 +63,52 @@ class VirtualOrganization:
 
 
 @dataclass(frozen=True)
+class BrokenFile:
+    """A VO file that the generator cannot use, and why.
+
+    Args:
+        findings: the errors, at least one.
+        names_no_issuer: True if the file is valid where a VO names its token issuers, and names none.
+        is_contested: True if it is in conflict with another file. Only the administrator knows which one is right.
+        urls: the https URLs in its text. An issuer of another VO could be among them.
+
+    """
+
+    findings: tuple[Finding, ...]
+    names_no_issuer: bool = False
+    is_contested: bool = False
+    urls: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class Topology:
     """All VO files of a source by the VO's name in lower case, and the group names of each reporting group.
 
-    `broken` has the errors of each VO file that is not valid.
+    `broken` are the VO files that are not valid, by their names. `remarks` are the warnings about other files.
+    `unreadable_groups` are the errors in the file of reporting groups.
     """
 
     vos: Mapping[str, VirtualOrganization]
     reporting_groups: Mapping[str, tuple[str, ...]]
     provenance: Provenance
-    broken: Mapping[str, tuple[Finding, ...]]
+    broken: Mapping[str, BrokenFile]
+    remarks: tuple[Finding, ...] = ()
+    unreadable_groups: tuple[Finding, ...] = ()
+
+    @property
+    def broken_vos(self) -> set[str]:
+        """The VOs of the broken files, in lower case."""
+        return {vo_of(file) for file in self.broken}
+
+    def without(self, broken: Mapping[str, BrokenFile]) -> Topology:
+        """Return the topology with further broken files."""
+        vos = {key: vo for key, vo in self.vos.items() if vo.file not in broken}
+        return replace(self, vos=vos, broken={**self.broken, **broken})
+
+
+def vo_of(file: str) -> str:
+    """Return the VO of a VO file, in lower case."""
+    return file.removesuffix(SUFFIX).lower()
 
 
 def open_source(source: str, web: Web | None = None) -> TopologyFiles:
@@ -86,42 +129,70 @@ def open_source(source: str, web: Web | None = None) -> TopologyFiles:
     raise TopologyError([f"{source}: no such folder, tarball or VO file"])
 
 
-def read_topology(files: TopologyFiles, findings: Findings) -> Topology:
-    """Return the topology of the files. Errors between files go to `findings`, errors in one file to `broken`."""
+def read_topology(files: TopologyFiles, known: Collection[str] = ()) -> Topology:
+    """Return the topology of the files. An error in one file concerns no other file.
+
+    Of two files whose names differ only in case, the one whose VO is `known` counts, or else none.
+    """
     vos: dict[str, VirtualOrganization] = {}
-    broken: dict[str, tuple[Finding, ...]] = {}
-    for file in files.names:
-        if file == REPORTING_GROUPS:
-            continue
+    broken: dict[str, BrokenFile] = {}
+    remarks: list[Finding] = []
+    names = [name for name in files.names if name != REPORTING_GROUPS]
+    spellings = Counter(map(vo_of, names))
+    for file in names:
         found = Findings()
-        vo = _read_vo(file, files.contents.get(file, b""), found)
-        if file in files.unreadable:
-            found = Findings()
-            report_file(file, files.unreadable[file], found)
-        if found.all:
-            broken[file] = tuple(found.all[:_MOST_FINDINGS])
-        elif vo.name.lower() in vos:
-            text = f"is the same VO as {vos[vo.name.lower()].file}, because VO names compare without case"
-            report_file(vo.file, f"{text}: rename one of the two", findings)
+        content = files.contents.get(file, b"")
+        document = _read_file(file, files, found, _READ_KEYS)
+        vo = _read_vo(file, document, found)
+        names_no_issuer = document is not None and not vo.entries and _is_elsewhere(found)
+        is_contested = spellings[vo_of(file)] > 1 and (vo.name not in known or vo_of(file) in vos)
+        if is_contested:
+            others = ", ".join(name for name in names if vo_of(name) == vo_of(file) and name != file)
+            text = f"is the same VO as {others}, because VO names compare without case"
+            report_file(file, f"{text}: rename one of them", found)
+        if found.errors:
+            errors = tuple(found.errors[:_MOST_FINDINGS])
+            broken[file] = BrokenFile(errors, names_no_issuer, is_contested, _urls_in(content))
         else:
             vos[vo.name.lower()] = vo
-    groups = _read_reporting_groups(files.contents.get(REPORTING_GROUPS), findings)
-    _report_contested_issuers(vos.values(), findings)
-    return Topology(vos, groups, find_provenance(files), broken)
+            remarks += found.all[:1]
+    found = Findings()
+    groups = _read_reporting_groups(files, found)
+    remarks += [] if found.errors else found.all[:1]
+    return Topology(vos, groups, find_provenance(files), broken, tuple(remarks), tuple(found.errors[:_MOST_FINDINGS]))
 
 
-def _read_vo(file: str, content: bytes, findings: Findings) -> VirtualOrganization:
+def _read_file(
+    file: str, files: TopologyFiles, findings: Findings, read: Collection[str] | None = None
+) -> TextValue | None:
+    if file in files.unreadable:
+        report_file(file, files.unreadable[file], findings)
+        return None
+    return read_document(file, files.contents[file], findings, read)
+
+
+def _is_elsewhere(findings: Findings) -> bool:
+    """Return True if each error of a file is in a place where no VO names its token issuers."""
+    return all(finding.message.startswith(_WITHOUT_ISSUERS) for finding in findings.errors)
+
+
+def _urls_in(content: bytes) -> frozenset[str]:
+    """Return the URLs in the text of a file, however broken it is, also in its comments."""
+    found = (url.decode() for url in _ANY_URL.findall(content.replace(b"\\/", b"/")))
+    return frozenset(each for url in found for each in (url, url.rstrip(",.;")))
+
+
+def _read_vo(file: str, document: TextValue | None, findings: Findings) -> VirtualOrganization:
     name = file.removesuffix(SUFFIX)
     if not _VO_NAME.fullmatch(name):
-        text = "the file's name is not a VO's name: letters, digits, and inside also _ . -; rename the file"
+        text = f"{_BAD_NAME}: letters, digits, and inside also _ . -; rename the file"
         report_file(quoted(file), text, findings)
-    document = read_document(file, content, findings)
     entries = document.entries("a mapping of the VO's keys", findings) if document else {}
     keys = {key: value for key, value in entries.items() if not value.is_null}
     return VirtualOrganization(
         name,
         _read_parent(keys.get("ParentVO"), findings),
-        tuple(_without_repeats(_read_credentials(keys.get("Credentials"), findings), findings)),
+        tuple(_without_repeats(_read_credentials(keys.get(_CREDENTIALS), findings), findings)),
         _read_groups(keys.get("ReportingGroups"), findings),
     )
 
@@ -148,8 +219,18 @@ def _read_credentials(value: TextValue | None, findings: Findings) -> list[tuple
     if len(members) > _MOST_ENTRIES:
         issuers.report(f"has {len(members)} entries; no VO has more than {_MOST_ENTRIES}", findings)
         return []
-    entries = [(member, _read_entry(member, findings)) for member in members]
+    entries = [(member, _read_entry(member, findings)) for member in members if not _is_stub(member, findings)]
     return [(member, entry) for member, entry in entries if entry is not None]
+
+
+def _is_stub(value: TextValue, findings: Findings) -> bool:
+    """Return True, with a warning, for an empty entry of a template. It maps no token."""
+    keys = value.entries("", Findings())
+    is_empty = {"URL", "DefaultUnixUser"} <= keys.keys() <= set(_ENTRY_KEYS)
+    if not is_empty or not all(each.is_null for name, each in keys.items() if name != "Description"):
+        return False
+    value.warn("has no URL and no DefaultUnixUser: fill it in, or remove the entry", findings)
+    return True
 
 
 def _read_entry(value: TextValue, findings: Findings) -> TopologyEntry | None:
@@ -182,18 +263,8 @@ def _without_repeats(entries: Iterable[tuple[TextValue, TopologyEntry]], finding
     return list(found.values())
 
 
-def _report_contested_issuers(vos: Iterable[VirtualOrganization], findings: Findings) -> None:
-    owners: dict[str, VirtualOrganization] = {}
-    for vo in vos:
-        for issuer in vo.issuers:
-            owner = owners.setdefault(issuer, vo)
-            if owner is not vo:
-                text = f"{issuer} is the issuer of {owner.name} too ({owner.file}): an issuer belongs to one VO"
-                report_file(vo.file, f"Credentials.TokenIssuers: {text}", findings)
-
-
-def _read_reporting_groups(content: bytes | None, findings: Findings) -> dict[str, tuple[str, ...]]:
-    document = None if content is None else read_document(REPORTING_GROUPS, content, findings)
+def _read_reporting_groups(files: TopologyFiles, findings: Findings) -> dict[str, tuple[str, ...]]:
+    document = _read_file(REPORTING_GROUPS, files, findings) if REPORTING_GROUPS in files.names else None
     groups = document.entries("a mapping of reporting groups", findings) if document else {}
     return {name: tuple(_read_fqans(group, findings)) for name, group in groups.items()}
 

@@ -6,12 +6,13 @@ null, aliases and texts of several lines are legal where the generator reads not
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
 
-from vomap.mapfile.findings import Finding, Findings, Place
+from vomap.mapfile.findings import WARNING, Finding, Findings, Place
 from vomap.mapfile.reader import syntax_error
 from vomap.osg.files import LARGEST_FILE, quoted
 
@@ -60,11 +61,19 @@ class TextValue:
         """Whether the value is a mapping."""
         return isinstance(self.node, yaml.MappingNode)
 
+    @property
+    def place(self) -> Place:
+        """The place of this value in its file."""
+        mark = self.node.start_mark
+        return Place(self.file, mark.line + 1, mark.column + 1)
+
     def report(self, message: str, findings: Findings) -> None:
         """Add an error at the place of this value."""
-        mark = self.node.start_mark
-        place = Place(self.file, mark.line + 1, mark.column + 1)
-        findings.error(place, f"{self.key}: {message}" if self.key else message)
+        findings.error(self.place, f"{self.key}: {message}" if self.key else message)
+
+    def warn(self, message: str, findings: Findings) -> None:
+        """Add a warning at the place of this value."""
+        findings.warn(self.place, f"{self.key}: {message}" if self.key else message)
 
     def refuse(self, expected: str, findings: Findings, advice: str = "") -> None:
         """Add the error that something else was expected here. `advice` is what the author of the file should do."""
@@ -111,8 +120,14 @@ class TextValue:
         return "a mapping" if self.is_mapping else "a list"
 
 
-def read_document(file: str, content: bytes, findings: Findings) -> TextValue | None:
-    """Return the document of a YAML file, or None and at least one error, for a file that vomap cannot read."""
+def read_document(
+    file: str, content: bytes, findings: Findings, read: Collection[str] | None = None
+) -> TextValue | None:
+    """Return the document of a YAML file, or None and at least one error, for a file that vomap cannot read.
+
+    `read` are the keys at the top that the caller reads (default: all). Errors below other keys become warnings: they
+    cannot change the value of a key that counts.
+    """
     text = ""
     if len(content) > LARGEST_FILE:
         report_file(file, f"is larger than {LARGEST_FILE} bytes", findings)
@@ -129,9 +144,10 @@ def read_document(file: str, content: bytes, findings: Findings) -> TextValue | 
     else:
         if node is None:
             report_file(file, "is empty; expected a mapping", findings)
-        elif found := _check_structure(file, node):
-            findings.extend(found)
-        else:
+            return None
+        found = _check_structure(file, node, read)
+        findings.extend(found)
+        if all(finding.severity == WARNING for finding in found):
             return TextValue(file, "", node)
     return None
 
@@ -141,14 +157,28 @@ def report_file(file: str, message: str, findings: Findings) -> None:
     findings.error(Place(file, 0, 0), message)
 
 
-def _check_structure(file: str, root: yaml.Node) -> list[Finding]:
+def _check_structure(file: str, root: yaml.Node, read: Collection[str] | None) -> list[Finding]:
     """Find duplicate keys, keys that are not text, and tags, at any depth. An aliased node is checked once."""
-    findings = Findings()
-    waiting, seen = [root], {id(root)}
+    errors, warnings = Findings(), Findings()
+    if read is None or not isinstance(root, yaml.MappingNode):
+        _check_nodes(file, [root], set(), errors)
+        return errors.in_order
+    seen = {id(root)}
+    _check_tag(file, root, errors)
+    _check_keys(file, root, errors, warnings, read)
+    # A value that an alias repeats below a key that counts is checked there.
+    _check_nodes(file, [value for key, value in root.value if key.value in read], seen, errors)
+    _check_nodes(file, [value for key, value in root.value if key.value not in read], seen, warnings)
+    return [*errors.in_order, *(replace(finding, severity=WARNING) for finding in warnings.in_order)]
+
+
+def _check_nodes(file: str, nodes: Iterable[yaml.Node], seen: set[int], findings: Findings) -> None:
+    """Check nodes, and those below them, that were not seen before."""
+    waiting = [node for node in nodes if id(node) not in seen]
+    seen.update(map(id, waiting))
     while waiting and len(findings.all) < _MOST_FINDINGS:
         node = waiting.pop()
-        if node.tag not in _PLAIN_TAGS:
-            TextValue(file, "", node).report(f"has the tag {quoted(node.tag)}; expected a plain value", findings)
+        _check_tag(file, node, findings)
         if isinstance(node, yaml.MappingNode):
             _check_keys(file, node, findings)
             below = [value for _, value in node.value]
@@ -158,10 +188,21 @@ def _check_structure(file: str, root: yaml.Node) -> list[Finding]:
             if id(value) not in seen:
                 seen.add(id(value))
                 waiting.append(value)
-    return findings.in_order
 
 
-def _check_keys(file: str, mapping: yaml.MappingNode, findings: Findings) -> None:
+def _check_tag(file: str, node: yaml.Node, findings: Findings) -> None:
+    if node.tag not in _PLAIN_TAGS:
+        TextValue(file, "", node).report(f"has the tag {quoted(node.tag)}; expected a plain value", findings)
+
+
+def _check_keys(
+    file: str,
+    mapping: yaml.MappingNode,
+    findings: Findings,
+    warnings: Findings | None = None,
+    read: Collection[str] = (),
+) -> None:
+    """Check the keys of a mapping. A repeated key goes to `warnings`, if there are any, unless it is in `read`."""
     seen = set()
     for key, _ in mapping.value:
         if not isinstance(key, yaml.ScalarNode) or key.tag != _TEXT:
@@ -169,7 +210,8 @@ def _check_keys(file: str, mapping: yaml.MappingNode, findings: Findings) -> Non
         elif len(key.value) > _LONGEST_KEY:
             TextValue(file, "", key).report(f"is a key of more than {_LONGEST_KEY} characters", findings)
         elif key.value in seen:
-            TextValue(file, key.value, key).report("is given twice here: keep one of the two", findings)
+            where = findings if warnings is None or key.value in read else warnings
+            TextValue(file, key.value, key).report("is given twice here: keep one of the two", where)
         else:
             seen.add(key.value)
 

@@ -130,7 +130,7 @@ def identities_of(rules: Iterable[RuleDocument]) -> dict[Name, str]:
     """
     identities: dict[Name, str] = {}
     for rule in rules:
-        for issuer in rule["issuer"] if _is_plain(rule) else ():
+        for issuer in rule["issuer"] if is_generated_rule(rule) else ():
             if (issuer, ANY_SUBJECT) not in identities:
                 for subject in rule.get("subject", [ANY_SUBJECT]):
                     identities.setdefault((issuer, subject), rule["account"])
@@ -143,10 +143,12 @@ def _find_other(composition: Composition, rules: Iterable[RuleDocument]) -> Iter
         yield "key site"
     if composition.document["pools"]:
         yield "key pools"
-    yield from (f"rule {rule['name']}" for rule in rules if not _is_plain(rule))
+    yield from (f"issuer {url}: none" for url, issuer in composition.document["issuers"].items() if issuer is None)
+    yield from (f"rule {rule['name']}" for rule in rules if not is_generated_rule(rule))
 
 
-def _is_plain(rule: RuleDocument) -> bool:
+def is_generated_rule(rule: RuleDocument) -> bool:
+    """Return True for a rule that the generator can write."""
     return {"issuer", "account"} <= rule.keys() <= _RULE_KEYS
 
 

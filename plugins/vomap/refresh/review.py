@@ -10,6 +10,7 @@ from vomap import Error
 from vomap.compile.check import check_policy
 from vomap.mapfile.files import Mapfile, read_file
 from vomap.mapfile.findings import MapfileError
+from vomap.osg.mapfile_text import kept_vos
 from vomap.osg.provenance import written_date
 from vomap.refresh.alarms import Alarm, ChangeLimits, find_alarms
 from vomap.refresh.candidate import find_failures, find_forbidden, is_part_of, new_mapfile, read_site_policy, site_with
@@ -50,12 +51,12 @@ def review_candidate(candidate: Mapfile, site: Sequence[str], limits: ChangeLimi
     `now` is in seconds since 1970. Raises UnreadableFileError if vomap cannot read the mapfile in force or one of the
     site's. Raises Error if the mapfile in force has errors.
     """
-    before = read_file(candidate.path) if os.path.lexists(candidate.path) else None
+    before = read_mapfile_in_force(candidate.path)
     candidate = new_mapfile(candidate.path, candidate.text)
     check = check_policy([candidate])
     digest = "" if check.findings.errors else document_digest(check.composition.document)
     is_read = is_part_of(site, candidate)
-    if before is not None and not before.custody.faults and _body(before) == _body(candidate):
+    if before is not None and not before.custody.faults and _is_same(before, candidate):
         return Review(digest, is_same=True, is_read=is_read)
     faults = tuple(_find_faults(candidate, site, now))
     if not digest:
@@ -66,6 +67,16 @@ def review_candidate(candidate: Mapfile, site: Sequence[str], limits: ChangeLimi
     if not faults:
         alarms += _site_alarms(candidate, before, site)
     return Review(digest, tuple(find_changes(old, new)), tuple(alarms), faults, before is None, is_read=is_read)
+
+
+def read_mapfile_in_force(path: str) -> Mapfile | None:
+    """Return the mapfile at a path, or None if there is none. Raises UnreadableFileError."""
+    return read_file(path) if os.path.lexists(path) else None
+
+
+def _is_same(before: Mapfile, candidate: Mapfile) -> bool:
+    """Return True if only the commit differs, in the comments at the top. Kept VOs are there, and count."""
+    return _body(before) == _body(candidate) and kept_vos(before.text) == kept_vos(candidate.text)
 
 
 def _meaning_in_force(before: Mapfile) -> Meaning:

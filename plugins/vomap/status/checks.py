@@ -30,6 +30,7 @@ from vomap.log.pseudonyms import KeyFileError, read_key
 from vomap.mapfile.compose import find_refusals
 from vomap.mapfile.files import read_files
 from vomap.mapfile.owners import ban_file_refusals, folder_refusals
+from vomap.osg.mapfile_text import kept_vos
 from vomap.policy.authority import Authority
 from vomap.policy.index import named_accounts
 from vomap.policy.model import Site
@@ -49,6 +50,7 @@ from vomap.store.writer import CompiledBans, CompiledDocument, CompiledPolicy, r
 _PROBE_ISSUER = "https://vomap.invalid/"
 # The packages make this group. The callouts read the key of the decision log as members of it.
 _GROUP = "vomap"
+_SEVERAL_KEPT = "keep what they had, because their files in the topology are"
 _DECLINED = {"vomap-htcondor": 1, "vomap-arc": 2}
 _CALLOUT_SECONDS = 10
 
@@ -102,6 +104,21 @@ def freshness_line(
             stale, what, f"changed since the build: {', '.join(changed)}; run `{advice.command('build')}`"
         )
     return StatusLine(GREEN, what, "as they were built")
+
+
+def topology_lines(paths: Sequence[str]) -> Iterator[StatusLine]:
+    """Report VOs of a refreshed mapfile that keep what they had, because their files in the topology are broken."""
+    try:
+        mapfiles = read_files(paths)
+    except Error:
+        # The line for the mapfiles has the reason.
+        return
+    for mapfile in mapfiles:
+        if kept := kept_vos(mapfile.text):
+            does = "keeps what it had, because its file in the topology is" if len(kept) == 1 else _SEVERAL_KEPT
+            how = "the reason, and the command that removes the VO"
+            text = f"{mapfile.path}: {', '.join(kept)} {does} broken. `journalctl -u vomap-refresh.service` shows {how}"
+            yield StatusLine(YELLOW, "topology", text)
 
 
 def _with_command(text: object, command: str) -> str:

@@ -20,7 +20,7 @@ from vomap.osg.files import TopologyError
 from vomap.osg.topology import open_source
 
 WriteEntry = Callable[..., str]
-# Seconds. What is tested here took minutes, or would never end.
+# Seconds. Before, these cases took minutes, or did not end.
 PATIENCE = 60
 # Bytes of address space beyond what the interpreter and the imports have.
 MEMORY = 100 << 20

@@ -39,11 +39,8 @@ def identities(generated: Generation) -> dict[tuple[str, str | None], str]:
         ("Credentials: {TokenIssuers: [text]}\n", "Credentials.TokenIssuers[1]", "expected a mapping"),
         ("Credentials: {TokenIssuers: [null]}\n", "Credentials.TokenIssuers[1]", "expected a mapping"),
         ("Credentials: {<<: {TokenIssuers: []}}\n", "Credentials.<<", "merge key"),
-        ("ParentVO: Fermilab\n", "ParentVO", "expected a mapping"),
-        ("ParentVO: {Name: [Fermilab]}\n", "ParentVO.Name", "expected the parent VO's name"),
-        ("ReportingGroups: cms\n", "ReportingGroups", "expected a list"),
-        ("ReportingGroups: [[cms]]\n", "ReportingGroups[1]", "expected the name"),
-        ("Contacts: {a: 1, a: 2}\n", "a", "given twice"),
+        ("Credentials: {}\nCredentials: {}\n", "Credentials", "given twice"),
+        ("? [a]\n: b\n", "", "is a key that is not text"),
     ],
 )
 def test_a_vo_file_of_another_shape_is_an_error(
@@ -52,9 +49,96 @@ def test_a_vo_file_of_another_shape_is_an_error(
     """An error names the file, the key and what was expected."""
     (problem,) = problems_of(write_topology(Broken=content))
     place, _, rest = problem.partition(": ")
-    assert place.startswith("Broken.yaml:1:")
+    assert place.startswith("Broken.yaml:")
     assert rest.startswith(f"{key}: " if key else "")
     assert words in rest
+
+
+@pytest.mark.parametrize(
+    ("content", "key", "words"),
+    [
+        ("ParentVO: Fermilab\n", "ParentVO", "expected a mapping"),
+        ("ParentVO: {Name: [Fermilab]}\n", "ParentVO.Name", "expected the parent VO's name"),
+        ("ReportingGroups: cms\n", "ReportingGroups", "expected a list"),
+        ("ReportingGroups: [[cms]]\n", "ReportingGroups[1]", "expected the name"),
+    ],
+)
+def test_a_broken_file_without_an_issuer_is_left_out(
+    write_topology: WriteTopology, entry: WriteEntry, content: str, key: str, words: str
+) -> None:
+    """A VO without an issuer is not in the mapfile, so its file stops no other VO. If asked for, it is an error."""
+    source = write_topology(Good=entry(), Broken=content)
+    generated = generate(str(source))
+    (warning,) = generated.warnings
+    assert (
+        warning.startswith(f"Broken.yaml is left out: Broken.yaml:1:{len(key.partition('.')[0]) + 3}: {key}")
+        or key in warning
+    )
+    assert words in warning
+    assert generated.mapfile.broken == ("Broken.yaml",)
+    with pytest.raises(TopologyError, match=r"--vo broken: broken\.yaml is broken: Broken\.yaml:1:"):
+        generate(str(source), only=["broken"])
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "Contacts: {a: 1, a: 2}\n",
+        "Community: a\nCommunity: b\n",
+        "Contacts: !!python/object:os.system {a: b}\n",
+        "Contacts: {? [a] : b}\n",
+        "Contacts: {<<: {a: b}}\nContacts: {}\n",
+    ],
+)
+def test_errors_where_nothing_is_read_are_warnings(write_topology: WriteTopology, entry: WriteEntry, more: str) -> None:
+    """A key that the generator does not read changes no account. The VO stays as it is."""
+    generated = generate(str(write_topology(A=entry() + more)))
+    assert identities(generated) == {("https://issuer.example.org/vo", None): "pilot"}
+    (warning,) = generated.warnings
+    assert warning.startswith("A.yaml:")
+    assert generated.mapfile.broken == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Contacts: {a: &x {TokenIssuers: []}}\nCredentials: *x\n",
+        "Contacts: &x [!!str {}, {a: 1, a: 2}]\nCredentials: {TokenIssuers: *x}\n",
+        "Contacts: {a: b}\n<<: {Credentials: {TokenIssuers: []}}\n",
+    ],
+)
+def test_a_part_that_counts_is_never_excused(write_topology: WriteTopology, entry: WriteEntry, text: str) -> None:
+    """An alias, and a merge key, can bring a part that the generator does not read to where it reads."""
+    assert problems_of(write_topology(A=text, Good=entry()))
+
+
+STUB = "Credentials:\n  TokenIssuers:\n"
+
+
+def test_an_entry_that_nobody_filled_in_is_left_out(write_topology: WriteTopology, entry: WriteEntry) -> None:
+    """The entry of a template names no issuer and no account. The VO's other entries stay."""
+    stub = "    - URL:\n      DefaultUnixUser:\n"
+    source = write_topology(Stub=STUB + stub, Both=entry() + stub)
+    generated = generate(str(source))
+    assert identities(generated) == {("https://issuer.example.org/vo", None): "pilot"}
+    assert [warning.partition(":")[0] for warning in generated.warnings] == ["Both.yaml", "Stub.yaml"]
+    assert "has no URL and no DefaultUnixUser: fill it in, or remove the entry" in generated.warnings[0]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        "URL: ''\n      DefaultUnixUser:",
+        "URL:",
+        "DefaultUnixUser:",
+        "URL:\n      DefaultUnixUser: a",
+        "URL:\n      DefaultUnixUser:\n      Subject: x",
+        "URL:\n      DefaultUnixUser:\n      Audience:",
+    ],
+)
+def test_an_entry_that_is_half_filled_in_is_an_error(write_topology: WriteTopology, keys: str) -> None:
+    """An author wrote a part of it, and vomap cannot know the rest."""
+    assert problems_of(write_topology(A=f"{STUB}    - {keys}\n"))
 
 
 @pytest.mark.parametrize(
@@ -133,13 +217,13 @@ def test_text_that_looks_like_something_else_stays_text(write_topology: WriteTop
 
 
 def test_all_errors_of_a_run_are_told(write_topology: WriteTopology, entry: WriteEntry) -> None:
-    """Two mistakes in one file, one in another and one between files are four errors."""
+    """Two mistakes in one file, one in another and one between two files are five errors."""
     source = write_topology(
         A=entry(URL="http://a.example.org", DefaultUnixUser="root"), B="[", C=entry(), D=entry(), Fine="{}"
     )
     problems = problems_of(source)
-    assert [problem.split(":")[0] for problem in problems] == ["A.yaml", "A.yaml", "B.yaml", "D.yaml"]
-    assert str(TopologyError(problems)).startswith("4 errors\n  A.yaml:")
+    assert [problem.split(":")[0] for problem in problems] == ["A.yaml", "A.yaml", "B.yaml", "C.yaml", "D.yaml"]
+    assert str(TopologyError(problems)).startswith("5 errors\n  error: A.yaml:")
 
 
 def test_skip_broken_goes_on_without_the_file(write_topology: WriteTopology, entry: WriteEntry) -> None:
@@ -154,8 +238,9 @@ def test_skip_broken_goes_on_without_the_file(write_topology: WriteTopology, ent
 
 def test_skip_broken_excuses_no_conflict(write_topology: WriteTopology, entry: WriteEntry) -> None:
     """A conflict between two good files stays an error."""
-    (problem,) = problems_of(write_topology(A=entry(), B=entry()), skip_broken=True)
-    assert "https://issuer.example.org/vo is the issuer of A too (A.yaml)" in problem
+    problems = problems_of(write_topology(A=entry(), B=entry()), skip_broken=True)
+    assert [problem.partition(": ")[0] for problem in problems] == ["A.yaml", "B.yaml"]
+    assert "https://issuer.example.org/vo is the issuer of A.yaml too" in problems[1]
 
 
 def test_one_identity_with_two_accounts_is_an_error(write_topology: WriteTopology) -> None:
@@ -185,10 +270,11 @@ def test_a_repeated_entry_is_one_rule(write_topology: WriteTopology) -> None:
     assert len(texts) == 1
 
 
-def test_vo_names_compare_without_case(write_topology: WriteTopology) -> None:
+def test_vo_names_compare_without_case(write_topology: WriteTopology, entry: WriteEntry) -> None:
     """Two files whose names differ in case only would be one VO."""
-    (problem,) = problems_of(write_topology(Nova="{}", NOVA="{}"))
-    assert problem.startswith("Nova.yaml: is the same VO as NOVA.yaml")
+    problems = problems_of(write_topology(Nova=entry(), NOVA=entry(URL="https://other.example.org")))
+    assert problems[1].startswith("Nova.yaml: is the same VO as NOVA.yaml")
+    assert len(problems) == 2
 
 
 @pytest.mark.parametrize("name", ["a b", "a\nb", "-a", "a#b", "ä", "a" * 101])

@@ -61,7 +61,11 @@ def test_the_same_meaning_written_otherwise(old: str, new: str) -> None:
     ("old", "new", "expected"),
     [
         ("{vo: A}", "{vo: B}", ["issuer changed: https://a.example.org: vo: A -> vo: B"]),
-        ("{vo: A}", "none", ["issuer changed: https://a.example.org: vo: A -> none"]),
+        (
+            "{vo: A}",
+            "none",
+            ["issuer changed: https://a.example.org: vo: A -> none", "other added: issuer https://a.example.org: none"],
+        ),
         ("  https://a.example.org: {vo: A}\n", "", ["issuer dropped: https://a.example.org: vo: A"]),
         ("rules:", "  https://n.example.org: {vo: N}\nrules:", ["issuer added: https://n.example.org: vo: N"]),
         (
