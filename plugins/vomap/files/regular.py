@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
 
-from vomap import Error
+from vomap import Error, printable
 from vomap.files.shell import join_words
 
 # A mapfile of a million rules has about 150 MB. A much larger file is a mistake, and would fill the memory.
 LARGEST_FILE = 1 << 30
+# The OSG's mapfile has 40 kB. Root's build reads files of another user, who could make them large to fill the memory.
+LARGEST_FOREIGN = 1 << 24
 _MOST_LINKS = 40
 # Without O_NONBLOCK an open of a FIFO would wait for a writer. Some devices begin to work when they are opened.
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -23,6 +25,10 @@ _LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
 class UnreadableFileError(Error):
     """The administrator named a file or folder that vomap cannot read, or its path has a link of another user."""
+
+    def __str__(self) -> str:
+        """Return the message on one line: the name of a file in a folder could contain a line break."""
+        return printable(super().__str__())
 
 
 @dataclass(frozen=True)
@@ -50,15 +56,22 @@ def read_regular_file(path: str, largest: int = LARGEST_FILE) -> tuple[bytes, Re
     """Read a regular file. Parts of the path may be links that belong to root or to this process's user.
 
     Return the content, and the path, whose end has owner and mode of the open file. Raises UnreadableFileError for any
-    other file and for a file of more than `largest` bytes.
+    other file and for a file of more than `largest` bytes. A file or folder of another user has a smaller limit.
     """
     with _walk(path) as walk:
         walk.go()
         with os.fdopen(walk.open(), "rb", closefd=False) as file:
-            if os.fstat(file.fileno()).st_size > largest:
-                limit = f"{largest >> 20} MiB"
-                raise UnreadableFileError(f"{path}: is larger than {limit}; split it into several files")
-            return file.read(largest), walk.resolved
+            is_foreign = _is_foreign(walk.resolved.end)
+            limit = min(largest, LARGEST_FOREIGN) if is_foreign else largest
+            if os.fstat(file.fileno()).st_size > limit:
+                why = ", the limit for a file or folder of another user" if is_foreign else ""
+                raise UnreadableFileError(f"{path}: is larger than {limit >> 20} MiB{why}; split it into several files")
+            return file.read(limit), walk.resolved
+
+
+def _is_foreign(file: PathStep) -> bool:
+    """Return True if a user other than root and the user of this process owns a file, or the folder that it is in."""
+    return any(step is not None and step.owner not in (0, os.geteuid()) for step in (file, file.folder))
 
 
 @contextlib.contextmanager

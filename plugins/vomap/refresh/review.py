@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from vomap import Error
 from vomap.compile.check import check_policy
+from vomap.files.regular import LARGEST_FOREIGN
 from vomap.mapfile.files import Mapfile, read_file
 from vomap.mapfile.findings import MapfileError
 from vomap.osg.mapfile_text import kept_vos
@@ -108,6 +109,10 @@ def _site_alarms(candidate: Mapfile, before: Mapfile | None, site: Sequence[str]
 
 def _find_faults(candidate: Mapfile, site: Sequence[str], now: float) -> list[Alarm]:
     """Check the candidate alone, then look for forbidden accounts, then check all mapfiles of the site."""
+    if len(candidate.text.encode()) > LARGEST_FOREIGN:
+        return [
+            Alarm("check", f"the candidate is larger than {LARGEST_FOREIGN >> 20} MiB, and root's build refuses it")
+        ]
     failures = find_failures([candidate], now)
     if failures:
         return [Alarm("check", failure) for failure in failures]

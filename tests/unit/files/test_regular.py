@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from owners import other_owners
 from threads import end
 from vomap import Error
-from vomap.files.regular import LARGEST_FILE, UnreadableFileError
+from vomap.files.regular import LARGEST_FILE, LARGEST_FOREIGN, UnreadableFileError
 from vomap.mapfile.files import read_files
 
 
@@ -79,3 +80,18 @@ def test_what_is_too_large_is_an_error(tmp_path: Path) -> None:
     path.touch()
     os.truncate(path, LARGEST_FILE + 1)
     assert "is larger than 1024 MiB" in refusal(path)
+
+
+@pytest.mark.parametrize("given", ["file", "folder"])
+def test_a_file_of_another_user_has_a_smaller_limit(tmp_path: Path, given: str) -> None:
+    """Another user could make it large, to fill the memory of root's build."""
+    path = tmp_path / "d" / "m.yaml"
+    path.parent.mkdir()
+    path.touch()
+    os.truncate(path, LARGEST_FOREIGN + 1)
+    assert len(read_files([str(path)])[0].text) == LARGEST_FOREIGN + 1
+    with other_owners() as owners:
+        owners.give(path if given == "file" else path.parent)
+        assert "is larger than 16 MiB, the limit for a file or folder of another user; split it" in refusal(path)
+        os.truncate(path, LARGEST_FOREIGN)
+        assert len(read_files([str(path)])[0].text) == LARGEST_FOREIGN

@@ -119,3 +119,14 @@ def test_a_folder_in_the_place_of_the_mapfile_in_force(tmp_path: Path) -> None:
     path.mkdir()
     with pytest.raises(UnreadableFileError, match="is not a regular file; name the file itself"):
         review_candidate(Mapfile(str(path), GOOD), [str(tmp_path / "10-site.yaml")], LOOSE, 0)
+
+
+def test_a_candidate_that_root_s_build_would_refuse_for_its_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root's build reads a file of another user only up to a limit."""
+    monkeypatch.setattr("vomap.refresh.review.LARGEST_FOREIGN", len(GOOD) - 1)
+    (tmp_path / "state").mkdir()
+    review = review_candidate(Mapfile(str(tmp_path / "state" / "osg.yaml"), GOOD), [], LOOSE, 0)
+    assert [fault.kind for fault in review.faults] == ["check"]
+    assert "root's build refuses it" in review.faults[0].text
