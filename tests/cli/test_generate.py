@@ -105,6 +105,48 @@ def test_all_errors_are_printed(topology: Path, capsys: pytest.CaptureFixture[st
     assert printed.out == ""
 
 
+FORGED = "vomap: all is well"
+
+
+@pytest.mark.parametrize("content", ["[", "{}", VO_FILE % ("x", "x"), "Contacts: {a: 1, a: 2}\n", None, "x" * 300_000])
+@pytest.mark.parametrize("words", [(), ("--skip-broken",), ("--vo", "a"), ("--vo", f"x\n{FORGED}")])
+def test_the_name_of_a_file_forges_no_line(
+    topology: Path, capsys: pytest.CaptureFixture[str], content: str | None, words: tuple[str, ...]
+) -> None:
+    """A name with a line break, or with codes of a terminal, is printed as escapes."""
+    for name in (f"x\n{FORGED}", f"\x1b[31m\r{FORGED}"):
+        path = topology / f"{name}.yaml"
+        if content is None:
+            path.mkdir()
+        else:
+            path.write_text(content)
+    run("--source", str(topology), *words)
+    printed = capsys.readouterr()
+    assert FORGED in printed.err
+    for line in (printed.out + printed.err).splitlines():
+        assert not line.startswith(FORGED)
+        assert line.isprintable()
+
+
+def test_the_name_of_a_mapfile_forges_no_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Other users can write the names in a folder of mapfiles, too."""
+    for content in ("[", "mapfile: 1\nrules: [{name: a}]\n", "mapfile: 1\nsite: {audience: ANY}\n\xff"):
+        (tmp_path / f"x\n{FORGED}.yaml").write_bytes(content.encode("latin-1"))
+        assert vomap("check", "--mapfiles", str(tmp_path)) != 0
+        printed = capsys.readouterr()
+        assert FORGED in printed.err
+        assert not any(line.startswith(FORGED) for line in printed.err.splitlines())
+
+
+def test_one_broken_file_does_not_stop_another_vo(topology: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With --vo, broken files of other VOs are warnings. The VO that was asked for must be valid."""
+    (topology / "c.yaml").write_text("[")
+    assert run("--source", str(topology), "--vo", "a") == 0
+    assert capsys.readouterr().err.startswith("vomap: warning: c.yaml is left out: c.yaml:1:")
+    assert run("--source", str(topology), "--vo", "c") == 3
+    assert capsys.readouterr().err.startswith("vomap: --vo c: c.yaml is broken: c.yaml:1:")
+
+
 def test_skip_broken_warns(topology: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With --skip-broken the broken file is named on stderr, and the rest is written."""
     (topology / "c.yaml").write_text("[")

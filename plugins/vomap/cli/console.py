@@ -54,9 +54,9 @@ def left_out(logs: LogReader) -> list[str]:
 
 
 def print_findings(findings: Iterable[Finding]) -> None:
-    """Print findings on standard error."""
+    """Print findings on standard error, each on one line: the name of a file could contain a line break."""
     for finding in findings:
-        print(plain(str(finding)), file=sys.stderr)
+        print(printable(str(finding)), file=sys.stderr)
 
 
 def print_copy(path: str, copy: str | None) -> None:

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 
-from vomap import Error
+from vomap import Error, printable
 
 ERROR, WARNING = "error", "warning"
 
@@ -102,7 +102,8 @@ class MapfileError(Error):
     """The mapfiles have errors. `findings` has all of them."""
 
     def __init__(self, findings: list[Finding]) -> None:
-        super().__init__("\n".join(map(str, findings)))
+        # The name of a file could contain a line break.
+        super().__init__("\n".join(printable(str(finding)) for finding in findings))
         self.findings = findings
 
 
