@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import yaml
 
@@ -62,6 +63,7 @@ def kept_vos(text: str) -> tuple[str, ...]:
     return tuple(found.group(1).split(", ")) if found else ()
 
 
+@lru_cache(maxsize=10_000)
 def write_text(text: str) -> str:
     """Return a YAML scalar that every YAML reader reads as this text. `no`, `0815` and dates need quotes."""
     if not _PLAIN.fullmatch(text) or _NUMBER.fullmatch(text):
