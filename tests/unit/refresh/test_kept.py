@@ -11,6 +11,7 @@ from vomap.mapfile.files import Mapfile
 from vomap.osg.files import TopologyError, TopologyFiles
 from vomap.osg.generate import Generation, generate
 from vomap.osg.mapfile_text import kept_vos
+from vomap.refresh.alarms import ChangeLimits, Limit, find_alarms
 from vomap.refresh.candidate import new_mapfile
 from vomap.refresh.kept import read_in_force
 from vomap.refresh.meaning import NOTHING, MapfileChange, find_changes, read_meaning
@@ -235,3 +236,17 @@ def test_one_broken_file_does_not_stop_other_vos() -> None:
     assert made(files, only=["cms"]).warnings[0].startswith("Broken.yaml is left out: Broken.yaml:1:2: ")
     with pytest.raises(TopologyError, match=r"Broken\.yaml:1:2: "):
         made(files)
+
+
+@pytest.mark.parametrize("changed", ["CMS.yaml", None], ids=["broken", "valid"])
+def test_an_issuer_that_the_administrator_distrusts_never_comes_back_unseen(changed: str | None) -> None:
+    """`none` in the mapfile in force was written by hand. Its removal needs the administrator, whatever the limits."""
+    declared = f"  {issuer('cms')}: {{vo: CMS}}\n"
+    before = made(BEFORE).text
+    assert declared in before
+    by_hand = before.partition("\nrules:")[0].replace(declared, f"  {issuer('cms')}: none\n") + "\n"
+    after = made({**BEFORE, **({changed: "["} if changed else {})}, by_hand)
+    old, new = (read_meaning([Mapfile("osg.yaml", text)]) for text in (by_hand, after.text))
+    anything = Limit(1000)
+    kinds = {alarm.kind for alarm in find_alarms(old, new, ChangeLimits(anything, anything, anything))}
+    assert "by-hand" in kinds
