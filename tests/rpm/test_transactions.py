@@ -146,6 +146,51 @@ def test_a_new_version_builds_anew(site: ElSystem, newer: Packages, release: str
     assert _red(site) == {}
 
 
+SYSTEMCTL = "/usr/bin/systemctl"
+
+
+@pytest.fixture
+def started(site: ElSystem) -> Iterator[str]:
+    """Return a file with the arguments of each `systemctl`, as if systemd were running. The service builds nothing."""
+    before = site.read(SYSTEMCTL) if site.exists(SYSTEMCTL) else None
+    site.write(SYSTEMCTL, '#!/bin/sh\necho "$@" >> /tmp/started\n[ ! -e /tmp/fails ]\n')
+    site.run("chmod", "0755", SYSTEMCTL)
+    site.run("rm", "-f", "/tmp/started", "/tmp/fails")
+    site.run("mkdir", "-p", "/run/systemd/system")
+    yield "/tmp/started"
+    site.run("rm", "-rf", "/run/systemd/system", "/tmp/started", "/tmp/fails", SYSTEMCTL)
+    if before is not None:
+        site.chroot.path(SYSTEMCTL).write_bytes(before)
+        site.run("chmod", "0755", SYSTEMCTL)
+
+
+def test_the_service_builds(site: ElSystem, newer: Packages, release: str, started: str) -> None:
+    """Where systemd runs, the unit builds, with its sandbox and its limit of memory, and no scriptlet does."""
+    before = site.read(POLICY)
+    told = site.install(newer.file(release, "vomap-osg-mapfile"))
+    assert "start vomap-build.service" in site.read(started).decode().splitlines()
+    assert "policy:" not in told
+    assert site.read(POLICY) == before
+
+
+def test_a_service_that_fails(site: ElSystem, newer: Packages, release: str, started: str) -> None:
+    """The update succeeds and prints a warning."""
+    site.write("/tmp/fails", "")
+    told = site.install(newer.file(release, "vomap-osg-mapfile"))
+    assert "vomap: not built (exit 1); the policy that was built last stays" in told
+    assert site.read(started)
+
+
+def test_a_build_in_an_image_has_a_limit_of_memory(site: ElSystem, newer: Packages, release: str) -> None:
+    """Without systemd the scriptlet builds. A mapfile of another user cannot fill the memory."""
+    vomap = site.read("/usr/bin/vomap")
+    site.write("/usr/bin/vomap", "#!/bin/sh\necho limit: $(ulimit -v)\n")
+    site.run("chmod", "0755", "/usr/bin/vomap")
+    told = site.install(newer.file(release, "vomap-osg-mapfile"))
+    site.chroot.path("/usr/bin/vomap").write_bytes(vomap)
+    assert "limit: 4194304" in told
+
+
 def test_a_build_that_fails(site: ElSystem, newer: Packages, release: str) -> None:
     """The update succeeds and prints a warning. The last compiled policy stays, and the callout answers by it."""
     before = site.read(POLICY)
