@@ -139,8 +139,8 @@ def _ask_git(repository: str, objects: Path, names: list[str], option: str) -> b
         "GIT_TERMINAL_PROMPT": "0",
         "LC_ALL": "C",
     }
-    done = subprocess.run(  # noqa: S603 - a fixed command, no shell  # nosec B603
-        ["git", "cat-file", option],  # noqa: S607 - git is wherever the administrator has it  # nosec B607
+    done = subprocess.run(  # noqa: S603 - a fixed command, no shell  # nosec B603, B607
+        ["git", "cat-file", option],  # noqa: S607 - git is wherever the administrator has it
         input="".join(f"{name}\n" for name in names).encode(),
         env=environment,
         cwd=repository,
