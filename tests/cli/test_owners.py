@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -278,7 +279,8 @@ def test_refresh_refuses_what_root_s_build_would(site: Site, monkeypatch: pytest
     Its settings are never installed, even by `--accept`.
     """
     monkeypatch.setattr(refresh, "open_source", lambda *_: None)
-    greedy = type("Greedy", (), {"text": GREEDY, "warnings": (), "summary": "", "report": dict})
+    mapfile = SimpleNamespace(kept=())
+    greedy = SimpleNamespace(text=GREEDY, warnings=(), summary="", report=dict, mapfile=mapfile)
     monkeypatch.setattr(refresh, "generate", lambda *_, **__: greedy)
     words = ["refresh", "--source", "x", "--output", str(site.osg), "--mapfiles", str(site.mapfiles)]
     for owner in (OTHER, os.geteuid(), 0):
