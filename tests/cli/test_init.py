@@ -1018,3 +1018,78 @@ def test_late_denials_of_arc_are_refused(tmp_path: Path, capsys: Capture) -> Non
     assert system.init(*FLAGS) == 1
     assert "denyaccess=banned; move them to" in capsys.readouterr().err
     assert not system.at(ARC_FILE).exists()
+
+
+EXCLUDED = f"""\
+[authgroup:banned]
+authtokens = evil {ONE} * * *
+[authgroup:members]
+-authgroup = banned
+authtokens = * {ONE} * * *
+[arex/ws/jobs]
+allowaccess = members
+"""
+
+
+@pytest.fixture
+def excluding(tmp_path: Path) -> CeSystem:
+    """Return a system with ARC that excludes tokens from a group, and rules for vomap."""
+    system = CeSystem(tmp_path / "root", arc=True)
+    system.write(RULES_FILE, RULES)
+    system.write(ARC_CONF, EXCLUDED)
+    return system
+
+
+def test_exclusions_of_arc_are_refused(excluding: CeSystem, capsys: Capture) -> None:
+    """The group of vomap would let the excluded tokens in. Nothing is written until the group is denied."""
+    assert excluding.init(*FLAGS, "--replace") == 1
+    told = capsys.readouterr().err
+    assert f"{excluding.at(ARC_CONF)}:4: [authgroup:members] -authgroup=banned" in told
+    assert f"write `denyaccess = banned` at the end of [arex/ws/jobs] in {excluding.at(ARC_CONF)}" in told
+    assert f"`vomap init --replace --audience ce.example:9619 --callouts {CALLOUTS} --root {excluding.root}`" in told
+    assert not excluding.at(ARC_FILE).exists()
+    excluding.write(ARC_CONF, f"{EXCLUDED}denyaccess = banned\n")
+    assert excluding.init(*FLAGS) == 0
+    assert excluding.status() == 0
+
+
+def test_status_of_exclusions_of_arc(excluding: CeSystem, capsys: Capture) -> None:
+    """A rule that the site adds later is red."""
+    excluding.write(ARC_CONF, "")
+    assert excluding.init(*FLAGS) == 0
+    excluding.write(ARC_CONF, EXCLUDED)
+    capsys.readouterr()
+    assert excluding.status() == 1
+    assert "red     past vomap: these rules exclude tokens" in capsys.readouterr().out
+
+
+def test_init_keeps_observing_over_exclusions_of_arc(excluding: CeSystem) -> None:
+    """While vomap only observes, its group lets no token in. So no ban is lost, and nothing is refused."""
+    excluding.write(ARC_CONF, "")
+    excluding.made()
+    places = ["--policy", str(excluding.policy), "--output", str(excluding.at(ARC_FILE).parent)]
+    excluding.write(ARC_CONF, EXCLUDED)
+    excluding.write("/etc/arc.conf.d/60-site.conf", "[arex/ws/jobs]\ndenyaccess = banned\n")
+    assert run(["render", "arc", "--observe", "--callout", str(CALLOUTS / "vomap-arc"), *places]) == 0
+    assert excluding.init(*FLAGS, "--replace") == 0
+    assert excluding.status() == 0
+
+
+@pytest.mark.parametrize("more", [[], ["--more-rules", "--vo", "One"]])
+def test_render_refuses_to_disable_bans_of_arc(excluding: CeSystem, more: list[str], capsys: Capture) -> None:
+    """It refuses like init, and prints its own command with all options. Elsewhere it writes."""
+    excluding.write(ARC_CONF, "")
+    excluding.made()
+    excluding.write(ARC_CONF, EXCLUDED)
+    before = excluding.state()
+    folder = str(excluding.at(ARC_FILE).parent)
+    render = ["render", "arc", *more, "--policy", str(excluding.policy), "--callout", "/opt/x/vomap-arc", "--output"]
+    capsys.readouterr()
+    assert run([*render, folder]) == 3
+    told = capsys.readouterr().err
+    assert "write `denyaccess = banned` at the end of [arex/ws/jobs]" in told
+    assert f"Then run `{shlex.join(['vomap', *render, folder])}`\nnothing was written" in told
+    assert excluding.state() == before
+    assert run([*render, str(excluding.root / "elsewhere")]) == 0
+    excluding.write(ARC_CONF, EXCLUDED.replace("allow", "denyaccess = banned\nallow"))
+    assert run([*render, folder]) == 0

@@ -551,7 +551,7 @@ def test_an_arc_rule_before_vomaps(arc: CeSystem, look: Looked, rule: str) -> No
         arc.write(file, f"{text}[mapping]\n{rule}\n")
         lines = look(arc)
         assert _not_green(lines) == {"past vomap": "red"}
-        assert f"{arc.at(file)}: [mapping] {rule.replace(' = ', '=', 1)}" in lines["past vomap"][1]
+        assert f"{arc.at(file)}:4: [mapping] {rule.replace(' = ', '=', 1)}" in lines["past vomap"][1]
         arc.write(file, text)
     arc.write("/etc/arc.conf.d/60-site.conf", f"[mapping]\n{rule}\n")
     assert _not_green(look(arc)) == {}

@@ -295,6 +295,61 @@ def test_a_token_that_no_rule_maps_is_refused(ce: ArcCE) -> None:
         assert _meet(ce, declined).answer.status == REFUSED
 
 
+BANNED = f"authtokens = {(CMS.token or {})['sub']} {(CMS.token or {})['iss']} * * *"
+# Rules by which a site keeps one client out of a group, and the lines that `vomap status` prints to keep that ban.
+EXCLUSIONS = {
+    "a group": ("-authgroup = banned\nall = yes", "", "banned"),
+    "an inverted rule": ("!authgroup = banned", "", "banned"),
+    "a token": (f"-{BANNED}\nall = yes", BANNED, "excluded-from-members"),
+    "a subject": (
+        f"-subject = {(CMS.token or {})['iss']}/{(CMS.token or {})['sub']}\nall = yes",
+        f"subject = {(CMS.token or {})['iss']}/{(CMS.token or {})['sub']}",
+        "excluded-from-members",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", EXCLUSIONS)
+def test_a_ban_by_exclusion_from_a_group(ce: ArcCE, kind: str) -> None:
+    """The client is refused without vomap, let in by vomap's group, and refused again as `vomap status` says."""
+    rules, group, denied = EXCLUSIONS[kind]
+    own = f"[authgroup:banned]\n{BANNED}\n[authgroup:members]\n{rules}\n[arex/ws/jobs]\nallowaccess = members\n"
+    ce.wire("", own=own, more=f"[authgroup:{LEGACY}]\nall = yes\n[mapping]\nmap_to_user = {LEGACY} {LEGACY}\n")
+    assert [answer.account for answer in ce.ask([CMS, NOVA])] == ["", LEGACY]
+    render = ["render", "arc", "--output", FRAGMENTS]
+    assert ce.chroot.run([VOMAP, *render], check=False).returncode == 3
+    assert ce.chroot.run([VOMAP, "init", "--yes"], check=False).returncode == 1
+    assert not ce.chroot.path(FRAGMENT).exists()
+    ce.wire(ce.rendered(), own=own)
+    assert [answer.account for answer in ce.ask([CMS, NOVA])] == ["cms001", "novapro"]
+    colour, told = _past_vomap(ce)
+    assert colour == "red"
+    assert f"`denyaccess = {denied}` at the end of [arex/ws/jobs] in /etc/arc.conf" in told
+    assert not group or f"write `{group}` into a block [authgroup:{denied}]" in told
+    group = f"[authgroup:{denied}]\n{group}\n" if group else ""
+    ce.wire(ce.rendered(), own=f"{own}denyaccess = {denied}\n{group}")
+    assert [answer.account for answer in ce.ask([CMS, NOVA])] == ["", "novapro"]
+    assert _past_vomap(ce)[0] == "green"
+
+
+@pytest.mark.parametrize("rule", ["- authgroup = banned", "-authgroup = later", "-voms = * * * *"])
+def test_exclusions_that_arc_ignores(ce: ArcCE, rule: str) -> None:
+    """ARC lets the client in, so `vomap status` reports no lost ban."""
+    groups = f"[authgroup:banned]\n{BANNED}\n[authgroup:members]\n{rule}\nall = yes\n[authgroup:later]\n{BANNED}\n"
+    own = f"{groups}[arex/ws/jobs]\nallowaccess = members\n"
+    ce.wire("", own=own, more=f"[mapping]\nmap_to_user = members {LEGACY}\n")
+    assert [answer.account for answer in ce.ask([CMS, NOVA])] == [LEGACY, LEGACY]
+    ce.wire(ce.rendered(), own=own)
+    assert _past_vomap(ce)[0] == "green"
+
+
+def _past_vomap(ce: ArcCE) -> tuple[str, str]:
+    """Return the colour and the text of the line of `vomap status` about lines that bypass vomap."""
+    lines = json.loads(ce.chroot.run([VOMAP, "status", "--json"], check=False).stdout)
+    (found,) = [(line["colour"], line["told"]) for line in lines if line["what"] == "past vomap"]
+    return found
+
+
 def _accounts(ce: ArcCE) -> dict[str, tuple[int, str]]:
     """Return the answer of the CE to each client."""
     answers = ce.ask([person.client for person in PEOPLE.values()], at_a_time=AT_A_TIME)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from vomap import Error
 from vomap.bans.ban_file import NAME, with_bans
 from vomap.bans.folder import LocalBanFile
+from vomap.ces.arc_lost_bans import find_lost_arc_bans
 from vomap.ces.htcondor import MAP_FILE
 from vomap.ces.kinds import ArcCe, Ce, HtcondorCe, known_ces
 from vomap.ces.lost_bans import LostBan, OwnBans, lost_after_wiring
@@ -42,7 +43,6 @@ from vomap.mapfile.site_file import (
     site_text,
 )
 from vomap.status import GREEN
-from vomap.status.arc import find_late_denials
 from vomap.status.checks import built_line, freshness_line
 from vomap.status.htcondor import find_observing_file
 from vomap.store import BANS, POLICY, POLICY_FILE, bans_beside
@@ -327,11 +327,16 @@ def _ce_plan(args: argparse.Namespace, ces: list[Ce], site: list[Planned]) -> tu
     policy.findings.raise_errors()
     document = policy.composition.document
     wiring = [each for ce in ces for each in _planned_fragments(args, ce, document, bans.document)]
+    wired = wired_issuers(document, bans.document)
     for ce in ces:
-        if isinstance(ce, ArcCe) and (late := find_late_denials(ce)):
-            raise LostBansError(f"init: {late}. Then run `{_command(args, *_flags(args))}`\nnothing was written")
+        if (
+            isinstance(ce, ArcCe)
+            and not ce.options(None).observe
+            and (text := "; ".join(find_lost_arc_bans(ce, wired)))
+        ):
+            raise LostBansError(f"init: {text}. Then run `{_command(args, *_flags(args))}`\nnothing was written")
     own = OwnBans(bans.document["bans"], document["issuers"])
-    lost = _lost_bans(args, ces, wiring, own, wired_issuers(document, bans.document))
+    lost = _lost_bans(args, ces, wiring, own, wired)
     return wiring, _taken_over(args, lost)
 
 

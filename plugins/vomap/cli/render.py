@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vomap import Error
 from vomap.ces.arc import LAST_FILE, render_arc
+from vomap.ces.arc_lost_bans import find_lost_arc_bans
 from vomap.ces.htcondor import MAP_FILE, render_htcondor
-from vomap.ces.kinds import HtcondorCe, known_ces
+from vomap.ces.kinds import ArcCe, HtcondorCe, known_ces
 from vomap.ces.lost_bans import OwnBans, lost_after_wiring
 from vomap.ces.wiring import WRITTEN, wired_issuers
 from vomap.cli.arguments import UsageError, add_json, add_policy, add_sources, check_sources
@@ -80,7 +81,7 @@ def _htcondor(args: argparse.Namespace) -> int:
     fragments = render_htcondor(policy, bans, then=args.then, callout=args.callout)
     folder = os.path.abspath(args.output or "")
     if args.output and folder.endswith(HtcondorCe.MAPFILES[0]):
-        _refuse_lost_bans(args, Path(folder.removesuffix(HtcondorCe.MAPFILES[0]) or "/"), fragments, policy, bans)
+        _refuse_lost_bans(args, _root_of(folder, HtcondorCe.MAPFILES[0]), fragments, policy, bans)
     return _write(args, fragments)
 
 
@@ -103,8 +104,37 @@ def _arc(args: argparse.Namespace) -> int:
     if args.observe and args.output and last.exists():
         remove = join_words(["rm", str(last)])
         raise UsageError(f"render arc: --observe: the rule in {last} would still refuse tokens; run `{remove}` first")
+    policy, bans = _documents(args)
     options = {"more_rules": args.more_rules, "observe": args.observe}
-    return _write(args, render_arc(*_documents(args), vos=args.vo, callout=args.callout, **options))
+    fragments = render_arc(policy, bans, vos=args.vo, callout=args.callout, **options)
+    if args.output and not args.observe:
+        _refuse_lost_arc_bans(args, wired_issuers(policy, bans))
+    return _write(args, fragments)
+
+
+def _refuse_lost_arc_bans(args: argparse.Namespace, issuers: Sequence[str]) -> None:
+    """Raise Error if the blocks would disable bans of the CE whose folder of fragments is given."""
+    folder = os.path.abspath(args.output)
+    if not folder.endswith(ArcCe.FRAGMENTS):
+        return
+    ce = next(each for each in known_ces(_root_of(folder, ArcCe.FRAGMENTS)) if isinstance(each, ArcCe))
+    if text := "; ".join(find_lost_arc_bans(ce, issuers)):
+        raise Error(f"render arc: {text}. Then run `{_arc_command(args)}`\nnothing was written")
+
+
+def _arc_command(args: argparse.Namespace) -> str:
+    """Return this command."""
+    words = [*(["--more-rules"] if args.more_rules else []), *(word for vo in args.vo for word in ("--vo", vo))]
+    policy = [] if args.policy == POLICY_FILE else [args.policy]
+    places = {"--policy": policy, "--callout": [args.callout] if args.callout else [], "--output": [args.output]}
+    places |= {"--mapfiles": args.mapfiles or [], "--bans": args.bans or []}
+    words += [word for option, values in places.items() if values for word in (option, *values)]
+    return join_words(["vomap", "render", "arc", *words])
+
+
+def _root_of(folder: str, place: str) -> Path:
+    """Return the root of a CE's system, for the folder at a place of the CE's system."""
+    return Path(folder.removesuffix(place) or "/")
 
 
 def _write(args: argparse.Namespace, fragments: Mapping[str, str]) -> int:

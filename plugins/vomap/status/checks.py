@@ -218,7 +218,7 @@ def bypass_lines(
 ) -> Iterator[StatusLine]:
     """Report configuration by which a CE maps tokens of a declared issuer before vomap, or passes others to vomap."""
     if isinstance(ce, ArcCe):
-        yield from arc_bypass_lines(ce, advice)
+        yield from arc_bypass_lines(ce, wired_issuers(policy.document, bans.document), advice)
         return
     assert isinstance(ce, HtcondorCe)
     places = find_htcondor_bypasses(ce, wired_issuers(policy.document, bans.document))

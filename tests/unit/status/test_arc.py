@@ -18,6 +18,7 @@ from vomap.status import StatusLine
 from vomap.status.arc import arc_bypass_lines, arc_observe_lines
 
 OURS = "[mapping]\nmap_with_plugin = vomap 10 /usr/libexec/vomap/vomap-arc map\n"
+ISSUER = "https://a/"
 SITE_FILE = "/etc/arc.conf.d/60-site.conf"
 
 
@@ -42,21 +43,21 @@ def _wire(system: CeSystem, options: WiringOptions) -> None:
 
 
 def _bypasses(system: CeSystem) -> Iterator[StatusLine]:
-    return arc_bypass_lines(_ce(system), Advice(root=system.root, callouts=Path("/opt/bin")))
+    return arc_bypass_lines(_ce(system), [ISSUER], Advice(root=system.root, callouts=Path("/opt/bin")))
 
 
 @pytest.mark.parametrize(
     ("file", "text", "found"),
     [
-        (ARC_CONF, "[mapping]\nmap_to_user = all nobody\n", ["[mapping] map_to_user=all nobody"]),
+        (ARC_CONF, "[mapping]\nmap_to_user = all nobody\n", ["2: [mapping] map_to_user=all nobody"]),
         (ARC_CONF, "[mapping]\npolicy_on_nomap = stop\n", []),
         (ARC_CONF, "[queue:fork]\nmap_to_user = all nobody\n", []),
         (ARC_CONF, "# [mapping]\n# map_to_user = all nobody\n", []),
         (ARC_CONF, f"{OURS}map_to_user = all nobody\n", []),
-        (ARC_CONF, f"{OURS.strip()} --observe\nmap_to_user = all x\n", ["[mapping] map_to_user=all x"]),
+        (ARC_CONF, f"{OURS.strip()} --observe\nmap_to_user = all x\n", ["3: [mapping] map_to_user=all x"]),
         (SITE_FILE, "[mapping]\nmap_to_user = all nobody\n", []),
-        (SITE_FILE, "[authgroup:vomap]\nall = yes\n", ["[authgroup:vomap] all=yes"]),
-        (SITE_FILE, "[ authgroup: vomap ]\nall = yes\n", ["[authgroup:vomap] all=yes"]),
+        (SITE_FILE, "[authgroup:vomap]\nall = yes\n", ["2: [authgroup:vomap] all=yes"]),
+        (SITE_FILE, "[ authgroup: vomap ]\nall = yes\n", ["2: [authgroup:vomap] all=yes"]),
         (ARC_FILE, f"[authgroup:vomap]\nauthtokens = * https://a/ * * *\n{OURS}", []),
     ],
 )
@@ -65,7 +66,7 @@ def test_lines_that_bypass_vomap(system: CeSystem, file: str, text: str, found: 
     system.write(file, text)
     (line,) = _bypasses(system)
     assert line.colour == ("red" if found else "green")
-    assert all(f"{system.at(file)}: {each}" in line.text for each in found)
+    assert all(f"{system.at(file)}:{each}" in line.text for each in found)
 
 
 def test_what_to_do_about_rules_before_vomaps(system: CeSystem) -> None:
@@ -103,7 +104,7 @@ def test_arex_runs_as_another_user(system: CeSystem, user: str, more_rules: bool
     if "A-REX" in colours:
         colour, text = colours["A-REX"]
         assert colour == "yellow"
-        assert f"{system.at(ARC_CONF)}: [arex] user={user}" in text
+        assert f"{system.at(ARC_CONF)}:2: [arex] user={user}" in text
 
 
 def test_vomap_only_observes(system: CeSystem) -> None:
@@ -124,7 +125,7 @@ def test_vomap_observes_and_answers(system: CeSystem) -> None:
     _wire(system, WiringOptions(observe=True))
     (line,) = arc_observe_lines(_ce(system), Advice())
     assert line.colour == "red"
-    assert f"{system.at(f'/etc/arc.conf.d/{LAST_FILE}')}: [mapping] map_with_plugin=vomap" in line.text
+    assert f"{system.at(f'/etc/arc.conf.d/{LAST_FILE}')}:5: [mapping] map_with_plugin=vomap" in line.text
 
 
 def test_lines_of_others_while_vomap_observes(system: CeSystem) -> None:
