@@ -298,6 +298,56 @@ def test_mapfiles_that_are_not_built(htcondor: CeSystem, look: Looked, how: str)
     assert "vomap build" in lines["mapfiles"][1]
 
 
+def _rolled_back(system: CeSystem) -> str:
+    """Build a policy with another account, roll it back, and return the commands for another build."""
+    system.write(RULES_FILE, RULES.replace("acct2", "acct9"))
+    assert system.build() == 0
+    assert run(["build", "--rollback", "--output", str(system.policy)]) == 0
+    places = f"--mapfiles {system.at(MAPFILES_FOLDER)} --bans {system.at(BANS_FOLDER)} --output {system.policy}"
+    return f"vomap build {places}"
+
+
+def test_a_rollback_in_force(htcondor: CeSystem, look: Looked) -> None:
+    """A build alone would bring the policy back that was rolled back. So the mapfiles come first."""
+    build = _rolled_back(htcondor)
+    colour, text = look(htcondor)["mapfiles"]
+    assert colour == "yellow"
+    assert text == (
+        "a rollback is in force, and the mapfiles still contain the policy that was rolled back "
+        f"({htcondor.at(RULES_FILE)} changed since the build of the policy in force); "
+        f"a build brings it back, so correct the mapfiles first, then run `{build}`"
+    )
+
+
+def test_mapfiles_that_changed_after_a_rollback(htcondor: CeSystem, look: Looked) -> None:
+    """A build puts them in force. As before the rollback, they are those of the policy in force."""
+    build = _rolled_back(htcondor)
+    htcondor.write(RULES_FILE, RULES.replace("acct2", "acct8"))
+    expected = f"changed since the build: {htcondor.at(RULES_FILE)}; run `{build}`"
+    assert look(htcondor)["mapfiles"] == ("yellow", expected)
+    htcondor.write(RULES_FILE, RULES)
+    assert look(htcondor)["mapfiles"] == ("green", "as they were built")
+
+
+def test_a_rollback_that_is_over(htcondor: CeSystem, look: Looked) -> None:
+    """After a build that an administrator wants, there is nothing to say."""
+    _rolled_back(htcondor)
+    assert htcondor.build() == 0
+    assert look(htcondor)["mapfiles"] == ("green", "as they were built")
+
+
+def test_init_leaves_a_rollback_alone(htcondor: CeSystem, look: Looked) -> None:
+    """Advice such as `vomap init --replace` must not bring the policy back that was rolled back."""
+    _rolled_back(htcondor)
+    before = htcondor.policy.read_bytes()
+    htcondor.write(SETTINGS_FILE, "")
+    assert htcondor.init("--replace", "--yes") == 0
+    assert htcondor.policy.read_bytes() == before
+    lines = look(htcondor)
+    assert lines[SETTINGS_FILE][0] == "green"
+    assert "a rollback is in force" in lines["mapfiles"][1]
+
+
 @pytest.mark.parametrize("how", ["changed", "added", "removed"])
 def test_bans_that_are_not_built(htcondor: CeSystem, look: Looked, how: str) -> None:
     """A ban that was written and not compiled denies no token: red."""

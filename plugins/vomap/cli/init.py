@@ -407,13 +407,14 @@ def _planned_fragments(
 
 
 def _build(args: argparse.Namespace) -> bool:
-    """Make the folders that vomap's verbs need, and build as `vomap build` does."""
+    """Make the folders that vomap's verbs need, and build. A rollback stays in force until the mapfiles change."""
     mapfiles, bans, policy = (below(args.root, path) for path in (MAPFILES_FOLDER, BANS_FOLDER, POLICY_FILE))
     for path in (bans, policy.parent, *(below(args.root, folder) for folder in LATER_FOLDERS)):
         make_folder(path)
     if _is_fresh(policy, POLICY, mapfiles) and _is_fresh(Path(bans_beside(str(policy))), BANS, bans):
         return True
-    return print_steps(build_in_rounds([str(mapfiles)], [str(bans)], str(policy), progress_bar), advice_of(args))
+    steps = build_in_rounds([str(mapfiles)], [str(bans)], str(policy), progress_bar, is_automatic=True)
+    return print_steps(steps, advice_of(args))
 
 
 def _is_fresh(path: Path, kind: str, folder: Path) -> bool:

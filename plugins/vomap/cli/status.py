@@ -109,7 +109,7 @@ def _checks(args: argparse.Namespace, policy_file: str, advice: Advice) -> Itera
     mapfiles = args.mapfiles or [str(args.root / MAPFILES_FOLDER.lstrip("/"))]
     of_bans = args.bans or [str(args.root / BANS_FOLDER.lstrip("/"))]
     if policy is not None:
-        yield "mapfiles", lambda: [freshness_line(policy, mapfiles, advice, bans=False, builder=_owner(policy_file))]
+        yield "mapfiles", lambda: [_mapfiles_line(policy, policy_file, mapfiles, advice)]
         yield "topology", lambda: topology_lines(mapfiles)
     if bans is not None:
         owner = _owner(bans_beside(policy_file))
@@ -153,6 +153,10 @@ def _issuer_lines(policy: CompiledPolicy, authorities: Path | None, advice: Advi
 
     for issuer in wired_issuers(policy.document, {"bans": []}):
         yield from run_guarded(issuer, partial(check, issuer), advice.command("status"))
+
+
+def _mapfiles_line(policy: CompiledPolicy, policy_file: str, mapfiles: list[str], advice: Advice) -> StatusLine:
+    return freshness_line(policy, mapfiles, advice, bans=False, builder=_owner(policy_file), policy_file=policy_file)
 
 
 def _owner(path: str) -> int | None:

@@ -22,6 +22,7 @@ from vomap.ces.kinds import ArcCe, Ce, HtcondorCe
 from vomap.ces.map_lines import MapLine
 from vomap.ces.wiring import LIBEXEC, wired_issuers
 from vomap.compile.advice import Advice
+from vomap.compile.rollback import is_rolled_back
 from vomap.files import FileError
 from vomap.files.root import refuse_links_out
 from vomap.files.shell import join_words
@@ -78,12 +79,19 @@ def built_line(what: str, path: str, kind: str, advice: Advice) -> tuple[StatusL
 
 
 def freshness_line(
-    built: CompiledDocument[Any], paths: Sequence[str], advice: Advice, *, bans: bool, builder: int | None = None
+    built: CompiledDocument[Any],
+    paths: Sequence[str],
+    advice: Advice,
+    *,
+    bans: bool,
+    builder: int | None = None,
+    policy_file: str | None = None,
 ) -> StatusLine:
     """Compare the mapfiles, or the files of bans, at `paths` with those that were compiled.
 
     The line is red for files that a build would refuse for their owner or mode, whatever was compiled. `builder` is
-    the uid of the user who builds (default: ours).
+    the uid of the user who builds (default: ours). `policy_file` is the compiled policy, to find out if it was rolled
+    back.
     """
     # A ban that was written and not built denies no token.
     what, stale = ("files of bans", RED) if bans else ("mapfiles", YELLOW)
@@ -99,6 +107,8 @@ def freshness_line(
         return StatusLine(RED, what, _with_command(f"{refusals[0]}{more}", advice.command("build")))
     now = {mapfile.path: mapfile.digest for mapfile in files}
     changed = sorted(path for path in {*now, *built.sources} if now.get(path) != built.sources.get(path))
+    if policy_file is not None and is_rolled_back(policy_file, now):
+        return StatusLine(YELLOW, what, _rollback_text(changed, advice))
     if changed:
         return StatusLine(
             stale, what, f"changed since the build: {', '.join(changed)}; run `{advice.command('build')}`"
@@ -119,6 +129,15 @@ def topology_lines(paths: Sequence[str]) -> Iterator[StatusLine]:
             how = "the reason, and the command that removes the VO"
             text = f"{mapfile.path}: {', '.join(kept)} {does} broken. `journalctl -u vomap-refresh.service` shows {how}"
             yield StatusLine(YELLOW, "topology", text)
+
+
+def _rollback_text(changed: Sequence[str], advice: Advice) -> str:
+    """Return how to end a rollback. `changed` are the mapfiles that differ from those of the policy in force."""
+    where = f" ({', '.join(changed)} changed since the build of the policy in force)" if changed else ""
+    return (
+        f"a rollback is in force, and the mapfiles still contain the policy that was rolled back{where}; "
+        f"a build brings it back, so correct the mapfiles first, then run `{advice.command('build')}`"
+    )
 
 
 def _with_command(text: object, command: str) -> str:
