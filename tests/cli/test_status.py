@@ -504,6 +504,17 @@ def _render(arc: CeSystem, *words: str) -> None:
     assert run(["render", "arc", *words, *where]) == 0
 
 
+def test_rules_of_the_site_behind_vomaps(arc: CeSystem, look: Looked) -> None:
+    """They map no token of a declared issuer without `--more-rules`. vomap says so, and the command lets them map."""
+    rules = f"[authgroup:members]\nauthtokens = * {ONE} * * *\n[mapping]\nmap_to_user = members user\n"
+    file = arc.write("/etc/arc.conf.d/60-site.conf", rules)
+    lines = look(arc)
+    assert _not_green(lines) == {"rules behind vomap's": "yellow"}
+    assert f"{file}:4: [mapping] map_to_user=members user; " in lines["rules behind vomap's"][1]
+    _render(arc, "--more-rules")
+    assert _not_green(look(arc)) == {}
+
+
 @pytest.mark.parametrize("words", [["--more-rules"], ["--vo", "One"], ["--more-rules", "--vo", "One", "--vo", "two"]])
 def test_arc_is_wired_with_options(arc: CeSystem, look: Looked, words: list[str]) -> None:
     """The output of `vomap render arc` is green with all its options, and `vomap init --replace` keeps them."""

@@ -1,4 +1,8 @@
-"""Read the lines of ARC's configuration in the order in which ARC reads them."""
+"""Read the lines of ARC's configuration in the order in which ARC reads them.
+
+Measured on ARC 7.0.0: ARC joins the blocks of one name from several files, but in one file the last block of a name
+replaces those before it.
+"""
 
 from __future__ import annotations
 
@@ -41,17 +45,22 @@ class ArcLine(NamedTuple):
 
 def read_arc_lines(ce: ArcCe) -> list[ArcLine]:
     """Return the lines of all files in the order in which ARC reads them."""
-    found = []
-    for file in (ce.at(ce.CONFIG), *sorted(ce.at(ce.FRAGMENTS).glob("*.conf"))):
-        block = ""
-        lines = read_configuration(file).splitlines() if file.is_file() else []
-        for number, text in enumerate(map(str.strip, lines), start=1):
-            if text.startswith("["):
-                # ARC ignores blanks after the colon.
-                block = re.sub(r":\s*", ":", text.strip("[] \t"), count=1)
-            elif text and not text.startswith("#"):
-                found.append(ArcLine(file, number, block, unspaced(text)))
-    return found
+    files = (ce.at(ce.CONFIG), *sorted(ce.at(ce.FRAGMENTS).glob("*.conf")))
+    return [line for file in files if file.is_file() for line in _read_file(file)]
+
+
+def _read_file(file: Path) -> list[ArcLine]:
+    """Return the lines of a file. A block that comes again in the same file replaces the first one."""
+    blocks: dict[str, list[ArcLine]] = {}
+    block = ""
+    for number, text in enumerate(map(str.strip, read_configuration(file).splitlines()), start=1):
+        if text.startswith("["):
+            # ARC ignores blanks after the colon.
+            block = re.sub(r":\s*", ":", text.strip("[] \t"), count=1)
+            blocks[block] = []
+        elif text and not text.startswith("#"):
+            blocks.setdefault(block, []).append(ArcLine(file, number, block, unspaced(text)))
+    return [line for lines in blocks.values() for line in lines]
 
 
 def fragment_of(ce: ArcCe) -> Path:

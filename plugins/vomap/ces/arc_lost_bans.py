@@ -39,7 +39,9 @@ def find_lost_arc_bans(ce: ArcCe, issuers: Collection[str]) -> Iterator[str]:
     for access in blocks:
         if late := [line for line in access.after if line.key == _DENY]:
             first = _own_line(ce, access)
-            early = f"to {ce.at(ce.CONFIG)}, or to a file that sorts before {FRAGMENT_FILE}" if first is None else first
+            # A second block of this name in one file would replace the first.
+            block = f"to the block [{access.block}] of {ce.at(ce.CONFIG)}"
+            early = first or f"{block}, or to a file that sorts before {FRAGMENT_FILE}"
             text = f"these lines come after vomap's `allowaccess` and deny no token: {join_lines(late)}"
             yield f"{text}; move them {early}, then run {RESTART}"
     groups = AuthGroups(lines, ce.root)

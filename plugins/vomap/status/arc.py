@@ -5,18 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 
-from vomap.ces.arc import FRAGMENT_FILE
+from vomap.ces.arc import FRAGMENT_FILE, LAST_FILE
 from vomap.ces.arc_files import RESTART, ArcLine, fragment_of, join_lines, read_arc_lines
 from vomap.ces.arc_lost_bans import find_lost_arc_bans
+from vomap.ces.authgroups import AuthGroups
 from vomap.ces.kinds import ArcCe
 from vomap.compile.advice import Advice
 from vomap.status import GREEN, RED, YELLOW, StatusLine
 
+_MOST_SHOWN = 5
 _VOMAP_RULE = re.compile(r"map_with_plugin=vomap \d+ /\S*/vomap-arc map( (?!.*--observe)|$)")
 
 
 def arc_bypass_lines(ce: ArcCe, issuers: Collection[str], advice: Advice) -> Iterator[StatusLine]:
-    """Report rules before vomap's, lines of others in vomap's authgroup, lost bans, and the user of A-REX.
+    """Report rules before and behind vomap's, lines of others in its authgroup, lost bans, and the user of A-REX.
 
     `issuers` are those whose tokens ARC passes to vomap.
     """
@@ -34,6 +36,8 @@ def arc_bypass_lines(ce: ArcCe, issuers: Collection[str], advice: Advice) -> Ite
         yield StatusLine(RED, "past vomap", "; ".join(faults))
     elif not options.observe:
         yield StatusLine(GREEN, "past vomap", "no rule comes before vomap's")
+    if dead := [] if options.observe else _find_dead_rules(ce, lines, issuers):
+        yield StatusLine(YELLOW, "rules behind vomap's", _dead_text(ce, dead, advice))
     users = [line for line in lines if line.block == "arex" and line.text.startswith("user=")]
     user = users[-1].text.partition("=")[2].partition(":")[0] if users else "root"
     if options.more_rules and user != "root":
@@ -69,6 +73,34 @@ def _find_early_rules(lines: list[ArcLine]) -> list[ArcLine]:
     rules = [line for line in lines if line.block == "mapping" and line.text.startswith("map_")]
     first = next((place for place, line in enumerate(rules) if _is_vomap_rule(line)), len(rules))
     return rules[:first]
+
+
+def _find_dead_rules(ce: ArcCe, lines: list[ArcLine], issuers: Collection[str]) -> list[ArcLine]:
+    """Return the rules after vomap's last, if tokens of these issuers would match them.
+
+    ARC ends at vomap's last rule for each token of its group.
+    """
+    rules = [line for line in lines if line.block == "mapping" and line.key.startswith("map_")]
+    last = max((place for place, line in enumerate(rules) if _is_vomap_rule(line)), default=len(rules))
+    groups = AuthGroups(lines, ce.root)
+    return [line for line in rules[last + 1 :] if any(groups.may_have(name, issuers) for name in line.words[:1])]
+
+
+def _dead_text(ce: ArcCe, dead: list[ArcLine], advice: Advice) -> str:
+    """Return that rules are never used, and what to do."""
+    more = f" and {len(dead) - _MOST_SHOWN} more" if len(dead) > _MOST_SHOWN else ""
+    told = (
+        "never used for tokens of the declared issuers, because vomap's rule for the same tokens comes first: "
+        f"{join_lines(dead[:_MOST_SHOWN])}{more}"
+    )
+    if ce.options(None).more_rules:
+        way = f"to let them map what vomap declines, move them to a file that sorts before {LAST_FILE}"
+    else:
+        way = f"to let them map what vomap declines, run `{_render(ce, advice)}`"
+    return (
+        f"{told}; {way}. If not, write the mappings that you still need as rules of a mapfile. Then delete these "
+        f"rules, or name only other issuers in their authgroups. Then run {RESTART}"
+    )
 
 
 def _is_vomap_rule(line: ArcLine) -> bool:

@@ -205,7 +205,9 @@ def test_lines_that_arc_reads_after_vomaps_file(tmp_path: Path) -> None:
     """A `denyaccess` there keeps no ban. An `allowaccess` there has a group whose exclusions are lost."""
     late, lost = _lost(tmp_path, GROUPS + MEMBERS, late=f"{ALLOW}denyaccess = banned\n")
     assert "/etc/arc.conf.d/60-site.conf:3: [arex/ws/jobs] denyaccess=banned" in late
-    assert "move them to /etc/arc.conf, or to a file that sorts before 50-vomap.conf" in late
+    assert (
+        "move them to the block [arex/ws/jobs] of /etc/arc.conf, or to a file that sorts before 50-vomap.conf" in late
+    )
     assert "`denyaccess = banned` at the end of [arex/ws/jobs] in /etc/arc.conf" in lost
 
 
@@ -220,3 +222,10 @@ def test_a_group_of_the_site_that_leaves_tokens_to_vomap(tmp_path: Path) -> None
     """An exclusion of vomap's own group bans no token."""
     late = f"[authgroup:rest]\n-authgroup = vomap\nall = yes\n{JOBS}allowaccess = rest\n"
     assert _lost(tmp_path, f"[authgroup:vomap]\n{ALL}", late=late) == []
+
+
+def test_a_block_that_comes_twice_in_one_file(tmp_path: Path) -> None:
+    """ARC takes the last one, so a `denyaccess` in the first denies no token. From several files, it joins blocks."""
+    assert len(_lost(tmp_path, f"{GROUPS}{MEMBERS}{JOBS}denyaccess = banned\n{ALLOW}")) == 1
+    assert _lost(tmp_path, f"{GROUPS}{MEMBERS}{JOBS}denyaccess = banned\n", late=ALLOW) == []
+    assert _lost(tmp_path, f"{GROUPS}{MEMBERS}{ALLOW}[authgroup:members]\n{ALL}") == []

@@ -144,3 +144,69 @@ def test_a_denial_after_vomaps_file_is_never_reached(tmp_path: Path, file: str, 
     system.write(f"/etc/arc.conf.d/{file}", "[arex/ws/jobs]\ndenyaccess = banned\n")
     told = [line.text for line in _bypasses(system) if "deny no token" in line.text]
     assert bool(told) is is_late
+
+
+DEAD = f"[authgroup:members]\nauthtokens = * {ISSUER} * * *\n"
+OTHERS = "[authgroup:others]\nauthtokens = * https://other/ * * *\n[authgroup:grid]\nvoms = vo * * *\n"
+
+
+def _dead(system: CeSystem) -> str:
+    """Return the text about rules behind vomap's, or an empty text."""
+    lines = {line.what: (line.colour, line.text) for line in _bypasses(system)}
+    colour, text = lines.get("rules behind vomap's", ("yellow", ""))
+    assert colour == "yellow"
+    return text
+
+
+def test_rules_behind_vomaps(system: CeSystem) -> None:
+    """They map no token of a declared issuer. The line says where they are, and each way to go on."""
+    _wire(system, WiringOptions(vos=("A",)))
+    system.write(SITE_FILE, f"{DEAD}[mapping]\npolicy_on_nomap = stop\nmap_to_user = members user\n")
+    text = _dead(system)
+    assert text.startswith(
+        "never used for tokens of the declared issuers, because vomap's rule for the same tokens comes"
+    )
+    assert f"{system.at(SITE_FILE)}:5: [mapping] map_to_user=members user" in text
+    folder = system.at("/etc/arc.conf.d")
+    places = f"--policy {system.at('/var/lib/vomap/policy')} --callout /opt/bin/vomap-arc"
+    assert f"run `vomap render arc --more-rules --vo A --output {folder} {places}`" in text
+    assert "write the mappings that you still need as rules of a mapfile" in text
+    assert "run `systemctl restart arc-arex-ws`" in text
+
+
+@pytest.mark.parametrize(
+    ("rules", "is_dead"),
+    [
+        ("map_to_user = members user", True),
+        ("map_to_pool = all /srv/pool", True),
+        ("map_with_plugin = parts 10 /usr/bin/other", True),
+        ("map_to_user = others user", False),
+        ("map_to_user = grid user", False),
+        ("map_to_user = nowhere user", False),
+        ("policy_on_map = stop", False),
+    ],
+)
+@pytest.mark.parametrize("options", [WiringOptions(), WiringOptions(more_rules=True), WiringOptions(observe=True)])
+def test_which_rules_behind_vomaps_are_dead(
+    system: CeSystem, options: WiringOptions, rules: str, is_dead: bool
+) -> None:
+    """Rules for other clients are alive, as are all rules while vomap observes or lets later rules map."""
+    _wire(system, options)
+    groups = f"{DEAD}{OTHERS}[authgroup:all]\nall = yes\n[authgroup:parts]\nauthgroup = others members\n"
+    system.write(SITE_FILE, f"{groups}[mapping]\n{rules}\n")
+    assert bool(_dead(system)) == (is_dead and options == WiringOptions())
+
+
+def test_rules_behind_vomaps_last_rule(system: CeSystem) -> None:
+    """With later rules, they must come before the last file."""
+    _wire(system, WiringOptions(more_rules=True))
+    system.write("/etc/arc.conf.d/zz-site.conf", f"{DEAD}[mapping]\nmap_to_user = members user\n")
+    assert f"move them to a file that sorts before {LAST_FILE}" in _dead(system)
+
+
+def test_many_rules_behind_vomaps(system: CeSystem) -> None:
+    """Five are shown, and the number of the others."""
+    _wire(system, WiringOptions())
+    rules = "".join(f"map_to_user = members user{number}\n" for number in range(7))
+    system.write(SITE_FILE, f"{DEAD}[mapping]\n{rules}")
+    assert "user4 and 2 more; " in _dead(system)
