@@ -32,7 +32,7 @@ from e2e.arc_ce import (
     ArcCE,
     Client,
 )
-from e2e.chroot import FOLDER
+from e2e.chroot import CHECKOUT, FOLDER
 from e2e.packaged import VOMAP
 
 if TYPE_CHECKING:
@@ -58,7 +58,10 @@ DECISIONS, SITE_FILE = "/var/log/vomap/decisions.log", "/etc/vomap/mapfiles.d/10
 # The guide, whose commands for root are run here: to observe, to compare, to end that. Another way restarts A-REX here.
 GUIDE = DOCS / "howto" / "observe-arc.md"
 AS_ROOT = [command.text for command in commands(GUIDE) if command.as_root]
-TO_OBSERVE, TO_COMPARE, TO_END = AS_ROOT[:2], AS_ROOT[3:5], AS_ROOT[5:6]
+TO_PREPARE, TO_COMPARE, TO_LOOK = AS_ROOT[:2], AS_ROOT[6:8], AS_ROOT[11:]
+# By how vomap was installed.
+TO_OBSERVE = {"packages": AS_ROOT[2:4], "pip": [AS_ROOT[2], AS_ROOT[4]]}
+TO_END = {"packages": AS_ROOT[8:9], "pip": AS_ROOT[9:10]}
 QUEUES_OF_VOS = {queue: f"allowaccess=vomap-{queue}" for queue in QUEUES[1:]}
 OUTCOMES = {"declined", "denied", "error"}
 # The command and where the callouts are, if not where it expects them, by how vomap was installed.
@@ -358,8 +361,9 @@ def _accounts(ce: ArcCE) -> dict[str, tuple[int, str]]:
 
 def _do(ce: ArcCE, todo: Sequence[str], code: int = 0) -> None:
     """Follow the guide, as root. The last command ends with this exit code."""
+    path = f"PATH=$PATH:{by_pip.CALLOUTS}"
     for number, command in enumerate(todo, start=1):
-        done = ce.chroot.run(["sh", "-c", f"cd /root && {command}"], check=False)
+        done = ce.chroot.run(["sh", "-c", f"{path}; cd /root && {command}"], check=False)
         assert done.returncode == (code if number == len(todo) else 0), (command, done)
 
 
@@ -388,7 +392,7 @@ def test_observing(ce: ArcCE, place: str) -> None:
     assert {account for _, account in without.values()} == {"", LEGACY}
     asked = [person for person in PEOPLE.values() if person.expected != "not asked"]
     with _logging_to_a_file(ce):
-        _do(ce, TO_OBSERVE)
+        _do(ce, TO_OBSERVE["packages"])
         wiring = ce.chroot.path(FRAGMENT).read_text("utf-8")
         ce.wire(wiring, **rules)
         assert _accounts(ce) == without
@@ -412,14 +416,42 @@ def test_observing(ce: ArcCE, place: str) -> None:
 
 def test_the_end_of_observing(ce: ArcCE) -> None:
     """The command of the guide lets vomap answer, before the rules of the site."""
-    _do(ce, TO_END)
+    _do(ce, TO_END["packages"])
     fragments = (ce.chroot.path(each).read_text("utf-8") for each in (FRAGMENT, LAST_FRAGMENT))
     assert list(fragments) == [ce.rendered("--more-rules"), ce.last_rendered()]
-    again = ce.chroot.run(["sh", "-c", TO_OBSERVE[-1]], check=False)
+    again = ce.chroot.run(["sh", "-c", TO_OBSERVE["packages"][-1]], check=False)
     assert again.returncode == 2
     assert f"rm {LAST_FRAGMENT}" in again.stderr
     _wire_more_rules(ce, MORE_RULES)
     assert _meet(ce, CMS).became == "cms001"
+
+
+def test_observing_without_the_packages(ce: ArcCE) -> None:
+    """After an installation with pip, the guide needs no other commands: to observe, and to end that."""
+    try:
+        packaged.remove(ce.chroot)
+        ce.chroot.run(["sh", "-c", f"userdel {USER}; rm -rf /var/log/vomap {FRAGMENTS}/*vomap.conf"])
+        by_pip.install(ce.chroot)
+        _do(ce, TO_PREPARE)
+        log = f"\nsite:\n  log: {{to: {DECISIONS}}}\n"
+        ce.chroot.write(SITE_FILE, (HERE / "site" / "10-site.yaml").read_text("utf-8").replace("\nsite:\n", log))
+        ce.chroot.write(f"{Path(SITE_FILE).parent}/50-osg.yaml", (CHECKOUT / "mapfiles" / "osg.yaml").read_bytes())
+        _do(ce, TO_OBSERVE["pip"])
+        ce.wire(ce.chroot.path(FRAGMENT).read_text("utf-8"), more=MORE_RULES)
+        assert _meet(ce, CMS).answer.account == LEGACY
+        (record,) = ce.chroot.path(DECISIONS).read_text("utf-8").splitlines()
+        assert (json.loads(record)["observed"], json.loads(record)["account"]) == (True, "cms001")
+        (observing,) = [line for line in _status(ce, [by_pip.VOMAP, "status", "--json"]) if line["what"] == "observing"]
+        assert f"--output {FRAGMENTS} --callout {by_pip.CALLOUTS}/vomap-arc`" in observing["told"]
+        _do(ce, TO_END["pip"])
+        fragments = [ce.chroot.path(each).read_text("utf-8") for each in (FRAGMENT, LAST_FRAGMENT)]
+        ce.wire(fragments[0], more=MORE_RULES, last=fragments[1])
+        _do(ce, TO_LOOK)
+        assert _meet(ce, CMS).became == "cms001"
+    finally:
+        ce.chroot.run(["rm", "-rf", "/var/log/vomap"])
+        ce.install_vomap()
+        ce.install_policy(HERE / "site", ["osg"])
 
 
 def test_the_callout_runs_as_its_own_user(ce: ArcCE) -> None:

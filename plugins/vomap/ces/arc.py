@@ -32,7 +32,7 @@ FRAGMENT_FILE = "50-vomap.conf"
 LAST_FILE = "99-vomap.conf"
 # Longer than any callout runs: it ends itself after four seconds.
 CALLOUT_SECONDS = 10
-_CALLOUT = "vomap-arc"
+CALLOUT = "vomap-arc"
 # Words of a line that ARC takes as they are: it splits at blanks, and unquotes a word that begins with a quote. In an
 # `authtokens` line, `*` is any text.
 _WORD = re.compile(r"[A-Za-z0-9._~%:/?@!&()+,;=-]+", re.ASCII)
@@ -59,7 +59,7 @@ def render_arc(
     whatever `more_rules` is. Raises WiringError for a VO whose name cannot be part of the name of a group, for any VO
     with `observe`, and for an issuer that a line cannot contain.
     """
-    program = callout_path(callout or str(LIBEXEC / _CALLOUT))
+    program = callout_path(callout or str(LIBEXEC / CALLOUT))
     tokens = "".join(["[authgroup:vomap]\n", *map(tokens_line, wired_issuers(document, bans))])
     if observe:
         if vos:
@@ -135,7 +135,7 @@ def read_options(text: str) -> WiringOptions:
     groups = [match for _, lines in blocks for match in map(_VO_LINE.fullmatch, lines) if match]
     words = (rules[0][2] or "").split() if rules else []
     return WiringOptions(
-        callout=found_callout(rules[0][1], _CALLOUT) if rules else None,
+        callout=found_callout(rules[0][1], CALLOUT) if rules else None,
         observe="--observe" in words,
         vos=tuple(match[1] for match in groups),
         more_rules="--decline" in words,

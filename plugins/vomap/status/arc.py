@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
+from dataclasses import replace
+from pathlib import Path
 
-from vomap.ces.arc import FRAGMENT_FILE, LAST_FILE
+from vomap.ces.arc import CALLOUT, FRAGMENT_FILE, LAST_FILE
 from vomap.ces.arc_files import RESTART, ArcLine, fragment_of, join_lines, read_arc_lines
 from vomap.ces.arc_lost_bans import find_lost_arc_bans
 from vomap.ces.authgroups import AuthGroups
 from vomap.ces.kinds import ArcCe
+from vomap.ces.wiring import LIBEXEC
 from vomap.compile.advice import Advice
 from vomap.status import GREEN, RED, YELLOW, StatusLine
 
@@ -112,6 +115,9 @@ def _to_later_file(ce: ArcCe) -> str:
 
 
 def _render(ce: ArcCe, advice: Advice) -> str:
-    """Return the command that wires vomap to answer before other rules. It keeps the groups of VOs."""
-    vos = [word for vo in ce.options(None).vos for word in ("--vo", vo)]
+    """Return the command that wires vomap to answer before other rules. It keeps the callout and the groups of VOs."""
+    found = ce.options(None)
+    if advice.callouts is None and found.callout not in (None, str(LIBEXEC / CALLOUT)):
+        advice = replace(advice, callouts=Path(str(found.callout)).parent)
+    vos = [word for vo in found.vos for word in ("--vo", vo)]
     return advice.command("render", "arc", "--more-rules", *vos, "--output", str(ce.at(ce.FRAGMENTS)))

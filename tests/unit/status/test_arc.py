@@ -38,7 +38,7 @@ def _ce(system: CeSystem) -> ArcCe:
 def _wire(system: CeSystem, options: WiringOptions) -> None:
     document = policy_document("mapfile: 1\nissuers:\n  https://a/: {vo: A}\n")
     chosen: dict[str, Any] = {"vos": options.vos, "more_rules": options.more_rules, "observe": options.observe}
-    for name, text in render_arc(document, {"bans": []}, callout=None, **chosen).items():
+    for name, text in render_arc(document, {"bans": []}, callout=options.callout, **chosen).items():
         system.write(f"/etc/arc.conf.d/{name}", text)
 
 
@@ -117,6 +117,18 @@ def test_vomap_only_observes(system: CeSystem) -> None:
     assert (line.what, line.colour) == ("observing", "yellow")
     assert str(system.at(ARC_FILE)) in line.text
     assert f"`vomap render arc --more-rules --output {system.at('/etc/arc.conf.d')} --policy" in line.text
+
+
+@pytest.mark.parametrize(
+    ("callout", "option"), [("/opt/x/vomap-arc", " --callout /opt/x/vomap-arc"), ("/usr/libexec/vomap/vomap-arc", "")]
+)
+def test_advice_keeps_the_callout_of_the_wiring(system: CeSystem, callout: str, option: str) -> None:
+    """Without `--callouts`, too: another callout than that of the wiring may not exist."""
+    _wire(system, WiringOptions(observe=True, callout=callout))
+    (line,) = arc_observe_lines(_ce(system), Advice(root=system.root))
+    assert (
+        f"--output {system.at('/etc/arc.conf.d')} --policy {system.at('/var/lib/vomap/policy')}{option}`" in line.text
+    )
 
 
 def test_vomap_observes_and_answers(system: CeSystem) -> None:
