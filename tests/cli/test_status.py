@@ -215,7 +215,8 @@ def test_vos_that_keep_what_they_had(htcondor: CeSystem, look: Looked) -> None:
         ("key_lines", {"log key"}),
         ("unwired_lines", {"issuers of bans"}),
         ("fragment_lines", {"wiring"}),
-        ("bypass_lines", {"past vomap"}),
+        ("htcondor_bypass_lines", {"past vomap"}),
+        ("find_unreadable", {"files of the CE", "past vomap", "map files"}),
         ("ask_ce", {"past vomap", "settings in force", "key cache", "observing"}),
         ("htcondor_settings_lines", {"settings in force"}),
         ("cache_lines", {"key cache"}),
@@ -424,7 +425,7 @@ def test_issuers_that_are_new(htcondor: CeSystem, look: Looked) -> None:
     """When the policy has another issuer, the map file lacks its line until it is written anew."""
     htcondor.write(f"{MAPFILES_FOLDER}/30-new.yaml", "mapfile: 1\nissuers:\n  https://new/: {vo: N}\n")
     assert htcondor.build() == 0
-    assert _not_green(look(htcondor)) == {MAP_FILE: "red"}
+    assert _not_green(look(htcondor)) == {MAP_FILE: "red", "past vomap": "red"}
     assert htcondor.init("--yes", "--replace") == 0
     assert _not_green(look(htcondor)) == {}
 
@@ -988,7 +989,7 @@ def test_another_plugin_after_vomap(htcondor: CeSystem, look: Looked) -> None:
         assert _not_green(look(htcondor)) == {}
     for before in ("PLUGIN:EGI,VOMAP", "PLUGIN:EGI", "PLUGIN:VOMAPS,EGI", "plugin:VOMAP,EGI"):
         htcondor.write(MAP_FILE, as_wired.replace("PLUGIN:VOMAP", before))
-        assert _not_green(look(htcondor)) == {MAP_FILE: "red"}
+        assert _not_green(look(htcondor)) == {MAP_FILE: "red", "past vomap": "red"}
 
 
 def test_vomap_only_observes(htcondor: CeSystem, look: Looked) -> None:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from e2e.chroot import FOLDER, Chroot, require_debian_root
-from e2e.htcondor_pool import MAP_FILE, MAPFILES, OSG, Pool
+from e2e.htcondor_pool import MAP_FILE, MAPFILES, OSG, SETTINGS, Pool
 from e2e.packaged import VOMAP
 
 if TYPE_CHECKING:
@@ -73,3 +73,25 @@ def test_a_lost_ban(osg: Pool) -> None:
     lines = osg.status()
     assert LOST not in {line["what"] for line in lines}
     assert "lines behind vomap's" in {line["what"] for line in lines if line["colour"] == "yellow"}
+
+
+def test_files_that_the_ce_cannot_read(osg: Pool) -> None:
+    """A file of another user's bans no token, and settings of another user's are refused. The printed chmod helps."""
+    osg.wire()
+    early = f"{MAPFILES}/04-bans.conf"
+    osg.chroot.write(early, f"SCITOKENS {OTHER['iss']},{OTHER['sub']} {BANNED_AS}\n")
+    osg.reconfigure()
+    assert osg.ping(osg.token(OTHER)) == ""
+    for path in (early, f"{MAPFILES}/{MAP_FILE}", MAPFILES, f"{SETTINGS}/55-vomap-policy.conf"):
+        osg.chroot.run(["chmod", "go=", path])
+        (told,) = (line["told"] for line in osg.status() if line["what"] == "files of the CE")
+        assert f"the user condor cannot read {path}: " in told
+        if path == early:
+            osg.reconfigure()
+            assert osg.ping(osg.token(OTHER)) == f"{OTHER_ACCOUNT}@users.htcondor.org"
+        chmod = re.search(r"run `(chmod [^&`]*) && condor_ce_reconfig`", told)
+        assert chmod is not None
+        osg.chroot.run(["sh", "-ec", chmod[1]])
+        assert "files of the CE" not in {line["what"] for line in osg.status()}
+    osg.reconfigure()
+    assert osg.ping(osg.token(OTHER)) == ""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,10 +24,14 @@ _SEVERAL_LINES = re.compile(r"(\s*[\w.]+\s*)@=(\w+)\s*")
 
 @dataclass
 class Settings:
-    """Settings of HTCondor, each with its file, name in capitals and value, and what is wrong with the files."""
+    """Settings of HTCondor, each with its file, name in capitals and value, and what is wrong with the files.
+
+    `paths` are the files and folders that HTCondor reads.
+    """
 
     values: list[tuple[Path, str, str]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+    paths: list[Path] = field(default_factory=list)
 
 
 @dataclass
@@ -35,11 +39,13 @@ class MapFiles:
     """The lines of HTCondor-CE's map files that may map tokens, in its order, and what is wrong with the files.
 
     `own_at` is the number of lines before the place of vomap's own file, None if HTCondor-CE does not read its folder.
+    `paths` are the files and folders that HTCondor-CE reads.
     """
 
     lines: list[MapLine] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     own_at: int | None = None
+    paths: list[Path] = field(default_factory=list)
 
     @property
     def before_own(self) -> list[MapLine]:
@@ -47,9 +53,15 @@ class MapFiles:
         return self.lines[: self.own_at]
 
 
-def read_map_files(ce: HtcondorCe, planned: Mapping[Path, str] | None = None) -> MapFiles:
-    """Read all map files. `planned` maps the paths of files to the text that they will have."""
-    reader = _Reader(ce, planned or {})
+def read_map_files(
+    ce: HtcondorCe, planned: Mapping[Path, str] | None = None, unreadable: Collection[Path] = ()
+) -> MapFiles:
+    """Read all map files.
+
+    `planned` maps the paths of files to the text that they will have. `unreadable` files, and those in such folders,
+    have no lines: HTCondor-CE cannot read them.
+    """
+    reader = _Reader(ce, planned or {}, unreadable)
     reader.read_top()
     return reader.found
 
@@ -69,6 +81,7 @@ def read_settings(ce: HtcondorCe, *paths: str) -> Settings:
         except OSError as error:
             found.faults.append(f"{path}: {error.strerror}")
             continue
+        found.paths += dict.fromkeys([path, *files])
         for file in files:
             if _is_missing(file):
                 continue
@@ -122,10 +135,11 @@ def _text_of(file: Path) -> str:
 class _Reader:
     """Reads the map file of HTCondor-CE and its includes."""
 
-    def __init__(self, ce: HtcondorCe, planned: Mapping[Path, str]) -> None:
+    def __init__(self, ce: HtcondorCe, planned: Mapping[Path, str], unreadable: Collection[Path]) -> None:
         self.found = MapFiles()
         self._ce = ce
         self._planned = planned
+        self._unreadable = frozenset(unreadable)
         self._folder = ce.at(ce.MAPFILES[0])
 
     def read_top(self) -> None:
@@ -150,6 +164,7 @@ class _Reader:
         except OSError as error:
             self.found.faults.append(f"{path}: {error.strerror}")
             files = []
+        self.found.paths += [path] if path.is_dir() else []
         if path == self._folder:
             # The place of vomap's own file counts even if the file, or the folder, is yet to come.
             files = sorted({*files, own} - {path}, key=os.fsencode)
@@ -171,6 +186,9 @@ class _Reader:
     def _numbered(self, file: Path) -> list[tuple[int, str]]:
         text = self._planned.get(file)
         if text is None and (_is_missing(file) or file.is_dir()):
+            return []
+        self.found.paths.append(file)
+        if self._unreadable.intersection([file, *file.parents]):
             return []
         try:
             text = _text_of(file) if text is None else text

@@ -20,6 +20,7 @@ from vomap.ces.kinds import HtcondorCe
 from vomap.ces.map_lines import ANY_TOKEN, MapLine
 from vomap.compile.advice import Advice
 from vomap.files.regular import UnreadableFileError
+from vomap.files.shell import join_words
 from vomap.mapfile.entries import CONDITIONS
 from vomap.policy.matching import Pattern
 
@@ -61,7 +62,11 @@ class LostBan:
         """Return how to keep a ban for which there is no ban of vomap."""
         # HTCondor-CE reads this file before vomap's own.
         early = ce.at(f"{ce.MAPFILES[0]}/{_BEFORE_OWN}")
-        move = f"move it to {early}, which comes before vomap's lines, and run `condor_ce_reconfig`"
+        readable = join_words(["chmod", "644", str(early)])
+        move = (
+            f"move it to {early}, which comes before vomap's lines. HTCondor-CE must be able to read that file: "
+            f"run `{readable} && condor_ce_reconfig`"
+        )
         if not self.bans_rest:
             return f"{self.why}; {move}"
         words = ("--issuer", self.issuers[0], "--subject", "SUBJECT", "--reason", "REASON")
@@ -84,12 +89,17 @@ class Shadow:
     dead: Sequence[MapLine]
 
 
+def read_ce_settings(ce: HtcondorCe) -> Settings:
+    """Read the settings in all files and folders where a CE has them."""
+    return read_settings(ce, *_SETTINGS)
+
+
 def read_denials(ce: HtcondorCe) -> Settings:
     """Read the settings of a CE: those in its files, and on its own machine the denials that are in force.
 
     The CE itself knows files that vomap does not read, and has replaced each `$(NAME)`.
     """
-    settings = read_settings(ce, *_SETTINGS)
+    settings = read_ce_settings(ce)
     for daemon in _DAEMONS if ce.root.resolve() == Path("/") else ():
         try:
             answers = ask_daemon(daemon, [spelling for name in _DENY for spelling in (name, f"{name}_{daemon}")])

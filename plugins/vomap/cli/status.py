@@ -18,15 +18,15 @@ from vomap.cli.console import print_json
 from vomap.cli.system_paths import system_paths
 from vomap.compile.advice import Advice
 from vomap.status import GREEN, RED, YELLOW, StatusLine, run_guarded
-from vomap.status.arc import arc_observe_lines
+from vomap.status.arc import arc_bypass_lines, arc_observe_lines
 from vomap.status.checks import (
     accounts_line,
     built_line,
-    bypass_lines,
     callout_line,
     callout_name,
     fragment_lines,
     freshness_line,
+    htcondor_bypass_lines,
     htcondor_settings_lines,
     issuer_line,
     key_lines,
@@ -39,6 +39,7 @@ from vomap.status.checks import (
 )
 from vomap.status.in_force import SETTINGS, ask_ce, cache_lines
 from vomap.status.map_files import map_file_lines
+from vomap.status.readable import FILES_OF_THE_CE, find_unreadable, unreadable_lines
 from vomap.store import BANS, POLICY, POLICY_FILE, bans_beside
 from vomap.store.writer import CompiledBans, CompiledDocument, CompiledPolicy
 
@@ -130,21 +131,31 @@ def _checks(args: argparse.Namespace, policy_file: str, advice: Advice) -> Itera
 def _checks_of_ce(
     ce: Ce, policy: CompiledPolicy | None, bans: CompiledBans | None, policy_file: str, advice: Advice
 ) -> Iterator[tuple[str, _Check]]:
-    in_force = cache(partial(ask_ce, advice))
     if policy is not None and bans is not None:
         yield "wiring", lambda: fragment_lines(ce, policy, bans, advice)
-        yield "past vomap", lambda: bypass_lines(ce, policy, bans, advice, in_force)
     if isinstance(ce, HtcondorCe):
-        if policy is not None and bans is not None:
-            yield "map files", lambda: map_file_lines(ce, policy, bans, advice)
-        yield SETTINGS, lambda: htcondor_settings_lines(ce, policy, advice, in_force())
-        yield "key cache", lambda: cache_lines(ce, in_force())
-        yield "observing", lambda: observe_lines(ce, in_force())
-        yield "to try a token", lambda: [try_line()]
+        yield from _checks_of_htcondor(ce, policy, bans, advice)
     if isinstance(ce, ArcCe):
+        if policy is not None and bans is not None:
+            issuers = wired_issuers(policy.document, bans.document)
+            yield "past vomap", lambda: arc_bypass_lines(ce, issuers, advice)
         yield "observing", lambda: arc_observe_lines(ce, advice)
     name = callout_name(ce)
     yield name, lambda: [callout_line(ce, policy_file, bans_beside(policy_file), advice)]
+
+
+def _checks_of_htcondor(
+    ce: HtcondorCe, policy: CompiledPolicy | None, bans: CompiledBans | None, advice: Advice
+) -> Iterator[tuple[str, _Check]]:
+    in_force, unreadable = cache(partial(ask_ce, advice)), cache(partial(find_unreadable, ce))
+    yield FILES_OF_THE_CE, lambda: unreadable_lines(ce, unreadable())
+    if policy is not None and bans is not None:
+        yield "past vomap", lambda: htcondor_bypass_lines(ce, policy, bans, in_force(), unreadable())
+        yield "map files", lambda: map_file_lines(ce, policy, bans, advice, unreadable())
+    yield SETTINGS, lambda: htcondor_settings_lines(ce, policy, advice, in_force())
+    yield "key cache", lambda: cache_lines(ce, in_force())
+    yield "observing", lambda: observe_lines(ce, in_force())
+    yield "to try a token", lambda: [try_line()]
 
 
 def _issuer_lines(policy: CompiledPolicy, authorities: Path | None, advice: Advice) -> Iterator[StatusLine]:

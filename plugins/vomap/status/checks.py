@@ -8,7 +8,7 @@ import os
 import pwd
 import stat
 import subprocess
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from vomap.accounts import NameServiceError, find_uid
 from vomap.bans.issuer_wiring import unwired_sentence
 from vomap.ces.htcondor import MAP_FILE, OBSERVE, PLUGIN, SETTINGS_FILE
 from vomap.ces.htcondor_files import read_map_files
-from vomap.ces.kinds import ArcCe, Ce, HtcondorCe
+from vomap.ces.kinds import Ce, HtcondorCe
 from vomap.ces.map_lines import MapLine
 from vomap.ces.wiring import LIBEXEC, wired_issuers
 from vomap.compile.advice import Advice
@@ -36,12 +36,12 @@ from vomap.policy.authority import Authority
 from vomap.policy.index import named_accounts
 from vomap.policy.model import Site
 from vomap.status import GREEN, RED, YELLOW, StatusLine
-from vomap.status.arc import arc_bypass_lines
 from vomap.status.htcondor import (
     find_htcondor_bypasses,
     find_next_plugins,
     find_observing_file,
     find_overriding_settings,
+    find_unasked,
     find_unmapped,
 )
 from vomap.status.in_force import RECONFIGURE, InForce, Needs, find_observing_place, settings_lines
@@ -232,22 +232,28 @@ def try_line() -> StatusLine:
     return StatusLine(GREEN, "to try a token", f"{ask}. Without the setting, a client on the CE itself shows no token")
 
 
-def bypass_lines(
-    ce: Ce, policy: CompiledPolicy, bans: CompiledBans, advice: Advice, in_force: Callable[[], InForce]
+def htcondor_bypass_lines(
+    ce: HtcondorCe, policy: CompiledPolicy, bans: CompiledBans, in_force: InForce, unreadable: Collection[Path]
 ) -> Iterator[StatusLine]:
-    """Report configuration by which a CE maps tokens of a declared issuer before vomap, or passes others to vomap."""
-    if isinstance(ce, ArcCe):
-        yield from arc_bypass_lines(ce, wired_issuers(policy.document, bans.document), advice)
-        return
-    assert isinstance(ce, HtcondorCe)
-    places = find_htcondor_bypasses(ce, wired_issuers(policy.document, bans.document))
+    """Report map lines and settings by which tokens of a declared issuer bypass vomap, or others come to vomap.
+
+    HTCondor-CE cannot read the `unreadable` files and folders.
+    """
+    files, issuers = read_map_files(ce, unreadable=unreadable), wired_issuers(policy.document, bans.document)
+    places = find_htcondor_bypasses(ce, files, issuers)
     # Without the CE's own answer, each later setting of a file is suspect.
-    places += [] if in_force().answers else find_overriding_settings(ce)
-    remedy = f"remove them, or move map lines behind {ce.MAPFILES[0]}/{MAP_FILE}, then run `{RECONFIGURE}`"
+    places += [] if in_force.answers else find_overriding_settings(ce)
+    # While vomap only observes, its lines may be missing.
+    unasked = [] if find_observing_file(ce) else find_unasked(files, issuers)
     if places:
         text = "these map tokens without vomap, or pass tokens of undeclared issuers to it"
+        remedy = f"remove them, or move map lines behind {ce.MAPFILES[0]}/{MAP_FILE}, then run `{RECONFIGURE}`"
         yield StatusLine(RED, "past vomap", f"{text}: {', '.join(places)}; {remedy}")
-    else:
+    if unasked:
+        text = "these map tokens without vomap, because no line before them asks vomap about the issuer"
+        remedy = f"repair {ce.MAPFILES[0]}/{MAP_FILE} as the lines above say, then run `{RECONFIGURE}`"
+        yield StatusLine(RED, "past vomap", f"{text}: {', '.join(unasked)}; {remedy}")
+    if not places and not unasked:
         yield StatusLine(GREEN, "past vomap", "no other line maps tokens of a declared issuer")
 
 

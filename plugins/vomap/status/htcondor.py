@@ -6,15 +6,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from vomap.ces.htcondor import COMMAND, OBSERVE, SETTINGS_FILE
-from vomap.ces.htcondor_files import read_map_files, read_settings
+from vomap.ces.htcondor_files import MapFiles, read_settings
 from vomap.ces.kinds import DEFAULTS_FILE, HtcondorCe
 from vomap.ces.lost_bans import is_banned
 from vomap.ces.map_lines import ANY_TOKEN, MapLine
 
 
-def find_htcondor_bypasses(ce: HtcondorCe, issuers: Sequence[str]) -> list[str]:
-    """Return the places of map lines by which HTCondor-CE maps tokens of these issuers without vomap."""
-    files = read_map_files(ce)
+def find_htcondor_bypasses(ce: HtcondorCe, files: MapFiles, issuers: Sequence[str]) -> list[str]:
+    """Return the places of map lines before vomap's own by which HTCondor-CE maps tokens of these issuers."""
     found = [
         line.place
         for line in files.before_own
@@ -28,6 +27,17 @@ def find_htcondor_bypasses(ce: HtcondorCe, issuers: Sequence[str]) -> list[str]:
     ]
     if files.own_at is None:
         found.append(f"{ce.at(ce.MAPFILE)}: without `@include {ce.MAPFILES[0]}/`")
+    return found
+
+
+def find_unasked(files: MapFiles, issuers: Iterable[str]) -> list[str]:
+    """Return the places of map lines behind vomap's own that map tokens of issuers for which no line asks vomap."""
+    left, found = set(issuers), []
+    for place, line in enumerate(files.lines):
+        if line.next_plugins is not None:
+            left = {issuer for issuer in left if not line.expression.takes(issuer)}
+        elif not is_banned(line.name) and any(map(line.expression.may_match, left)):
+            found += [line.place] if place >= len(files.before_own) else []
     return found
 
 

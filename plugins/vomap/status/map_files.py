@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from pathlib import Path
 
 from vomap.bans.commands import add_options
 from vomap.ces.htcondor_files import read_map_files
@@ -17,9 +18,14 @@ from vomap.store.writer import CompiledBans, CompiledPolicy
 _MOST_SHOWN = 5
 
 
-def map_file_lines(ce: HtcondorCe, policy: CompiledPolicy, bans: CompiledBans, advice: Advice) -> Iterator[StatusLine]:
-    """Report files that vomap cannot read, each ban that is lost, and the other lines that are never used."""
-    files, settings = read_map_files(ce), read_denials(ce)
+def map_file_lines(
+    ce: HtcondorCe, policy: CompiledPolicy, bans: CompiledBans, advice: Advice, unreadable: Collection[Path]
+) -> Iterator[StatusLine]:
+    """Report files that vomap cannot read, each ban that is lost, and the other lines that are never used.
+
+    HTCondor-CE cannot read the `unreadable` files and folders.
+    """
+    files, settings = read_map_files(ce, unreadable=unreadable), read_denials(ce)
     for fault in (*files.faults, *settings.faults):
         again = f"after the repair, run `{advice.command('status')}`"
         yield StatusLine(RED, "map files and settings", f"{fault}; {again}")

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from unit.ces.ce_system import CeSystem
+from unit.ces.ce_system import MAP_FILE, CeSystem
 from unit.policy.composed import policy_document
-from vomap.ces.kinds import Ce, known_ces
-from vomap.compile.advice import Advice
+from vomap.ces.htcondor import map_line
+from vomap.ces.kinds import HtcondorCe, known_ces
+from vomap.ces.wiring import wired_issuers
 from vomap.status import GREEN, RED
-from vomap.status.checks import bypass_lines
+from vomap.status.checks import htcondor_bypass_lines
 from vomap.status.in_force import InForce
 from vomap.store.writer import CompiledBans, CompiledPolicy
 
@@ -29,13 +30,23 @@ BANS = CompiledBans({"bans": []}, "", "", {})
 EARLY = "/etc/condor-ce/mapfiles.d/01-local.conf"
 
 
-def _htcondor(root: Path) -> Ce:
-    return known_ces(root)[0]
+def _htcondor(root: Path) -> HtcondorCe:
+    found = known_ces(root)[0]
+    assert isinstance(found, HtcondorCe)
+    return found
+
+
+def _wired(root: Path) -> CeSystem:
+    """Return a system with vomap's lines for the policy."""
+    system = CeSystem(root, htcondor=True)
+    issuers = wired_issuers(POLICY.document, BANS.document)
+    system.write(MAP_FILE, "".join(map_line(issuer, "VOMAP") for issuer in issuers))
+    return system
 
 
 def _colour(root: Path, line: str, path: str = EARLY) -> str:
-    CeSystem(root, htcondor=True).write(path, f"# a comment\n\n{line}\n")
-    (found,) = bypass_lines(_htcondor(root), POLICY, BANS, Advice(), InForce)
+    _wired(root).write(path, f"# a comment\n\n{line}\n")
+    (found,) = htcondor_bypass_lines(_htcondor(root), POLICY, BANS, InForce(), ())
     assert (f"{path}:3" in found.text) == (found.colour == RED)
     return found.colour
 
@@ -111,7 +122,7 @@ def test_a_line_of_the_map_file_itself(tmp_path: Path) -> None:
 
 def test_another_file_that_the_map_file_includes(tmp_path: Path) -> None:
     """A file or folder that is included before the folder of vomap's lines comes before vomap."""
-    system = CeSystem(tmp_path, htcondor=True)
+    system = _wired(tmp_path)
     for target, file in (("/etc/extra.map", "/etc/extra.map"), ("/etc/extra.d/", "/etc/extra.d/1.map")):
         include = f"@include {target}\n@include /etc/condor-ce/mapfiles.d/\n"
         system.write("/etc/condor-ce/condor_mapfile", include)
@@ -134,16 +145,16 @@ def test_another_file_that_the_map_file_includes(tmp_path: Path) -> None:
 )
 def test_settings_that_lead_past_vomap(tmp_path: Path, file: str, line: str, colour: str) -> None:
     """The check reports another map file, and later changes of its own settings, but no other settings."""
-    system = CeSystem(tmp_path, htcondor=True)
+    system = _wired(tmp_path)
     system.write("/etc/condor-ce/config.d/50-vomap.conf", "SEC_SCITOKENS_PLUGIN_VOMAP_COMMAND = /v\nDENY_READ = x\n")
     system.write(f"/etc/condor-ce/config.d/{file}", f"{line}\n")
-    (found,) = bypass_lines(_htcondor(tmp_path), POLICY, BANS, Advice(), InForce)
+    (found,) = htcondor_bypass_lines(_htcondor(tmp_path), POLICY, BANS, InForce(), ())
     assert found.colour == colour
 
 
 def test_what_is_no_text(tmp_path: Path) -> None:
     """A folder among the map files, or bytes that are not UTF-8, neither hide a line nor end the check."""
-    system = CeSystem(tmp_path, htcondor=True)
+    system = _wired(tmp_path)
     system.at("/etc/condor-ce/mapfiles.d/00-folder").mkdir()
     system.at("/etc/condor-ce/mapfiles.d/00-bytes").write_bytes(b"# caf\xe9\n")
     assert _colour(tmp_path, r"FS /.*/ nobody") == GREEN
@@ -152,8 +163,28 @@ def test_what_is_no_text(tmp_path: Path) -> None:
 
 def test_a_denied_account_in_front_of_vomaps_lines_is_no_ban(tmp_path: Path) -> None:
     """A line that maps to an account of the site maps past vomap, although the CE denies that account today."""
-    CeSystem(tmp_path, htcondor=True).write(
-        "/etc/condor-ce/config.d/90-site.conf", "DENY_WRITE = glow@users.htcondor.org\n"
-    )
+    _wired(tmp_path).write("/etc/condor-ce/config.d/90-site.conf", "DENY_WRITE = glow@users.htcondor.org\n")
     assert _colour(tmp_path, r"SCITOKENS /^https:\/\/chtc\.cs\.wisc\.edu,/ glow") == RED
     assert _colour(tmp_path, r"SCITOKENS /^https:\/\/chtc\.cs\.wisc\.edu,/ glow@banned.htcondor.org") == GREEN
+
+
+@pytest.mark.parametrize(
+    ("how", "unasked"),
+    [("missing", True), ("later", True), ("issuer", True), ("prefix", False), ("ban", False), ("as wired", False)],
+)
+def test_a_line_behind_vomaps_place_without_one_of_vomaps_before_it(tmp_path: Path, how: str, unasked: bool) -> None:
+    """It maps past vomap, as a line before vomap's own does: the order of the lines counts, not the names of files."""
+    system, folder = _wired(tmp_path), HtcondorCe.MAPFILES[0]
+    own, old = system.at(MAP_FILE), system.write(f"{folder}/50-old.conf", f"SCITOKENS {ISSUER},alice glow\n")
+    system.at(f"{folder}/10-scitokens.conf").unlink()
+    if how == "issuer":
+        own.write_text("".join(own.read_text().splitlines(keepends=True)[1:]))
+    elif how != "as wired":
+        own.rename(own.with_name("95-vomap.conf")) if how == "later" else own.unlink()
+    if how == "prefix":
+        system.write(f"{folder}/40-x.conf", "SCITOKENS /^https:.*/ PLUGIN:VOMAP\n")
+    if how == "ban":
+        old.write_text(f"SCITOKENS {ISSUER},alice x@banned.htcondor.org\n")
+    (found,) = htcondor_bypass_lines(_htcondor(tmp_path), POLICY, BANS, InForce(), ())
+    assert (found.colour == RED, f"{old}:1" in found.text) == (unasked, unasked)
+    assert (f"repair {folder}/05-vomap.conf" in found.text) == unasked
