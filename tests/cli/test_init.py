@@ -952,6 +952,12 @@ def test_a_ban_that_comes_while_init_asks(banning: CeSystem, monkeypatch: pytest
     assert (meanwhile, taken_over) == ("meanwhile", f"{banning.at(BAN_FILE)}:2: x@banned.htcondor.org")
 
 
+def test_a_ban_of_any_token_is_not_lost(htcondor: CeSystem) -> None:
+    """It still bans the tokens of all other issuers, so `init` wires the CE."""
+    htcondor.write("/etc/condor-ce/mapfiles.d/90-ban.conf", "SCITOKENS /.*/ x@banned.htcondor.org\n")
+    assert htcondor.made().at(MAP_FILE).exists()
+
+
 def test_bans_that_vomap_cannot_take_over(banning: CeSystem, capsys: Capture) -> None:
     """They are refused with `--take-over-bans`, too. The message says how to keep them, and the advice helps."""
     banning.at("/etc/condor-ce/mapfiles.d/10-scitokens.conf").unlink()

@@ -1116,12 +1116,23 @@ def test_a_ban_that_vomap_cannot_have(htcondor: CeSystem, look: Looked) -> None:
     assert _not_green(look(htcondor)) == {}
 
 
-def test_a_ban_of_all_other_tokens(htcondor: CeSystem, look: Looked) -> None:
-    """Behind lines that map, a ban of all tokens does not become one of vomap, which would deny mapped users."""
-    htcondor.write(BAN_FILE, "SCITOKENS /.*/ x@banned.htcondor.org\n")
+def test_a_ban_of_all_other_tokens_of_an_issuer(htcondor: CeSystem, look: Looked) -> None:
+    """Behind lines that map, it does not become a ban of vomap, which would deny mapped users."""
+    htcondor.write(BAN_FILE, LEAK.replace("leak$", ""))
     told = look(htcondor)[LOST][1]
     assert "10-scitokens.conf:1 comes before it and maps, so it bans only the rest" in told
     assert f"`vomap ban add --issuer {ONE} --subject SUBJECT --reason REASON --bans {htcondor.at(BANS_FOLDER)} " in told
+
+
+def test_a_ban_of_any_token(htcondor: CeSystem, capsys: Capture) -> None:
+    """It bans tokens of issuers that vomap does not know, so nothing says to move or to delete it."""
+    htcondor.write(BAN_FILE, "SCITOKENS /.*/ x@banned.htcondor.org\n")
+    capsys.readouterr()
+    assert htcondor.status() == 0
+    (told,) = (line for line in capsys.readouterr().out.splitlines() if BAN_FILE in line)
+    assert told.startswith("yellow  ban of the rest: ")
+    assert told.endswith("; leave it in its place")
+    assert not any(word in told for word in ("move", "delete", "04-bans"))
 
 
 def test_a_ban_while_vomap_observes(htcondor: CeSystem, look: Looked) -> None:

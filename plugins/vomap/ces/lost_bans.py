@@ -43,7 +43,7 @@ class LostBan:
     """A line that bans tokens of these issuers and is never reached.
 
     `bans` are the same bans for vomap. They are empty if vomap has no bans that deny the same tokens: `why` says why.
-    `bans_rest` is True if lines before it map tokens of the same issuers, or if it names no issuer.
+    `bans_rest` is True if lines before it map tokens of the same issuers.
     """
 
     line: MapLine
@@ -70,9 +70,17 @@ class LostBan:
         if not self.bans_rest:
             return f"{self.why}; {move}"
         words = ("--issuer", self.issuers[0], "--subject", "SUBJECT", "--reason", "REASON")
+        issuers = ", ".join(self.issuers)
+        # A shorter expression also bans tokens of issuers that vomap does not know.
+        more = (
+            ""
+            if all(map(self.line.expression.names, self.issuers))
+            else ", but those of other issuers are banned no more"
+        )
         return (
-            f"{self.why}; if it must deny every token that it matches, {move}. If not, ban subjects with "
-            f"`{advice.command('ban', 'add', *words)}`, and delete it: vomap refuses tokens that no rule maps"
+            f"{self.why}. To deny every token of {issuers} that it matches, also those that vomap maps, {move}. To let "
+            f"vomap decide about them, ban single subjects with `{advice.command('ban', 'add', *words)}`, and delete "
+            f"the line: vomap refuses tokens of {issuers} that no rule maps{more}"
         )
 
     def _tokens(self) -> str:
@@ -83,10 +91,14 @@ class LostBan:
 
 @dataclass(frozen=True)
 class Shadow:
-    """The lines of the map files that vomap's lines disable: bans that are lost, and lines that are never used."""
+    """The lines of the map files that vomap's lines disable: bans that are lost, and lines that are never used.
+
+    Lines of `rest` ban any token. Behind vomap's lines they ban the tokens of all other issuers.
+    """
 
     lost: Sequence[LostBan]
     dead: Sequence[MapLine]
+    rest: Sequence[MapLine] = ()
 
 
 def read_ce_settings(ce: HtcondorCe) -> Settings:
@@ -191,12 +203,14 @@ def find_shadow(files: MapFiles, denied: DeniedNames, own: OwnBans | None, wired
     known = set(wired)
     taken: set[str] = set()
     mapped: dict[str, MapLine] = {}
-    lost, dead = [], []
+    lost, dead, rest = [], [], []
     for line in files.lines:
         issuers = sorted(issuer for issuer in taken if line.expression.may_match(issuer))
         if line.next_plugins is not None:
             issuer = line.expression.issuer()
             taken |= {each for each in known if line.expression.takes(each)} if issuer is None else {issuer}
+        elif issuers and line.name in denied and line.expression == ANY_TOKEN:
+            rest.append(line)
         elif issuers and line.name in denied:
             first = next((mapped[issuer] for issuer in issuers if issuer in mapped), None)
             found = _lost_ban(line, issuers, own, first)
@@ -204,7 +218,7 @@ def find_shadow(files: MapFiles, denied: DeniedNames, own: OwnBans | None, wired
         else:
             mapped = {**dict.fromkeys(issuers, line), **mapped}
             dead += [line] if any(line.expression.names(issuer) for issuer in issuers) else []
-    return Shadow(lost, dead)
+    return Shadow(lost, dead, rest)
 
 
 def lost_after_wiring(
@@ -227,9 +241,9 @@ def _lost_ban(line: MapLine, issuers: Sequence[str], own: OwnBans | None, first:
         subjects = _subject_patterns(line, issuer)
         if own is not None and own.deny(issuer, subjects or ()):
             continue
-        if not subjects and (first is not None or line.expression == ANY_TOKEN):
-            why = "it names no issuer" if first is None else f"{first.place} comes before it and maps"
-            return LostBan(line, issuers, (), f"{why}, so it bans only the rest", bans_rest=True)
+        if not subjects and first is not None:
+            why = f"{first.place} comes before it and maps, so it bans only the rest"
+            return LostBan(line, issuers, (), why, bans_rest=True)
         if own is None:
             return LostBan(line, issuers, (), "vomap only observes, so its bans deny no token")
         if subjects is None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from vomap.bans.commands import add_options
 from vomap.ces.htcondor_files import read_map_files
 from vomap.ces.kinds import HtcondorCe
 from vomap.ces.lost_bans import DeniedNames, LostBan, OwnBans, Shadow, find_shadow, read_denials
+from vomap.ces.map_lines import MapLine
 from vomap.ces.wiring import wired_issuers
 from vomap.compile.advice import Advice
 from vomap.status import RED, YELLOW, StatusLine
@@ -34,6 +35,8 @@ def map_file_lines(
     shadow = find_shadow(files, DeniedNames(settings), own, wired_issuers(policy.document, bans.document))
     for lost in shadow.lost:
         yield _lost_line(ce, lost, advice)
+    if shadow.rest:
+        yield _rest_line(shadow.rest)
     if shadow.dead:
         yield _dead_line(shadow)
 
@@ -42,6 +45,14 @@ def _lost_line(ce: HtcondorCe, lost: LostBan, advice: Advice) -> StatusLine:
     commands = " && ".join(advice.command("ban", "add", *add_options(ban)) for ban in lost.bans)
     cure = f"run `{commands}`" if lost.bans else lost.way_to_keep(ce, advice)
     return StatusLine(RED, "lost ban", f"{lost.describe()}, but vomap's line comes first, so the ban is lost; {cure}")
+
+
+def _rest_line(rest: Sequence[MapLine]) -> StatusLine:
+    lines = ", ".join(f"{line.place}: `{line.text}`" for line in rest)
+    told = (
+        "bans the rest: tokens of issuers that vomap does not know. vomap decides about the tokens of its own issuers"
+    )
+    return StatusLine(YELLOW, "ban of the rest", f"{lines} {told}; leave it in its place")
 
 
 def _dead_line(shadow: Shadow) -> StatusLine:

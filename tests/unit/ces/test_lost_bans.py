@@ -10,8 +10,10 @@ import pytest
 
 from vomap.ces.htcondor import map_line
 from vomap.ces.htcondor_files import MapFiles, Settings
+from vomap.ces.kinds import HtcondorCe, known_ces
 from vomap.ces.lost_bans import DeniedNames, LostBan, OwnBans, Shadow, find_shadow
 from vomap.ces.map_lines import read_map_line
+from vomap.compile.advice import Advice
 
 ONE, TWO = "https://one.example/", "https://two.example/x"
 ISSUERS: Any = {ONE: {"vo": "One"}, TWO: {"vo-from": ["group"]}, "https://gone/": None}
@@ -87,13 +89,37 @@ def test_an_expression_that_is_no_ban_of_vomap(line: str) -> None:
 def test_a_ban_of_all_others() -> None:
     """Behind lines that map, a ban of the whole issuer is for the rest only. A ban of vomap would be for all tokens."""
     maps = r"SCITOKENS /^https:\/\/one\.example\/,alice$/ alice"
-    for line in (WHOLE, r"SCITOKENS /.*/ x@banned.htcondor.org"):
-        (lost,) = _lost(maps, line)
-        assert lost.bans == ()
-        assert lost.bans_rest
-        assert lost.why.startswith(("f:3 comes before it and maps", "it names no issuer"))
+    (lost,) = _lost(maps, WHOLE)
+    assert (lost.bans, lost.bans_rest) == ((), True)
+    assert lost.why.startswith("f:3 comes before it and maps")
     assert _lost(maps, LEAK)[0].bans != ()
     assert _lost(maps.replace("one", "two"), WHOLE)[0].bans != ()
+
+
+@pytest.mark.parametrize("expression", ["/.*/", "/(.*)/", "/^.*/", "/^/"])
+def test_a_ban_of_any_token(expression: str) -> None:
+    """It is not lost, whatever lines come before: it still bans the tokens of all other issuers."""
+    maps = r"SCITOKENS /^https:\/\/one\.example\/,alice$/ alice"
+    ban = f"SCITOKENS {expression} x@banned.htcondor.org"
+    for lines in ((ban,), (maps, ban)):
+        shadow = _shadow(*OURS, *lines)
+        assert (shadow.lost, [line.text for line in shadow.rest]) == ([], [ban])
+    assert _shadow(*OURS, ban, bans=None).rest
+    assert not _shadow(ban, *OURS).rest
+
+
+def test_the_advice_for_a_ban_of_the_rest_of_an_issuer() -> None:
+    """It says which tokens each way bans. Deleting a line for more issuers opens the CE to those that vomap misses."""
+    maps = r"SCITOKENS /^https:\/\/one\.example\/,alice$/ alice"
+    ce = known_ces(Path("/"))[0]
+    assert isinstance(ce, HtcondorCe)
+    other = "but those of other issuers are banned no more"
+    for line, more in ((WHOLE, False), (r"SCITOKENS /^https:\/\/o/ x@banned.htcondor.org", True)):
+        (lost,) = _lost(maps, line)
+        told = lost.way_to_keep(ce, Advice())
+        assert f"To deny every token of {ONE} that it matches, also those that vomap maps, move it to " in told
+        assert f"delete the line: vomap refuses tokens of {ONE} that no rule maps" in told
+        assert (other in told) == more
 
 
 @pytest.mark.parametrize(
