@@ -29,7 +29,7 @@ from unit.ces.ce_system import (
     CeSystem,
     State,
 )
-from vomap.cli import run
+from vomap.cli import init, run
 from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER
 from vomap.compile.advice import Advice
 from vomap.files.shipped import shipped_file
@@ -1099,3 +1099,25 @@ def test_render_refuses_to_disable_bans_of_arc(excluding: CeSystem, more: list[s
     assert run([*render, str(excluding.root / "elsewhere")]) == 0
     excluding.write(ARC_CONF, EXCLUDED.replace("allow", "denyaccess = banned\nallow"))
     assert run([*render, folder]) == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "command"),
+    [
+        ({"htcondor": True}, "condor_ce_reconfig"),
+        ({"arc": True}, "systemctl restart arc-arex-ws"),
+        ({"htcondor": True, "arc": True}, "condor_ce_reconfig && systemctl restart arc-arex-ws"),
+    ],
+)
+def test_the_command_that_has_the_ce_read_its_configuration(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch, kind: dict[str, bool], command: str
+) -> None:
+    """On the CE itself it comes before `vomap status`, if `init` changed the configuration."""
+    system = CeSystem(tmp_path / "root", **kind)
+    monkeypatch.setattr(init, "is_this_machine", lambda root: root == system.root)
+    system.made()
+    told = capsys.readouterr().out.splitlines()
+    assert told[-2] == f"next, to have the CE read its configuration: `{command}`"
+    assert told[-1].startswith("next: `vomap status")
+    assert system.init("--yes") == 0
+    assert command not in capsys.readouterr().out

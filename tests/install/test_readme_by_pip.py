@@ -57,6 +57,11 @@ class Machine:
     def __init__(self, folder: Path) -> None:
         """Write the CE's configuration, and clone."""
         self.root, self.prefix, self.clone = folder / "root", folder / "opt" / "vomap", folder / "clone"
+        # The tool of the CE that is told to read its configuration.
+        self.tools = folder / "tools"
+        self.tools.mkdir()
+        (self.tools / "condor_ce_reconfig").write_text(f"#!/bin/sh\necho >> {folder}/reconfigured\n", "utf-8")
+        (self.tools / "condor_ce_reconfig").chmod(0o755)
         for name, text in CE.items():
             file = self.root / "etc" / "condor-ce" / name
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -77,7 +82,7 @@ class Machine:
             stderr=subprocess.STDOUT,
             cwd=self.clone,
             env={
-                "PATH": f"{self.prefix}/bin:{sys.base_prefix}/bin:/usr/bin:/bin",
+                "PATH": f"{self.prefix}/bin:{self.tools}:{sys.base_prefix}/bin:/usr/bin:/bin",
                 "HOME": str(self.clone.parent),
                 # pip works without the network, and builds with the setuptools of this environment.
                 "PIP_NO_INDEX": "1",
@@ -150,6 +155,7 @@ def test_the_readme_has_these_commands() -> None:
         f"{PREFIX}/bin/pip",
         "export",
         "vomap",
+        "condor_ce_reconfig",
         "vomap",
     ]
 

@@ -22,12 +22,17 @@ DEFAULTS_FILE = "50-vomap.conf"
 
 @dataclass(frozen=True)
 class Ce:
-    """One kind of CE, below the folder `root`. `user` runs the callout. It is installed if the path `marker` exists."""
+    """One kind of CE, below the folder `root`.
+
+    `user` runs the callout. The CE is installed if the path `marker` exists. `reread` is the command by which it reads
+    its configuration again.
+    """
 
     name: str
     root: Path
     user: str
     marker: str
+    reread: str
 
     @property
     def is_installed(self) -> bool:
@@ -137,4 +142,7 @@ class ArcCe(Ce):
 
 def known_ces(root: Path) -> list[Ce]:
     """Return all kinds of CE that vomap knows, on the system below `root`."""
-    return [HtcondorCe("htcondor", root, "condor", "/etc/condor-ce"), ArcCe("arc", root, "root", ArcCe.CONFIG)]
+    return [
+        HtcondorCe("htcondor", root, "condor", "/etc/condor-ce", "condor_ce_reconfig"),
+        ArcCe("arc", root, "root", ArcCe.CONFIG, "systemctl restart arc-arex-ws"),
+    ]

@@ -20,6 +20,7 @@ from vomap.ces.kinds import HtcondorCe
 from vomap.ces.map_lines import ANY_TOKEN, MapLine
 from vomap.compile.advice import Advice
 from vomap.files.regular import UnreadableFileError
+from vomap.files.root import is_this_machine
 from vomap.files.shell import join_words
 from vomap.mapfile.entries import CONDITIONS
 from vomap.policy.matching import Pattern
@@ -112,7 +113,7 @@ def read_denials(ce: HtcondorCe) -> Settings:
     The CE itself knows files that vomap does not read, and has replaced each `$(NAME)`.
     """
     settings = read_ce_settings(ce)
-    for daemon in _DAEMONS if ce.root.resolve() == Path("/") else ():
+    for daemon in _DAEMONS if is_this_machine(ce.root) else ():
         try:
             answers = ask_daemon(daemon, [spelling for name in _DENY for spelling in (name, f"{name}_{daemon}")])
         except NotAskedError:

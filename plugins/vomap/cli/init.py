@@ -29,7 +29,7 @@ from vomap.compile.build import build_in_rounds
 from vomap.compile.check import check_ban_files, check_policy
 from vomap.files.atomic import keep_copy, make_folder, name_of_copy, replace_file
 from vomap.files.lock import locked
-from vomap.files.root import refuse_links_out
+from vomap.files.root import is_this_machine, refuse_links_out
 from vomap.files.shell import join_words
 from vomap.files.shipped import shipped_file
 from vomap.mapfile.files import Mapfile, files_of, read_file, read_files
@@ -186,6 +186,8 @@ def run(args: argparse.Namespace) -> int:
     if not _written(args, new, [*taken, *site]):
         return 1
     print(f"{len(new)} files written, {len(plan) - len(new)} left as they are")
+    if is_this_machine(args.root) and any(each in wiring for each in new):
+        print(f"next, to have the CE read its configuration: `{' && '.join(ce.reread for ce in ces)}`")
     print(f"next: `{advice_of(args).command('status')}`")
     return 1 if left else 0
 

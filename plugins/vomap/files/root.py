@@ -10,6 +10,11 @@ from vomap.files import FileError
 from vomap.files.shell import join_words
 
 
+def is_this_machine(root: Path) -> bool:
+    """Return True if a folder is the root of this machine, where the commands of a CE are about that CE."""
+    return root.resolve() == Path("/")
+
+
 def refuse_links_out(root: Path, paths: Iterable[Path]) -> None:
     """Raise FileError for a path below a root if one of its links leads out of the root.
 

@@ -1,5 +1,7 @@
 """Compare the settings that are in force in HTCondor-CE with what vomap needs there: their meaning, not their text.
 
+They are in force once the daemons have read their files.
+
 Source: HTCondor's src/condor_io/condor_ipverify.cpp, condor_secman.cpp and condor_scitokens.cpp. Of a setting of a
 level, HTCondor uses `DENY_READ_SCHEDD` before `DENY_READ` or `SCHEDD.DENY_READ`, and `DENY_DEFAULT` last.
 """
@@ -10,7 +12,6 @@ import pwd
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from vomap.ces import config_val
 from vomap.ces.config_val import Answers, NotAskedError, Setting, ask_daemon
@@ -18,6 +19,7 @@ from vomap.ces.htcondor import COMMAND, OBSERVE, PLUGIN, SETTINGS_FILE
 from vomap.ces.kinds import DEFAULTS_FILE, HtcondorCe
 from vomap.ces.wiring import LIBEXEC, accepted_audiences, foreign_issuers
 from vomap.compile.advice import Advice
+from vomap.files.root import is_this_machine
 from vomap.files.shell import join_words
 from vomap.status import GREEN, RED, YELLOW, StatusLine
 from vomap.store.writer import CompiledPolicy
@@ -78,7 +80,7 @@ class InForce:
 
 def ask_ce(advice: Advice) -> InForce:
     """Ask the HTCondor-CE of this machine for its settings. The CE of another root cannot be asked."""
-    if advice.root.resolve() != Path("/"):
+    if not is_this_machine(advice.root):
         text = f"read from the files below {advice.root}: the CE itself can be asked only on its own machine"
         return InForce(not_asked=StatusLine(GREEN, SETTINGS, text))
     try:
@@ -106,7 +108,8 @@ def settings_lines(in_force: InForce, needs: Needs) -> Iterator[StatusLine]:
         text = f"is {found} ({where}): {deviation.effect}; {expected}; {_remedy(deviation, needs)}"
         yield StatusLine(RED, setting.name, text)
     if not daemons:
-        yield StatusLine(GREEN, SETTINGS, f"{' and '.join(DAEMONS)} ask vomap, and do as it answers")
+        once = f"once they have read these settings. After a change of the files, run `{RECONFIGURE}`"
+        yield StatusLine(GREEN, SETTINGS, f"{' and '.join(DAEMONS)} ask vomap and do as it answers, {once}")
 
 
 def cache_lines(ce: HtcondorCe, in_force: InForce) -> Iterator[StatusLine]:
@@ -150,8 +153,9 @@ def _remedy(deviation: Deviation, needs: Needs) -> str:
     """Return what to do about a deviation."""
     setting, wire = deviation.setting, needs.advice.command("init", "--replace")
     if _SITE_FILE.fullmatch(setting.place) and not setting.place.startswith(("/usr/share/", *_OURS)):
-        # Other entries of a list of denials are the site's.
-        remove = "" if setting.name.rpartition(".")[2].startswith("DENY") else "remove it there, or "
+        # Other entries of a list of denials are the site's. Without the setting that makes it observe, vomap answers.
+        stays = setting.name.rpartition(".")[2].startswith("DENY") or OBSERVE in deviation.expected.split()
+        remove = "" if stays else "remove it there, or "
         return f"{remove}correct it there, then run `{RECONFIGURE}`"
     if setting.place.startswith(_OURS) or setting.name in _ours(needs):
         return f"run `{wire}`, then `{RECONFIGURE}`"
@@ -185,9 +189,13 @@ def _check_plugin(answers: Answers, needs: Needs) -> Iterator[Deviation]:
     mapping, command = answers.get(_MAPPING), answers.get(COMMAND)
     if mapping.value:
         yield Deviation(mapping, f"every token that vomap should map becomes {mapping.value}", "")
-    expected = str((needs.advice.callouts or LIBEXEC).absolute() / "vomap-htcondor")
-    if command.value.split() not in ([expected], [expected, OBSERVE]):
-        yield Deviation(command, "HTCondor-CE asks another program than vomap", expected)
+    callouts = needs.advice.callouts and needs.advice.callouts.absolute()
+    expected = needs.ce.options(callouts).callout or str(LIBEXEC / "vomap-htcondor")
+    words = command.value.split()
+    if words not in ([expected], [expected, OBSERVE]):
+        # A correction must not let vomap answer while it only observes.
+        as_now = f"{expected} {OBSERVE}" if OBSERVE in words else expected
+        yield Deviation(command, "HTCondor-CE asks another program than the callout of vomap's own files", as_now)
 
 
 def _check_map_file(answers: Answers, needs: Needs) -> Iterator[Deviation]:

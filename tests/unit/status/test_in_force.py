@@ -234,6 +234,34 @@ def test_it_observes(condor: FakeCondor, name: str, where: str) -> None:
     assert f"({ADDED}{where})" in line.text
 
 
+def _wired_to(root: Path, callout: str) -> HtcondorCe:
+    """Return a CE whose file of settings names a callout."""
+    ce = _ce(root)
+    ce.at(ce.SETTINGS).mkdir(parents=True)
+    ce.at(f"{ce.SETTINGS}/{POLICY_SETTINGS}").write_text(f"SEC_SCITOKENS_PLUGIN_VOMAP_COMMAND = {callout}\n")
+    return ce
+
+
+@pytest.mark.parametrize("callouts", [None, Path("/opt/vomap/bin")])
+def test_the_callout_of_the_wiring_is_expected(condor: FakeCondor, tmp_path: Path, callouts: Path | None) -> None:
+    """A sound installation by pip is green without `--callouts`. Another callout in its place is red."""
+    ce, advice = _wired_to(tmp_path / "root", "/opt/vomap/bin/vomap-htcondor"), Advice(callouts=callouts)
+    condor.set("SEC_SCITOKENS_PLUGIN_VOMAP_COMMAND = /opt/vomap/bin/vomap-htcondor")
+    assert [line.colour for line in htcondor_settings_lines(ce, POLICY, advice, ask_ce(Advice()))] == [GREEN]
+    condor.set("SCHEDD.SEC_SCITOKENS_PLUGIN_VOMAP_COMMAND = /usr/libexec/vomap/vomap-htcondor")
+    first, *_ = htcondor_settings_lines(ce, POLICY, advice, ask_ce(Advice()))
+    assert (first.colour, "expected `/opt/vomap/bin/vomap-htcondor`" in first.text) == (RED, True)
+
+
+def test_a_correction_does_not_end_observing(condor: FakeCondor, tmp_path: Path) -> None:
+    """The expected value keeps `--observe`, and nothing says to remove the setting: vomap would answer then."""
+    ce = _wired_to(tmp_path / "root", "/opt/vomap/bin/vomap-htcondor")
+    condor.set("SEC_SCITOKENS_PLUGIN_VOMAP_COMMAND = /usr/libexec/vomap/vomap-htcondor --observe")
+    (line,) = htcondor_settings_lines(ce, POLICY, Advice(), ask_ce(Advice()))
+    assert "expected `/opt/vomap/bin/vomap-htcondor --observe`; correct it there, then" in line.text
+    assert "remove" not in line.text
+
+
 def test_while_it_observes_the_policys_settings_may_wait(condor: FakeCondor) -> None:
     """Without them, HTCondor-CE's own audience is right."""
     observe = "SEC_SCITOKENS_PLUGIN_VOMAP_COMMAND = /usr/libexec/vomap/vomap-htcondor --observe"
