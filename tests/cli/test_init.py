@@ -1121,3 +1121,52 @@ def test_the_command_that_has_the_ce_read_its_configuration(
     assert told[-1].startswith("next: `vomap status")
     assert system.init("--yes") == 0
     assert command not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("ce", ["htcondor", "arc"])
+@pytest.mark.parametrize("how", ["missing", "folder", "mode"])
+def test_a_callout_that_the_ce_cannot_run(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch, ce: str, how: str
+) -> None:
+    """On the CE itself `init` writes nothing. The printed command wires the callouts of the vomap that runs."""
+    system = CeSystem(tmp_path / "root", **{ce: True})
+    monkeypatch.setattr(init, "is_this_machine", lambda root: root == system.root)
+    folder = tmp_path / "bin"
+    callout = folder / f"vomap-{ce}"
+    folder.mkdir()
+    if how == "folder":
+        callout.mkdir()
+    elif how == "mode":
+        callout.write_text("#!/bin/sh\n")
+    system.write(RULES_FILE, RULES)
+    before = system.state()
+    assert system.init("--audience", "ce.example:9619", "--yes", callouts=str(folder)) == 1
+    told = capsys.readouterr().err
+    assert f"init: {callout} is not an executable file, so the CE would refuse each token; type `" in told
+    assert told.endswith("nothing was written\n")
+    assert system.state() == before
+    command = shlex.split(told.partition("type `")[2].partition("`")[0])
+    assert command[command.index("--callouts") + 1] == str(CALLOUTS)
+    assert run([*command[1:], "--yes"]) == 0
+
+
+def test_a_callout_of_no_vomap(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without callouts beside the vomap that runs, the command has a place for their folder."""
+    system = CeSystem(tmp_path / "root", htcondor=True)
+    monkeypatch.setattr(init, "is_this_machine", lambda root: root == system.root)
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "vomap")])
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    assert system.init("--audience", "ce.example:9619", "--yes", callouts="/nonexistent") == 1
+    told = capsys.readouterr().err
+    assert f"--callouts /FOLDER --root {system.root}`, with the folder of the callouts" in told
+
+
+def test_a_link_to_nowhere_stops_the_build(htcondor: CeSystem, capsys: Capture) -> None:
+    """As after vomap has moved. The printed command makes the link again, whatever other options it has."""
+    htcondor.write(RULES_FILE, RULES)
+    htcondor.at(OSG_LINK).symlink_to(htcondor.at("/nowhere"))
+    assert htcondor.init(*FLAGS) == 2
+    command = shlex.split(capsys.readouterr().err.partition("type `")[2].partition("`")[0])
+    assert "--replace" in command
+    assert run([*command[1:], "--yes"]) == 0
+    assert Path(os.readlink(htcondor.at(OSG_LINK))) == shipped_file("mapfiles", "osg.yaml")

@@ -5,13 +5,15 @@ Sources: HTCondor-CE's config/condor_mapfile and htcondor-ce.spec, and ARC's arc
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vomap.ces import arc, htcondor
 from vomap.ces.htcondor import MAP_FILE, SETTINGS_FILE
-from vomap.ces.wiring import WiringOptions, read_configuration
+from vomap.ces.wiring import LIBEXEC, WiringOptions, read_configuration
 from vomap.files.shipped import shipped_file
 
 if TYPE_CHECKING:
@@ -51,7 +53,21 @@ class Ce:
     def options(self, callouts: Path | None) -> WiringOptions:
         """Return the options of the fragments that the CE has. `callouts` replaces the folder of the callout."""
         found = self._found_options()
-        return found if callouts is None else replace(found, callout=str(callouts / f"vomap-{self.name}"))
+        return found if callouts is None else replace(found, callout=str(callouts / self.callout_name))
+
+    @property
+    def callout_name(self) -> str:
+        """The name of the callout that the CE runs."""
+        return f"vomap-{self.name}"
+
+    def callout(self, callouts: Path | None) -> str:
+        """Return the path of the callout: in `callouts`, or else the one of the fragments or of the packages."""
+        return self.options(callouts).callout or str(LIBEXEC / self.callout_name)
+
+    def callouts_of_vomap(self) -> Path | None:
+        """Return the folder of the vomap that runs, if the callout is in it."""
+        folders = (Path(program).absolute().parent for program in (sys.argv[0], sys.executable))
+        return next((folder for folder in folders if is_program(folder / self.callout_name)), None)
 
     def fragments(self, document: PolicyDocument, bans: BansDocument, options: WiringOptions) -> dict[str, str]:
         """Return the text of each fragment that the CE needs for a policy, by its path on the CE's system."""
@@ -138,6 +154,11 @@ class ArcCe(Ce):
 
     def _meaning(self, _: str, text: str) -> object:
         return arc.read_blocks(text)
+
+
+def is_program(path: Path) -> bool:
+    """Return True for an executable file."""
+    return path.is_file() and os.access(path, os.X_OK)
 
 
 def known_ces(root: Path) -> list[Ce]:

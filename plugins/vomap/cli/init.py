@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from vomap.bans.ban_file import NAME, with_bans
 from vomap.bans.folder import LocalBanFile
 from vomap.ces.arc_lost_bans import find_lost_arc_bans
 from vomap.ces.htcondor import MAP_FILE
-from vomap.ces.kinds import ArcCe, Ce, HtcondorCe, known_ces
+from vomap.ces.kinds import ArcCe, Ce, HtcondorCe, is_program, known_ces
 from vomap.ces.lost_bans import LostBan, OwnBans, lost_after_wiring
 from vomap.ces.wiring import wired_issuers
 from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, UsageError, advice_of
@@ -32,7 +32,7 @@ from vomap.files.lock import locked
 from vomap.files.root import is_this_machine, refuse_links_out
 from vomap.files.shell import join_words
 from vomap.files.shipped import shipped_file
-from vomap.mapfile.files import Mapfile, files_of, read_file, read_files
+from vomap.mapfile.files import OSG_LINK, Mapfile, files_of, is_lost_link, read_file, read_files
 from vomap.mapfile.site_file import (
     AUDIENCE,
     MINIMUM_UID,
@@ -64,7 +64,7 @@ issuers or tests: it shows what to edit."""
 
 _SITE_FILE = "10-site.yaml"
 # A mapfile that changes with vomap becomes a link. Examples become copies to edit, which come first.
-_SHIPPED = {"egi": "30-egi.yaml", "fermilab": "40-fermilab.yaml", "osg": "50-osg.yaml"}
+_SHIPPED = {"egi": "30-egi.yaml", "fermilab": "40-fermilab.yaml", "osg": OSG_LINK}
 _MOST_SHOWN = 20
 _LOST = "init: these lines ban clients. vomap's lines would come first, and the bans would be lost:"
 
@@ -132,6 +132,12 @@ class LostBansError(Error):
     exit_code = NO
 
 
+class CalloutError(Error):
+    """A CE of this machine would run a callout that is not an executable file."""
+
+    exit_code = NO
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("--ce", choices=("htcondor", "arc"), help="the kind of CE (default: the installed ones)")
@@ -166,6 +172,7 @@ def run(args: argparse.Namespace) -> int:
         ways = " or ".join(f"`{_command(args, '--ce', ce.name)}`" for ce in known_ces(args.root))
         raise UsageError(f"init: no CE was found here. To name the one that will be here, type {ways}")
     refuse_links_out(args.root, system_paths(args.root, ces))
+    _refuse_missing_callouts(args, ces)
     site = _site_plan(args)
     wiring, taken = _ce_plan(args, ces, site)
     plan = [*taken, *site, *wiring]
@@ -190,6 +197,21 @@ def run(args: argparse.Namespace) -> int:
         print(f"next, to have the CE read its configuration: `{' && '.join(ce.reread for ce in ces)}`")
     print(f"next: `{advice_of(args).command('status')}`")
     return 1 if left else 0
+
+
+def _refuse_missing_callouts(args: argparse.Namespace, ces: Sequence[Ce]) -> None:
+    """Raise CalloutError if a CE of this machine could not run the callout that it would be wired to."""
+    for ce in ces if is_this_machine(args.root) else ():
+        callout = ce.callout(args.callouts)
+        if is_program(Path(callout)):
+            continue
+        found = ce.callouts_of_vomap()
+        flags = ["--replace"] if ce.options(None).callout and not args.replace else []
+        other = replace(advice_of(args), callouts=found or Path("/FOLDER"))
+        again = other.command("init", *flags, *_flags(args), *_given(args))
+        which = "" if found else ", with the folder of the callouts"
+        why = f"{callout} is not an executable file, so the CE would refuse each token"
+        raise CalloutError(f"init: {why}; type `{again}`{which}\nnothing was written")
 
 
 def _is_to_write(args: argparse.Namespace, planned: Planned) -> bool:
@@ -276,6 +298,11 @@ def _site_plan(args: argparse.Namespace) -> list[Planned]:
     """Plan the site's own mapfile, and the copies of those that ship or the links to them."""
     folder = below(args.root, MAPFILES_FOLDER)
     settings, names = _answers(args)
+    if is_lost_link(folder / OSG_LINK):
+        if not args.replace:
+            again = _command(args, "--replace")
+            raise UsageError(f"init: {folder / OSG_LINK} leads nowhere. To make this link again, type `{again}`")
+        names = [*names, "osg"]
     plan = [_planned_site_file(args, folder / _SITE_FILE, settings)] if settings else []
     return plan + [_planned_mapfile(args, folder / file, name) for name, file in _SHIPPED.items() if name in names]
 

@@ -23,7 +23,6 @@ from vomap.status.checks import (
     accounts_line,
     built_line,
     callout_line,
-    callout_name,
     fragment_lines,
     freshness_line,
     htcondor_bypass_lines,
@@ -140,8 +139,7 @@ def _checks_of_ce(
             issuers = wired_issuers(policy.document, bans.document)
             yield "past vomap", lambda: arc_bypass_lines(ce, issuers, advice)
         yield "observing", lambda: arc_observe_lines(ce, advice)
-    name = callout_name(ce)
-    yield name, lambda: [callout_line(ce, policy_file, bans_beside(policy_file), advice)]
+    yield ce.callout_name, lambda: [callout_line(ce, policy_file, bans_beside(policy_file), advice)]
 
 
 def _checks_of_htcondor(

@@ -16,6 +16,10 @@ _SUFFIX = ".yaml"
 _LEFT_BEHIND = ("~", ".rpmnew", ".rpmsave", ".rpmorig")
 
 
+# In the folder of mapfiles, the link to the mapfile of the OSG that ships.
+OSG_LINK = "50-osg.yaml"
+
+
 @dataclass(frozen=True)
 class Mapfile:
     """The text of one mapfile or file of bans, and the users who can have written it.
@@ -47,6 +51,11 @@ def read_files(paths: Iterable[str], *, bans: bool = False, builder: int | None 
 def read_file(path: str) -> Mapfile:
     """Read one mapfile or file of bans. Raises UnreadableFileError for everything else, also for a folder."""
     return _read(path, os.geteuid())
+
+
+def is_lost_link(path: Path) -> bool:
+    """Return True for a link that leads nowhere."""
+    return path.is_symlink() and not path.exists()
 
 
 def skipped_files(paths: Iterable[str]) -> list[str]:

@@ -20,7 +20,7 @@ from vomap.ces.htcondor import MAP_FILE, OBSERVE, PLUGIN, SETTINGS_FILE
 from vomap.ces.htcondor_files import read_map_files
 from vomap.ces.kinds import Ce, HtcondorCe
 from vomap.ces.map_lines import MapLine
-from vomap.ces.wiring import LIBEXEC, wired_issuers
+from vomap.ces.wiring import wired_issuers
 from vomap.compile.advice import Advice
 from vomap.compile.rollback import is_rolled_back
 from vomap.files import FileError
@@ -29,7 +29,7 @@ from vomap.files.shell import join_words
 from vomap.log import KEY_FILE, NOWHERE, DecisionLog
 from vomap.log.pseudonyms import KeyFileError, read_key
 from vomap.mapfile.compose import find_refusals
-from vomap.mapfile.files import read_files
+from vomap.mapfile.files import OSG_LINK, is_lost_link, read_files
 from vomap.mapfile.owners import ban_file_refusals, folder_refusals
 from vomap.osg.mapfile_text import kept_vos
 from vomap.policy.authority import Authority
@@ -96,6 +96,9 @@ def freshness_line(
     # A ban that was written and not built denies no token.
     what, stale = ("files of bans", RED) if bans else ("mapfiles", YELLOW)
     try:
+        if link := None if bans else _lost_link(paths):
+            repair = f"run `{advice.command('init', '--replace')}`, which makes it again"
+            return StatusLine(RED, what, f"{link}: this link leads nowhere; {repair}")
         files = read_files(paths, bans=bans, builder=builder)
         refusals = folder_refusals(paths, builder) if bans else find_refusals(files)
         for file in files if bans else ():
@@ -138,6 +141,11 @@ def _rollback_text(changed: Sequence[str], advice: Advice) -> str:
         f"a rollback is in force, and the mapfiles still contain the policy that was rolled back{where}; "
         f"a build brings it back, so correct the mapfiles first, then run `{advice.command('build')}`"
     )
+
+
+def _lost_link(paths: Iterable[str]) -> Path | None:
+    """Return the link of `vomap init` to a mapfile that ships, in one of these folders, if it leads nowhere."""
+    return next((link for path in paths if is_lost_link(link := Path(path) / OSG_LINK)), None)
 
 
 def _with_command(text: object, command: str) -> str:
@@ -257,15 +265,9 @@ def htcondor_bypass_lines(
         yield StatusLine(GREEN, "past vomap", "no other line maps tokens of a declared issuer")
 
 
-def callout_name(ce: Ce) -> str:
-    """Return the name of the callout that a CE runs."""
-    return "vomap-htcondor" if isinstance(ce, HtcondorCe) else "vomap-arc"
-
-
 def callout_line(ce: Ce, policy_file: str, bans_file: str, advice: Advice) -> StatusLine:
     """Run the callout as the CE does, as the CE's user, with a token that it can only decline."""
-    name = callout_name(ce)
-    callout = ce.options(advice.callouts and advice.callouts.absolute()).callout or str(LIBEXEC / name)
+    name, callout = ce.callout_name, ce.callout(advice.callouts and advice.callouts.absolute())
     command = [callout, *(["map"] if name == "vomap-arc" else [])]
     command += ["--policy", str(Path(policy_file).absolute()), "--bans", str(Path(bans_file).absolute())]
     as_user = ce.user if os.geteuid() == 0 else None
@@ -276,7 +278,9 @@ def callout_line(ce: Ce, policy_file: str, bans_file: str, advice: Advice) -> St
     except KeyError:
         return StatusLine(RED, name, f"the CE runs it as {user}, and there is no user {user}; {again}")
     except (OSError, subprocess.SubprocessError) as error:
-        return StatusLine(RED, name, f"cannot be run as {user}: {error}; {again}")
+        return StatusLine(
+            RED, name, f"cannot be run as {user}: {error}; {_other_callouts(ce, callout, advice) or again}"
+        )
     if done.returncode != _DECLINED[name] or done.stdout:
         return StatusLine(RED, name, f"as {user}: exit {done.returncode}: {done.stderr.strip()}; {again}")
     _, mark, trouble = done.stderr.strip().partition("; ")
@@ -287,6 +291,15 @@ def callout_line(ce: Ce, policy_file: str, bans_file: str, advice: Advice) -> St
         as_ce = f"run `{advice.command('status')}` as root to try it as {ce.user}"
         return StatusLine(YELLOW, name, f"answers as you; {as_ce}")
     return StatusLine(GREEN, name, f"answers as {user}")
+
+
+def _other_callouts(ce: Ce, callout: str, advice: Advice) -> str:
+    """Return how to wire the CE to the callouts of the vomap that runs, "" if they are missing or wired already."""
+    folder = ce.callouts_of_vomap()
+    if folder is None or str(folder / ce.callout_name) == callout:
+        return ""
+    wire = replace(advice, callouts=folder).command("init", "--replace")
+    return f"if the callouts of this vomap are meant, run `{wire}`"
 
 
 def _run_callout(command: Sequence[str], user: str | None) -> subprocess.CompletedProcess[str]:

@@ -17,7 +17,7 @@ from vomap.ces import config_val
 from vomap.ces.config_val import Answers, NotAskedError, Setting, ask_daemon
 from vomap.ces.htcondor import COMMAND, OBSERVE, PLUGIN, SETTINGS_FILE
 from vomap.ces.kinds import DEFAULTS_FILE, HtcondorCe
-from vomap.ces.wiring import LIBEXEC, accepted_audiences, foreign_issuers
+from vomap.ces.wiring import accepted_audiences, foreign_issuers
 from vomap.compile.advice import Advice
 from vomap.files.root import is_this_machine
 from vomap.files.shell import join_words
@@ -190,7 +190,7 @@ def _check_plugin(answers: Answers, needs: Needs) -> Iterator[Deviation]:
     if mapping.value:
         yield Deviation(mapping, f"every token that vomap should map becomes {mapping.value}", "")
     callouts = needs.advice.callouts and needs.advice.callouts.absolute()
-    expected = needs.ce.options(callouts).callout or str(LIBEXEC / "vomap-htcondor")
+    expected = needs.ce.callout(callouts)
     words = command.value.split()
     if words not in ([expected], [expected, OBSERVE]):
         # A correction must not let vomap answer while it only observes.
