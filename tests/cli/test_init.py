@@ -902,6 +902,7 @@ def test_bans_are_taken_over(banning: CeSystem, capsys: Capture) -> None:
     assert f"---- {banning.at(LOCAL_BANS)}\n{banning.read(LOCAL_BANS)}" in told
     (ban,) = read_bans(str(banning.bans)).all()
     assert ban.reason == f"{banning.at(BAN_FILE)}:2: x@banned.htcondor.org"
+    assert f"vomap's bans replace these lines, which you may delete: {banning.at(BAN_FILE)}:2\n" in told
     assert banning.at(MAP_FILE).exists()
     before = banning.state()
     for again in ([], ["--take-over-bans"]):
@@ -1170,3 +1171,20 @@ def test_a_link_to_nowhere_stops_the_build(htcondor: CeSystem, capsys: Capture) 
     assert "--replace" in command
     assert run([*command[1:], "--yes"]) == 0
     assert Path(os.readlink(htcondor.at(OSG_LINK))) == shipped_file("mapfiles", "osg.yaml")
+
+
+def test_lines_that_will_never_be_used(htcondor: CeSystem, capsys: Capture) -> None:
+    """`init` names the site's own, before the files and the question. Nobody can delete those of packages."""
+    htcondor.write(RULES_FILE, RULES)
+    line = "SCITOKENS /^https:\\/\\/one\\.example\\/,/ acct\n"
+    place = htcondor.write("/etc/condor-ce/mapfiles.d/50-site.conf", line)
+    package = htcondor.write("/usr/share/condor-ce/mapfiles.d/50-x.conf", line)
+    assert htcondor.init(*FLAGS, "--show") == 0
+    first, _, shown = capsys.readouterr().out.partition("----")
+    assert "never be used" in first
+    assert f": {place}:1\n" in first
+    assert str(package) not in first + shown
+    assert htcondor.init(*FLAGS) == 0
+    capsys.readouterr()
+    assert htcondor.init(*FLAGS) == 0
+    assert "never be used" not in capsys.readouterr().out

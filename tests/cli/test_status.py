@@ -1083,7 +1083,8 @@ def test_a_lost_ban(htcondor: CeSystem, look: Looked) -> None:
     assert _not_green(lines) == {LOST: "red"}
     told = lines[LOST][1]
     assert told.startswith(f"{htcondor.at(BAN_FILE)}:2: `{LEAK}` bans the subject leak of {ONE}, but ")
-    command = shlex.split(told.partition("run `")[2].rstrip("`"))
+    assert told.endswith(". If the ban is void, delete the line")
+    command = shlex.split(told.partition("run `")[2].partition("`")[0])
     assert command[:7] == ["vomap", "ban", "add", "--issuer", ONE, "--subject", "leak"]
     assert run(command[1:]) == 0
     assert _not_green(look(htcondor)) == {}
@@ -1145,13 +1146,17 @@ def test_a_ban_while_vomap_observes(htcondor: CeSystem, look: Looked) -> None:
 
 
 def test_lines_behind_vomaps(htcondor: CeSystem, look: Looked) -> None:
-    """Lines for an issuer of vomap's are never used. That is yellow, and one line for all."""
+    """Lines of the site for an issuer of vomap's are never used. That is yellow, and one line for all."""
     lines = "".join(f"SCITOKENS /^https:\\/\\/one\\.example\\/,{name}$/ {name}\n" for name in "abcdefg")
-    htcondor.write("/usr/share/condor-ce/mapfiles.d/50-x.conf", lines)
+    file = htcondor.write("/etc/condor-ce/mapfiles.d/50-x.conf", lines)
     found = look(htcondor)
     assert _not_green(found) == {"lines behind vomap's": "yellow"}
     told = found["lines behind vomap's"][1]
     assert "50-x.conf:5 and 2 more; " in told
+    file.unlink()
+    # Nobody can delete the lines of a package.
+    htcondor.write("/usr/share/condor-ce/mapfiles.d/50-x.conf", lines)
+    assert _not_green(look(htcondor)) == {}
 
 
 def test_map_files_that_cannot_be_read(htcondor: CeSystem, look: Looked) -> None:

@@ -101,6 +101,11 @@ class Shadow:
     dead: Sequence[MapLine]
     rest: Sequence[MapLine] = ()
 
+    def dead_of_site(self, ce: HtcondorCe) -> list[MapLine]:
+        """Return the lines that are never used in files of the site. The site cannot delete those of packages."""
+        packages = ce.at("/usr/share")
+        return [line for line in self.dead if packages not in line.file.parents]
+
 
 def read_ce_settings(ce: HtcondorCe) -> Settings:
     """Read the settings in all files and folders where a CE has them."""
@@ -222,14 +227,14 @@ def find_shadow(files: MapFiles, denied: DeniedNames, own: OwnBans | None, wired
     return Shadow(lost, dead, rest)
 
 
-def lost_after_wiring(
+def shadow_after_wiring(
     ce: HtcondorCe, planned: Mapping[Path, str], own: OwnBans | None, wired: Iterable[str]
-) -> Sequence[LostBan]:
-    """Return the bans that are lost once these files are written: see find_shadow(). Raises UnreadableFileError."""
+) -> Shadow:
+    """Return the lines that these files would disable: see find_shadow(). Raises UnreadableFileError."""
     files, settings = read_map_files(ce, planned), read_denials(ce)
     if faults := files.faults + settings.faults:
         raise UnreadableFileError("\n".join(faults))
-    return find_shadow(files, DeniedNames(settings), own, wired).lost
+    return find_shadow(files, DeniedNames(settings), own, wired)
 
 
 def _lost_ban(line: MapLine, issuers: Sequence[str], own: OwnBans | None, first: MapLine | None) -> LostBan | None:

@@ -18,7 +18,8 @@ from vomap.bans.folder import LocalBanFile
 from vomap.ces.arc_lost_bans import find_lost_arc_bans
 from vomap.ces.htcondor import MAP_FILE
 from vomap.ces.kinds import ArcCe, Ce, HtcondorCe, is_program, known_ces
-from vomap.ces.lost_bans import LostBan, OwnBans, lost_after_wiring
+from vomap.ces.lost_bans import LostBan, OwnBans, Shadow, shadow_after_wiring
+from vomap.ces.map_lines import MapLine
 from vomap.ces.wiring import wired_issuers
 from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, UsageError, advice_of
 from vomap.cli.compile_output import print_steps
@@ -66,6 +67,10 @@ _SITE_FILE = "10-site.yaml"
 # A mapfile that changes with vomap becomes a link. Examples become copies to edit, which come first.
 _SHIPPED = {"egi": "30-egi.yaml", "fermilab": "40-fermilab.yaml", "osg": OSG_LINK}
 _MOST_SHOWN = 20
+_DEAD = (
+    "These lines of the site will never be used, because vomap's lines for the same issuers come first. Write the "
+    "mappings that you still need as rules of a mapfile:"
+)
 _LOST = "init: these lines ban clients. vomap's lines would come first, and the bans would be lost:"
 
 
@@ -112,10 +117,14 @@ class Planned:
 
 @dataclass(frozen=True)
 class PlannedBans(Planned):
-    """Bans to add to the file that `vomap ban` edits. `content` is its text if nothing else changes it before."""
+    """Bans to add to the file that `vomap ban` edits. `content` is its text if nothing else changes it before.
+
+    `places` are those of the map lines that they replace.
+    """
 
     bans: Sequence[Mapping[str, Any]] = ()
     built: Path = Path()
+    places: Sequence[str] = ()
 
     def write(self) -> None:
         """Add the bans and put them in force."""
@@ -174,10 +183,12 @@ def run(args: argparse.Namespace) -> int:
     refuse_links_out(args.root, system_paths(args.root, ces))
     _refuse_missing_callouts(args, ces)
     site = _site_plan(args)
-    wiring, taken = _ce_plan(args, ces, site)
+    wiring, taken, dead = _ce_plan(args, ces, site)
     plan = [*taken, *site, *wiring]
     new = [each for each in plan if each in taken or _is_to_write(args, each)]
     left = [each for each in plan if not each.is_done and each not in new]
+    if dead and any(each in wiring for each in new):
+        print(plain(f"{_DEAD} {_shortened([line.place for line in dead])}"))
     for each in (*new, *left):
         if not each.refusal:
             each.show()
@@ -193,10 +204,17 @@ def run(args: argparse.Namespace) -> int:
     if not _written(args, new, [*taken, *site]):
         return 1
     print(f"{len(new)} files written, {len(plan) - len(new)} left as they are")
-    if is_this_machine(args.root) and any(each in wiring for each in new):
-        print(f"next, to have the CE read its configuration: `{' && '.join(ce.reread for ce in ces)}`")
-    print(f"next: `{advice_of(args).command('status')}`")
+    _print_next_steps(args, ces if any(each in wiring for each in new) else [], taken)
     return 1 if left else 0
+
+
+def _print_next_steps(args: argparse.Namespace, wired: Sequence[Ce], taken: Sequence[PlannedBans]) -> None:
+    """Print what to do after the files were written, for the CEs whose configuration changed."""
+    for each in taken:
+        print(plain(f"vomap's bans replace these lines, which you may delete: {_shortened(each.places)}"))
+    if is_this_machine(args.root) and wired:
+        print(f"next, to have the CE read its configuration: `{' && '.join(ce.reread for ce in wired)}`")
+    print(f"next: `{advice_of(args).command('status')}`")
 
 
 def _refuse_missing_callouts(args: argparse.Namespace, ces: Sequence[Ce]) -> None:
@@ -341,8 +359,13 @@ def _planned_mapfile(args: argparse.Namespace, path: Path, name: str) -> Planned
     return Planned(path, content, is_done, refusal)
 
 
-def _ce_plan(args: argparse.Namespace, ces: list[Ce], site: list[Planned]) -> tuple[list[Planned], list[Planned]]:
-    """Plan the fragments of each CE, for the policy of the planned and the existing mapfiles, and bans to take over."""
+def _ce_plan(
+    args: argparse.Namespace, ces: list[Ce], site: list[Planned]
+) -> tuple[list[Planned], list[PlannedBans], list[MapLine]]:
+    """Plan the fragments of each CE, for the policy of the planned and the existing mapfiles, and bans to take over.
+
+    Return also the lines of the site that the fragments disable.
+    """
     mapfiles_folder, bans_folder = (below(args.root, folder) for folder in (MAPFILES_FOLDER, BANS_FOLDER))
     new = {each.path: each.content for each in site if _is_to_write(args, each)}
     files = files_of(mapfiles_folder) if mapfiles_folder.is_dir() else []
@@ -365,24 +388,24 @@ def _ce_plan(args: argparse.Namespace, ces: list[Ce], site: list[Planned]) -> tu
         ):
             raise LostBansError(f"init: {text}. Then run `{_command(args, *_flags(args))}`\nnothing was written")
     own = OwnBans(bans.document["bans"], document["issuers"])
-    lost = _lost_bans(args, ces, wiring, own, wired)
-    return wiring, _taken_over(args, lost)
+    shadows = _shadows(args, ces, wiring, own, wired)
+    taken = _taken_over(args, [(each, ce) for ce, shadow in shadows for each in shadow.lost])
+    return wiring, taken, [line for ce, shadow in shadows for line in shadow.dead_of_site(ce)]
 
 
-def _lost_bans(
+def _shadows(
     args: argparse.Namespace, ces: list[Ce], wiring: list[Planned], own: OwnBans, wired: Sequence[str]
-) -> list[tuple[LostBan, HtcondorCe]]:
-    """Return the bans of map lines that the planned fragments would disable, each with its CE."""
+) -> list[tuple[HtcondorCe, Shadow]]:
+    """Return the map lines that the planned fragments would disable, with their CE."""
     written = {each.path: str(each.content) for each in wiring if _is_to_write(args, each)}
     return [
-        (each, ce)
+        (ce, shadow_after_wiring(ce, written, own if find_observing_file(ce) is None else None, wired))
         for ce in ces
         if isinstance(ce, HtcondorCe)
-        for each in lost_after_wiring(ce, written, own if find_observing_file(ce) is None else None, wired)
     ]
 
 
-def _taken_over(args: argparse.Namespace, lost: Sequence[tuple[LostBan, HtcondorCe]]) -> list[Planned]:
+def _taken_over(args: argparse.Namespace, lost: Sequence[tuple[LostBan, HtcondorCe]]) -> list[PlannedBans]:
     """Plan the bans of the site's map lines as bans of vomap. Raises LostBansError if bans would be lost."""
     if not lost:
         return []
@@ -395,7 +418,14 @@ def _taken_over(args: argparse.Namespace, lost: Sequence[tuple[LostBan, Htcondor
     folder, policy = (args.root / path.lstrip("/") for path in (BANS_FOLDER, POLICY_FILE))
     built = Path(bans_beside(str(policy)))
     before = LocalBanFile(str(folder), str(built)).text() if folder.is_dir() else None
-    return [PlannedBans(folder / NAME, with_bans(before, bans), is_done=False, bans=bans, built=built)]
+    text, places = with_bans(before, bans), [each.line.place for each, _ in lost]
+    return [PlannedBans(folder / NAME, text, is_done=False, bans=bans, built=built, places=places)]
+
+
+def _shortened(places: Sequence[str]) -> str:
+    """Return the first places, and how many more there are."""
+    more = f" and {len(places) - _MOST_SHOWN} more" if len(places) > _MOST_SHOWN else ""
+    return f"{', '.join(places[:_MOST_SHOWN])}{more}"
 
 
 def _refusal(args: argparse.Namespace, lost: Sequence[tuple[LostBan, HtcondorCe]]) -> str:

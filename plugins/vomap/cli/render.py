@@ -13,7 +13,7 @@ from vomap.ces.arc import LAST_FILE, render_arc
 from vomap.ces.arc_lost_bans import find_lost_arc_bans
 from vomap.ces.htcondor import MAP_FILE, render_htcondor
 from vomap.ces.kinds import ArcCe, HtcondorCe, known_ces
-from vomap.ces.lost_bans import OwnBans, lost_after_wiring
+from vomap.ces.lost_bans import OwnBans, shadow_after_wiring
 from vomap.ces.wiring import WRITTEN, wired_issuers
 from vomap.cli.arguments import UsageError, add_json, add_policy, add_sources, check_sources
 from vomap.cli.console import print_copy, print_json
@@ -92,7 +92,7 @@ def _refuse_lost_bans(
     ce = next(each for each in known_ces(root) if isinstance(each, HtcondorCe))
     planned = {ce.at(f"{ce.MAPFILES[0]}/{MAP_FILE}"): fragments[MAP_FILE]}
     own = OwnBans(bans["bans"], policy["issuers"]) if find_observing_file(ce) is None else None
-    if lost := lost_after_wiring(ce, planned, own, wired_issuers(policy, bans)):
+    if lost := shadow_after_wiring(ce, planned, own, wired_issuers(policy, bans)).lost:
         lines = "\n".join(f"  {each.describe()}" for each in lost)
         status = Advice(root, policy=args.policy).command("status")
         how = f"`{status}` shows how to keep them"

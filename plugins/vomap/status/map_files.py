@@ -8,7 +8,7 @@ from pathlib import Path
 from vomap.bans.commands import add_options
 from vomap.ces.htcondor_files import read_map_files
 from vomap.ces.kinds import HtcondorCe
-from vomap.ces.lost_bans import DeniedNames, LostBan, OwnBans, Shadow, find_shadow, read_denials
+from vomap.ces.lost_bans import DeniedNames, LostBan, OwnBans, find_shadow, read_denials
 from vomap.ces.map_lines import MapLine
 from vomap.ces.wiring import wired_issuers
 from vomap.compile.advice import Advice
@@ -37,14 +37,16 @@ def map_file_lines(
         yield _lost_line(ce, lost, advice)
     if shadow.rest:
         yield _rest_line(shadow.rest)
-    if shadow.dead:
-        yield _dead_line(shadow)
+    if dead := shadow.dead_of_site(ce):
+        yield _dead_line(dead)
 
 
 def _lost_line(ce: HtcondorCe, lost: LostBan, advice: Advice) -> StatusLine:
     commands = " && ".join(advice.command("ban", "add", *add_options(ban)) for ban in lost.bans)
     cure = f"run `{commands}`" if lost.bans else lost.way_to_keep(ce, advice)
-    return StatusLine(RED, "lost ban", f"{lost.describe()}, but vomap's line comes first, so the ban is lost; {cure}")
+    void = "If the ban is void, delete the line"
+    told = f"{lost.describe()}, but vomap's line comes first, so the ban is lost; {cure}. {void}"
+    return StatusLine(RED, "lost ban", told)
 
 
 def _rest_line(rest: Sequence[MapLine]) -> StatusLine:
@@ -55,8 +57,8 @@ def _rest_line(rest: Sequence[MapLine]) -> StatusLine:
     return StatusLine(YELLOW, "ban of the rest", f"{lines} {told}; leave it in its place")
 
 
-def _dead_line(shadow: Shadow) -> StatusLine:
-    places = [line.place for line in shadow.dead]
+def _dead_line(dead: Sequence[MapLine]) -> StatusLine:
+    places = [line.place for line in dead]
     more = f" and {len(places) - _MOST_SHOWN} more" if len(places) > _MOST_SHOWN else ""
     told = f"never used, because vomap's lines for the same issuers come first: {', '.join(places[:_MOST_SHOWN])}{more}"
     cure = (
