@@ -271,6 +271,17 @@ def test_what_callouts_cannot_read(htcondor: CeSystem, look: Looked, what: str, 
     assert str(path) in lines[what][1]
 
 
+def test_before_init(tmp_path: Path, look: Looked) -> None:
+    """The advice is `vomap init`, and no command that fails before it, and nothing that it writes itself."""
+    system = CeSystem(tmp_path / "root", htcondor=True)
+    lines = look(system)
+    for what in ("policy", "bans"):
+        colour, told = lines[what]
+        assert (colour, ": no such file; run `vomap init " in told) == ("red", True)
+    assert "settings in force" not in lines
+    assert not any("99-local.conf" in told or "vomap build" in told for _, told in lines.values())
+
+
 def test_when_and_from_what(htcondor: CeSystem, look: Looked) -> None:
     """A policy's line has its digest, when it was built, and from how many files."""
     digest = read_policy(str(htcondor.policy)).digest

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vomap import printable
+from vomap.ces.htcondor import MAP_FILE
 from vomap.ces.kinds import ArcCe, Ce, HtcondorCe, known_ces
 from vomap.ces.wiring import LIBEXEC, wired_issuers
 from vomap.cli.arguments import BANS_FOLDER, MAPFILES_FOLDER, add_json, add_sources, advice_of
@@ -150,7 +151,9 @@ def _checks_of_htcondor(
     if policy is not None and bans is not None:
         yield "past vomap", lambda: htcondor_bypass_lines(ce, policy, bans, in_force(), unreadable())
         yield "map files", lambda: map_file_lines(ce, policy, bans, advice, unreadable())
-    yield SETTINGS, lambda: htcondor_settings_lines(ce, policy, advice, in_force())
+    # Before `vomap init`, most settings differ. It writes them.
+    if policy is not None or ce.at(f"{ce.MAPFILES[0]}/{MAP_FILE}").exists():
+        yield SETTINGS, lambda: htcondor_settings_lines(ce, policy, advice, in_force())
     yield "key cache", lambda: cache_lines(ce, in_force())
     yield "observing", lambda: observe_lines(ce, in_force())
     yield "to try a token", lambda: [try_line()]

@@ -45,6 +45,7 @@ from vomap.status.htcondor import (
     find_unmapped,
 )
 from vomap.status.in_force import RECONFIGURE, InForce, Needs, find_observing_place, settings_lines
+from vomap.store import POLICY_FILE, bans_beside
 from vomap.store.writer import CompiledBans, CompiledDocument, CompiledPolicy, read_compiled
 
 # No policy declares this issuer, so a callout that works declines its token.
@@ -70,12 +71,20 @@ def link_lines(root: Path, paths: Iterable[Path]) -> Iterator[StatusLine]:
 
 def built_line(what: str, path: str, kind: str, advice: Advice) -> tuple[StatusLine, CompiledDocument[Any] | None]:
     """Read a compiled policy or compiled bans, and return the line for it with what was read, None if that failed."""
+    if _is_before_init(path, advice):
+        return StatusLine(RED, what, f"{path}: no such file; run `{advice.command('init')}`, which builds it"), None
     try:
         built = read_compiled(path, kind)
     except Error as error:
         return StatusLine(RED, what, _with_command(error, advice.command("build"))), None
     files = f"{len(built.sources)} {'file' if len(built.sources) == 1 else 'files'}"
     return StatusLine(GREEN, what, f"{built.digest[:12]}, built {built.built} from {files}"), built
+
+
+def _is_before_init(path: str, advice: Advice) -> bool:
+    """Return True for a compiled file in the place where `vomap init` writes it, if there is no policy there."""
+    policy = str(advice.root / POLICY_FILE.lstrip("/"))
+    return path in (policy, bans_beside(policy)) and not any(map(os.path.lexists, (path, policy)))
 
 
 def freshness_line(
