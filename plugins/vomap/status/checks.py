@@ -257,11 +257,17 @@ def htcondor_bypass_lines(
     HTCondor-CE cannot read the `unreadable` files and folders.
     """
     files, issuers = read_map_files(ce, unreadable=unreadable), wired_issuers(policy.document, bans.document)
-    places = find_htcondor_bypasses(ce, files, issuers)
+    places = find_htcondor_bypasses(files, issuers)
     # Without the CE's own answer, each later setting of a file is suspect.
     places += [] if in_force.answers else find_overriding_settings(ce)
     # While vomap only observes, its lines may be missing.
     unasked = [] if find_observing_file(ce) else find_unasked(files, issuers)
+    top = ce.at(ce.MAPFILE)
+    if files.own_at is None and not {top, *top.parents}.intersection(unreadable):
+        include = f"@include {ce.MAPFILES[0]}/"
+        text = f"{top} does not include {ce.MAPFILES[0]}, so no line in this folder asks vomap"
+        remedy = f"write the line `{include}` before all lines that map tokens, then run `{RECONFIGURE}`"
+        yield StatusLine(RED, "past vomap", f"{text}; {remedy}")
     if places:
         text = "these map tokens without vomap, or pass tokens of undeclared issuers to it"
         remedy = f"remove them, or move map lines behind {ce.MAPFILES[0]}/{MAP_FILE}, then run `{RECONFIGURE}`"
@@ -270,7 +276,7 @@ def htcondor_bypass_lines(
         text = "these map tokens without vomap, because no line before them asks vomap about the issuer"
         remedy = f"repair {ce.MAPFILES[0]}/{MAP_FILE} as the lines above say, then run `{RECONFIGURE}`"
         yield StatusLine(RED, "past vomap", f"{text}: {', '.join(unasked)}; {remedy}")
-    if not places and not unasked:
+    if not places and not unasked and files.own_at is not None:
         yield StatusLine(GREEN, "past vomap", "no other line maps tokens of a declared issuer")
 
 

@@ -12,9 +12,9 @@ from vomap.ces.lost_bans import is_banned
 from vomap.ces.map_lines import ANY_TOKEN, MapLine
 
 
-def find_htcondor_bypasses(ce: HtcondorCe, files: MapFiles, issuers: Sequence[str]) -> list[str]:
+def find_htcondor_bypasses(files: MapFiles, issuers: Sequence[str]) -> list[str]:
     """Return the places of map lines before vomap's own by which HTCondor-CE maps tokens of these issuers."""
-    found = [
+    return [
         line.place
         for line in files.before_own
         # A ban in front of vomap's lines maps no token. A line of the site may ask vomap, but not for every issuer.
@@ -25,9 +25,6 @@ def find_htcondor_bypasses(ce: HtcondorCe, files: MapFiles, issuers: Sequence[st
             and any(line.expression.may_match(issuer) for issuer in issuers)
         )
     ]
-    if files.own_at is None:
-        found.append(f"{ce.at(ce.MAPFILE)}: without `@include {ce.MAPFILES[0]}/`")
-    return found
 
 
 def find_unasked(files: MapFiles, issuers: Iterable[str]) -> list[str]:

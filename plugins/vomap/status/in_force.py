@@ -256,7 +256,8 @@ def _check_authentication(answers: Answers, _: Needs) -> Iterator[Deviation]:
         methods = answers.get(name, _DEFAULT_METHODS)
         words = re.split(r"[,\s]+", methods.value.upper())
         if methods.value and not {"SCITOKENS", "SCITOKEN"} & {*words}:
-            yield Deviation(methods, "HTCondor-CE takes no tokens", f"{methods.value}, SCITOKENS")
+            effect = f"HTCondor-CE takes no token from clients that {'read' if name == _METHODS[0] else 'write'}"
+            yield Deviation(methods, effect, f"{methods.value}, SCITOKENS")
 
 
 def _check_tokens(answers: Answers, needs: Needs) -> Iterator[Deviation]:

@@ -188,3 +188,19 @@ def test_a_line_behind_vomaps_place_without_one_of_vomaps_before_it(tmp_path: Pa
     (found,) = htcondor_bypass_lines(_htcondor(tmp_path), POLICY, BANS, InForce(), ())
     assert (found.colour == RED, f"{old}:1" in found.text) == (unasked, unasked)
     assert (f"repair {folder}/05-vomap.conf" in found.text) == unasked
+
+
+def test_a_map_file_that_does_not_include_vomaps_folder(tmp_path: Path) -> None:
+    """The line says which line to add, and nothing to remove. With it, all is well."""
+    system = _wired(tmp_path)
+    file = system.write(HtcondorCe.MAPFILE, "@include /usr/share/condor-ce/mapfiles.d/\n")
+    (found,) = htcondor_bypass_lines(_htcondor(tmp_path), POLICY, BANS, InForce(), ())
+    assert found.colour == RED
+    include = f"@include {HtcondorCe.MAPFILES[0]}/"
+    assert f"write the line `{include}` before all lines that map tokens" in found.text
+    assert "remove" not in found.text
+    file.write_text(f"{include}\n{file.read_text()}")
+    (found,) = htcondor_bypass_lines(_htcondor(tmp_path), POLICY, BANS, InForce(), ())
+    assert found.colour == GREEN
+    # A line of its own reports a map file that the CE cannot read.
+    assert list(htcondor_bypass_lines(_htcondor(tmp_path), POLICY, BANS, InForce(), {file})) == []

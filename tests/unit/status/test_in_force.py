@@ -129,6 +129,14 @@ def test_a_setting_that_means_the_same(condor: FakeCondor, setting: str) -> None
     assert [line.text for line in _lines() if line.colour != GREEN] == []
 
 
+@pytest.mark.parametrize("level", ["READ", "WRITE"])
+def test_a_level_at_which_the_ce_takes_no_token(condor: FakeCondor, level: str) -> None:
+    """The line names this level alone: at the other one the CE takes tokens."""
+    condor.set(f"SCHEDD.SEC_{level}_AUTHENTICATION_METHODS = FS")
+    (line,) = _lines()
+    assert f": HTCondor-CE takes no token from clients that {level.lower()}; expected `FS, SCITOKENS`" in line.text
+
+
 def test_two_faults_have_two_lines(condor: FakeCondor) -> None:
     """The first does not hide the second."""
     condor.set("SEC_SCITOKENS_PLUGIN_VOMAP_MAPPING = x", "SCHEDD.DENY_READ =")
