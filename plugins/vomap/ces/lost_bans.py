@@ -34,6 +34,8 @@ _DENY = ("DENY_WRITE", "DENY_READ", "DENY_DEFAULT")
 _DAEMONS = ("SCHEDD", "COLLECTOR")
 _REFERENCE = re.compile(r"\$\((\w+)")
 _ANY_ISSUER = ""
+# A message names no more issuers than these.
+FEW_ISSUERS = 3
 _BEFORE_OWN = "04-bans.conf"
 # Where HTCondor-CE has its settings.
 _SETTINGS = ("/usr/share/condor-ce/config.d", "/etc/condor-ce/condor_config", HtcondorCe.SETTINGS)
@@ -71,7 +73,7 @@ class LostBan:
         if not self.bans_rest:
             return f"{self.why}; {move}"
         words = ("--issuer", self.issuers[0], "--subject", "SUBJECT", "--reason", "REASON")
-        issuers = ", ".join(self.issuers)
+        issuers = _some(self.issuers)
         # A shorter expression also bans tokens of issuers that vomap does not know.
         more = (
             ""
@@ -86,8 +88,8 @@ class LostBan:
 
     def _tokens(self) -> str:
         if not self.bans:
-            return f"tokens of {', '.join(self.issuers)}"
-        return " and ".join(f"{_subjects(ban.get('subject', ()))} of {', '.join(ban['issuer'])}" for ban in self.bans)
+            return f"tokens of {_some(self.issuers)}"
+        return " and ".join(f"{_subjects(ban.get('subject', ()))} of {_some(ban['issuer'])}" for ban in self.bans)
 
 
 @dataclass(frozen=True)
@@ -274,6 +276,12 @@ def _subject_patterns(line: MapLine, issuer: str) -> list[str] | None:
     if line.expression.ends:
         return [subject] if subject else None
     return [subject, *wider_subjects([f"{subject}*"])] if subject else []
+
+
+def _some(issuers: Sequence[str]) -> str:
+    """Return the first issuers, and how many more there are."""
+    more = f" and {len(issuers) - FEW_ISSUERS} more issuers" if len(issuers) > FEW_ISSUERS else ""
+    return f"{', '.join(issuers[:FEW_ISSUERS])}{more}"
 
 
 def _subjects(patterns: Sequence[str]) -> str:

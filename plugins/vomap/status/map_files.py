@@ -8,7 +8,7 @@ from pathlib import Path
 from vomap.bans.commands import add_options
 from vomap.ces.htcondor_files import read_map_files
 from vomap.ces.kinds import HtcondorCe
-from vomap.ces.lost_bans import DeniedNames, LostBan, OwnBans, find_shadow, read_denials
+from vomap.ces.lost_bans import FEW_ISSUERS, DeniedNames, LostBan, OwnBans, find_shadow, read_denials
 from vomap.ces.map_lines import MapLine
 from vomap.ces.wiring import wired_issuers
 from vomap.compile.advice import Advice
@@ -33,17 +33,24 @@ def map_file_lines(
     observes = find_observing_file(ce) is not None
     own = None if observes else OwnBans(bans.document["bans"], policy.document["issuers"])
     shadow = find_shadow(files, DeniedNames(settings), own, wired_issuers(policy.document, bans.document))
+    can_take_over = all(lost.bans for lost in shadow.lost)
     for lost in shadow.lost:
-        yield _lost_line(ce, lost, advice)
+        yield _lost_line(ce, lost, advice, can_take_over=can_take_over)
     if shadow.rest:
         yield _rest_line(shadow.rest)
     if dead := shadow.dead_of_site(ce):
         yield _dead_line(dead)
 
 
-def _lost_line(ce: HtcondorCe, lost: LostBan, advice: Advice) -> StatusLine:
-    commands = " && ".join(advice.command("ban", "add", *add_options(ban)) for ban in lost.bans)
-    cure = f"run `{commands}`" if lost.bans else lost.way_to_keep(ce, advice)
+def _lost_line(ce: HtcondorCe, lost: LostBan, advice: Advice, *, can_take_over: bool) -> StatusLine:
+    if can_take_over and len(lost.issuers) > FEW_ISSUERS:
+        # A command with all issuers would have a thousand characters.
+        cure = f"run `{advice.command('init', '--take-over-bans')}`, which takes over each ban that is lost"
+    elif lost.bans:
+        commands = " && ".join(advice.command("ban", "add", *add_options(ban)) for ban in lost.bans)
+        cure = f"run `{commands}`"
+    else:
+        cure = lost.way_to_keep(ce, advice)
     void = "If the ban is void, delete the line"
     told = f"{lost.describe()}, but vomap's line comes first, so the ban is lost; {cure}. {void}"
     return StatusLine(RED, "lost ban", told)

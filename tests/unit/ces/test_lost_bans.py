@@ -23,10 +23,14 @@ BOTS = r"SCITOKENS /^https:\/\/one\.example\/,bot-/ x@banned.htcondor.org"
 WHOLE = r"SCITOKENS /^https:\/\/one\.example\/,/ x@banned.htcondor.org"
 
 
+def _read(*lines: str) -> MapFiles:
+    read = [read_map_line(Path("f"), number, line) for number, line in enumerate(lines, 1)]
+    return MapFiles([line for line in read if line is not None])
+
+
 def _shadow(*lines: str, bans: Sequence[Any] | None = (), deny: str = "") -> Shadow:
     """Return what vomap's lines disable, with these lines, in order, and these bans of vomap, None if it observes."""
-    read = [read_map_line(Path("f"), number, line) for number, line in enumerate(lines, 1)]
-    files = MapFiles([line for line in read if line is not None])
+    files = _read(*lines)
     documents: list[Any] = [{"source": "b:1", "reason": "r", **ban} for ban in bans or ()]
     own = None if bans is None else OwnBans(documents, ISSUERS)
     settings = Settings(
@@ -94,6 +98,16 @@ def test_a_ban_of_all_others() -> None:
     assert lost.why.startswith("f:3 comes before it and maps")
     assert _lost(maps, LEAK)[0].bans != ()
     assert _lost(maps.replace("one", "two"), WHOLE)[0].bans != ()
+
+
+def test_many_issuers() -> None:
+    """The line names three. All of them are banned."""
+    issuers = [f"https://i{number}.example/" for number in range(9)]
+    lines = [map_line(issuer, "VOMAP") for issuer in issuers]
+    found = _read(*lines, r"SCITOKENS /^https:\/\// x@banned.htcondor.org")
+    (lost,) = find_shadow(found, DeniedNames(Settings()), OwnBans([], {}), issuers).lost
+    assert lost.describe().endswith(f"bans all tokens of {', '.join(issuers[:3])} and 6 more issuers")
+    assert [ban["issuer"] for ban in lost.bans] == [issuers]
 
 
 @pytest.mark.parametrize("expression", ["/.*/", "/(.*)/", "/^.*/", "/^/"])
