@@ -44,7 +44,7 @@ from vomap.status.htcondor import (
     find_unasked,
     find_unmapped,
 )
-from vomap.status.in_force import RECONFIGURE, InForce, Needs, find_observing_place, settings_lines
+from vomap.status.in_force import RECONFIGURE, InForce, Needs, audience_lines, find_observing_place, settings_lines
 from vomap.store import POLICY_FILE, bans_beside
 from vomap.store.writer import CompiledBans, CompiledDocument, CompiledPolicy, read_compiled
 
@@ -239,7 +239,9 @@ def htcondor_settings_lines(
     observes = find_observing_place(in_force.answers) is not None
     has_settings = not observes or ce.at(f"{ce.SETTINGS}/{SETTINGS_FILE}").is_file()
     accounts = () if policy is None else sorted(rule_accounts(policy.document))
-    return settings_lines(in_force, Needs(ce, advice, policy, accounts, has_settings))
+    yield from settings_lines(in_force, Needs(ce, advice, policy, accounts, has_settings))
+    if policy is not None:
+        yield from audience_lines(in_force, policy, advice)
 
 
 def try_line() -> StatusLine:

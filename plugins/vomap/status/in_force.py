@@ -39,6 +39,9 @@ _AUDIENCE, _FOREIGN = "SCITOKENS_SERVER_AUDIENCE", "SEC_SCITOKENS_FOREIGN_TOKEN_
 _ALLOW_FOREIGN, _DOMAIN = "SEC_SCITOKENS_ALLOW_FOREIGN_TOKEN_TYPES", "UID_DOMAIN"
 # The domain of accounts in HTCondor-CE, which its own ALLOW lists name.
 _CE_DOMAIN = "users.htcondor.org"
+# The addresses of the CE, which clients ask for as the audience of their tokens, and audiences for every CE.
+_ADDRESS = "COLLECTOR_HOST"
+_ANY_CE = ("ANY", "https://wlcg.cern.ch/jwt/v1/any")
 # HTCondor's names for a token that vomap declines, and for one that a map line bans.
 _REFUSED = {"*@unmapped": "scitokens@unmapped", "*@banned.htcondor.org": "x@banned.htcondor.org"}
 _DENIED = {"DENY_WRITE": ", ".join(["anonymous@*", *_REFUSED]), "DENY_READ": "$(DENY_WRITE)"}
@@ -112,6 +115,19 @@ def settings_lines(in_force: InForce, needs: Needs) -> Iterator[StatusLine]:
         yield StatusLine(GREEN, SETTINGS, f"{' and '.join(DAEMONS)} ask vomap and do as it answers, {once}")
 
 
+def audience_lines(in_force: InForce, policy: CompiledPolicy, advice: Advice) -> Iterator[StatusLine]:
+    """Report that the policy accepts no audience by which clients name this CE."""
+    site, accepted = policy.document["site"]["audience"], accepted_audiences(policy.document)
+    addresses = re.split(r"[,\s]+", in_force.answers[0].get(_ADDRESS).value) if in_force.answers else []
+    own = [address.partition("?")[0] for address in addresses if address]
+    is_named = any(address in audience for address in own for audience in accepted) or {*_ANY_CE} & {*accepted}
+    if site is not None and own and not is_named:
+        words = [word for audience in (*site, own[0]) for word in ("--audience", audience)]
+        told = f"no accepted audience is the address of this CE, {own[0]}: tokens for it are refused"
+        wire = advice.command("init", "--replace", *words)
+        yield StatusLine(YELLOW, "audience", f"{told}; if clients ask for it, run `{wire}`, then `{RECONFIGURE}`")
+
+
 def cache_lines(ce: HtcondorCe, in_force: InForce) -> Iterator[StatusLine]:
     """Report a cache of the issuers' keys that the CE's user cannot write.
 
@@ -171,7 +187,7 @@ def _ours(needs: Needs) -> set[str]:
 def _names(daemon: str) -> list[str]:
     """Return the names of all settings that the checks look up."""
     levels = [name for level in _LEVELS for name in _spellings(level, daemon)]
-    others = [COMMAND, _MAPPING, _MAP_FILE, _HASH_KEYS, _AUDIENCE, _FOREIGN, _ALLOW_FOREIGN, _DOMAIN, _CACHE]
+    others = [COMMAND, _MAPPING, _MAP_FILE, _HASH_KEYS, _AUDIENCE, _FOREIGN, _ALLOW_FOREIGN, _DOMAIN, _CACHE, _ADDRESS]
     return list(dict.fromkeys([*levels, *others, *_AUTHENTICATION, _WRITE_AUTHENTICATION, *_METHODS, _DEFAULT_METHODS]))
 
 

@@ -137,6 +137,36 @@ def test_a_level_at_which_the_ce_takes_no_token(condor: FakeCondor, level: str) 
     assert f": HTCondor-CE takes no token from clients that {level.lower()}; expected `FS, SCITOKENS`" in line.text
 
 
+@pytest.mark.parametrize(
+    ("address", "accepted", "missing"),
+    [
+        ("ce.example:29619", "[ce.example:9619]", "ce.example:29619"),
+        ("ce.example:29619?sock=x, other:1", "[ce.example:9619, x]", "ce.example:29619"),
+        ("ce.example:9619", "[ce.example]", "ce.example:9619"),
+        ("ce.example:9619", "[ce.example:9619]", ""),
+        ("ce.example:9619, other:1", "['https://other:1']", ""),
+        ("ce.example:29619", "[ANY]", ""),
+        ("ce.example:29619", "['https://wlcg.cern.ch/jwt/v1/any']", ""),
+        ("ce.example:29619", "unchecked", ""),
+        ("", "[x]", ""),
+    ],
+)
+def test_an_audience_for_this_ce(condor: FakeCondor, address: str, accepted: str, missing: str) -> None:
+    """Without one, tokens for the address of the CE are refused. The command keeps the audiences of the site."""
+    document = policy_document(
+        f"mapfile: 1\nsite: {{audience: {accepted}}}\nissuers: {{'https://one.example/': {{vo: One}}}}\n"
+    )
+    condor.set(f"COLLECTOR_HOST = {address}")
+    lines = {line.what: line for line in _lines(CompiledPolicy(document, "d" * 64, "", {}))}
+    assert ("audience" in lines) == bool(missing)
+    if missing:
+        told = lines["audience"].text
+        kept = " ".join(f"--audience {word}" for word in document["site"]["audience"] or ())
+        assert lines["audience"].colour == YELLOW
+        assert f"the address of this CE, {missing}: " in told
+        assert f"run `vomap init --replace {kept} --audience {missing}`, then `condor_ce_reconfig`" in told
+
+
 def test_two_faults_have_two_lines(condor: FakeCondor) -> None:
     """The first does not hide the second."""
     condor.set("SEC_SCITOKENS_PLUGIN_VOMAP_MAPPING = x", "SCHEDD.DENY_READ =")
