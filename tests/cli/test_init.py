@@ -1174,7 +1174,7 @@ def test_a_link_to_nowhere_stops_the_build(htcondor: CeSystem, capsys: Capture) 
 
 
 def test_lines_that_will_never_be_used(htcondor: CeSystem, capsys: Capture) -> None:
-    """`init` names the site's own, before the files and the question. Nobody can delete those of packages."""
+    """`init` names the site's own, before the files and the question. The site cannot delete those of packages."""
     htcondor.write(RULES_FILE, RULES)
     line = "SCITOKENS /^https:\\/\\/one\\.example\\/,/ acct\n"
     place = htcondor.write("/etc/condor-ce/mapfiles.d/50-site.conf", line)

@@ -1165,7 +1165,7 @@ def test_lines_behind_vomaps(htcondor: CeSystem, look: Looked) -> None:
     told = found["lines behind vomap's"][1]
     assert "50-x.conf:5 and 2 more; " in told
     file.unlink()
-    # Nobody can delete the lines of a package.
+    # The site cannot delete the lines of a package.
     htcondor.write("/usr/share/condor-ce/mapfiles.d/50-x.conf", lines)
     assert _not_green(look(htcondor)) == {}
 

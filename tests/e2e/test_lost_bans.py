@@ -70,7 +70,7 @@ def test_a_lost_ban(osg: Pool) -> None:
     assert osg.submit(token).returncode != 0
     assert osg.log(mark).became == "denied"
     assert osg.ping(osg.token(OTHER)) == f"{OTHER_ACCOUNT}@users.htcondor.org"
-    # The lines of OSG's package are never used, but nobody can delete them.
+    # The lines of OSG's package are never used, but the site cannot delete them.
     assert not {LOST, "lines behind vomap's"} & {line["what"] for line in osg.status()}
 
 

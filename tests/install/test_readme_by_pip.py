@@ -57,7 +57,7 @@ class Machine:
     def __init__(self, folder: Path) -> None:
         """Write the CE's configuration, and clone."""
         self.root, self.prefix, self.clone = folder / "root", folder / "opt" / "vomap", folder / "clone"
-        # The tool of the CE that is told to read its configuration.
+        # The tool that has the CE read its configuration.
         self.tools = folder / "tools"
         self.tools.mkdir()
         (self.tools / "condor_ce_reconfig").write_text(f"#!/bin/sh\necho >> {folder}/reconfigured\n", "utf-8")

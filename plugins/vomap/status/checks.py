@@ -45,6 +45,7 @@ from vomap.status.htcondor import (
     find_unmapped,
 )
 from vomap.status.in_force import RECONFIGURE, InForce, Needs, audience_lines, find_observing_place, settings_lines
+from vomap.status.readable import allow_reading, unreadable_paths
 from vomap.store import POLICY_FILE, bans_beside
 from vomap.store.writer import CompiledBans, CompiledDocument, CompiledPolicy, read_compiled
 
@@ -299,7 +300,8 @@ def callout_line(ce: Ce, policy_file: str, bans_file: str, advice: Advice) -> St
             RED, name, f"cannot be run as {user}: {error}; {_other_callouts(ce, callout, advice) or again}"
         )
     if done.returncode != _DECLINED[name] or done.stdout:
-        return StatusLine(RED, name, f"as {user}: exit {done.returncode}: {done.stderr.strip()}; {again}")
+        repair = _let_read(as_user, policy_file, bans_file) or again
+        return StatusLine(RED, name, f"as {user}: exit {done.returncode}: {done.stderr.strip()}; {repair}")
     _, mark, trouble = done.stderr.strip().partition("; ")
     if mark:
         # The decision does not depend on the decision log.
@@ -308,6 +310,15 @@ def callout_line(ce: Ce, policy_file: str, bans_file: str, advice: Advice) -> St
         as_ce = f"run `{advice.command('status')}` as root to try it as {ce.user}"
         return StatusLine(YELLOW, name, f"answers as you; {as_ce}")
     return StatusLine(GREEN, name, f"answers as {user}")
+
+
+def _let_read(user: str | None, *files: str) -> str:
+    """Return how to let the CE's user read these files, "" if it can, or if only root can find that out."""
+    if user is None:
+        return ""
+    paths = [Path(file).absolute() for file in files]
+    unreadable = unreadable_paths(Path("/"), [path for path in paths if path.exists()], pwd.getpwnam(user))
+    return f"run `{allow_reading(unreadable)}`" if unreadable else ""
 
 
 def _other_callouts(ce: Ce, callout: str, advice: Advice) -> str:

@@ -67,12 +67,17 @@ def unreadable_lines(ce: HtcondorCe, unreadable: Collection[Path]) -> Iterator[S
     """Report the files and folders of HTCondor-CE that its user cannot read, with the command that changes this."""
     if not unreadable:
         return
-    folders = sorted(str(path) for path in unreadable if path.is_dir())
-    files = sorted(str(path) for path in unreadable if not path.is_dir())
-    let_in = [join_words(["chmod", mode, *paths]) for mode, paths in (("a+rx", folders), ("a+r", files)) if paths]
     effect = "HTCondor-CE uses no line of such a map file, and no change of its settings"
-    text = f"the user {ce.user} cannot read {', '.join([*folders, *files])}: {effect}"
-    yield StatusLine(RED, FILES_OF_THE_CE, f"{text}; run `{' && '.join(let_in)} && condor_ce_reconfig`")
+    text = f"the user {ce.user} cannot read {', '.join(map(str, sorted(unreadable)))}: {effect}"
+    yield StatusLine(RED, FILES_OF_THE_CE, f"{text}; run `{allow_reading(unreadable)} && condor_ce_reconfig`")
+
+
+def allow_reading(paths: Collection[Path]) -> str:
+    """Return the command that lets all users read these files and folders."""
+    folders = sorted(str(path) for path in paths if path.is_dir())
+    files = sorted(str(path) for path in paths if not path.is_dir())
+    changes = [["chmod", mode, *names] for mode, names in (("a+rx", folders), ("a+r", files)) if names]
+    return " && ".join(map(join_words, changes))
 
 
 def _folders_above(name: str) -> list[str]:

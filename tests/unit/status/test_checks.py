@@ -13,7 +13,7 @@ import pytest
 
 from vomap.ces.kinds import Ce, known_ces
 from vomap.compile.advice import Advice
-from vomap.status import GREEN, RED
+from vomap.status import GREEN, RED, checks
 from vomap.status.checks import callout_line
 
 
@@ -48,3 +48,28 @@ def test_a_ce_without_its_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     line = callout_line(replace(_htcondor(tmp_path), user="no-such-user"), "p", "p.bans", Advice(callouts=tmp_path))
     assert line.colour == RED
     assert "no user no-such-user" in line.text
+
+
+def test_a_policy_that_the_ce_cannot_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line has the command that lets the CE's user read it. Without such a fault it has none."""
+    me = pwd.getpwuid(os.getuid())
+    policy = tmp_path / "policy"
+    policy.touch()
+    tried: list[Path] = []
+
+    def unreadable(root: Path, paths: list[Path], user: pwd.struct_passwd) -> frozenset[Path]:
+        assert (root, user) == (Path("/"), me)
+        tried.extend(paths)
+        return frozenset(paths if policy.stat().st_size == 0 else ())
+
+    failed = subprocess.CompletedProcess(["x"], 3, "", "Permission denied")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: failed)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(checks, "unreadable_paths", unreadable)
+    ce, advice = replace(_htcondor(tmp_path), user=me.pw_name), Advice(callouts=tmp_path)
+    line = callout_line(ce, str(policy), f"{tmp_path}/none", advice)
+    assert tried == [policy]
+    assert (line.colour, line.text.partition("; ")[2]) == (RED, f"run `chmod a+r {policy}`")
+    policy.write_text("x")
+    line = callout_line(ce, str(policy), f"{tmp_path}/none", advice)
+    assert line.text.endswith("; after the repair, run `vomap status --callouts " + f"{tmp_path}`")

@@ -83,7 +83,7 @@ def test_all_can_be_read(ce: HtcondorCe) -> None:
     ],
 )
 def test_a_path_that_the_user_cannot_read(ce: HtcondorCe, path: str, mode: int) -> None:
-    """It alone is found, and what lies in it is not. The line is red, and its chmod is enough."""
+    """It alone is found, and its files are not. The line is red, and its chmod is enough."""
     place = ce.root / path
     before = place.stat().st_mode & 0o777
     place.chmod(mode)
