@@ -271,6 +271,18 @@ def test_what_callouts_cannot_read(htcondor: CeSystem, look: Looked, what: str, 
     assert str(path) in lines[what][1]
 
 
+@pytest.mark.parametrize("place", ["policy", "bans", "folder"])
+def test_compiled_files_that_other_users_can_write(htcondor: CeSystem, look: Looked, place: str) -> None:
+    """The line has the command that ends this."""
+    path = {"policy": htcondor.policy, "bans": htcondor.bans, "folder": htcondor.policy.parent}[place]
+    path.chmod(path.stat().st_mode | 0o022)
+    what = "bans" if place == "bans" else "policy"
+    colour, told = look(htcondor)[what]
+    assert (colour, f"`chmod go-w {path}`" in told) == ("red", True)
+    subprocess.run(["/bin/sh", "-c", told.partition("`")[2].partition("`")[0]], check=True)
+    assert _not_green(look(htcondor)) == {}
+
+
 def test_before_init(tmp_path: Path, look: Looked) -> None:
     """The advice is `vomap init`, and no command that fails before it, and nothing that it writes itself."""
     system = CeSystem(tmp_path / "root", htcondor=True)

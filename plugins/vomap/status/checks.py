@@ -24,8 +24,10 @@ from vomap.ces.wiring import wired_issuers
 from vomap.compile.advice import Advice
 from vomap.compile.rollback import is_rolled_back
 from vomap.files import FileError
+from vomap.files.regular import UnreadableFileError, read_regular_file
 from vomap.files.root import refuse_links_out
 from vomap.files.shell import join_words
+from vomap.files.trusted import judge_file
 from vomap.log import KEY_FILE, NOWHERE, DecisionLog
 from vomap.log.pseudonyms import KeyFileError, read_key
 from vomap.mapfile.compose import find_refusals
@@ -77,9 +79,21 @@ def built_line(what: str, path: str, kind: str, advice: Advice) -> tuple[StatusL
     try:
         built = read_compiled(path, kind)
     except Error as error:
-        return StatusLine(RED, what, _with_command(error, advice.command("build"))), None
+        told = _with_command(_untrusted(path) or error, advice.command("build"))
+        return StatusLine(RED, what, told), None
     files = f"{len(built.sources)} {'file' if len(built.sources) == 1 else 'files'}"
     return StatusLine(GREEN, what, f"{built.digest[:12]}, built {built.built} from {files}"), built
+
+
+def _untrusted(path: str) -> str:
+    """Return who can have written a compiled file, with the command that ends this. "" if vomap trusts the file."""
+    try:
+        _, resolved = read_regular_file(path)
+    except UnreadableFileError:
+        return ""
+    custody = judge_file(resolved, os.geteuid())
+    owned = [f"this file or its folder belongs to {custody.owner}: `{custody.chown}`"] if custody.owner else []
+    return next((f"{path}: {fault}" for fault in (*custody.faults, *owned)), "")
 
 
 def _is_before_init(path: str, advice: Advice) -> bool:
