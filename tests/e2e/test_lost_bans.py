@@ -55,7 +55,12 @@ def test_a_lost_ban(osg: Pool) -> None:
 
     # An earlier vomap wired the CE all the same.
     osg.wire()
+    # The daemons map as before, until they read their files. `vomap status` asks them.
+    assert osg.ping(osg.token(BANNED)) == ""
+    (in_force,) = (line for line in osg.status() if line["what"] == "settings in force")
+    assert (in_force["colour"], "did not read the files yet" in in_force["told"]) == ("red", True)
     osg.reconfigure()
+    assert "settings in force" not in {line["what"] for line in osg.status() if line["colour"] == "red"}
     assert osg.ping(osg.token(BANNED)) == f"{ACCOUNT}@users.htcondor.org"
     (line,) = (line for line in osg.status() if line["what"] == LOST)
     assert line["colour"] == "red"

@@ -1,4 +1,4 @@
-"""Ask HTCondor-CE for the settings that are in force. That needs no daemon and no root.
+"""Ask HTCondor-CE for the settings in its files, which needs no daemon and no root, and for those of a running daemon.
 
 Source: HTCondor's src/condor_tools/config_val.cpp. Measured on HTCondor 23.9.6 and 25.
 """
@@ -66,6 +66,19 @@ def ask_daemon(daemon: str, names: Sequence[str]) -> Answers:
         told = " ".join((errors or output).split())[:200]
         raise NotAskedError(f"`{TOOL}` prints no settings of {CONFIG}: {told or 'no output'}")
     return Answers(daemon, settings)
+
+
+def ask_running_daemon(daemon: str, name: str) -> str | None:
+    """Return the value of a setting in a running daemon, "" if it has none. Return None if no daemon answers.
+
+    A daemon has the settings of the time when it last read its files.
+    """
+    try:
+        output, _ = _run([TOOL, f"-{daemon.lower()}", name])
+    except NotAskedError:
+        return None
+    value = output.strip()
+    return None if not value else "" if value.startswith("Not defined") else value
 
 
 def _settings_in(output: str) -> Iterator[Setting]:

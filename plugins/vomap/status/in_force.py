@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from vomap.ces import config_val
-from vomap.ces.config_val import Answers, NotAskedError, Setting, ask_daemon
+from vomap.ces.config_val import Answers, NotAskedError, Setting, ask_daemon, ask_running_daemon
 from vomap.ces.htcondor import COMMAND, OBSERVE, PLUGIN, SETTINGS_FILE
 from vomap.ces.kinds import DEFAULTS_FILE, HtcondorCe
 from vomap.ces.wiring import accepted_audiences, foreign_issuers
@@ -75,9 +75,13 @@ class Needs:
 
 @dataclass(frozen=True)
 class InForce:
-    """The settings of each daemon to which tokens come, or the line of the report that says why there are none."""
+    """The settings of each daemon to which tokens come, or the line of the report that says why there are none.
+
+    `stale` are the running daemons with other settings than their files have, because they have not read them.
+    """
 
     answers: Sequence[Answers] = ()
+    stale: Sequence[str] = ()
     not_asked: StatusLine | None = None
 
 
@@ -87,7 +91,8 @@ def ask_ce(advice: Advice) -> InForce:
         text = f"read from the files below {advice.root}: the CE itself can be asked only on its own machine"
         return InForce(not_asked=StatusLine(GREEN, SETTINGS, text))
     try:
-        return InForce([ask_daemon(daemon, _names(daemon)) for daemon in DAEMONS])
+        answers = [ask_daemon(daemon, _names(daemon)) for daemon in DAEMONS]
+        return InForce(answers, [each.daemon for each in answers if _is_stale(each)])
     except NotAskedError as error:
         question = f"CONDOR_CONFIG={config_val.CONFIG} {config_val.TOOL} -subsystem {DAEMONS[0]} {_DOMAIN}"
         text = f"{error}. vomap looked only at the files in {HtcondorCe.SETTINGS}; try `{question}`"
@@ -110,7 +115,12 @@ def settings_lines(in_force: InForce, needs: Needs) -> Iterator[StatusLine]:
         expected = f"expected `{deviation.expected}`" if deviation.expected else "expected nothing"
         text = f"is {found} ({where}): {deviation.effect}; {expected}; {_remedy(deviation, needs)}"
         yield StatusLine(RED, setting.name, text)
-    if not daemons:
+    if in_force.stale:
+        running = (
+            f"the running {' and '.join(in_force.stale)} did not read the files yet, and asks another callout or none"
+        )
+        yield StatusLine(RED, SETTINGS, f"{running}; run `{RECONFIGURE}`")
+    elif not daemons:
         once = f"once they have read these settings. After a change of the files, run `{RECONFIGURE}`"
         yield StatusLine(GREEN, SETTINGS, f"{' and '.join(DAEMONS)} ask vomap and do as it answers, {once}")
 
@@ -163,6 +173,21 @@ def find_observing_place(answers: Sequence[Answers]) -> str | None:
         return None
     only = "" if len(observing) == len(answers) else f", for the {observing[0].daemon} only"
     return observing[0].get(COMMAND).place + only
+
+
+def _is_stale(answers: Answers) -> bool:
+    """Return True if a running daemon has another callout, or other audiences, than its files name."""
+    for name in (COMMAND, _AUDIENCE):
+        running = ask_running_daemon(answers.daemon, name)
+        if running is None:
+            return False
+        if _words(running) != _words(answers.get(name).value):
+            return True
+    return False
+
+
+def _words(value: str) -> list[str]:
+    return re.split(r"[,\s]+", value.strip())
 
 
 def _remedy(deviation: Deviation, needs: Needs) -> str:

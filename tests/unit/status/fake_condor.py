@@ -39,8 +39,15 @@ _TOOL = """\
 #!{python}
 import sys
 words = sys.argv[1:]
+settings, running = {settings!r}, {running!r}
+if words[0] in ("-schedd", "-collector"):
+    daemon = words[0][1:].upper()
+    if daemon not in running:
+        sys.exit("Can't find address of the daemon")
+    value, _ = settings.get(daemon + "." + words[1]) or settings.get(words[1]) or ("", "")
+    print(running[daemon].get(words[1], value) or "Not defined")
+    sys.exit(0)
 assert words[:2] == ["-verbose", "-subsystem"], words
-settings = {settings!r}
 for name in words[3:]:
     setting = settings.get(words[2] + "." + name) or settings.get(name)
     full = words[2] + "." + name if words[2] + "." + name in settings else name
@@ -63,13 +70,15 @@ class FakeCondor:
         """Put the tool of a CE that asks vomap into the folder."""
         self.tool = folder / "condor_config_val"
         monkeypatch.setattr(config_val, "TOOL", str(self.tool))
+        # Each running daemon, with its settings that differ from those in its files.
+        self.running: dict[str, dict[str, str]] = {}
         self.set()
 
     def set(self, *added: str) -> None:
         """Have the CE use these settings, NAME = VALUE, besides those of a CE that asks vomap."""
         pairs = (setting.partition(" =") for setting in added)
         settings = {**WIRED, **{name: (value.strip(), ADDED) for name, _, value in pairs}}
-        self.write(_TOOL.format(python=sys.executable, settings=settings))
+        self.write(_TOOL.format(python=sys.executable, settings=settings, running=self.running))
 
     def write(self, text: str) -> None:
         """Have the tool be another script."""

@@ -13,6 +13,7 @@ import pytest
 from unit.policy.composed import policy_document
 from unit.status.fake_condor import ADDED, FakeCondor
 from vomap.ces import config_val
+from vomap.ces.htcondor import COMMAND
 from vomap.ces.kinds import HtcondorCe, known_ces
 from vomap.ces.lost_bans import DeniedNames, read_denials
 from vomap.compile.advice import Advice
@@ -165,6 +166,38 @@ def test_an_audience_for_this_ce(condor: FakeCondor, address: str, accepted: str
         assert lines["audience"].colour == YELLOW
         assert f"the address of this CE, {missing}: " in told
         assert f"run `vomap init --replace {kept} --audience {missing}`, then `condor_ce_reconfig`" in told
+
+
+@pytest.mark.parametrize(
+    ("running", "stale"),
+    [
+        ({}, ""),
+        ({"SCHEDD": {}, "COLLECTOR": {}}, ""),
+        ({"SCHEDD": {COMMAND: ""}, "COLLECTOR": {COMMAND: ""}}, "SCHEDD and COLLECTOR"),
+        ({"SCHEDD": {COMMAND: "/usr/libexec/vomap/vomap-htcondor --observe"}}, "SCHEDD"),
+        ({"SCHEDD": {}, "COLLECTOR": {"SCITOKENS_SERVER_AUDIENCE": "ce.example:9619"}}, "COLLECTOR"),
+        ({"SCHEDD": {"SCITOKENS_SERVER_AUDIENCE": "ce.example:9619 ANY"}}, ""),
+    ],
+)
+def test_daemons_that_have_not_read_their_files(
+    condor: FakeCondor, running: dict[str, dict[str, str]], stale: str
+) -> None:
+    """They map as before, so the line is red with the command. A CE that is stopped is judged by its files."""
+    condor.running = running
+    condor.set()
+    (line,) = _lines()
+    assert (line.colour, line.what) == (RED if stale else GREEN, "settings in force")
+    assert (f"the running {stale} did not read the files yet" in line.text) == bool(stale)
+    assert "`condor_ce_reconfig`" in line.text
+
+
+def test_a_daemon_that_does_not_answer(condor: FakeCondor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The question has a time limit."""
+    monkeypatch.setattr(config_val, "_SECONDS", 0.3)
+    condor.write("#!/bin/sh\nexec sleep 60\n")
+    began = time.monotonic()
+    assert config_val.ask_running_daemon("SCHEDD", "X") is None
+    assert time.monotonic() - began < 5
 
 
 def test_two_faults_have_two_lines(condor: FakeCondor) -> None:
