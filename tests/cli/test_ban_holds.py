@@ -360,7 +360,7 @@ def test_a_rule_that_denies_proves_nothing(site: Site) -> None:
             "so no CE calls vomap for it: not in force here: another plugin may map these tokens",
         ),
         ("http://else/", "it is not an https URL, so no CE calls vomap for it"),
-        ("https://else/", "vomap sees its tokens only after the CE is wired again"),
+        ("https://else/", "only after the CE is wired again, and no other plugin and no map line maps any token"),
     ],
 )
 def test_an_issuer_that_is_not_declared(site: Site, issuer: str, told: str) -> None:

@@ -183,7 +183,9 @@ def _issuers_of_several_vos(ban: Mapping[str, Any], authority: Authority) -> lis
 def _undeclared(issuer: str, authority: Authority, *, is_wired: bool) -> str:
     told = f"no issuer {issuer} is declared{did_you_mean(issuer, authority.issuers)}"
     if is_wired:
-        return f"{told}; vomap sees its tokens only after the CE is wired again"
+        others = "no other plugin and no map line maps any token of this issuer then"
+        here = "if the CE maps such tokens today, ban this one there instead: on HTCondor-CE in mapfiles.d/04-bans.conf"
+        return f"{told}; vomap sees its tokens only after the CE is wired again, and {others} ({here})"
     return f"{told}, and it is not an https URL, so no CE calls vomap for it: {NOT_IN_FORCE}"
 
 
