@@ -377,6 +377,7 @@ def test_rollback(folder: Folder, capsys: Capture) -> None:
     folder.ban("  - {subject: bad, reason: new}\n")
     assert folder.build() == 0
     second, bans = read_policy(str(folder.policy)).digest, folder.built_bans.read_bytes()
+    digest = read_bans(str(folder.built_bans)).digest
     capsys.readouterr()
     assert run(["build", "--rollback", "--output", str(folder.policy)]) == 0
     assert folder.policy.read_bytes() == first
@@ -387,7 +388,8 @@ def test_rollback(folder: Folder, capsys: Capture) -> None:
     folder.site.write_text(OTHER.replace("acct3", "acct4"), "utf-8")
     assert run(shlex.split(told.rpartition("then type `vomap ")[2].partition("`")[0])) == 0
     assert folder.policy.read_bytes() != first
-    assert folder.built_bans.read_bytes() == bans
+    # A build writes its time, so only the digest is the same.
+    assert read_bans(str(folder.built_bans)).digest == digest
     assert run(["build", "--rollback", "--output", str(folder.policy)]) == 0
     assert folder.policy.read_bytes() == first
 
