@@ -91,8 +91,11 @@ def test_any_bytes_on_htcondors_stdin(payload: bytes) -> None:
 def _is_shown_by_arc(token: dict[str, Any]) -> bool:
     """Return True if ARC shows a token as it is. ARC cuts texts at a NUL, and shows a list of one text as that text.
 
-    It shows no times either. So only HTCondor's token can be over, live too long, or have a malformed time.
+    It shows no times either. So only HTCondor's token can be over, live too long, or have a malformed time. Of values
+    that are neither texts nor lists it shows nothing, so only HTCondor's token can have such a version or audience.
     """
+    if not all(isinstance(token.get(name, ""), (str, list)) for name in ("wlcg.ver", "aud")):
+        return False
     lists = [value for value in token.values() if isinstance(value, list)]
     return "\\u0000" not in json.dumps(token) and not any(
         sum(isinstance(member, str) for member in members) == 1 for members in lists
@@ -102,6 +105,14 @@ def _is_shown_by_arc(token: dict[str, Any]) -> bool:
 FORGED = st.builds(
     "{}_0={}".format, st.sampled_from(sorted(KNOWN)), st.sampled_from(("alice", "/a", "urn:x:y:group:a"))
 )
+
+
+def test_a_version_that_arc_does_not_show() -> None:
+    """HTCondor's token is denied for its version. ARC shows none, and the token has no other fault."""
+    token = {"iss": "https://one.example/", "sub": "alice", "aud": "ANY", "scope": "compute.create", "wlcg.ver": None}
+    assert _payload_decision(htcondor_payload(token)).reason.startswith("version")
+    assert _environment_decision(arc_environment(token)).outcome == MAPPED
+    assert not _is_shown_by_arc(token)
 
 
 @given(tokens(), st.dictionaries(st.text() | FORGED, json_values | st.just("x"), max_size=3))
