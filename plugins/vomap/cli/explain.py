@@ -125,7 +125,9 @@ def _decide(args: argparse.Namespace, policy: Policy, bans: Bans, now: float, re
         levels = refused_levels(claims, read_scopes(claims))
         reasons.notes = [f"mapped, but HTCondor will refuse {level}: the scopes do not grant it" for level in levels]
     reasons.near_misses = describe_expired_bans(policy, bans, claims, now)
-    reasons.near_misses += map(str, find_near_misses(policy, bans, claims, decision, now))
+    near_misses = find_near_misses(policy, bans, claims, decision, now)
+    reasons.near_misses += map(str, near_misses.found)
+    reasons.notes += near_misses.left_out
     return decision
 
 

@@ -31,6 +31,8 @@ _NONE: frozenset[str] = frozenset()
 _NEVER_FORGED = ("client_id", "azp", "wlcg.ver")
 # A token that names more banned VOs is denied without asking what fewer bans would leave: the sets are too many.
 _MOST_BANNED = 4
+# The trace has a sentence for each rule of a policy with at most this number of rules.
+_MOST_TRACED = 2_000
 
 
 def decide(policy: Policy, bans: Bans, claims: Claims, now: float, trace: Trace = None) -> Decision:
@@ -44,7 +46,7 @@ def decide(policy: Policy, bans: Bans, claims: Claims, now: float, trace: Trace 
         trace += _sentences(facts)
     if not bans.asked and not claims.forged:
         return _decide_unbanned(_Question(facts, _NONE), trace)
-    view = BanView(claims, lambda: _every_membership(facts), lambda *seen: _every_vo(facts, *seen))
+    view = _ban_view(facts)
     found = bans.matching_bans(view, now) if bans.asked else []
     question = _Question(facts, frozenset(vo for ban in found for vo in ban.only_vos))
     return (
@@ -52,6 +54,15 @@ def decide(policy: Policy, bans: Bans, claims: Claims, now: float, trace: Trace 
         or (_refuse_banned(question, found, view, trace) if found else None)
         or _decide_unbanned(question, trace)
     )
+
+
+def bans_of_any_time(policy: Policy, bans: Bans, claims: Claims) -> list[Ban]:
+    """Return the bans that may match a token, expired ones included. No other ban can match."""
+    return bans.matching_bans(_ban_view(TokenFacts(policy, claims, 0)), 0)
+
+
+def _ban_view(facts: TokenFacts) -> BanView:
+    return BanView(facts.claims, lambda: _every_membership(facts), lambda *seen: _every_vo(facts, *seen))
 
 
 class TokenFacts:
@@ -317,8 +328,7 @@ def _apply_rules(question: _Question, trace: Trace) -> Decision:
     if trace is None:
         rules = facts.policy.matching_rules(facts.url, facts.whole, question.served, question.part)
     else:
-        # The trace has a sentence for each rule that does not match.
-        rules = facts.policy.rules()
+        rules = _traced_rules(question, trace)
     for rule in rules:
         for vo, view in _views(rule, question):
             captured = {} if vo is None else {"vo": vo.lower()}
@@ -330,6 +340,21 @@ def _apply_rules(question: _Question, trace: Trace) -> Decision:
             elif trace is not None and key != "issuer":
                 trace.append(f"rule {rule.name} ({rule.source}): {key} does not match")
     return question.settle(DECLINED, "rule: none matches", trace)
+
+
+def _traced_rules(question: _Question, trace: list[str]) -> Iterator[Rule]:
+    """Return the rules to try for a trace: all, as it has a sentence for each that does not match.
+
+    Of a large policy, return those that may match: to read all takes longer than an administrator waits.
+    """
+    from vomap.policy.index import count_rules
+
+    facts = question.facts
+    rules = count_rules(facts.policy.find)
+    if rules <= _MOST_TRACED:
+        return facts.policy.rules()
+    trace.append(f"of {rules:,} rules, vomap tries only those that may match this token by the index of the policy")
+    return facts.policy.matching_rules(facts.url, facts.whole, question.served, question.part)
 
 
 def _views(rule: Rule, question: _Question) -> Sequence[tuple[str | None, View]]:

@@ -176,6 +176,21 @@ def read_rule(find: _Find, number: int) -> RuleDocument | None:
     return rule
 
 
+def count_rules(find: _Find) -> int:
+    """Return the number of rules, which have the numbers from 0. It takes few look-ups."""
+    most = 1
+    while find(key_of(RULE, str(most - 1))) is not None:
+        most *= 2
+    least = most // 2
+    while least < most:
+        middle = (least + most) // 2
+        if find(key_of(RULE, str(middle))) is None:
+            most = middle
+        else:
+            least = middle + 1
+    return least
+
+
 def rules_found_by(find: _Find, owner: str, aspect: str, anchor: str) -> list[int]:
     """Return the numbers of the rules at one place of the index."""
     return [entry if isinstance(entry, int) else entry[0] for entry in find(key_of(owner, aspect, anchor)) or ()]

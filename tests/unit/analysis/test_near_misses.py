@@ -43,7 +43,7 @@ def _misses(claims: dict[str, Any], bans: str | None = None) -> list[NearMiss]:
     members = {**GOOD, **claims}
     policy = policy_of(POLICY)
     decision = decide(policy, bans_of(bans), read_claims(members), NOW)
-    return find_near_misses(policy, bans_of(bans), read_claims(members), decision, NOW)
+    return find_near_misses(policy, bans_of(bans), read_claims(members), decision, NOW).found
 
 
 @pytest.mark.parametrize(

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import chain, islice
+from typing import NamedTuple
 
-from vomap.analysis.near_misses.changes import ExplainedToken
+from vomap.analysis.near_misses.changes import ExplainedToken, SingleChange
 from vomap.analysis.near_misses.policy_changes import changes_of_policy
 from vomap.analysis.near_misses.token_changes import changes_of_token
 from vomap.claims import Claims, TokenError, read_claims
 from vomap.mapfile.times import format_utc
 from vomap.policy import DENIED, MAPPED, Decision
-from vomap.policy.decide import decide
+from vomap.policy.decide import bans_of_any_time, decide
 from vomap.policy.index import bans_of
 from vomap.policy.model import BAN, Ban, Bans, Policy, documents
 
 # A longer list would hide the helpful ones.
 _MOST = 8
+# For each change that is tried, the token is decided again. Of more changes, those of a spelling are tried first.
+MOST_TRIED = 200
+_MOST_CHANGES = 5_000
 # The first words of reasons, in the order of the steps of a decision.
 _STAGES = ("issuer", "vo", "subject", "time", "audience", "computing", "lifetime", "version", "rule", "account")
 
@@ -37,36 +42,73 @@ class NearMiss:
         return f"{self.difference}; otherwise it would be mapped {to} by {decision.rule} ({decision.source})"
 
 
-def find_near_misses(policy: Policy, bans: Bans, claims: Claims, decision: Decision, now: float) -> list[NearMiss]:
+class NearMisses(NamedTuple):
+    """The near misses that were found, and a sentence for each kind of search that was not finished."""
+
+    found: list[NearMiss]
+    left_out: list[str]
+
+
+def find_near_misses(policy: Policy, bans: Bans, claims: Claims, decision: Decision, now: float) -> NearMisses:
     """Return the single changes after which a token would get further, or be mapped by an earlier rule.
 
     `decision` is the decision on the claims at `now`, in seconds since 1970. Each change is confirmed by deciding the
-    token again.
+    token again. The work is limited: a token with a thousand groups may be near each of a thousand rules.
     """
     if decision.reason.startswith("ban:"):
         # A hint could show a way around the ban.
-        return []
+        return NearMisses([], [])
     token = ExplainedToken(policy, claims)
+    changes = list(islice(_changes(token, decision, now), _MOST_CHANGES + 1))
+    if len(changes) > MOST_TRIED:
+        changes.sort(key=lambda change: not change.is_spelling)
     found: dict[str, NearMiss] = {}
-    for change in (*changes_of_token(token, decision, now), *changes_of_policy(token, decision)):
-        if decision.outcome == MAPPED and not change.is_spelling:
-            continue
-        try:
-            changed = claims if change.members is None else read_claims(change.members)
-        except TokenError:
-            continue
-        other = decide(change.policy or policy, bans, changed, now)
-        if _leads_further(other, decision, policy):
+    for change in changes[:MOST_TRIED]:
+        other = _decide_changed(change, policy, bans, claims, now)
+        if other is not None and _leads_further(other, decision, token):
             found.setdefault(change.sentence, NearMiss(change.sentence, other))
             if len(found) == _MOST:
                 break
-    return sorted(found.values(), key=lambda miss: -_stage(miss.decision))
+    misses = sorted(found.values(), key=lambda miss: -_stage(miss.decision))
+    return NearMisses(misses, [] if len(found) == _MOST else _left_out(token, len(changes)))
+
+
+def _changes(token: ExplainedToken, decision: Decision, now: float) -> Iterator[SingleChange]:
+    """Yield the changes that are worth a try."""
+    for change in chain(changes_of_token(token, decision, now), changes_of_policy(token, decision)):
+        if change.is_spelling or decision.outcome != MAPPED:
+            yield change
+
+
+def _decide_changed(change: SingleChange, policy: Policy, bans: Bans, claims: Claims, now: float) -> Decision | None:
+    """Return the decision after a change, or None if no token can have the changed claims."""
+    try:
+        changed = claims if change.make_token is None else read_claims(change.make_token())
+    except TokenError:
+        return None
+    return decide(policy if change.make_policy is None else change.make_policy(), bans, changed, now)
+
+
+def _left_out(token: ExplainedToken, changes: int) -> list[str]:
+    """Return what was left out of the search, and what to do about it."""
+    sentences = []
+    fewer = "give `vomap explain` a token with fewer groups, scopes and claims to see others"
+    if changes > MOST_TRIED:
+        of = f"{changes:,}" if changes <= _MOST_CHANGES else f"more than {_MOST_CHANGES:,}"
+        sentences.append(f"near misses: vomap tried the {MOST_TRIED} nearest of {of} differences; {fewer}")
+    if token.effort.not_compared:
+        left = f"{token.effort.not_compared:,} conditions of rules"
+        sentences.append(f"near misses: vomap did not compare {left} with all of the token; {fewer}")
+    return sentences
 
 
 def describe_expired_bans(policy: Policy, bans: Bans, claims: Claims, now: float) -> list[str]:
     """Return a sentence for each expired ban that would, by itself, have refused this token in its last second."""
     sentences = []
-    for document in documents(BAN, bans.find):
+    may_match = {ban.source for ban in bans_of_any_time(policy, bans, claims) if not ban.is_in_force(now)}
+    for document in documents(BAN, bans.find) if may_match else ():
+        if document["source"] not in may_match:
+            continue
         ban = Ban(document)
         if ban.until is not None and not ban.is_in_force(now):
             then = decide(policy, bans_of({"bans": [document]}), claims, ban.until)
@@ -76,13 +118,16 @@ def describe_expired_bans(policy: Policy, bans: Bans, claims: Claims, now: float
     return sentences
 
 
-def _leads_further(other: Decision, decision: Decision, policy: Policy) -> bool:
+def _leads_further(other: Decision, decision: Decision, token: ExplainedToken) -> bool:
     """Return True if a decision got further than another: to a later step, an account or an earlier rule."""
     if _stage(other) != _stage(decision):
         return _stage(other) > _stage(decision)
+    if other.outcome != MAPPED:
+        return False
     # Rules in several files may have the same name.
-    earlier = takewhile(lambda rule: (rule.name, rule.source) != (decision.rule, decision.source), policy.rules())
-    return other.outcome == MAPPED and any((rule.name, rule.source) == (other.rule, other.source) for rule in earlier)
+    places = token.asked.places
+    here, there = ((each.rule or "", each.source or "") for each in (decision, other))
+    return places[there] < places[here]
 
 
 def _stage(decision: Decision) -> int:

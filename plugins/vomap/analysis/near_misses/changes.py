@@ -2,29 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from vomap.analysis.tokens.assembly import Token
 from vomap.analysis.tokens.group_claims import as_entitlement
 from vomap.claims import ENTITLEMENT_CLAIMS, GROUPS_CLAIM, Claims, read_scopes
 from vomap.claims.memberships import Membership, parse_entitlement, parse_fqan, parse_group, read_memberships
-from vomap.policy.model import Policy
+from vomap.policy.model import RULE, Policy, documents
+
+# The work for one token: comparisons of one of its texts with one of a rule. More would take longer than seconds.
+MOST_COMPARED = 100_000
 
 
 @dataclass(frozen=True)
 class SingleChange:
-    """A sentence about one difference, and the token's claims or the policy without it.
+    """A sentence about one difference, and the function that makes the token's claims or the policy without it.
 
     `is_spelling` is true if the difference is easy to overlook. Only such a difference is reported for a token that
     is mapped.
     """
 
     sentence: str
-    members: Mapping[str, Any] | None = None
-    policy: Policy | None = None
+    make_token: Callable[[], Mapping[str, Any]] | None = None
+    make_policy: Callable[[], Policy] | None = None
     is_spelling: bool = True
+
+
+@dataclass
+class AskedTexts:
+    """The texts that the rules of a policy ask for, each once, in the order of the rules, and the order of the rules.
+
+    `texts` has them by the key of their condition, `claims` are pairs of the name of a claim and a text.
+    """
+
+    texts: dict[str, dict[str, None]] = field(default_factory=dict)
+    claims: dict[tuple[str, str], None] = field(default_factory=dict)
+    places: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    @classmethod
+    def of_policy(cls, policy: Policy) -> AskedTexts:
+        """Read the rules of a policy, once each."""
+        asked = cls({key: {} for key in ("subject", "group", "first-group", "scope")})
+        for number, rule in enumerate(documents(RULE, policy.find)):
+            asked.places[rule["name"], rule["source"]] = number
+            for key, texts in asked.texts.items():
+                if key in rule:
+                    texts.update(dict.fromkeys(rule[key]))
+            for name, values in rule.get("claim", {}).items():
+                asked.claims.update(dict.fromkeys((name, value) for value in values))
+        return asked
+
+
+class Effort:
+    """The comparisons that may still be made for one token, and the number of texts that were not compared."""
+
+    def __init__(self) -> None:
+        self._left = MOST_COMPARED
+        self.not_compared = 0
+
+    def take(self, comparisons: int) -> bool:
+        """Count comparisons for one text of a rule, and return False if no more may be made."""
+        if self._left < comparisons:
+            self.not_compared += 1
+            return False
+        self._left -= comparisons
+        return True
 
 
 class ExplainedToken:
@@ -40,9 +85,15 @@ class ExplainedToken:
         # The claim that lists groups. None if the issuer is declared without one.
         self.groups_claim = GROUPS_CLAIM if issuer is None else issuer.groups_claim
         self._parse = parse_fqan if self.groups_claim == GROUPS_CLAIM else parse_group
+        self.effort = Effort()
         self.memberships = (
             [] if issuer is None else read_memberships(self.claims, issuer.group_form, issuer.entitlements)
         )
+
+    @cached_property
+    def asked(self) -> AskedTexts:
+        """The texts that the rules of the policy ask for."""
+        return AskedTexts.of_policy(self.policy)
 
     def with_claim(self, name: str, value: Any) -> Token:
         """Return the claims with one of them changed."""

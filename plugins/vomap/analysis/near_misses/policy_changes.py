@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from vomap.analysis.near_misses.changes import ExplainedToken, SingleChange
@@ -28,29 +29,38 @@ def changes_of_policy(token: ExplainedToken, decision: Decision) -> Iterator[Sin
         yield from _vos(token)
     site = token.policy.find(SITE)
     if decision.reason.startswith("vo: the site does not serve") and site["serve"] is not None:
-        all_served = _with_entries(token.policy, {SITE: {**site, "serve": None}})
-        yield SingleChange("vo: the token is for none of the VOs in the site's `serve`", policy=all_served)
+        all_served = partial(_with_entries, token.policy, {SITE: {**site, "serve": None}})
+        yield SingleChange("vo: the token is for none of the VOs in the site's `serve`", make_policy=all_served)
     if decision.reason.startswith("audience:") and not token.claims.values("aud"):
         sentence = "audience: the token does not say for whom it is; `without-audience: accept` would take it"
-        yield SingleChange(sentence, policy=_with_issuer(token, {"without-audience": True}))
+        yield SingleChange(sentence, make_policy=partial(_with_issuer, token, {"without-audience": True}))
 
 
 def _vos(token: ExplainedToken) -> Iterator[SingleChange]:
     """Yield the names for VOs in the token that are not in its issuer's `vos`."""
-    issuer, site = token.issuer, token.policy.find(SITE)
+    issuer = token.issuer
     if issuer is None or issuer.vos is None:
         return
     names = [name for source in issuer.sources for name in named_in(source, token.memberships, token.scopes)]
+    spelled = {listed.lower(): listed for listed in reversed(issuer.vos)}
     for name in names:
         if name in issuer.vos:
             continue
-        alike = next((listed for listed in issuer.vos if listed.lower() == name.lower()), None)
+        alike = spelled.get(name.lower())
         how = f"{alike!a} is: letters have case" if alike else "so it names no VO"
         sentence = f"vo: {name!a} is not among the `vos` of {token.url!a}; {how}"
-        vos = {**issuer.vos, name: issuer.vos[alike] if alike else name}
-        serve = None if site["serve"] is None else [*site["serve"], vos[name]]
-        served = _with_entries(_with_issuer(token, {"vos": vos}), {SITE: {**site, "serve": serve}})
-        yield SingleChange(sentence, policy=served)
+        vo = issuer.vos[alike] if alike else name
+        yield SingleChange(sentence, make_policy=partial(_with_vo, token, name, vo))
+
+
+def _with_vo(token: ExplainedToken, name: str, vo: str) -> Policy:
+    """Return the policy with one more name among the `vos` of the token's issuer, for a VO that the site serves."""
+    assert token.issuer is not None, "the issuer has `vos`"
+    assert token.issuer.vos is not None, "the issuer has `vos`"
+    site = token.policy.find(SITE)
+    serve = None if site["serve"] is None else [*site["serve"], vo]
+    vos = {**token.issuer.vos, name: vo}
+    return _with_entries(_with_issuer(token, {"vos": vos}), {SITE: {**site, "serve": serve}})
 
 
 def _groups(token: ExplainedToken) -> Iterator[SingleChange]:
@@ -58,7 +68,7 @@ def _groups(token: ExplainedToken) -> Iterator[SingleChange]:
     for claim in (GROUPS_CLAIM, *_GROUPS_CLAIMS):
         if claim != token.groups_claim and token.claims.values(claim):
             sentence = f"claim: {claim!a} is present and not read; `groups: {{claim: {claim}}}` of the issuer reads it"
-            yield SingleChange(sentence, policy=_with_issuer(token, {"groups": {"claim": claim}}))
+            yield SingleChange(sentence, make_policy=partial(_with_issuer, token, {"groups": {"claim": claim}}))
     if token.groups_claim is None:
         return
     values = token.claims.values(token.groups_claim)
@@ -68,7 +78,8 @@ def _groups(token: ExplainedToken) -> Iterator[SingleChange]:
             f"claim {token.groups_claim}: {values[0]!a} has a comma, so it is not a group; if this issuer writes "
             "several groups in one string, declare `groups: {form: comma-separated}`"
         )
-        yield SingleChange(sentence, policy=_with_issuer(token, {"groups": {**declared, "form": "comma-separated"}}))
+        separated = {"groups": {**declared, "form": "comma-separated"}}
+        yield SingleChange(sentence, make_policy=partial(_with_issuer, token, separated))
 
 
 def _entitlements(token: ExplainedToken) -> Iterator[SingleChange]:
@@ -78,7 +89,8 @@ def _entitlements(token: ExplainedToken) -> Iterator[SingleChange]:
     in_scope = [word.partition(":")[2] for word in token.scopes if word.partition(":")[0] in ENTITLEMENT_CLAIMS]
     if form is not None and in_scope and not form.get("in-scope"):
         sentence = "claim: entitlements inside `scope` are requests, and count only with `in-scope: yes`"
-        yield SingleChange(sentence, policy=_with_issuer(token, {"entitlements": {**form, "in-scope": True}}))
+        in_scope_form = {"entitlements": {**form, "in-scope": True}}
+        yield SingleChange(sentence, make_policy=partial(_with_issuer, token, in_scope_form))
     for value in values:
         name, mark, authority = value.partition("#")
         namespace, found, _ = name.partition(":group:")
@@ -93,7 +105,7 @@ def _entitlements(token: ExplainedToken) -> Iterator[SingleChange]:
             sentence = f"claim: {value!a} has the namespace {namespace!a}, declared is {form['namespace']!a}"
         else:
             continue
-        yield SingleChange(sentence, policy=_with_issuer(token, {"entitlements": other}))
+        yield SingleChange(sentence, make_policy=partial(_with_issuer, token, {"entitlements": other}))
 
 
 def _with_issuer(token: ExplainedToken, changes: Mapping[str, object]) -> Policy:
