@@ -183,5 +183,9 @@ INTRODUCTION = (
     "mapfile may leave VOs unserved, or decide tokens earlier.\n\n"
     f"With more than {MOST_RULES:,} rules, vomap does not check for `unreachable-rule`, `impossible-rule` and "
     f"`shared-account`. With more than {MOST_BANS:,} bans, it does not check for `unused-ban` and `evadable-ban`. "
-    "`vomap check` reports checks that it skips."
+    "`vomap check` reports checks that it skips.\n\n"
+    "Rules of some shapes take much work, for example thousands of patterns that begin alike, or rules without an "
+    "issuer for a VO of thousands of issuers. The work is limited. If it does not suffice, a warning with the code "
+    "`not-checked` has the number of rules that vomap did not check, the first of them, and the codes. `vomap check "
+    "--thorough` checks everything, without any of these limits, and may take minutes or hours."
 )

@@ -24,6 +24,7 @@ class Admission:
         self.forms = {url: declared.get("entitlements") for url, declared in trusted.items()}
         self._spellings = find_spellings(document)
         self.known_vos = sorted(self._spellings)
+        self._names: dict[str, dict[str, list[str]]] = {}
 
     def serves(self, vo: str) -> bool:
         """Return True if the site serves a VO, given in lower case."""
@@ -32,6 +33,10 @@ class Admission:
     def speakers(self, vo: str) -> list[str]:
         """Return the trusted issuers that may speak for a VO, given in lower case, if the site serves it."""
         return self.authority.speakers(vo) if self.serves(vo) else []
+
+    def may_speak(self, url: str, vo: str) -> bool:
+        """Return True if an issuer may speak for a VO, given in lower case, and the site serves it."""
+        return self.serves(vo) and self.authority.may_speak(url, vo)
 
     def spelled(self, vo: str) -> str:
         """Return a VO's name as the policy spells it. Of several spellings, return the last."""
@@ -66,13 +71,26 @@ class Admission:
         if issuer is None or not issuer.sources:
             return []
         if issuer.vos is not None:
-            return [name for name, meant in issuer.vos.items() if vo in (None, meant.lower())]
+            return list(issuer.vos) if vo is None else self._names_of(url, issuer.vos).get(vo, [])
         vos = self.known_vos if vo is None else [vo]
         return [self.spelled(each) for each in vos if self.authority.may_name(url, each)]
+
+    def _names_of(self, url: str, vos: dict[str, str]) -> dict[str, list[str]]:
+        """Return the names of each VO, in lower case, in the `vos` of an issuer."""
+        if url not in self._names:
+            self._names[url] = {}
+            for name, meant in vos.items():
+                self._names[url].setdefault(meant.lower(), []).append(name)
+        return self._names[url]
 
     def served_vos(self) -> dict[str, list[str]]:
         """Return the served VOs that the policy names, in lower case, each with the issuers that may speak for it."""
         return {vo: urls for vo in self.known_vos if (urls := self.speakers(vo))}
+
+    def admits(self, url: str) -> bool:
+        """Return True unless vomap declines every token of an issuer."""
+        issuer = self.issuers.get(url)
+        return issuer is not None and (issuer.vo is None or self.serves(issuer.vo.lower()))
 
     def of(self, url: str) -> dict[str, object]:
         """Return the checks that a token of an issuer must pass, by the keys of the mapfile language.
@@ -80,9 +98,9 @@ class Admission:
         Empty if vomap declines every token of the issuer. If two policies return the same, the same tokens reach the
         rules, bans apart.
         """
-        issuer = self.issuers.get(url)
-        if issuer is None or (issuer.vo is not None and not self.serves(issuer.vo.lower())):
+        if not self.admits(url):
             return {}
+        issuer = self.issuers[url]
         entitlements: tuple[object, ...] | None = None
         if (form := self.forms[url]) is not None:
             namespace = normalise_percent(form["namespace"]).lower()

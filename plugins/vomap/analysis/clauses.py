@@ -7,17 +7,19 @@ and the order of values make no difference.
 from __future__ import annotations
 
 import re
+import sys
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import product
+from functools import cached_property
+from itertools import islice, product, takewhile
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vomap.analysis.admission import Admission
 from vomap.analysis.tokens.patterns import GROUPS, common_groups, common_texts, covers, fresh_word, group_covers
 from vomap.claims.scopes import storage_root
-from vomap.policy.index import index_policy
+from vomap.policy.index import all_named_accounts
 from vomap.policy.matching import AccountName
-from vomap.policy.model import NAMED
 from vomap.policy.pools import Pool
 
 if TYPE_CHECKING:
@@ -30,6 +32,9 @@ Outcome = tuple[Any, ...]
 DENIED: Outcome = ("denied",)
 # A rule with more combinations of values is one clause: clauses for all of them would take too much memory.
 _MOST_CLAUSES = 5_000
+# The most clauses of a policy, which take about a kilobyte each. A policy has one for most of its rules.
+MOST_CLAUSES_IN_ALL = 200_000
+_OF_A_RULE = 4
 _CAPTURE = re.compile("<([a-z0-9_-]+)>")
 
 
@@ -95,24 +100,57 @@ def common_values(key: str, values: Iterable[str], others: Iterable[str], word: 
     return list(dict.fromkeys(found))
 
 
-class SplitPolicy:
-    """A policy that is split for comparison: the admission of its issuers, and the clauses of each issuer."""
+class SharedItems:
+    """A long part of the outcomes of many clauses. To compare it with itself, or to hash it again, takes no time."""
 
-    def __init__(self, document: PolicyDocument) -> None:
+    def __init__(self, items: Iterable[Any]) -> None:
+        self._items = tuple(items)
+        self._hash = hash(self._items)
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield the items."""
+        return iter(self._items)
+
+    def __eq__(self, other: object) -> bool:
+        """Return True for equal items."""
+        return self is other or (isinstance(other, SharedItems) and self._items == other._items)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+
+class SplitPolicy:
+    """A policy that is split for comparison: the admission of its issuers, and the clauses of each issuer.
+
+    `incomplete` are the numbers of rules without clauses here: with them, there would be too many.
+    """
+
+    def __init__(self, document: PolicyDocument, most_clauses: int | None = MOST_CLAUSES_IN_ALL) -> None:
         self.document = document
         self.rules = document["rules"]
         self.admission = Admission(document)
         self.pools = {name: _pool_meaning(pool) for name, pool in document["pools"].items()}
-        keys = (key.partition("\t") for key, _ in index_policy(document))
-        self.named = frozenset(name for kind, _, name in keys if kind == NAMED)
+        self._all_pools = SharedItems(sorted(self.pools.items()))
+        self._outcomes_by_vo: dict[tuple[str, str], SharedItems] = {}
+        self.named = frozenset(all_named_accounts(document, self.admission.authority))
         self.clauses: dict[str, list[Clause]] = {url: [] for url in self.admission.issuers}
         self._could_be_made: dict[str, frozenset[str]] = {}
+        self._refused: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
+        found, incomplete = 0, []
+        most = sys.maxsize - 1 if most_clauses is None else max(most_clauses, _OF_A_RULE * len(self.rules))
         for number, rule in enumerate(self.rules):
             asked_for, template = _conditions(rule)
             split = _split(asked_for)
-            for url, vo in self._spoken_for(rule):
+            left = most - found
+            spoken_for = list(islice(self._spoken_for(rule), left // len(split) + 1))
+            if len(spoken_for) * len(split) > left:
+                incomplete.append(number)
+                continue
+            found += len(spoken_for) * len(split)
+            for url, vo in spoken_for:
                 outcome = self._outcome(rule, template, url, vo)
                 self.clauses[url] += [Clause(url, vo, asked, outcome, number) for asked in split]
+        self.incomplete = frozenset(incomplete)
 
     def possible(self, url: str) -> list[Clause]:
         """Return an issuer's clauses that a token can match: a rule with a VO sees only groups and paths of that VO."""
@@ -143,16 +181,31 @@ class SplitPolicy:
         """Return the accounts that fit a template and that the policy refuses to a capture, or may refuse."""
         if template not in self._could_be_made:
             before, after = template.partition("<")[0], template.rpartition(">")[2]
-            special = self.named | self.admission.site.accounts.never | self._ends_of_pools()
-            found = (name for name in special if name.startswith(before) and name.endswith(after))
-            self._could_be_made[template] = frozenset(found)
+            first = bisect_left(self._special, before)
+            found = takewhile(lambda name: name.startswith(before), islice(self._special, first, None))
+            self._could_be_made[template] = frozenset(name for name in found if name.endswith(after))
         return self._could_be_made[template]
+
+    def _refused_to(self, template: str) -> tuple[frozenset[str], frozenset[str]]:
+        """Return the accounts that fit a template and that rules name, and those that the site refuses."""
+        if template not in self._refused:
+            special = self.made_accounts(template)
+            # No capture gives an account that a rule names, so that it makes no difference if the site refuses it, too.
+            never = (special & self.admission.site.accounts.never) - self.named
+            self._refused[template] = special & self.named, never
+        return self._refused[template]
 
     def status(self, account: str) -> tuple[bool, ...]:
         """Return the properties of an account that decide whether a capture may give it."""
         never = self.admission.site.accounts.never
-        return account in self.named, account in never, account in self._ends_of_pools()
+        return account in self.named, account in never, account in self._ends_of_pools
 
+    @cached_property
+    def _special(self) -> list[str]:
+        """The accounts that the policy refuses to a capture, or may refuse, sorted."""
+        return sorted(self.named | self.admission.site.accounts.never | self._ends_of_pools)
+
+    @cached_property
     def _ends_of_pools(self) -> set[str]:
         """Return the first and last account of each range of the pools, and the neighbours outside the range."""
         found: set[str] = set()
@@ -168,13 +221,14 @@ class SplitPolicy:
         wanted = rule.get("issuer")
         if "vo" in rule:
             for vo in dict.fromkeys(each.lower() for each in rule["vo"]):
-                for url in admission.speakers(vo):
-                    if wanted is None or url in wanted:
-                        yield url, vo
+                if wanted is None:
+                    yield from ((url, vo) for url in admission.speakers(vo))
+                else:
+                    yield from ((url, vo) for url in dict.fromkeys(wanted) if admission.may_speak(url, vo))
             return
         for url in dict.fromkeys(wanted or ()):
             # An issuer with `vo` has no tokens of another VO.
-            if admission.of(url):
+            if admission.admits(url):
                 only = admission.issuers[url].vo
                 yield url, only and only.lower()
 
@@ -189,12 +243,17 @@ class SplitPolicy:
         if not captures:
             return self._named_outcome(vo, account)
         if captures == {"vo"} and not issuer.names_vos_freely:
-            vos = sorted(each for each in issuer.declared_vos() if self.admission.serves(each))
-            return "by VO", tuple((each, self._named_outcome(each, account.replace("<vo>", each))) for each in vos)
-        special = self.made_accounts(account)
-        # No capture gives an account that a rule names, so that it makes no difference if the site refuses it, too.
-        never = (special & self.admission.site.accounts.never) - self.named
-        return "made", vo, account, special & self.named, never, tuple(sorted(self.pools.items()))
+            return "by VO", self._outcome_by_vo(url, account)
+        return "made", vo, account, *self._refused_to(account), self._all_pools
+
+    def _outcome_by_vo(self, url: str, account: str) -> SharedItems:
+        """Return the outcome of a rule for each VO that an issuer may speak for, by the template of the account."""
+        if (url, account) not in self._outcomes_by_vo:
+            declared = self.admission.issuers[url].declared_vos()
+            vos = sorted(each for each in declared if self.admission.serves(each))
+            outcomes = ((each, self._named_outcome(each, account.replace("<vo>", each))) for each in vos)
+            self._outcomes_by_vo[url, account] = SharedItems(outcomes)
+        return self._outcomes_by_vo[url, account]
 
     def _named_outcome(self, vo: str | None, account: str) -> Outcome:
         site = self.admission.site
@@ -244,8 +303,10 @@ def _is_wide(text: str) -> bool:
     return "*" in text or "<" in text
 
 
-def _all_covered(key: str, wide: Iterable[str], narrow: Iterable[str]) -> bool:
+def _all_covered(key: str, wide: Sequence[str], narrow: Sequence[str]) -> bool:
     if key == "audience":
+        return set(narrow) <= set(wide)
+    if not any(map(_is_wide, wide)) and key not in GROUPS:
         return set(narrow) <= set(wide)
     one_covers = group_covers if key in GROUPS else covers
     return all(any(one_covers(each, value) for each in wide) for value in narrow)

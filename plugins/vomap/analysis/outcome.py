@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vomap.accounts import confirm
+from vomap.analysis.budget import DECISION
 from vomap.analysis.clauses import SplitPolicy
 from vomap.analysis.tokens.assembly import Token
 from vomap.claims import read_claims
 from vomap.policy import MAPPED, Decision
 from vomap.policy.decide import decide
-from vomap.policy.index import policy_of
-from vomap.policy.model import NO_BANS
+from vomap.policy.index import index_policy
+from vomap.policy.model import ISSUER, NO_BANS, POOLS, VO, Policy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from vomap.policy.matching import View
+    from vomap.policy.model import Rule
+
+
+_SERVED_IN_A_UNIT = 10
 
 
 class TokenOutcome(NamedTuple):
@@ -54,18 +64,47 @@ class TokenOutcome(NamedTuple):
         return {name: getattr(self.decision, name) for name in names}
 
 
+class _CountingPolicy(Policy):
+    """A policy that counts the rules that decisions try, and the places and pools where they look."""
+
+    __slots__ = ("tried",)
+
+    def __init__(self, policy: SplitPolicy) -> None:
+        super().__init__(dict(index_policy(policy.document)).get, "")
+        self.tried = 0
+
+    def matching_rules(self, url: str, whole: View, vos: Iterable[str], part: Callable[[str], View]) -> Iterator[Rule]:
+        self.tried += sum(len(self._places(*owner)) for owner in ((ISSUER, url), *((VO, vo) for vo in vos)))
+        for rule in super().matching_rules(url, whole, vos, part):
+            self.tried += 1
+            yield rule
+
+    def names(self, account: str) -> bool:
+        self.tried += len(self.find(POOLS) or ())
+        return super().names(account)
+
+
 class Evaluator:
     """Decides tokens by one policy, without bans: these are not part of the policy."""
 
     def __init__(self, policy: SplitPolicy, now: float) -> None:
         """Take a policy, and the time of all decisions in seconds since 1970."""
-        self._policy = policy_of(policy.document)
+        self._policy = _CountingPolicy(policy)
+        self._decided = 0
+        # The reason to decline a token has all served VOs.
+        self._of_each = DECISION + len(self._policy.site.serve or ()) // _SERVED_IN_A_UNIT
         self._pools = policy.pools
         self._now = now
         self._numbers = {(rule["name"], rule["source"]): number for number, rule in enumerate(policy.rules)}
 
+    @property
+    def effort(self) -> int:
+        """The work of all decisions so far, in the units of a budget."""
+        return self._of_each * self._decided + self._policy.tried
+
     def decide(self, token: Token, uid_of: Callable[[str], int | None] | None = None) -> TokenOutcome:
         """Decide a token as if every account existed, or with uids of accounts, None for one that does not exist."""
+        self._decided += 1
         decision = decide(self._policy, NO_BANS, read_claims(token), self._now)
         if uid_of is not None and decision.account is not None:
             confirm(decision, self._policy.site.accounts, uid_of)

@@ -132,4 +132,4 @@ CODES = _TABLE.codes
 
 def lint_bans(context: LintContext) -> LintReport:
     """Return the warnings about bans and about rules with `deny`."""
-    return _TABLE.run(context, is_large=len(context.bans) > MOST_BANS)
+    return _TABLE.run(context, is_large=context.budget.is_limited and len(context.bans) > MOST_BANS)

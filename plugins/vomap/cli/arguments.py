@@ -73,6 +73,13 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON on standard output, for programs")
 
 
+def add_thorough(parser: argparse.ArgumentParser) -> None:
+    """Add `--thorough`."""
+    parser.add_argument(
+        "--thorough", action="store_true", help="do all of the work: minutes or more for thousands of rules"
+    )
+
+
 def advice_of(args: argparse.Namespace) -> advice.Advice:
     """Return the writer of commands that keeps the places of a command line."""
     # `vomap ban` takes one folder. Other verbs than `build` write something else with --output.

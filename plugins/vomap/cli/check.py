@@ -6,10 +6,11 @@ import argparse
 import time
 
 from vomap import Error
+from vomap.analysis.budget import Budget
 from vomap.analysis.lint import lint_mapfiles
-from vomap.analysis.lint.context import LintContext
+from vomap.analysis.lint.context import MOST_WORK, LintContext
 from vomap.bans.lint import lint_bans
-from vomap.cli.arguments import add_json, add_sources, check_sources
+from vomap.cli.arguments import add_json, add_sources, add_thorough, check_sources
 from vomap.cli.console import NO, YES, counted, print_findings, print_json, progress_bar
 from vomap.compile.check import SiteCheck
 
@@ -35,6 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="also exit with 1 for warnings, except warnings about owners and modes",
     )
+    add_thorough(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -44,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     if not policy.mapfiles:
         raise Error("there is no mapfile (*.yaml) to check")
     errors = len(policy.findings.errors) + len(bans.findings.errors)
-    left_out = [] if errors else _lint(site)
+    left_out = [] if errors else _lint(site, is_thorough=args.thorough)
     findings = policy.findings.in_order + bans.findings.in_order
     code = NO if errors or (args.strict and findings) else YES
     # Not errors even with --strict: a checkout belongs to its user, and says nothing about the files on the CE.
@@ -55,7 +57,8 @@ def run(args: argparse.Namespace) -> int:
         return code
     print_findings(findings)
     if left_out:
-        print(f"not checked, because there are too many rules or bans: {', '.join(left_out)}")
+        codes = ", ".join(left_out)
+        print(f"not checked, because there are too many rules or bans: {codes}. Add --thorough to check all")
     rules = len(policy.composition.document["rules"])
     files = len(policy.mapfiles) + len(bans.files)
     sizes = counted(files, "file"), counted(rules, "rule"), counted(len(bans.document["bans"]), "ban")
@@ -63,10 +66,11 @@ def run(args: argparse.Namespace) -> int:
     return code
 
 
-def _lint(site: SiteCheck) -> list[str]:
+def _lint(site: SiteCheck, *, is_thorough: bool) -> list[str]:
     """Add the warnings of both linters. Return the codes that the linters skipped."""
     with progress_bar("rules tried") as progress:
-        context = LintContext(site.policy.composition, site.bans.document["bans"], time.time(), progress)
+        budget = Budget(None if is_thorough else MOST_WORK)
+        context = LintContext(site.policy.composition, site.bans.document["bans"], time.time(), progress, budget)
         reports = lint_mapfiles(context), lint_bans(context)
     of_bans = {file.path for file in site.bans.files}
     for warning in (warning for report in reports for warning in report.warnings):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from vomap.analysis.diff import PolicyDiff, compare
 from vomap.analysis.diff.lines import DiffLine
-from vomap.cli.arguments import add_json
+from vomap.cli.arguments import add_json, add_thorough
 from vomap.cli.console import NO, YES, plain, print_json, progress_bar
 from vomap.compile.check import check_policy
 from vomap.files.regular import UnreadableFileError
@@ -38,6 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("old", metavar="OLD", help="the old policy")
     parser.add_argument("new", metavar="NEW", help="the new policy")
+    add_thorough(parser)
     add_json(parser)
 
 
@@ -45,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     """Compare two policies. Return YES if they are proven to decide alike."""
     documents = _read(args.old), _read(args.new)
     with progress_bar("tokens tried") as progress:
-        difference = compare(*documents, time.time(), progress)
+        difference = compare(*documents, time.time(), progress, is_thorough=args.thorough)
     if args.json:
         lines = [line.as_json() for line in difference.lines]
         print_json({"equal": difference.is_none, "changes": lines, "not-proven": difference.unproven})

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, replace
 from vomap import Error, printable
 
 ERROR, WARNING = "error", "warning"
+# The words that hints of one kind are searched among, in all searches together.
+_MOST_SEARCHED = 100_000
 
 
 @dataclass(frozen=True, order=True)
@@ -71,8 +73,8 @@ class Findings:
     @property
     def in_order(self) -> list[Finding]:
         """All findings, in the order of the files, and in each file in the order of the lines."""
-        files = list(dict.fromkeys(finding.place.file for finding in self.all))
-        return sorted(self.all, key=lambda each: (files.index(each.place.file), each.place.line, each.place.column))
+        files = {file: at for at, file in enumerate(dict.fromkeys(finding.place.file for finding in self.all))}
+        return sorted(self.all, key=lambda each: (files[each.place.file], each.place.line, each.place.column))
 
     @property
     def errors(self) -> list[Finding]:
@@ -111,6 +113,24 @@ def did_you_mean(word: str, legal: Iterable[str]) -> str:
     """Return a hint with the most similar legal word, or "" if no word is similar."""
     near = nearest(word, legal)
     return f"; did you mean `{near}`?" if near else ""
+
+
+class SimilarWords:
+    """Many legal words, and hints for words that are none of them.
+
+    A search takes as long as there are legal words, so that only the first searches are made: later words get no hint.
+    """
+
+    def __init__(self, legal: Iterable[str]) -> None:
+        self._legal = list(legal)
+        self._left = _MOST_SEARCHED
+
+    def hint(self, word: str) -> str:
+        """Return a hint with the most similar legal word, or ""."""
+        if self._left < len(self._legal):
+            return ""
+        self._left -= len(self._legal)
+        return did_you_mean(word, self._legal)
 
 
 def nearest(word: str, legal: Iterable[str]) -> str | None:

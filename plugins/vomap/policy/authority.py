@@ -67,13 +67,15 @@ class Authority:
         issuer = self.issuers.get(url)
         if issuer is None:
             return False
-        return vo in issuer.declared_vos() or (issuer.names_vos_freely and self.may_name(url, vo))
+        return url in self.owners.get(vo, ()) or (issuer.names_vos_freely and self.may_name(url, vo))
 
     def speakers(self, vo: str) -> list[str]:
         """Return the issuers that may speak for a VO, in the document's order. All of them are trusted."""
         owners = self.owners.get(vo, ())
-        free = [url for url in self._free if may_name(owners, url)]
-        return list(dict.fromkeys([url for url in owners if url != _NO_ISSUER] + free))
+        if owners:
+            # Of several issuers without `vos`, only the one that owns the VO alone may name it: it is an owner already.
+            return [url for url in dict.fromkeys(owners) if url != _NO_ISSUER]
+        return list(self._free)
 
     def vos_of(self, url: str, served: Collection[str] | None) -> set[str] | None:
         """Return the VOs that an issuer may speak for, of those that the site serves (None: it serves every VO).

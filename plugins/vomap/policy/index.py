@@ -100,13 +100,10 @@ def index_policy(document: Mapping[str, Any]) -> Iterator[_Entry]:
     """Yield the entries of a policy, keys and values. Rules come first, in their order."""
     authority = Authority(document)
     places = _RulePlaces()
-    rename = document["site"]["rename"]
-    named = {*rename, *rename.values()}
     for number, rule in enumerate(document["rules"]):
-        named.update(named_accounts(rule, authority))
         yield from places.add(number, rule)
     yield from places.entries()
-    for account in named:
+    for account in all_named_accounts(document, authority):
         yield key_of(NAMED, account), True
     yield SITE, document["site"]
     yield ISSUERS, list(document["issuers"])
@@ -212,8 +209,35 @@ def find_spellings(document: Mapping[str, Any]) -> dict[str, list[str]]:
     return {vo: list(spellings) for vo, spellings in found.items()}
 
 
-def named_accounts(rule: Mapping[str, Any], authority: Authority) -> list[str]:
-    """Return the accounts that a rule names, before they are renamed. None depends on a token's own words."""
+def all_named_accounts(document: Mapping[str, Any], authority: Authority) -> dict[str, None]:
+    """Return the accounts that the rules and the renames of a policy name, before and after they are renamed."""
+    rename = document["site"]["rename"]
+    accounts = RuleAccounts(authority)
+    named = dict.fromkeys([*rename, *rename.values()])
+    for of_rule in dict.fromkeys(map(accounts.of, document["rules"])):
+        named.update(dict.fromkeys(of_rule))
+    return named
+
+
+class RuleAccounts:
+    """The accounts that rules name, before they are renamed. None depends on a token's own words.
+
+    They are found once for all rules with the same account, issuers and VOs: an issuer may have thousands of VOs.
+    """
+
+    def __init__(self, authority: Authority) -> None:
+        self._authority = authority
+        self._known: dict[tuple[Any, ...], frozenset[str]] = {}
+
+    def of(self, rule: Mapping[str, Any]) -> frozenset[str]:
+        """Return the accounts that a rule names."""
+        about = (rule.get("account"), *(tuple(rule[key]) if key in rule else None for key in ("issuer", "vo")))
+        if about not in self._known:
+            self._known[about] = frozenset(_named_accounts(rule, self._authority))
+        return self._known[about]
+
+
+def _named_accounts(rule: Mapping[str, Any], authority: Authority) -> list[str]:
     if "account" not in rule:
         return []
     account = AccountName(rule["account"])

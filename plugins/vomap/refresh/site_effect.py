@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from vomap.mapfile.compose import Composition
 from vomap.policy.authority import Authority
-from vomap.policy.index import named_accounts
+from vomap.policy.index import RuleAccounts
 from vomap.policy.matching import AccountName
 from vomap.policy.pools import Pool
 from vomap.refresh.alarms import Alarm
@@ -40,7 +40,8 @@ class SitePolicy:
         self._serve = None if site["serve"] is None else {vo.lower() for vo in site["serve"]}
         self._pools = [Pool(pool["accounts"]) for pool in document["pools"].values()]
         self.issuers = {url: describe_issuer(issuer) for url, issuer in document["issuers"].items()}
-        self.named = {account for rule in rules for account in named_accounts(rule, self._authority)}
+        of_rules = RuleAccounts(self._authority)
+        self.named = {account for rule in rules for account in of_rules.of(rule)}
         files = {file for file in map(_file_of, rules) if is_distributed(file)}
         distributed = [rule for rule in rules if _file_of(rule) in files]
         self.identities = identities_of(distributed).keys()

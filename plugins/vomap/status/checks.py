@@ -35,7 +35,7 @@ from vomap.mapfile.files import OSG_LINK, is_lost_link, read_files
 from vomap.mapfile.owners import ban_file_refusals, folder_refusals
 from vomap.osg.mapfile_text import kept_vos
 from vomap.policy.authority import Authority
-from vomap.policy.index import named_accounts
+from vomap.policy.index import RuleAccounts
 from vomap.policy.model import Site
 from vomap.status import GREEN, RED, YELLOW, StatusLine
 from vomap.status.htcondor import (
@@ -381,7 +381,8 @@ def rule_accounts(document: Mapping[str, Any]) -> set[str]:
     """Return the accounts that the rules of served VOs name, as the site calls them."""
     authority, site = Authority(document), Site(document["site"])
     rules = _served_rules(document, site, authority)
-    return {site.rename.get(name, name) for rule in rules for name in named_accounts(rule, authority)}
+    accounts = RuleAccounts(authority)
+    return {site.rename.get(name, name) for rule in rules for name in accounts.of(rule)}
 
 
 def accounts_line(document: Mapping[str, Any], advice: Advice) -> StatusLine:

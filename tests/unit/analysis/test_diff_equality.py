@@ -6,8 +6,9 @@ from itertools import permutations
 
 import pytest
 
+from vomap.analysis.budget import Budget
 from vomap.analysis.clauses import DENIED, Clause
-from vomap.analysis.diff.equality import Budget, ClauseComparison, _longest_rise
+from vomap.analysis.diff.equality import ClauseComparison, _longest_rise
 
 
 def _clause(account: str, group: str = "", subject: str = "", vo: str | None = "v") -> Clause:
@@ -75,8 +76,9 @@ def test_a_spent_budget_proves_nothing() -> None:
     """Pairs beyond the budget count as pairs that differ."""
     budget = Budget(1)
     assert budget.take()
-    assert budget.left == 0
+    assert not budget.is_spent
     assert not budget.take()
+    assert budget.is_spent
 
 
 def test_the_longest_rise() -> None:

@@ -92,7 +92,7 @@ def test_the_changes_that_are_tried_are_limited_and_counted(monkeypatch: pytest.
     assert len(tried) == near_misses.MOST_TRIED
     assert ["letters have case" in miss.difference for miss in found] == [True]
     (sentence,) = left_out
-    assert sentence.startswith("near misses: vomap tried the 200 nearest of 301 differences; give `vomap explain`")
+    assert sentence.startswith("near misses: vomap tried the 200 nearest of 301 differences; leave groups")
 
 
 def test_conditions_that_are_not_compared_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:

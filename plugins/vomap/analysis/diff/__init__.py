@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vomap.analysis.clauses import Clause, Conditions, SplitPolicy
-from vomap.analysis.diff.equality import Budget, ClauseComparison
+from vomap.analysis.budget import Budget
+from vomap.analysis.clauses import MOST_CLAUSES_IN_ALL, Clause, Conditions, SplitPolicy
+from vomap.analysis.diff.equality import MOST_PAIRS, ClauseComparison
 from vomap.analysis.diff.lines import (
     ISSUER_ADDED,
     ISSUER_DROPPED,
@@ -35,8 +36,8 @@ from vomap.claims import GROUPS_CLAIM
 if TYPE_CHECKING:
     from vomap.policy.documents import PolicyDocument
 
-# The comparison examines at most this number of overlaps for each issuer: more would take minutes.
-MOST_OVERLAPS = 150_000
+# The work for unchanged rules, for changed ones, and for all else, in the units of a budget: more would take minutes.
+MOST_WORK = 700_000
 # If the declaration of an issuer differs, variations of at most this number of its tokens are decided.
 _BASES = 20
 _OF_A_CLAUSE = 3
@@ -57,20 +58,33 @@ class PolicyDiff:
 
 
 def compare(
-    old: PolicyDocument, new: PolicyDocument, now: float, progress: Callable[[int], None] = lambda _: None
+    old: PolicyDocument,
+    new: PolicyDocument,
+    now: float,
+    progress: Callable[[int], None] = lambda _: None,
+    *,
+    is_thorough: bool = False,
 ) -> PolicyDiff:
     """Compare the documents of two policies at a time in seconds since 1970.
 
-    `progress` is called with the number of tokens decided so far.
+    `progress` is called with the number of tokens decided so far. A thorough comparison does all of the work, without
+    a limit.
     """
-    return _PolicyComparison(SplitPolicy(old), SplitPolicy(new), now, progress).compare()
+    most = None if is_thorough else MOST_CLAUSES_IN_ALL
+    return _PolicyComparison(SplitPolicy(old, most), SplitPolicy(new, most), now, progress, is_thorough).compare()
 
 
 class _PolicyComparison:
     """The state of one comparison."""
 
-    def __init__(self, old: SplitPolicy, new: SplitPolicy, now: float, progress: Callable[[int], None]) -> None:
+    def __init__(
+        self, old: SplitPolicy, new: SplitPolicy, now: float, progress: Callable[[int], None], is_thorough: bool
+    ) -> None:
         self.old, self.new = old, new
+        work, pairs = (None, None) if is_thorough else (MOST_WORK, MOST_PAIRS)
+        # For tokens of unchanged rules, tokens of changed ones, and all else: none of them takes the work of another.
+        self.of_unchanged, self.of_changed, self.of_others = Budget(work), Budget(work), Budget(work)
+        self.pairs = Budget(pairs)
         self.evaluators = Evaluator(old, now), Evaluator(new, now)
         self.example_tokens = ExampleTokens(old, new, now)
         self.progress = progress
@@ -90,11 +104,12 @@ class _PolicyComparison:
             self._compare_vos()
         self._compare_limits()
         self._find_shadowed()
+        self._report_left_out()
         return PolicyDiff(self.lines.in_order(), list(self.unproven))
 
     def _compare_issuer(self, url: str) -> None:
         """Compare the admission and the clauses of one issuer."""
-        comparison = ClauseComparison(self.old.possible(url), self.new.possible(url))
+        comparison = ClauseComparison(self.old.possible(url), self.new.possible(url), self.pairs)
         bases: list[Token] = []
         explained = self._try_clauses(comparison, bases)
         admission = self.old.admission.of(url), self.new.admission.of(url)
@@ -107,7 +122,7 @@ class _PolicyComparison:
             return
         self._compare_admission(url, *admission, bases)
         self._compare_order(comparison)
-        explained |= self._compare_overlaps(url, comparison)
+        explained |= self._compare_overlaps(comparison)
         for side, alone in ((self.old, comparison.only_old), (self.new, comparison.only_new)):
             for clause in alone:
                 if id(clause) not in explained and not comparison.is_redundant_in_other(clause):
@@ -124,7 +139,10 @@ class _PolicyComparison:
             for clause in issuer_clauses.clauses:
                 if side is self.new and clause.meaning in comparison.old.place:
                     continue
-                found = list(self._tokens_of(side, clause, thorough=id(clause) in changed))
+                is_changed = id(clause) in changed
+                if (self.of_changed if is_changed else self.of_unchanged).is_spent:
+                    continue
+                found = list(self._tokens_of(side, clause, thorough=is_changed))
                 # As generated, with groups in `wlcg.groups`: the claim with the groups may be what differs.
                 mapped = [token for token, _, each in found if each.old.is_mapped or each.new.is_mapped]
                 bases += mapped[:_OF_A_CLAUSE]
@@ -137,9 +155,12 @@ class _PolicyComparison:
     ) -> Iterator[tuple[Token, Conditions, OutcomePair]]:
         """Yield tokens that match a clause, each with the conditions that it was made for, and its outcomes."""
         made = self.example_tokens.of_changed_clause(clause) if thorough else self.example_tokens.of_clause(clause)
+        budget = self.of_changed if thorough else self.of_unchanged
         for asked, token in made:
-            outcomes = self._decide(token)
+            outcomes = self._decide(token, budget)
             yield token, asked, outcomes
+            if budget.is_spent:
+                return
             if self._is_reached(side, clause, outcomes):
                 if side is self.old:
                     self.reached_old.setdefault((clause.url, *clause.conditions), outcomes)
@@ -166,25 +187,23 @@ class _PolicyComparison:
     def _compare_order(self, comparison: ClauseComparison) -> None:
         """Decide tokens that match two clauses whose order differs between the policies."""
         for clause, other in comparison.swapped:
+            if self.of_others.is_spent:
+                return
             if not self._try_pair(clause, other, (None, None)):
                 rules = f"{_rule(self.old, clause)} and {_rule(self.old, other)}"
                 self._doubt(f"rules {rules} are in another order, and vomap found no token for which that matters")
 
-    def _compare_overlaps(self, url: str, comparison: ClauseComparison) -> set[int]:
+    def _compare_overlaps(self, comparison: ClauseComparison) -> set[int]:
         """Decide tokens that match a clause of one policy only and another clause.
 
         Return the clauses that change a decision.
         """
         explained: set[int] = set()
-        budget = Budget(MOST_OVERLAPS)
         for alone, is_old in ((comparison.only_old, True), (comparison.only_new, False)):
             for clause in alone:
                 changed = (clause.number, None) if is_old else (None, clause.number)
-                for other in _overlapping(clause, comparison):
-                    if not budget.take():
-                        self._doubt(
-                            f"issuer {url} has more than {MOST_OVERLAPS:,} overlaps, which were not all compared"
-                        )
+                for other in _overlapping(clause, comparison, self.pairs):
+                    if self.of_others.is_spent:
                         return explained
                     if self._try_pair(clause, other, changed):
                         explained |= {id(clause), id(other)}
@@ -272,6 +291,8 @@ class _PolicyComparison:
             first = {clause.conditions: clause for clause in reversed(clauses)}
             for clause in first.values():
                 shown = self.reached_old.get((clause.url, *clause.conditions))
+                if self.of_unchanged.is_spent:
+                    return
                 if shown is not None and shown.new.rule is not None and not self._reaches(clause):
                     who = f"{_rule(self.new, clause)}, by {shown.new.place}"
                     self.lines.add(SHADOWED, clause.number, who, shown)
@@ -279,15 +300,29 @@ class _PolicyComparison:
     def _reaches(self, clause: Clause) -> bool:
         """Return True if the rule of a clause decides a token in the new policy."""
         for _, token in self.example_tokens.of_changed_clause(clause):
-            if clause.number in self.reached:
+            if clause.number in self.reached or self.of_unchanged.is_spent:
                 break
-            self._decide(token)
+            self._decide(token, self.of_unchanged)
         return clause.number in self.reached
 
-    def _decide(self, token: Token) -> OutcomePair:
+    def _report_left_out(self) -> None:
+        """Add what was not compared, for the work would have been too much."""
+        left = []
+        if not self.all_proven:
+            left += ["tokens of all changed rules"] if self.of_changed.is_spent else []
+            left += ["tokens that match two rules"] if self.of_others.is_spent or self.pairs.is_spent else []
+            left += ["rules that decide no token any more"] if self.of_unchanged.is_spent else []
+        incomplete = len(self.old.incomplete) + len(self.new.incomplete)
+        left += [f"{incomplete:,} rules that many issuers may use"] if incomplete else []
+        if left:
+            self._doubt(f"vomap did not try {', '.join(left)}: add --thorough to try all, which takes minutes")
+
+    def _decide(self, token: Token, budget: Budget | None = None) -> OutcomePair:
+        before = sum(evaluator.effort for evaluator in self.evaluators)
         issuers = (policy.admission.issuers.get(token["iss"]) for policy in (self.old, self.new))
         written = write_groups(token, *issuers)
         outcomes = OutcomePair(written, *(evaluator.decide(written) for evaluator in self.evaluators))
+        (budget or self.of_others).take(sum(evaluator.effort for evaluator in self.evaluators) - before)
         self.reached.add(outcomes.new.rule)
         self.asked += 1
         self.progress(self.asked)
@@ -311,11 +346,11 @@ class _PolicyComparison:
         self.unproven[why] = None
 
 
-def _overlapping(clause: Clause, comparison: ClauseComparison) -> Iterator[Clause]:
+def _overlapping(clause: Clause, comparison: ClauseComparison, budget: Budget) -> Iterator[Clause]:
     """Yield the clauses of both policies that may match the same token as a clause, and have another outcome."""
     tried = {clause.conditions}
     for issuer_clauses in (comparison.old, comparison.new):
-        for _, other in issuer_clauses.near(clause):
+        for _, other in issuer_clauses.near(clause, budget):
             alike = clause.is_certain and other.outcome == clause.outcome
             if other.conditions not in tried and not alike and clause.overlaps(other):
                 tried.add(other.conditions)

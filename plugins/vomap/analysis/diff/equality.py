@@ -11,27 +11,21 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Hashable, Iterable, Iterator, Sequence
+from heapq import merge
+from itertools import islice
 
+from vomap.analysis.budget import Budget
 from vomap.analysis.clauses import Clause
+from vomap.analysis.tokens.patterns import split_role
 
-# At most this number of pairs of clauses is compared for each issuer. The rest is not proven.
-MOST_PAIRS = 1_000_000
-
-
-class Budget:
-    """The number of pairs that may still be compared: `left`, if it is positive."""
-
-    def __init__(self, most: int = MOST_PAIRS) -> None:
-        self.left = most
-
-    def take(self) -> bool:
-        """Count one pair, and return False if none was left."""
-        self.left -= 1
-        return self.left >= 0
+# At most this number of pairs of clauses is compared. The rest is not proven.
+MOST_PAIRS = 500_000
+# At most this number of pairs in another order is found for an issuer.
+_MOST_SWAPPED = 5_000
 
 
 class IssuerClauses:
-    """The clauses of one issuer in their order, with an index by subject."""
+    """The clauses of one issuer in their order, with an index by subject and by first group."""
 
     def __init__(self, clauses: Iterable[Clause]) -> None:
         """Take the clauses. Of several with the same meaning, only the first counts."""
@@ -40,25 +34,37 @@ class IssuerClauses:
             first.setdefault(clause.meaning, clause)
         self.clauses = list(first.values())
         self.place = {clause.meaning: at for at, clause in enumerate(self.clauses)}
-        self._of_subject: dict[str | None, list[int]] = {}
+        self._of_kind: dict[Hashable, list[int]] = {}
+        self._of_value: dict[tuple[Hashable, str], list[int]] = {}
         self._gone: set[int] = set()
         for at, clause in enumerate(self.clauses):
-            self._of_subject.setdefault(clause.subject, []).append(at)
+            kind, value = _single_value(clause)
+            self._of_kind.setdefault(kind, []).append(at)
+            self._of_value.setdefault((kind, value), []).append(at)
 
-    def near(self, clause: Clause) -> Iterator[tuple[int, Clause]]:
-        """Yield the clauses that may match the same token as the given one, in order, each with its place."""
-        places: Sequence[int] = range(len(self.clauses))
-        if clause.subject is not None:
-            places = sorted([*self._of_subject.get(clause.subject, ()), *self._of_subject.get(None, ())])
-        for at in places:
+    def near(self, clause: Clause, budget: Budget) -> Iterator[tuple[int, Clause]]:
+        """Yield the clauses that may match the same token as the given one, in order, each with its place.
+
+        If the budget is spent, further clauses are left out.
+        """
+        for at in () if budget.is_spent else self._near_places(clause):
+            if not budget.take():
+                return
             if at not in self._gone:
                 yield at, self.clauses[at]
 
-    def interfering(self, clause: Clause, end: int) -> set[Hashable]:
+    def _near_places(self, clause: Clause) -> Iterable[int]:
+        kind, value = _single_value(clause)
+        if kind is None:
+            return range(len(self.clauses))
+        others = (places for other, places in self._of_kind.items() if other != kind)
+        return merge(self._of_value.get((kind, value), ()), *others)
+
+    def interfering(self, clause: Clause, end: int, budget: Budget) -> set[Hashable]:
         """Return the meanings of the clauses before a place that may match the same token and have another outcome."""
         return {
             other.meaning
-            for at, other in self.near(clause)
+            for at, other in self.near(clause, budget)
             if at < end and not (other.is_certain and other.outcome == clause.outcome) and other.overlaps(clause)
         }
 
@@ -66,12 +72,10 @@ class IssuerClauses:
         """Remove a clause if it is redundant, and return True if it is."""
         here = self.place[clause.meaning]
         in_the_way = False
-        for at, other in self.near(clause):
+        for at, other in self.near(clause, budget):
             if at == here or not other.is_certain:
                 in_the_way = in_the_way or (at > here and other.overlaps(clause))
                 continue
-            if not budget.take():
-                return False
             if at > here and (in_the_way or not clause.is_certain):
                 return False
             does_the_same = other.outcome == clause.outcome
@@ -85,17 +89,23 @@ class IssuerClauses:
 class ClauseComparison:
     """The differences between an issuer's clauses in two policies: of one policy only, or in another order."""
 
-    def __init__(self, old: Iterable[Clause], new: Iterable[Clause]) -> None:
+    def __init__(self, old: Iterable[Clause], new: Iterable[Clause], budget: Budget | None = None) -> None:
+        """Take the clauses of both policies, and the pairs that may be compared."""
         self.old, self.new = IssuerClauses(old), IssuerClauses(new)
-        budget = Budget()
-        self.only_old = _only_in(self.old, self.new, budget)
-        self.only_new = _only_in(self.new, self.old, budget)
-        self.swapped = list(self._swapped(Budget()))
+        self._budget = Budget(MOST_PAIRS) if budget is None else budget
+        self.only_old = _only_in(self.old, self.new, self._budget)
+        self.only_new = _only_in(self.new, self.old, self._budget)
+        self.swapped = list(islice(self._swapped(), _MOST_SWAPPED + 1))
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all pairs were compared. If not, the lists are not proven to decide alike."""
+        return not self._budget.is_spent and len(self.swapped) <= _MOST_SWAPPED
 
     @property
     def is_proven(self) -> bool:
         """Whether both lists decide alike, whatever the token."""
-        return not (self.only_old or self.only_new or self.swapped)
+        return self.is_complete and not (self.only_old or self.only_new or self.swapped)
 
     def is_redundant_in_other(self, clause: Clause) -> bool:
         """Return True if a clause of one list only would be redundant in the other list.
@@ -104,19 +114,21 @@ class ClauseComparison:
         interfere must be the same.
         """
         here, there = (self.old, self.new) if clause.meaning in self.old.place else (self.new, self.old)
-        for at, other in there.near(clause):
+        for at, other in there.near(clause, self._budget):
             if other.is_certain and other.outcome == clause.outcome and other.covers(clause):
-                return there.interfering(clause, at) == here.interfering(clause, here.place[clause.meaning])
+                theirs = there.interfering(clause, at, self._budget)
+                ours = here.interfering(clause, here.place[clause.meaning], self._budget)
+                return theirs == ours and not self._budget.is_spent
         return False
 
-    def _swapped(self, budget: Budget) -> Iterator[tuple[Clause, Clause]]:
+    def _swapped(self) -> Iterator[tuple[Clause, Clause]]:
         """Yield pairs of clauses that are in another order in the new list, if that may matter."""
         common = [clause for clause in self.old.clauses if clause.meaning in self.new.place]
         places = [self.new.place[clause.meaning] for clause in common]
         moved = {clause.meaning: clause for clause, stays in zip(common, _longest_rise(places)) if not stays}
         for clause in moved.values():
             here, there = self.old.place[clause.meaning], self.new.place[clause.meaning]
-            for at, other in self.old.near(clause):
+            for at, other in self.old.near(clause, self._budget):
                 place = self.new.place.get(other.meaning)
                 if place is None or (at < here) == (place < there) or at == here:
                     continue
@@ -124,10 +136,22 @@ class ClauseComparison:
                     # This pair is found from its other side.
                     continue
                 alike = clause.is_certain and other.is_certain and clause.outcome == other.outcome
-                if not alike and (not budget.take() or clause.overlaps(other)):
+                if not alike and clause.overlaps(other):
                     yield clause, other
-                    if budget.left <= 0:
-                        return
+
+
+def _single_value(clause: Clause) -> tuple[Hashable, str]:
+    """Return a condition of which a token has a single value, and the value. Without one, return (None, "").
+
+    Clauses with the same condition and another value exclude each other. Only clauses with the same VO see the same
+    first group.
+    """
+    if clause.subject is not None:
+        return "subject", clause.subject
+    groups = [split_role(group)[0] for group in dict(clause.asked).get("first-group", ())]
+    if len(groups) == 1 and "*" not in groups[0]:
+        return ("first-group", clause.vo), groups[0]
+    return None, ""
 
 
 def _only_in(these: IssuerClauses, those: IssuerClauses, budget: Budget) -> list[Clause]:

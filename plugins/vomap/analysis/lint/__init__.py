@@ -41,4 +41,4 @@ CODES = _TABLE.codes
 
 def lint_mapfiles(context: LintContext) -> LintReport:
     """Return the warnings about mapfiles."""
-    return _TABLE.run(context, is_large=len(context.rules) > MOST_RULES)
+    return _TABLE.run(context, is_large=context.budget.is_limited and len(context.rules) > MOST_RULES)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
-from vomap.analysis.lint.context import LintContext, name_and_source, warning
-from vomap.mapfile.findings import Finding, did_you_mean
-from vomap.policy.index import named_accounts
+from vomap.analysis.clauses import Outcome
+from vomap.analysis.lint.context import LintContext, name_and_source, not_checked, warning
+from vomap.mapfile.findings import Finding, SimilarWords
 from vomap.policy.matching import AccountName
 
 SHARED_ACCOUNT, SYSTEM_ACCOUNT, UNUSED_RENAME = "shared-account", "system-account", "unused-rename"
@@ -111,16 +112,25 @@ def shared_accounts(context: LintContext) -> Iterator[Finding]:
         vos = [context.admission.spelled(each) for each in (vo, owner)]
         message = f"rule {rule['name']} gives the account {account} to {vos[0]}; {vos[1]} gets it{by}, too"
         yield warning(SHARED_ACCOUNT, rule, f"{message}: either VO can touch the other's jobs and files")
+    untried = [context.rules[number] for number in sorted(context.policy.incomplete)]
+    if untried:
+        yield not_checked((SHARED_ACCOUNT,), untried, len(context.rules))
 
 
 def _given(context: LintContext) -> Iterator[tuple[int, str, str]]:
-    """Yield the number of a rule, a VO and an account that the rule gives it. Accounts of captures are left out."""
-    for clauses in context.policy.clauses.values():
-        for clause in clauses:
-            each_vo = clause.outcome[1] if clause.outcome[0] == "by VO" else ((clause.vo, clause.outcome),)
-            for _, outcome in each_vo:
-                if outcome[0] == "account" and outcome[1] is not None:
-                    yield clause.number, outcome[1], outcome[2]
+    """Yield the number of a rule, a VO and an account that the rule gives it. Accounts of captures are left out.
+
+    Of several rules that give the same accounts to the same VOs, only the first counts.
+    """
+    seen: set[Outcome] = set()
+    for clause in sorted(chain.from_iterable(context.policy.clauses.values()), key=lambda clause: clause.number):
+        if clause.outcome in seen:
+            continue
+        seen.add(clause.outcome)
+        each_vo = clause.outcome[1] if clause.outcome[0] == "by VO" else ((clause.vo, clause.outcome),)
+        for _, outcome in each_vo:
+            if outcome[0] == "account" and outcome[1] is not None:
+                yield clause.number, outcome[1], outcome[2]
 
 
 def system_accounts(context: LintContext) -> Iterator[Finding]:
@@ -130,12 +140,14 @@ def system_accounts(context: LintContext) -> Iterator[Finding]:
     """
     site = context.admission.site
     is_guarded = site.accounts.minimum_uid >= _FIRST_UID
+    may_be_renamed = _SYSTEM_ACCOUNTS.union(site.rename)
     could_be_made = [] if is_guarded else sorted(_SYSTEM_ACCOUNTS - site.accounts.never - {"root"})
     for rule in context.rules:
         if "account" not in rule:
             continue
-        named = [site.rename.get(name, name) for name in named_accounts(rule, context.authority)]
-        for account in sorted(_SYSTEM_ACCOUNTS.intersection(named)):
+        named = context.accounts.of(rule)
+        given = {site.rename.get(name, name) for name in named.intersection(may_be_renamed)}
+        for account in sorted(_SYSTEM_ACCOUNTS.intersection(given)):
             message = f"rule {rule['name']} gives the account {account}, which belongs to the system or to a service"
             yield warning(SYSTEM_ACCOUNT, rule, message)
         made = next(filter(AccountName(rule["account"]).could_make, could_be_made), None)
@@ -149,8 +161,9 @@ def unused_renames(context: LintContext) -> Iterator[Finding]:
     """Warn of renames of accounts that no rule names. Only a whole site has all rules."""
     if not context.is_whole:
         return
-    named = {account for rule in context.rules for account in named_accounts(rule, context.authority)}
+    named = frozenset().union(*dict.fromkeys(map(context.accounts.of, context.rules)))
+    similar = SimilarWords(sorted(named))
     for account, place in context.rename_places.items():
         if account not in named:
-            message = f"`rename: {account}` has no effect: no rule names this account{did_you_mean(account, named)}"
+            message = f"`rename: {account}` has no effect: no rule names this account{similar.hint(account)}"
             yield warning(UNUSED_RENAME, place, message)

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from vomap.analysis.admission import Admission
-from vomap.analysis.clauses import SplitPolicy
+from vomap.analysis.budget import Budget
+from vomap.analysis.clauses import MOST_CLAUSES_IN_ALL, SplitPolicy
 from vomap.mapfile.compose import Composition
 from vomap.mapfile.entries import DEFAULT_SITE
 from vomap.mapfile.findings import WARNING, Finding, Place
 from vomap.policy.authority import Authority
+from vomap.policy.index import RuleAccounts
 
 if TYPE_CHECKING:
     from vomap.policy.documents import BanDocument, PolicyDocument, RuleDocument
+
+
+# The work of the checks that decide tokens for each rule, all together: more would take longer than 10 seconds.
+MOST_WORK = 2_000_000
+NOT_CHECKED = "not-checked"
 
 
 class LintContext:
@@ -26,11 +33,13 @@ class LintContext:
         bans: list[BanDocument],
         now: float,
         progress: Callable[[int], None] = lambda _: None,
+        budget: Budget | None = None,
     ) -> None:
         """Take the policy, the documents of the bans, and the time of all decisions in seconds since 1970.
 
-        `progress` is called with the number of rules that were tried.
+        `progress` is called with the number of rules that were tried. The budget is for decisions about rules.
         """
+        self.budget = budget or Budget(MOST_WORK)
         self.document = composition.document
         self.rules = composition.document["rules"]
         self.tests = composition.tests
@@ -41,6 +50,7 @@ class LintContext:
         self.progress = progress
         # Other files may complete these, unless the site's settings are among them.
         self.is_whole = composition.has_audience
+        self._served: dict[str, set[str] | None] = {}
         self._distributed = {case.place.file for case in composition.tests if case.alone}
 
     def is_distributed(self, rule: RuleDocument) -> bool:
@@ -54,7 +64,7 @@ class LintContext:
             rules.setdefault(_file(rule), []).append(rule)
         for its_own in rules.values():
             document: PolicyDocument = {**self.document, "site": DEFAULT_SITE, "rules": its_own}
-            yield LintContext(Composition(document), [], self.now, self.progress)
+            yield LintContext(Composition(document), [], self.now, self.progress, self.budget)
 
     @cached_property
     def authority(self) -> Authority:
@@ -62,9 +72,14 @@ class LintContext:
         return Authority(self.document)
 
     @cached_property
+    def accounts(self) -> RuleAccounts:
+        """The accounts that each rule names."""
+        return RuleAccounts(self.authority)
+
+    @cached_property
     def policy(self) -> SplitPolicy:
         """The policy, with its rules split into clauses."""
-        return SplitPolicy(self.document)
+        return SplitPolicy(self.document, MOST_CLAUSES_IN_ALL if self.budget.is_limited else None)
 
     @cached_property
     def admission(self) -> Admission:
@@ -73,13 +88,22 @@ class LintContext:
 
     def served_of(self, url: str) -> set[str] | None:
         """Return the VOs that a trusted issuer may speak for and the site serves, in lower case. None means any VO."""
-        return self.authority.vos_of(url, self.admission.site.serve)
+        if url not in self._served:
+            self._served[url] = self.authority.vos_of(url, self.admission.site.serve)
+        return self._served[url]
 
 
 def warning(code: str, where: Place | RuleDocument | BanDocument, message: str) -> Finding:
     """Return a warning about a place, or about a rule or ban by its document."""
     place = where if isinstance(where, Place) else Place.of_source(where["source"])
     return Finding(place, message, WARNING, code)
+
+
+def not_checked(codes: Sequence[str], rules: Sequence[RuleDocument], of: int) -> Finding:
+    """Return the warning that rules were not checked for some codes, because that would take too long."""
+    which = f"{len(rules):,} of {of:,} rules, from {rules[0]['name']} on, are" if len(rules) > 1 else "this rule is"
+    message = f"{which} not checked for {' and '.join(codes)}: add --thorough to check all, which takes minutes"
+    return warning(NOT_CHECKED, rules[0], message)
 
 
 def name_and_source(rule: RuleDocument) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
+from typing import TYPE_CHECKING
 
 from vomap.analysis.clauses import Clause, Conditions
-from vomap.analysis.lint.context import LintContext, name_and_source, warning
+from vomap.analysis.lint.context import LintContext, name_and_source, not_checked, warning
 from vomap.analysis.outcome import Evaluator, TokenOutcome
 from vomap.analysis.tokens.assembly import Token
 from vomap.analysis.tokens.from_clauses import ExampleTokens
@@ -15,12 +16,15 @@ from vomap.analysis.tokens.patterns import GROUPS, common_groups, common_texts
 from vomap.analysis.tokens.variants import TokenVariants, asked_by
 from vomap.mapfile.findings import Finding
 
+if TYPE_CHECKING:
+    from vomap.policy.documents import RuleDocument
+
 UNREACHABLE_RULE, IMPOSSIBLE_RULE = "unreachable-rule", "impossible-rule"
 # vomap does not warn of a rule with more tokens to try, or whose issuer has more VOs.
 _MOST_TOKENS = 5_000
 _MOST_VOS = 50
-# The number of tokens that are tried for all rules together: more would take minutes.
-_MOST_IN_ALL = 500_000
+# The work to prepare the trial of rules, for each declared issuer.
+_OF_AN_ISSUER = 10
 _MOST_NAMED = 3
 # Such tokens reach no rule. Another code warns of that (lint/undeclared.py).
 _NOT_SERVED = "vo: "
@@ -33,17 +37,34 @@ def unreachable_rules(context: LintContext) -> Iterator[Finding]:
     combination that the conditions of the rule, and of the rules that took its tokens, can distinguish. The rules of
     a distributed mapfile are tried as its tests are: by its own rules, without the site's settings.
     """
-    if context.is_whole:
-        for alone in context.distributed():
-            yield from unreachable_rules(alone)
-    reachability = _Reachability(context)
+    untried: list[RuleDocument] = []
+    for alone in context.distributed() if context.is_whole else ():
+        if context.budget.take(_OF_AN_ISSUER * len(context.document["issuers"])):
+            yield from _try_rules(alone, untried)
+        else:
+            untried += alone.rules
+    yield from _try_rules(context, untried)
+    if untried:
+        yield not_checked((UNREACHABLE_RULE, IMPOSSIBLE_RULE), untried, len(context.rules))
+
+
+def _try_rules(context: LintContext, untried: list[RuleDocument]) -> Iterator[Finding]:
+    """Yield the doubts about rules, and add the rules that were not tried to `untried`."""
+    reachability, left = _Reachability(context), []
     clauses: dict[int, list[Clause]] = {}
     for clause in chain.from_iterable(context.policy.clauses.values()):
         clauses.setdefault(clause.number, []).append(clause)
-    for tried, (number, its_own) in enumerate(sorted(clauses.items())):
+    incomplete = context.policy.incomplete
+    for tried, number in enumerate(sorted({*clauses, *incomplete})):
         context.progress(tried)
-        if not (context.is_whole and context.is_distributed(context.rules[number])):
-            yield from reachability.doubts(number, its_own)
+        rule = context.rules[number]
+        if context.is_whole and context.is_distributed(rule):
+            continue
+        if not context.budget.is_spent and number not in incomplete:
+            yield from reachability.doubts(number, clauses[number])
+        if context.budget.is_spent or number in incomplete:
+            left.append(number)
+    untried += [context.rules[number] for number in left if not reachability.is_reached(number)]
 
 
 class _Reachability:
@@ -55,17 +76,21 @@ class _Reachability:
         self._example_tokens = ExampleTokens(context.policy, context.policy, context.now)
         self._variants = TokenVariants(context.admission, self._example_tokens)
         self._reached: set[int | None] = set()
-        self._left = _MOST_IN_ALL
+
+    def is_reached(self, number: int) -> bool:
+        """Return True if a rule decided a token."""
+        return number in self._reached
 
     def doubts(self, number: int, clauses: Sequence[Clause]) -> Iterator[Finding]:
         results: list[TokenOutcome] = []
         tokens = chain(self._tokens(clauses), self._varied(number, clauses, results))
         for token in islice(tokens, _MOST_TOKENS + 1):
-            if number in self._reached or self._left <= 0:
+            if number in self._reached or self._context.budget.is_spent:
                 return
             written = write_groups(token, self._context.admission.issuers.get(token["iss"]))
+            before = self._evaluator.effort
             result = self._evaluator.decide(written)
-            self._left -= 1
+            self._context.budget.take(self._evaluator.effort - before)
             self._reached.add(result.rule)
             results.append(result)
         ways = (self._example_tokens.ways(clause.url, None) for clause in clauses if clause.vo is None)

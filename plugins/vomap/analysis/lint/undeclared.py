@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from vomap.analysis.admission import Admission
 from vomap.analysis.lint.context import LintContext, warning
-from vomap.mapfile.findings import Finding, did_you_mean
+from vomap.mapfile.findings import Finding, SimilarWords
 
 if TYPE_CHECKING:
     from vomap.policy.documents import RuleDocument
@@ -35,10 +35,9 @@ class _Names:
         # The issuers that the site trusts, as if it served every VO.
         self._all = Admission({**context.document, "site": {**context.document["site"], "serve": None}})
         known = sorted(context.authority.declared_vos())
-        self._like_issuer = lru_cache(maxsize=None)(lambda url: did_you_mean(url, self._declared))
-        self._like_vo = lru_cache(maxsize=None)(
-            lambda vo: did_you_mean(vo, {each: None for name in known for each in (name, self._all.spelled(name))})
-        )
+        vos = dict.fromkeys(each for name in known for each in (name, self._all.spelled(name)))
+        self._like_issuer = lru_cache(maxsize=None)(SimilarWords(self._declared).hint)
+        self._like_vo = lru_cache(maxsize=None)(SimilarWords(vos).hint)
 
     def issuers(self, rule: RuleDocument) -> list[Finding]:
         found = []

@@ -92,7 +92,7 @@ def _decide_changed(change: SingleChange, policy: Policy, bans: Bans, claims: Cl
 def _left_out(token: ExplainedToken, changes: int) -> list[str]:
     """Return what was left out of the search, and what to do about it."""
     sentences = []
-    fewer = "give `vomap explain` a token with fewer groups, scopes and claims to see others"
+    fewer = "leave groups, scopes or claims out of the token to see others"
     if changes > MOST_TRIED:
         of = f"{changes:,}" if changes <= _MOST_CHANGES else f"more than {_MOST_CHANGES:,}"
         sentences.append(f"near misses: vomap tried the {MOST_TRIED} nearest of {of} differences; {fewer}")

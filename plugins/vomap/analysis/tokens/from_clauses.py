@@ -34,6 +34,10 @@ class ExampleTokens:
         self._policies = (old, new)
         self._now = int(now)
         self.word = word_for(old, new)
+        # Found once for each issuer, and for each VO: an issuer may have thousands.
+        self._audiences: dict[str, list[str]] = {}
+        self._captures: dict[str, tuple[list[str], str | None]] = {}
+        self._known_ways: dict[tuple[str, str | None], list[Way | None]] = {}
 
     def token(self, url: str, draft: Draft, *ways: Way | None) -> Token:
         """Return a token that has the values of a draft, names VOs, and passes both policies' checks if possible."""
@@ -99,6 +103,11 @@ class ExampleTokens:
 
         Names below the VO come last: a rule may be for the VO's own group only.
         """
+        if (url, vo) not in self._known_ways:
+            self._known_ways[url, vo] = self._find_ways(url, vo)
+        return self._known_ways[url, vo]
+
+    def _find_ways(self, url: str, vo: str | None) -> list[Way | None]:
         found: dict[Way, None] = {}
         for policy in self._policies:
             issuer = policy.admission.issuers.get(url)
@@ -196,12 +205,20 @@ class ExampleTokens:
         before, mark, after = clause.outcome[2].partition("<c1>")
         if not mark or "<" in before + after:
             return
-        old, new = self._policies
-        accounts = sorted(old.made_accounts(clause.outcome[2]) | new.made_accounts(clause.outcome[2]))
-        changed = [account for account in accounts if old.status(account) != new.status(account)]
-        for account in [*changed[:most], *[account for account in accounts if account not in changed][:1]]:
+        changed, alike = self._accounts_to_capture(clause.outcome[2])
+        for account in [*changed[:most], *([] if alike is None else [alike])]:
             word = account[len(before) : len(account) - len(after)]
             yield tuple((key, tuple(text.replace("<c1>", word) for text in values)) for key, values in clause.asked)
+
+    def _accounts_to_capture(self, template: str) -> tuple[list[str], str | None]:
+        """Return accounts that a template makes and the policies refuse differently, and one that they refuse alike."""
+        if template not in self._captures:
+            old, new = self._policies
+            accounts = sorted(old.made_accounts(template) | new.made_accounts(template))
+            changed = {account: None for account in accounts if old.status(account) != new.status(account)}
+            alike = next((account for account in accounts if account not in changed), None)
+            self._captures[template] = list(changed)[:_MOST_ACCOUNTS], alike
+        return self._captures[template]
 
     def _drafts(self, clause: Clause, asked: Conditions, word: str = "") -> list[Draft]:
         return _vary({key: self._examples(clause, key, values, word or self.word) for key, values in asked})
@@ -259,14 +276,20 @@ class ExampleTokens:
 
     def _audience(self, url: str) -> list[str]:
         """Return an audience that both policies accept, or one for each. There is none if no audience is checked."""
-        old, new = self._accepted(url)
-        if old is None or new is None:
-            return sorted(old or new or ())[:1]
-        return sorted(old & new)[:1] or [*sorted(old)[:1], *sorted(new)[:1]]
+        if url not in self._audiences:
+            self._audiences[url] = _first_of_both(*self._accepted(url))
+        return self._audiences[url]
 
     def _accepted(self, url: str) -> list[frozenset[str] | None]:
         issuers = [policy.admission.issuers.get(url) for policy in self._policies]
         return [None if issuer is None else issuer.audience for issuer in issuers]
+
+
+def _first_of_both(old: frozenset[str] | None, new: frozenset[str] | None) -> list[str]:
+    """Return the first text of both sets, or the first of each. None is the set of all texts."""
+    if old is None or new is None:
+        return sorted(old or new or ())[:1]
+    return sorted(old & new)[:1] or [*sorted(old)[:1], *sorted(new)[:1]]
 
 
 def simplicity(token: Token) -> tuple[int, bool, int]:
