@@ -1,4 +1,4 @@
-"""Measure vomap: callouts as processes, also under many bans and wide policies; decisions in process; building; CEs.
+"""Measure vomap: callouts as processes, also under many bans and wide policies; decisions; building; tools; CEs.
 
 PYTHONPATH=tests:bench .venv/bin/python bench/run.py [--quick] [--only NAME] [--ces] [--output FILE]
 """
@@ -15,6 +15,7 @@ import ban_shapes
 import building
 import callouts
 import deciding
+import entries
 import wide_policies
 from layouts import version_of
 from processes import BenchError
@@ -36,6 +37,7 @@ MEASURES: dict[str, Callable[[Path, Settings], list[Table]]] = {
     "wide": wide_policies.measure,
     "decide": deciding.measure,
     "build": building.measure,
+    "shapes": entries.measure,
     "ces": _measure_ces,
 }
 
