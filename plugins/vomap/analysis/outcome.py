@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vomap.accounts import confirm
-from vomap.analysis.budget import DECISION
+from vomap.analysis.budget import DECISION, TRIED
 from vomap.analysis.clauses import SplitPolicy
 from vomap.analysis.tokens.assembly import Token
 from vomap.claims import read_claims
@@ -100,7 +100,7 @@ class Evaluator:
     @property
     def effort(self) -> int:
         """The work of all decisions so far, in the units of a budget."""
-        return self._of_each * self._decided + self._policy.tried
+        return self._of_each * self._decided + TRIED * self._policy.tried
 
     def decide(self, token: Token, uid_of: Callable[[str], int | None] | None = None) -> TokenOutcome:
         """Decide a token as if every account existed, or with uids of accounts, None for one that does not exist."""

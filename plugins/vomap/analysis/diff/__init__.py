@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from vomap.policy.documents import PolicyDocument
 
 # The work for unchanged rules, for changed ones, and for all else, in the units of a budget: more would take minutes.
-MOST_WORK = 450_000
+MOST_WORK = 1_300_000
 # If the declaration of an issuer differs, variations of at most this number of its tokens are decided.
 _BASES = 20
 _OF_A_CLAUSE = 3

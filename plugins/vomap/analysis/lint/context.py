@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 # The work of the checks that decide tokens for each rule, all together: more would take longer than 10 seconds.
-MOST_WORK = 2_000_000
+MOST_WORK = 3_000_000
 NOT_CHECKED = "not-checked"
 
 
