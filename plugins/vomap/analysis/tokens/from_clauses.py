@@ -36,6 +36,7 @@ class ExampleTokens:
         self.word = word_for(old, new)
         # Found once for each issuer, and for each VO: an issuer may have thousands.
         self._audiences: dict[str, list[str]] = {}
+        self._all_audiences: dict[str, list[str]] = {}
         self._captures: dict[str, tuple[list[str], str | None]] = {}
         self._known_ways: dict[tuple[str, str | None], list[Way | None]] = {}
 
@@ -157,10 +158,13 @@ class ExampleTokens:
         yield {**base, "scope": " ".join(base["scope"].split()[1:])}
 
     def _other_audiences(self, base: Token) -> Iterator[Token]:
-        audiences = {audience for accepted in self._accepted(base["iss"]) for audience in accepted or ()}
+        url = base["iss"]
+        if url not in self._all_audiences:
+            accepted = self._accepted(url)
+            self._all_audiences[url] = sorted({audience for each in accepted for audience in each or ()})
         without = {key: value for key, value in base.items() if key != "aud"}
         yield without
-        for audience in (f"https://{self.word}.example", *sorted(audiences)):
+        for audience in chain((f"https://{self.word}.example",), self._all_audiences[url]):
             yield {**without, "aud": audience}
 
     def _lifetimes(self, base: Token) -> Iterator[Token]:
