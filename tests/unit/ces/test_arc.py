@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from property.strategies import written
 from unit.policy.composed import bans_document, policy_document
 from vomap.ces.arc import CALLOUT_SECONDS, FRAGMENT_FILE, LAST_FILE, read_options, render_arc, tokens_line
 from vomap.ces.wiring import WiringError, WiringOptions
@@ -74,7 +73,7 @@ def test_a_ban_writes_no_text_of_its_own() -> None:
 )
 def test_an_issuer_that_arc_would_misread(issuer: str) -> None:
     """A mapfile may declare it, and the reader of arc.conf would unquote it: vomap writes no file."""
-    document = policy_document(written({"mapfile": "1", "issuers": {issuer: {"vo": "A"}}}))
+    document = policy_document(json.dumps({"mapfile": "1", "issuers": {issuer: {"vo": "A"}}}, ensure_ascii=False))
     with pytest.raises(WiringError, match=r"arc\.conf cannot contain the issuer"):
         _blocks(document)
 
@@ -89,7 +88,7 @@ def test_an_issuer_that_no_mapfile_can_declare(issuer: str) -> None:
 def test_every_character_of_an_issuer() -> None:
     """The characters of an https URL stay as they are."""
     issuer = "https://a.example:8443/realms/%20~x_y/@z?q=1&r=(2)+3;4,5!-"
-    document = policy_document(written({"mapfile": "1", "issuers": {issuer: {"vo": "A"}}}))
+    document = policy_document(json.dumps({"mapfile": "1", "issuers": {issuer: {"vo": "A"}}}, ensure_ascii=False))
     assert _blocks(document)[0][1] == [f"authtokens = * {issuer} * * *"]
 
 
