@@ -1016,6 +1016,9 @@ def test_render_refuses_to_disable_bans(banning: CeSystem, capsys: Capture) -> N
     assert f"--root {banning.root}` shows how to keep them" in capsys.readouterr().err
     assert banning.state() == before
     assert run([*render, str(banning.root / "elsewhere")]) == 0
+    link = banning.root / "link"
+    link.symlink_to(banning.at(BAN_FILE).parent)
+    assert run([*render, str(link)]) == 3, "what a link leads to counts"
 
 
 def test_late_denials_of_arc_are_refused(tmp_path: Path, capsys: Capture) -> None:

@@ -93,7 +93,7 @@ def test_files_that_the_ce_cannot_read(osg: Pool) -> None:
         if path == early:
             osg.reconfigure()
             assert osg.ping(osg.token(OTHER)) == f"{OTHER_ACCOUNT}@users.htcondor.org"
-        chmod = re.search(r"run `(chmod [^&`]*) && condor_ce_reconfig`", told)
+        chmod = re.search(r"run `(ch[^`]*) && condor_ce_reconfig`", told)
         assert chmod is not None
         osg.chroot.run(["sh", "-ec", chmod[1]])
         assert "files of the CE" not in {line["what"] for line in osg.status()}

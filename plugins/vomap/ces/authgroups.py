@@ -20,19 +20,25 @@ from vomap.ces.wiring import read_configuration
 _BLOCK = "authgroup:"
 _RULE = re.compile(r"([+-]?)(!?)(\w+)=(.*)")
 _GROUP, _TOKENS, _ALL = "authgroup", "authtokens", "all"
+# ARC unquotes words, and takes a backslash away (auth_otokens.cpp). vomap does not guess what is left.
+_QUOTES = frozenset("\"'\\")
 
 
 class Condition(NamedTuple):
-    """A rule without its sign: tokens that match, or all others if it is `inverted`."""
+    """A rule without its sign: tokens that match, or all others if it is `inverted`.
+
+    A rule with a quote or a backslash is not `plain`: ARC unquotes its words, and any token may match.
+    """
 
     kind: str
     words: tuple[str, ...]
     inverted: bool = False
+    is_plain: bool = True
 
     @property
     def is_group(self) -> bool:
         """True for the members of other groups."""
-        return self.kind == _GROUP and not self.inverted
+        return self.kind == _GROUP and not self.inverted and self.is_plain
 
     def __str__(self) -> str:
         """Return the condition as a rule of arc.conf."""
@@ -71,11 +77,12 @@ class AuthGroups:
         if not (match := _RULE.fullmatch(line.text)):
             return
         words = tuple(match[4].split())
-        if match[3] == _GROUP:
+        is_plain = not _QUOTES.intersection(match[4])
+        if match[3] == _GROUP and is_plain:
             earlier = list(self._rules)[: list(self._rules).index(group)]
             words = tuple(word for word in words if word in earlier)
         if words:
-            yield Rule(line, Condition(match[3], words, bool(match[2])), match[1] == "-")
+            yield Rule(line, Condition(match[3], words, bool(match[2]), is_plain), match[1] == "-")
 
     def exclusions(self, group: str) -> Iterator[Exclusion]:
         """Yield the rules that keep tokens out of a group that its other rules could put there."""
@@ -87,7 +94,7 @@ class AuthGroups:
                 yield Exclusion(line, condition)
             elif not excludes and condition.inverted:
                 yield Exclusion(line, condition._replace(inverted=False))
-            elif not excludes and condition.kind == _GROUP:
+            elif not excludes and condition.is_group:
                 for name in condition.words:
                     yield from self.exclusions(name)
 
@@ -115,7 +122,7 @@ class AuthGroups:
         """Return True if each token of a condition meets a rule's own condition."""
         if own in (condition, Condition(_ALL, ("yes",))):
             return True
-        if own.inverted or condition.inverted:
+        if own.inverted or condition.inverted or not (own.is_plain and condition.is_plain):
             return False
         if own.kind == condition.kind == _TOKENS and len(own.words) == len(condition.words):
             return all(word in ("*", other) for word, other in zip(own.words, condition.words))
@@ -127,8 +134,8 @@ class AuthGroups:
 
     def may_match(self, condition: Condition, issuers: Collection[str]) -> bool:
         """Return True if a token of one of these issuers could meet a condition."""
-        kind, words, inverted = condition
-        if inverted:
+        kind, words, inverted, is_plain = condition
+        if inverted or not is_plain:
             return True
         if kind == _GROUP:
             return any(self.may_have(name, issuers) for name in words)

@@ -79,9 +79,8 @@ def _add_policy(parser: argparse.ArgumentParser) -> None:
 def _htcondor(args: argparse.Namespace) -> int:
     policy, bans = _documents(args)
     fragments = render_htcondor(policy, bans, then=args.then, callout=args.callout)
-    folder = os.path.abspath(args.output or "")
-    if args.output and folder.endswith(HtcondorCe.MAPFILES[0]):
-        _refuse_lost_bans(args, _root_of(folder, HtcondorCe.MAPFILES[0]), fragments, policy, bans)
+    for root in _roots_of(args.output, HtcondorCe.MAPFILES[0]):
+        _refuse_lost_bans(args, root, fragments, policy, bans)
     return _write(args, fragments)
 
 
@@ -114,12 +113,10 @@ def _arc(args: argparse.Namespace) -> int:
 
 def _refuse_lost_arc_bans(args: argparse.Namespace, issuers: Sequence[str]) -> None:
     """Raise Error if the blocks would disable bans of the CE whose folder of fragments is given."""
-    folder = os.path.abspath(args.output)
-    if not folder.endswith(ArcCe.FRAGMENTS):
-        return
-    ce = next(each for each in known_ces(_root_of(folder, ArcCe.FRAGMENTS)) if isinstance(each, ArcCe))
-    if text := "; ".join(find_lost_arc_bans(ce, issuers)):
-        raise Error(f"render arc: {text}. Then run `{_arc_command(args)}`\nnothing was written")
+    for root in _roots_of(args.output, ArcCe.FRAGMENTS):
+        ce = next(each for each in known_ces(root) if isinstance(each, ArcCe))
+        if text := "; ".join(find_lost_arc_bans(ce, issuers)):
+            raise Error(f"render arc: {text}. Then run `{_arc_command(args)}`\nnothing was written")
 
 
 def _arc_command(args: argparse.Namespace) -> str:
@@ -132,9 +129,10 @@ def _arc_command(args: argparse.Namespace) -> str:
     return join_words(["vomap", "render", "arc", *words])
 
 
-def _root_of(folder: str, place: str) -> Path:
-    """Return the root of a CE's system, for the folder at a place of the CE's system."""
-    return Path(folder.removesuffix(place) or "/")
+def _roots_of(output: str | None, place: str) -> list[Path]:
+    """Return the roots below which a folder for output is this place of a CE, by its name or by its links."""
+    folders = dict.fromkeys((os.path.abspath(output), os.path.realpath(output))) if output else ()
+    return [Path(folder.removesuffix(place) or "/") for folder in folders if folder.endswith(place)]
 
 
 def _write(args: argparse.Namespace, fragments: Mapping[str, str]) -> int:

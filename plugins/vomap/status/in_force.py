@@ -130,7 +130,8 @@ def audience_lines(in_force: InForce, policy: CompiledPolicy, advice: Advice) ->
     site, accepted = policy.document["site"]["audience"], accepted_audiences(policy.document)
     addresses = re.split(r"[,\s]+", in_force.answers[0].get(_ADDRESS).value) if in_force.answers else []
     own = [address.partition("?")[0] for address in addresses if address]
-    is_named = any(address in audience for address in own for audience in accepted) or {*_ANY_CE} & {*accepted}
+    names = {audience.removeprefix("https://").rstrip("/") for audience in accepted}
+    is_named = not names.isdisjoint(own) or {*_ANY_CE} & {*accepted}
     if site is not None and own and not is_named:
         words = [word for audience in (*site, own[0]) for word in ("--audience", audience)]
         told = f"no accepted audience is the address of this CE, {own[0]}: tokens for it are refused"

@@ -6,6 +6,7 @@ cannot read, it does not take over any change.
 
 from __future__ import annotations
 
+import grp
 import os
 import pwd
 import subprocess
@@ -69,7 +70,22 @@ def unreadable_lines(ce: HtcondorCe, unreadable: Collection[Path]) -> Iterator[S
         return
     effect = "HTCondor-CE uses no line of such a map file, and no change of its settings"
     text = f"the user {ce.user} cannot read {', '.join(map(str, sorted(unreadable)))}: {effect}"
-    yield StatusLine(RED, FILES_OF_THE_CE, f"{text}; run `{allow_reading(unreadable)} && condor_ce_reconfig`")
+    # A file of settings may contain a secret, which the jobs of other users must not read.
+    settings = sorted(path for path in unreadable if path.parent == ce.at(ce.SETTINGS) and not path.is_dir())
+    commands = [allow_reading(set(unreadable) - set(settings))] if set(unreadable) - set(settings) else []
+    if settings:
+        names = [str(path) for path in settings]
+        commands += [join_words(["chgrp", _group_of(ce.user), *names]), join_words(["chmod", "g+r", *names])]
+    yield StatusLine(RED, FILES_OF_THE_CE, f"{text}; run `{' && '.join([*commands, 'condor_ce_reconfig'])}`")
+
+
+def _group_of(user: str) -> str:
+    """Return the name of a user's first group, or its number if it has no name."""
+    gid = pwd.getpwnam(user).pw_gid
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
 
 
 def allow_reading(paths: Collection[Path]) -> str:

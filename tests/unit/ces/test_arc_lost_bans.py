@@ -51,6 +51,12 @@ def _lost(folder: Path, text: str, **more: str) -> list[str]:
         (f"-authtokens = evil {ISSUER} * * *", f"write `authtokens = evil {ISSUER} * * *` into a block"),
         (f"!authtokens = evil {ISSUER} * * *", f"write `authtokens = evil {ISSUER} * * *` into a block"),
         (f"-authtokens = evil {OTHER} * * *", ""),
+        # ARC unquotes words: any token may match.
+        (f'-authtokens = evil "{ISSUER}" * * *', f'write `authtokens = evil "{ISSUER}" * * *` into a block'),
+        (f'-authtokens = "evil man" {ISSUER} * * *', f'write `authtokens = "evil man" {ISSUER} * * *` into a block'),
+        ("-authtokens = evil https\\://one.example/ * * *", "write `authtokens = evil https\\://one.example/"),
+        ('-authgroup = "banned"', 'write `authgroup = "banned"` into a block'),
+        ('-file = "/etc/banned-subjects"', 'write `file = "/etc/banned-subjects"` into a block'),
         ("-authtokens = evil * * * *", "write `authtokens = evil * * * *` into a block"),
         ("-authtokensgen = (sub=evil)", "write `authtokensgen = (sub=evil)` into a block"),
         (f"-subject = {ISSUER}/evil", f"write `subject = {ISSUER}/evil` into a block"),

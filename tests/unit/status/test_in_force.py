@@ -146,6 +146,7 @@ def test_a_level_at_which_the_ce_takes_no_token(condor: FakeCondor, level: str) 
         ("ce.example:9619", "[ce.example]", "ce.example:9619"),
         ("ce.example:9619", "[ce.example:9619]", ""),
         ("ce.example:9619, other:1", "['https://other:1']", ""),
+        ("ce.example:9619", "['https://voce.example:9619']", "ce.example:9619"),
         ("ce.example:29619", "[ANY]", ""),
         ("ce.example:29619", "['https://wlcg.cern.ch/jwt/v1/any']", ""),
         ("ce.example:29619", "unchecked", ""),

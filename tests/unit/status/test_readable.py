@@ -93,7 +93,7 @@ def test_a_path_that_the_user_cannot_read(ce: HtcondorCe, path: str, mode: int) 
         (line,) = unreadable_lines(ce, found)
         assert line.colour == RED
         assert f"the user condor cannot read {place}: " in line.text
-        chmod = re.search(r"run `(chmod [^&`]*) && condor_ce_reconfig`", line.text)
+        chmod = re.search(r"run `(ch[^`]*) && condor_ce_reconfig`", line.text)
         assert chmod is not None
         subprocess.run(["/bin/sh", "-c", chmod[1]], check=True)
         assert find_unreadable(ce) == frozenset()
@@ -109,6 +109,19 @@ def test_several_paths_have_one_line(ce: HtcondorCe) -> None:
     (ce.root / SETTINGS).chmod(0o755)
     files = " ".join(str(ce.root / MAPFILES / name) for name in ("05-vomap.conf", "50-old.conf"))
     assert f"`chmod a+rx {ce.root / SETTINGS} && chmod a+r {files} && condor_ce_reconfig`" in line.text
+
+
+def test_settings_are_not_opened_to_all_users(ce: HtcondorCe) -> None:
+    """A file of settings may contain a secret: the command lets only the group of the CE's user read it."""
+    file = ce.root / SETTINGS / "99-secret.conf"
+    file.write_text("SECRET = x\n")
+    file.chmod(0)
+    (line,) = unreadable_lines(ce, find_unreadable(ce))
+    chmod = re.search(r"run `(ch[^`]*) && condor_ce_reconfig`", line.text)
+    assert chmod is not None
+    subprocess.run(["/bin/sh", "-c", chmod[1]], check=True)
+    assert file.stat().st_mode & 0o007 == 0
+    assert find_unreadable(ce) == frozenset()
 
 
 def test_files_that_the_ce_does_not_read(ce: HtcondorCe) -> None:
