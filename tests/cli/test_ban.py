@@ -268,6 +268,14 @@ def test_a_broken_file_hides_no_ban(bans: Bans, broken: str | None) -> None:
     assert [f"vomap: {error}\n" for error in listed["errors"]] == [err]
 
 
+def test_a_stray_file_hides_no_ban(bans: Bans) -> None:
+    """A file that is not a file of bans is an error, and the list has the bans of all others."""
+    assert bans.run("add", "--subject", "s", "--reason", "kept")[0] == 0
+    (bans.own.parent / "notes.txt").write_text("x\n", "utf-8")
+    code, out, err = bans.run("list")
+    assert (code, "subject s: kept\n" in out, "notes.txt" in err) == (3, True, True)
+
+
 def test_a_broken_file_holds_no_ban_back(bans: Bans) -> None:
     """A ban that is added is in force at once, beside those before it, whatever is wrong with another file of bans."""
     assert bans.run("add", "--subject", "s", "--reason", "kept")[0] == 0

@@ -70,7 +70,13 @@ def list_bans(args: argparse.Namespace) -> int:
 def _read_folder(path: str) -> _Folder:
     """Read each file of bans. An error in one file does not hide the bans of the others."""
     folder = _Folder()
-    for file in map(str, files_of(Path(path), bans=True)):
+    try:
+        files = files_of(Path(path), bans=True)
+    except Error as error:
+        # A file that is no file of bans does not hide those that are.
+        folder.errors[path] = str(error)
+        files = files_of(Path(path))
+    for file in map(str, files):
         try:
             check = check_ban_files([read_file(file)])
             check.findings.raise_errors()

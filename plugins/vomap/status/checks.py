@@ -408,6 +408,9 @@ def accounts_line(document: Mapping[str, Any], advice: Advice) -> StatusLine:
     if faults:
         repair = f"create the accounts, or change the rules and run `{build}`"
         return StatusLine(YELLOW, "accounts", f"{'; '.join(faults)} (vomap denies their tokens); {repair}")
+    if missing:
+        text = f"{len(missing)} of {len(wanted)} accounts of rules do not exist, which `must-exist: no` allows"
+        return StatusLine(GREEN, "accounts", text)
     if not wanted:
         return StatusLine(GREEN, "accounts", "rules take every account from the token, so none is looked up")
     return StatusLine(GREEN, "accounts", f"all {len(wanted)} accounts of rules exist")
