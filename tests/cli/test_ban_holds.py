@@ -248,11 +248,20 @@ def test_a_token_of_an_issuer(site: Site) -> None:
     assert not any("at once" in each for each in site.add("--jti", "j", "--issuer", ONE)["warnings"])
 
 
-def test_patterns_that_take_every_number_of_slashes_do_not_exist(site: Site) -> None:
-    """The printed forms cover one more slash. The warning says that deeper subjects pass, and names a ban for these."""
+def test_a_beginning_with_any_number_of_slashes(site: Site) -> None:
+    """The printed form denies every subject with the beginning, and nothing more is said."""
     answer = site.add("--subject", "robot*")
+    assert not any("more slashes" in each for each in answer["warnings"])
     site.follow(answer)
-    assert site.becomes(ONE, "robot/x/y") == "alpha"
+    for subject in ("robot7", "robot/x", "robot7/x/y", "robot/x/y/z"):
+        assert site.becomes(ONE, subject) == BANNED, subject
+
+
+def test_an_end_with_two_slashes(site: Site) -> None:
+    """No pattern has any number of slashes before its end: the warning names a ban for these subjects."""
+    answer = site.add("--subject", "*@x")
+    site.follow(answer)
+    assert site.becomes(ONE, "a/b/c@x") == "alpha"
     assert any("for subjects with more slashes ban" in each for each in answer["warnings"])
 
 

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 from vomap.analysis.clauses import Clause, SplitPolicy
 from vomap.analysis.tokens.assembly import with_values
 from vomap.analysis.tokens.from_clauses import ExampleTokens
+from vomap.analysis.tokens.patterns import compiled
 from vomap.bans.tokens import condition_values
 from vomap.claims import GROUPS_CLAIM
 from vomap.policy.authority import Authority
 from vomap.policy.index import read_rule, rules_found_by
-from vomap.policy.matching import Pattern
 from vomap.policy.model import ISSUER, VO, key_of
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class RuleTokens:
         for clause, token in self._tokens(rules[:_MOST_RULES]):
             if clause.url in ban.get("issuer", (clause.url,)):
                 values = condition_values(ban)
-                if any(Pattern(pattern).match(token["sub"]) for pattern in ban.get("subject", ())):
+                if any(compiled(pattern).match(token["sub"]) for pattern in ban.get("subject", ())):
                     del values["subject"]
                 yield with_values(token, values)
 

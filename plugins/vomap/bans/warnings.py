@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from vomap.analysis.tokens.patterns import example, legal_groups
+from vomap.analysis.tokens.patterns import examples, legal_groups
 from vomap.bans.ban_file import without_keys
 from vomap.bans.effect import BanTester, describe_outcome, is_banned, tokens_without
 from vomap.bans.issuer_wiring import NOT_IN_FORCE, is_wired
 from vomap.bans.tokens import FILLER
-from vomap.bans.wildcards import BanWarning, crossing_subjects, wider_subjects, wildcard_warnings
+from vomap.bans.wildcards import BanWarning, crossing_subjects, match_any_slashes, wider_subjects, wildcard_warnings
 from vomap.claims import Claims
 from vomap.mapfile.entries import CONDITIONS
 from vomap.mapfile.findings import did_you_mean
@@ -134,7 +134,7 @@ def _nameless(ban: Mapping[str, Any], url: str, subject: str | None, becomes: st
 def _slashes(ban: Mapping[str, Any], tester: BanTester, after: Bans, token: Token) -> Iterator[BanWarning]:
     """Yield a warning about the first subject with a slash that the ban seems to match and does not."""
     for pattern in crossing_subjects(ban.get("subject", ())):
-        subject = example("subject", pattern, FILLER)
+        subject = examples(pattern, FILLER)[-1]
         decision = tester.decide(tester.claims_of({**token, "sub": subject}), after)
         if not is_banned(decision):
             told = f"`*` does not match a slash: a token for {subject!a} is {describe_outcome(decision)}"
@@ -145,9 +145,11 @@ def _slashes(ban: Mapping[str, Any], tester: BanTester, after: Bans, token: Toke
 def _whole(ban: Mapping[str, Any], told: str, authority: Authority) -> tuple[str, tuple[Mapping[str, Any], ...]]:
     """Return the sentence about a pattern of subjects, with advice, and the ban that also matches slashes."""
     if _FOR_EVERYBODY not in ban["subject"]:
-        more = "for subjects with more slashes ban the exact subject or the issuer"
-        form = {**without_keys(ban, "source"), "subject": wider_subjects(ban["subject"])}
-        return f"{told}; add these patterns; {more}", (form,)
+        wider = wider_subjects(ban["subject"])
+        more = "; for subjects with more slashes ban the exact subject or the issuer"
+        deeper = "" if match_any_slashes(wider) else more
+        form = {**without_keys(ban, "source"), "subject": wider}
+        return f"{told}; add these patterns{deeper}", (form,)
     form = without_keys(ban, "subject", "source")
     if set(form).intersection(CONDITIONS):
         return f"{told}; leave --subject out", (form,)

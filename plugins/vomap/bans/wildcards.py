@@ -29,7 +29,7 @@ def wildcard_warnings(document: Mapping[str, Any]) -> Iterator[tuple[str, BanWar
     # A pattern with each form that has a slash says what it means.
     is_complete = _BARE not in subjects and not crossing_subjects(subjects)
     for pattern in subjects if not is_complete else ():
-        if _has_bare_star(pattern):
+        if _has_bare_star(pattern.removesuffix(EVERYTHING_BELOW)):
             yield "subject", BanWarning(_told("subject", pattern))
     for key in ("group", "first-group", "scope"):
         for pattern in document.get(key, ()):
@@ -41,7 +41,7 @@ def wildcard_warnings(document: Mapping[str, Any]) -> Iterator[tuple[str, BanWar
 
 
 def crossing_subjects(patterns: Sequence[str]) -> list[str]:
-    """Return patterns of subjects with one more slash at each `*`, except those that are given already."""
+    """Return patterns of subjects with slashes at each `*`, except those that are given already."""
     crossing = {pattern: _crossings(pattern) for pattern in patterns}
     widened = {each for several in crossing.values() for each in several}
     # A ban that names these patterns as well is complete.
@@ -50,15 +50,30 @@ def crossing_subjects(patterns: Sequence[str]) -> list[str]:
 
 
 def wider_subjects(patterns: Sequence[str]) -> list[str]:
-    """Return patterns of subjects, and each with one more slash."""
+    """Return patterns of subjects, and for each those that also match subjects with slashes at its `*`."""
     return [*patterns, *crossing_subjects(patterns)]
 
 
+def beginning_subjects(beginning: str) -> list[str]:
+    """Return the patterns of all subjects that begin with a text."""
+    return [beginning, *wider_subjects([f"{beginning}*"])]
+
+
+def match_any_slashes(patterns: Sequence[str]) -> bool:
+    """Return True if no pattern has a `*` before its end, where only a certain number of slashes can be added."""
+    return all(each.endswith(EVERYTHING_BELOW) for pattern in patterns for each in _crossings(pattern))
+
+
 def _crossings(pattern: str) -> list[str]:
-    """Return the patterns with a slash in the middle, at the beginning and at the end of each `*`."""
+    """Return the patterns with slashes at each `*`: any number at the end of a pattern, one elsewhere."""
+    stem = pattern.removesuffix(EVERYTHING_BELOW)
+    beginning = stem[:-1]
+    if stem.endswith(_BARE) and _BARE not in beginning:
+        below = [f"{stem}{EVERYTHING_BELOW}"]
+        return below if not beginning or beginning.endswith("/") else [f"{beginning}{EVERYTHING_BELOW}", *below]
     found = []
-    for at in (at for at, mark in enumerate(pattern) if mark == _BARE):
-        before, after = pattern[:at], pattern[at + 1 :]
+    for at in (at for at, mark in enumerate(stem) if mark == _BARE):
+        before, after = stem[:at], pattern[at + 1 :]
         found.append(f"{before}*/*{after}")
         found += [f"{before}/*{after}"] if before and not before.endswith("/") else []
         found += [f"{before}*/{after}"] if after and not after.startswith("/") else []

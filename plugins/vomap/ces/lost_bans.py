@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vomap import printable
-from vomap.bans.wildcards import wider_subjects
+from vomap.bans.wildcards import beginning_subjects
 from vomap.ces.config_val import TOOL, NotAskedError, ask_daemon
 from vomap.ces.htcondor_files import MapFiles, Settings, read_map_files, read_settings
 from vomap.ces.kinds import HtcondorCe
@@ -56,10 +56,8 @@ class LostBan:
     bans_rest: bool = False
 
     def describe(self) -> str:
-        """Return the place of the line, the line, the tokens that it bans, and those that `bans` do not deny."""
-        missed = {ban["subject"][0] for ban in self.bans if len(ban.get("subject", ())) > 1}
-        note = "".join(f" (a ban of vomap misses subjects with two slashes behind {each})" for each in sorted(missed))
-        return f"{self.line.place}: `{self.line.text}` bans {self._tokens()}{note}"
+        """Return the place of the line, the line, and the tokens that it bans."""
+        return f"{self.line.place}: `{self.line.text}` bans {self._tokens()}"
 
     def way_to_keep(self, ce: HtcondorCe, advice: Advice) -> str:
         """Return how to keep a ban for which there is no ban of vomap."""
@@ -183,7 +181,7 @@ class OwnBans:
         for subject in ban.get("subject", ()):
             self._subjects.add((issuer, subject))
             if "*" in subject:
-                self._patterns.setdefault(issuer, []).append(Pattern(subject))
+                self._patterns.setdefault(issuer, []).append(Pattern(subject, below=True))
 
     def deny(self, issuer: str, subjects: Sequence[str]) -> bool:
         """Return True if every token of an issuer with these subjects is denied. No subjects means all."""
@@ -275,7 +273,7 @@ def _subject_patterns(line: MapLine, issuer: str) -> list[str] | None:
         return None
     if line.expression.ends:
         return [subject] if subject else None
-    return [subject, *wider_subjects([f"{subject}*"])] if subject else []
+    return beginning_subjects(subject) if subject else []
 
 
 def _some(issuers: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from vomap.claims import DECISIVE, EVERY_CLAIM, GROUPS_CLAIM
@@ -199,7 +200,8 @@ def _check_patterns(node: Node, findings: Findings) -> tuple[dict[str, Node], bo
     for key, value in capturing:
         may_capture = value is not None and not isinstance(value.value, list)
         for item in list_items(value):
-            pattern = _compiled(key, item, findings, lambda text, may=may_capture: Pattern(text, capture=may))
+            kind = partial(Pattern, below=key == "subject", capture=may_capture)
+            pattern = _compiled(key, item, findings, kind)
             patterns.append(pattern)
             for name in pattern.captures if pattern else ():
                 if name in captured:

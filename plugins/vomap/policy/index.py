@@ -344,7 +344,7 @@ def _owners_of_ban(ban: BanDocument) -> tuple[str, list[str]]:
     conditions: Mapping[str, Any] = ban
     for kind in BAN_OWNERS:
         values = conditions.get(kind)
-        if values and (kind != "subject" or all(Pattern(value).is_literal for value in values)):
+        if values and (kind != "subject" or all(Pattern(value, below=True).is_literal for value in values)):
             return kind, values
     return "", [""]
 

@@ -67,12 +67,16 @@ class Pattern:
         stem = text[: -len(EVERYTHING_BELOW)] if self._below else text
         if "**" in stem:
             raise PatternError(
-                f"{text!a}: at most one `*` between two slashes, but for `/**` at the end of a group or scope"
+                f"{text!a}: at most one `*` between two slashes, but for `/**` at the end of a group, scope or subject"
             )
         self._parts = tuple(_part(part) for part in stem.split("/"))
         self.captures = tuple(part[2] for part in self._parts if isinstance(part, tuple) and part[2])
         if self.captures and not capture:
             raise PatternError(f"{text!a} captures, which only a subject or a claim outside of a list may do")
+        if self.captures and self._below:
+            raise PatternError(
+                f"{text!a}: a pattern with `/**` captures nothing, write * instead of <{self.captures[0]}>"
+            )
         if len(set(self.captures)) != len(self.captures):
             raise PatternError(f"{text!a} captures the same name twice")
 
@@ -581,11 +585,12 @@ def compile_condition(key: str, texts: Iterable[str], *, capture: bool) -> tuple
         return frozenset(texts)
     if key in _GROUP_KEYS:
         return tuple(map(GroupPattern, texts))
-    below = key == "scope"
-    return tuple(Pattern(text, below=below, capture=capture and not below) for text in texts)
+    below = key in _WITH_BELOW
+    return tuple(Pattern(text, below=below, capture=capture and key != "scope") for text in texts)
 
 
 # In the order of the mapfile's reference.
 _KEYS = ("issuer", "subject", "group", "first-group", "scope", "audience", "jti", "client")
+_WITH_BELOW = ("subject", "scope")
 _LITERAL_KEYS = ("issuer", "audience", "jti", "client")
 _KNOWN = frozenset({*_KEYS, "vo", "claim", "name", "source", "account", "pool", "deny", "reason", "until"})
