@@ -620,7 +620,9 @@ def conditions_hold(rule: dict[str, Any], speaker: Speaker, sight: Sight, captur
             return False
     if "group" in rule and not any_group_fits(rule["group"], sight.memberships):
         return False
-    if "first-group" in rule and not any_group_fits(rule["first-group"], sight.memberships[:1]):
+    # The first of all memberships, which the rule must be allowed to see.
+    first = [membership for membership in speaker.memberships[:1] if membership in sight.memberships]
+    if "first-group" in rule and not any_group_fits(rule["first-group"], first):
         return False
     if "scope" in rule and not any_fits(rule["scope"], sight.scopes):
         return False

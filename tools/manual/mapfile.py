@@ -117,9 +117,9 @@ _PATTERNS = """\
 byte for byte. `/` separates its parts. `*` matches one or more characters within one part. A part has at most one `*`
 or `<name>`. `/**` at the end of a group, scope or subject matches the path before it and everything below, and such a
 pattern captures nothing. A pattern matches nothing else: `/cms` does not match `/cms/pilots`. There are no regular
-expressions. `/**` may also stand before a role: `/biomed/**/Role=member` is the role `member` at any depth.
+expressions. `/**` may also come before a role: `/biomed/**/Role=member` is the role `member` at any depth.
 
-All subjects that begin with `frontend` are `[frontend, "frontend*", "frontend/**", "frontend*/**"]`.
+This list matches all subjects that begin with `frontend`: `[frontend, "frontend*", "frontend/**", "frontend*/**"]`.
 
 `<name>` captures one word of `subject`, or of a `claim` that has one value. `account` may use the word. `account` may
 also use `<vo>`, the name of the VO in lower case. A capture may not give an account that another rule, `rename` or a

@@ -7,7 +7,7 @@ _CONDITIONS = {
     "vo": "the VO that the token speaks for",
     "subject": "the token's `sub`",
     "group": "one of the token's memberships, from a group or an entitlement",
-    "first-group": "the first of the token's memberships",
+    "first-group": "the first of all memberships of the token, if the rule may see it",
     "scope": "one of the token's scopes",
     "claim": "a claim that has no condition of its own",
     "audience": "one of the token's audiences",

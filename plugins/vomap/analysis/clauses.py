@@ -86,7 +86,7 @@ class Clause(NamedTuple):
         Only conditions of which a token has a single value can exclude each other.
         """
         theirs = dict(other.asked)
-        single = ("subject", "first-group") if self.vo == other.vo else ("subject",)
+        single = ("subject", "first-group")
         return all(
             key not in single or key not in theirs or bool(common_values(key, values, theirs[key]))
             for key, values in self.asked

@@ -307,13 +307,25 @@ class Conditions:
 class View:
     """A token, or the part of it that is about one VO, as the conditions of rules see it."""
 
-    __slots__ = ("claims", "memberships", "scopes")
+    __slots__ = ("all_memberships", "claims", "memberships", "scopes")
 
-    def __init__(self, claims: Claims, memberships: Sequence[Membership], scopes: Sequence[str]) -> None:
-        """Take a token's claims, its memberships and its scopes."""
+    def __init__(
+        self,
+        claims: Claims,
+        memberships: Sequence[Membership],
+        scopes: Sequence[str],
+        all_memberships: Sequence[Membership] | None = None,
+    ) -> None:
+        """Take a token's claims, its memberships and its scopes. A part also takes all memberships of the token."""
         self.claims = claims
         self.memberships = memberships
         self.scopes = scopes
+        self.all_memberships = memberships if all_memberships is None else all_memberships
+
+    def first_memberships(self) -> Sequence[Membership]:
+        """Return the first of all memberships, or nothing if it is not in this part."""
+        first = self.memberships[:1]
+        return first if first and first[0] is self.all_memberships[0] else ()
 
     def values(self, key: str) -> Sequence[str]:
         """Return the texts that a condition compares, groups apart. A list does not count for a single text."""
@@ -333,7 +345,8 @@ class View:
             return self
         from vomap.claims.scopes import is_safe
 
-        return View(self.claims, self.memberships, [scope for scope in self.scopes if is_safe(scope)])
+        scopes = [scope for scope in self.scopes if is_safe(scope)]
+        return View(self.claims, self.memberships, scopes, self.all_memberships)
 
     def part(self, is_seen: Callable[[str], bool]) -> View:
         """Return the part with the groups and storage paths that begin with a seen name, and all other scopes."""
@@ -343,12 +356,13 @@ class View:
         if len(seen) < len(roots):
             memberships = [membership for membership in memberships if membership.root in seen]
         if "/" not in self.claims.texts.get("scope", ""):
-            return View(self.claims, memberships, self.scopes)
+            return View(self.claims, memberships, self.scopes, self.all_memberships)
         # Few tokens have a path in a scope, so the others do not load this module.
         from vomap.claims.scopes import storage_root
 
         paths = ((scope, storage_root(scope)) for scope in self.scopes)
-        return View(self.claims, memberships, [scope for scope, root in paths if root is None or is_seen(root)])
+        scopes = [scope for scope, root in paths if root is None or is_seen(root)]
+        return View(self.claims, memberships, scopes, self.all_memberships)
 
     def parts(self, vo_of: Callable[[str], str | None]) -> dict[str | None, View]:
         """Return the part of each VO: groups and storage paths whose first part means that VO, and all other scopes."""
@@ -361,7 +375,12 @@ class View:
             common, scopes = _by_vo(self.scopes, vo_of)
         vos = (vo for vo in {**memberships, **scopes} if vo is not None)
         return {
-            vo: View(self.claims, memberships.get(vo, ()), [*common, *scopes[vo]] if vo in scopes else common)
+            vo: View(
+                self.claims,
+                memberships.get(vo, ()),
+                [*common, *scopes[vo]] if vo in scopes else common,
+                self.all_memberships,
+            )
             for vo in vos
         }
 
@@ -537,7 +556,9 @@ def _meets(key: str, wanted: Any, view: AnyView, captured: dict[str, str]) -> bo
     if key == "group":
         return _any_group(wanted, view)
     if key == "first-group":
-        return any(pattern.match(membership) for membership in view.memberships[:1] for pattern in wanted)
+        # No ban asks for it: see meets_ban().
+        first = view.first_memberships() if isinstance(view, View) else ()
+        return any(pattern.match(membership) for membership in first for pattern in wanted)
     values = view.values(key)
     if isinstance(wanted, frozenset):
         return not wanted.isdisjoint(values)

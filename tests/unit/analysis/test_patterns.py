@@ -29,7 +29,10 @@ def _pattern(parts: list[str], below: bool) -> str:
         # A pattern may have a capture only once.
         named.append(part.replace("<c1>", "*") if seen else part)
         seen = seen or "<c1>" in part
-    return "/".join(named) + ("/**" if below and named[-1:] != [""] else "")
+    if below and named[-1:] != [""]:
+        # Such a pattern captures nothing.
+        return "/".join(named).replace("<c1>", "*") + "/**"
+    return "/".join(named)
 
 
 _patterns = st.builds(_pattern, st.lists(_part, min_size=1, max_size=3), st.booleans()).filter(

@@ -380,12 +380,12 @@ def test_a_token_of_very_many_banned_vos_is_denied() -> None:
 
 DENY_ONE = """\
 mapfile: 1
-site: {audience: unchecked}
+site: {audience: unchecked, accounts: {never: x-c}}
 issuers:
   https://many/: {vo-from: [group], vos: [A, B, C, D, E, F]}
 rules:
   - {name: a-first, issuer: https://many/, first-group: /A, account: a}
-  - {name: no-tests, issuer: https://many/, first-group: /C/test, deny: no tests}
+  - {name: only-vo, issuer: https://many/, group: /C/test, account: x-<vo>}
   - {name: both, issuer: https://many/, group: /D, first-group: /E, account: e}
   - {name: no-e, issuer: https://many/, group: /E, deny: nobody of e}
 """
