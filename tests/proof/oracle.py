@@ -280,7 +280,7 @@ def entitlement(value: str, declared: dict[str, Any]) -> Membership | None:
     if without_case(urn[: len(prefix)]) != without_case(prefix):
         return None
     # The design is silent on the case of `group` and `role=`: taken as written.
-    word, *parts = urn[len(prefix) :].split(":")
+    word, *parts = urn[len(prefix) :].replace(" ", "%20").split(":")
     if word != "group":
         return None
     role = parts.pop()[len("role=") :] if parts and parts[-1].startswith("role=") else None
@@ -330,17 +330,22 @@ def rooted(value: str) -> str:
 def entitled(claims: dict[str, Any], declared: Any) -> list[Membership]:
     """Return the memberships that the issuer's entitlements give, in their order."""
     found: list[Membership | None] = []
-    form = declared.get("entitlements") if isinstance(declared, dict) else None
-    if form:
+    forms = listed(declared.get("entitlements", [])) if isinstance(declared, dict) else []
+    if forms:
         for name in ("entitlements", "eduperson_entitlement"):
-            found += [entitlement(value, form) for value in texts(claims, name)]
-        if form.get("in-scope") == "yes":
-            # The design is silent on their place in the order: last, in the order of the scope.
-            for word in scope_words(claims):
-                name, _, value = word.partition(":")
-                if name in ("entitlements", "eduperson_entitlement"):
-                    found.append(entitlement(value, form))
+            found += [entitlement_of_any(value, forms) for value in texts(claims, name)]
+        # The design is silent on their place in the order: last, in the order of the scope.
+        for word in scope_words(claims):
+            name, _, value = word.partition(":")
+            if name in ("entitlements", "eduperson_entitlement"):
+                found.append(entitlement_of_any(value, [form for form in forms if form.get("in-scope") == "yes"]))
     return [membership for membership in found if membership]
+
+
+def entitlement_of_any(value: str, forms: list[dict[str, Any]]) -> Membership | None:
+    """Read an entitlement by the entry of the declaration whose namespace and authority it has."""
+    read = [membership for membership in (entitlement(value, form) for form in forms) if membership]
+    return read[0] if read else None
 
 
 def memberships(claims: dict[str, Any], declared: Any) -> list[Membership]:

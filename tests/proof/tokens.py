@@ -388,7 +388,7 @@ def _put_groups(claims: dict[str, Any], groups: list[str], declared: dict[str, A
     claim, form = _group_claim(declared)
     entitlements = declared.get("entitlements")
     if entitlements is not None and chance.random() < (0.85 if form == "none" else 0.5):
-        _put_entitlements(claims, groups, entitlements, chance)
+        _put_entitlements(claims, groups, chance.choice(listed(entitlements)), chance)
         if chance.random() < 0.8:
             return
         groups = groups[: chance.randint(1, len(groups))]
@@ -623,9 +623,10 @@ def _entitlements(claims: dict[str, Any], policy: Described, chance: Random, now
     value = claims.get(name) or claims.get("entitlements") or claims.get("eduperson_entitlement")
     if not isinstance(value, list) or not value or not isinstance(value[0], str):
         forms = [
-            each["entitlements"]
+            form
             for each in policy.issuers.values()
             if isinstance(each, dict) and "entitlements" in each
+            for form in listed(each["entitlements"])
         ]
         form = chance.choice([*forms, {"namespace": "urn:mace:egi.eu", "authority": "aai.egi.eu"}])
         value = [_entitlement(_any_group(policy, chance), form, chance)]
@@ -708,7 +709,8 @@ def _more(claims: dict[str, Any], policy: Described, chance: Random, now: int) -
     added.append(f"/{_any_name(policy, chance)}")
     if "entitlements" in declared and chance.random() < (0.6 if form == "none" else 0.3):
         values = listed(claims.get("entitlements", []))
-        claims["entitlements"] = [*values, *(_entitlement(each, declared["entitlements"], chance) for each in added)]
+        forms = listed(declared["entitlements"])
+        claims["entitlements"] = [*values, *(_entitlement(each, chance.choice(forms), chance) for each in added)]
     else:
         groups = listed(claims.get(claim, []))
         if form == "comma-separated" and len(groups) == 1 and isinstance(groups[0], str):

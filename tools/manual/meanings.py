@@ -45,7 +45,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "groups": "form of groups (default: one group in each string of `wlcg.groups`, or `none` with `entitlements`)",
         "groups: claim": "the claim that lists the groups (vomap then ignores `wlcg.groups`)",
         "groups: form": "whether a string is one group, or a list of groups with commas between them",
-        "entitlements": "the entitlements that become memberships",
+        "entitlements": "the entitlements that become memberships (of a list, the entry that fits a value)",
         "entitlements: namespace": "the beginning of each entitlement",
         "entitlements: authority": "the part of an entitlement after `#`, if it has one",
         "entitlements: in-scope": "whether to accept entitlements in `scope` (default: no)",

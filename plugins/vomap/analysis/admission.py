@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vomap.claims.memberships import normalise_percent
 from vomap.policy.authority import Authority
 from vomap.policy.index import find_spellings
 from vomap.policy.model import Issuer, Site
@@ -21,7 +20,7 @@ class Admission:
         self.authority = Authority(document)
         trusted = {url: declared for url, declared in document["issuers"].items() if declared is not None}
         self.issuers = {url: self.authority.issuers[url] for url in trusted}
-        self.forms = {url: declared.get("entitlements") for url, declared in trusted.items()}
+        self.forms = {url: issuer.entitlements for url, issuer in self.issuers.items()}
         self._spellings = find_spellings(document)
         self.known_vos = sorted(self._spellings)
         self._names: dict[str, dict[str, list[str]]] = {}
@@ -101,15 +100,11 @@ class Admission:
         if not self.admits(url):
             return {}
         issuer = self.issuers[url]
-        entitlements: tuple[object, ...] | None = None
-        if (form := self.forms[url]) is not None:
-            namespace = normalise_percent(form["namespace"]).lower()
-            entitlements = namespace, form.get("authority"), bool(form.get("in-scope"))
         named = self._naming(url, issuer) if issuer.vo is None else {"vo": issuer.vo.lower()}
         return {
             **named,
             "groups": (issuer.groups_claim, issuer.groups_comma_separated),
-            "entitlements": entitlements,
+            "entitlements": frozenset((form.prefix, form.authority, form.in_scope) for form in self.forms[url]),
             "audience": issuer.audience,
             "without-audience": issuer.audience is None or issuer.accept_without_audience,
             "without-compute": issuer.accept_without_compute,

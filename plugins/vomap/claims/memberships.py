@@ -62,12 +62,12 @@ class EntitlementForm:
 
 
 def read_memberships(
-    claims: Claims, groups: GroupForm | None, entitlements: EntitlementForm | None
+    claims: Claims, groups: GroupForm | None, entitlements: Sequence[EntitlementForm]
 ) -> list[Membership]:
     """Return the memberships that rules see, in the token's own order, each once.
 
-    Groups come first, then entitlements under their new and their old name. None for a form means that the issuer
-    writes none.
+    Groups come first, then entitlements under their new and their old name. `groups` is None, or `entitlements` is
+    empty, if the issuer writes none.
     """
     found: dict[tuple[str, str | None], Membership] = {}
     texts: Sequence[str] = () if groups is None else _group_texts(claims, groups)
@@ -75,25 +75,25 @@ def read_memberships(
         found = {(text, None): Membership(text, None) for text in texts}
     elif groups is not None:
         _add(found, map(_parser(groups), texts))
-    if entitlements is not None:
-        _add(found, [parse_entitlement(value, entitlements) for value in _entitlements(claims, entitlements)])
+    if entitlements:
+        _add(found, [_parse_by_any(value, forms) for value, forms in _entitlements(claims, entitlements)])
     return list(found.values())
 
 
-def find_malformed(claims: Claims, groups: GroupForm | None, entitlements: EntitlementForm | None) -> list[str]:
+def find_malformed(claims: Claims, groups: GroupForm | None, entitlements: Sequence[EntitlementForm]) -> list[str]:
     """Return a sentence for each text of a token that is not a membership, in the claims that its issuer declares."""
     texts: list[str] = []
     if groups is not None:
         parse = _parser(groups)
         texts += [text for text in _group_texts(claims, groups) if parse(text) is None]
-    if entitlements is not None:
-        texts += [text for text in _entitlements(claims, entitlements) if parse_entitlement(text, entitlements) is None]
+    if entitlements:
+        texts += [text for text, forms in _entitlements(claims, entitlements) if _parse_by_any(text, forms) is None]
     hint = ": it has a comma; the issuer's `groups: {form: comma-separated}` splits a string that is alone in its claim"
     return [f"{text!a} is not a group{hint if ',' in text else ''}" for text in texts]
 
 
 def read_every_membership(
-    claims: Claims, groups: GroupForm | None, entitlements: EntitlementForm | None
+    claims: Claims, groups: GroupForm | None, entitlements: Sequence[EntitlementForm]
 ) -> list[Membership]:
     """Return every membership in any reading of a token, for bans, each once.
 
@@ -110,8 +110,8 @@ def read_every_membership(
         if claim != GROUPS_CLAIM:
             readings = list(map(_with_slash, readings))
         _add(found, map(_parse_fqan, readings))
-    if entitlements is not None:
-        _add(found, [parse_entitlement(value, entitlements) for value in _entitlements(claims, entitlements)])
+    if entitlements:
+        _add(found, [_parse_by_any(value, forms) for value, forms in _entitlements(claims, entitlements)])
     return list(found.values())
 
 
@@ -204,6 +204,9 @@ def parse_entitlement(value: str, form: EntitlementForm) -> Membership | None:
         namespace = name[: length - len(_GROUP)]
         if not namespace.isascii() or namespace.lower() + name[len(namespace) : length] != form.prefix:
             return None
+    if " " in name:
+        # Issuers send blanks as they are, and a group has none.
+        name = name[:length] + name[length:].replace(" ", "%20")
     names, mark, role = name[length:].partition(":role=")
     group = "/" + names.replace(":", "/")
     if "/" not in name and _is_plain(f"{group}/{role}" if mark else group):
@@ -213,6 +216,15 @@ def parse_entitlement(value: str, form: EntitlementForm) -> Membership | None:
     if any(part.startswith("role=") for part in parts):
         return None
     return _membership(parts, last)
+
+
+def _parse_by_any(value: str, forms: Iterable[EntitlementForm]) -> Membership | None:
+    """Return the membership that an entitlement names by the first form with its namespace and authority."""
+    for form in forms:
+        membership = parse_entitlement(value, form)
+        if membership is not None:
+            return membership
+    return None
 
 
 def normalise_percent(text: str) -> str:
@@ -232,14 +244,16 @@ def normalise_percent(text: str) -> str:
     return "".join(done)
 
 
-def _entitlements(claims: Claims, form: EntitlementForm) -> list[str]:
-    values = [value for name in ENTITLEMENT_CLAIMS for value in claims.values(name)]
-    if form.in_scope:
-        for word in claims.texts.get("scope", "").split(" "):
-            name, _, value = word.partition(":")
-            if name in ENTITLEMENT_CLAIMS and value:
-                values.append(value)
-    return values
+def _entitlements(claims: Claims, forms: Sequence[EntitlementForm]) -> Iterable[tuple[str, Sequence[EntitlementForm]]]:
+    """Yield the values that should be entitlements, each with the forms that may read it."""
+    for name in ENTITLEMENT_CLAIMS:
+        for value in claims.values(name):
+            yield value, forms
+    in_scope = [form for form in forms if form.in_scope]
+    for word in claims.texts.get("scope", "").split(" ") if in_scope else ():
+        name, _, value = word.partition(":")
+        if name in ENTITLEMENT_CLAIMS and value:
+            yield value, in_scope
 
 
 def _membership(parts: list[str], role: str | None) -> Membership | None:

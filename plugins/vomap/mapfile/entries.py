@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from vomap.claims import DECISIVE, EVERY_CLAIM, GROUPS_CLAIM
+from vomap.claims.memberships import EntitlementForm
 from vomap.mapfile.findings import Findings, Place
 from vomap.mapfile.reader import Node, list_items, mapping_entries
 from vomap.mapfile.times import parse_duration, parse_last_second, parse_time
@@ -129,6 +130,8 @@ def issuer_document(node: Node, plain: Any, findings: Findings) -> IssuerDocumen
     document.update({key: True for key in _ACCEPTED if key in plain})
     if isinstance(plain.get("vos"), list):
         document["vos"] = {vo: vo for vo in plain["vos"]}
+    if isinstance(plain.get("entitlements"), dict):
+        document["entitlements"] = [plain["entitlements"]]
     if "audience" in document:
         document["audience"] = audience_document(node.value["audience"], findings)
     _check_issuer(node, findings)
@@ -248,9 +251,30 @@ def _check_issuer(node: Node, findings: Findings) -> None:
     if claim is not None and claim.value in _NOT_FOR_GROUPS:
         message = f"`groups: claim`: {claim.value!a} has another meaning; name the claim that lists the groups"
         findings.error(claim.place, message)
+    _check_entitlements(node, findings)
     sources = [item.value for item in list_items(node.member("vo-from"))]
     if "scope-path" in sources and "vos" not in keys:
         findings.error(place, "`vo-from: scope-path` needs `vos`: a path need not begin with a VO")
+
+
+def _check_entitlements(node: Node, findings: Findings) -> None:
+    """Report entries of `entitlements` of which one could read the other's values."""
+    entries = []
+    for item in list_items(node.member("entitlements")):
+        names = _members(item, "namespace", "authority") if isinstance(item.value, dict) else {}
+        if "namespace" in names:
+            form = EntitlementForm(str(names["namespace"]), cast("str | None", names.get("authority")), in_scope=False)
+            entries.append((item, form))
+    for at, (item, form) in enumerate(entries):
+        for _, other in entries[:at]:
+            if form.prefix == other.prefix and form.authority == other.authority:
+                findings.error(item.place, "`entitlements`: another entry has the same namespace and authority")
+            elif form.prefix != other.prefix and (
+                form.prefix.startswith(other.prefix) or other.prefix.startswith(form.prefix)
+            ):
+                shorter, longer = sorted((form.prefix, other.prefix), key=len)
+                message = f"{shorter} is the beginning of {longer}, so its groups could be read as those of the other"
+                findings.error(item.place, f"`entitlements`: {message}; name one of the namespaces")
 
 
 def _compiled(key: str, item: Node, findings: Findings, kind: Any) -> Any:

@@ -189,7 +189,7 @@ def _reads(issuer: Issuer | None, name: str) -> bool:
     """Return True if the declaration of an issuer reads groups or entitlements from a claim."""
     if issuer is None:
         return False
-    return (issuer.entitlements is not None and name in ENTITLEMENT_CLAIMS) or name == issuer.groups_claim
+    return (bool(issuer.entitlements) and name in ENTITLEMENT_CLAIMS) or name == issuer.groups_claim
 
 
 def _refuse_banned(question: _Question, bans: Sequence[Ban], view: BanView, trace: Trace) -> Decision | None:
@@ -271,12 +271,12 @@ def _every_membership(facts: TokenFacts) -> Sequence[Membership]:
     """Return every membership that bans see."""
     claims, issuer = facts.claims, facts.issuer
     claim = None if issuer is None else issuer.groups_claim
-    form = None if issuer is None else issuer.entitlements
-    if form is None and not any(name and claims.values(name) for name in (GROUPS_CLAIM, claim)):
+    forms = () if issuer is None else issuer.entitlements
+    if not forms and not any(name and claims.values(name) for name in (GROUPS_CLAIM, claim)):
         return ()
     from vomap.claims.memberships import read_every_membership
 
-    return read_every_membership(claims, None if issuer is None else issuer.group_form, form)
+    return read_every_membership(claims, None if issuer is None else issuer.group_form, forms)
 
 
 def _every_vo(facts: TokenFacts, memberships: Sequence[Membership], scopes: Sequence[str]) -> set[str]:
@@ -413,13 +413,13 @@ def _memberships(claims: Claims, issuer: Issuer | None) -> list[Membership]:
     """Return the memberships that rules see."""
     if issuer is None:
         return []
-    form, claim = issuer.entitlements, issuer.groups_claim
-    if form is None and claim not in claims.texts and claim not in claims.lists:
+    forms, claim = issuer.entitlements, issuer.groups_claim
+    if not forms and claim not in claims.texts and claim not in claims.lists:
         return []
     # Only for tokens with groups: to load the module takes longer than the decision.
     from vomap.claims.memberships import read_memberships
 
-    return read_memberships(claims, issuer.group_form, form)
+    return read_memberships(claims, issuer.group_form, forms)
 
 
 def _named_vos(policy: Policy, url: str, issuer: Issuer | None, token: View) -> NamedVos:
@@ -452,7 +452,7 @@ def _not_read(claims: Claims, issuer: Issuer | None) -> Iterable[str]:
     if issuer.groups_claim is not None:
         yield f"claim {GROUPS_CLAIM!a}: present, not read; the issuer's groups are in {issuer.groups_claim!a}"
     else:
-        why = "`entitlements` and not `groups`" if issuer.entitlements is not None else "`groups: none`"
+        why = "`entitlements` and not `groups`" if issuer.entitlements else "`groups: none`"
         yield f"claim {GROUPS_CLAIM!a}: present, not read; the issuer declares {why}"
 
 

@@ -44,7 +44,7 @@ _EntitlementKeys = TypedDict("_EntitlementKeys", {"authority": str, "in-scope": 
 
 
 class EntitlementsDocument(_EntitlementKeys):
-    """How an issuer writes entitlements (AARC-G002, AARC-G069)."""
+    """One way in which an issuer writes entitlements (AARC-G002, AARC-G069)."""
 
     namespace: str
 
@@ -64,7 +64,7 @@ IssuerDocument = TypedDict(
         # The name in tokens, and the VO that it means.
         "vos": dict[str, str],
         "default-vo": str,
-        "entitlements": EntitlementsDocument,
+        "entitlements": list[EntitlementsDocument],
         "groups": Union[Literal["none"], GroupsDocument],
         "audience": Optional[list[str]],
         "without-audience": bool,

@@ -169,7 +169,9 @@ class GroupPattern:
         if not text.startswith("/"):
             raise PatternError(f"{text!a} does not begin with a slash, as every group does")
         if any(sign.isspace() for sign in text):
-            raise PatternError(f"{text!a} has a blank, which no membership has; several groups are a list")
+            encoded = text.replace(" ", "%20")
+            advice = f"several groups are a list, and a blank of an entitlement is %20: {encoded!a}"
+            raise PatternError(f"{text!a} has a blank, which no membership has; {advice}")
         if text.endswith("/"):
             bare = text.rstrip("/") or "/cms"
             raise PatternError(f"{text!a} ends with a slash, which no membership does: write {bare!a}")

@@ -139,7 +139,7 @@ class Issuer:
         """Take the document of an issuer, or DISTRUSTED."""
         self.trusted = not isinstance(declared, str)
         document: IssuerDocument = {} if isinstance(declared, str) else declared
-        form = document.get("entitlements")
+        entitlements = entitlement_documents(document)
         self.vo: str | None = document.get("vo")
         # The named VOs of every token of an issuer that speaks for one VO.
         self.only = None if self.vo is None else NamedVos((self.vo,), names_any=True)
@@ -149,10 +149,11 @@ class Issuer:
         self.audience = _frozen(document["audience"]) if "audience" in document else site.audience
         self.accept_without_audience: bool = document.get("without-audience", False)
         self.accept_without_compute: bool = document.get("without-compute", False)
-        self.entitlements = None if form is None else _entitlement_form(form)
+        # Most issuers have no entitlements.
+        self.entitlements: tuple[EntitlementForm, ...] = _entitlement_forms(entitlements) if entitlements else ()
         # A group has no authority and no namespace, which an issuer with entitlements must show: so groups do not
         # count there unless they are declared as well.
-        groups = document.get("groups", {} if form is None else _NO_GROUPS)
+        groups = document.get("groups", _NO_GROUPS if entitlements else {})
         if isinstance(groups, str):
             self.groups_claim, self.groups_comma_separated = None, False
         else:
@@ -180,11 +181,20 @@ class Issuer:
         return {name.lower() for name in names if name is not None}
 
 
-def _entitlement_form(form: EntitlementsDocument) -> EntitlementForm:
-    # Most issuers have no entitlements.
+def entitlement_documents(issuer: IssuerDocument) -> Sequence[EntitlementsDocument]:
+    """Return the ways in which an issuer writes entitlements. An older vomap compiled the only one, not a list."""
+    entitlements: Any = issuer.get("entitlements", ())
+    only: Sequence[EntitlementsDocument] = (entitlements,)
+    return only if isinstance(entitlements, dict) else entitlements
+
+
+def _entitlement_forms(entitlements: Iterable[EntitlementsDocument]) -> tuple[EntitlementForm, ...]:
     from vomap.claims.memberships import EntitlementForm
 
-    return EntitlementForm(form["namespace"], form.get("authority"), in_scope=form.get("in-scope", False))
+    return tuple(
+        EntitlementForm(each["namespace"], each.get("authority"), in_scope=each.get("in-scope", False))
+        for each in entitlements
+    )
 
 
 class Rule:

@@ -108,7 +108,7 @@ def test_entitlements(value: str, fqan: str) -> None:
         "urn:mace:egi.eu:group::vo",
         "urn:mace:egi.eu:group:vo:",
         "urn:mace:egi.eu:group:vo:role=.",
-        "urn:mace:egi.eu:group:vo: sub",
+        "urn:mace:egi.eu:group:vo:a\tb",
         "urn:mace:egi.eu:group:vo:\u2003sub",
         "urn:mace:egi.eu:group:vo#other.example",
         "urn:mace:egi.eu:group:vo#",
@@ -174,13 +174,13 @@ def test_percent_encoding(text: str, normal: str) -> None:
 def _fqans(
     token: dict[str, Any], form: EntitlementForm | None, groups: GroupForm | None = LISTED
 ) -> tuple[list[str], list[str]]:
-    claims = read_claims(token)
-    fqans = [each.fqan for each in read_memberships(claims, groups, form)]
-    return fqans, list(find_malformed(claims, groups, form))
+    claims, forms = read_claims(token), () if form is None else (form,)
+    fqans = [each.fqan for each in read_memberships(claims, groups, forms)]
+    return fqans, list(find_malformed(claims, groups, forms))
 
 
 def _every_fqan(token: dict[str, Any], groups: GroupForm | None) -> list[str]:
-    return sorted(each.fqan for each in read_every_membership(read_claims(token), groups, None))
+    return sorted(each.fqan for each in read_every_membership(read_claims(token), groups, ()))
 
 
 def test_every_source_in_order_each_once() -> None:

@@ -79,7 +79,7 @@ FOUND: list[tuple[str, dict[str, Any], bool]] = [
 
 def _candidates(policy: Policy, claims: dict[str, Any], vos: tuple[str, ...] = ("one",)) -> list[model.Rule]:
     read = read_claims({"iss": ONE, **claims})
-    view = View(read, read_memberships(read, GroupForm(), None), read_scopes(read))
+    view = View(read, read_memberships(read, GroupForm(), ()), read_scopes(read))
     return list(policy.matching_rules(ONE, view, vos, lambda _: view))
 
 

@@ -111,13 +111,19 @@ class ExplainedToken:
         for item in items:
             if self.groups_claim is not None and _same(self._parse(item), old):
                 changed[self.groups_claim] = [new.fqan if each == item else each for each in items]
-        form = self.issuer.entitlements if self.issuer else None
-        for name in ENTITLEMENT_CLAIMS if form is not None else ():
+        for name in ENTITLEMENT_CLAIMS:
             values = self.claims.values(name)
-            if form and any(_same(parse_entitlement(value, form), old) for value in values):
-                written = as_entitlement(new.fqan, form)
-                changed[name] = [written if _same(parse_entitlement(value, form), old) else value for value in values]
+            written = [self._rewritten(value, old, new) for value in values]
+            if written != list(values):
+                changed[name] = written
         return changed
+
+    def _rewritten(self, entitlement: str, old: Membership, new: Membership) -> str:
+        """Return an entitlement, or the new one if it names the old membership."""
+        for form in self.issuer.entitlements if self.issuer else ():
+            if _same(parse_entitlement(entitlement, form), old):
+                return as_entitlement(new.fqan, form, form.authority)
+        return entitlement
 
     def with_group_text(self, old: str, new: str) -> Token:
         """Return the claims with one text among the groups changed."""

@@ -10,7 +10,7 @@ from vomap.analysis.near_misses.changes import ExplainedToken, SingleChange
 from vomap.claims import ENTITLEMENT_CLAIMS, GROUPS_CLAIM
 from vomap.policy import Decision
 from vomap.policy.authority import named_in
-from vomap.policy.model import ISSUER, SITE, Policy, key_of
+from vomap.policy.model import ISSUER, SITE, Policy, entitlement_documents, key_of
 
 if TYPE_CHECKING:
     from vomap.policy.documents import EntitlementsDocument
@@ -84,28 +84,33 @@ def _groups(token: ExplainedToken) -> Iterator[SingleChange]:
 
 def _entitlements(token: ExplainedToken) -> Iterator[SingleChange]:
     """Yield declarations of the issuer that would accept other entitlements."""
-    form: EntitlementsDocument | None = token.policy.find(key_of(ISSUER, token.url)).get("entitlements")
-    values = [value for name in ENTITLEMENT_CLAIMS for value in token.claims.values(name)]
+    forms = entitlement_documents(token.policy.find(key_of(ISSUER, token.url)))
     in_scope = [word.partition(":")[2] for word in token.scopes if word.partition(":")[0] in ENTITLEMENT_CLAIMS]
-    if form is not None and in_scope and not form.get("in-scope"):
+    if in_scope and forms and not any(form.get("in-scope") for form in forms):
         sentence = "claim: entitlements inside `scope` are requests, and count only with `in-scope: yes`"
-        in_scope_form = {"entitlements": {**form, "in-scope": True}}
-        yield SingleChange(sentence, make_policy=partial(_with_issuer, token, in_scope_form))
-    for value in values:
+        accepted = {"entitlements": [{**form, "in-scope": True} for form in forms]}
+        yield SingleChange(sentence, make_policy=partial(_with_issuer, token, accepted))
+    for value in (value for name in ENTITLEMENT_CLAIMS for value in token.claims.values(name)):
         name, mark, authority = value.partition("#")
         namespace, found, _ = name.partition(":group:")
-        if not found:
+        if not found or any(_is_read(namespace, mark, authority, form) for form in forms):
             continue
         other = {"namespace": namespace, **({"authority": authority} if mark else {})}
-        if form is None:
+        near = [form for form in forms if namespace.lower() == form["namespace"].lower()]
+        if not forms:
             sentence = f"claim: {token.url!a} is declared without `entitlements`, so {value!a} says nothing"
-        elif mark and authority != form.get("authority") and namespace.lower() == form["namespace"].lower():
-            sentence = f"claim: {value!a} has the authority {authority!a}, declared is {form.get('authority')!a}"
-        elif namespace.lower() != form["namespace"].lower():
-            sentence = f"claim: {value!a} has the namespace {namespace!a}, declared is {form['namespace']!a}"
+        elif near:
+            declared = " and ".join(ascii(form.get("authority")) for form in near)
+            sentence = f"claim: {value!a} has the authority {authority!a}, declared is {declared}"
         else:
-            continue
-        yield SingleChange(sentence, make_policy=partial(_with_issuer, token, {"entitlements": other}))
+            declared = " and ".join(ascii(form["namespace"]) for form in forms)
+            sentence = f"claim: {value!a} has the namespace {namespace!a}, declared is {declared}"
+        yield SingleChange(sentence, make_policy=partial(_with_issuer, token, {"entitlements": [*forms, other]}))
+
+
+def _is_read(namespace: str, mark: str, authority: str, form: EntitlementsDocument) -> bool:
+    """Return True if an entry has the namespace and the authority of an entitlement."""
+    return namespace.lower() == form["namespace"].lower() and (not mark or authority == form.get("authority"))
 
 
 def _with_issuer(token: ExplainedToken, changes: Mapping[str, object]) -> Policy:

@@ -10,7 +10,7 @@ from vomap.analysis.tokens.assembly import COMPUTE, Token, Way, assemble_token, 
 from vomap.analysis.tokens.group_claims import WrittenToken, as_entitlement
 from vomap.analysis.tokens.patterns import GROUPS, LITERAL, common_groups, examples, legal_groups, split_role
 from vomap.claims import GROUPS_CLAIM
-from vomap.claims.memberships import EntitlementForm, parse_fqan
+from vomap.claims.memberships import parse_fqan
 from vomap.policy.authority import SCOPE_PATH, SOURCES
 
 # The values that a token must have, by condition.
@@ -175,16 +175,13 @@ class ExampleTokens:
     def _as_entitlements(self, token: Token) -> Iterator[Token]:
         """Yield the same token with its groups as entitlements, if the policies read these differently."""
         url = token["iss"]
-        forms = [policy.admission.forms.get(url) for policy in self._policies]
-        if GROUPS_CLAIM not in token or forms[0] == forms[1]:
+        checks = [policy.admission.of(url).get("entitlements") for policy in self._policies]
+        if GROUPS_CLAIM not in token or checks[0] == checks[1]:
             return
         without = {key: value for key, value in token.items() if key != GROUPS_CLAIM}
-        for form in forms:
-            if form is None:
-                continue
-            for authority in dict.fromkeys((form.get("authority"), None)):
-                entitlements = EntitlementForm(form["namespace"], authority, in_scope=False)
-                written = [as_entitlement(each, entitlements) for each in token[GROUPS_CLAIM]]
+        for form in (form for policy in self._policies for form in policy.admission.forms.get(url, ())):
+            for authority in dict.fromkeys((form.authority, None)):
+                written = [as_entitlement(each, form, authority) for each in token[GROUPS_CLAIM]]
                 yield {**without, "entitlements": written}
                 in_scope = [f"entitlements:{each}" for each in written]
                 yield {**without, "scope": " ".join([token["scope"], *in_scope])}

@@ -28,17 +28,18 @@ def write_groups(token: Mapping[str, Any], *issuers: Issuer | None) -> dict[str,
         claim = GROUPS_CLAIM if issuer is None else issuer.groups_claim
         if claim is not None:
             written[claim] = groups
-        elif issuer is not None and issuer.entitlements is not None:
-            entitlements = [as_entitlement(group, issuer.entitlements) for group in groups]
+        elif issuer is not None and issuer.entitlements:
+            form = issuer.entitlements[0]
+            entitlements = [as_entitlement(group, form, form.authority) for group in groups]
             written[ENTITLEMENT_CLAIMS[0]] = [*as_list(token.get(ENTITLEMENT_CLAIMS[0])), *entitlements]
     return written
 
 
-def as_entitlement(group: str, form: EntitlementForm) -> str:
-    """Return the entitlement (AARC-G069) that names a group or role, given as an FQAN."""
+def as_entitlement(group: str, form: EntitlementForm, authority: str | None) -> str:
+    """Return the entitlement (AARC-G069) that names a group or role, given as an FQAN, with an authority or without."""
     path, role = split_role(group)
     named = path[1:].replace("/", ":") + (f":role={role}" if role else "")
-    return f"{form.prefix}{named}" + (f"#{form.authority}" if form.authority else "")
+    return f"{form.prefix}{named}" + (f"#{authority}" if authority else "")
 
 
 def as_list(value: Any) -> list[Any]:
