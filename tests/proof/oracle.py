@@ -160,6 +160,7 @@ def declared_vos(declared: Any) -> list[str]:
         return []
     vos = declared.get("vos", [])
     names = list(vos.values()) if isinstance(vos, dict) else list(vos)
+    names += declared.get("subjects", {}).values()
     return names + [declared[key] for key in ("vo", "default-vo") if key in declared]
 
 
@@ -492,6 +493,8 @@ class Speaker:
             return vos.get(name)
         if vos is not None:
             return name if name in vos else None
+        if not self.names_freely():
+            return None
         if not VO_NAME.fullmatch(name):
             return None
         others = [declared for issuer, declared in self.policy.issuers.items() if issuer != self.issuer]
@@ -499,6 +502,11 @@ class Speaker:
             others += hidden
         taken = [without_case(vo) for declared in others for vo in declared_vos(declared)]
         return None if without_case(name) in taken else name
+
+    def names_freely(self) -> bool:
+        """Return True if groups or paths name VOs, and no `vos` says which."""
+        assert isinstance(self.declared, dict)
+        return "vos" not in self.declared and set(self.declared["vo-from"]) != {"subject"}
 
     def group_names(self) -> list[str]:
         """Return what the groups begin with."""
@@ -510,10 +518,15 @@ class Speaker:
         names = [str(path_of(word)).split("/")[1] for word in storage]
         return [name for name in names if name]
 
-    def sources(self) -> list[list[str]]:
-        """Return the names in the token, for each source of `vo-from`."""
+    def names_of(self, source: str) -> list[str]:
+        """Return the names in the token for a source of `vo-from` other than the subject."""
+        return self.group_names() if source == "group" else self.path_names()
+
+    def vos_of_subjects(self, subjects: list[str]) -> list[str]:
+        """Return the VOs that the issuer's table has for these subjects."""
         assert isinstance(self.declared, dict)
-        return [self.group_names() if source == "group" else self.path_names() for source in self.declared["vo-from"]]
+        table = self.declared.get("subjects", {})
+        return [table[subject] for subject in subjects if subject in table]
 
     def candidates(self) -> tuple[list[str], bool]:
         """Return the VO candidates, served or not, and whether the token names any VO, listed or not."""
@@ -521,7 +534,7 @@ class Speaker:
             return [], False
         if "vo" in self.declared:
             return [self.declared["vo"]], True
-        sources = self.sources()
+        sources = [source for source in self.declared["vo-from"] if source != "subject"]
         # A storage scope without a path or with an unsafe one names something, and no VO.
         bad = "scope-path" in self.declared["vo-from"] and any(map(is_bad_storage, self.scopes))
         # So does a value among the groups that is not a group: it must not hide a VO from a ban, or leave default-vo.
@@ -531,9 +544,14 @@ class Speaker:
             and "group" in self.declared["vo-from"]
             and any(group_of(value, groups[0]) is None for value in group_values(self.claims, *groups))
         )
-        named = any(sources) or bad or bad_group
-        for names in sources:
-            vos = [self.vo_of(name) for name in names]
+        named = any(self.names_of(source) for source in sources) or bad or bad_group
+        for source in self.declared["vo-from"]:
+            if source == "subject":
+                # A subject outside of the table names nothing.
+                subject = text(self.claims, "sub")
+                vos: list[str | None] = [*self.vos_of_subjects([subject] if subject is not None else [])]
+            else:
+                vos = [self.vo_of(name) for name in self.names_of(source)]
             if any(vos):
                 return unlike([vo for vo in vos if vo]), True
         if not named and "default-vo" in self.declared:
@@ -556,6 +574,7 @@ class Speaker:
             return candidates
         names = [membership.group[0] for membership in self.memberships_for_bans] + self.path_names()
         names += [name for name in map(name_for_bans, filter(is_of_storage, self.ban_scopes)) if name]
+        candidates += self.vos_of_subjects(texts(self.claims, "sub"))
         return candidates + [vo for vo in map(self.vo_for_bans, names) if vo]
 
 
@@ -604,7 +623,7 @@ def sight_of_rules(speaker: Speaker, vo: str | None, hidden: Any) -> Sight:
             return meant is not None and same(meant, [vo])
         if meant is None:
             # A name outside `vos` is not a VO, just a group. Without `vos` it is not the issuer's to name.
-            return "vos" in (speaker.declared or {})
+            return not speaker.names_freely()
         return not hidden(meant)
 
     return Sight(

@@ -142,6 +142,7 @@ def _declared_vos(declared: Any) -> list[str]:
         return []
     vos = declared.get("vos", [])
     names = list(vos.values()) if isinstance(vos, dict) else list(vos)
+    names += declared.get("subjects", {}).values()
     return names + [declared[key] for key in ("vo", "default-vo") if key in declared]
 
 
@@ -187,7 +188,9 @@ def _aimed(  # noqa: C901, PLR0912 - one claim after the other
         declared = {}
     name = _name_in_tokens(policy, declared, vo, chance)
     claims: dict[str, Any] = {"iss": issuer}
-    claims["sub"] = _filled(wanted.get("subject", "*"), name, policy, chance)
+    claims["sub"] = _listed_subject(wanted, declared, vo, chance) or _filled(
+        wanted.get("subject", "*"), name, policy, chance
+    )
     groups = [
         _group(pattern, name, policy, chance)
         for key in ("first-group", "group")
@@ -243,6 +246,16 @@ def _aimed(  # noqa: C901, PLR0912 - one claim after the other
     return claims
 
 
+def _listed_subject(wanted: dict[str, Any], declared: dict[str, Any], vo: str | None, chance: Random) -> str:
+    """Return a subject of the issuer's table, mostly one of a VO, or one that is nearly in the table; often nothing."""
+    table = declared.get("subjects", {})
+    if not table or chance.random() > (0.1 if "subject" in wanted else 0.6):
+        return ""
+    fitting = [subject for subject, meant in table.items() if vo is None or meant.lower() == vo.lower()]
+    subject = chance.choice(fitting if fitting and chance.random() < 0.8 else list(table))
+    return str(chance.choice((subject,) * 8 + (subject.upper(), f"{subject}/x", subject[:-1])))
+
+
 def _issuer_of(policy: Described, vo: str | None, chance: Random) -> str:
     """Return an issuer that may speak for a VO."""
     if vo is None:
@@ -256,7 +269,7 @@ def _may_speak(declared: Any, vo: str) -> bool:
         return False
     if vo in [name.lower() for name in _declared_vos(declared)]:
         return True
-    return "vo-from" in declared and "vos" not in declared
+    return "vos" not in declared and bool({"group", "scope-path"}.intersection(declared.get("vo-from", ())))
 
 
 def _name_in_tokens(policy: Described, declared: dict[str, Any], vo: str | None, chance: Random) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from vomap.policy.authority import Authority
 from vomap.policy.index import find_spellings
-from vomap.policy.model import Issuer, Site
+from vomap.policy.model import SUBJECT, Issuer, Site
 
 if TYPE_CHECKING:
     from vomap.policy.documents import PolicyDocument
@@ -62,17 +62,29 @@ class Admission:
             return True
         if issuer.vos is not None:
             return issuer.vos.get(name, "").lower() == vo
-        return name in self._spellings.get(vo, [vo])
+        return issuer.names_vos_freely and name in self._spellings.get(vo, [vo])
 
     def names(self, url: str, vo: str | None) -> list[str]:
-        """Return the names of a VO in tokens of an issuer. For None, return the names of all known VOs."""
+        """Return the names of a VO in groups and paths of an issuer. For None, return the names of all known VOs."""
         issuer = self.issuers.get(url)
         if issuer is None or not issuer.sources:
             return []
         if issuer.vos is not None:
             return list(issuer.vos) if vo is None else self._names_of(url, issuer.vos).get(vo, [])
         vos = self.known_vos if vo is None else [vo]
-        return [self.spelled(each) for each in vos if self.authority.may_name(url, each)]
+        return [self.spelled(each) for each in vos if issuer.names_vos_freely and self.authority.may_name(url, each)]
+
+    def ways(self, url: str, vo: str | None, most: int | None = None) -> list[tuple[str, str]]:
+        """Return how tokens of an issuer name a VO, or for None all known VOs: the VO source, and the name or subject.
+
+        `most` limits the names of each source.
+        """
+        issuer = self.issuers.get(url)
+        if issuer is None:
+            return []
+        named = self.names(url, vo)
+        listed = [subject for subject, meant in issuer.subjects.items() if vo in (None, meant.lower())]
+        return [(source, name) for source in issuer.sources for name in (listed if source == SUBJECT else named)[:most]]
 
     def _names_of(self, url: str, vos: dict[str, str]) -> dict[str, list[str]]:
         """Return the names of each VO, in lower case, in the `vos` of an issuer."""
@@ -117,8 +129,9 @@ class Admission:
         checks: dict[str, object] = {
             "vo-from": issuer.sources,
             "default-vo": issuer.default_vo and issuer.default_vo.lower(),
+            "subjects": frozenset((subject, vo.lower()) for subject, vo in issuer.subjects.items()),
         }
-        if issuer.vos is None:
+        if issuer.names_vos_freely:
             others = frozenset(self.authority.vos_of_others(url))
             checks["spelling"] = self.spellings_of(url)
             # The reason why a token may not name a VO makes no difference.
@@ -129,6 +142,6 @@ class Admission:
         also_nobody = serve is None and issuer.default_vo is None
         return {
             **checks,
-            "vos": frozenset((name, vo.lower()) for name, vo in issuer.vos.items()),
+            "vos": frozenset((name, vo.lower()) for name, vo in (issuer.vos or {}).items()),
             "serve": (not_served, also_nobody),
         }

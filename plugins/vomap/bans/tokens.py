@@ -12,7 +12,7 @@ from vomap.claims import ALL_OF_WRITE
 from vomap.claims.memberships import parse_fqan
 from vomap.claims.scopes import storage_root
 from vomap.policy.authority import Authority
-from vomap.policy.model import Issuer
+from vomap.policy.model import SUBJECT, Issuer
 
 if TYPE_CHECKING:
     from vomap.analysis.tokens.assembly import Token, Way
@@ -61,8 +61,10 @@ def ways_to_name(vo: str, url: str, authority: Authority) -> list[Way] | None:
     issuer = authority.issuers[url]
     if vo in ((issuer.vo or "").lower(), (issuer.default_vo or "").lower()):
         return []
-    names = [vo] if issuer.vos is None else [name for name, named in issuer.vos.items() if named.lower() == vo]
-    return [(source, name) for name in names for source in issuer.sources]
+    subjects = [(SUBJECT, subject) for subject, named in issuer.subjects.items() if named.lower() == vo]
+    names = [name for name, named in (issuer.vos or {}).items() if named.lower() == vo]
+    names += [vo] if issuer.names_vos_freely else []
+    return subjects + [(source, name) for name in names for source in issuer.sources if source != SUBJECT]
 
 
 def _issuers(ban: Mapping[str, Any], authority: Authority) -> Sequence[str]:

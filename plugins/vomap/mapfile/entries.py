@@ -17,6 +17,7 @@ from vomap.mapfile.findings import Findings, Place
 from vomap.mapfile.reader import Node, list_items, mapping_entries
 from vomap.mapfile.times import parse_duration, parse_last_second, parse_time
 from vomap.policy.matching import LEGAL_ACCOUNT, AccountName, GroupPattern, Pattern, PatternError, is_account
+from vomap.policy.model import SUBJECT
 from vomap.policy.pools import Pool
 
 if TYPE_CHECKING:
@@ -243,7 +244,7 @@ def _check_issuer(node: Node, findings: Findings) -> None:
     if ("vo" in keys) == ("vo-from" in keys):
         findings.error(place, "an issuer needs either `vo` (its only VO) or `vo-from` (where its tokens name the VO)")
     if "vo-from" not in keys:
-        for key in ("vos", "default-vo"):
+        for key in ("vos", "default-vo", "subjects"):
             if key in keys:
                 findings.error(keys[key], f"`{key}`: only an issuer with `vo-from` can have this key")
     groups = node.member("groups")
@@ -255,6 +256,28 @@ def _check_issuer(node: Node, findings: Findings) -> None:
     sources = [item.value for item in list_items(node.member("vo-from"))]
     if "scope-path" in sources and "vos" not in keys:
         findings.error(place, "`vo-from: scope-path` needs `vos`: a path need not begin with a VO")
+    if "vo-from" in keys:
+        _check_subjects(node, sources, findings)
+
+
+def _check_subjects(node: Node, sources: list[Any], findings: Findings) -> None:
+    """Report a table of subjects without its VO source, a source without its table, and VOs outside of `vos`."""
+    table, keys = node.member("subjects"), node.keys
+    if SUBJECT in sources and "subjects" not in keys:
+        findings.error(node.place, "`vo-from: subject` needs `subjects`: a mapping of each `sub` to its VO")
+    if SUBJECT not in sources and "subjects" in keys:
+        message = "`subjects`: nothing reads this table; add `subject` to `vo-from`, or remove the table"
+        findings.error(keys["subjects"], message)
+    if SUBJECT in sources and "default-vo" in keys:
+        message = "`default-vo`: every client outside of `subjects` would get this VO; remove one of the keys"
+        findings.error(keys["default-vo"], message)
+    named = node.member("vos")
+    if named is None:
+        return
+    vos = {str(vo.value).lower() for vo in [*list_items(named), *(vo for _, _, vo in mapping_entries(named))]}
+    for _, _, vo in mapping_entries(table):
+        if str(vo.value).lower() not in vos:
+            findings.error(vo.place, f"`subjects`: {vo.value!a} is not among the `vos` of this issuer; add it there")
 
 
 def _check_entitlements(node: Node, findings: Findings) -> None:

@@ -1,8 +1,8 @@
 """Which issuer may speak for which VO, and for which VOs a token of it speaks.
 
-An issuer that declares `vo` or `vos` speaks for these VOs and no others. An issuer without `vos` whose tokens name
-their VOs (`vo-from`) speaks for every VO that no other issuer is declared for. A reserved VO belongs to a distrusted
-issuer: no issuer speaks for it unless it declares the VO itself.
+An issuer that declares `vo`, `vos` or a table of `subjects` speaks for these VOs. An issuer without `vos` whose groups
+name VOs (`vo-from`) also speaks for every VO that no other issuer is declared for. A reserved VO belongs to a
+distrusted issuer: no issuer speaks for it unless it declares the VO itself.
 
 The callouts load this module only for issuers whose tokens name their VOs.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from vomap.claims.scopes import first_name, is_malformed, storage_root
 from vomap.policy.matching import is_word
-from vomap.policy.model import DISTRUSTED, OWNERS, SPELLED, Issuer, NamedVos, Site, key_of
+from vomap.policy.model import DISTRUSTED, OWNERS, SPELLED, SUBJECT, Issuer, NamedVos, Site, key_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from vomap.policy.matching import View
     from vomap.policy.model import Policy
 
-SCOPE_PATH = "scope-path"
-SOURCES = ("group", SCOPE_PATH)
+GROUP, SCOPE_PATH = "group", "scope-path"
+# The sources with names of VOs. A subject (SUBJECT) is not the name of a VO.
+SOURCES = (GROUP, SCOPE_PATH)
 # The owner of a reserved VO. No issuer has this URL.
 _NO_ISSUER = ""
 
@@ -121,7 +122,7 @@ def owned_vo(policy: Policy, url: str, issuer: Issuer, name: str) -> str | None:
         vo = issuer.vos.get(name)
         return None if vo is None else vo.lower()
     # Only ASCII has case here: str.lower() makes a `k` of a Kelvin sign.
-    if not is_word(name):
+    if not issuer.names_vos_freely or not is_word(name):
         return None
     vo = name.lower()
     return vo if may_name(policy.find(key_of(OWNERS, vo)) or (), url) else None
@@ -135,6 +136,12 @@ def find_named_vos(policy: Policy, url: str, issuer: Issuer, token: View) -> Nam
     """
     names_any = False
     for source in issuer.sources:
+        if source == SUBJECT:
+            vo = issuer.subjects.get(token.claims.texts.get("sub", ""))
+            if vo is not None:
+                return NamedVos([vo], names_any=True)
+            # A subject outside the table names nothing.
+            continue
         names = named_in(source, token.memberships, token.scopes)
         vos = [vo for vo in [vo_of(policy, url, issuer, name) for name in names] if vo]
         if vos:
@@ -160,7 +167,7 @@ def _names_no_vo(source: str, issuer: Issuer, token: View) -> bool:
 def mentioned_vos(
     policy: Policy, url: str, issuer: Issuer, memberships: Sequence[Membership], scopes: Sequence[str]
 ) -> set[str]:
-    """Return the VOs, in lower case, that bans find in a token: all that it names, even if it does not speak for them.
+    """Return the VOs, in lower case, that bans find in groups and paths, even if the token does not speak for them.
 
     `memberships` and `scopes` are those that bans see. Any spelling counts. A path names the VO that it begins with,
     also if it is malformed.
@@ -173,6 +180,6 @@ def mentioned_vos(
 
 def named_in(source: str, memberships: Iterable[Membership], scopes: Sequence[str]) -> list[str]:
     """Return the names in one of the SOURCES, in the token's order, each once."""
-    if source == "group":
+    if source == GROUP:
         return list(dict.fromkeys([membership.root for membership in memberships]))
     return list(dict.fromkeys([root for root in map(storage_root, scopes) if root is not None]))

@@ -150,7 +150,7 @@ class _Question:
         the issuer's `vos` is just a group.
         """
         vo = self.facts.vo_of(root)
-        return self.trusted.vos is not None if vo is None else self._admits(vo)
+        return not self.trusted.names_vos_freely if vo is None else self._admits(vo)
 
     def settle(
         self, outcome: str, reason: str, trace: Trace, rule: Rule | None = None, vo: str | None = None
@@ -286,6 +286,8 @@ def _every_vo(facts: TokenFacts, memberships: Sequence[Membership], scopes: Sequ
         return vos
     from vomap.policy.authority import mentioned_vos
 
+    table = facts.issuer.subjects
+    vos.update(table[subject].lower() for subject in facts.claims.values("sub") if subject in table)
     return vos | mentioned_vos(facts.policy, facts.url, facts.issuer, memberships, scopes)
 
 

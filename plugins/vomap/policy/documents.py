@@ -61,6 +61,8 @@ IssuerDocument = TypedDict(
     {
         "vo": str,
         "vo-from": list[str],
+        # The VO of each subject, for the VO source `subject`.
+        "subjects": dict[str, str],
         # The name in tokens, and the VO that it means.
         "vos": dict[str, str],
         "default-vo": str,

@@ -200,7 +200,8 @@ def find_spellings(document: Mapping[str, Any]) -> dict[str, list[str]]:
         named += rule.get("vo", ())
     for declared in document["issuers"].values():
         if declared is not None:
-            named += [*declared.get("vos", {}).values(), declared.get("vo"), declared.get("default-vo")]
+            named += [*declared.get("vos", {}).values(), *declared.get("subjects", {}).values()]
+            named += [declared.get("vo"), declared.get("default-vo")]
     named += document.get("reserved-vos", ())
     found: dict[str, dict[str, None]] = {}
     for vo in named:

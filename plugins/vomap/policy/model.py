@@ -37,6 +37,8 @@ SITE, ISSUER, OWNERS, SPELLED, POOLS = "site", "issuer", "owners", "spelled", "p
 VO, RULE, BAN, LIST, NAMED, CLAIMS, ASKED, SIEVE = "vo", "rule", "ban", "list", "named", "claims", "asked", "sieve"
 
 DISTRUSTED = "none"
+# The VO source that takes the VO of a token from a table of subjects.
+SUBJECT = "subject"
 JTI = "jti"
 # Conditions of bans with literal values. The condition that the fewest tokens have comes first.
 BAN_OWNERS = (JTI, "client", "subject", ISSUER, VO)
@@ -130,6 +132,7 @@ class Issuer:
         "groups_comma_separated",
         "only",
         "sources",
+        "subjects",
         "trusted",
         "vo",
         "vos",
@@ -145,6 +148,7 @@ class Issuer:
         self.only = None if self.vo is None else NamedVos((self.vo,), names_any=True)
         self.sources: tuple[str, ...] = tuple(document.get("vo-from", ()))
         self.vos: dict[str, str] | None = document.get("vos")
+        self.subjects: dict[str, str] = document.get("subjects", {})
         self.default_vo: str | None = document.get("default-vo")
         self.audience = _frozen(document["audience"]) if "audience" in document else site.audience
         self.accept_without_audience: bool = document.get("without-audience", False)
@@ -173,11 +177,11 @@ class Issuer:
     @property
     def names_vos_freely(self) -> bool:
         """Whether a VO's name is the token's own word, rather than one that the policy spells out."""
-        return bool(self.sources) and self.vos is None
+        return self.vos is None and any(source != SUBJECT for source in self.sources)
 
     def declared_vos(self) -> set[str]:
         """Return the VOs that this issuer is declared to speak for by name, in lower case."""
-        names = {*(self.vos or {}).values(), self.vo, self.default_vo}
+        names = {*(self.vos or {}).values(), *self.subjects.values(), self.vo, self.default_vo}
         return {name.lower() for name in names if name is not None}
 
 

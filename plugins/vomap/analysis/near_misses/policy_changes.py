@@ -10,7 +10,7 @@ from vomap.analysis.near_misses.changes import ExplainedToken, SingleChange
 from vomap.claims import ENTITLEMENT_CLAIMS, GROUPS_CLAIM
 from vomap.policy import Decision
 from vomap.policy.authority import named_in
-from vomap.policy.model import ISSUER, SITE, Policy, entitlement_documents, key_of
+from vomap.policy.model import ISSUER, SITE, SUBJECT, Policy, entitlement_documents, key_of
 
 if TYPE_CHECKING:
     from vomap.policy.documents import EntitlementsDocument
@@ -27,6 +27,7 @@ def changes_of_policy(token: ExplainedToken, decision: Decision) -> Iterator[Sin
     yield from _entitlements(token)
     if decision.reason.startswith("vo:"):
         yield from _vos(token)
+        yield from _subjects(token)
     site = token.policy.find(SITE)
     if decision.reason.startswith("vo: the site does not serve") and site["serve"] is not None:
         all_served = partial(_with_entries, token.policy, {SITE: {**site, "serve": None}})
@@ -61,6 +62,19 @@ def _with_vo(token: ExplainedToken, name: str, vo: str) -> Policy:
     serve = None if site["serve"] is None else [*site["serve"], vo]
     vos = {**token.issuer.vos, name: vo}
     return _with_entries(_with_issuer(token, {"vos": vos}), {SITE: {**site, "serve": serve}})
+
+
+def _subjects(token: ExplainedToken) -> Iterator[SingleChange]:
+    """Yield the table of the issuer's subjects with the one of the token, if it is not there."""
+    issuer, subject = token.issuer, token.claims.text("sub")
+    if issuer is None or not subject or SUBJECT not in issuer.sources or subject in issuer.subjects:
+        return
+    alike = next((listed for listed in issuer.subjects if listed.lower() == subject.lower()), None)
+    how = f"{alike!a} is: letters have case" if alike else "so it has no VO"
+    vo = issuer.subjects[alike] if alike else next(iter(issuer.subjects.values()))
+    sentence = f"vo: {subject!a} is not among the `subjects` of {token.url!a}; {how}"
+    table = {"subjects": {**issuer.subjects, subject: vo}}
+    yield SingleChange(sentence, make_policy=partial(_with_issuer, token, table))
 
 
 def _groups(token: ExplainedToken) -> Iterator[SingleChange]:

@@ -7,13 +7,14 @@ from typing import Any
 
 from vomap.analysis.tokens.group_claims import as_list
 from vomap.claims import GROUPS_CLAIM
-from vomap.policy.authority import SCOPE_PATH
+from vomap.policy.authority import GROUP, SCOPE_PATH
+from vomap.policy.model import SUBJECT
 
 # The members of a token, its groups in `wlcg.groups` (group_claims.py).
 Token = dict[str, Any]
 # The values that a token must have, by condition (`claim NAME` among them).
 Values = Mapping[str, Sequence[str]]
-# How a token names a VO: the VO source, and the name in the token.
+# How a token names a VO: the VO source, and the name in the token, or the subject.
 Way = tuple[str, str]
 
 COMPUTE = "compute.create"
@@ -47,7 +48,7 @@ def assemble_token(
     token = with_values(token, values)
     for source, name in filter(None, ways):
         named = [group.split("/")[1] for group in as_list(token.get(GROUPS_CLAIM))]
-        if source == SCOPE_PATH or name not in named:
+        if source != GROUP or name not in named:
             token = with_vo(token, (source, name))
     return token
 
@@ -80,6 +81,8 @@ def with_vo(token: Token, way: Way) -> Token:
     source, name = way
     if source == SCOPE_PATH:
         return with_values(token, {"scope": [f"{VO_PATH}{name}"]})
+    if source == SUBJECT:
+        return {**token, "sub": name}
     return {**token, GROUPS_CLAIM: list(dict.fromkeys([*as_list(token.get(GROUPS_CLAIM)), f"/{name}"]))}
 
 

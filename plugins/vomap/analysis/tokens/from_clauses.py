@@ -12,6 +12,7 @@ from vomap.analysis.tokens.patterns import GROUPS, LITERAL, common_groups, examp
 from vomap.claims import GROUPS_CLAIM
 from vomap.claims.memberships import parse_fqan
 from vomap.policy.authority import SCOPE_PATH, SOURCES
+from vomap.policy.model import SUBJECT
 
 # The values that a token must have, by condition.
 Draft = dict[str, tuple[str, ...]]
@@ -92,7 +93,7 @@ class ExampleTokens:
         for policy in self._policies if field == "spelling" else ():
             for vo, spellings in policy.admission.spellings_of(url).items():
                 yield from (self.token(url, {}, ("group", name)) for name in {vo, *spellings})
-        if field in ("vo", "vo-from", "vos", "default-vo", "serve", "VOs of other issuers"):
+        if field in ("vo", "vo-from", "vos", "subjects", "default-vo", "serve", "VOs of other issuers"):
             yield from self._namings(url)
             for base in bases:
                 yield base
@@ -111,17 +112,15 @@ class ExampleTokens:
     def _find_ways(self, url: str, vo: str | None) -> list[Way | None]:
         found: dict[Way, None] = {}
         for policy in self._policies:
+            found.update(dict.fromkeys(policy.admission.ways(url, vo, _MOST_WAYS)))
             issuer = policy.admission.issuers.get(url)
-            for source in issuer.sources if issuer else ():
-                for name in policy.admission.names(url, vo)[:_MOST_WAYS]:
-                    found[source, name] = None
-                if issuer is not None and issuer.names_vos_freely and vo is None:
-                    found[source, self.word] = None
+            if issuer is not None and issuer.names_vos_freely and vo is None:
+                found.update(dict.fromkeys((source, self.word) for source in issuer.sources if source != SUBJECT))
         if vo is None:
             # Names that only one policy knows, or that have another meaning, come first.
             otherwise = self._names_that_change(url)
             found = dict.fromkeys(sorted(found, key=lambda way: way[1] not in otherwise))
-        below = [(source, f"{name}/{self.word}") for source, name in found]
+        below = [(source, f"{name}/{self.word}") for source, name in found if source != SUBJECT]
         return [None, *list(found)[:_MOST_WAYS], *below[:_MOST_WAYS]]
 
     def _names_that_change(self, url: str) -> set[str]:
@@ -145,7 +144,8 @@ class ExampleTokens:
     def _namings(self, url: str) -> Iterator[Token]:
         """Yield tokens that name any VO in any VO source, or two VOs in two, with and without a scope for jobs."""
         ways = self.ways(url, None)
-        everywhere = [(source, way[1]) for way in ways if way for source in SOURCES]
+        everywhere = [way for way in ways if way and way[0] == SUBJECT]
+        everywhere += [(source, way[1]) for way in ways if way and way[0] != SUBJECT for source in SOURCES]
         pairs = product(ways[:8], ways[:8])
         tokens = [self.token(url, {}, way) for way in (None, *everywhere)]
         tokens += [self.token(url, {}, way, other) for way, other in pairs if way and other and way[0] != other[0]]

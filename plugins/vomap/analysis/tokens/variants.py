@@ -10,6 +10,7 @@ from vomap.analysis.tokens.assembly import COMPUTE, VO_PATH, Token, with_vo
 from vomap.analysis.tokens.from_clauses import ExampleTokens
 from vomap.claims import COMPUTING, GROUPS_CLAIM
 from vomap.policy.matching import AccountName
+from vomap.policy.model import SUBJECT
 
 if TYPE_CHECKING:
     from vomap.policy.documents import RuleDocument
@@ -68,9 +69,10 @@ class TokenVariants:
     def _vos(self, token: Token) -> Iterator[Token]:
         """Yield tokens that name one more VO."""
         issuer = self._admission.issuers[token["iss"]]
-        names = self._admission.names(token["iss"], None)[:_MOST_NAMES]
-        for name in (*names, self._word) if issuer.names_vos_freely else names:
-            yield from (with_vo(token, (source, name)) for source in issuer.sources)
+        ways = self._admission.ways(token["iss"], None, _MOST_NAMES)
+        if issuer.names_vos_freely:
+            ways += [(source, self._word) for source in issuer.sources if source != SUBJECT]
+        yield from (with_vo(token, way) for way in ways)
 
     def _scopes(self, token: Token) -> Iterator[Token]:
         """Yield other scopes that let a token run jobs, and other paths of the same VOs."""
