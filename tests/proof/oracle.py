@@ -377,6 +377,11 @@ def path_of(word: str) -> str | None:
     return path if path.startswith("/") else None
 
 
+def path_parts(word: str) -> tuple[str, ...]:
+    """Return the parts of the path of a scope with a path."""
+    return tuple(str(path_of(word)).split("/")[1:])
+
+
 def is_of_storage(word: str) -> bool:
     """Return True if a scope is one of storage: storage.*, read and write."""
     operation, _, _ = word.partition(":")
@@ -508,19 +513,42 @@ class Speaker:
         assert isinstance(self.declared, dict)
         return "vos" not in self.declared and set(self.declared["vo-from"]) != {"subject"}
 
+    def name_of(self, parts: tuple[str, ...]) -> str:
+        """Return the longest name of `vos` with which a group or path begins, or else its first part."""
+        vos = self.declared.get("vos", []) if isinstance(self.declared, dict) else []
+        beginnings = ["/".join(parts[:end]) for end in range(len(parts), 0, -1)]
+        return next((name for name in beginnings if name in vos), parts[0])
+
     def group_names(self) -> list[str]:
         """Return what the groups begin with."""
-        return [membership.group[0] for membership in self.memberships]
+        return [self.name_of(membership.group) for membership in self.memberships]
 
     def path_names(self) -> list[str]:
         """Return the names with which the storage paths begin. The path `/` names nothing, and a bad one no VO."""
         storage = [word for word in self.scopes if is_of_storage(word) and not is_bad_storage(word)]
-        names = [str(path_of(word)).split("/")[1] for word in storage]
+        names = [self.name_of(path_parts(word)) for word in storage]
         return [name for name in names if name]
 
     def names_of(self, source: str) -> list[str]:
         """Return the names in the token for a source of `vo-from` other than the subject."""
         return self.group_names() if source == "group" else self.path_names()
+
+    def path_names_for_bans(self, word: str) -> list[str]:
+        """Return the names with which a storage path begins, in each reading of an unsafe one."""
+        vos = self.declared.get("vos", []) if isinstance(self.declared, dict) else []
+        if not any("/" in name for name in vos):
+            return [name for name in [name_for_bans(word)] if name]
+        _, _, path = word.partition(":")
+        path = re.sub("%2[Ee]", ".", re.sub("%2[Ff]", "/", path))
+        parts = [part for part in path.split("/") if part not in ("", ".")]
+        without = [part for part in parts if part != ".."]
+        if not misleads(word):
+            return [self.name_of(tuple(without))] if without else []
+        # A program may leave `..` out, or go up by it.
+        gone_up: list[str] = []
+        for part in parts:
+            gone_up = gone_up[:-1] if part == ".." else [*gone_up, part]
+        return ["/".join(reading[:end]) for reading in (without, gone_up) for end in range(1, len(reading) + 1)]
 
     def vos_of_subjects(self, subjects: list[str]) -> list[str]:
         """Return the VOs that the issuer's table has for these subjects."""
@@ -572,8 +600,9 @@ class Speaker:
             # The design is silent on groups of an issuer that speaks for one VO, and of one that is not declared: they
             # name no VO, as they name none to rules.
             return candidates
-        names = [membership.group[0] for membership in self.memberships_for_bans] + self.path_names()
-        names += [name for name in map(name_for_bans, filter(is_of_storage, self.ban_scopes)) if name]
+        names = [self.name_of(membership.group) for membership in self.memberships_for_bans] + self.path_names()
+        for word in filter(is_of_storage, self.ban_scopes):
+            names += self.path_names_for_bans(word)
         candidates += self.vos_of_subjects(texts(self.claims, "sub"))
         return candidates + [vo for vo in map(self.vo_for_bans, names) if vo]
 
@@ -627,8 +656,8 @@ def sight_of_rules(speaker: Speaker, vo: str | None, hidden: Any) -> Sight:
         return not hidden(meant)
 
     return Sight(
-        [membership for membership in speaker.memberships if seen(membership.group[0])],
-        [word for word in scopes if not is_storage(word) or seen(str(path_of(word)).split("/")[1])],
+        [membership for membership in speaker.memberships if seen(speaker.name_of(membership.group))],
+        [word for word in scopes if not is_storage(word) or seen(speaker.name_of(path_parts(word)))],
     )
 
 

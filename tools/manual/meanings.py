@@ -41,7 +41,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "vo": "the one VO that the issuer speaks for",
         "vo-from": "the VO sources of an issuer of several VOs",
         "subjects": "the VO of each subject, for `vo-from: subject`: a client's token has no groups",
-        "vos": "the only VOs that the issuer may name (a mapping gives the names in its tokens)",
+        "vos": "the only VOs that the issuer may name (a mapping gives the names in tokens, such as registry/biomed)",
         "default-vo": "the VO of a token that names none",
         "groups": "form of groups (default: one group in each string of `wlcg.groups`, or `none` with `entitlements`)",
         "groups: claim": "the claim that lists the groups (vomap then ignores `wlcg.groups`)",

@@ -16,10 +16,18 @@ from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vomap.analysis.admission import Admission
-from vomap.analysis.tokens.patterns import GROUPS, common_groups, common_texts, covers, fresh_word, group_covers
+from vomap.analysis.tokens.patterns import (
+    GROUPS,
+    common_groups,
+    common_texts,
+    covers,
+    fresh_word,
+    group_covers,
+    split_role,
+)
 from vomap.claims.scopes import storage_root
 from vomap.policy.index import all_named_accounts
-from vomap.policy.matching import AccountName
+from vomap.policy.matching import EVERYTHING_BELOW, AccountName
 from vomap.policy.pools import Pool
 
 if TYPE_CHECKING:
@@ -162,11 +170,15 @@ class SplitPolicy:
 
     def _may_be_of(self, url: str, vo: str, key: str, values: Iterable[str]) -> bool:
         if key in GROUPS:
-            roots = [value.split("/", 2)[1] for value in values]
+            paths = [split_role(value)[0] for value in values]
         elif key == "scope":
-            roots = [storage_root(value) or "*" for value in values]
+            paths = [f"/{value.partition(':/')[2]}" if storage_root(value) else "/*" for value in values]
         else:
             return True
+        if self.admission.issuers[url].name_paths is not None:
+            below = [f"/{name}{EVERYTHING_BELOW}" for name in self.admission.names(url, vo)]
+            return any(common_texts(path, each, "x") for path in paths for each in below)
+        roots = [path.split("/", 2)[1] for path in paths]
         return any(_is_wide(root) or self.admission.may_mean(url, vo, root) for root in roots)
 
     def patterns(self) -> Iterator[str]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from vomap.claims import Claims
+    from vomap.claims.scopes import NamePaths
 
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _GROUP = ":group:"
@@ -26,7 +27,7 @@ class Membership:
     def __init__(self, group: str, role: str | None) -> None:
         """Take a group such as `/cms/pilots` and the role in exactly that group, if any.
 
-        `root` is the group's first part, which is the VO's name in the token.
+        `root` is the VO's name in the token: the group's first part, or more parts (see name_roots()).
         """
         self.group = group
         self.role = role
@@ -36,6 +37,14 @@ class Membership:
     def fqan(self) -> str:
         """The membership as VOMS writes it."""
         return self.group if self.role is None else f"{self.group}/Role={self.role}"
+
+
+def name_roots(memberships: list[Membership], names: NamePaths | None) -> list[Membership]:
+    """Return memberships with the roots for an issuer whose names of VOs may have several parts."""
+    if names is not None:
+        for membership in memberships:
+            membership.root = names.root_of(membership.group)
+    return memberships
 
 
 class GroupForm:
@@ -260,7 +269,7 @@ def _membership(parts: list[str], role: str | None) -> Membership | None:
     if role == "NULL":
         role = None
     named = parts if role is None else [*parts, role]
-    if not parts or not all(_is_component(part) for part in named):
+    if not parts or not all(is_component(part) for part in named):
         return None
     return Membership("/" + "/".join(parts), role)
 
@@ -295,7 +304,7 @@ def _are_plain(groups: Sequence[str]) -> bool:
     )
 
 
-def _is_component(part: str) -> bool:
+def is_component(part: str) -> bool:
     """Return True for a valid part of a group. A subgroup must not look like a role or a path."""
     return (
         part not in ("", ".", "..")

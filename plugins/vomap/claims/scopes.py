@@ -47,13 +47,60 @@ def is_malformed(scope: str) -> bool:
     return path is not None and not (path[:1] == "/" and is_safe(scope))
 
 
-def storage_root(scope: str) -> str | None:
-    """Return the first part of the path of a storage scope (`storage.*`, `read`, `write`), which is a VO's name.
+class NamePaths:
+    """The names of an issuer's VOs, of which some have several parts: `registry/biomed`."""
 
-    None for another scope, and for a path that does not begin with a name.
+    __slots__ = ("_most_parts", "_names")
+
+    def __init__(self, names: Iterable[str]) -> None:
+        """Take the names in tokens, without a slash in front."""
+        self._names = frozenset(names)
+        self._most_parts = max(name.count("/") + 1 for name in self._names)
+
+    def root_of(self, path: str) -> str:
+        """Return the longest name that a path such as `/registry/biomed/x` begins with, by whole parts.
+
+        If it begins with no name, return its first part.
+        """
+        parts = path.split("/", self._most_parts + 1)[1 : self._most_parts + 1]
+        beginnings = ("/".join(parts[:end]) for end in range(len(parts), 0, -1))
+        return next((name for name in beginnings if name in self._names), parts[0])
+
+    def named_in_any_reading(self, scope: str) -> set[str]:
+        """Return the names in the path of a storage scope, for bans: of an unsafe path, those of each reading.
+
+        A program may drop `..`, or go up by it.
+        """
+        path = _decoded(_storage_path(scope) or "")
+        parts = [part for part in path.split("/") if part not in ("", ".")]
+        dropped = [part for part in parts if part != ".."]
+        if not dropped:
+            return set()
+        if is_safe(scope):
+            return {self.root_of("/" + "/".join(dropped))}
+        resolved: list[str] = []
+        for part in parts:
+            if part != "..":
+                resolved.append(part)
+            elif resolved:
+                resolved.pop()
+        return {
+            "/".join(reading[:end])
+            for reading in (dropped, resolved)
+            for end in range(1, min(len(reading), self._most_parts) + 1)
+        }
+
+
+def storage_root(scope: str, names: NamePaths | None = None) -> str | None:
+    """Return the part of a storage scope's path (`storage.*`, `read`, `write`) that is a VO's name: the first.
+
+    `names` are those of an issuer with names of several parts. None for another scope, and for a path that does not
+    begin with a name.
     """
     path = _storage_path(scope)
-    return path.split("/", 2)[1] or None if path and path[0] == "/" and is_safe(scope) else None
+    if not (path and path[0] == "/" and is_safe(scope)):
+        return None
+    return (path.split("/", 2)[1] if names is None else names.root_of(path)) or None
 
 
 def first_name(scope: str) -> str | None:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from vomap.claims import DECISIVE, EVERY_CLAIM, GROUPS_CLAIM
-from vomap.claims.memberships import EntitlementForm
+from vomap.claims.memberships import EntitlementForm, is_component
 from vomap.mapfile.findings import Findings, Place
 from vomap.mapfile.reader import Node, list_items, mapping_entries
 from vomap.mapfile.times import parse_duration, parse_last_second, parse_time
@@ -252,6 +252,10 @@ def _check_issuer(node: Node, findings: Findings) -> None:
     if claim is not None and claim.value in _NOT_FOR_GROUPS:
         message = f"`groups: claim`: {claim.value!a} has another meaning; name the claim that lists the groups"
         findings.error(claim.place, message)
+    for name, place, _ in mapping_entries(node.member("vos")):
+        if not all(map(is_component, name.split("/"))):
+            message = f"{name!a} is not the beginning of a group: expected parts such as registry/biomed"
+            findings.error(place, f"`vos`: {message}, without a slash at either end")
     _check_entitlements(node, findings)
     sources = [item.value for item in list_items(node.member("vo-from"))]
     if "scope-path" in sources and "vos" not in keys:

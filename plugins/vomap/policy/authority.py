@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from vomap.claims.memberships import Membership
+    from vomap.claims.scopes import NamePaths
     from vomap.policy.matching import View
     from vomap.policy.model import Policy
 
@@ -142,7 +143,7 @@ def find_named_vos(policy: Policy, url: str, issuer: Issuer, token: View) -> Nam
                 return NamedVos([vo], names_any=True)
             # A subject outside the table names nothing.
             continue
-        names = named_in(source, token.memberships, token.scopes)
+        names = named_in(source, token.memberships, token.scopes, issuer.name_paths)
         vos = [vo for vo in [vo_of(policy, url, issuer, name) for name in names] if vo]
         if vos:
             return NamedVos(vos, names_any=True)
@@ -172,14 +173,23 @@ def mentioned_vos(
     `memberships` and `scopes` are those that bans see. Any spelling counts. A path names the VO that it begins with,
     also if it is malformed.
     """
-    names = {name for source in SOURCES for name in named_in(source, memberships, scopes)}
-    names.update(name for name in map(first_name, scopes) if name is not None)
+    paths = issuer.name_paths
+    names = {name for source in SOURCES for name in named_in(source, memberships, scopes, paths)}
+    if paths is None:
+        names.update(name for name in map(first_name, scopes) if name is not None)
+    else:
+        names.update(name for scope in scopes for name in paths.named_in_any_reading(scope))
     vos = (owned_vo(policy, url, issuer, name) for name in names)
     return {vo for vo in vos if vo is not None}
 
 
-def named_in(source: str, memberships: Iterable[Membership], scopes: Sequence[str]) -> list[str]:
-    """Return the names in one of the SOURCES, in the token's order, each once."""
+def named_in(
+    source: str, memberships: Iterable[Membership], scopes: Sequence[str], names: NamePaths | None = None
+) -> list[str]:
+    """Return the names in one of the SOURCES, in the token's order, each once.
+
+    `names` are the names of VOs of the issuer, if any has several parts. The memberships have their roots already.
+    """
     if source == GROUP:
         return list(dict.fromkeys([membership.root for membership in memberships]))
-    return list(dict.fromkeys([root for root in map(storage_root, scopes) if root is not None]))
+    return list(dict.fromkeys([root for scope in scopes if (root := storage_root(scope, names)) is not None]))

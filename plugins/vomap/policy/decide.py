@@ -85,7 +85,7 @@ class TokenFacts:
         self._vos: dict[str, str | None] = {}
 
     def vo_of(self, root: str) -> str | None:
-        """Return the VO, in lower case, that the first part of a group or path means, or None if it means none."""
+        """Return the VO, in lower case, that the root of a group or path means, or None if it means none."""
         if root not in self._vos:
             from vomap.policy.authority import vo_of
 
@@ -136,15 +136,15 @@ class _Question:
                 # Of an issuer with one VO rules see all.
                 self._parts[vo] = safe
             elif vo is None:
-                self._parts[vo] = safe.part(self._may_see)
+                self._parts[vo] = safe.part(self._may_see, issuer.name_paths)
             else:
                 # All at once: a token may name a thousand VOs, and a rule may be for each.
-                self._parts.update(safe.parts(self.facts.vo_of))
-                self._parts.setdefault(vo, safe.part(lambda _: False))
+                self._parts.update(safe.parts(self.facts.vo_of, issuer.name_paths))
+                self._parts.setdefault(vo, safe.part(lambda _: False, issuer.name_paths))
         return self._parts[vo]
 
     def _may_see(self, root: str) -> bool:
-        """Return True if rules without a VO may see the groups and paths with a first part.
+        """Return True if rules without a VO may see the groups and paths with a root.
 
         They do not see those of a VO that is banned, not served, or not the issuer's to name. A name that is not among
         the issuer's `vos` is just a group.
@@ -262,7 +262,8 @@ def _vos_of_rules(facts: TokenFacts) -> set[str]:
         return found
     from vomap.policy.authority import SOURCES, named_in, vo_of
 
-    roots = [name for source in SOURCES for name in named_in(source, facts.whole.memberships, facts.whole.scopes)]
+    whole, paths = facts.whole, facts.issuer.name_paths
+    roots = [name for source in SOURCES for name in named_in(source, whole.memberships, whole.scopes, paths)]
     vos = (vo_of(facts.policy, facts.url, facts.issuer, root) for root in roots)
     return found.union(vo.lower() for vo in vos if vo is not None)
 
@@ -274,9 +275,10 @@ def _every_membership(facts: TokenFacts) -> Sequence[Membership]:
     forms = () if issuer is None else issuer.entitlements
     if not forms and not any(name and claims.values(name) for name in (GROUPS_CLAIM, claim)):
         return ()
-    from vomap.claims.memberships import read_every_membership
+    from vomap.claims.memberships import name_roots, read_every_membership
 
-    return read_every_membership(claims, None if issuer is None else issuer.group_form, forms)
+    found = read_every_membership(claims, None if issuer is None else issuer.group_form, forms)
+    return found if issuer is None else name_roots(found, issuer.name_paths)
 
 
 def _every_vo(facts: TokenFacts, memberships: Sequence[Membership], scopes: Sequence[str]) -> set[str]:
@@ -419,9 +421,9 @@ def _memberships(claims: Claims, issuer: Issuer | None) -> list[Membership]:
     if not forms and claim not in claims.texts and claim not in claims.lists:
         return []
     # Only for tokens with groups: to load the module takes longer than the decision.
-    from vomap.claims.memberships import read_memberships
+    from vomap.claims.memberships import name_roots, read_memberships
 
-    return read_memberships(claims, issuer.group_form, forms)
+    return name_roots(read_memberships(claims, issuer.group_form, forms), issuer.name_paths)
 
 
 def _named_vos(policy: Policy, url: str, issuer: Issuer | None, token: View) -> NamedVos:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from vomap.claims import Claims
     from vomap.claims.memberships import Membership
+    from vomap.claims.scopes import NamePaths
 
     AnyPattern = Union["Pattern", "GroupPattern"]
     AnyView = Union["View", "BanView"]
@@ -350,8 +351,11 @@ class View:
         scopes = [scope for scope in self.scopes if is_safe(scope)]
         return View(self.claims, self.memberships, scopes, self.all_memberships)
 
-    def part(self, is_seen: Callable[[str], bool]) -> View:
-        """Return the part with the groups and storage paths that begin with a seen name, and all other scopes."""
+    def part(self, is_seen: Callable[[str], bool], names: NamePaths | None = None) -> View:
+        """Return the part with the groups and storage paths whose root is seen, and all other scopes.
+
+        `names` are the names of VOs of the issuer, if any has several parts.
+        """
         roots = {membership.root for membership in self.memberships}
         seen = {root for root in roots if is_seen(root)}
         memberships = self.memberships
@@ -362,19 +366,22 @@ class View:
         # Few tokens have a path in a scope, so the others do not load this module.
         from vomap.claims.scopes import storage_root
 
-        paths = ((scope, storage_root(scope)) for scope in self.scopes)
+        paths = ((scope, storage_root(scope, names)) for scope in self.scopes)
         scopes = [scope for scope, root in paths if root is None or is_seen(root)]
         return View(self.claims, memberships, scopes, self.all_memberships)
 
-    def parts(self, vo_of: Callable[[str], str | None]) -> dict[str | None, View]:
-        """Return the part of each VO: groups and storage paths whose first part means that VO, and all other scopes."""
+    def parts(self, vo_of: Callable[[str], str | None], names: NamePaths | None = None) -> dict[str | None, View]:
+        """Return the part of each VO: groups and storage paths whose root means that VO, and all other scopes.
+
+        `names` are the names of VOs of the issuer, if any has several parts.
+        """
         memberships: dict[str | None, list[Membership]] = {}
         for membership in self.memberships:
             memberships.setdefault(vo_of(membership.root), []).append(membership)
         common: Sequence[str] = self.scopes
         scopes: dict[str | None, list[str]] = {}
         if "/" in self.claims.texts.get("scope", ""):
-            common, scopes = _by_vo(self.scopes, vo_of)
+            common, scopes = _by_vo(self.scopes, vo_of, names)
         vos = (vo for vo in {**memberships, **scopes} if vo is not None)
         return {
             vo: View(
@@ -434,14 +441,16 @@ class BanView:
         return claims.values(_CLAIM_OF.get(key) or key[len(CLAIM) :])
 
 
-def _by_vo(scopes: Iterable[str], vo_of: Callable[[str], str | None]) -> tuple[list[str], dict[str | None, list[str]]]:
+def _by_vo(
+    scopes: Iterable[str], vo_of: Callable[[str], str | None], names: NamePaths | None
+) -> tuple[list[str], dict[str | None, list[str]]]:
     """Return the scopes without a path of a VO, and those with one, by VO."""
     from vomap.claims.scopes import storage_root
 
     common: list[str] = []
     found: dict[str | None, list[str]] = {}
     for scope in scopes:
-        root = storage_root(scope)
+        root = storage_root(scope, names)
         (common if root is None else found.setdefault(vo_of(root), [])).append(scope)
     return common, found
 
@@ -478,7 +487,9 @@ def anchors_for(aspect: str) -> Callable[[AnyView], Iterable[str]]:
 
 def _roots(view: AnyView) -> Iterable[str]:
     # Thousands of groups have few different first parts.
-    return [f"/{root}" for root in {membership.root for membership in view.memberships}]
+    roots = {membership.root for membership in view.memberships}
+    # A root may have several parts.
+    return {f"/{root.partition('/')[0]}" for root in roots}
 
 
 def _groups(view: AnyView) -> Iterable[str]:

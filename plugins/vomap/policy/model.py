@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from vomap.claims.memberships import EntitlementForm, GroupForm
+    from vomap.claims.scopes import NamePaths
     from vomap.policy.documents import (
         EntitlementsDocument,
         IssuerDocument,
@@ -130,6 +131,7 @@ class Issuer:
         "entitlements",
         "groups_claim",
         "groups_comma_separated",
+        "name_paths",
         "only",
         "sources",
         "subjects",
@@ -148,6 +150,8 @@ class Issuer:
         self.only = None if self.vo is None else NamedVos((self.vo,), names_any=True)
         self.sources: tuple[str, ...] = tuple(document.get("vo-from", ()))
         self.vos: dict[str, str] | None = document.get("vos")
+        # None if each name is the first part of a group, as for most issuers.
+        self.name_paths = _name_paths(self.vos) if self.vos and "/" in "".join(self.vos) else None
         self.subjects: dict[str, str] = document.get("subjects", {})
         self.default_vo: str | None = document.get("default-vo")
         self.audience = _frozen(document["audience"]) if "audience" in document else site.audience
@@ -183,6 +187,12 @@ class Issuer:
         """Return the VOs that this issuer is declared to speak for by name, in lower case."""
         names = {*(self.vos or {}).values(), *self.subjects.values(), self.vo, self.default_vo}
         return {name.lower() for name in names if name is not None}
+
+
+def _name_paths(names: Iterable[str]) -> NamePaths:
+    from vomap.claims.scopes import NamePaths
+
+    return NamePaths(names)
 
 
 def entitlement_documents(issuer: IssuerDocument) -> Sequence[EntitlementsDocument]:

@@ -10,7 +10,14 @@ from typing import Any
 from vomap.analysis.tokens.assembly import Token
 from vomap.analysis.tokens.group_claims import as_entitlement
 from vomap.claims import ENTITLEMENT_CLAIMS, GROUPS_CLAIM, Claims, read_scopes
-from vomap.claims.memberships import Membership, parse_entitlement, parse_fqan, parse_group, read_memberships
+from vomap.claims.memberships import (
+    Membership,
+    name_roots,
+    parse_entitlement,
+    parse_fqan,
+    parse_group,
+    read_memberships,
+)
 from vomap.policy.model import RULE, Policy, documents
 
 # The work for one token: comparisons of one of its texts with one of a rule. More would take longer than seconds.
@@ -86,9 +93,10 @@ class ExplainedToken:
         self.groups_claim = GROUPS_CLAIM if issuer is None else issuer.groups_claim
         self._parse = parse_fqan if self.groups_claim == GROUPS_CLAIM else parse_group
         self.effort = Effort()
-        self.memberships = (
-            [] if issuer is None else read_memberships(self.claims, issuer.group_form, issuer.entitlements)
-        )
+        self.memberships: list[Membership] = []
+        if issuer is not None:
+            read = read_memberships(self.claims, issuer.group_form, issuer.entitlements)
+            self.memberships = name_roots(read, issuer.name_paths)
 
     @cached_property
     def asked(self) -> AskedTexts:

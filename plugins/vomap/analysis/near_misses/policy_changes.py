@@ -42,7 +42,8 @@ def _vos(token: ExplainedToken) -> Iterator[SingleChange]:
     issuer = token.issuer
     if issuer is None or issuer.vos is None:
         return
-    names = [name for source in issuer.sources for name in named_in(source, token.memberships, token.scopes)]
+    sources, paths = [source for source in issuer.sources if source != SUBJECT], issuer.name_paths
+    names = [name for source in sources for name in named_in(source, token.memberships, token.scopes, paths)]
     spelled = {listed.lower(): listed for listed in reversed(issuer.vos)}
     for name in names:
         if name in issuer.vos:
