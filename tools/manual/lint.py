@@ -84,6 +84,13 @@ MEANINGS = {
         "wrong one with `none`, vomap still accepts the tokens.",
         "Read `iss` in a token, and delete the declaration of the other issuer.",
     ),
+    "unchecked-audience": Meaning(
+        "The issuer has `profile: other` or `entitlements`, and `audience: unchecked` is in force for it.",
+        "HTCondor checks no audience for tokens that are neither WLCG tokens nor SciTokens. Only vomap checks it, so "
+        "a token for another service can submit jobs here.",
+        "Write the audience of this site at the issuer or at the site. If its tokens name none, write "
+        "`without-audience: accept`, which still refuses tokens for others.",
+    ),
     "http-issuer": Meaning(
         "The URL of a trusted issuer does not begin with `https://`.",
         "An attacker between the CE and the issuer can serve keys of their own, and sign tokens for every user.",

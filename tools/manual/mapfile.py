@@ -41,7 +41,11 @@ _ISSUERS = (
     "`https://scitokens.example.org/cms: {vo: CMS, groups: {form: comma-separated}}`. "
     "With `groups: {claim: groups}`, vomap reads the groups from the claim `groups`. It adds a missing first slash, "
     "and ignores roles in such a claim. In Keycloak, set the mapper to `Full group path`. Without it, every subgroup "
-    "with the name `cms` counts as `/cms`."
+    "with the name `cms` counts as `/cms`. "
+    "`profile: other` is for tokens with neither `ver` nor `wlcg.ver`, such as those of Keycloak. HTCondor calls them "
+    "foreign, and refuses them before it asks vomap unless its configuration lists the issuer. `vomap render htcondor` "
+    "lists it. `wlcg` and `scitokens` say that the tokens have a version. An issuer with `entitlements` or "
+    "`without-audience` cannot have them."
 )
 # The parts of a mapfile: the key, the definition in the schema, and the text about the part.
 PARTS = (

@@ -43,6 +43,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "subjects": "the VO of each subject, for `vo-from: subject`: a client's token has no groups",
         "vos": "the only VOs that the issuer may name (a mapping gives the names in tokens, such as registry/biomed)",
         "default-vo": "the VO of a token that names none",
+        "profile": "the profile of the tokens (it changes no decision, and HTCondor calls those of `other` foreign)",
         "groups": "form of groups (default: one group in each string of `wlcg.groups`, or `none` with `entitlements`)",
         "groups: claim": "the claim that lists the groups (vomap then ignores `wlcg.groups`)",
         "groups: form": "whether a string is one group, or a list of groups with commas between them",

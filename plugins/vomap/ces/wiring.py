@@ -11,6 +11,8 @@ from vomap import Error
 from vomap.bans.issuer_wiring import is_wired
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from vomap.policy.documents import BansDocument, IssuerDocument, PolicyDocument
 
 # The packages install the callouts here.
@@ -64,15 +66,21 @@ def accepted_audiences(document: PolicyDocument) -> list[str]:
 
 
 def foreign_issuers(document: PolicyDocument) -> list[str]:
-    """Return the issuers whose tokens are neither WLCG tokens nor SciTokens, or whose audience HTCondor must not check.
+    """Return the issuers whose tokens HTCondor must not check: see is_foreign()."""
+    site_audience = document["site"]["audience"]
+    return sorted(url for url, issuer in _trusted_issuers(document).items() if is_foreign(issuer, site_audience))
+
+
+def is_foreign(issuer: IssuerDocument, site_audience: Sequence[str] | None) -> bool:
+    """Return True if an issuer's tokens are neither WLCG tokens nor SciTokens, or HTCondor must not check the audience.
 
     For these, HTCondor checks only the signature and the times. vomap makes all other checks.
     """
-    site_audience = document["site"]["audience"]
-    return sorted(
-        url
-        for url, issuer in _trusted_issuers(document).items()
-        if "entitlements" in issuer or issuer.get("without-audience") or issuer.get("audience", site_audience) is None
+    return bool(
+        "entitlements" in issuer
+        or issuer.get("profile") == "other"
+        or issuer.get("without-audience")
+        or issuer.get("audience", site_audience) is None
     )
 
 

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from vomap.claims import Claims
 
 
-def refused_levels(claims: Claims, scopes: Iterable[str]) -> list[str]:
+def refused_levels(claims: Claims, scopes: Iterable[str], *, as_scitoken: bool = False) -> list[str]:
     """Return those of HTCondor's levels WRITE and READ that it will refuse, with any account.
 
-    In a SciToken (`ver`) HTCondor ignores `compute.*`.
+    In a SciToken HTCondor ignores `compute.*`. A token with `ver` is one, and another may pass `as_scitoken`.
     """
     held = set(scopes)
-    scitoken = claims.text("ver") is not None and claims.text("wlcg.ver") is None
+    scitoken = as_scitoken or (claims.text("ver") is not None and claims.text("wlcg.ver") is None)
     write = "condor:/WRITE" in held or (not scitoken and held >= ALL_OF_WRITE)
     read = write or "condor:/READ" in held or (not scitoken and "compute.read" in held)
     return [level for level, granted in (("WRITE", write), ("READ", read)) if not granted]

@@ -14,9 +14,9 @@ from vomap import Error
 from vomap.accounts import confirm
 from vomap.analysis.describe import describe_token
 from vomap.analysis.near_misses import describe_expired_bans, find_near_misses
-from vomap.claims import Claims, TokenRefused, read_scopes
+from vomap.ces.htcondor_tokens import htcondor_notes
+from vomap.claims import Claims, TokenRefused
 from vomap.claims.htcondor_payload import read_payload
-from vomap.claims.scopes import refused_levels
 from vomap.cli.arguments import (
     UsageError,
     add_json,
@@ -120,10 +120,8 @@ def _decide(args: argparse.Namespace, policy: Policy, bans: Bans, now: float, re
         return failed(str(error))
     reasons.trace += describe_token(claims, now)
     decision = decide(policy, bans, claims, now, reasons.trace)
-    if decision.outcome == MAPPED:
-        # HTCondor also authorizes each request by the scopes of the token.
-        levels = refused_levels(claims, read_scopes(claims))
-        reasons.notes = [f"mapped, but HTCondor will refuse {level}: the scopes do not grant it" for level in levels]
+    # HTCondor also authorizes each request by the scopes of the token.
+    reasons.notes = htcondor_notes(policy, claims, is_mapped=decision.outcome == MAPPED)
     reasons.near_misses = describe_expired_bans(policy, bans, claims, now)
     near_misses = find_near_misses(policy, bans, claims, decision, now)
     reasons.near_misses += map(str, near_misses.found)

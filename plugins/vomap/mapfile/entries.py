@@ -257,6 +257,7 @@ def _check_issuer(node: Node, findings: Findings) -> None:
             message = f"{name!a} is not the beginning of a group: expected parts such as registry/biomed"
             findings.error(place, f"`vos`: {message}, without a slash at either end")
     _check_entitlements(node, findings)
+    _check_profile(node, findings)
     sources = [item.value for item in list_items(node.member("vo-from"))]
     if "scope-path" in sources and "vos" not in keys:
         findings.error(place, "`vo-from: scope-path` needs `vos`: a path need not begin with a VO")
@@ -282,6 +283,17 @@ def _check_subjects(node: Node, sources: list[Any], findings: Findings) -> None:
     for _, _, vo in mapping_entries(table):
         if str(vo.value).lower() not in vos:
             findings.error(vo.place, f"`subjects`: {vo.value!a} is not among the `vos` of this issuer; add it there")
+
+
+def _check_profile(node: Node, findings: Findings) -> None:
+    """Report a profile whose tokens have an audience and no entitlements, beside keys for other tokens."""
+    profile = node.member("profile")
+    if profile is None or profile.value == "other":
+        return
+    for key in ("entitlements", "without-audience"):
+        if key in node.keys:
+            message = f"`profile: {profile.value}`: such tokens need no `{key}`; remove it, or write `other`"
+            findings.error(profile.place, message)
 
 
 def _check_entitlements(node: Node, findings: Findings) -> None:

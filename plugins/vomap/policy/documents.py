@@ -68,6 +68,8 @@ IssuerDocument = TypedDict(
         "default-vo": str,
         "entitlements": list[EntitlementsDocument],
         "groups": Union[Literal["none"], GroupsDocument],
+        # The profile of the issuer's tokens. It changes no decision.
+        "profile": Literal["wlcg", "scitokens", "other"],
         "audience": Optional[list[str]],
         "without-audience": bool,
         "without-compute": bool,

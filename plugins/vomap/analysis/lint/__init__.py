@@ -27,6 +27,7 @@ _TABLE = CheckTable(
         Check(issuers.similar_issuers, (issuers.SIMILAR_ISSUERS,)),
         Check(issuers.http_issuers, (issuers.HTTP_ISSUER,)),
         Check(issuers.vos_with_two_spellings, (issuers.TWO_SPELLINGS,)),
+        Check(issuers.unchecked_audiences, (issuers.UNCHECKED_AUDIENCE,)),
         Check(accounts.system_accounts, (accounts.SYSTEM_ACCOUNT,)),
         Check(accounts.unused_renames, (accounts.UNUSED_RENAME,)),
         Check(tests.unused_tests, (tests.UNUSED_TEST,)),

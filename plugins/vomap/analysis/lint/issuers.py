@@ -8,6 +8,7 @@ from vomap.analysis.lint.context import LintContext, warning
 from vomap.mapfile.findings import Finding
 
 SIMILAR_ISSUERS, HTTP_ISSUER, TWO_SPELLINGS = "similar-issuers", "http-issuer", "two-spellings"
+UNCHECKED_AUDIENCE = "unchecked-audience"
 _HTTPS = "https://"
 
 
@@ -50,3 +51,16 @@ def vos_with_two_spellings(context: LintContext) -> Iterator[Finding]:
                 several = " and ".join(sorted(ways))
                 message = f"issuer {url} may name the VO {vo}, which these mapfiles spell {several}; write one of them"
                 yield warning(TWO_SPELLINGS, context.issuer_places[url], message)
+
+
+def unchecked_audiences(context: LintContext) -> Iterator[Finding]:
+    """Warn of issuers whose audience vomap does not check, and HTCondor neither, as their tokens are foreign to it."""
+    for url, issuer in context.admission.issuers.items() if context.is_whole else ():
+        declared = context.document["issuers"][url] or {}
+        how = "`profile: other`" if declared.get("profile") == "other" else "`entitlements`"
+        if issuer.audience is None and ("entitlements" in declared or declared.get("profile") == "other"):
+            message = (
+                f"issuer {url} has {how}, so HTCondor does not check the audience of its tokens, and vomap neither"
+            )
+            advice = "write the audience of this site as `audience` of the issuer"
+            yield warning(UNCHECKED_AUDIENCE, context.issuer_places[url], f"{message}; {advice}")
