@@ -76,6 +76,25 @@ MEANINGS = {
         "and not as a role. The rule or ban never matches the role.",
         "Write the group as the VO does: `/vo/subgroup/Role=name`.",
     ),
+    "chosen-account": Meaning(
+        "The account is captured from `preferred_username`, `email`, `nickname` or `name`.",
+        "Users choose these claims themselves at many issuers, and may change them. A user who takes the name of "
+        "another user gets that user's account.",
+        "Capture from `subject`, if the issuer puts names there. Otherwise write one rule for each user, with "
+        "`issuer`, `subject` and `account`.",
+    ),
+    "chosen-order": Meaning(
+        "The rule asks for `first-group`.",
+        "The client requests the groups of its token, and the issuer lists them in that order. So each member of "
+        "the group chooses whether the rule matches.",
+        "Keep the rule if members may choose. Otherwise ask for `group`, and let the order of the rules decide.",
+    ),
+    "role-at-any-depth": Meaning(
+        "The group of the rule has `/**` before `/Role=`, and an issuer of the rule lists plain groups. "
+        "Entitlements mark roles, plain groups do not.",
+        "A manager of any subgroup may name a child group `Role=pilot`. Its members would have the role.",
+        "Write the group that has the role: `/biomed/Role=pilot`, or a list of such groups.",
+    ),
     "similar-issuers": Meaning(
         "Two declared issuers differ only by a slash at the end. Or the URL of one begins with the URL of the other, "
         "and both speak for the same VO. vomap does not warn about a host and a path on it that speak for different "

@@ -8,7 +8,7 @@ serves, refuses or decides before, so the linter does not warn of that choice.
 
 from __future__ import annotations
 
-from vomap.analysis.lint import accounts, breadth, issuers, reachability, tests, undeclared
+from vomap.analysis.lint import accounts, breadth, choices, issuers, reachability, tests, undeclared
 from vomap.analysis.lint.checks import Check, CheckTable, LintReport
 from vomap.analysis.lint.context import LintContext
 
@@ -24,6 +24,9 @@ _TABLE = CheckTable(
         Check(breadth.issuer_alone_rules, (breadth.ISSUER_ALONE,)),
         Check(breadth.groups_without_scope, (breadth.GROUP_WITHOUT_SCOPE,)),
         Check(breadth.illegal_groups, (breadth.ILLEGAL_GROUP,)),
+        Check(choices.chosen_accounts, (choices.CHOSEN_ACCOUNT,)),
+        Check(choices.chosen_orders, (choices.CHOSEN_ORDER,)),
+        Check(choices.roles_at_any_depth, (choices.ROLE_AT_ANY_DEPTH,)),
         Check(issuers.similar_issuers, (issuers.SIMILAR_ISSUERS,)),
         Check(issuers.http_issuers, (issuers.HTTP_ISSUER,)),
         Check(issuers.vos_with_two_spellings, (issuers.TWO_SPELLINGS,)),

@@ -47,9 +47,7 @@ def groups_without_scope(context: LintContext) -> Iterator[Finding]:
         asks_more = any(key in rule for key in ("first-group", "scope", "claim", "deny"))
         if not groups or asks_more or _is_for_one(rule):
             continue
-        speakers = (url for vo in rule.get("vo", ()) for url in context.admission.speakers(vo.lower()))
-        issuers = [(url, context.admission.issuers.get(url)) for url in rule.get("issuer", speakers)]
-        listing = [url for url, issuer in issuers if issuer is not None and SCOPE_PATH in issuer.sources]
+        listing = [url for url, issuer in context.issuers_of(rule) if SCOPE_PATH in issuer.sources]
         if listing:
             message = f"rule {rule['name']} asks for {groups[0]} alone, but tokens of {listing[0]} list all groups of"
             why = "their bearer, whatever they are for: ask for a `scope` as well"

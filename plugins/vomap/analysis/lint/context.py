@@ -17,6 +17,7 @@ from vomap.policy.index import RuleAccounts
 
 if TYPE_CHECKING:
     from vomap.policy.documents import BanDocument, PolicyDocument, RuleDocument
+    from vomap.policy.model import Issuer
 
 
 # The work of the checks that decide tokens for each rule, all together: more would take longer than 10 seconds.
@@ -85,6 +86,14 @@ class LintContext:
     def admission(self) -> Admission:
         """The issuers and VOs that the site trusts and serves."""
         return Admission(self.document)
+
+    def issuers_of(self, rule: RuleDocument) -> Iterator[tuple[str, Issuer]]:
+        """Yield the trusted issuers that a rule names, or else those that may speak for its VOs, in the rule's order."""
+        speakers = (url for vo in rule.get("vo", ()) for url in self.admission.speakers(vo.lower()))
+        for url in dict.fromkeys(rule.get("issuer", speakers)):
+            issuer = self.admission.issuers.get(url)
+            if issuer is not None:
+                yield url, issuer
 
     def served_of(self, url: str) -> set[str] | None:
         """Return the VOs that a trusted issuer may speak for and the site serves, in lower case. None means any VO."""
