@@ -76,6 +76,34 @@ MEANINGS = {
         "and not as a role. The rule or ban never matches the role.",
         "Write the group as the VO does: `/vo/subgroup/Role=name`.",
     ),
+    "group-without-vo": Meaning(
+        "The rule asks for a group of an issuer that speaks for several VOs, and names no VO. vomap does not warn"
+        " about a rule with `<vo>` in the account, a rule that names its subjects, or a rule that gives each user"
+        " an account.",
+        "A rule without `vo` sees the groups of every VO of the issuer. The decision may be for another VO than "
+        "that of the group, in the log, in accounting and for bans. A pattern such as `/*/Role=pilot` admits the "
+        "pilots of every VO.",
+        "Add the `vo` that the warning prints, or write `<vo>` in the account.",
+    ),
+    "vo-without-issuer": Meaning(
+        "The rule names a VO and no issuer. No issuer is declared for this VO, and an issuer without `vos` may "
+        "use any name.",
+        "Every user who may create a VO or a group at that issuer may choose this name, and gets the account. The"
+        " VO may have another issuer, which this site does not know.",
+        "Add `issuer` to the rule. Or declare the VO's own issuer: then no other issuer may use the name.",
+    ),
+    "subject-of-two-issuers": Meaning(
+        "The rule names a VO and a subject, but no issuer. Two issuers may speak for the VO.",
+        "A subject identifies a user only at its own issuer. The other issuer may give the same subject to "
+        "another user, who gets the account.",
+        "Add `issuer`. If both issuers have the same users, list both.",
+    ),
+    "groups-without-vos": Meaning(
+        "The issuer declares a claim for its groups, and neither `vo` nor `vos`.",
+        "Such claims list all groups of an identity provider. Every group at the top is a VO, so a user who may "
+        "create a group can create a VO of any name.",
+        "List the VOs with `vos`. If the issuer has one VO, write `vo`.",
+    ),
     "chosen-account": Meaning(
         "The account is captured from `preferred_username`, `email`, `nickname` or `name`.",
         "Users choose these claims themselves at many issuers, and may change them. A user who takes the name of "

@@ -74,3 +74,99 @@ def test_the_client_chooses_the_first_group(outcome: str) -> None:
 def test_a_role_at_any_depth(declared: str, rule: str, fires: int) -> None:
     """Only issuers of plain groups let the name of a group be a role."""
     assert _fires("role-at-any-depth", declared, rule) == fires
+
+
+@pytest.mark.parametrize(
+    ("declared", "rule", "told"),
+    [
+        (LISTED, "issuer: https://listed/, group: /a/x, account: x", "add `vo: a`"),
+        (
+            LISTED,
+            "issuer: https://listed/, group: [/a/x, /b/x], account: x",
+            "a rule for each VO, with `vo: a` and so on",
+        ),
+        (LISTED, 'issuer: https://listed/, group: "/*/Role=r", account: x', "name the VO with `vo`, or write <vo>"),
+        (LISTED, "issuer: https://listed/, group: /c, account: x", "name the VO with `vo`, or write <vo>"),
+        (FREE, "issuer: https://free/, group: /a/x, account: x", "add `vo: a`"),
+    ],
+)
+def test_a_group_without_its_vo(declared: str, rule: str, told: str) -> None:
+    """The warning has the VO to write, if the groups of the rule begin with the name of one."""
+    text = f"site: {{audience: [ANY]}}\n{declared}rules:\n  - {{name: r, {rule}}}\n"
+    (found,) = [each.message for each in _warnings(text) if each.code == "group-without-vo"]
+    assert told in found
+
+
+@pytest.mark.parametrize(
+    ("site", "declared", "rule"),
+    [
+        ("", LISTED, "issuer: https://listed/, vo: a, group: /a/x, account: x"),
+        ("", LISTED, "issuer: https://listed/, group: /a/x, account: x-<vo>"),
+        ("", LISTED, "issuer: https://listed/, group: /a/x, deny: x"),
+        ("", LISTED, "issuer: https://listed/, group: /a/x, subject: s, account: x"),
+        ("", LISTED, "issuer: https://listed/, group: /a/x, subject: <s>@x, account: <s>"),
+        (", serve: [a]", LISTED, "issuer: https://listed/, group: /a/x, account: x"),
+        ("", ONE, "issuer: https://one/, group: /a/x, account: x"),
+        ("", ONE, "issuer: https://undeclared/, group: /a/x, account: x"),
+    ],
+)
+def test_a_group_that_needs_no_vo(site: str, declared: str, rule: str) -> None:
+    """A rule of an issuer of one served VO, or for certain users, needs no `vo` beside its group."""
+    assert _fires("group-without-vo", declared, rule, site=site) == 0
+
+
+@pytest.mark.parametrize(
+    ("site", "declared", "rule", "fires"),
+    [
+        ("", FREE, "vo: X, account: x", 1),
+        ("", FREE.replace("}}", "}, https://x/: {vo: X}}"), "vo: X, account: x", 0),
+        ("", FREE.replace("}}", ", default-vo: X}}"), "vo: X, account: x", 0),
+        ("", FREE, "vo: X, issuer: https://free/, account: x", 0),
+        ("", FREE, "vo: X, deny: no", 0),
+        (", serve: [Y]", FREE, "vo: X, account: x", 0),
+        ("", LISTED, "vo: X, account: x", 0),
+    ],
+)
+def test_a_vo_without_issuer(site: str, declared: str, rule: str, fires: int) -> None:
+    """A VO that no issuer is declared for belongs to every issuer that may use any name."""
+    assert _fires("vo-without-issuer", declared, rule, site=site) == fires
+
+
+def test_another_file_may_declare_the_issuer_of_a_vo() -> None:
+    """A file without the site's audience is not a whole site: vomap does not warn that an issuer is missing."""
+    assert "vo-without-issuer" not in [
+        each.code for each in _warnings(FREE + "rules: [{name: r, vo: X, account: x}]\n")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("site", "rule", "fires"),
+    [
+        ("", "vo: Both, subject: s, account: x", 1),
+        ("", "vo: [Both], subject: <s>@x, account: <s>", 1),
+        ("", "vo: Both, issuer: https://b1/, subject: s, account: x", 0),
+        ("", "vo: Both, issuer: [https://b1/, https://b2/], subject: s, account: x", 0),
+        ("", "vo: Both, account: x", 0),
+        ("", "vo: Both, subject: s, deny: no", 0),
+        (", serve: [Other]", "vo: Both, subject: s, account: x", 0),
+    ],
+)
+def test_a_subject_of_two_issuers(site: str, rule: str, fires: int) -> None:
+    """A subject means one user only at one issuer. A rule that names its issuers says which."""
+    assert _fires("subject-of-two-issuers", BOTH, rule, site=site) == fires
+
+
+@pytest.mark.parametrize(
+    ("declared", "fires"),
+    [
+        ("vo-from: [group], groups: {claim: groups}", 1),
+        ("vo-from: [group], groups: {claim: wlcg.groups}", 0),
+        ("vo-from: [group], groups: {form: comma-separated}", 0),
+        ("vo-from: [group], vos: [a], groups: {claim: groups}", 0),
+        ("vo: a, groups: {claim: groups}", 0),
+        ("vo-from: [subject], subjects: {s: a}, groups: {claim: groups}", 0),
+    ],
+)
+def test_groups_of_an_own_claim(declared: str, fires: int) -> None:
+    """Groups of a claim of the issuer's own may not be VOs of any name."""
+    assert _fires("groups-without-vos", f"issuers: {{https://x/: {{{declared}}}}}\n") == fires

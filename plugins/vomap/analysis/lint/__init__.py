@@ -8,7 +8,7 @@ serves, refuses or decides before, so the linter does not warn of that choice.
 
 from __future__ import annotations
 
-from vomap.analysis.lint import accounts, breadth, choices, issuers, reachability, tests, undeclared
+from vomap.analysis.lint import accounts, breadth, choices, issuers, reachability, speakers, tests, undeclared
 from vomap.analysis.lint.checks import Check, CheckTable, LintReport
 from vomap.analysis.lint.context import LintContext
 
@@ -24,6 +24,10 @@ _TABLE = CheckTable(
         Check(breadth.issuer_alone_rules, (breadth.ISSUER_ALONE,)),
         Check(breadth.groups_without_scope, (breadth.GROUP_WITHOUT_SCOPE,)),
         Check(breadth.illegal_groups, (breadth.ILLEGAL_GROUP,)),
+        Check(speakers.groups_without_vo, (speakers.GROUP_WITHOUT_VO,)),
+        Check(speakers.vos_without_issuer, (speakers.VO_WITHOUT_ISSUER,)),
+        Check(speakers.subjects_of_two_issuers, (speakers.SUBJECT_OF_TWO_ISSUERS,)),
+        Check(speakers.groups_without_vos, (speakers.GROUPS_WITHOUT_VOS,)),
         Check(choices.chosen_accounts, (choices.CHOSEN_ACCOUNT,)),
         Check(choices.chosen_orders, (choices.CHOSEN_ORDER,)),
         Check(choices.roles_at_any_depth, (choices.ROLE_AT_ANY_DEPTH,)),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from vomap.analysis.clauses import values_of
-from vomap.analysis.lint.context import LintContext, warning
+from vomap.analysis.lint.context import LintContext, is_for_one, warning
 from vomap.analysis.tokens.patterns import legal_groups, split_role
 from vomap.mapfile.findings import Finding
 from vomap.policy.authority import SCOPE_PATH
@@ -45,19 +45,13 @@ def groups_without_scope(context: LintContext) -> Iterator[Finding]:
     for rule in context.rules:
         groups = [group for group in rule.get("group", ()) if _is_role(group)]
         asks_more = any(key in rule for key in ("first-group", "scope", "claim", "deny"))
-        if not groups or asks_more or _is_for_one(rule):
+        if not groups or asks_more or is_for_one(rule):
             continue
         listing = [url for url, issuer in context.issuers_of(rule) if SCOPE_PATH in issuer.sources]
         if listing:
             message = f"rule {rule['name']} asks for {groups[0]} alone, but tokens of {listing[0]} list all groups of"
             why = "their bearer, whatever they are for: ask for a `scope` as well"
             yield warning(GROUP_WITHOUT_SCOPE, rule, f"{message} {why}")
-
-
-def _is_for_one(rule: RuleDocument) -> bool:
-    """Return True if a rule names its subjects, or gives each user an account of their own."""
-    personal = set(AccountName(rule.get("account", "")).captures) - {"vo"}
-    return bool(personal) or ("subject" in rule and not any("*" in subject for subject in rule["subject"]))
 
 
 def _is_role(pattern: str) -> bool:

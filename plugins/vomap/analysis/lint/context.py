@@ -14,6 +14,7 @@ from vomap.mapfile.entries import DEFAULT_SITE
 from vomap.mapfile.findings import WARNING, Finding, Place
 from vomap.policy.authority import Authority
 from vomap.policy.index import RuleAccounts
+from vomap.policy.matching import AccountName
 
 if TYPE_CHECKING:
     from vomap.policy.documents import BanDocument, PolicyDocument, RuleDocument
@@ -88,7 +89,7 @@ class LintContext:
         return Admission(self.document)
 
     def issuers_of(self, rule: RuleDocument) -> Iterator[tuple[str, Issuer]]:
-        """Yield the trusted issuers that a rule names, or else those that may speak for its VOs, in the rule's order."""
+        """Yield the trusted issuers that a rule names, or else those that may speak for its VOs."""
         speakers = (url for vo in rule.get("vo", ()) for url in self.admission.speakers(vo.lower()))
         for url in dict.fromkeys(rule.get("issuer", speakers)):
             issuer = self.admission.issuers.get(url)
@@ -100,6 +101,12 @@ class LintContext:
         if url not in self._served:
             self._served[url] = self.authority.vos_of(url, self.admission.site.serve)
         return self._served[url]
+
+
+def is_for_one(rule: RuleDocument) -> bool:
+    """Return True if a rule names its subjects, or gives each user an account of their own."""
+    personal = set(AccountName(rule.get("account", "")).captures) - {"vo"}
+    return bool(personal) or ("subject" in rule and not any("*" in subject for subject in rule["subject"]))
 
 
 def warning(code: str, where: Place | RuleDocument | BanDocument, message: str) -> Finding:
