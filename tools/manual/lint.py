@@ -148,6 +148,13 @@ MEANINGS = {
         "The jobs of one VO can read, change and stop the jobs of the other. Accounting cannot separate the VOs.",
         "Give each VO its own account, for instance with `<vo>`.",
     ),
+    "vo-as-user": Meaning(
+        "The account is a bare `<vo>`, its issuer may name any VO, and another rule gives users accounts of their"
+        " own names.",
+        "A VO with the name of a user gets the account of that user. A manager at the issuer may create such a VO.",
+        "Write something before the VO, such as `vo-<vo>`, or list the VOs in the rule: no user gets an account "
+        "that a rule names.",
+    ),
     "system-account": Meaning(
         "The rule gives an account that belongs to the system or to a service. Or its capture could give such an "
         "account, because the site has set `minimum-uid` below 1000.",

@@ -170,3 +170,44 @@ def test_a_subject_of_two_issuers(site: str, rule: str, fires: int) -> None:
 def test_groups_of_an_own_claim(declared: str, fires: int) -> None:
     """Groups of a claim of the issuer's own may not be VOs of any name."""
     assert _fires("groups-without-vos", f"issuers: {{https://x/: {{{declared}}}}}\n") == fires
+
+
+@pytest.mark.parametrize(
+    ("site", "user", "by_vo", "fires"),
+    [
+        ("", "<u>", "issuer: https://free/, account: <vo>", 1),
+        ("", "u-<u>", "issuer: https://free/, account: <vo>", 1),
+        (", serve: [One, x]", "<u>", "issuer: https://free/, account: <vo>", 1),
+        (", serve: [One, x]", "u-<u>", "issuer: https://free/, account: <vo>", 0),
+        (", serve: [One, u-x]", "u-<u>", "issuer: https://free/, account: <vo>", 1),
+        ("", "<u>", "issuer: https://free/, account: vo-<vo>", 0),
+        ("", "<u>", "issuer: https://free/, vo: [x, y], account: <vo>", 0),
+        ("", "<u>", "issuer: https://listed/, account: <vo>", 0),
+        ("", "fixed", "issuer: https://free/, account: <vo>", 0),
+    ],
+)
+def test_a_vo_with_the_name_of_a_user(site: str, user: str, by_vo: str, fires: int) -> None:
+    """Only a VO that the policy does not name can have the account of a user: a capture gives no named account."""
+    declared = "issuers: {https://free/: {vo-from: [group]}, https://one/: {vo: One}, https://listed/: "
+    declared += "{vo-from: [group], vos: [a, b]}}\n"
+    subject = "<u>@x" if "<" in user else "s@x"
+    rule = f'issuer: https://one/, subject: "{subject}", account: {user}'
+    assert _fires("vo-as-user", declared, rule, by_vo, site=site) == fires
+
+
+@pytest.mark.parametrize(
+    ("rules", "fires"),
+    [
+        (["issuer: [https://one/, https://single/], account: guest"], 1),
+        (["vo: One, account: x", "issuer: https://single/, group: /c, account: x"], 1),
+        (["vo: One, account: x", "issuer: https://listed/, group: /a, account: x"], 1),
+        (["vo: C, account: x", "issuer: https://single/, group: /c, account: x"], 0),
+        (["vo: One, account: x", "issuer: https://listed/, subject: robot, account: x"], 0),
+        (["issuer: https://listed/, group: /a, account: x", "issuer: https://listed/, group: /b, account: x"], 0),
+    ],
+)
+def test_an_account_that_is_shared_with_a_named_vo(rules: list[str], fires: int) -> None:
+    """VOs that the tokens name share an account, too. One bearer is not a VO."""
+    declared = "issuers: {https://one/: {vo: One}, https://single/: {vo-from: [group], vos: {c: C}}, https://listed/: "
+    declared += "{vo-from: [group], vos: [a, b]}}\n"
+    assert _fires("shared-account", declared, *rules) == fires

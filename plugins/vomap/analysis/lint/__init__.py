@@ -36,6 +36,7 @@ _TABLE = CheckTable(
         Check(issuers.vos_with_two_spellings, (issuers.TWO_SPELLINGS,)),
         Check(issuers.unchecked_audiences, (issuers.UNCHECKED_AUDIENCE,)),
         Check(accounts.system_accounts, (accounts.SYSTEM_ACCOUNT,)),
+        Check(accounts.vos_as_users, (accounts.VO_AS_USER,)),
         Check(accounts.unused_renames, (accounts.UNUSED_RENAME,)),
         Check(tests.unused_tests, (tests.UNUSED_TEST,)),
     ),

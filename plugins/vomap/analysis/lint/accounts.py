@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import chain
+import re
+from collections.abc import Iterator, Mapping
+from itertools import chain, islice
+from typing import TYPE_CHECKING
 
-from vomap.analysis.clauses import Outcome
+from vomap.analysis.clauses import Clause, Outcome
 from vomap.analysis.lint.context import LintContext, name_and_source, not_checked, warning
 from vomap.mapfile.findings import Finding, SimilarWords
 from vomap.policy.matching import AccountName
 
+if TYPE_CHECKING:
+    from vomap.policy.documents import RuleDocument
+
 SHARED_ACCOUNT, SYSTEM_ACCOUNT, UNUSED_RENAME = "shared-account", "system-account", "unused-rename"
+VO_AS_USER = "vo-as-user"
+# The owner of an account that each VO of an issuer gets.
+_ANY_OF = "each VO of "
 # Accounts of Enterprise Linux and Debian, and of the services of a CE and of the machines around it.
 _SYSTEM_ACCOUNTS = frozenset(
     (
@@ -96,6 +104,9 @@ _SYSTEM_ACCOUNTS = frozenset(
 )
 # Accounts with a lower uid belong to the system.
 _FIRST_UID = 1000
+_CAPTURE = re.compile("<[^>]*>")
+# The different accounts with captures that each VO is compared with.
+_MOST_TEMPLATES = 20
 
 
 def shared_accounts(context: LintContext) -> Iterator[Finding]:
@@ -109,7 +120,7 @@ def shared_accounts(context: LintContext) -> Iterator[Finding]:
         warned.add((account, vo))
         rule = context.rules[number]
         by = "" if earlier == number else f" by {name_and_source(context.rules[earlier])}"
-        vos = [context.admission.spelled(each) for each in (vo, owner)]
+        vos = [_spelled(context, each) for each in (vo, owner)]
         message = f"rule {rule['name']} gives the account {account} to {vos[0]}; {vos[1]} gets it{by}, too"
         yield warning(SHARED_ACCOUNT, rule, f"{message}: either VO can touch the other's jobs and files")
     untried = [context.rules[number] for number in sorted(context.policy.incomplete)]
@@ -122,15 +133,31 @@ def _given(context: LintContext) -> Iterator[tuple[int, str, str]]:
 
     Of several rules that give the same accounts to the same VOs, only the first counts.
     """
-    seen: set[Outcome] = set()
+    seen: set[tuple[str | None, Outcome]] = set()
     for clause in sorted(chain.from_iterable(context.policy.clauses.values()), key=lambda clause: clause.number):
-        if clause.outcome in seen:
+        given = (clause.url if clause.vo is None else None, clause.outcome)
+        if given in seen:
             continue
-        seen.add(clause.outcome)
+        seen.add(given)
         each_vo = clause.outcome[1] if clause.outcome[0] == "by VO" else ((clause.vo, clause.outcome),)
-        for _, outcome in each_vo:
-            if outcome[0] == "account" and outcome[1] is not None:
-                yield clause.number, outcome[1], outcome[2]
+        for vo, outcome in each_vo:
+            if outcome[0] != "account":
+                continue
+            owner = vo or _vo_of_clause(context, clause)
+            if owner is not None:
+                yield clause.number, owner, outcome[2]
+
+
+def _vo_of_clause(context: LintContext, clause: Clause) -> str | None:
+    """Return the VO that tokens of a clause without a VO speak for, or `any of URL` for several. None for one user."""
+    if clause.subject is not None:
+        return None
+    vos = context.served_of(clause.url)
+    return min(vos) if vos is not None and len(vos) == 1 else f"{_ANY_OF}{clause.url}"
+
+
+def _spelled(context: LintContext, owner: str) -> str:
+    return owner if owner.startswith(_ANY_OF) else context.admission.spelled(owner)
 
 
 def system_accounts(context: LintContext) -> Iterator[Finding]:
@@ -167,3 +194,41 @@ def unused_renames(context: LintContext) -> Iterator[Finding]:
         if account not in named:
             message = f"`rename: {account}` has no effect: no rule names this account{similar.hint(account)}"
             yield warning(UNUSED_RENAME, place, message)
+
+
+def vos_as_users(context: LintContext) -> Iterator[Finding]:
+    """Warn of accounts that are a bare `<vo>` and that a capture of another rule can also give.
+
+    No capture gives an account that the policy names, so only VOs that the policy does not name are in question.
+    """
+    users: dict[str, RuleDocument] = {}
+    for rule in context.rules:
+        if set(AccountName(rule.get("account", "")).captures) - {"vo"}:
+            users.setdefault(rule["account"], rule)
+    templates = {text: AccountName(text) for text in islice(users, _MOST_TEMPLATES)}
+    for rule in context.rules if users else ():
+        if rule.get("account") != "<vo>" or "vo" in rule:
+            continue
+        for url, issuer in context.issuers_of(rule):
+            found = _vo_as_user(context, url, templates) if issuer.names_vos_freely else None
+            if found is not None:
+                vo, text = found
+                message = (
+                    f"rule {rule['name']} gives a VO of {url} the account of its name, and {vo} may be one of them"
+                )
+                why = f"rule {name_and_source(users[text])} gives the same account to a user of that name"
+                yield warning(VO_AS_USER, rule, f"{message}; {why}: write something before <vo>, such as `vo-<vo>`")
+                break
+
+
+def _vo_as_user(context: LintContext, url: str, templates: Mapping[str, AccountName]) -> tuple[str, str] | None:
+    """Return a VO that an issuer may name freely, and the template that makes an account of its name."""
+    served = context.served_of(url)
+    if served is None:
+        text = next(iter(templates))
+        return _CAPTURE.sub("alice", text), text
+    for vo in sorted(served - context.policy.named):
+        text = next((text for text, template in templates.items() if template.could_make(vo)), "")
+        if text:
+            return vo, text
+    return None
