@@ -55,6 +55,19 @@ MEANINGS = {
         "vomap declines tokens that name only VOs that the site does not serve. It does so before any rule.",
         "Add the VO to `serve`, or delete the rule.",
     ),
+    "serve-without-issuer": Meaning(
+        "The key `serve` lists a VO that no declared issuer may speak for.",
+        "No token can speak for this VO. If its name has a typing error, vomap declines all tokens of the VO. If "
+        "all names have one, the CE maps no token.",
+        "Write the VO as the declaration of its issuer does, or declare its issuer. Perhaps the site does not "
+        "link the mapfile that declares it.",
+    ),
+    "serve-without-rule": Meaning(
+        "The key `serve` lists a VO for which no rule gives an account or a pool.",
+        "vomap declines all tokens of the VO. Perhaps its name has a typing error, or the site does not link the "
+        "mapfile with its rules.",
+        "Write the VO as its rules do, add a rule, or delete it from `serve`.",
+    ),
     "issuer-alone": Meaning(
         "The rule gives one account or pool to every token of an issuer that speaks for several VOs.",
         "All these VOs share the account. VOs that the issuer adds later will share it, too.",
@@ -104,6 +117,26 @@ MEANINGS = {
         "create a group can create a VO of any name.",
         "List the VOs with `vos`. If the issuer has one VO, write `vo`.",
     ),
+    "default-without-vos": Meaning(
+        "The issuer has `default-vo` and no `vos`.",
+        "Only a token that names no VO is for the default VO. Each group at the issuer names another VO, so a "
+        "token with the group `/test` is for the VO `test`.",
+        "Write `vo` in place of `vo-from` and `default-vo` if all tokens are for one VO. Otherwise list the VOs "
+        "with `vos`.",
+    ),
+    "unserved-default": Meaning(
+        "The key `serve` does not list the default VO of an issuer. vomap does not warn about an issuer that a "
+        "distributed mapfile declares.",
+        "vomap declines tokens of this issuer that name no VO, so `default-vo` has no effect.",
+        "Add the VO to `serve`, or delete `default-vo`.",
+    ),
+    "taken-vo": Meaning(
+        "An issuer declares a VO with `vos` or `subjects`. Another issuer may use any name that is not declared, "
+        "and a rule expects its tokens. vomap does not warn about an issuer that a distributed mapfile declares.",
+        "A VO belongs to the issuers that are declared for it. vomap declines tokens of the other issuer for this"
+        " VO: its members lose their accounts.",
+        "If both issuers speak for the VO, list the VOs of the other issuer with `vos`, too.",
+    ),
     "chosen-account": Meaning(
         "The account is captured from `preferred_username`, `email`, `nickname` or `name`.",
         "Users choose these claims themselves at many issuers, and may change them. A user who takes the name of "
@@ -130,6 +163,12 @@ MEANINGS = {
         "The tokens name only one of the two issuers, and the other declaration has no effect. If you distrust the "
         "wrong one with `none`, vomap still accepts the tokens.",
         "Read `iss` in a token, and delete the declaration of the other issuer.",
+    ),
+    "capital-host": Meaning(
+        "The host in the URL of an issuer has capital letters.",
+        "vomap compares issuers byte for byte, and most issuers write their host in small letters. Then no token "
+        "has this issuer.",
+        "Read `iss` in a token, and write the issuer like that.",
     ),
     "unchecked-audience": Meaning(
         "The issuer has `profile: other` or `entitlements`, and `audience: unchecked` is in force for it.",

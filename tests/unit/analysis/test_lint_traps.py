@@ -211,3 +211,93 @@ def test_an_account_that_is_shared_with_a_named_vo(rules: list[str], fires: int)
     declared = "issuers: {https://one/: {vo: One}, https://single/: {vo-from: [group], vos: {c: C}}, https://listed/: "
     declared += "{vo-from: [group], vos: [a, b]}}\n"
     assert _fires("shared-account", declared, *rules) == fires
+
+
+@pytest.mark.parametrize(
+    ("serve", "rules", "code", "told"),
+    [
+        ("[CSM]", ["vo: One, account: x"], "serve-without-issuer", "declare its issuer"),
+        ("[Onee]", ["vo: One, account: x"], "serve-without-issuer", "did you mean `One`?"),
+        ("[Two]", ["vo: One, account: x"], "serve-without-rule", "write a rule: `vo: Two`"),
+        ("[Two]", ["vo: Two, deny: no"], "serve-without-rule", "write a rule"),
+        ("[two]", ["vo: Two, account: x"], None, ""),
+        ("[Two]", ["issuer: https://two/, account: x"], None, ""),
+    ],
+)
+def test_served_vos(serve: str, rules: list[str], code: str | None, told: str) -> None:
+    """Each served VO needs an issuer that may speak for it, and a rule that maps its tokens."""
+    rows = "".join(f"  - {{name: r{at}, {rule}}}\n" for at, rule in enumerate(rules))
+    found = _warnings(f"site: {{audience: [ANY], serve: {serve}}}\n{ONE}rules:\n{rows}")
+    served = [each for each in found if (each.code or "").startswith("serve-")]
+    assert [each.code for each in served] == ([code] if code else [])
+    assert all(told in each.message for each in served)
+
+
+@pytest.mark.parametrize(
+    ("rule", "fires"),
+    [("issuer: https://free/, account: x-<vo>", 0), ("issuer: https://one/, account: x", 1)],
+)
+def test_a_served_vo_of_any_name(rule: str, fires: int) -> None:
+    """A rule without `vo` for an issuer of free names is for each VO that no other issuer is declared for."""
+    declared = FREE.replace("}}", "}, https://one/: {vo: One}}")
+    assert _fires("serve-without-rule", declared, rule, "vo: One, account: y", site=", serve: [new, One]") == fires
+
+
+@pytest.mark.parametrize(
+    ("declared", "site", "codes"),
+    [
+        ("vo-from: [group], default-vo: C", "", ["default-without-vos"]),
+        ("vo-from: [group], default-vo: C", ", serve: [D]", ["default-without-vos", "unserved-default"]),
+        ("vo-from: [group], vos: [D], default-vo: C", ", serve: [D]", ["unserved-default"]),
+        ("vo-from: [group], vos: [D], default-vo: C", ", serve: [c]", []),
+        ("vo-from: [group], vos: [D], default-vo: C", "", []),
+    ],
+)
+def test_default_vos(declared: str, site: str, codes: list[str]) -> None:
+    """A default VO is for tokens that name no VO, at an issuer whose VOs are listed and served."""
+    found = _warnings(f"site: {{audience: [ANY]{site}}}\nissuers: {{https://x/: {{{declared}}}}}\n")
+    assert [each.code for each in found if "default" in (each.code or "")] == codes
+
+
+@pytest.mark.parametrize(
+    ("other", "rules", "fires"),
+    [
+        ("vo-from: [subject], subjects: {s: a}", ["vo: a, account: x"], 1),
+        ("vo-from: [group], vos: [a]", ["vo: a, account: x"], 0),
+        ("vo-from: [subject], subjects: {s: a}", ["vo: a, issuer: https://free/, account: x"], 1),
+        ("vo-from: [group], vos: [a]", ["issuer: https://free/, account: x-<vo>"], 1),
+        ("vo-from: [group], vos: [a]", ["vo: a, issuer: https://o/, account: x"], 0),
+        ("vo-from: [group], vos: [a]", ["vo: b, account: x"], 0),
+        ("vo: a", ["vo: a, account: x"], 0),
+    ],
+)
+def test_a_taken_vo(other: str, rules: list[str], fires: int) -> None:
+    """A declared VO is taken from issuers of free names, if a rule expects it of them."""
+    declared = FREE.replace("}}", f"}}, https://o/: {{{other}}}}}")
+    assert _fires("taken-vo", declared, *rules) == fires
+
+
+def test_a_distributed_mapfile_takes_no_vo() -> None:
+    """A site that links a mapfile with `vos` beside its own issuer of free names has decided so."""
+    site = f"site: {{audience: [ANY]}}\n{FREE}rules: [{{name: r, issuer: https://free/, account: x-<vo>}}]\n"
+    linked = "issuers: {https://o/: {vo-from: [group], vos: [a, b], default-vo: a}}\n"
+    tests = "tests: [{token: {iss: https://o/, sub: x}, alone: yes, expect: denied}]\n"
+    assert "taken-vo" in [each.code for each in _warnings(site, linked)]
+    assert "taken-vo" not in [each.code for each in _warnings(site, linked + tests)]
+    served = site.replace("]}", "], serve: [b]}", 1)
+    assert "unserved-default" not in [each.code for each in _warnings(served, linked + tests)]
+
+
+@pytest.mark.parametrize(
+    ("urls", "codes"),
+    [
+        (["https://X.example/p"], ["capital-host"]),
+        (["https://x.example/P"], []),
+        (["https://x.example/p", "https://X.example/p"], ["similar-issuers"]),
+        (["https://X.example/p", "https://x.example/p"], ["capital-host", "similar-issuers"]),
+    ],
+)
+def test_capital_letters_in_a_host(urls: list[str], codes: list[str]) -> None:
+    """Capital letters in the host of an issuer are probably wrong. In the path they may be right."""
+    declared = "".join(f"  {url}: {{vo: V{at}}}\n" for at, url in enumerate(urls))
+    assert [each.code for each in _warnings(f"site: {{audience: [ANY]}}\nissuers:\n{declared}")] == codes

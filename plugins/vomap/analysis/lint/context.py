@@ -46,6 +46,7 @@ class LintContext:
         self.rules = composition.document["rules"]
         self.tests = composition.tests
         self.issuer_places = composition.issuer_places
+        self.site_places = composition.site_places
         self.rename_places = composition.rename_places
         self.bans = bans
         self.now = now
@@ -58,6 +59,10 @@ class LintContext:
     def is_distributed(self, rule: RuleDocument) -> bool:
         """Return True if the tests of a rule's mapfile run alone, without the settings of the site that links it."""
         return _file(rule) in self._distributed
+
+    def is_in_distributed(self, place: Place) -> bool:
+        """Return True if a place is in a distributed mapfile."""
+        return place.file in self._distributed
 
     def distributed(self) -> Iterator[LintContext]:
         """Yield the rules of each distributed mapfile by themselves, as if no site had linked them."""

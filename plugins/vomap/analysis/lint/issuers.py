@@ -8,7 +8,7 @@ from vomap.analysis.lint.context import LintContext, warning
 from vomap.mapfile.findings import Finding
 
 SIMILAR_ISSUERS, HTTP_ISSUER, TWO_SPELLINGS = "similar-issuers", "http-issuer", "two-spellings"
-UNCHECKED_AUDIENCE = "unchecked-audience"
+UNCHECKED_AUDIENCE, CAPITAL_HOST = "unchecked-audience", "capital-host"
 _HTTPS = "https://"
 
 
@@ -64,3 +64,22 @@ def unchecked_audiences(context: LintContext) -> Iterator[Finding]:
             )
             advice = "write the audience of this site as `audience` of the issuer"
             yield warning(UNCHECKED_AUDIENCE, context.issuer_places[url], f"{message}; {advice}")
+
+
+def capital_hosts(context: LintContext) -> Iterator[Finding]:
+    """Warn of issuers with capital letters in their host, and of two that differ only by them."""
+    lower: dict[str, str] = {}
+    for url, place in context.issuer_places.items():
+        scheme, _, rest = url.partition("://")
+        host, slash, path = rest.partition("/")
+        other = lower.setdefault(f"{scheme}://{host.lower()}{slash}{path}", url)
+        if other != url:
+            there = context.issuer_places[other]
+            message = f"issuer {url} differs by capital letters in the host alone from {other}"
+            yield warning(
+                SIMILAR_ISSUERS, place, f"{message} ({there.file}:{there.line}): tokens have just one of them"
+            )
+        elif host != host.lower():
+            message = f"issuer {url} has capital letters in its host, and vomap compares issuers byte for byte"
+            how = f"write the `iss` of a token, probably {scheme}://{host.lower()}{slash}{path}"
+            yield warning(CAPITAL_HOST, place, f"{message}: {how}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from vomap.analysis.lint.context import LintContext, is_for_one, warning
@@ -13,9 +13,11 @@ from vomap.policy.matching import AccountName
 
 if TYPE_CHECKING:
     from vomap.policy.documents import RuleDocument
+    from vomap.policy.model import Issuer
 
 GROUP_WITHOUT_VO, VO_WITHOUT_ISSUER = "group-without-vo", "vo-without-issuer"
 SUBJECT_OF_TWO_ISSUERS, GROUPS_WITHOUT_VOS = "subject-of-two-issuers", "groups-without-vos"
+DEFAULT_WITHOUT_VOS, UNSERVED_DEFAULT, TAKEN_VO = "default-without-vos", "unserved-default", "taken-vo"
 _TWO = 2
 
 
@@ -89,3 +91,57 @@ def groups_without_vos(context: LintContext) -> Iterator[Finding]:
             message = f"issuer {url} takes groups from the claim {issuer.groups_claim}, and each of them may name a VO"
             how = "list the VOs of the issuer: `vos: [NAME, ...]`, or `vo: NAME` if it has one"
             yield warning(GROUPS_WITHOUT_VOS, context.issuer_places[url], f"{message}: {how}")
+
+
+def default_vos(context: LintContext) -> Iterator[Finding]:
+    """Warn of a default VO that the site does not serve, and of one of an issuer whose tokens may name any VO."""
+    for url, issuer in context.admission.issuers.items():
+        place, vo = context.issuer_places[url], issuer.default_vo
+        if vo is None:
+            continue
+        if issuer.names_vos_freely:
+            message = (
+                f"issuer {url} has `default-vo: {vo}` and no `vos`, so a token with another group is for another VO"
+            )
+            how = f"write `vo: {vo}` if all its tokens are for {vo}, or list its VOs with `vos`"
+            yield warning(DEFAULT_WITHOUT_VOS, place, f"{message}: {how}")
+        is_here = context.is_whole and not context.is_in_distributed(place)
+        if is_here and not context.admission.serves(vo.lower()):
+            message = (
+                f"issuer {url}: the site does not serve `default-vo: {vo}`, so tokens that name no VO are declined"
+            )
+            yield warning(UNSERVED_DEFAULT, place, f"{message}; add {vo} to `serve`, or delete `default-vo`")
+
+
+def taken_vos(context: LintContext) -> Iterator[Finding]:
+    """Warn of VOs that an issuer declares, and that rules expect from an issuer which may use any other name."""
+    if not context.is_whole:
+        return
+    free = {url: None for url, issuer in context.admission.issuers.items() if issuer.names_vos_freely}
+    expected = _Expected(context, free)
+    for url, issuer in context.admission.issuers.items() if free else ():
+        place = context.issuer_places[url]
+        taken = [vo for vo in expected.of(issuer) if context.admission.serves(vo.lower())]
+        loser = next((other for other in free if other != url), None)
+        if taken and loser is not None and not context.is_in_distributed(place):
+            which = f"VO {taken[0]}" if len(taken) == 1 else f"VO {taken[0]} and {len(taken) - 1} more"
+            message = f"issuer {url} declares {which}, so {loser}, which may use any other name, may not speak for it"
+            how = f"if its users belong to {taken[0]}, list all VOs of {loser} with `vos`"
+            yield warning(TAKEN_VO, place, f"{message}: vomap declines its tokens for {taken[0]}; {how}")
+
+
+class _Expected:
+    """The VOs that rules expect from issuers of free names: a rule names such an issuer, or a VO and no issuer."""
+
+    def __init__(self, context: LintContext, free: Mapping[str, None]) -> None:
+        of_free = [rule for rule in context.rules if any(url in free for url in rule.get("issuer", ()))]
+        self._named = {vo.lower() for rule in of_free for vo in rule.get("vo", ())}
+        self._any = any("vo" not in rule for rule in of_free)
+        self._of_any_issuer = {vo.lower() for rule in context.rules if "issuer" not in rule for vo in rule["vo"]}
+
+    def of(self, issuer: Issuer) -> list[str]:
+        """Return the VOs of an issuer that rules expect from others. A table of clients lacks the VO's users."""
+        listed = dict.fromkeys((issuer.vos or {}).values())
+        found = {vo: None for vo in (*listed, *issuer.subjects.values()) if self._any or vo.lower() in self._named}
+        clients = (vo for vo in issuer.subjects.values() if vo not in listed and vo.lower() in self._of_any_issuer)
+        return [*dict.fromkeys((*found, *clients))]

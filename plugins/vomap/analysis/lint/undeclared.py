@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from vomap.policy.documents import RuleDocument
 
 UNDECLARED_ISSUER, UNKNOWN_VO, UNSERVED_VO = "undeclared-issuer", "unknown-vo", "unserved-vo"
+SERVE_WITHOUT_ISSUER, SERVE_WITHOUT_RULE = "serve-without-issuer", "serve-without-rule"
 
 
 def undeclared_names(context: LintContext) -> Iterator[Finding]:
@@ -77,3 +78,34 @@ class _Names:
         if served:
             return []
         return [warning(UNSERVED_VO, rule, f"rule {rule['name']}: {why}; add it to `serve`, or delete the rule")]
+
+
+def unused_serves(context: LintContext) -> Iterator[Finding]:
+    """Warn of served VOs that no declared issuer may speak for, or that no rule maps."""
+    place = context.site_places.get("serve")
+    served = context.document["site"]["serve"]
+    if not context.is_whole or place is None or served is None:
+        return
+    mapping = [rule for rule in context.rules if "deny" not in rule]
+    named = {vo.lower(): vo for rule in mapping for vo in rule.get("vo", ())}
+    is_ruled = _issuers_with_rules(context, mapping)
+    like_issued = SimilarWords(map(context.admission.spelled, sorted(context.authority.declared_vos()))).hint
+    like_named = SimilarWords(named.values()).hint
+    for vo in served:
+        if not context.authority.speakers(vo.lower()):
+            message = f"`serve: {vo}`: no issuer is declared that may speak for this VO, so it maps no token"
+            how = like_issued(vo) or "; declare its issuer: `issuers: {URL: {vo: NAME}}`"
+            yield warning(SERVE_WITHOUT_ISSUER, place, f"{message}{how}")
+        elif vo.lower() not in named and not is_ruled(vo.lower()):
+            message = f"`serve: {vo}`: no rule maps a token of this VO"
+            how = like_named(vo) or f"; write a rule: `vo: {vo}` and `account: NAME`, or delete it from `serve`"
+            yield warning(SERVE_WITHOUT_RULE, place, f"{message}{how}")
+
+
+def _issuers_with_rules(context: LintContext, rules: Iterable[RuleDocument]) -> Callable[[str], bool]:
+    """Return the function that is true if a rule without `vo` is for an issuer that may speak for a VO."""
+    urls = {url for rule in rules if "vo" not in rule for url in rule["issuer"]}
+    issuers = [issuer for url, issuer in context.admission.issuers.items() if url in urls]
+    declared = {vo for issuer in issuers for vo in issuer.declared_vos()}
+    any_free = any(issuer.names_vos_freely for issuer in issuers)
+    return lambda vo: vo in declared or (any_free and vo not in context.authority.owners)
