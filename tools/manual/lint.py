@@ -37,6 +37,12 @@ MEANINGS = {
         "VO. The rule seems to admit or deny users, but it has no effect.",
         "Correct the condition, or delete the rule.",
     ),
+    "impossible-value": Meaning(
+        "The rule matches some tokens, but none by this value of a list, or none for this VO.",
+        "A rule with `vo` sees only the groups and storage paths of that VO. A typing error in one of several "
+        "groups is silent: the users of the others still get their account.",
+        "Correct the value or the VO, or delete it.",
+    ),
     "undeclared-issuer": Meaning(
         "The rule names an issuer that no mapfile declares, or that a mapfile distrusts with `none`.",
         "vomap declines the tokens of such an issuer before any rule. It compares issuers byte for byte, so a slash at "
@@ -155,6 +161,12 @@ MEANINGS = {
         "Entitlements mark roles, plain groups do not.",
         "A manager of any subgroup may name a child group `Role=pilot`. Its members would have the role.",
         "Write the group that has the role: `/biomed/Role=pilot`, or a list of such groups.",
+    ),
+    "regular-expression": Meaning(
+        "A text in the rule or ban has `^` at its beginning, `$` at its end, or `.*`, `.+`, `|`, `[` or a backslash.",
+        "vomap has no regular expressions. It compares these characters with those of the token, so the rule or "
+        "ban matches no user. In a ban this is dangerous.",
+        "Write the pattern that the warning prints. `*` is any text without a slash, and a list has the alternatives.",
     ),
     "similar-issuers": Meaning(
         "Two declared issuers differ only by a slash at the end. Or the URL of one begins with the URL of the other, "
@@ -281,8 +293,8 @@ INTRODUCTION = (
     "`site: {audience: …}` are not a whole site. About these, vomap does not report what another file could change. "
     "Rules from a mapfile whose tests have `alone: yes` are checked with that mapfile only. A site that links the "
     "mapfile may leave VOs unserved, or decide tokens earlier.\n\n"
-    f"With more than {MOST_RULES:,} rules, vomap does not check for `unreachable-rule`, `impossible-rule` and "
-    f"`shared-account`. With more than {MOST_BANS:,} bans, it does not check for `unused-ban` and `evadable-ban`. "
+    f"With more than {MOST_RULES:,} rules, vomap does not check for `unreachable-rule`, `impossible-rule`, "
+    f"`impossible-value` and `shared-account`. With more than {MOST_BANS:,} bans, it does not check for `unused-ban` and `evadable-ban`. "
     "`vomap check` reports checks that it skips.\n\n"
     "Rules of some shapes take much work, for example thousands of patterns that begin alike, or rules without an "
     "issuer for a VO of thousands of issuers. The work is limited. If it does not suffice, a warning with the code "

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from vomap.analysis.lint.breadth import ILLEGAL_GROUP, illegal_groups_of
 from vomap.analysis.lint.checks import Check, CheckTable, LintReport
 from vomap.analysis.lint.context import LintContext, name_and_source, warning
+from vomap.analysis.lint.values import REGULAR_EXPRESSION, expressions_in
 from vomap.bans.ban_file import is_published
 from vomap.bans.commands import add_command
 from vomap.bans.effect import BanTester
@@ -118,9 +119,16 @@ def illegal_ban_groups(context: LintContext) -> Iterator[Finding]:
         yield from illegal_groups_of(ban, f"ban ({ban['reason']})")
 
 
+def expressions_in_bans(context: LintContext) -> Iterator[Finding]:
+    """Warn of texts in the site's own bans that look like regular expressions."""
+    for ban in _own(context):
+        yield from expressions_in(ban, f"this ban ({ban['reason']})")
+
+
 _TABLE = CheckTable(
     always=(
         Check(illegal_ban_groups, (ILLEGAL_GROUP,)),
+        Check(expressions_in_bans, (REGULAR_EXPRESSION,)),
         Check(expired_bans, (EXPIRED_BAN,)),
         Check(unwired_bans, (UNWIRED_BAN,)),
         Check(bare_stars, (BARE_STAR,)),

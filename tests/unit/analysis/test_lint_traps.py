@@ -301,3 +301,47 @@ def test_capital_letters_in_a_host(urls: list[str], codes: list[str]) -> None:
     """Capital letters in the host of an issuer are probably wrong. In the path they may be right."""
     declared = "".join(f"  {url}: {{vo: V{at}}}\n" for at, url in enumerate(urls))
     assert [each.code for each in _warnings(f"site: {{audience: [ANY]}}\nissuers:\n{declared}")] == codes
+
+
+@pytest.mark.parametrize(
+    ("condition", "told"),
+    [
+        (r"subject: '^robot-.*$'", "write robot-*"),
+        (r"subject: 'a\.b@x'", "write a.b@x"),
+        (r"subject: '.*'", "write *"),
+        (r"subject: '^$'", "leave the condition out"),
+        (r"subject: 'alice|bob'", "write a list"),
+        (r"group: '/one/[ab]'", "write a list"),
+        (r"claim: {acr: '^mfa'}", "write mfa"),
+        (r"scope: 'storage.read:/.*'", "write storage.read:/*"),
+        ("subject: a.b-c*@x", None),
+        ("subject: 'a^b$c'", None),
+        ("group: /one/**/Role=r", None),
+    ],
+)
+def test_a_regular_expression(condition: str, told: str | None) -> None:
+    """A text with the signs of a regular expression has a warning with the pattern to write."""
+    text = f"site: {{audience: [ANY]}}\n{ONE}rules:\n  - {{name: r, vo: One, {condition}, account: x}}\n"
+    found = [each.message for each in _warnings(text) if each.code == "regular-expression"]
+    assert [message.endswith(f": {told}") or f": {told} with" in message for message in found] == (
+        [True] if told else []
+    )
+
+
+@pytest.mark.parametrize(
+    ("site", "rule", "fires"),
+    [
+        ("", "vo: [a, b], group: [/a/x, /c/x], account: x<vo>", 1),
+        ("", "vo: [a, b], group: /a/x, account: x<vo>", 1),
+        ("", "vo: [a, b], group: [/a/x, /b/x], account: x<vo>", 0),
+        ("", 'vo: [a, b], group: "/*/x", account: x<vo>', 0),
+        ("", 'vo: [a, b], group: ["/*/x", /c/x], account: x<vo>', 1),
+        ("", "vo: a, group: /b/x, account: x", 0),
+        ("", "vo: [a, nobody], group: [/a/x, /nobody/x], account: x", 0),
+        (", serve: [a]", "vo: [a, b], group: [/a/x, /b/x], account: x<vo>", 0),
+        ("", "vo: [a, b], group: [/a, /b, /c], subject: [s, t], account: x<vo>", 1),
+    ],
+)
+def test_an_alternative_that_nothing_matches(site: str, rule: str, fires: int) -> None:
+    """Each value of a list, and each VO of a rule, must match some token, whatever the site serves."""
+    assert _fires("impossible-value", LISTED, f"issuer: https://listed/, {rule}", site=site) == fires

@@ -8,7 +8,7 @@ serves, refuses or decides before, so the linter does not warn of that choice.
 
 from __future__ import annotations
 
-from vomap.analysis.lint import accounts, breadth, choices, issuers, reachability, speakers, tests, undeclared
+from vomap.analysis.lint import accounts, breadth, choices, issuers, reachability, speakers, tests, undeclared, values
 from vomap.analysis.lint.checks import Check, CheckTable, LintReport
 from vomap.analysis.lint.context import LintContext
 
@@ -31,6 +31,7 @@ _TABLE = CheckTable(
         Check(speakers.groups_without_vos, (speakers.GROUPS_WITHOUT_VOS,)),
         Check(speakers.default_vos, (speakers.DEFAULT_WITHOUT_VOS, speakers.UNSERVED_DEFAULT)),
         Check(speakers.taken_vos, (speakers.TAKEN_VO,)),
+        Check(values.regular_expressions, (values.REGULAR_EXPRESSION,)),
         Check(choices.chosen_accounts, (choices.CHOSEN_ACCOUNT,)),
         Check(choices.chosen_orders, (choices.CHOSEN_ORDER,)),
         Check(choices.roles_at_any_depth, (choices.ROLE_AT_ANY_DEPTH,)),
@@ -46,6 +47,7 @@ _TABLE = CheckTable(
     ),
     each=(
         Check(reachability.unreachable_rules, (reachability.UNREACHABLE_RULE, reachability.IMPOSSIBLE_RULE)),
+        Check(values.impossible_values, (values.IMPOSSIBLE_VALUE,)),
         Check(accounts.shared_accounts, (accounts.SHARED_ACCOUNT,)),
     ),
 )
