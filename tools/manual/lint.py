@@ -242,6 +242,13 @@ MEANINGS = {
         "Check which other plugins the CE asks. Declare the issuer, with `none` if the site does not trust it. Then "
         "wire the CE again: `vomap init --replace`.",
     ),
+    "evadable-deny": Meaning(
+        "A rule with `deny` names a group, and another rule maps the same bearer without it. vomap decides "
+        "example tokens: one that the rule denies, then the same without the group, and with a child group.",
+        "The client requests the groups of its token, so it can leave the group out. A pattern without `/**` does"
+        " not match a child group.",
+        "Deny by `subject`. Or let the rules that give accounts ask for a group that such a bearer does not have.",
+    ),
     "two-spellings": Meaning(
         "The policy spells a VO in two ways, and tokens of an issuer without `vos` may name the VO.",
         "vomap accepts each of these spellings from such tokens, byte for byte. Probably only one of them is right.",
@@ -294,7 +301,8 @@ INTRODUCTION = (
     "Rules from a mapfile whose tests have `alone: yes` are checked with that mapfile only. A site that links the "
     "mapfile may leave VOs unserved, or decide tokens earlier.\n\n"
     f"With more than {MOST_RULES:,} rules, vomap does not check for `unreachable-rule`, `impossible-rule`, "
-    f"`impossible-value` and `shared-account`. With more than {MOST_BANS:,} bans, it does not check for `unused-ban` and `evadable-ban`. "
+    f"`impossible-value` and `shared-account`. With more than {MOST_BANS:,} bans, it does not check for `unused-ban`, "
+    "`evadable-ban` and `evadable-deny`. "
     "`vomap check` reports checks that it skips.\n\n"
     "Rules of some shapes take much work, for example thousands of patterns that begin alike, or rules without an "
     "issuer for a VO of thousands of issuers. The work is limited. If it does not suffice, a warning with the code "

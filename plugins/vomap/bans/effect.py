@@ -63,7 +63,7 @@ class BanTester:
         self.authority = Authority(document)
         self.rule_tokens = RuleTokens(document, policy.find, now)
         self._policy = policy
-        self._now = now
+        self.now = now
 
     def names_subjects(self, claims: Claims) -> bool:
         """Return True if rules for a token's issuer, or its VO, name subjects."""
@@ -76,7 +76,7 @@ class BanTester:
 
     def decide(self, claims: Claims, bans: Bans) -> Decision:
         """Return the decision about a token."""
-        return decide(self._policy, bans, claims, self._now)
+        return decide(self._policy, bans, claims, self.now)
 
     def claims_of(self, token: Token) -> Claims:
         """Return the claims of an example token, its groups in the claims that its issuer uses. Raises TokenError."""
@@ -84,7 +84,7 @@ class BanTester:
 
     def banned_tokens(self, ban: Mapping[str, Any]) -> Iterator[tuple[Token, Claims]]:
         """Yield example tokens that a ban, by itself, denies. They are made from its own conditions."""
-        return self._banned_among(ban, tokens_for(ban, self.authority, self._now))
+        return self._banned_among(ban, tokens_for(ban, self.authority, self.now))
 
     def _banned_among(self, ban: Mapping[str, Any], tokens: Iterable[Token]) -> Iterator[tuple[Token, Claims]]:
         alone = bans_of({"bans": [ban]})

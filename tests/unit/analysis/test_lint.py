@@ -488,7 +488,7 @@ def test_with_many_rules_or_bans_some_codes_are_left_out(monkeypatch: pytest.Mon
     monkeypatch.setattr(ban_linter, "MOST_BANS", 0)
     of_rules, of_bans = mapfile_linter.lint_mapfiles(context), ban_linter.lint_bans(context)
     assert of_rules.skipped == ["impossible-rule", "impossible-value", "shared-account", "unreachable-rule"]
-    assert of_bans.skipped == ["evadable-ban", "unused-ban"]
+    assert of_bans.skipped == ["evadable-ban", "evadable-deny", "unused-ban"]
     assert [each.code for each in of_rules.warnings] == ["system-account"]
     assert of_bans.warnings == []
 

@@ -8,7 +8,8 @@ import pytest
 
 from vomap.analysis.lint import lint_mapfiles
 from vomap.analysis.lint.context import LintContext
-from vomap.mapfile.compose import compose
+from vomap.bans.lint import lint_bans
+from vomap.mapfile.compose import Composition, compose
 from vomap.mapfile.files import Mapfile
 from vomap.mapfile.findings import Finding, Findings
 
@@ -20,12 +21,16 @@ FREE = "issuers: {https://free/: {vo-from: [group]}}\n"
 ENTITLED = 'issuers: {https://e/: {vo-from: [group], entitlements: {namespace: "urn:x:y"}}}\n'
 
 
-def _warnings(*texts: str) -> list[Finding]:
+def _composed(*texts: str) -> Composition:
     findings = Findings()
     files = [Mapfile(f"{at}.yaml", f"mapfile: 1\n{text}") for at, text in enumerate(texts)]
     composition = compose(files, findings)
     findings.raise_errors()
-    return lint_mapfiles(LintContext(composition, [], NOW)).warnings
+    return composition
+
+
+def _warnings(*texts: str) -> list[Finding]:
+    return lint_mapfiles(LintContext(_composed(*texts), [], NOW)).warnings
 
 
 def _fires(code: str, declared: str, *rules: str, site: str = "", more: str = "") -> int:
@@ -345,3 +350,26 @@ def test_a_regular_expression(condition: str, told: str | None) -> None:
 def test_an_alternative_that_nothing_matches(site: str, rule: str, fires: int) -> None:
     """Each value of a list, and each VO of a rule, must match some token, whatever the site serves."""
     assert _fires("impossible-value", LISTED, f"issuer: https://listed/, {rule}", site=site) == fires
+
+
+@pytest.mark.parametrize(
+    ("denied", "mapped", "told"),
+    [
+        ("group: /one/x", "group: /one", "a token without the group is mapped to x"),
+        ("group: /one/x/**", "subject: '*'", "a token without the group is mapped to x"),
+        ("group: /one/x", "group: /one/x/**", "a token with its child group /one/x/x is mapped to x"),
+        ("group: /one/x/**", "group: /one/x/**", None),
+        ("group: /one/x/**", "group: /one/y", "a token without the group is mapped to x"),
+        ("group: /one/x, subject: s", "group: /one", "a token without the group is mapped to x"),
+        ("subject: s", "group: /one", None),
+    ],
+)
+def test_a_denied_group(denied: str, mapped: str, told: str | None) -> None:
+    """The engine decides whether the bearer of a denied group gets an account with another token."""
+    rules = (
+        f"rules:\n  - {{name: no, vo: One, {denied}, deny: no}}\n  - {{name: yes1, vo: One, {mapped}, account: x}}\n"
+    )
+    composition = _composed(f"site: {{audience: [ANY]}}\n{ONE}{rules}")
+    found = [each for each in lint_bans(LintContext(composition, [], NOW)).warnings if each.code == "evadable-deny"]
+    assert len(found) == (told is not None)
+    assert all(told is not None and told in each.message for each in found)
