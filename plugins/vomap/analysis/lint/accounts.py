@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
@@ -205,30 +205,29 @@ def vos_as_users(context: LintContext) -> Iterator[Finding]:
     for rule in context.rules:
         if set(AccountName(rule.get("account", "")).captures) - {"vo"}:
             users.setdefault(rule["account"], rule)
-    templates = {text: AccountName(text) for text in islice(users, _MOST_TEMPLATES)}
-    for rule in context.rules if users else ():
+    found = _open_vo_as_user(context, list(islice(users, _MOST_TEMPLATES)))
+    for rule in context.rules if found is not None else ():
         if rule.get("account") != "<vo>" or "vo" in rule:
             continue
-        for url, issuer in context.issuers_of(rule):
-            found = _vo_as_user(context, url, templates) if issuer.names_vos_freely else None
-            if found is not None:
-                vo, text = found
-                message = (
-                    f"rule {rule['name']} gives a VO of {url} the account of its name, and {vo} may be one of them"
-                )
-                why = f"rule {name_and_source(users[text])} gives the same account to a user of that name"
-                yield warning(VO_AS_USER, rule, f"{message}; {why}: write something before <vo>, such as `vo-<vo>`")
-                break
+        url = next((url for url, issuer in context.issuers_of(rule) if issuer.names_vos_freely), None)
+        if url is not None and found is not None:
+            vo, text = found
+            message = f"rule {rule['name']} gives a VO of {url} the account of its name, and {vo} may be one of them"
+            why = f"rule {name_and_source(users[text])} gives the same account to a user of that name"
+            yield warning(VO_AS_USER, rule, f"{message}; {why}: write something before <vo>, such as `vo-<vo>`")
 
 
-def _vo_as_user(context: LintContext, url: str, templates: Mapping[str, AccountName]) -> tuple[str, str] | None:
-    """Return a VO that an issuer may name freely, and the template that makes an account of its name."""
-    served = context.served_of(url)
-    if served is None:
-        text = next(iter(templates))
-        return _CAPTURE.sub("alice", text), text
-    for vo in sorted(served - context.policy.named):
-        text = next((text for text, template in templates.items() if template.could_make(vo)), "")
-        if text:
+def _open_vo_as_user(context: LintContext, templates: list[str]) -> tuple[str, str] | None:
+    """Return a VO that no issuer is declared for, and the template that makes an account of its name.
+
+    Each issuer of free names may speak for such a VO, if the site serves it.
+    """
+    served = context.admission.site.serve
+    if served is None or not templates:
+        return (_CAPTURE.sub("alice", templates[0]), templates[0]) if templates else None
+    names = [(text, AccountName(text)) for text in templates]
+    for vo in sorted(set(served).difference(context.authority.owners, context.policy.named)):
+        text = next((text for text, name in names if name.could_make(vo)), None)
+        if text is not None:
             return vo, text
     return None
