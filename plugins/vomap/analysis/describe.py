@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vomap.claims import Claims, read_scopes
 from vomap.mapfile.times import describe_duration
+from vomap.policy import MAPPED, Decision
 
 _TENSES = {"exp": ("expires", "expired"), "nbf": ("becomes valid", "became valid"), "iat": ("is issued", "was issued")}
 
@@ -16,6 +17,14 @@ def describe_token(claims: Claims, now: float) -> list[str]:
     times = [_describe_time(name, seconds, now) for name, seconds in claims.times.items()]
     lines.append(f"times: {', '.join(times) or 'none shown'}")
     return lines
+
+
+def describe_outcome(decision: Decision) -> str:
+    """Return a decision in words: the account with the rule that gives it, or the outcome with its reason."""
+    if decision.outcome != MAPPED:
+        return f"{decision.outcome}: {decision.reason}"
+    to = f"to {decision.account}" if decision.account else f"to the pool {decision.pool}"
+    return f"mapped {to} by {decision.rule} ({decision.source})"
 
 
 def _describe_time(name: str, seconds: float | None, now: float) -> str:

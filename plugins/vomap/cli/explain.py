@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from vomap import Error
 from vomap.accounts import confirm
+from vomap.analysis.causes import describe_causes
 from vomap.analysis.describe import describe_token
 from vomap.analysis.near_misses import describe_expired_bans, find_near_misses
 from vomap.ces.htcondor_tokens import htcondor_notes
@@ -121,7 +122,8 @@ def _decide(args: argparse.Namespace, policy: Policy, bans: Bans, now: float, re
     reasons.trace += describe_token(claims, now)
     decision = decide(policy, bans, claims, now, reasons.trace)
     # HTCondor also authorizes each request by the scopes of the token.
-    reasons.notes = htcondor_notes(policy, claims, is_mapped=decision.outcome == MAPPED)
+    reasons.notes = describe_causes(policy, bans, claims, decision, now)
+    reasons.notes += htcondor_notes(policy, claims, is_mapped=decision.outcome == MAPPED)
     reasons.near_misses = describe_expired_bans(policy, bans, claims, now)
     near_misses = find_near_misses(policy, bans, claims, decision, now)
     reasons.near_misses += map(str, near_misses.found)

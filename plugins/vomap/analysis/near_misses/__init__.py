@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import NamedTuple
 
+from vomap.analysis.describe import describe_outcome
 from vomap.analysis.near_misses.changes import ExplainedToken, SingleChange
 from vomap.analysis.near_misses.policy_changes import changes_of_policy
 from vomap.analysis.near_misses.token_changes import changes_of_token
@@ -38,8 +39,7 @@ class NearMiss:
         decision = self.decision
         if decision.outcome != MAPPED:
             return f"{self.difference}; otherwise it would be {decision.outcome} later: {decision.reason}"
-        to = f"to {decision.account}" if decision.account else f"to the pool {decision.pool}"
-        return f"{self.difference}; otherwise it would be mapped {to} by {decision.rule} ({decision.source})"
+        return f"{self.difference}; otherwise it would be {describe_outcome(decision)}"
 
 
 class NearMisses(NamedTuple):
@@ -55,8 +55,8 @@ def find_near_misses(policy: Policy, bans: Bans, claims: Claims, decision: Decis
     `decision` is the decision on the claims at `now`, in seconds since 1970. Each change is confirmed by deciding the
     token again. The work is limited: a token with a thousand groups may be near each of a thousand rules.
     """
-    if decision.reason.startswith("ban:"):
-        # A hint could show a way around the ban.
+    if decision.reason.startswith("ban:") or (decision.outcome == DENIED and decision.rule is not None):
+        # A hint could show a way around the ban, or around the rule that denies.
         return NearMisses([], [])
     token = ExplainedToken(policy, claims)
     changes = list(islice(_changes(token, decision, now), _MOST_CHANGES + 1))
