@@ -112,6 +112,14 @@ def test_where_nothing_is_near_nothing_is_told(claims: dict[str, Any]) -> None:
     assert [str(miss) for miss in _misses(claims)] == []
 
 
+def test_a_claim_with_a_meaning_of_its_own_is_no_other_claim() -> None:
+    """`aud` is not a wrong name of the claim `uid` that a rule asks for."""
+    policy = policy_of(POLICY.replace("{node: a.b}", "{uid: ANY}"))
+    token = read_claims({**GOOD})
+    found = find_near_misses(policy, bans_of(), token, decide(policy, bans_of(), token, NOW), NOW).found
+    assert [str(miss) for miss in found] == []
+
+
 def test_two_differences_lead_only_to_the_next_stage() -> None:
     """The near miss names only the first difference, and the refusal that follows. It promises no account."""
     (miss,) = _misses({"iss": ONE.rstrip("/"), "sub": "somebody-else"})

@@ -29,10 +29,15 @@ _STAGES = ("issuer", "vo", "subject", "time", "audience", "computing", "lifetime
 
 @dataclass(frozen=True)
 class NearMiss:
-    """A difference, in words, and the decision without it."""
+    """A difference, and the decision without it."""
 
-    difference: str
+    change: SingleChange
     decision: Decision
+
+    @property
+    def difference(self) -> str:
+        """The difference in words."""
+        return self.change.sentence
 
     def __str__(self) -> str:
         """Return the near miss as one sentence."""
@@ -65,8 +70,8 @@ def find_near_misses(policy: Policy, bans: Bans, claims: Claims, decision: Decis
     found: dict[str, NearMiss] = {}
     for change in changes[:MOST_TRIED]:
         other = _decide_changed(change, policy, bans, claims, now)
-        if other is not None and _leads_further(other, decision, token):
-            found.setdefault(change.sentence, NearMiss(change.sentence, other))
+        if other is not None and _leads_further(other, decision, token) and _is_by_its_rule(change, other, token):
+            found.setdefault(change.sentence, NearMiss(change, other))
             if len(found) == _MOST:
                 break
     misses = sorted(found.values(), key=lambda miss: -_stage(miss.decision))
@@ -128,6 +133,13 @@ def _leads_further(other: Decision, decision: Decision, token: ExplainedToken) -
     places = token.asked.places
     here, there = ((each.rule or "", each.source or "") for each in (decision, other))
     return places[there] < places[here]
+
+
+def _is_by_its_rule(change: SingleChange, other: Decision, token: ExplainedToken) -> bool:
+    """Return True if the decision comes from a rule that the advice is about, or if there is no advice."""
+    if change.advice is None or other.outcome != MAPPED:
+        return True
+    return token.asked.asks_for_group(other.rule or "", other.source or "", change.advice[0])
 
 
 def _stage(decision: Decision) -> int:

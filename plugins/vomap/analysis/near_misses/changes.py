@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vomap.analysis.tokens.assembly import Token
 from vomap.analysis.tokens.group_claims import as_entitlement
@@ -20,6 +20,9 @@ from vomap.claims.memberships import (
 )
 from vomap.policy.model import RULE, Policy, documents
 
+if TYPE_CHECKING:
+    from vomap.policy.documents import RuleDocument
+
 # The work for one token: comparisons of one of its texts with one of a rule. More would take longer than seconds.
 MOST_COMPARED = 100_000
 
@@ -29,25 +32,30 @@ class SingleChange:
     """A sentence about one difference, and the function that makes the token's claims or the policy without it.
 
     `is_spelling` is true if the difference is easy to overlook. Only such a difference is reported for a token that
-    is mapped.
+    is mapped. `advice` is the pattern of a rule and the wider one that the sentence advises to write in its place.
     """
 
     sentence: str
     make_token: Callable[[], Mapping[str, Any]] | None = None
     make_policy: Callable[[], Policy] | None = None
     is_spelling: bool = True
+    advice: tuple[str, str] | None = None
 
 
 @dataclass
 class AskedTexts:
     """The texts that the rules of a policy ask for, each once, in the order of the rules, and the order of the rules.
 
-    `texts` has them by the key of their condition, `claims` are pairs of the name of a claim and a text.
+    `texts` has them by the key of their condition, `claims` are pairs of the name of a claim and a text. `last_denial`
+    is the number of the last rule that denies by group, -1 if there is none.
     """
 
     texts: dict[str, dict[str, None]] = field(default_factory=dict)
     claims: dict[tuple[str, str], None] = field(default_factory=dict)
     places: dict[tuple[str, str], int] = field(default_factory=dict)
+    last_denial: int = -1
+    _first_groups: dict[str, int] = field(default_factory=dict)
+    _groups: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
 
     @classmethod
     def of_policy(cls, policy: Policy) -> AskedTexts:
@@ -58,9 +66,26 @@ class AskedTexts:
             for key, texts in asked.texts.items():
                 if key in rule:
                     texts.update(dict.fromkeys(rule[key]))
+            asked._note_groups(rule, number)
             for name, values in rule.get("claim", {}).items():
                 asked.claims.update(dict.fromkeys((name, value) for value in values))
         return asked
+
+    def _note_groups(self, rule: RuleDocument, number: int) -> None:
+        patterns = (*rule.get("group", ()), *rule.get("first-group", ()))
+        for pattern in patterns:
+            self._first_groups.setdefault(pattern, number)
+        self._groups[rule["name"], rule["source"]] = frozenset(patterns)
+        if patterns and "deny" in rule:
+            self.last_denial = number
+
+    def asks_for_group(self, name: str, source: str, pattern: str) -> bool:
+        """Return True if a rule, by its name and source, has this pattern of a group."""
+        return pattern in self._groups.get((name, source), ())
+
+    def may_widen(self, pattern: str) -> bool:
+        """Return True if a wider pattern in place of this one takes no token from a later rule that denies by group."""
+        return self._first_groups[pattern] > self.last_denial
 
 
 class Effort:

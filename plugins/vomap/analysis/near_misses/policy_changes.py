@@ -82,7 +82,10 @@ def _groups(token: ExplainedToken) -> Iterator[SingleChange]:
     """Yield declarations of the issuer that would read groups in other claims, or in a text with commas."""
     for claim in (GROUPS_CLAIM, *_GROUPS_CLAIMS):
         if claim != token.groups_claim and token.claims.values(claim):
-            sentence = f"claim: {claim!a} is present and not read; `groups: {{claim: {claim}}}` of the issuer reads it"
+            sentence = f"claim: {claim!a} is present and not read"
+            if token.groups_claim is None or token.asked.last_denial < 0:
+                # Otherwise the issuer's tokens would lose the groups by which a rule denies them.
+                sentence += f"; `groups: {{claim: {claim}}}` of the issuer reads it"
             yield SingleChange(sentence, make_policy=partial(_with_issuer, token, {"groups": {"claim": claim}}))
     if token.groups_claim is None:
         return

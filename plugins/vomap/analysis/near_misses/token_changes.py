@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
+from vomap.analysis.causes import has_meaning
 from vomap.analysis.near_misses.changes import ExplainedToken, SingleChange
 from vomap.analysis.near_misses.spellings import NearMemberships, NearTexts, how_near
 from vomap.claims import ENTITLEMENT_CLAIMS
 from vomap.claims.memberships import Membership, parse_fqan
 from vomap.mapfile.findings import nearest
 from vomap.policy import Decision
-from vomap.policy.matching import EVERYTHING_BELOW
+from vomap.policy.matching import EVERYTHING_BELOW, Pattern
 
 # Names that clients and issuers use for a claim that vomap reads under another name.
 _OTHER_NAMES = {
@@ -26,6 +27,10 @@ _OTHER_NAMES = {
 _SOON = 600
 # How many comparisons a search for a similar word takes as long as, for each word.
 _SEARCH = 4
+# A similar word is searched in so many groups of the token and of rules, if it has at most so many characters.
+_MOST_SIMILAR, _MOST_COMPARED, _LONGEST_SIMILAR = 50, 1_000, 64
+_ROLE = "/Role="
+_CHILD = "a child is not its parent"
 
 
 def changes_of_token(token: ExplainedToken, decision: Decision, now: float) -> Iterator[SingleChange]:
@@ -128,9 +133,8 @@ def _other_groups(token: ExplainedToken) -> Iterator[SingleChange]:
             wanted = _wanted(pattern, membership)
             how, is_spelling = (None, False) if wanted is None else _how_otherwise(membership, wanted)
             if wanted is not None and how:
-                sentence = f"group: the token has {membership.fqan!a}, not {wanted.fqan!a}: {how}"
-                without = partial(token.with_membership, membership, wanted)
-                yield SingleChange(sentence, without, is_spelling=is_spelling)
+                yield _other_group(token, membership, wanted, pattern, how, is_spelling=is_spelling)
+    yield from _similar_groups(token)
     for text in token.broken_groups():
         bare = "/" + text.strip().strip("/")
         if parse_fqan(bare) is not None:
@@ -138,15 +142,58 @@ def _other_groups(token: ExplainedToken) -> Iterator[SingleChange]:
             yield SingleChange(sentence, partial(token.with_group_text, text, bare))
 
 
+def _other_group(
+    token: ExplainedToken, membership: Membership, wanted: Membership, pattern: str, how: str, *, is_spelling: bool
+) -> SingleChange:
+    """Return the change of a membership. A child of a group also gets the whole pattern that takes both."""
+    sentence = f"group: the token has {membership.fqan!a}, not {wanted.fqan!a}: {how}"
+    advice = None
+    if how == _CHILD and token.asked.may_widen(pattern):
+        advice = pattern, _with_children(pattern)
+        sentence += f"; a rule takes both with {advice[1]!a}"
+    without = partial(token.with_membership, membership, wanted)
+    return SingleChange(sentence, without, is_spelling=is_spelling, advice=advice)
+
+
+def _with_children(pattern: str) -> str:
+    """Return the pattern that also takes the groups below, with the same role."""
+    group, mark, role = pattern.partition(_ROLE)
+    return f"{group}{EVERYTHING_BELOW}{mark}{role}"
+
+
+def _similar_groups(token: ExplainedToken) -> Iterator[SingleChange]:
+    """Yield the groups of rules that differ from a group of the token in one word, which is similar."""
+    texts = (*token.asked.texts["group"], *token.asked.texts["first-group"])
+    patterns = [(text, text.split("/")) for text in texts[:_MOST_COMPARED] if "*" not in text]
+    for membership in token.memberships[:_MOST_SIMILAR]:
+        words = membership.fqan.split("/")
+        for pattern, wanted in patterns:
+            others = [at for at, word in enumerate(wanted) if len(wanted) == len(words) and words[at] != word]
+            if len(others) == 1 and _is_similar(words[others[0]], wanted[others[0]]):
+                other = parse_fqan(pattern)
+                if other is not None:
+                    how = "a similar word"
+                    yield _other_group(token, membership, other, pattern, how, is_spelling=False)
+
+
+def _is_similar(word: str, wanted: str) -> bool:
+    """Return True if two words are similar, but not in a way that how_near() names. A role is not like a group."""
+    is_short = max(len(word), len(wanted)) <= _LONGEST_SIMILAR
+    are_roles = word.startswith("Role=") or wanted.startswith("Role=")
+    return is_short and not are_roles and how_near(word, wanted) is None and nearest(word, [wanted]) is not None
+
+
 def _wanted(pattern: str, near: Membership) -> Membership | None:
     """Return the membership that a pattern asks for. `*` takes the word of the token's own membership."""
-    group, _, role = pattern.partition("/Role=")
+    group, _, role = pattern.partition(_ROLE)
+    if near.role is not None and "*" in role and Pattern(role).match(near.role):
+        role = near.role
     words = near.group.split("/")
     parts = [
         words[at] if "*" in part and at < len(words) else part
         for at, part in enumerate(group.removesuffix(EVERYTHING_BELOW).split("/"))
     ]
-    return parse_fqan("/".join(parts) + (f"/Role={role}" if role else ""))
+    return parse_fqan("/".join(parts) + (f"{_ROLE}{role}" if role else ""))
 
 
 def _how_otherwise(membership: Membership, wanted: Membership) -> tuple[str | None, bool]:
@@ -154,20 +201,28 @@ def _how_otherwise(membership: Membership, wanted: Membership) -> tuple[str | No
 
     The second value is True if the spelling differs.
     """
+    if membership.role is None and membership.group == f"{wanted.group}/{wanted.role}":
+        return f"it is a group, and the rule asks for the role {wanted.role!a} in {wanted.group!a}", True
+    if wanted.role is None and wanted.group == f"{membership.group}/{membership.role}":
+        return "it is a role, and the rule asks for a group of this name", True
     if membership.group == wanted.group:
-        if wanted.role is None or wanted.role == membership.role:
-            return None, False
-        how = how_near(membership.role or "", wanted.role)
-        if how:
-            return f"the role: {how}", True
-        return "the role is missing" if membership.role is None else "another role", False
+        return _how_role_differs(membership, wanted)
     if wanted.role is not None and wanted.role != membership.role:
         return None, False
     if membership.group.startswith(f"{wanted.group}/"):
-        return "a child is not its parent; a rule takes both with /**", False
+        return _CHILD, False
     if wanted.group.startswith(f"{membership.group}/"):
         return "a parent is not its child", False
     return how_near(membership.group, wanted.group), True
+
+
+def _how_role_differs(membership: Membership, wanted: Membership) -> tuple[str | None, bool]:
+    if wanted.role is None or wanted.role == membership.role:
+        return None, False
+    how = how_near(membership.role or "", wanted.role)
+    if how:
+        return f"the role: {how}", True
+    return "the role is missing" if membership.role is None else "another role", False
 
 
 def _other_scopes(token: ExplainedToken) -> Iterator[SingleChange]:
@@ -181,7 +236,7 @@ def _other_scopes(token: ExplainedToken) -> Iterator[SingleChange]:
             how = how_near(scope, wanted)
             is_spelling = how is not None
             if how is None and scope.startswith(f"{wanted}/"):
-                how = "what is below a path is not the path; a rule takes both with /**"
+                how = f"what is below a path is not the path; a rule takes both with {wanted + EVERYTHING_BELOW!a}"
             if how is None and wanted.startswith(f"{scope}/"):
                 how = "a path is not what is below it"
             if how:
@@ -207,6 +262,6 @@ def _other_claims(token: ExplainedToken) -> Iterator[SingleChange]:
 def _other_claim_name(token: ExplainedToken, name: str) -> Iterator[SingleChange]:
     if name in token.members or not token.effort.take(_SEARCH * len(token.members)):
         return
-    near = nearest(name, token.members)
+    near = nearest(name, [each for each in token.members if not has_meaning(each)])
     if near is not None:
         yield SingleChange(f"claim: {near!a} is not {name!a}", partial(token.with_claim, name, token.members[near]))
