@@ -90,15 +90,18 @@ def read_memberships(
 
 
 def find_malformed(claims: Claims, groups: GroupForm | None, entitlements: Sequence[EntitlementForm]) -> list[str]:
-    """Return a sentence for each text of a token that is not a membership, in the claims that its issuer declares."""
-    texts: list[str] = []
+    """Return a sentence, with the reason, for each text of the declared claims that is not a membership."""
+    from vomap.claims.malformed import why_not_a_group, why_not_an_entitlement
+
+    reasons: list[tuple[str, str]] = []
     if groups is not None:
-        parse = _parser(groups)
-        texts += [text for text in _group_texts(claims, groups) if parse(text) is None]
+        parse, has_roles = _parser(groups), groups.claim == GROUPS_CLAIM
+        texts = [text for text in _group_texts(claims, groups) if parse(text) is None]
+        reasons += [(text, why_not_a_group(text, has_roles=has_roles)) for text in texts]
     if entitlements:
-        texts += [text for text, forms in _entitlements(claims, entitlements) if _parse_by_any(text, forms) is None]
-    hint = ": it has a comma; the issuer's `groups: {form: comma-separated}` splits a string that is alone in its claim"
-    return [f"{text!a} is not a group{hint if ',' in text else ''}" for text in texts]
+        texts = [text for text, forms in _entitlements(claims, entitlements) if _parse_by_any(text, forms) is None]
+        reasons += [(text, why_not_an_entitlement(text, entitlements)) for text in texts]
+    return [f"{text!a} is not a group: {why}" for text, why in reasons]
 
 
 def read_every_membership(

@@ -202,7 +202,51 @@ def test_a_value_that_is_not_a_group_is_reported() -> None:
     """Each value that was passed over is reported once, in plain characters."""
     fqans, told = _fqans({"wlcg.groups": ["/cms", "", "é"], "entitlements": "urn:x"}, EGI)
     assert fqans == ["/cms"]
-    assert told == ["'' is not a group", "'\\xe9' is not a group", "'urn:x' is not a group"]
+    slash = "is not a group: it does not begin with a slash"
+    assert told == [f"'' {slash}", f"'\\xe9' {slash}", "'urn:x' is not a group: it has no `:group:`"]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("/ctao/Role=dpps/Role=pipelines/Role=user", "it has several roles; a group has one `/Role=NAME`, at its end"),
+        ("/cms/Role=pilot/x", "`Role=` is before the end"),
+        ("/cms/Role=pilot/Capability=x", "`Capability=` is not NULL, or not at its end"),
+        ("/cms/Role=", "its role has no valid name"),
+        ("//cms", "it has an empty part"),
+        ("/cms//x", "it has an empty part"),
+        ("/cms/../x", "it has the part '..'"),
+        ("/cms/a b", "it has a blank"),
+        ("cms/x", "it does not begin with a slash"),
+        ("/cms,/x", "it has a comma; the issuer's `groups: {form: comma-separated}` splits a string that is alone"),
+    ],
+)
+def test_why_a_text_is_not_a_group(text: str, why: str) -> None:
+    """The sentence names the reason, so an administrator need not guess it."""
+    _, (told,) = _fqans({"wlcg.groups": [text]}, None)
+    assert told.startswith(f"{text!a} is not a group: {why}")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("urn:mace:egi.eu:group:escape:escape/pilots#aai.egi.eu", "a part has a slash; a colon separates parts"),
+        ("urn:mace:egi.eu:group:a:role=x:b", "`role=` is before the end"),
+        ("urn:mace:egi.eu:group:a::b", "it has an empty part"),
+        ("urn:mace:egi.eu:group:a#other", "the issuer does not declare the authority 'other'"),
+        ("urn:geant:x:group:a", "the issuer does not declare the namespace 'urn:geant:x'"),
+        ("urn:mace:egi.eu:res:a", "it has no `:group:`"),
+    ],
+)
+def test_why_a_text_is_not_an_entitlement(text: str, why: str) -> None:
+    """The sentence names the reason, the declared namespace and authority among them."""
+    assert _fqans({"entitlements": [text]}, EGI) == ([], [f"{text!a} is not a group: {why}"])
+
+
+def test_roles_in_another_claim() -> None:
+    """Only `wlcg.groups` has roles, and the sentence says so."""
+    _, (told,) = _fqans({"groups": ["cms/Role=pilot"]}, None, GroupForm("groups"))
+    assert told == "'cms/Role=pilot' is not a group: only groups in `wlcg.groups` have roles"
 
 
 @pytest.mark.parametrize("groups", ["/eve.example/x,/vo.example.org/Role=pilot", ["/nova/x,/dune"], ["/a,/b", "/c"]])
