@@ -10,7 +10,7 @@ from __future__ import annotations
 from vomap.claims import EARLIEST, ENTITLEMENT_CLAIMS, GROUPS_CLAIM, LATEST, is_visible, may_compute, read_scopes
 from vomap.policy import DECLINED, DENIED, ERROR, MAPPED, Decision
 from vomap.policy.matching import BanView, View, first_unmet_condition, meets_ban
-from vomap.policy.model import NO_VOS
+from vomap.policy.model import ISSUER, NO_VOS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ _NEVER_FORGED = ("client_id", "azp", "wlcg.ver")
 _MOST_BANNED = 4
 # The trace has a sentence for each rule of a policy with at most this number of rules.
 _MOST_TRACED = 2_000
+# The trace has a sentence for each rule that does not match if there are at most this many.
+_MOST_UNMET = 20
 
 
 def decide(policy: Policy, bans: Bans, claims: Claims, now: float, trace: Trace = None) -> Decision:
@@ -333,17 +335,43 @@ def _apply_rules(question: _Question, trace: Trace) -> Decision:
         rules = facts.policy.matching_rules(facts.url, facts.whole, question.served, question.part)
     else:
         rules = _traced_rules(question, trace)
+    unmet: dict[Rule, str] = {}
     for rule in rules:
         for vo, view in _views(rule, question):
             captured = {} if vo is None else {"vo": vo.lower()}
             key = first_unmet_condition(rule.conditions, view, captured)
             if key is None:
+                _trace_unmet(unmet, trace)
                 decision = _apply(rule, captured, vo, question, trace)
                 if decision is not None:
                     return decision
-            elif trace is not None and key != "issuer":
-                trace.append(f"rule {rule.name} ({rule.source}): {key} does not match")
+            elif trace is not None and key != ISSUER:
+                unmet[rule] = key
+    _trace_unmet(unmet, trace)
     return question.settle(DECLINED, "rule: none matches", trace)
+
+
+def _trace_unmet(unmet: dict[Rule, str], trace: Trace) -> None:
+    """Move the rules that do not match, with the condition that failed, into the trace: of many only the nearest.
+
+    A rule is near if the token meets another condition than its issuer. Of the others the trace has the number.
+    """
+    if trace is None:
+        return
+    near = list(unmet)
+    if len(near) > _MOST_UNMET:
+        near = [rule for rule in near if _meets_any(rule, unmet[rule])][:_MOST_UNMET]
+    trace += [f"rule {rule.name} ({rule.source}): {unmet[rule]} does not match" for rule in near]
+    others: dict[str, int] = {}
+    for rule in unmet.keys() - near:
+        others[unmet[rule]] = others.get(unmet[rule], 0) + 1
+    trace += [f"{number} other rules: {key} does not match" for key, number in sorted(others.items())]
+    unmet.clear()
+
+
+def _meets_any(rule: Rule, unmet: str) -> bool:
+    """Return True if a condition of a rule, other than its issuer, comes before the one that failed."""
+    return next(key for key, _ in rule.conditions.asked if key != ISSUER) != unmet
 
 
 def _traced_rules(question: _Question, trace: list[str]) -> Iterator[Rule]:

@@ -430,3 +430,25 @@ def test_the_vos_that_rules_find() -> None:
     for url, vos in ((ONE, 1), (MANY, 2), ("https://unknown/", 0)):
         facts = TokenFacts(policy, read_claims({**GOOD, **groups, "iss": url}), NOW)
         assert len(_vos_of_rules(facts)) == vos
+
+
+def test_the_trace_has_each_rule_once_and_of_many_the_near_ones() -> None:
+    """A rule for two VOs of the token has one sentence. Of hundreds of rules only the near ones have one."""
+    site = f"mapfile: 1\nsite: {{audience: [ANY]}}\nissuers: {{{FREE}: {{vo-from: [group]}}}}\nrules:\n"
+    two = policy_of(site + "  - {name: two, vo: [a, b], group: /a/x, account: x}\n")
+    trace: list[str] = []
+    claims = read_claims(
+        {"iss": FREE, "sub": "s", "aud": "ANY", "scope": "compute.create", "wlcg.groups": ["/a", "/b"]}
+    )
+    decide(two, bans_of(), claims, NOW, trace)
+    assert [step for step in trace if step.startswith("rule two")] == ["rule two (0.yaml:5): group does not match"]
+    people = "".join(f"  - {{name: p{at}, vo: a, subject: p{at}, account: x}}\n" for at in range(30))
+    near = "  - {name: near, vo: a, subject: s, group: /a/x, account: x}\n"
+    many = policy_of(site + people + near)
+    trace.clear()
+    decide(many, bans_of(), claims, NOW, trace)
+    assert trace[-3:] == [
+        "rule near (0.yaml:35): group does not match",
+        "30 other rules: subject does not match",
+        "declined: rule: none matches",
+    ]
