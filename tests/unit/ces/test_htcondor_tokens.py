@@ -67,10 +67,29 @@ def test_tokens_with_a_version() -> None:
     """Those of WLCG may use `compute.*`. SciTokens may not, and the plain reason is given."""
     assert _notes("wlcg", {"wlcg.ver": "1.0", "email": "x"}) == []
     notes = _notes("plain", {"ver": "scitoken:2.0", "email": "x"})
-    assert notes == [
-        "mapped, but HTCondor will refuse WRITE: the scopes do not grant it",
-        "mapped, but HTCondor will refuse READ: the scopes do not grant it",
-    ]
+    why = "with `ver` it is a SciToken, whose `compute.*` scopes grant nothing; request `condor:/READ condor:/WRITE`"
+    assert notes == [f"mapped, but HTCondor will refuse {level}: {why}" for level in ("WRITE", "READ")]
+    notes = _notes("plain", {"ver": "scitoken:2.0", "scope": "condor:/READ"})
+    assert notes == ["mapped, but HTCondor will refuse WRITE: the scopes do not grant it"]
+
+
+@pytest.mark.parametrize(
+    ("scope", "meant"),
+    [
+        ("condor:WRITE", "condor:/WRITE"),
+        ("condor:/write", "condor:/WRITE"),
+        ("condor/:READ", "condor:/READ"),
+        ("compute.Create", "compute.create"),
+        ("compute:modify", "compute.modify"),
+        ("compute.write", "compute.cancel compute.create compute.modify"),
+    ],
+)
+@pytest.mark.parametrize("is_mapped", [True, False])
+def test_a_scope_that_htcondor_does_not_read(scope: str, meant: str, is_mapped: bool) -> None:
+    """A scope that is nearly one of HTCondor's is named with the one that was meant, for a refused token as well."""
+    notes = _notes("wlcg", {"wlcg.ver": "1.0", "scope": scope}, is_mapped=is_mapped)
+    assert notes[-1] == f"scope: HTCondor does not read {scope!a}; it reads {meant!a}"
+    assert _notes("wlcg", {"wlcg.ver": "1.0", "scope": "storage.read:/ condor:/WRITE openid"}) == []
 
 
 @pytest.mark.parametrize("issuer", ["gone", "unknown"])
