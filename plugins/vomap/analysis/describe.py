@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vomap.claims import Claims, read_scopes
-from vomap.mapfile.times import describe_duration
+from vomap.mapfile.times import describe_duration, format_utc
 from vomap.policy import MAPPED, Decision
 
 _TENSES = {"exp": ("expires", "expired"), "nbf": ("becomes valid", "became valid"), "iat": ("is issued", "was issued")}
@@ -32,5 +32,13 @@ def _describe_time(name: str, seconds: float | None, now: float) -> str:
         return f"{name} is not a number"
     coming, gone = _TENSES[name]
     if seconds > now:
-        return f"{coming} in {describe_duration(seconds - now)}"
-    return f"{gone} {describe_duration(now - seconds)} ago"
+        return f"{coming} in {describe_duration(seconds - now)}{_date(seconds)}"
+    return f"{gone} {describe_duration(now - seconds)} ago{_date(seconds)}"
+
+
+def _date(seconds: float) -> str:
+    """Return a time as a date in brackets, or nothing if no calendar has it."""
+    try:
+        return f" ({format_utc(seconds)})"
+    except (ValueError, OverflowError, OSError):
+        return ""

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from unit.policy.composed import bans_of, policy_of
+from vomap.analysis.describe import describe_token
 from vomap.analysis.near_misses import NearMiss, describe_expired_bans, find_near_misses
 from vomap.claims import read_claims
 from vomap.policy import MAPPED
@@ -79,8 +80,8 @@ def _misses(claims: dict[str, Any], bans: str | None = None) -> list[NearMiss]:
             "plain",
         ),
         ({"iss": PLAIN, "scope": "openid"}, "no scope such as compute.create", "plain"),
-        ({"iss": PLAIN, "exp": NOW - 100}, "time", "plain"),
-        ({"iss": PLAIN, "iat": NOW - 10, "exp": NOW + 7000}, "lifetime", "plain"),
+        ({"iss": PLAIN, "exp": NOW - 100}, "time: the token is not valid at this time", "plain"),
+        ({"iss": PLAIN, "iat": NOW - 10, "exp": NOW + 7000}, "lifetime: the token lives longer than the site", "plain"),
         ({"iss": PLAIN, "wlcg.ver": "2.0"}, "version", "plain"),
         ({"iss": LISTED, "wlcg.groups": ["/A"]}, "'a' is: letters have case", "a"),
     ],
@@ -148,3 +149,12 @@ def test_a_ban_that_has_expired_is_told() -> None:
     )
     (told,) = describe_expired_bans(policy_of(POLICY), bans, read_claims({**GOOD, "sub": "jo"}), NOW)
     assert "(leaked) would refuse the token, but expired on 2026-11-01T23:59:59Z" in told
+
+
+def test_a_time_that_no_calendar_has() -> None:
+    """Such a time has no date, and is no error."""
+    (times,) = [line for line in describe_token(read_claims({"exp": 2**52}), NOW) if line.startswith("times")]
+    assert times.startswith("times: expires in ")
+    assert "(" not in times
+    (times,) = [line for line in describe_token(read_claims({"exp": NOW}), NOW) if line.startswith("times")]
+    assert times == "times: expired 0 seconds ago (2026-11-22T12:00:00Z)"

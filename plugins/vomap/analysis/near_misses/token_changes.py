@@ -104,7 +104,8 @@ def _checks(token: ExplainedToken, decision: Decision, now: float) -> Iterator[S
     elif stage in ("time", "lifetime"):
         times = {"exp": now + _SOON, "iat": now, "nbf": now}
         fresh = {**token.members, **{name: value for name, value in times.items() if name in token.members}}
-        yield SingleChange(f"{stage}: the token is not of now, or lives too long", lambda: fresh)
+        wrong = "is not valid at this time" if stage == "time" else "lives longer than the site accepts"
+        yield SingleChange(f"{stage}: the token {wrong}; request a new one", lambda: fresh)
     elif stage == "version":
         with_version = partial(token.with_claim, "wlcg.ver", "1.0")
         yield SingleChange("version: the token is of another profile", with_version)
