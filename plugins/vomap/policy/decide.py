@@ -341,23 +341,23 @@ def _apply_rules(question: _Question, trace: Trace) -> Decision:
             captured = {} if vo is None else {"vo": vo.lower()}
             key = first_unmet_condition(rule.conditions, view, captured)
             if key is None:
-                _trace_unmet(unmet, trace)
+                if unmet and trace is not None:
+                    _trace_unmet(unmet, trace)
                 decision = _apply(rule, captured, vo, question, trace)
                 if decision is not None:
                     return decision
             elif trace is not None and key != ISSUER:
                 unmet[rule] = key
-    _trace_unmet(unmet, trace)
+    if trace is not None:
+        _trace_unmet(unmet, trace)
     return question.settle(DECLINED, "rule: none matches", trace)
 
 
-def _trace_unmet(unmet: dict[Rule, str], trace: Trace) -> None:
+def _trace_unmet(unmet: dict[Rule, str], trace: list[str]) -> None:
     """Move the rules that do not match, with the condition that failed, into the trace: of many only the nearest.
 
     A rule is near if the token meets another condition than its issuer. Of the others the trace has the number.
     """
-    if trace is None:
-        return
     near = list(unmet)
     if len(near) > _MOST_UNMET:
         near = [rule for rule in near if _meets_any(rule, unmet[rule])][:_MOST_UNMET]
