@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from vomap.policy.model import Rule
 
 
-_SERVED_IN_A_UNIT = 10
+# So many entries of a list are read in one unit of a budget.
+_READ_IN_A_UNIT = 10
 
 
 class TokenOutcome(NamedTuple):
@@ -65,13 +66,23 @@ class TokenOutcome(NamedTuple):
 
 
 class _CountingPolicy(Policy):
-    """A policy that counts the rules that decisions try, and the places and pools where they look."""
+    """A policy that counts the rules that decisions try, the places and pools where they look, and what is listed there.
 
-    __slots__ = ("tried",)
+    Rules that nothing tells apart are in one list of the index, and each decision reads all of it.
+    """
+
+    __slots__ = ("_entries", "read", "tried")
 
     def __init__(self, policy: SplitPolicy) -> None:
-        super().__init__(dict(index_policy(policy.document)).get, "")
-        self.tried = 0
+        self._entries = dict(index_policy(policy.document))
+        self.read = self.tried = 0
+        super().__init__(self._find, "")
+
+    def _find(self, key: str) -> Any:
+        entry = self._entries.get(key)
+        if type(entry) is list:
+            self.read += len(entry)
+        return entry
 
     def matching_rules(self, url: str, whole: View, vos: Iterable[str], part: Callable[[str], View]) -> Iterator[Rule]:
         self.tried += sum(len(self._places(*owner)) for owner in ((ISSUER, url), *((VO, vo) for vo in vos)))
@@ -92,7 +103,7 @@ class Evaluator:
         self._policy = _CountingPolicy(policy)
         self._decided = 0
         # The reason to decline a token has all served VOs.
-        self._of_each = DECISION + len(self._policy.site.serve or ()) // _SERVED_IN_A_UNIT
+        self._of_each = DECISION + len(self._policy.site.serve or ()) // _READ_IN_A_UNIT
         self._pools = policy.pools
         self._now = now
         self._numbers = {(rule["name"], rule["source"]): number for number, rule in enumerate(policy.rules)}
@@ -100,7 +111,8 @@ class Evaluator:
     @property
     def effort(self) -> int:
         """The work of all decisions so far, in the units of a budget."""
-        return self._of_each * self._decided + TRIED * self._policy.tried
+        policy = self._policy
+        return self._of_each * self._decided + TRIED * policy.tried + policy.read // _READ_IN_A_UNIT
 
     def decide(self, token: Token, uid_of: Callable[[str], int | None] | None = None) -> TokenOutcome:
         """Decide a token as if every account existed, or with uids of accounts, None for one that does not exist."""

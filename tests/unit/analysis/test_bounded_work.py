@@ -16,6 +16,7 @@ from vomap.analysis.diff import compare, equality
 from vomap.analysis.diff.equality import ClauseComparison
 from vomap.analysis.lint import lint_mapfiles
 from vomap.analysis.lint.context import LintContext
+from vomap.analysis.outcome import Evaluator
 from vomap.mapfile.compose import Composition
 from vomap.mapfile.entries import DEFAULT_SITE
 from vomap.mapfile.findings import Place
@@ -91,6 +92,18 @@ def test_the_diff_does_not_grow_with_the_square(condition: Any) -> None:
     begin = time.process_time()
     assert not compare(old, new, NOW).is_none
     assert time.process_time() - begin < SECONDS
+
+
+def test_a_decision_has_the_effort_of_all_rules_that_it_reads() -> None:
+    """Rules that the index does not tell apart count as work, also if the first of them decides the token."""
+
+    def effort(many: int) -> int:
+        evaluator = Evaluator(SplitPolicy(SHAPES["audiences"](many)), NOW)
+        token = {"iss": ISSUER, "sub": "p", "aud": "https://ce0.example", "scope": "compute.create", "exp": NOW + 60}
+        assert evaluator.decide(token).rule == 0
+        return evaluator.effort
+
+    assert effort(MANY) > 5 * effort(10)
 
 
 def test_rules_that_are_not_tried_are_reported() -> None:
