@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+from heapq import merge
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from vomap.policy.authority import Authority
@@ -46,11 +49,22 @@ class Admission:
 
         These are the served VOs, in lower case, that the policy also spells with capitals.
         """
-        return {
-            vo: frozenset(spellings)
-            for vo, spellings in self._spellings.items()
-            if spellings != [vo] and self.serves(vo) and self.authority.may_name(url, vo)
-        }
+        its_own = self.authority.vos_of_alone(url)
+        return {**self._unowned_spellings, **{vo: self._capitals[vo] for vo in its_own if vo in self._capitals}}
+
+    @cached_property
+    def _capitals(self) -> dict[str, frozenset[str]]:
+        """The spellings of each served VO that the policy also spells with capitals."""
+        return {vo: frozenset(each) for vo, each in self._spellings.items() if each != [vo] and self.serves(vo)}
+
+    @cached_property
+    def _unowned_spellings(self) -> dict[str, frozenset[str]]:
+        return {vo: each for vo, each in self._capitals.items() if vo not in self.authority.owners}
+
+    @cached_property
+    def _unowned(self) -> list[str]:
+        """The known VOs that any issuer without `vos` may name."""
+        return [vo for vo in self.known_vos if vo not in self.authority.owners]
 
     def may_mean(self, url: str, vo: str, name: str) -> bool:
         """Return True if a name in a token of an issuer means a VO, given in lower case.
@@ -64,17 +78,25 @@ class Admission:
             return issuer.vos.get(name, "").lower() == vo
         return issuer.names_vos_freely and name in self._spellings.get(vo, [vo])
 
-    def names(self, url: str, vo: str | None) -> list[str]:
-        """Return the names of a VO in groups and paths of an issuer. For None, return the names of all known VOs."""
+    def names(self, url: str, vo: str | None, most: int) -> list[str]:
+        """Return at most this number of names of a VO in groups and paths of an issuer. None means all known VOs.
+
+        There are as many for each of thousands of issuers, so that nobody asks for all of them.
+        """
         issuer = self.issuers.get(url)
         if issuer is None or not issuer.sources:
             return []
         if issuer.vos is not None:
-            return list(issuer.vos) if vo is None else self._names_of(url, issuer.vos).get(vo, [])
-        vos = self.known_vos if vo is None else [vo]
-        return [self.spelled(each) for each in vos if issuer.names_vos_freely and self.authority.may_name(url, each)]
+            named = [*issuer.vos] if vo is None else self._names_of(url, issuer.vos).get(vo, [])
+            return named[:most]
+        if not issuer.names_vos_freely:
+            return []
+        if vo is not None:
+            return [self.spelled(vo)][:most] if self.authority.may_name(url, vo) else []
+        its_own = sorted(each for each in self.authority.vos_of_alone(url) if each in self._spellings)
+        return [self.spelled(each) for each in islice(merge(self._unowned, its_own), most)]
 
-    def ways(self, url: str, vo: str | None, most: int | None = None) -> list[tuple[str, str]]:
+    def ways(self, url: str, vo: str | None, most: int) -> list[tuple[str, str]]:
         """Return how tokens of an issuer name a VO, or for None all known VOs: the VO source, and the name or subject.
 
         `most` limits the names of each source.
@@ -82,9 +104,22 @@ class Admission:
         issuer = self.issuers.get(url)
         if issuer is None:
             return []
-        named = self.names(url, vo)
-        listed = [subject for subject, meant in issuer.subjects.items() if vo in (None, meant.lower())]
-        return [(source, name) for source in issuer.sources for name in (listed if source == SUBJECT else named)[:most]]
+        named = self.names(url, vo, most)
+        listed = (subject for subject, meant in issuer.subjects.items() if vo in (None, meant.lower()))
+        subjects = list(islice(listed, most))
+        return [(source, name) for source in issuer.sources for name in (subjects if source == SUBJECT else named)]
+
+    def meaning_of(self, url: str, source: str, name: str) -> str | None:
+        """Return the VO, in lower case, that a name or a subject in tokens of an issuer means, or None."""
+        issuer = self.issuers.get(url)
+        if issuer is None or not issuer.sources:
+            return None
+        table = issuer.subjects if source == SUBJECT else issuer.vos
+        if table is not None:
+            return table[name].lower() if name in table else None
+        vo = name.lower()
+        is_known = vo in self._spellings and self.spelled(vo) == name and self.authority.may_name(url, vo)
+        return vo if is_known and issuer.names_vos_freely else None
 
     def _names_of(self, url: str, vos: dict[str, str]) -> dict[str, list[str]]:
         """Return the names of each VO, in lower case, in the `vos` of an issuer."""

@@ -91,7 +91,11 @@ class Authority:
 
     def vos_of_others(self, url: str) -> set[str]:
         """Return the VOs that an issuer without `vos` may not speak for: those of other issuers, and reserved ones."""
-        return {vo for vo in self.owners if not self.may_name(url, vo)}
+        return set(self.owners).difference(self.vos_of_alone(url))
+
+    def vos_of_alone(self, url: str) -> list[str]:
+        """Return the VOs that an issuer is declared for, and no other one. No VO that is reserved is among them."""
+        return [vo for vo in self.issuers[url].declared_vos() if self.may_name(url, vo)]
 
     def declared_vos(self) -> set[str]:
         """Return the VOs that any issuer is declared for."""

@@ -106,7 +106,7 @@ class _Reachability:
 
     def _of_vos(self, clause: Clause) -> Iterator[tuple[Conditions, Token]]:
         """Yield tokens with groups and paths of a VO, if the pattern does not name the VO."""
-        for name in self._context.admission.names(clause.url, clause.vo)[:_MOST_VOS]:
+        for name in self._context.admission.names(clause.url, clause.vo, _MOST_VOS):
             asked = tuple((key, _of_vo(key, values, name, self._example_tokens.word)) for key, values in clause.asked)
             if asked != clause.asked:
                 yield from self._example_tokens.of_clause(clause._replace(asked=asked))

@@ -118,16 +118,13 @@ class ExampleTokens:
                 found.update(dict.fromkeys((source, self.word) for source in issuer.sources if source != SUBJECT))
         if vo is None:
             # Names that only one policy knows, or that have another meaning, come first.
-            otherwise = self._names_that_change(url)
-            found = dict.fromkeys(sorted(found, key=lambda way: way[1] not in otherwise))
+            found = dict.fromkeys(sorted(found, key=lambda way: not self._means_otherwise(url, way)))
         below = [(source, f"{name}/{self.word}") for source, name in found if source != SUBJECT]
         return [None, *list(found)[:_MOST_WAYS], *below[:_MOST_WAYS]]
 
-    def _names_that_change(self, url: str) -> set[str]:
-        names = [set(policy.admission.names(url, None)) for policy in self._policies]
-        meant = [getattr(policy.admission.issuers.get(url), "vos", None) or {} for policy in self._policies]
-        changed = {name for name, _ in set(meant[0].items()) ^ set(meant[1].items())}
-        return changed | (names[0] ^ names[1])
+    def _means_otherwise(self, url: str, way: Way) -> bool:
+        old, new = (policy.admission.meaning_of(url, *way) for policy in self._policies)
+        return old != new
 
     def _of_two_vos(self, url: str, draft: Draft, vos: Sequence[str | None]) -> Iterator[Token]:
         """Yield tokens that name two VOs. If the second is None, it is any VO."""
@@ -251,7 +248,8 @@ class ExampleTokens:
         anything = legal_groups(pattern, word)
         if not split_role(pattern)[0].startswith("/*"):
             return anything
-        names = {name: None for policy in self._policies for name in policy.admission.names(clause.url, clause.vo)}
+        asked = clause.url, clause.vo, _OF_EACH_VO
+        names = dict.fromkeys(name for policy in self._policies for name in policy.admission.names(*asked))
         named = [group for name in list(names)[:_OF_EACH_VO] for group in common_groups(pattern, f"/{name}/**", word)]
         return [*_legal(named), *anything]
 
