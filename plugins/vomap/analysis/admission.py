@@ -28,6 +28,10 @@ class Admission:
         self.known_vos = sorted(self._spellings)
         self._names: dict[str, dict[str, list[str]]] = {}
 
+    def knows(self, vo: str) -> bool:
+        """Return True if the policy names a VO, given in lower case."""
+        return vo in self._spellings
+
     def serves(self, vo: str) -> bool:
         """Return True if the site serves a VO, given in lower case."""
         return self.site.serve is None or vo in self.site.serve
@@ -87,8 +91,7 @@ class Admission:
         if issuer is None or not issuer.sources:
             return []
         if issuer.vos is not None:
-            named = [*issuer.vos] if vo is None else self._names_of(url, issuer.vos).get(vo, [])
-            return named[:most]
+            return list(islice(issuer.vos if vo is None else self._names_of(url, issuer.vos).get(vo, []), most))
         if not issuer.names_vos_freely:
             return []
         if vo is not None:

@@ -40,10 +40,8 @@ Outcome = tuple[Any, ...]
 DENIED: Outcome = ("denied",)
 # A rule with more combinations of values is one clause: clauses for all of them would take too much memory.
 _MOST_CLAUSES = 5_000
-# No VO has more names at one issuer.
-_MOST_NAMES = 1_000
 # The most clauses of a policy, which take about a kilobyte each. A policy has one for most of its rules.
-MOST_CLAUSES_IN_ALL = 200_000
+MOST_CLAUSES_IN_ALL = 50_000
 _OF_A_RULE = 4
 _CAPTURE = re.compile("<([a-z0-9_-]+)>")
 
@@ -177,8 +175,9 @@ class SplitPolicy:
             paths = [f"/{value.partition(':/')[2]}" if storage_root(value) else "/*" for value in values]
         else:
             return True
-        if self.admission.issuers[url].name_paths is not None:
-            below = [f"/{name}{EVERYTHING_BELOW}" for name in self.admission.names(url, vo, _MOST_NAMES)]
+        issuer = self.admission.issuers[url]
+        if issuer.name_paths is not None:
+            below = [f"/{name}{EVERYTHING_BELOW}" for name in self.admission.names(url, vo, len(issuer.vos or ()))]
             return any(common_texts(path, each, "x") for path in paths for each in below)
         roots = [path.split("/", 2)[1] for path in paths]
         return any(_is_wide(root) or self.admission.may_mean(url, vo, root) for root in roots)

@@ -336,7 +336,7 @@ class _PolicyComparison:
         parts = {f"issuer {url}": None}
         for vo, asked in conditions:
             if vo is not None:
-                side = self.new if vo in self.new.admission.known_vos else self.old
+                side = self.new if self.new.admission.knows(vo) else self.old
                 parts[f"VO {side.admission.spelled(vo)}"] = None
             for key, values in asked:
                 parts[f"{key} {' or '.join(_CAPTURE.sub('*', value) for value in values)}"] = None
