@@ -8,9 +8,9 @@ import time
 from vomap import Error
 from vomap.analysis.budget import Budget
 from vomap.analysis.lint import lint_mapfiles
-from vomap.analysis.lint.context import MOST_WORK, LintContext
+from vomap.analysis.lint.context import MOST_WORK, NOT_CHECKED, LintContext
 from vomap.bans.lint import lint_bans
-from vomap.cli.arguments import add_json, add_sources, add_thorough, check_sources
+from vomap.cli.arguments import add_json, add_sources, add_thorough, advice_of, check_sources
 from vomap.cli.console import NO, YES, counted, print_findings, print_json, progress_bar
 from vomap.compile.check import SiteCheck
 
@@ -58,7 +58,9 @@ def run(args: argparse.Namespace) -> int:
     print_findings(findings)
     if left_out:
         codes = ", ".join(left_out)
-        print(f"not checked, because there are too many rules or bans: {codes}. Add --thorough to check all")
+        print(f"not checked, because there are too many rules or bans: {codes}")
+    if left_out or any(finding.code == NOT_CHECKED for finding in findings):
+        print(f"to check all, which takes minutes: `{advice_of(args).command('check', '--thorough')}`")
     rules = len(policy.composition.document["rules"])
     files = len(policy.mapfiles) + len(bans.files)
     sizes = counted(files, "file"), counted(rules, "rule"), counted(len(bans.document["bans"]), "ban")

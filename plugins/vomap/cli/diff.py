@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from vomap.analysis.diff import PolicyDiff, compare
 from vomap.analysis.diff.lines import DiffLine
-from vomap.cli.arguments import add_json, add_thorough
+from vomap.cli.arguments import add_json, add_thorough, advice_of
 from vomap.cli.console import NO, YES, plain, print_json, progress_bar
 from vomap.compile.check import check_policy
 from vomap.files.regular import UnreadableFileError
@@ -52,6 +52,9 @@ def run(args: argparse.Namespace) -> int:
         print_json({"equal": difference.is_none, "changes": lines, "not-proven": difference.unproven})
     else:
         _print(difference)
+        if difference.is_bounded:
+            command = advice_of(args).command("diff", "--thorough", args.old, args.new)
+            print(f"to try all, which takes minutes: `{command}`")
     return YES if difference.is_none else NO
 
 

@@ -23,6 +23,7 @@ VERB_OPTIONS = {
     "explain": ("--policy",),
     "render htcondor": ("--policy", "--callout"),
     "render arc": ("--policy", "--callout"),
+    "diff": (),
     "ban": ("--bans", "--policy"),
 }
 

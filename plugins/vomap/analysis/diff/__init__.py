@@ -46,10 +46,14 @@ _CAPTURE = re.compile("<c[0-9]+>")
 
 @dataclass
 class PolicyDiff:
-    """The result of a comparison: its lines, and the reasons why all else is not proven equal."""
+    """The result of a comparison: its lines, and the reasons why all else is not proven equal.
+
+    It is bounded if work was left out that a thorough comparison does.
+    """
 
     lines: list[DiffLine]
     unproven: list[str]
+    is_bounded: bool
 
     @property
     def is_none(self) -> bool:
@@ -104,8 +108,8 @@ class _PolicyComparison:
             self._compare_vos()
         self._compare_limits()
         self._find_shadowed()
-        self._report_left_out()
-        return PolicyDiff(self.lines.in_order(), list(self.unproven))
+        is_bounded = self._report_left_out()
+        return PolicyDiff(self.lines.in_order(), list(self.unproven), is_bounded)
 
     def _compare_issuer(self, url: str) -> None:
         """Compare the admission and the clauses of one issuer."""
@@ -305,8 +309,8 @@ class _PolicyComparison:
             self._decide(token, self.of_unchanged)
         return clause.number in self.reached
 
-    def _report_left_out(self) -> None:
-        """Add what was not compared, for the work would have been too much."""
+    def _report_left_out(self) -> bool:
+        """Add what was not compared, for the work would have been too much. Return False if there is nothing."""
         left = []
         if not self.all_proven:
             left += ["tokens of all changed rules"] if self.of_changed.is_spent else []
@@ -315,7 +319,8 @@ class _PolicyComparison:
         incomplete = len(self.old.incomplete) + len(self.new.incomplete)
         left += [f"{incomplete:,} rules that many issuers may use"] if incomplete else []
         if left:
-            self._doubt(f"vomap did not try {', '.join(left)}: add --thorough to try all, which takes minutes")
+            self._doubt(f"vomap did not try {', '.join(left)}, which would take minutes")
+        return bool(left)
 
     def _decide(self, token: Token, budget: Budget | None = None) -> OutcomePair:
         before = sum(evaluator.effort for evaluator in self.evaluators)

@@ -123,7 +123,7 @@ def warning(code: str, where: Place | RuleDocument | BanDocument, message: str) 
 def not_checked(codes: Sequence[str], rules: Sequence[RuleDocument], of: int) -> Finding:
     """Return the warning that rules were not checked for some codes, because that would take too long."""
     which = f"{len(rules):,} of {of:,} rules, from {rules[0]['name']} on, are" if len(rules) > 1 else "this rule is"
-    message = f"{which} not checked for {' and '.join(codes)}: add --thorough to check all, which takes minutes"
+    message = f"{which} not checked for {' and '.join(codes)}, which would take minutes"
     return warning(NOT_CHECKED, rules[0], message)
 
 
