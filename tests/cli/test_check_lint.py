@@ -78,8 +78,7 @@ def test_what_is_left_out_is_told(monkeypatch: pytest.MonkeyPatch, capsys: Captu
     printed = capsys.readouterr()
     assert printed.err == ""
     codes = ["impossible-rule", "impossible-value", "shared-account", "unreachable-rule"]
-    words = f"not checked, because there are too many rules or bans: {', '.join(codes)}
-"
+    words = f"not checked, because there are too many rules or bans: {', '.join(codes)}\n"
     assert printed.out.startswith(f"{words}to check all, which takes minutes: `vomap check --thorough --mapfiles ")
     assert _check("shared-account", "--json") == 0
     left_out = json.loads(capsys.readouterr().out)["not-looked-for"]

@@ -73,7 +73,7 @@ def _read_folder(path: str) -> _Folder:
     try:
         files = files_of(Path(path), bans=True)
     except Error as error:
-        # A file that is no file of bans does not hide those that are.
+        # A stray file does not hide the files of bans.
         folder.errors[path] = str(error)
         files = files_of(Path(path))
     for file in map(str, files):

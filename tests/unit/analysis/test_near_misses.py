@@ -152,7 +152,7 @@ def test_a_ban_that_has_expired_is_told() -> None:
 
 
 def test_a_time_that_no_calendar_has() -> None:
-    """Such a time has no date, and is no error."""
+    """Such a time has no date, and the explanation goes on without one."""
     (times,) = [line for line in describe_token(read_claims({"exp": 2**52}), NOW) if line.startswith("times")]
     assert times.startswith("times: expires in ")
     assert "(" not in times
