@@ -85,7 +85,7 @@ class Admission:
     def names(self, url: str, vo: str | None, most: int) -> list[str]:
         """Return at most this number of names of a VO in groups and paths of an issuer. None means all known VOs.
 
-        Thousands of issuers have as many names each, so no caller asks for all of them.
+        There are as many for each of thousands of issuers, so that no caller asks for all of them.
         """
         issuer = self.issuers.get(url)
         if issuer is None or not issuer.sources:

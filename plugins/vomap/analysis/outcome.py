@@ -68,7 +68,7 @@ class TokenOutcome(NamedTuple):
 class _CountingPolicy(Policy):
     """A policy that counts the rules that decisions try, the places and pools where they look, and what is there.
 
-    Rules with the same conditions are in one list of the index, and each decision reads all of it.
+    Rules that have no different anchor are in one list of the index, and each decision reads all of it.
     """
 
     __slots__ = ("_entries", "read", "tried")

@@ -95,7 +95,7 @@ def test_the_diff_does_not_grow_with_the_square(condition: Any) -> None:
 
 
 def test_a_decision_has_the_effort_of_all_rules_that_it_reads() -> None:
-    """Rules that the index does not show apart count as work, also if the first of them decides the token."""
+    """Rules in one list of the index count as work, also if the first of them decides the token."""
 
     def effort(many: int) -> int:
         evaluator = Evaluator(SplitPolicy(SHAPES["audiences"](many)), NOW)
