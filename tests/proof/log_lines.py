@@ -137,7 +137,7 @@ class LogLines:
         """Return a record of another subject with some members of other values, missing, or added."""
         record = self.record("other")
         for _ in range(self._random.randrange(1, 4)):
-            name = self._random.choice((*record, "pseudonym", "observed", "cut", "extra", "claims"))
+            name = self._random.choice((*record, "pseudonym", "observed", "cut", "extra", "claims", "forged"))
             how = self._random.randrange(4)
             if how == 0:
                 record.pop(name, None)

@@ -4,6 +4,8 @@ A missing claim and a claim that the log did not keep look alike. So a rule that
 match or not, and the same holds for a ban. Such a rule, without that condition, is put in its place with a refusal that
 no mapfile can write: if it decides, the decision is not known. A ban without the condition may match: if it would
 change the outcome, the decision is not known either.
+
+A claim that may be forged is an error if the policy or a ban asks for it, whatever the token has.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from vomap.claims import EVERY_CLAIM, Claims
 from vomap.log.record import Record
 from vomap.mapfile.entries import CONDITIONS, OUTCOMES
 from vomap.policy import DENIED, Decision
-from vomap.policy.decide import decide
+from vomap.policy.decide import FORGED_NAME, decide
 from vomap.policy.index import ISSUERS, bans_of, index_policy, issuers_document
 from vomap.policy.matching import CLAIM
 from vomap.policy.model import BAN, CLAIMS, ISSUER, NAMED, POOLS, RULE, VO, Bans, Policy, documents
@@ -43,6 +45,11 @@ class RecordDecider:
 
     def decide(self, record: Record, claims: Claims) -> Decision:
         """Return the decision for the claims of a record. Raises UndecidableError."""
+        claims.forged = record.forged
+        if claims.forged:
+            decision = decide(self._policy, self._bans, claims, record.time)
+            if decision.reason.startswith(FORGED_NAME):
+                return decision
         if record.kept == EVERY_CLAIM and all(map(record.keeps, self._asked)):
             return decide(self._policy, self._bans, claims, record.time)
         asked = _watch(claims, record.keeps)

@@ -12,6 +12,7 @@ from vomap.analysis.kept_claims import RecordDecider, UndecidableError
 from vomap.analysis.owners import Owners
 from vomap.log.record import Record, Resolve
 from vomap.policy import DENIED, ERROR, MAPPED, Decision
+from vomap.policy.decide import FORGED_NAME
 from vomap.policy.model import Bans, Policy
 
 # The reasons why a record is left out: there is nothing to compare, whatever the policy is.
@@ -23,10 +24,11 @@ AN_ERROR, REFUSED_BEFORE, AN_AUTHORIZATION, UNKNOWN, NO_JTI = (
     "its token has no jti, so the file of the other plugin cannot name it",
 )
 # The reasons why a record is undecidable: the policy may decide otherwise, and the record does not show it.
-NO_CLAIMS, NO_SUBJECT, NO_NAMES, SEVERAL_ACCOUNTS = (
+NO_CLAIMS, NO_SUBJECT, NO_NAMES, NO_FORGED, SEVERAL_ACCOUNTS = (
     "the log does not have its claims",
     "its subject is a pseudonym, and its key was not given or does not exist",
     "an earlier vomap wrote its record, which does not name the claims that it keeps",
+    "an earlier vomap wrote its record, which does not name the claims that may be forged",
     "the file of the other plugin has several accounts of its issuer and subject",
 )
 _AUTHORIZE = "vomap-arc authorize"
@@ -162,6 +164,8 @@ class Replay:
             raise UndecidableError(NO_CLAIMS)
         if "kept" not in record.members:
             raise UndecidableError(NO_NAMES)
+        if "forged" not in record.members and record.members["reason"].startswith(FORGED_NAME):
+            raise UndecidableError(NO_FORGED)
         return self._decider.decide(record, claims)
 
     def _reveal_subject(self, record: Record) -> None:
@@ -176,7 +180,7 @@ def _nothing_to_compare(record: Record) -> str | None:
     members = record.members
     if members.get("callout") == _AUTHORIZE:
         return AN_AUTHORIZATION
-    if members["outcome"] == ERROR:
+    if members["outcome"] == ERROR and not members["reason"].startswith(FORGED_NAME):
         return AN_ERROR
     is_unread = members.get("claims") is None and "cut" not in members and "kept" not in members
     return REFUSED_BEFORE if is_unread and members["reason"].startswith(_TOKEN) else None

@@ -129,10 +129,11 @@ class LogImpact:
             self.identities.setdefault(who, IdentityCount()).add(members)
 
     def _not_kept(self, record: Record) -> Iterator[str]:
-        """Yield the conditions of the ban that look at a claim that a record does not keep."""
+        """Yield the conditions of the ban that look at a claim that a record does not keep, or that may be forged."""
         issuer = self._policy.issuer(record.members["issuer"] or "")
         for key in _conditions_of(self._ban):
-            if not all(map(record.keeps, _claims_for(key, issuer))):
+            asked = [*_claims_for(key, issuer)]
+            if not all(map(record.keeps, asked)) or not record.forged.isdisjoint(asked):
                 yield key
 
     def _denies(self, less: AbstractSet[str], claims: Claims, then: int) -> bool:
@@ -159,8 +160,8 @@ def _claims_for(key: str, issuer: Issuer | None) -> Iterator[str]:
         yield key[len(CLAIM) :]
     elif key == "client":
         yield from ("client_id", "azp")
-    elif key == "scope":
-        yield "scope"
+    elif key in ("jti", "scope"):
+        yield key
     elif key == "group" or (key == "vo" and issuer is not None and issuer.sources):
         yield from ("scope", GROUPS_CLAIM)
         if issuer is not None and issuer.entitlements is not None:

@@ -115,10 +115,11 @@ class DecisionLog:
         more = asked if asked and self.claims != EVERY_CLAIM and set(DECISIVE).issubset(self.claims) else ()
         # No mapfile can ask for a claim with a control character in its name.
         names = filter(is_clean, claims.members) if self.claims == EVERY_CLAIM else [*self.claims, *more]
-        # A forged name may hide the true claim. The claims of IN_MEMBERS are members of the record.
-        less = (*IN_MEMBERS, FIRST_MEMBER, *claims.forged)
-        names = [name for name in names if name not in less]
-        record["kept"] = EVERY_CLAIM if self.claims == EVERY_CLAIM and not claims.forged else names
+        # The claims of IN_MEMBERS are members of the record.
+        names = [name for name in names if name not in (*IN_MEMBERS, FIRST_MEMBER)]
+        record["kept"] = EVERY_CLAIM if self.claims == EVERY_CLAIM else names
+        if claims.forged:
+            record["forged"] = sorted(filter(is_clean, claims.forged))
         record["claims"] = claims_to_log(claims, [*names, *_not_in_members(claims, is_hidden=self.pseudonyms)])
 
     def _send_or_append(self, record: DecisionDocument, callout: str) -> None:
@@ -197,6 +198,8 @@ def format_record(record: Mapping[str, object]) -> str:
 def _shorten(record: Mapping[str, object]) -> dict[str, object]:
     """Return the record of a very long token without claims and audiences, and with its texts cut."""
     short = {name: _cut(value) if isinstance(value, str) else value for name, value in record.items()}
+    # vomap does not decide a record without claims again, so it needs no names of forged ones.
+    short.pop("forged", None)
     return {**short, "audience": [], "kept": [], "claims": None, "cut": True}
 
 

@@ -65,8 +65,13 @@ class Record:
         """The names of the claims that the record shows, beside those of its own members, or EVERY_CLAIM."""
         return self.members.get("kept", ())
 
+    @property
+    def forged(self) -> frozenset[str]:
+        """The names of claims that may be forged, as in `Claims.forged`."""
+        return frozenset(self.members.get("forged", ()))
+
     def keeps(self, name: str) -> bool:
-        """Return True if the record shows a claim, or that the token does not have it."""
+        """Return True if the record shows a claim as the decision read it, or that the token does not have it."""
         return name in IN_MEMBERS or name in self.kept or (self.kept == EVERY_CLAIM and name != FIRST_MEMBER)
 
     def claims(self) -> Claims | None:
@@ -197,6 +202,7 @@ _REQUIRED: dict[str, Callable[[object], bool]] = {
 _OPTIONAL: dict[str, Callable[[object], bool]] = {
     "callout": _is_callout,
     "kept": lambda value: value == EVERY_CLAIM or _are_texts(value),
+    "forged": _are_texts,
     "claims": _are_claims,
     # None if there was no key.
     "pseudonym": _is_pseudonym_or_null,

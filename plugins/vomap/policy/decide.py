@@ -29,6 +29,8 @@ SKEW = 60
 _NONE: frozenset[str] = frozenset()
 # Every decision may read these claims, so none of them may be the rest of a forged name.
 _NEVER_FORGED = ("client_id", "azp", "wlcg.ver")
+# The begin of the reason of such an error.
+FORGED_NAME = "token: another claim's name may hide the claim "
 # A token that names more banned VOs is denied without asking what fewer bans would leave: the sets are too many.
 _MOST_BANNED = 4
 # The trace has a sentence for each rule of a policy with at most this number of rules.
@@ -183,7 +185,7 @@ def _refuse_forged(question: _Question, bans: Bans, trace: Trace) -> Decision | 
     facts = question.facts
     for name in sorted(facts.claims.forged):
         if name in _NEVER_FORGED or _reads(facts.issuer, name) or bans.asks_for(name) or facts.policy.asks_for(name):
-            return question.settle(ERROR, f"token: another claim's name may hide the claim {name!a}", trace)
+            return question.settle(ERROR, f"{FORGED_NAME}{name!a}", trace)
     return None
 
 

@@ -183,6 +183,8 @@ class DecisionDocument(_DecisionKeys, total=False):
     pseudonym: str | None
     # The names of the claims that the record keeps, whether or not the token has them. No other claim is known.
     kept: list[str] | Literal["all"]
+    # The names of claims that may be forged, as in `Claims.forged`.
+    forged: list[str]
     # None: the record would be too long, or the token has no claims that vomap can read.
     claims: dict[str, object] | None
     cut: bool

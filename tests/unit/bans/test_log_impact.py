@@ -171,6 +171,22 @@ def test_a_ban_is_tested_with_what_a_record_keeps(ban: str, kept: Any, *, is_kno
     assert dict(hits.unknown) == ({} if is_known else {CLAIM_NOT_LOGGED: 1})
 
 
+@pytest.mark.parametrize(
+    ("ban", "is_known"),
+    [
+        ("claim: {email: x}", False),
+        ("jti: j-2", False),
+        ("vo: One, claim: {email: x}", False),
+        ("claim: {department: x}", True),
+        ("jti: j-2, subject: jane", True),
+    ],
+)
+def test_a_claim_that_may_be_forged_is_unknown(ban: str, *, is_known: bool) -> None:
+    """On ARC another claim's name may hide the claim that the ban asks for, so nobody knows what the token has."""
+    hits = _hits(ban, _record(kept="all", forged=["email", "jti"], jti=None, claims={"email": None, "jti": None}))
+    assert (hits.decisions, dict(hits.unknown)) == (0, {} if is_known else {CLAIM_NOT_LOGGED: 1})
+
+
 def test_a_ban_by_vo_and_claim_may_deny_a_token_of_two_vos() -> None:
     """Without its claim the ban must not become one by VO alone, which only takes the VO away."""
     members = {"issuer": MANY, "kept": ["scope", "wlcg.groups"], "claims": {"wlcg.groups": ["/a", "/b"]}}

@@ -17,7 +17,7 @@ from threads import helping
 from vomap import log
 from vomap.claims import DECISIVE, EVERY_CLAIM, read_claims
 from vomap.files.shipped import shipped_file
-from vomap.log import DecisionLog, IncompleteRecordError, LogWriteError, claims_to_log
+from vomap.log import LONGEST_LINE, DecisionLog, IncompleteRecordError, LogWriteError, claims_to_log
 from vomap.log.pseudonyms import resolve_pseudonym
 from vomap.policy import DENIED, MAPPED, Decision
 
@@ -92,18 +92,28 @@ def test_a_site_may_keep_every_claim(tmp_path: Path) -> None:
     assert record["claims"] == expected
 
 
-def test_a_claim_that_may_be_forged_is_not_kept(tmp_path: Path) -> None:
-    """On ARC the name of a claim may be forged, and hide the true claim. The record does not say that it is absent."""
-    for name, kept in (("default", None), ("all", EVERY_CLAIM)):
-        decision = _decision({**TOKEN, "azp": "x"})
-        assert decision.claims is not None
-        decision.claims.forged = frozenset({"azp"})
-        path = tmp_path / name
-        document: LogDocument = {"to": str(path)} if kept is None else {"to": str(path), "claims": EVERY_CLAIM}
-        DecisionLog(document).write(decision, callout="vomap-arc map", ce="arc", now=NOW)
-        record = json.loads(path.read_text("ascii"))
-        assert "scope" in record["kept"]
-        assert "azp" not in (*record["kept"], *record["claims"])
+def _of_forged(path: Path, token: dict[str, Any], forged: set[str], kept: Any) -> dict[str, Any]:
+    decision = _decision(token)
+    assert decision.claims is not None
+    decision.claims.forged = frozenset(forged)
+    DecisionLog({"to": str(path), "claims": kept}).write(decision, callout="vomap-arc map", ce="arc", now=NOW)
+    record: dict[str, Any] = json.loads(path.read_text("ascii"))
+    jsonschema.validate(record, SCHEMA)
+    return record
+
+
+@pytest.mark.parametrize("kept", [EVERY_CLAIM, [*DECISIVE]])
+def test_a_record_names_the_claims_that_may_be_forged(tmp_path: Path, kept: Any) -> None:
+    """On ARC the name of a claim may be forged, and hide the true claim. Such a claim hides no other one in the log."""
+    record = _of_forged(tmp_path / "log", {**TOKEN, "azp": "x"}, {"email", "azp", "a\nb"}, kept)
+    assert (record["kept"], record["forged"], record["claims"]["azp"]) == (kept, ["azp", "email"], "x")
+    assert "forged" not in _of_forged(tmp_path / "none", TOKEN, set(), kept)
+
+
+def test_a_cut_record_names_no_claims_that_may_be_forged(tmp_path: Path) -> None:
+    """A token may have any number of forged names, and the record must have an end."""
+    record = _of_forged(tmp_path / "log", TOKEN, {f"{at}{'x' * 100}" for at in range(LONGEST_LINE // 100)}, [*DECISIVE])
+    assert (record["cut"], record["claims"], "forged" in record) == (True, None, False)
 
 
 @pytest.mark.parametrize(
