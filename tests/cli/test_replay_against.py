@@ -96,6 +96,15 @@ def test_jobs_without_a_token(folder: Path, capsys: Capture) -> None:
     assert (told["same"], [gain["account"] for gain in told["gains"]]) == (3, ["no"])
 
 
+def test_two_issuers_with_one_jti(folder: Path, capsys: Capture) -> None:
+    """The table does not say which of the two has the account, so the result is not complete."""
+    record = {**_record("j-1", "jo@x"), "issuer": "https://other.example/", "outcome": "declined", "account": None}
+    with (folder / "log").open("a") as file:
+        file.write(f"{json.dumps(record)}\n")
+    assert _replay(folder, "j-1\tjo\nj-2\tjane\n") == 3
+    assert "not decidable: 2: tokens of several issuers have its jti" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("table", "told"),
     [

@@ -41,6 +41,10 @@ class Owners:
         """Whether the table names accounts by issuer and subject."""
         return bool(self._of_subjects)
 
+    def names_token(self, jti: str | None) -> bool:
+        """Return True if the table has the account of a token by its `jti`."""
+        return jti in self._of_tokens
+
     def of_token(self, jti: str | None, issuer: str | None, subject: str | None) -> set[str]:
         """Return the accounts of a token: one by its `jti`, else those of its issuer and subject, none if not named."""
         if jti in self._of_tokens:

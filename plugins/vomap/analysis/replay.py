@@ -24,12 +24,13 @@ AN_ERROR, REFUSED_BEFORE, AN_AUTHORIZATION, UNKNOWN, NO_JTI = (
     "its token has no jti, so the file of the other plugin cannot name it",
 )
 # The reasons why a record is undecidable: the policy may decide otherwise, and the record does not show it.
-NO_CLAIMS, NO_SUBJECT, NO_NAMES, NO_FORGED, SEVERAL_ACCOUNTS = (
+NO_CLAIMS, NO_SUBJECT, NO_NAMES, NO_FORGED, SEVERAL_ACCOUNTS, SEVERAL_ISSUERS = (
     "the log does not have its claims",
     "its subject is a pseudonym, and its key was not given or does not exist",
     "an earlier vomap wrote its record, which does not name the claims that it keeps",
     "an earlier vomap wrote its record, which does not name the claims that may be forged",
     "the file of the other plugin has several accounts of its issuer and subject",
+    "tokens of several issuers have its jti, and the file of the other plugin does not name the issuer",
 )
 _AUTHORIZE = "vomap-arc authorize"
 # The first word of the reason, if the token itself is why.
@@ -69,6 +70,15 @@ class Gain(NamedTuple):
         return f"mapped to {self.account} (rule {self.rule}){without}"
 
 
+class _TokenId:
+    """A `jti` of the other plugin's table: its issuers in the log, and its decisions as `Replay` counts them."""
+
+    def __init__(self) -> None:
+        self.issuers: set[str | None] = set()
+        self.same = 0
+        self.changes: Counter[DecisionChange] = Counter()
+
+
 class Replay:
     """Decides the records of a log again, one by one, and counts the decisions.
 
@@ -93,6 +103,7 @@ class Replay:
         self.undecidable: Counter[str] = Counter()
         self.left_out: Counter[str] = Counter()
         self.gains: Counter[Gain] = Counter()
+        self._ids: dict[str | None, _TokenId] = {}
 
     @property
     def changed(self) -> int:
@@ -101,6 +112,7 @@ class Replay:
 
     def add(self, record: Record) -> None:
         """Decide one record again."""
+        self._note_issuer(record)
         reason = _nothing_to_compare(record)
         if reason is not None:
             self.left_out[reason] += 1
@@ -118,12 +130,36 @@ class Replay:
 
     def _compare(self, record: Record, before: DecisionSummary, decision: Decision) -> None:
         after = _after(decision, record, before)
+        token = self._ids.get(record.members["jti"])
+        counts = (self,) if token is None else (self, token)
         if (before.outcome, before.account) == (after.outcome, after.account):
-            self.same += 1
+            for each in counts:
+                each.same += 1
             return
         change = DecisionChange(decision.vo or record.members["vo"] or "none", before, after)
-        self.changes[change] += 1
+        for each in counts:
+            each.changes[change] += 1
         self.first.setdefault(change, record)
+
+    def _note_issuer(self, record: Record) -> None:
+        """Note the issuer of a token that the other plugin's table names by `jti`.
+
+        A `jti` is unique for its issuer alone (RFC 7519 section 4.1.7). With a second issuer, the decisions that were
+        compared by this `jti` are not known any more.
+        """
+        jti = record.members["jti"]
+        if self._owners is None or not self._owners.names_token(jti):
+            return
+        token = self._ids.setdefault(jti, _TokenId())
+        token.issuers.add(record.members["issuer"])
+        number = token.same + sum(token.changes.values())
+        if number and len(token.issuers) > 1:
+            self.undecidable[SEVERAL_ISSUERS] += number
+            self.same -= token.same
+            # This also removes the changes of which no decision is left.
+            self.changes -= token.changes
+            token.same = 0
+            token.changes.clear()
 
     def _add_unnamed(self, record: Record, decision: Decision) -> None:
         """Count a token that the other plugin's table does not name. That plugin may have refused it."""
@@ -141,6 +177,8 @@ class Replay:
         members = record.members
         if owners.has_subjects:
             self._reveal_subject(record)
+        if members["jti"] in self._ids and len(self._ids[members["jti"]].issuers) > 1:
+            raise UndecidableError(SEVERAL_ISSUERS)
         accounts = owners.of_token(members["jti"], members["issuer"], members["subject"])
         if len(accounts) > 1:
             raise UndecidableError(SEVERAL_ACCOUNTS)

@@ -198,6 +198,42 @@ def test_a_subject_with_several_accounts_is_not_decidable() -> None:
     assert dict(_replay(hidden, owners=owners).undecidable) == {proof.NO_SUBJECT: 1}
 
 
+@pytest.mark.parametrize("other", [0, 1, 2])
+@pytest.mark.parametrize(
+    "members", [{}, {"outcome": "declined", "account": None}, {"outcome": "error", "account": None}]
+)
+def test_a_jti_of_two_issuers_is_not_decidable(members: dict[str, Any], other: int) -> None:
+    """A `jti` is unique for its issuer alone, so the table does not say whose token it names, in any order."""
+    records = [_record(), _record(subject="jane")]
+    records.insert(other, _record(issuer="https://other.example/", **members))
+    result = Replay(policy_of(POLICY), bans_of(), owners=Owners(["j-1\tjo", "j-2\tjo", f"{ONE}\tjo\tjo"]))
+    result.add(_record(jti="j-2", subject="jane"))
+    for record in records:
+        result.add(record)
+    undecidable = 2 if members.get("outcome") == "error" else 3
+    assert dict(result.undecidable) == {proof.SEVERAL_ISSUERS: undecidable}
+    assert (result.same, result.changed, dict(result.gains)) == (0, 1, {})
+    for change in result.changes:
+        assert result.first[change].members["jti"] == "j-2"
+
+
+def test_a_change_that_is_not_known_any_more_is_none() -> None:
+    """No report shows a change of which no decision is left."""
+    result = Replay(policy_of(POLICY), bans_of(), owners=Owners(["j-1\tother"]))
+    result.add(_record())
+    assert result.changed == 1
+    result.add(_record(issuer="https://other.example/"))
+    assert (result.changes, result.counted()) == ({}, {})
+
+
+def test_a_jti_that_the_table_does_not_name_may_have_two_issuers() -> None:
+    """It joins nothing: the issuer and the subject do."""
+    result = Replay(policy_of(POLICY), bans_of(), owners=Owners([f"{ONE}\tjo\tjo"]))
+    result.add(_record())
+    result.add(_record(issuer="https://other.example/"))
+    assert (result.same, dict(result.undecidable)) == (1, {})
+
+
 @pytest.mark.parametrize(
     ("members", "gains"),
     [

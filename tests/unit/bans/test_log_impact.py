@@ -182,7 +182,7 @@ def test_a_ban_is_tested_with_what_a_record_keeps(ban: str, kept: Any, *, is_kno
     ],
 )
 def test_a_claim_that_may_be_forged_is_unknown(ban: str, *, is_known: bool) -> None:
-    """On ARC another claim's name may hide the claim that the ban asks for, so nobody knows what the token has."""
+    """On ARC another claim's name may hide the claim that the ban asks for, so no person knows what the token has."""
     hits = _hits(ban, _record(kept="all", forged=["email", "jti"], jti=None, claims={"email": None, "jti": None}))
     assert (hits.decisions, dict(hits.unknown)) == (0, {} if is_known else {CLAIM_NOT_LOGGED: 1})
 
