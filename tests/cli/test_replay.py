@@ -107,6 +107,13 @@ def test_the_first_of_many_broken_lines_is_shown(log: Log) -> None:
     assert err == f"vomap: left out 1,235 lines of the logs; the first is {log.log}:2: is not a whole JSON object\n"
 
 
+def test_a_record_behind_damage_is_decided(log: Log) -> None:
+    """A crash leaves NULs before a record. The record is decided, and the line is reported."""
+    code, out, err = log.replay("\0" * 100, {}, {})
+    assert (code, out) == (3, "decided again: 2; the same: 2; changed: 0\n")
+    assert err == f"vomap: left out 1 line of the logs; it is {log.log}:1: has NULs, which a crash leaves\n"
+
+
 @pytest.mark.parametrize("name", ["fifo", "/dev/zero"])
 def test_no_file_makes_replay_wait(log: Log, name: str) -> None:
     """A FIFO without a writer and a device without end are errors at once."""

@@ -31,6 +31,11 @@ _FIRST_USER = 1000
 # The head of a line of a log daemon: a time of one word or three, a host, and the program. The program counts: an
 # attacker can have other programs log a text that looks like a record, for example as the name of a user.
 _HEAD = re.compile(rb"(?:<\d+>)?(?:[^\s\[\]]*[^\s\[\]:] +){2,4}vomap-(?:htcondor|arc|token)\[\d+\]: ")
+# The head of a line of another program: a time, or the id of a process. A half record has a quote or a brace before
+# these. The numbers bound the work on a long line.
+_OTHER_HEAD = re.compile(rb'[^"{]{0,100}?(?:[0-9]:[0-9]{2}[^\s"{]{0,20}\s|\[[0-9]{1,10}\]: )')
+_NULS = re.compile(rb"\0+")
+_NOT_UTF8 = "has bytes that are not UTF-8"
 # The begin of a record. It is nowhere else in a record: quotes are escaped, and no claim that is kept has this name.
 _BEGIN = f'{{"{FIRST_MEMBER}": '.encode("ascii")
 
@@ -41,14 +46,14 @@ class LogError(Error):
 
 @dataclass(frozen=True)
 class BrokenLine:
-    """A line that looks like a record, and cannot be read as one."""
+    """A line that has other bytes than whole records, and is not one of another program."""
 
     line: int
     why: str
 
 
 class LogReader:
-    """Read logs one after the other. `broken` counts the lines that look like records and are none.
+    """Read logs one after the other. `broken` counts the lines that have other bytes than whole records.
 
     `first_broken` is the place of the first of them, with the reason, None if there is none. `unreadable` has an error
     for each log that vomap cannot read, or cannot read to its end.
@@ -119,39 +124,72 @@ def _lines(path: str, file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
 
 
 def _read_line(number: int, content: bytes) -> Iterator[Record | BrokenLine]:
-    begin = content.find(b"{")
-    if begin < 0 or (begin and not _HEAD.fullmatch(content, 0, begin)):
-        return
-    try:
-        members = _read_members(content[begin:])
-    except RecordError as error:
-        yield BrokenLine(number, str(error))
-        members = _last_record(content, begin)
-    if members is not None:
+    """Yield the whole records of a line, and before them one BrokenLine if the line has other bytes than these.
+
+    A crash leaves NULs in a file, and no log daemon writes one. So a text behind NULs is a line of its own.
+    """
+    if b"\0" in content:
+        why: str | None = "has NULs, which a crash leaves"
+        records = [found for part in _NULS.split(content) if b"{" in part for found in _read_text(part)[1]]
+    else:
+        why, records = _read_text(content)
+    if why is not None:
+        yield BrokenLine(number, why)
+    for members in records:
         yield Record(number, members)
 
 
-def _last_record(content: bytes, begin: int) -> DecisionDocument | None:
-    """Return the record at the end of a broken line, if there is one.
+def _read_text(content: bytes) -> tuple[str | None, list[DecisionDocument]]:
+    """Return why a line is broken, or None, and its whole records."""
+    begin = content.find(b"{")
+    head = content[: max(begin, 0)]
+    if begin == 0 or _HEAD.fullmatch(head):
+        try:
+            members = _read_members(content[begin:])
+        except RecordError as error:
+            return str(error), _whole_records(content)
+        return None if head.isascii() else _NOT_UTF8, [] if members is None else [members]
+    # Other programs log what strangers type: whole records, for example, and any bytes.
+    if _OTHER_HEAD.match(content):
+        return None, []
+    if _BEGIN in content:
+        return "has other text before a record", _whole_records(content)
+    if b'"outcome": ' in content:
+        return "has a record without its begin", []
+    return None if _is_utf8(content) else _NOT_UTF8, []
+
+
+def _is_utf8(content: bytes) -> bool:
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _whole_records(content: bytes) -> list[DecisionDocument]:
+    """Return the whole records of a broken line.
 
     A full disk may have cut a record short, and the next record follows on the same line.
     """
-    at = content.rfind(_BEGIN, begin + 1)
-    try:
-        return _read_members(content[at:]) if at > 0 else None
-    except RecordError:
-        return None
+    found = []
+    for text in content.split(_BEGIN)[1:]:
+        try:
+            members = _read_members(_BEGIN + text)
+        except RecordError:
+            continue
+        if members is not None:
+            found.append(members)
+    return found
 
 
 def _read_members(content: bytes) -> DecisionDocument | None:
     """Return the members of a record, None for what another program logged. Raises RecordError."""
     try:
         text = content.decode("utf-8")
-        found = parse_object(text)
-    except (UnicodeDecodeError, RecordError):
-        if content.startswith(_BEGIN) or b'"outcome"' in content:
-            raise RecordError("is not a whole JSON object") from None
-        return None
+    except UnicodeDecodeError:
+        raise RecordError(_NOT_UTF8) from None
+    found = parse_object(text)
     if _MESSAGE not in found:
         return check_members(found, len(text)) if OUTCOME in found or content.startswith(_BEGIN) else None
     if found.get(_IDENTIFIER) not in CALLOUTS:

@@ -118,6 +118,91 @@ def test_a_record_after_half_of_one_is_read(tmp_path: Path) -> None:
     assert whole == Record(1, MEMBERS)
 
 
+SYSLOG = "Nov 22 12:00:00 ce01 vomap-htcondor[77]: "
+
+
+@pytest.mark.parametrize("head", ["", SYSLOG])
+@pytest.mark.parametrize("damage", [b"\0" * 100, b"\xff\xfe\0", b"x\0", LINE[:100].encode() + b"\0"])
+def test_a_record_behind_nuls_is_read(tmp_path: Path, damage: bytes, head: str) -> None:
+    """A crash leaves NULs in a file. The record behind them counts, and the line counts as broken."""
+    path = tmp_path / "log"
+    path.write_bytes(damage + f"{head}{LINE}{LINE}".encode())
+    broken, *whole = _read(path)
+    assert isinstance(broken, BrokenLine)
+    assert (broken.line, broken.why) == (1, "has NULs, which a crash leaves")
+    assert whole == [Record(1, MEMBERS), Record(2, MEMBERS)]
+
+
+@pytest.mark.parametrize("begin", range(1, len(LINE) - 1))
+def test_a_record_behind_the_end_of_one_is_read(tmp_path: Path, begin: int) -> None:
+    """A record may have lost its begin. The next record counts, and the line counts as broken."""
+    path = tmp_path / "log"
+    path.write_text(f"{LINE[begin:-1]}{LINE}{LINE}")
+    broken, *whole = _read(path)
+    assert (type(broken), broken.line) == (BrokenLine, 1)
+    assert whole == [Record(1, MEMBERS), Record(2, MEMBERS)]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b"garbage",
+        b"\xff\xfe",
+        b"\xff\xfe: ",
+        b"\xfd7zXZ\n\xe3",
+        b"}",
+        b"a{b",
+        b"\xffNov 22 12:00:00 ce01 vomap-arc[7]: ",
+    ],
+)
+def test_a_record_behind_damage_is_read(tmp_path: Path, damage: bytes) -> None:
+    """The record behind other bytes counts, and each line with such bytes counts as broken."""
+    path = tmp_path / "log"
+    path.write_bytes(damage + LINE.encode())
+    found = _read(path)
+    assert [type(each) for each in found] == [BrokenLine] * (1 + damage.count(b"\n")) + [Record]
+
+
+def test_each_whole_record_of_a_line_is_read(tmp_path: Path) -> None:
+    """A line that lost its line end has two records. Both count."""
+    path = tmp_path / "log"
+    path.write_text(f"{LINE[:-1]}{LINE}")
+    assert [type(each) for each in _read(path)] == [BrokenLine, Record, Record]
+    path.write_bytes(LINE[:-1].encode() + bytes(9))
+    assert [type(each) for each in _read(path)] == [BrokenLine, Record]
+
+
+@pytest.mark.parametrize("line", [*(LINE[:end] for end in (1, 5, 9)), LINE[9:-1], LINE[40:-1], "\xff", "\0"])
+def test_a_part_of_a_record_is_a_broken_line(tmp_path: Path, line: str) -> None:
+    """The begin of a record, a record without its begin, and bytes that are not text count as broken lines."""
+    path = tmp_path / "log"
+    path.write_text(f"{line}\n{LINE}", "latin-1")
+    assert [(type(each), each.line) for each in _read(path)] == [(BrokenLine, 1), (Record, 2)]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "Nov 22 12:00:00 ce01 sshd[7]: Invalid user ",
+        "Nov 22 12:00:00 ce01 sshd[7]: Invalid user \xff",
+        "Nov 22 12:00:00 ce01 sudo:    jo : TTY=pts/0 ; COMMAND=",
+        "Nov 22 12:00:00 ce01 sshd[7]: message repeated 2 times: [ Invalid user ",
+        "Nov 22 12:00:00 ce01 kernel: [  12.3] ",
+        "2026-11-22T12:00:00.123456+01:00 ce01 su: ",
+        "<86>1 2026-11-22T12:00:00.123Z ce01 su 7 - - ",
+        "11/22/26 12:00:00 (pid:7) ",
+        "sshd[7]: Invalid user ",
+        f"Nov 22 12:00:00 ce01 sshd[7]: Invalid user {SYSLOG}",
+        f'Nov 22 12:00:00 ce01 sshd[7]: Invalid user "outcome": {LINE[:-1]}',
+    ],
+)
+def test_no_text_that_a_stranger_types_is_damage(tmp_path: Path, head: str) -> None:
+    """A stranger chooses texts that other programs log. Such a line has no record, and is not a broken line."""
+    path = tmp_path / "log"
+    path.write_text(f"{head}{LINE}{head}\n{SYSLOG}{LINE}", "latin-1")
+    assert _read(path) == [Record(3, MEMBERS)]
+
+
 @pytest.mark.parametrize("message", [None, LINE[:100], [123, 34], "[1]"])
 def test_a_message_that_journalctl_left_out_is_told(tmp_path: Path, message: object) -> None:
     """Without --all, journalctl prints null for a message over 4 kB.
