@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import lzma
 import os
 import subprocess
 import sys
@@ -135,6 +136,15 @@ def test_a_damaged_log_hides_no_other(log: Log) -> None:
     assert out == "decided again: 1,001; the same: 1,001; changed: 0\n"
     assert err.startswith(f"vomap: {damaged}: Compressed file ended before")
     assert err.endswith(f"\nvomap: {absent}: No such file or directory\n")
+
+
+def test_a_log_without_a_record_is_reported(log: Log) -> None:
+    """A log that is packed otherwise must not count as one of no decision."""
+    other = log.log.parent / "d.log.xz"
+    other.write_bytes(lzma.compress(format_record(MEMBERS).encode()))
+    code, out, err = log.replay({}, words=(str(other),))
+    assert (code, out) == (3, "decided again: 1; the same: 1; changed: 0\n")
+    assert f"vomap: {other}: has no record of a decision; a log is text, plain or packed with gzip\n" in err
 
 
 PERSON = "  - {name: person, vo: One, claim: {voperson_id: v}, account: person}\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import re
 import sys
 import zlib
@@ -75,13 +76,23 @@ class LogReader:
                 self.unreadable.append(error)
 
     def _records_of(self, path: str) -> Iterator[Record]:
-        for found in read_log(path):
-            if isinstance(found, Record):
-                yield found
-                continue
-            self.broken += 1
-            if self.first_broken is None:
-                self.first_broken = f"{path}:{found.line}: {found.why}"
+        """Yield the records of a log. Raises LogError at the end of a log that has lines, and no record."""
+        has_line = has_record = False
+        for line in _read_lines(path):
+            has_line = True
+            for found in line:
+                if isinstance(found, Record):
+                    has_record = True
+                    yield found
+                else:
+                    self._add_broken(path, found)
+        if has_line and not has_record:
+            raise LogError(f"{path}: has no record of a decision; a log is text, plain or packed with gzip")
+
+    def _add_broken(self, path: str, found: BrokenLine) -> None:
+        self.broken += 1
+        if self.first_broken is None:
+            self.first_broken = f"{path}:{found.line}: {found.why}"
 
 
 def read_log(path: str) -> Iterator[Record | BrokenLine]:
@@ -90,10 +101,16 @@ def read_log(path: str) -> Iterator[Record | BrokenLine]:
     `path` is a file of vomap or of a log daemon, or output of `journalctl --all -o json`. It may be compressed with
     gzip. `-` is standard input. Raises LogError, also for any path that is not a regular file.
     """
+    for line in _read_lines(path):
+        yield from line
+
+
+def _read_lines(path: str) -> Iterator[Iterator[Record | BrokenLine]]:
+    """Yield for each line its records, and that it is broken. Raises LogError."""
     try:
         with _opened(path) as file:
             for number, content in _lines(path, file):
-                yield from _read_line(number, content)
+                yield _read_line(number, content)
     except UnreadableFileError as error:
         raise LogError(str(error)) from None
     except (OSError, EOFError, zlib.error) as error:
@@ -103,12 +120,21 @@ def read_log(path: str) -> Iterator[Record | BrokenLine]:
 @contextmanager
 def _opened(path: str) -> Iterator[IO[bytes]]:
     if path == "-":
-        yield sys.stdin.buffer
+        file = io.BufferedReader(sys.stdin.buffer)  # type: ignore[type-var]
+        try:
+            yield _unpacked(file)
+        finally:
+            # Otherwise standard input would be closed with it.
+            file.detach()
         return
-    with open_regular_file(path) as file:
-        is_compressed = file.read(len(_GZIP)) == _GZIP
-        file.seek(0)
-        yield gzip.GzipFile(fileobj=file) if is_compressed else file  # type: ignore[misc]
+    with open_regular_file(path) as regular:
+        yield _unpacked(regular)
+
+
+def _unpacked(file: IO[bytes]) -> IO[bytes]:
+    """Return a file, or its content if it is packed with gzip. The file has a buffer to look into."""
+    is_packed = file.peek(len(_GZIP)).startswith(_GZIP)  # type: ignore[attr-defined]
+    return gzip.GzipFile(fileobj=file) if is_packed else file  # type: ignore[return-value]
 
 
 def _lines(path: str, file: IO[bytes]) -> Iterator[tuple[int, bytes]]:

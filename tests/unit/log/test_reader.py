@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import json
+import lzma
 import os
 import sys
 from pathlib import Path
@@ -75,6 +77,37 @@ def test_standard_input_is_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
     """The path `-` means standard input."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(LINE.encode())))
     assert list(read_log("-")) == [Record(1, MEMBERS)]
+
+
+def test_packed_standard_input_is_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Standard input may be packed, too. It stays open."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(gzip.compress(LINE.encode()))))
+    assert list(read_log("-")) == [Record(1, MEMBERS)]
+    assert not sys.stdin.buffer.closed
+
+
+@pytest.mark.parametrize(
+    "content",
+    [lzma.compress(LINE.encode() * 99), bz2.compress(LINE.encode() * 99), LINE.encode("utf-16"), b"a word\n", b"\0"],
+    ids=["xz", "bzip2", "UTF-16", "text", "NULs"],
+)
+def test_a_log_without_a_record_is_named(tmp_path: Path, content: bytes) -> None:
+    """Another log may be good. So each log with content, and without any record, has an error of its own."""
+    good, other = tmp_path / "good", tmp_path / "other"
+    good.write_text(LINE + LINE[:100])
+    other.write_bytes(content)
+    logs = LogReader([str(good), str(other)])
+    assert len(list(logs.records())) == 1
+    why = "has no record of a decision; a log is text, plain or packed with gzip"
+    assert list(map(str, logs.unreadable)) == [f"{other}: {why}"]
+
+
+def test_an_empty_log_is_no_error(tmp_path: Path) -> None:
+    """Logrotate may have just created it."""
+    (tmp_path / "log").write_text("")
+    (tmp_path / "log.gz").write_bytes(gzip.compress(b""))
+    logs = LogReader([str(tmp_path / "log"), str(tmp_path / "log.gz")])
+    assert (list(logs.records()), logs.unreadable) == ([], [])
 
 
 @pytest.mark.parametrize("line", ["", "\n", "a word\n", "{}\n", '{"a": 1}\n', "sshd[1]: {not json\n", "[1, {}]\n"])
