@@ -14,6 +14,7 @@ from vomap.bans import rule_tokens
 from vomap.claims import DECISIVE
 from vomap.cli import run
 from vomap.log import format_record
+from vomap.log.pseudonyms import make_pseudonym
 
 Capture = pytest.CaptureFixture[str]
 SITE = """\
@@ -374,6 +375,47 @@ in the logs: 5 decisions about 2 identities would have been denied
         ["cmspilot"],
     ]
     assert answer["log"]["identities"][0]["jtis"] == ["j-1", "j-2", "j-3"]
+
+
+PSEUDONYM = make_pseudonym(bytes(32), "https://cms.example.org/", "pilot")
+RESOLVE = f"`vomap log resolve '{PSEUDONYM}' --issuer https://cms.example.org/`"
+
+
+def test_a_pseudonym_in_the_log_is_no_subject(site: Site) -> None:
+    """The report says which identity is a pseudonym, and has the command that shows the subject to ban."""
+    log = _logged(site, {"subject": None, "pseudonym": PSEUDONYM})
+    _, out, _ = site.run("add", "--vo", "CMS", "--reason", "r", "--log", log)
+    identity = f"  identity https://cms.example.org/, the pseudonym {PSEUDONYM}:\n"
+    assert f"{identity}    to see the subject: {RESOLVE}\n" in out
+
+
+@pytest.mark.parametrize("record", [{"subject": None}, {"subject": None, "pseudonym": None}])
+def test_records_without_a_subject_are_about_several_users(site: Site, record: dict[str, Any]) -> None:
+    """Such an identity must not look like a subject called unknown."""
+    _, out, _ = site.run("add", "--vo", "CMS", "--reason", "r", "--log", _logged(site, record))
+    assert "  identity https://cms.example.org/, without a subject in the log (perhaps several users):\n" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (["--issuer", "https://cms.example.org/"], RESOLVE),
+        (["--vo", "atlas"], f"`vomap log resolve '{PSEUDONYM}' --issuer https://atlas.example.org/`"),
+        ([], f"`vomap log resolve '{PSEUDONYM}' --issuer ISSUER`"),
+    ],
+)
+def test_a_ban_of_a_pseudonym_is_a_warning(site: Site, words: list[str], command: str) -> None:
+    """No token has a pseudonym as its subject, so the ban denies no user."""
+    _, _, err = site.run("add", *words, "--subject", PSEUDONYM, "--reason", "r")
+    told = f"{PSEUDONYM} looks like a pseudonym of the decision log, and no token has it as its subject"
+    assert f"warning: {told}; ban the subject that {command} shows\n" in err
+
+
+@pytest.mark.parametrize("subject", ["~jo", "pilot", PSEUDONYM[1:], f"{PSEUDONYM}=", f"{PSEUDONYM}@example.org"])
+def test_another_subject_is_no_pseudonym(site: Site, subject: str) -> None:
+    """Only the form of a pseudonym gives the warning."""
+    _, _, err = site.run("add", "--issuer", "https://cms.example.org/", "--subject", subject, "--reason", "r")
+    assert "pseudonym" not in err
 
 
 @pytest.mark.parametrize("words", [[], ["--json"]])

@@ -52,7 +52,7 @@ _BEGINS = (
     r"    (systemctl restart |condor_ce_q -allusers |condor_ce_rm JOB\.\.\.$|arcctl job |/usr/lib)",
     "in the logs: ",
     "  identity ",
-    "    (mapped to|not mapped|jti:)",
+    "    (mapped to|not mapped|jti:|to see the subject:)",
     "  and [0-9,]+ ",
     "  unknown for [0-9,]+: ",
 )

@@ -12,6 +12,8 @@ from vomap.bans.issuer_wiring import NOT_IN_FORCE, is_wired
 from vomap.bans.tokens import FILLER
 from vomap.bans.wildcards import BanWarning, crossing_subjects, match_any_slashes, wider_subjects, wildcard_warnings
 from vomap.claims import Claims
+from vomap.files.shell import join_words
+from vomap.log.pseudonyms import is_like_pseudonym
 from vomap.mapfile.entries import CONDITIONS
 from vomap.mapfile.findings import did_you_mean
 from vomap.policy import MAPPED
@@ -37,6 +39,7 @@ def condition_warnings(
 
     `given` is the token that the administrator wants to ban, if there is one.
     """
+    yield from map(BanWarning, _pseudonyms(ban, authority))
     for issuer in ban.get("issuer", ()):
         if issuer not in authority.issuers:
             wired = is_wired(issuer, ban, authority.issuers)
@@ -201,6 +204,16 @@ def _alone(ban: Mapping[str, Any], given: Claims | None) -> BanWarning:
         return BanWarning(told)
     form = {key: ban[key] for key in ("reason", "until") if key in ban}
     return BanWarning(told, ({"issuer": [issuer], "subject": [subject], **form},))
+
+
+def _pseudonyms(ban: Mapping[str, Any], authority: Authority) -> Iterator[str]:
+    """Yield a warning for each subject that looks like a pseudonym of the decision log: no token has it."""
+    issuers = ban.get("issuer") or _speakers(ban, authority)
+    issuer = issuers[0] if len(issuers) == 1 else "ISSUER"
+    for subject in filter(is_like_pseudonym, ban.get("subject", ())):
+        words = join_words([subject, "--issuer", issuer])
+        told = f"{subject} looks like a pseudonym of the decision log, and no token has it as its subject"
+        yield f"{told}; ban the subject that `vomap log resolve {words}` shows"
 
 
 def _vos(ban: Mapping[str, Any], authority: Authority) -> Iterator[str]:

@@ -15,7 +15,7 @@ from vomap.bans.aftermath import Aftermath, find_aftermath
 from vomap.bans.commands import add_command, advice_of, wire_command
 from vomap.bans.effect import BanEffect, BanTester, describe_outcome, is_banned
 from vomap.bans.folder import BanChange, ChangeRefused, LocalBanFile, conditions_of, read_ban
-from vomap.bans.log_impact import LogImpact
+from vomap.bans.log_impact import Identity, LogImpact
 from vomap.bans.warnings import condition_warnings, token_warnings
 from vomap.bans.wildcards import BanWarning
 from vomap.ces.kinds import known_ces
@@ -25,6 +25,7 @@ from vomap.cli.arguments import BANS_FOLDER, UsageError, given_token, payload_of
 from vomap.cli.ban_list import compiled_bans, until
 from vomap.cli.console import FAILED, NO, YES, counted, left_out, plain, print_json, progress_bar, shown
 from vomap.files.lock import locked
+from vomap.files.shell import join_words
 from vomap.log.reader import LogReader
 from vomap.mapfile.entries import CONDITIONS, DEFAULT_SITE
 from vomap.policy.authority import Authority
@@ -305,7 +306,10 @@ def _print_hits(hits: LogImpact) -> None:
     which = f"{counted(hits.decisions, 'decision')} about {_identities(len(hits.identities))}"
     print(f"in the logs: {which} would have been denied")
     for who, seen in hits.latest_first()[:_MOST_IDENTITIES]:
-        print(f"  identity {shown(who.issuer or 'unknown')} {shown(who.pseudonym or who.subject or 'unknown')}:")
+        print(f"  {_titled(who)}:")
+        if who.pseudonym is not None:
+            words = join_words([who.pseudonym, "--issuer", who.issuer or ""])
+            print(printable(f"    to see the subject: `vomap log resolve {words}`"))
         for account, count in seen.accounts.items():
             done = "not mapped" if account is None else f"mapped to {shown(account)}"
             print(f"    {done}: {counted(count.decisions, 'decision')}, the last at {count.last}")
@@ -314,6 +318,16 @@ def _print_hits(hits: LogImpact) -> None:
         print(f"  and {_identities(len(hits.identities) - _MOST_IDENTITIES)} more; --json prints all")
     for why, number in hits.unknown.most_common():
         print(f"  unknown for {number:,}: {why}")
+
+
+def _titled(who: Identity) -> str:
+    """Return the title of an identity. A record without a subject may be about any user of its issuer."""
+    issuer = "of no issuer" if who.issuer is None else shown(who.issuer)
+    if who.pseudonym is not None:
+        return f"identity {issuer}, the pseudonym {shown(who.pseudonym)}"
+    if who.subject is None:
+        return f"identity {issuer}, without a subject in the log (perhaps several users)"
+    return f"identity {issuer} {shown(who.subject)}"
 
 
 def _identities(number: int) -> str:

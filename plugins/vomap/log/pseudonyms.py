@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import binascii
 import hmac
+import re
 
 from vomap import Error
 
@@ -17,6 +18,8 @@ _DIGEST = "sha256"
 _VECTOR = 16
 _BLOCK = 32
 _MARK = "~"
+# At least the digest, in base64.
+_LIKE_PSEUDONYM = re.compile(_MARK + "[A-Za-z0-9_-]{22,}", re.ASCII)
 
 
 class KeyFileError(Error):
@@ -63,6 +66,11 @@ def resolve_pseudonym(key: bytes, issuer: str, pseudonym: str) -> str:
     if not hmac.compare_digest(make_pseudonym(key, issuer, subject), pseudonym):
         raise PseudonymError(f"{pseudonym!a}: is not a pseudonym of this key for the issuer {issuer!a}")
     return subject
+
+
+def is_like_pseudonym(subject: str) -> bool:
+    """Return True if a text has the form of a pseudonym. No issuer is known that has such subjects."""
+    return _LIKE_PSEUDONYM.fullmatch(subject) is not None
 
 
 def _encrypt(key: bytes, vector: bytes, text: bytes) -> bytes:
