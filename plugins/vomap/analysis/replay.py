@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from vomap.analysis.kept_claims import RecordDecider, UndecidableError
 from vomap.analysis.owners import Owners
+from vomap.log import KEY_FILE
 from vomap.log.record import Record, Resolve
 from vomap.policy import DENIED, ERROR, MAPPED, Decision
 from vomap.policy.decide import FORGED_NAME
@@ -24,13 +25,18 @@ AN_ERROR, REFUSED_BEFORE, AN_AUTHORIZATION, UNKNOWN, NO_JTI = (
     "its token has no jti, so the file of the other plugin cannot name it",
 )
 # The reasons why a record is undecidable: the policy may decide otherwise, and the record does not show it.
-NO_CLAIMS, NO_SUBJECT, NO_NAMES, NO_FORGED, SEVERAL_ACCOUNTS, SEVERAL_ISSUERS = (
+NO_CLAIMS, NO_NAMES, NO_FORGED, SEVERAL_ACCOUNTS, SEVERAL_ISSUERS = (
     "the log does not have its claims",
-    "its subject is a pseudonym, and its key was not given or does not exist",
     "an earlier vomap wrote its record, which does not name the claims that it keeps",
     "an earlier vomap wrote its record, which does not name the claims that may be forged",
     "the file of the other plugin has several accounts of its issuer and subject",
     "tokens of several issuers have its jti, and the file of the other plugin does not name the issuer",
+)
+# The reasons why a subject is not known.
+NOT_LOGGED, NO_KEY, OTHER_KEY = (
+    "its subject was not logged, because there was no key to encrypt it, and no key can show it now",
+    f"its subject is a pseudonym, and vomap cannot read a key in {KEY_FILE}: name the key with --key FILE",
+    "its subject is a pseudonym that another key made: name that key with --key FILE",
 )
 _AUTHORIZE = "vomap-arc authorize"
 # The first word of the reason, if the token itself is why.
@@ -210,7 +216,14 @@ class Replay:
         """Put the subject in the place of its pseudonym. Raises UndecidableError."""
         members = record.members
         if "pseudonym" in members and members["subject"] is None and not record.reveal_subject(self._resolve):
-            raise UndecidableError(NO_SUBJECT)
+            raise UndecidableError(why_hidden(record, self._resolve))
+
+
+def why_hidden(record: Record, resolve: Resolve | None) -> str:
+    """Return why the subject of a record is not known. `resolve` is None without a key."""
+    if record.members["pseudonym"] is None:
+        return NOT_LOGGED
+    return NO_KEY if resolve is None else OTHER_KEY
 
 
 def _nothing_to_compare(record: Record) -> str | None:

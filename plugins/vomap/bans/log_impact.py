@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vomap.analysis.kept_claims import ban_without
-from vomap.analysis.replay import NO_CLAIMS, NO_SUBJECT
+from vomap.analysis.replay import NO_CLAIMS, why_hidden
 from vomap.bans.effect import is_banned
 from vomap.claims import ENTITLEMENT_CLAIMS, GROUPS_CLAIM, Claims
 from vomap.log.record import Record, Resolve
@@ -123,7 +123,7 @@ class LogImpact:
         if not_shown:
             self.unknown[CLAIM_NOT_LOGGED] += 1
         elif hidden.intersection(_conditions_of(self._ban)):
-            self.unknown[NO_SUBJECT] += 1
+            self.unknown[why_hidden(record, self._resolve)] += 1
         else:
             who = Identity(members["issuer"], members["subject"], members.get("pseudonym") if is_hidden else None)
             self.identities.setdefault(who, IdentityCount()).add(members)

@@ -12,7 +12,8 @@ from vomap import Error
 from vomap.cli.console import progress_bar
 from vomap.compile import advice
 from vomap.compile.check import SiteCheck, check_bans, check_mapfiles
-from vomap.log.pseudonyms import PseudonymError, read_key, resolve_pseudonym
+from vomap.log import KEY_FILE
+from vomap.log.pseudonyms import KeyFileError, PseudonymError, read_key, resolve_pseudonym
 from vomap.log.record import Resolve
 from vomap.osg.plan import DEFAULT_MULTI_VO
 from vomap.policy.model import Bans, Policy
@@ -160,10 +161,16 @@ def payload_of(args: argparse.Namespace, content: bytes) -> bytes:
 
 
 def resolver(key_file: str | None) -> Resolve | None:
-    """Return a function that finds the subject of a pseudonym, or None without a key. Raises KeyFileError."""
-    if key_file is None:
-        return None
-    key = read_key(key_file)
+    """Return a function that finds the subject of a pseudonym, by the key in a file.
+
+    Without a file the key is that of the callouts, and the result is None if vomap cannot read it. Raises KeyFileError.
+    """
+    try:
+        key = read_key(KEY_FILE if key_file is None else key_file)
+    except KeyFileError:
+        if key_file is None:
+            return None
+        raise
 
     def resolve(issuer: str, pseudonym: str) -> str | None:
         try:

@@ -10,6 +10,7 @@ from vomap.cli.ban_change import add, add_conditions, lift
 from vomap.cli.ban_fetch import fetch
 from vomap.cli.ban_list import list_bans
 from vomap.cli.parser import Action, add_actions
+from vomap.log import KEY_FILE
 
 HELP = "add, list, lift and fetch bans, and build them at once"
 
@@ -70,7 +71,9 @@ def _configure_add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--until", metavar="TIME", help="the last day (2026-12-31) or second of the ban, UTC")
     add_token(parser, required=False)
     parser.add_argument("--log", nargs="+", metavar="LOG", help="decision logs, to show whom the ban would have denied")
-    parser.add_argument("--key", metavar="FILE", help="with --log: the key of the pseudonyms in the logs")
+    parser.add_argument(
+        "--key", metavar="FILE", help=f"with --log: the key of the pseudonyms in the logs (default: {KEY_FILE})"
+    )
     _add_places(parser)
 
 

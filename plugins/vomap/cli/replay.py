@@ -11,6 +11,7 @@ from vomap.analysis.replay import Replay
 from vomap.cli.arguments import add_json, add_policy, add_sources, asked_policy, resolver
 from vomap.cli.console import FAILED, NO, YES, counted, left_out, print_json, progress_bar, shown
 from vomap.files.regular import read_regular_file
+from vomap.log import KEY_FILE
 from vomap.log.reader import LogReader
 
 HELP = "decide the tokens of a decision log again, and show the decisions that change"
@@ -49,7 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="a table of the accounts of another plugin: on each line a token's jti, a tab, and the account. "
         "In place of the jti, the issuer, a tab, and the subject",
     )
-    parser.add_argument("--key", metavar="FILE", help="the key of the pseudonyms in the log")
+    parser.add_argument("--key", metavar="FILE", help=f"the key of the pseudonyms in the log (default: {KEY_FILE})")
     add_json(parser)
 
 
@@ -78,10 +79,10 @@ def run(args: argparse.Namespace) -> int:
 def _faults(result: Replay, logs: LogReader) -> list[str]:
     """Return why the result is not complete. A wrong file or a missing key must not look like a change of nothing."""
     faults = left_out(logs)
-    if number := sum(result.undecidable.values()):
-        faults.append(f"vomap cannot decide {counted(number, 'record')} again, so the changes are not complete")
     if not result.same + result.changed:
         faults.append("vomap could decide no record of these logs again, so the changes are unknown")
+    elif number := sum(result.undecidable.values()):
+        faults.append(f"vomap cannot decide {counted(number, 'record')} again, so the changes are not complete")
     return faults
 
 
@@ -106,7 +107,7 @@ def _print(result: Replay) -> None:
     for change, number in result.changes.most_common(_MOST_CHANGES):
         members = result.first[change].members
         print(f"{number:>9,}  {change.vo}: {shown(str(change.before))} -> {shown(str(change.after))}")
-        identity = f"{shown(members['issuer'] or 'unknown')} {shown(members['subject'] or 'unknown')}"
+        identity = f"{shown(members['issuer'] or '(no issuer)')} {shown(members['subject'] or '(no subject)')}"
         print(f"           first at {members['time']}: {identity}")
     if len(result.changes) > _MOST_CHANGES:
         print(f"and {counted(len(result.changes) - _MOST_CHANGES, 'change')} more; --json prints all")

@@ -136,8 +136,8 @@ def test_what_has_nothing_to_compare_is_left_out(members: dict[str, Any], why: s
     [
         ({"claims": None}, proof.NO_CLAIMS),
         ({"claims": None, "cut": True, "reason": "token: x"}, proof.NO_CLAIMS),
-        ({"subject": None, "pseudonym": "~x"}, proof.NO_SUBJECT),
-        ({"subject": None, "pseudonym": None}, proof.NO_SUBJECT),
+        ({"subject": None, "pseudonym": "~x"}, proof.NO_KEY),
+        ({"subject": None, "pseudonym": None}, proof.NOT_LOGGED),
         ({"kept": ["scope"]}, "the log does not keep the claim 'wlcg.groups', which the decision asks for"),
     ],
 )
@@ -158,7 +158,7 @@ def test_a_pseudonym_is_resolved_by_its_key() -> None:
     """With the key of the pseudonyms the replay decides a record by its subject."""
     members = {"subject": None, "pseudonym": make_pseudonym(KEY, ONE, "jo")}
     assert _replay(_record(**members), resolve=lambda issuer, _: "jo" if issuer == ONE else None).same == 1
-    assert dict(_replay(_record(**members), resolve=lambda *_: None).undecidable) == {proof.NO_SUBJECT: 1}
+    assert dict(_replay(_record(**members), resolve=lambda *_: None).undecidable) == {proof.OTHER_KEY: 1}
 
 
 def test_another_plugin_is_compared_with() -> None:
@@ -195,7 +195,7 @@ def test_a_subject_with_several_accounts_is_not_decidable() -> None:
     owners = Owners([f"{ONE}\tjo\tjo", f"{ONE}\tjo\tother"])
     assert dict(_replay(_record(), owners=owners).undecidable) == {proof.SEVERAL_ACCOUNTS: 1}
     hidden = _record(subject=None, pseudonym="~x")
-    assert dict(_replay(hidden, owners=owners).undecidable) == {proof.NO_SUBJECT: 1}
+    assert dict(_replay(hidden, owners=owners).undecidable) == {proof.NO_KEY: 1}
 
 
 @pytest.mark.parametrize("other", [0, 1, 2])

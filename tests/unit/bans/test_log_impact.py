@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from unit.policy.composed import bans_document, policy_of
-from vomap.analysis.replay import NO_CLAIMS, NO_SUBJECT
+from vomap.analysis.replay import NO_CLAIMS, NO_KEY, NOT_LOGGED, OTHER_KEY
 from vomap.bans.log_impact import CLAIM_NOT_LOGGED, DecisionCount, Identity, IdentityCount, LogImpact
 from vomap.claims import DECISIVE
 from vomap.log.pseudonyms import make_pseudonym
@@ -115,10 +115,12 @@ def _count(accounts: dict[str | None, DecisionCount], *jtis: str) -> IdentityCou
 def test_what_is_hidden_is_unknown() -> None:
     """A pseudonym without its key is unknown if all other conditions of the ban match. Otherwise it does not match."""
     hidden = _record(subject=None, pseudonym=HIDDEN)
-    assert dict(_hits("subject: jo", hidden).unknown) == {NO_SUBJECT: 1}
-    assert dict(_hits("vo: One, subject: jo", hidden).unknown) == {NO_SUBJECT: 1}
+    assert dict(_hits("subject: jo", hidden).unknown) == {NO_KEY: 1}
+    assert dict(_hits("vo: One, subject: jo", hidden).unknown) == {NO_KEY: 1}
     assert not _hits("vo: Two, subject: jo", hidden).unknown
-    assert dict(_hits("subject: jo", _record(subject=None, pseudonym=None)).unknown) == {NO_SUBJECT: 1}
+    assert dict(_hits("subject: jo", _record(subject=None, pseudonym=None)).unknown) == {NOT_LOGGED: 1}
+    other_key = _hits("subject: jo", _record(subject=None, pseudonym=HIDDEN), resolve=lambda *_: None)
+    assert dict(other_key.unknown) == {OTHER_KEY: 1}
 
 
 def test_a_ban_that_asks_for_no_subject_needs_no_key() -> None:
