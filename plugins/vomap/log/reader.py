@@ -140,13 +140,22 @@ def _unpacked(file: IO[bytes]) -> IO[bytes]:
 def _lines(path: str, file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
     """Yield the lines, numbered from 1. Of a line of more than _LONGEST_LINE bytes, yield only so many."""
     number = length = 0
-    while content := file.readline(_LONGEST_LINE):
+    while content := _read_part(path, file):
         if not length:
             number += 1
             yield number, content
         length = 0 if content.endswith(b"\n") else length + len(content)
         if length > _ENDLESS:
             raise LogError(f"{path}:{number}: this line has more than {_ENDLESS >> 30} GiB, so this is not a log")
+
+
+def _read_part(path: str, file: IO[bytes]) -> bytes:
+    """Read a line, or _LONGEST_LINE bytes of it. Raises LogError for a packed log with other data behind its end."""
+    try:
+        return file.readline(_LONGEST_LINE)
+    except gzip.BadGzipFile:
+        # This error has no text of the system. Its own text has bytes of the file.
+        raise LogError(f"{path}: its packed data is damaged, or other data that is not gzip follows it") from None
 
 
 def _read_line(number: int, content: bytes) -> Iterator[Record | BrokenLine]:

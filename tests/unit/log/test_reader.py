@@ -460,6 +460,17 @@ def test_a_log_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
             _read(path)
 
 
+@pytest.mark.parametrize("damage", ["behind", "checksum"])
+def test_a_damaged_packed_log_has_a_reason(tmp_path: Path, damage: str) -> None:
+    """Other bytes behind the packed data, and a wrong checksum. The records before count."""
+    path, packed = tmp_path / "log", gzip.compress(LINE.encode() * 2)
+    path.write_bytes(packed + b"x\x1b[2J" if damage == "behind" else packed[:-8] + bytes(4) + packed[-4:])
+    logs = LogReader([str(path)])
+    assert len(list(logs.records())) == 2
+    why = "its packed data is damaged, or other data that is not gzip follows it"
+    assert list(map(str, logs.unreadable)) == [f"{path}: {why}"]
+
+
 def test_a_record_gives_its_claims() -> None:
     """The members and the logged claims together give the claims of the token."""
     claims = Record(1, MEMBERS).claims()
