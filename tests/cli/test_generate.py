@@ -80,6 +80,16 @@ def test_a_mapfile_of_the_sites_own_is_kept(topology: Path, tmp_path: Path, caps
     assert len(list(tmp_path.iterdir())) == 3
 
 
+def test_a_generated_mapfile_that_was_edited_by_hand_is_kept(topology: Path, tmp_path: Path) -> None:
+    """The edit is in no other file."""
+    output = tmp_path / "osg.yaml"
+    assert run("--source", str(topology), "--output", str(output)) == 0
+    by_hand = output.read_text() + "# ours\n"
+    output.write_text(by_hand)
+    assert run("--source", str(topology), "--output", str(output)) == 0
+    assert (tmp_path / "osg.yaml.~1~").read_text() == by_hand
+
+
 def test_an_error_leaves_the_old_file(topology: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """When the source is broken, or the place cannot be written, it is exit 3, and the old file stays as it is."""
     output = tmp_path / "osg.yaml"

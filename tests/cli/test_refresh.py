@@ -462,6 +462,36 @@ def test_a_mapfile_that_was_edited_by_hand_is_kept(site: Site, capsys: Capture) 
     assert Path(f"{site.output}.~1~").read_text() == edited
 
 
+HANDMADE = "rules:\n  - {name: cms-handmade, issuer: https://cms-auth.web.cern.ch/, subject: me, account: cmspilot}\n"
+
+
+@pytest.mark.parametrize("is_broken", [False, True])
+@pytest.mark.parametrize(("old", "new"), [("rules:\n", HANDMADE), ("issuers:\n", "# ours\nissuers:\n")])
+def test_any_edit_by_hand_waits_for_a_person(site: Site, capsys: Capture, old: str, new: str, is_broken: bool) -> None:
+    """The source may be a plain folder. A broken VO file does not turn the edit into what the VO keeps."""
+    folder = site.folder / "topology"
+    folder.mkdir()
+    for name in ("CMS.yaml", "LIGO.yaml"):
+        (folder / name).write_text(site.files[name])
+    words = ["--source", str(folder)]
+    site.begin(*words)
+    assert old in site.output.read_text()
+    site.output.write_text(site.output.read_text().replace(old, new, 1))
+    by_hand = site.content()
+    if is_broken:
+        (folder / "CMS.yaml").write_text("[")
+    assert site.refresh(*words) == 1
+    assert "check this: the mapfile in force was edited by hand" in capsys.readouterr().err
+    assert site.content() == by_hand
+    assert site.refresh("--json", *words) == 1
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["generated"]["kept"] == []
+    assert site.refresh("--accept", answer["digest"], *words) == 0
+    assert b"handmade" not in (site.content() or b"handmade")
+    assert Path(f"{site.output}.~1~").read_bytes() == by_hand
+    assert site.refresh(*words) == 0
+
+
 def test_a_digest_of_another_mapfile(site: Site, capsys: Capture) -> None:
     """A refusal says that the digest is not the right one."""
     assert site.refresh("--accept", "yes") == 1

@@ -13,7 +13,7 @@ from vomap.files.atomic import keep_foreign, replace_file
 from vomap.files.shell import join_words
 from vomap.mapfile.files import Mapfile, read_files
 from vomap.osg.generate import BrokenFilesError, generate
-from vomap.osg.mapfile_text import GENERATED
+from vomap.osg.mapfile_text import is_as_generated
 from vomap.osg.topology import open_source
 from vomap.refresh.meaning import find_changes, read_meaning
 from vomap.web import can_be_changed_on_the_way
@@ -76,7 +76,7 @@ def _osg(args: argparse.Namespace) -> int:
     if args.check is not None:
         return _check(args, generated.text)
     if args.output is not None:
-        print_copy(args.output, keep_foreign(args.output, GENERATED))
+        print_copy(args.output, keep_foreign(args.output, is_as_generated))
         replace_file(args.output, generated.text.encode())
     if args.json:
         report = {**generated.report(), "output": args.output}

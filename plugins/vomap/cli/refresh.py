@@ -21,13 +21,13 @@ from vomap.cli.arguments import (
     web_of,
 )
 from vomap.cli.console import NO, YES, plain, print_copy, print_json
-from vomap.files.atomic import keep_copy, keep_foreign, replace_file
+from vomap.files.atomic import keep_foreign, replace_file
 from vomap.files.lock import locked
 from vomap.files.shell import join_words
 from vomap.mapfile.files import Mapfile
 from vomap.osg.files import TopologyError
 from vomap.osg.generate import generate
-from vomap.osg.mapfile_text import GENERATED
+from vomap.osg.mapfile_text import is_as_generated
 from vomap.osg.topology import open_source
 from vomap.refresh.alarms import Alarm, ChangeLimits, Limit, read_limit
 from vomap.refresh.kept import read_in_force
@@ -139,8 +139,7 @@ def run(args: argparse.Namespace) -> int:
         if review.faults or (review.alarms and args.accept != review.digest):
             outcome = _REFUSED
         if outcome == _INSTALLED and not args.dry_run:
-            is_edited = any(alarm.kind == "by-hand" for alarm in review.alarms)
-            print_copy(args.output, keep_copy(args.output) if is_edited else keep_foreign(args.output, GENERATED))
+            print_copy(args.output, keep_foreign(args.output, is_as_generated))
             replace_file(args.output, generated.text.encode())
         _print_result(args, generated, review, outcome)
     return NO if outcome == _REFUSED else YES

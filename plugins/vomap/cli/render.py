@@ -141,7 +141,7 @@ def _write(args: argparse.Namespace, fragments: Mapping[str, str]) -> int:
         make_folder(Path(args.output))
         for name, text in fragments.items():
             path = str(Path(args.output, name))
-            print_copy(path, keep_foreign(path, WRITTEN))
+            print_copy(path, keep_foreign(path, lambda text: WRITTEN in text))
             replace_file(path, text.encode())
             if not args.json:
                 print(path)

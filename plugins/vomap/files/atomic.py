@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from vomap.files import FileError, open_trusted
@@ -79,18 +79,18 @@ def keep_copy(path: str) -> str:
     return copy
 
 
-def keep_foreign(path: str, mark: str) -> str | None:
-    """Keep the file at a path, before it is replaced, if its text does not have the mark of what vomap writes there.
+def keep_foreign(path: str, is_own: Callable[[str], bool]) -> str | None:
+    """Keep the file at a path, before it is replaced, unless `is_own` returns True: vomap wrote this text.
 
     Return the name of the copy, or None. The target of a link is not replaced. Raises FileError.
     """
     if os.path.islink(path) or not os.path.isfile(path):
         return None
     try:
-        text = Path(path).read_text("utf-8", "replace")
+        text = Path(path).read_bytes().decode("utf-8", "replace")
     except OSError as error:
         raise FileError(f"{path}: {error.strerror}") from None
-    return None if mark in text else keep_copy(path)
+    return None if is_own(text) else keep_copy(path)
 
 
 def name_of_copy(path: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -54,7 +55,20 @@ class GeneratedMapfile:
 def write_mapfile(mapfile: GeneratedMapfile) -> str:
     """Return the mapfile's text."""
     parts = [_header(mapfile), ["mapfile: 1"], _issuers(mapfile.issuers), _rules(mapfile.rules), _tests(mapfile)]
-    return "\n\n".join("\n".join(part) for part in parts) + "\n"
+    return seal("\n\n".join("\n".join(part) for part in parts) + "\n")
+
+
+def seal(text: str) -> str:
+    """Return a text with the digest of its lines in a comment below its first line."""
+    first, _, others = text.partition("\n")
+    return "\n".join((first, _digest_line(first, others), others))
+
+
+def is_as_generated(text: str) -> bool:
+    """Return True if nobody edited a generated mapfile: the digest in its second line is that of its other lines."""
+    first, _, rest = text.partition("\n")
+    line, _, others = rest.partition("\n")
+    return line == _digest_line(first, others)
 
 
 def kept_vos(text: str) -> tuple[str, ...]:
@@ -70,6 +84,11 @@ def write_text(text: str) -> str:
         return json.dumps(text)
     node = yaml.compose(text, Loader=yaml.SafeLoader)
     return text if node is not None and node.tag == _TEXT else json.dumps(text)
+
+
+def _digest_line(first: str, others: str) -> str:
+    digest = hashlib.sha256(f"{first}\n{others}".encode()).hexdigest()
+    return f"# sha256 of the other lines: {digest}"
 
 
 def _header(mapfile: GeneratedMapfile) -> list[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from vomap.compile.check import check_policy
 from vomap.mapfile.files import Mapfile
 from vomap.osg.in_force import InForce
+from vomap.osg.mapfile_text import is_as_generated
 from vomap.osg.topology import TopologyEntry, VirtualOrganization
 from vomap.refresh.meaning import is_generated_rule
 
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 
 
 def read_in_force(mapfile: Mapfile | None) -> InForce:
-    """Return the VOs of a mapfile. A mapfile that other users can change, or with errors, has none to keep."""
-    if mapfile is None or mapfile.custody.faults:
+    """Return the VOs of a mapfile. One that other users can change, with errors, or edited by hand has none to keep."""
+    if mapfile is None or mapfile.custody.faults or not is_as_generated(mapfile.text):
         return InForce()
     check = check_policy([mapfile])
     if check.findings.errors:

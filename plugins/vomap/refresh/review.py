@@ -11,7 +11,7 @@ from vomap.compile.check import check_policy
 from vomap.files.regular import LARGEST_FOREIGN
 from vomap.mapfile.files import Mapfile, read_file
 from vomap.mapfile.findings import MapfileError
-from vomap.osg.mapfile_text import kept_vos
+from vomap.osg.mapfile_text import is_as_generated, kept_vos
 from vomap.osg.provenance import written_date
 from vomap.refresh.alarms import Alarm, ChangeLimits, find_alarms
 from vomap.refresh.candidate import find_failures, find_forbidden, is_part_of, new_mapfile, read_site_policy, site_with
@@ -19,6 +19,10 @@ from vomap.refresh.meaning import NOTHING, MapfileChange, Meaning, find_changes,
 from vomap.refresh.site_effect import find_site_alarms
 from vomap.store.writer import document_digest
 
+_BY_HAND = Alarm(
+    "by-hand",
+    "the mapfile in force was edited by hand, or an earlier vomap wrote it: the candidate keeps nothing of it",
+)
 _FIRST = Alarm("first", "there is no mapfile yet: check all that this one adds, then accept it")
 
 
@@ -32,7 +36,7 @@ class Review:
         alarms: reasons that the administrator may set aside, by accepting the digest.
         faults: reasons that nobody can set aside.
         is_first: True if there is no mapfile in force.
-        is_same: True if the mapfile in force differs at most in the comments at its top.
+        is_same: True if the mapfile in force is as generated, and differs at most in the comments at its top.
         is_read: True if the site's mapfiles include the candidate's path.
 
     """
@@ -64,7 +68,9 @@ def review_candidate(candidate: Mapfile, site: Sequence[str], limits: ChangeLimi
         return Review(digest, faults=faults, is_first=before is None, is_read=is_read)
     new = meaning_of(check.composition)
     old = NOTHING if before is None else _meaning_in_force(before)
-    alarms = [_FIRST] if before is None else [*find_alarms(old, new, limits), *_older(before, candidate)]
+    alarms = [_FIRST]
+    if before is not None:
+        alarms = [*_by_hand(before), *find_alarms(old, new, limits), *_older(before, candidate)]
     if not faults:
         alarms += _site_alarms(candidate, before, site)
     return Review(digest, tuple(find_changes(old, new)), tuple(alarms), faults, before is None, is_read=is_read)
@@ -76,8 +82,12 @@ def read_mapfile_in_force(path: str) -> Mapfile | None:
 
 
 def _is_same(before: Mapfile, candidate: Mapfile) -> bool:
-    """Return True if only the commit differs, in the comments at the top. Kept VOs are there, and count."""
-    return _body(before) == _body(candidate) and kept_vos(before.text) == kept_vos(candidate.text)
+    """Return True if only the commit differs, in the comments at the top. Kept VOs are there, and count.
+
+    A mapfile that was edited by hand is never the same.
+    """
+    is_same = _body(before) == _body(candidate) and kept_vos(before.text) == kept_vos(candidate.text)
+    return is_same and is_as_generated(before.text)
 
 
 def _meaning_in_force(before: Mapfile) -> Meaning:
@@ -86,6 +96,11 @@ def _meaning_in_force(before: Mapfile) -> Meaning:
     except MapfileError as error:
         advice = "repair the mapfile in force, or move it away and accept a new one"
         raise Error(f"{error.findings[0]}; {advice}") from None
+
+
+def _by_hand(before: Mapfile) -> list[Alarm]:
+    """Find an edit of the mapfile in force, whatever it changes: only the administrator knows what it is for."""
+    return [] if is_as_generated(before.text) else [_BY_HAND]
 
 
 def _older(before: Mapfile, candidate: Mapfile) -> Iterator[Alarm]:

@@ -10,7 +10,7 @@ import pytest
 from vomap.mapfile.files import Mapfile
 from vomap.osg.files import TopologyError, TopologyFiles
 from vomap.osg.generate import Generation, generate
-from vomap.osg.mapfile_text import kept_vos
+from vomap.osg.mapfile_text import kept_vos, seal
 from vomap.refresh.alarms import ChangeLimits, Limit, find_alarms
 from vomap.refresh.candidate import new_mapfile
 from vomap.refresh.kept import read_in_force
@@ -214,11 +214,33 @@ def test_nothing_is_kept_of_a_file_that_others_can_change(tmp_path: Path) -> Non
 
 def test_a_subject_is_never_widened() -> None:
     """A rule that the administrator wrote by hand is kept as it is, or not at all."""
-    by_hand = made(BEFORE).text.replace("subject: one", 'subject: "any subject"')
+    by_hand = seal(made(BEFORE).text.replace("subject: one", 'subject: "any subject"'))
     kept = read_in_force(Mapfile("osg.yaml", by_hand)).vos["cms"]
     assert {entry.subject for entry in kept.entries} == {"any subject", "two"}
-    with_group = made(BEFORE).text.replace("    subject: one\n", "    subject: one\n    group: /cms\n", 1)
+    with_group = seal(made(BEFORE).text.replace("    subject: one\n", "    subject: one\n    group: /cms\n", 1))
     assert {e.subject for e in read_in_force(Mapfile("osg.yaml", with_group)).vos["cms"].entries} == {"two"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("rules:\n", f"rules:\n  - {{name: handmade, issuer: '{issuer('cms')}', subject: me, account: root2}}\n"),
+        ("account: cmspilot", "account: ligo"),
+        ("{vo: CMS}", "{vo: CMS} # ours"),
+        ("# date: unknown\n", "# date: 2999-01-01\n"),
+        ("# sha256 of the other lines", "# sha256 of other lines"),
+        ("\n", "\r\n"),
+    ],
+)
+def test_nothing_is_kept_of_a_mapfile_that_was_edited_by_hand(old: str, new: str) -> None:
+    """The generator did not make its rules of any VO file. With a broken VO file, they would become generated rules."""
+    before = made(BEFORE).text
+    assert read_in_force(Mapfile("osg.yaml", before)).vos.keys() == {"cms", "ligo"}
+    assert old in before
+    by_hand = before.replace(old, new, 1)
+    assert read_in_force(Mapfile("osg.yaml", by_hand)).vos == {}
+    after = made({**BEFORE, "CMS.yaml": "["}, by_hand)
+    assert (after.mapfile.kept, [each.vo for each in after.mapfile.issuers]) == ((), ["LIGO"])
 
 
 def test_without_a_mapfile_in_force_an_issuer_in_a_broken_file_is_reserved() -> None:

@@ -9,6 +9,7 @@ import pytest
 from owners import OTHER, ROOT, other_owners
 from vomap.files.regular import UnreadableFileError
 from vomap.mapfile.files import Mapfile
+from vomap.osg.mapfile_text import seal
 from vomap.refresh.alarms import ChangeLimits, Limit
 from vomap.refresh.review import Review, review_candidate
 
@@ -105,12 +106,41 @@ def test_what_a_build_would_refuse_is_not_installed(tmp_path: Path, loose: str) 
 def test_one_in_force_that_others_can_write_is_put_in_place_anew(tmp_path: Path) -> None:
     """Though it says the same."""
     path = tmp_path / "osg.yaml"
-    path.write_text(GOOD)
+    good = seal(GOOD)
+    path.write_text(good)
     path.chmod(0o644)
-    assert review_candidate(Mapfile(str(path), GOOD), [], LOOSE, 0).is_same
+    assert review_candidate(Mapfile(str(path), good), [], LOOSE, 0).is_same
     path.chmod(0o666)
-    review = review_candidate(Mapfile(str(path), GOOD), [], LOOSE, 0)
+    review = review_candidate(Mapfile(str(path), good), [], LOOSE, 0)
     assert (review.is_same, review.faults, review.alarms) == (False, (), ())
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("# Top", "# Ours"),
+        ("mapfile: 1\n", "mapfile: 1 # ours\n"),
+        ("rules:\n", "rules:\n  - {name: two, issuer: https://a.example.org, subject: me, account: two}\n"),
+        ("# sha256 of the other lines: ", "# sha256 of the other lines: 0"),
+    ],
+)
+def test_an_edit_by_hand_waits_for_the_administrator(tmp_path: Path, old: str, new: str) -> None:
+    """Whatever the edit changes, and whatever the limits allow: only the administrator knows what it is for."""
+    path = tmp_path / "osg.yaml"
+    good = seal(f"# Top\n{GOOD}")
+    assert old in good
+    path.write_text(good.replace(old, new, 1))
+    review = review_candidate(Mapfile(str(path), good), [], LOOSE, 0)
+    assert not review.is_same
+    assert review.alarms[0].kind == "by-hand"
+    assert "was edited by hand" in review.alarms[0].text
+
+
+def test_a_mapfile_without_a_digest_waits_for_the_administrator(tmp_path: Path) -> None:
+    """Nobody knows whether it was edited."""
+    path = tmp_path / "osg.yaml"
+    path.write_text(GOOD)
+    assert [alarm.kind for alarm in review_candidate(Mapfile(str(path), GOOD), [], LOOSE, 0).alarms] == ["by-hand"]
 
 
 def test_a_folder_in_the_place_of_the_mapfile_in_force(tmp_path: Path) -> None:

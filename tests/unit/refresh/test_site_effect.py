@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from vomap.mapfile.files import Mapfile
+from vomap.osg.mapfile_text import seal
 from vomap.refresh.alarms import ChangeLimits, Limit
 from vomap.refresh.review import Review, review_candidate
 
@@ -50,7 +51,7 @@ def review_of(folder: Path, own: str, old: str, new: str, *, later: str = "", si
         (folder / "mapfiles.d" / "90-later.yaml").write_text("mapfile: 1\n" + later)
     in_force = folder / "osg.yaml"
     (folder / "mapfiles.d" / "50-osg.yaml").symlink_to(in_force)
-    in_force.write_text(BASE)
+    in_force.write_text(seal(BASE))
     assert old in BASE
     changed = BASE.replace(old, new, 1)
     return review_candidate(Mapfile(str(in_force), changed), [str(folder / "mapfiles.d")], LOOSE, 0)
@@ -183,7 +184,7 @@ def test_a_vo_that_is_not_served_is_no_alarm(tmp_path: Path) -> None:
 def test_an_older_topology_waits_for_a_person(tmp_path: Path, old: str, new: str, expected: list[str]) -> None:
     """An attacker who could send the topology of last year would undo a correction."""
     in_force = tmp_path / "osg.yaml"
-    in_force.write_text(f"# date: {old}\n{BASE}")
+    in_force.write_text(seal(f"# date: {old}\n{BASE}"))
     changed = f"# date: {new}\n{BASE}".replace("subject: p, account", "subject: p2, account").replace(
         "sub: p,", "sub: p2,"
     )
