@@ -498,6 +498,21 @@ def test_a_digest_of_another_mapfile(site: Site, capsys: Capture) -> None:
     assert "--accept yes is not the digest of this mapfile" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("digest", ["deadbeef", ""])
+def test_a_digest_where_nothing_waits(site: Site, capsys: Capture, digest: str) -> None:
+    """The administrator checked another mapfile than this one, so nothing is done, and the exit code says so."""
+    site.begin()
+    before = site.content()
+    assert site.refresh("--accept", digest) == 1
+    assert f"--accept {digest}: no mapfile waits for your check" in capsys.readouterr().err
+    site.serve(edited("CMS.yaml", ITB, "")(site.files))
+    assert site.refresh("--accept", digest) == 1
+    assert f"--accept {digest} is not the digest of this mapfile" in capsys.readouterr().err
+    assert site.content() == before
+    assert site.refresh("--accept", site.digest(capsys)) == 0
+    assert site.refresh("--accept", site.digest(capsys)) == 0, "it is in force already"
+
+
 @pytest.mark.parametrize("broken", ["site: {}", "mapfile: 1\nsite: {never: x}\n"])
 def test_a_site_that_is_broken_itself_gets_nothing_new(site: Site, capsys: Capture, broken: str) -> None:
     """If the site's own mapfiles have errors, its forbidden accounts are unknown, so nothing is installed."""

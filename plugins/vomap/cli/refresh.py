@@ -73,7 +73,7 @@ shows such VOs. With --skip-broken vomap removes them, after your check.
 vomap never installs a mapfile that fails its check or its tests, that names root or an account of `accounts: never`, or
 that makes the site's own policy fail. You cannot accept it.
 
-exit codes: 0 installed, or no change, 1 refused until you check it, 2 wrong usage, 3 an error, such as no network
+exit codes: 0 installed, or no change, 1 refused until you check it, or another digest, 2 wrong usage, 3 an error
 """
 
 
@@ -136,13 +136,14 @@ def run(args: argparse.Namespace) -> int:
         candidate = Mapfile(args.output, generated.text)
         review = review_candidate(candidate, args.mapfiles or [MAPFILES_FOLDER], limits, time.time())
         outcome = _UNCHANGED if review.is_same else _INSTALLED
-        if review.faults or (review.alarms and args.accept != review.digest):
+        is_accepted = args.accept == review.digest
+        if review.faults or (not review.is_same and not is_accepted and (review.alarms or args.accept is not None)):
             outcome = _REFUSED
         if outcome == _INSTALLED and not args.dry_run:
             print_copy(args.output, keep_foreign(args.output, is_as_generated))
             replace_file(args.output, generated.text.encode())
         _print_result(args, generated, review, outcome)
-    return NO if outcome == _REFUSED else YES
+    return NO if outcome == _REFUSED or args.accept not in (None, review.digest) else YES
 
 
 def _acceptance(args: argparse.Namespace, digest: str) -> list[str]:
@@ -208,15 +209,22 @@ def _print_result(args: argparse.Namespace, generated: Generation | None, review
         print(f"{args.output}: refused. The installed mapfile did not change")
         if not review.faults:
             print(f"to install it after your check: {join_words(_acceptance(args, review.digest))}")
-        if args.accept and not review.faults:
-            print(plain(f"--accept {args.accept} is not the digest of this mapfile"), file=sys.stderr)
+        _print_other_digest(args, review)
         return
     if outcome == _UNCHANGED:
         print(f"{args.output}: no change")
+        _print_other_digest(args, review)
     else:
         print(f"{args.output}: {'would be installed' if args.dry_run else _INSTALLED}: {generated.summary}")
     if not review.is_read and os.path.exists(args.output):
         print(plain(f"the site does not read it yet. {_advice_to_read(args)}"), file=sys.stderr)
+
+
+def _print_other_digest(args: argparse.Namespace, review: Review) -> None:
+    """Print on standard error that `--accept` has the digest of another mapfile. Nobody can accept faults."""
+    if not review.faults and args.accept not in (None, review.digest):
+        why = ": no mapfile waits for your check" if review.is_same else " is not the digest of this mapfile"
+        print(plain(f"--accept {args.accept}{why}"), file=sys.stderr)
 
 
 def _print_warnings(args: argparse.Namespace, generated: Generation) -> None:
