@@ -115,6 +115,22 @@ def test_all_errors_are_printed(topology: Path, capsys: pytest.CaptureFixture[st
     assert printed.out == ""
 
 
+@pytest.mark.parametrize("words", [(), ("--skip-broken",)])
+def test_two_vo_files_that_claim_one_issuer(
+    topology: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    """Nobody but the administrator can choose. The message says what helps, and that helps."""
+    (topology / "c.yaml").write_text((topology / "a.yaml").read_text())
+    assert run("--source", str(topology), *words) == 3
+    printed = capsys.readouterr()
+    assert "the issuer of c.yaml too" in printed.err
+    assert printed.err.splitlines()[-1] == (
+        "vomap: --skip-broken does not choose between VO files. Correct them, or name VOs of other files with --vo"
+    )
+    assert run("--source", str(topology), "--vo", "b") == 0
+    assert "{vo: b}" in capsys.readouterr().out
+
+
 FORGED = "vomap: all is well"
 
 

@@ -12,13 +12,15 @@ from vomap.cli.parser import Action, add_actions
 from vomap.files.atomic import keep_foreign, replace_file
 from vomap.files.shell import join_words
 from vomap.mapfile.files import Mapfile, read_files
-from vomap.osg.generate import BrokenFilesError, generate
+from vomap.osg.generate import BrokenFilesError, ContestedFilesError, generate
 from vomap.osg.mapfile_text import is_as_generated
 from vomap.osg.topology import open_source
 from vomap.refresh.meaning import find_changes, read_meaning
 from vomap.web import can_be_changed_on_the_way
 
 HELP = "write a mapfile from the VO files of the OSG topology"
+
+_CONTESTED = "--skip-broken does not choose between VO files. Correct them, or name VOs of other files with --vo"
 
 EXAMPLES = """\
 examples:
@@ -66,6 +68,8 @@ def _osg(args: argparse.Namespace) -> int:
         generated = generate(files, args.source, only=args.vo, multi_vos=args.multi_vo, skip_broken=args.skip_broken)
     except BrokenFilesError as error:
         raise Error(f"{error}\nvomap: to go on without these files: {join_words(_skipping(args))}") from None
+    except ContestedFilesError as error:
+        raise Error(f"{error}\nvomap: {_CONTESTED}") from None
     if can_be_changed_on_the_way(args.source):
         print(
             f"vomap: warning: {args.source}: an attacker on the network can change http downloads. Use https",

@@ -43,6 +43,10 @@ class BrokenFilesError(TopologyError):
     """Broken VO files, which `skip_broken` would leave out, and no other error."""
 
 
+class ContestedFilesError(TopologyError):
+    """Broken VO files, some of which claim what another VO file claims. `skip_broken` leaves out none of these."""
+
+
 @dataclass(frozen=True)
 class Generation:
     """A generated mapfile, its text, and the warnings about it."""
@@ -102,9 +106,10 @@ def generate(
     _check_parents(plan, vos, multi_vos, findings)
     broken = list(_broken_errors(plan, request))
     if broken or findings.all:
-        can_be_skipped = not findings.all and not any(each.is_contested for each in broken)
         problems = [*(finding for each in broken for finding in each.findings), *findings.all]
-        raise (BrokenFilesError if can_be_skipped else TopologyError)(problems)
+        if findings.all:
+            raise TopologyError(problems)
+        raise (ContestedFilesError if any(each.is_contested for each in broken) else BrokenFilesError)(problems)
     if not vos:
         raise TopologyError([f"{source}: no VO file here names a token issuer; expected a topology checkout"])
     issuers = [GeneratedIssuer(url, vo.name, plan.names.get(url)) for vo in vos for url in vo.issuers]
