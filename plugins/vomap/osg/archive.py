@@ -40,6 +40,10 @@ _MOST_PARTS = 50_000
 # A pax header has a path and some times and attributes. The longest path of Linux has 4096 bytes.
 _LARGEST_HEADER = 1 << 16
 _LARGEST_HEADERS = 1 << 23
+# The writers of archives give each member a path, three times and some attributes.
+_MOST_RECORDS = 10 * _MOST_MEMBERS
+_PATH, _TIME, _COMMENT = b"path", b"mtime", b"comment"
+_USED_KEYS = (_PATH, _TIME, _COMMENT)
 _LONGEST_NUMBER = 10
 _LONGEST_TIME = 40
 _EXTENDED = (
@@ -181,9 +185,9 @@ def _unpack(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 def _read_members(stream: _Stream) -> Iterator[_Member]:
     """Yield the wanted members up to the empty block at the end. Extended headers apply to the member after them."""
-    shared: dict[str, str] = {}
-    own: dict[str, str] = {}
-    left, members = _LARGEST_HEADERS, 0
+    shared: dict[bytes, str] = {}
+    own: dict[bytes, str] = {}
+    left, records, members = _LARGEST_HEADERS, _MOST_RECORDS, 0
     while any(block := stream.read(_BLOCK)):
         header = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
         members += 1
@@ -194,9 +198,13 @@ def _read_members(stream: _Stream) -> Iterator[_Member]:
             left -= len(content)
             if left < 0:
                 raise ValueError(f"its extended headers have more than {_LARGEST_HEADERS} bytes")
-            (shared if header.type == tarfile.XGLTYPE else own).update(_records(header.type, content))
+            found = list(_records(header.type, content))
+            records -= len(found)
+            if records < 0:
+                raise ValueError(f"its extended headers have more than {_MOST_RECORDS} records")
+            (shared if header.type == tarfile.XGLTYPE else own).update(_used(header.type, found))
             continue
-        member = _read_member(stream, header, {**shared, **own}, shared.get("comment"))
+        member = _read_member(stream, header, {**shared, **own}, shared.get(_COMMENT))
         own = {}
         if member is not None:
             yield member
@@ -210,15 +218,23 @@ def _read_header(stream: _Stream, header: tarfile.TarInfo) -> bytes:
     return content
 
 
-def _records(kind: bytes, content: bytes) -> Iterator[tuple[str, str]]:
+def _records(kind: bytes, content: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield the keys and values of an extended header. The long names of GNU tar end with a zero byte."""
     if kind == tarfile.GNUTYPE_LONGNAME:
-        yield "path", _text(content.partition(b"\0")[0])
+        yield _PATH, content.partition(b"\0")[0]
     elif kind != tarfile.GNUTYPE_LONGLINK:
         yield from _pax_records(content)
 
 
-def _pax_records(content: bytes) -> Iterator[tuple[str, str]]:
+def _used(kind: bytes, records: Iterable[tuple[bytes, bytes]]) -> dict[bytes, str]:
+    """Return the records that vomap uses. Others would be copied for each member."""
+    used = {key: _text(value) for key, value in records if key in _USED_KEYS}
+    if kind == tarfile.XGLTYPE and _PATH in used:
+        raise ValueError(f"it gives all its members the path {quoted(used[_PATH])}")
+    return used
+
+
+def _pax_records(content: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield the records of a pax header, `LENGTH KEY=VALUE` and a line break (POSIX pax, Extended Header)."""
     position = 0
     while position < len(content):
@@ -231,15 +247,15 @@ def _pax_records(content: bytes) -> Iterator[tuple[str, str]]:
             raise ValueError("it has a malformed pax header")
         if key == b"size" or key.startswith(b"GNU.sparse."):
             raise ValueError(f"it has a pax header with {quoted(_text(key))}; expected plain files below 8 GB")
-        yield _text(key), _text(value)
+        yield key, value
         position += size
 
 
 def _read_member(
-    stream: _Stream, header: tarfile.TarInfo, stated: Mapping[str, str], comment: str | None
+    stream: _Stream, header: tarfile.TarInfo, stated: Mapping[bytes, str], comment: str | None
 ) -> _Member | None:
     """Read a member to its end, and return it if it is wanted. Only VO files and the snapshot come into memory."""
-    path = PurePosixPath(stated.get("path", header.name))
+    path = PurePosixPath(stated.get(_PATH, header.name))
     is_file = header.type in _REGULAR
     if header.size < 0 or not (is_file or header.type in _WITHOUT_CONTENT):
         raise ValueError(f"{quoted(str(path))} is a member of an unknown type, or has a negative size")
@@ -248,7 +264,7 @@ def _read_member(
     taken = min(size, LARGEST_FILE + 1) if is_wanted else 0
     content = stream.read(taken)
     stream.skip(size - taken + -size % _BLOCK)
-    time = int(float(stated["mtime"][:_LONGEST_TIME])) if "mtime" in stated else int(header.mtime)
+    time = int(float(stated[_TIME][:_LONGEST_TIME])) if _TIME in stated else int(header.mtime)
     return _Member(path, time, content if is_file else None, comment) if is_wanted else None
 
 

@@ -158,6 +158,45 @@ def test_many_headers_are_too_many(tmp_path: Path) -> None:
     assert "its extended headers have more than 8388608 bytes" in problem_of(path)
 
 
+def record(key: str, value: str = "") -> bytes:
+    """Return a record of a pax header. Its length counts the digits of the length."""
+    rest = f" {key}={value}\n"
+    size = next(size for size in range(len(rest), len(rest) + 9) if len(str(size)) + len(rest) == size)
+    return f"{size}{rest}".encode()
+
+
+def headers_of(kind: bytes, records: int) -> bytes:
+    """Return extended headers with records of different keys."""
+    made = [record(f"{number:05x}") for number in range(records)]
+    parts = [b"".join(made[first : first + 7000]) for first in range(0, records, 7000)]
+    return b"".join(block(kind, len(part)) + padded(part) for part in parts)
+
+
+def test_records_for_all_members_are_not_copied_for_each(tmp_path: Path, entry: WriteEntry) -> None:
+    """Records that nothing uses were copied for each member: 400,000 of them, 4,000 times."""
+    path = tmp_path / "t.tar.gz"
+    members = block(tarfile.REGTYPE, 0) * 4000
+    path.write_bytes(gzip.compress(headers_of(tarfile.XGLTYPE, 400_000) + members + vo_file(entry) + bytes(1024), 1))
+    done = subprocess.run([sys.executable, "-c", PROGRAM, str(path), str(MEMORY)], timeout=PATIENCE, check=False)
+    assert done.returncode == 0
+
+
+def test_many_records_are_too_many(tmp_path: Path) -> None:
+    """The smallest records, in as many headers as are legal, are a million."""
+    path = tmp_path / "t.tar.gz"
+    path.write_bytes(gzip.compress(headers_of(tarfile.XHDTYPE, 501_000), 1))
+    assert "its extended headers have more than 500000 records" in problem_of(path)
+
+
+def test_a_path_for_all_members_is_an_error(tmp_path: Path) -> None:
+    """Each member would have the same path, and a path of thousands of folders would be read again for each."""
+    content = record("path", "a/" * 32_000)
+    path = tmp_path / "t.tar.gz"
+    header = block(tarfile.XGLTYPE, len(content)) + padded(content)
+    path.write_bytes(gzip.compress(header + block(tarfile.REGTYPE, 0) * 49_000 + bytes(1024), 1))
+    assert "it gives all its members the path 'a/a/" in problem_of(path)
+
+
 def test_many_small_members_are_too_many(tmp_path: Path) -> None:
     """A hundred MB of headers pack to some kB."""
     path = tmp_path / "t.tar.gz"
