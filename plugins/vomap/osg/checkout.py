@@ -1,8 +1,9 @@
 """Read the commit of a git checkout, without its configuration and hooks: others may have written these.
 
 `git status` runs commands that the configuration of the checkout names: filters, an fsmonitor, a transport for missing
-objects. vomap reads `HEAD` and the refs itself. git then reads two objects, in an empty repository that has the objects
-of the checkout and none of its configuration. vomap compares the ids of the files itself.
+objects. vomap reads `HEAD` and the refs itself. git then reads three objects, in an empty repository that has the
+objects of the checkout and none of its configuration. git does not check that an object has the id under which it is
+stored. So vomap computes the ids of the objects, and those of the files.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from vomap.osg.files import read_regular
 
 _ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?", re.ASCII)
 _REF = re.compile(r"refs/[A-Za-z0-9][A-Za-z0-9_./@+-]{0,250}", re.ASCII)
+_ROOT_TREE = re.compile(rb"tree ((?:[0-9a-f]{40}|[0-9a-f]{64}))$", re.MULTILINE)
 _COMMITTER = re.compile(rb"^committer [^\n]*> ([0-9]{1,12}) [+-][0-9]{4}$", re.MULTILINE)
 _HEAD, _REF_MARK, _GITDIR_MARK = "HEAD", "ref: ", "gitdir: "
 # HEAD names a branch. Chains of symbolic refs are legal, and short.
@@ -29,6 +31,7 @@ _LARGEST_REFS = 1 << 24
 _LARGEST_OBJECT = 1 << 22
 _GIT_SECONDS = 20
 _REGULAR = (b"100644", b"100755")
+_TREE = b"40000"
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class CheckedOutCommit:
     def is_changed(self, contents: Mapping[str, bytes], names: set[str]) -> bool:
         """Return True if the folder has other files of these names, or other content, than the commit."""
         committed = {name: self.blobs[name] for name in names & self.blobs.keys()}
-        return committed != {name: _blob_id(content, len(self.id)) for name, content in contents.items()}
+        return committed != {name: _object_id("blob", content, len(self.id)) for name, content in contents.items()}
 
 
 def read_commit(folder: Path) -> CheckedOutCommit | None:
@@ -101,20 +104,33 @@ def _read_small(path: Path) -> str:
 
 
 def _read_objects(objects: Path, commit: str, folder: str) -> CheckedOutCommit | None:
-    """Return the commit with the blobs of one of its folders, or None if an object is missing or too large."""
-    names = [commit, f"{commit}:{folder}"]
+    """Return the commit with the blobs of one of its folders, or None if an object is missing, forged or too large."""
     with tempfile.TemporaryDirectory(prefix="vomap-git-") as empty:
         _write_empty_repository(Path(empty), len(commit))
-        sizes = _ask_git(empty, objects, names, "--batch-check=%(objecttype) %(objectsize)")
-        kinds = [line.split(b" ") for line in sizes.splitlines()]
-        if [kind for kind, _ in kinds] != [b"commit", b"tree"] or any(int(n) > _LARGEST_OBJECT for _, n in kinds):
+        header = _read_object(empty, objects, "commit", commit).partition(b"\n\n")[0]
+        root, time = _ROOT_TREE.match(header), _COMMITTER.search(header)
+        if root is None or time is None:
             return None
-        content = _ask_git(empty, objects, names, "--batch=")
-    size = int(kinds[0][1])
-    # git writes an empty line before each object, and a line break after it.
-    header, tree = content[1 : size + 1], content[size + 3 : -1]
-    time = _COMMITTER.search(header.partition(b"\n\n")[0])
-    return CheckedOutCommit(commit, int(time.group(1)), dict(_blobs(tree, len(commit) // 2))) if time else None
+        entries = _entries(_read_object(empty, objects, "tree", root.group(1).decode("ascii")), len(commit) // 2)
+        subtree = next((id_ for mode, name, id_ in entries if (mode, name) == (_TREE, folder)), None)
+        if subtree is None:
+            return None
+        files = _entries(_read_object(empty, objects, "tree", subtree), len(commit) // 2)
+        blobs = {name: id_ if mode in _REGULAR else None for mode, name, id_ in files}
+    return CheckedOutCommit(commit, int(time.group(1)), blobs)
+
+
+def _read_object(repository: str, objects: Path, kind: str, id_: str) -> bytes:
+    """Return the content of an object. Raises ValueError for a missing or large one, and for one with another id."""
+    sizes = _ask_git(repository, objects, id_, "--batch-check=%(objecttype) %(objectsize)")
+    found, _, size = sizes.decode("ascii").strip().partition(" ")
+    if found != kind or int(size) > _LARGEST_OBJECT:
+        raise ValueError(id_)
+    # git writes an empty line before the object, and a line break after it.
+    content = _ask_git(repository, objects, id_, "--batch=")[1:-1]
+    if _object_id(kind, content, len(id_)) != id_:
+        raise ValueError(id_)
+    return content
 
 
 def _write_empty_repository(folder: Path, length: int) -> None:
@@ -126,7 +142,7 @@ def _write_empty_repository(folder: Path, length: int) -> None:
     (folder / "config").write_text(f"[core]\nrepositoryformatversion = {version}\nbare = true\n{extensions}", "ascii")
 
 
-def _ask_git(repository: str, objects: Path, names: list[str], option: str) -> bytes:
+def _ask_git(repository: str, objects: Path, id_: str, option: str) -> bytes:
     """Return what `git cat-file` prints. Only the variables here reach git: each `GIT_*` could name a command."""
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),
@@ -141,7 +157,7 @@ def _ask_git(repository: str, objects: Path, names: list[str], option: str) -> b
     }
     done = subprocess.run(  # noqa: S603 - a fixed command, no shell  # nosec B603, B607
         ["git", "cat-file", option],  # noqa: S607 - git is wherever the administrator has it
-        input="".join(f"{name}\n" for name in names).encode(),
+        input=f"{id_}\n".encode("ascii"),
         env=environment,
         cwd=repository,
         capture_output=True,
@@ -151,20 +167,20 @@ def _ask_git(repository: str, objects: Path, names: list[str], option: str) -> b
     return done.stdout
 
 
-def _blobs(tree: bytes, length: int) -> Iterator[tuple[str, str | None]]:
-    """Yield the names and ids in a tree object: `MODE NAME`, a zero byte, and the id in `length` bytes."""
+def _entries(tree: bytes, length: int) -> Iterator[tuple[bytes, str, str]]:
+    """Yield the mode, name and id in a tree object: `MODE NAME`, a zero byte, and the id in `length` bytes."""
     position = 0
     while position < len(tree):
         end = tree.index(b"\0", position)
         mode, _, name = tree[position:end].partition(b" ")
         position = end + 1 + length
-        yield os.fsdecode(name), tree[end + 1 : position].hex() if mode in _REGULAR else None
+        yield mode, os.fsdecode(name), tree[end + 1 : position].hex()
 
 
-def _blob_id(content: bytes, digits: int) -> str:
-    """Return git's id of a file's content (gitformat: `blob SIZE`, a zero byte, the content)."""
-    data = b"blob %d\0" % len(content) + content
+def _object_id(kind: str, content: bytes, digits: int) -> str:
+    """Return git's id of an object (gitformat: `KIND SIZE`, a zero byte, the content)."""
+    data = b"%s %d\0" % (kind.encode("ascii"), len(content)) + content
     if digits == hashlib.sha256().digest_size * 2:
         return hashlib.sha256(data).hexdigest()
-    # An id of git, no protection. FIPS mode knows no sha1 without the flag.
+    # An id of git. FIPS mode knows no sha1 without the flag.
     return hashlib.sha1(data, usedforsecurity=False).hexdigest()

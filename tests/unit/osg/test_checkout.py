@@ -164,6 +164,35 @@ def test_a_replacement_does_not_count(checkout: Path) -> None:
     assert not expected.changed
 
 
+def forge(checkout: Path, stored: str, other: str) -> None:
+    """Store an object under the id of another one. git does not compare them."""
+    path = checkout / ".git" / "objects" / stored[:2] / stored[2:]
+    path.chmod(0o644)
+    path.write_bytes((checkout / ".git" / "objects" / other[:2] / other[2:]).read_bytes())
+
+
+@pytest.mark.parametrize("name", ["", "^{tree}", ":virtual-organizations"], ids=["commit", "root", "folder"])
+def test_an_object_under_another_id_is_no_commit(checkout: Path, name: str) -> None:
+    """The mapfile would say that its VO files are those of a commit that others know, such as one of GitHub."""
+    first = git(checkout, "rev-parse", "HEAD").strip()
+    genuine = git(checkout, "rev-parse", f"HEAD{name}").strip()
+    (checkout / "virtual-organizations" / "B.yaml").write_text("{}")
+    git(checkout, "add", ".")
+    git(checkout, "commit", "-qm", "y")
+    forged = git(checkout, "rev-parse", f"HEAD{name}").strip()
+    (checkout / ".git" / "HEAD").write_text(first)
+    assert provenance(checkout).changed
+    forge(checkout, genuine, forged)
+    assert provenance(checkout) == Provenance()
+
+
+def test_a_folder_that_the_commit_does_not_have(checkout: Path) -> None:
+    """A commit without the folder, or with a file of that name, says nothing about these VO files."""
+    git(checkout, "rm", "-rq", "--cached", "virtual-organizations")
+    git(checkout, "commit", "-qm", "y", "--allow-empty")
+    assert provenance(checkout) == Provenance()
+
+
 @pytest.mark.parametrize("prepare", [["gc", "-q"], ["pack-refs", "--all"], ["checkout", "-q", "--detach"]])
 def test_packed_and_detached(checkout: Path, prepare: list[str]) -> None:
     """Packed objects, packed refs and a detached HEAD give the same commit."""
