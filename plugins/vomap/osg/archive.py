@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 from vomap.osg.files import (
     FOLDER,
     LARGEST_FILE,
+    LARGEST_TOPOLOGY,
     NOT_REGULAR,
     SNAPSHOT,
     TopologyError,
@@ -279,7 +280,11 @@ def _text(data: bytes) -> str:
 def _read_topology(members: Iterable[_Member]) -> TopologyFiles:
     """Collect the VO files of the only topology in an archive."""
     found: dict[PurePosixPath, _Member] = {}
+    size = 0
     for member in members:
+        size += len(member.content or b"")
+        if size > LARGEST_TOPOLOGY:
+            raise ValueError(f"all its VO files together are larger than {LARGEST_TOPOLOGY} bytes")
         if member.path in found:
             raise ValueError(f"{quoted(str(member.path))} is in the archive twice")
         found[member.path] = member

@@ -78,13 +78,19 @@ def read_folder(source: Path) -> TopologyFiles:
         raise TopologyError([f"{error.filename}: cannot be read: {error.strerror}"]) from error
     except ValueError as error:
         raise TopologyError([f"{folder.parent / SNAPSHOT}: {error}"]) from None
-    for name in names[: MOST_FILES + 1]:
+    if len(names) > MOST_FILES:
+        raise _too_many_files(str(source))
+    size = 0
+    for name in names:
         try:
             contents[name] = _read(folder / name)
         except OSError as error:
             unreadable[name] = f"cannot be read: {error.strerror}"
         except ValueError as error:
             unreadable[name] = str(error)
+        size += len(contents.get(name, b""))
+        if size > LARGEST_TOPOLOGY:
+            raise _too_large(str(source))
     files = TopologyFiles(contents, snapshot=stated, checkout=folder, unreadable=unreadable)
     check_contents(str(source), files)
     return files
@@ -112,9 +118,17 @@ def check_contents(source: str, files: TopologyFiles) -> None:
     if not files.names:
         raise TopologyError([f"{source}: no VO files; expected a topology checkout, its {FOLDER}, or a tarball of it"])
     if len(files.names) > MOST_FILES:
-        raise TopologyError([f"{source}: more than {MOST_FILES} VO files; expected a topology checkout"])
+        raise _too_many_files(source)
     if sum(map(len, files.contents.values())) > LARGEST_TOPOLOGY:
-        raise TopologyError([f"{source}: all VO files together are larger than {LARGEST_TOPOLOGY} bytes"])
+        raise _too_large(source)
+
+
+def _too_many_files(source: str) -> TopologyError:
+    return TopologyError([f"{source}: more than {MOST_FILES} VO files; expected a topology checkout"])
+
+
+def _too_large(source: str) -> TopologyError:
+    return TopologyError([f"{source}: all VO files together are larger than {LARGEST_TOPOLOGY} bytes"])
 
 
 def digest(contents: Mapping[str, bytes]) -> str:

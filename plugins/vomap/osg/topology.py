@@ -13,7 +13,7 @@ from vomap.osg.archive import read_download, read_tarball
 from vomap.osg.fields import read_account, read_issuer, read_subject
 from vomap.osg.files import SUFFIX, TopologyError, TopologyFiles, is_yaml, quoted, read_file, read_folder
 from vomap.osg.provenance import Provenance, find_provenance
-from vomap.osg.yaml_text import TextValue, read_document, report_file
+from vomap.osg.yaml_text import TextValue, ValuesLeft, read_document, report_file
 from vomap.web import Web, is_url
 
 REPORTING_GROUPS = "REPORTING_GROUPS.yaml"
@@ -132,17 +132,19 @@ def open_source(source: str, web: Web | None = None) -> TopologyFiles:
 def read_topology(files: TopologyFiles, known: Collection[str] = ()) -> Topology:
     """Return the topology of the files. An error in one file concerns no other file.
 
-    Of two files whose names differ only in case, the one whose VO is `known` counts, or else none.
+    Of two files whose names differ only in case, the one whose VO is `known` counts, or else none. Raises
+    TopologyError if all files together have too many keys and values.
     """
     vos: dict[str, VirtualOrganization] = {}
     broken: dict[str, BrokenFile] = {}
     remarks: list[Finding] = []
     names = [name for name in files.names if name != REPORTING_GROUPS]
     spellings = Counter(map(vo_of, names))
+    left = ValuesLeft()
     for file in names:
         found = Findings()
         content = files.contents.get(file, b"")
-        document = _read_file(file, files, found, _READ_KEYS)
+        document = _read_file(file, files, found, left, _READ_KEYS)
         vo = _read_vo(file, document, found)
         names_no_issuer = document is not None and not vo.entries and _is_elsewhere(found)
         is_contested = spellings[vo_of(file)] > 1 and (vo.name not in known or vo_of(file) in vos)
@@ -157,18 +159,18 @@ def read_topology(files: TopologyFiles, known: Collection[str] = ()) -> Topology
             vos[vo.name.lower()] = vo
             remarks += found.all[:1]
     found = Findings()
-    groups = _read_reporting_groups(files, found)
+    groups = _read_reporting_groups(files, found, left)
     remarks += [] if found.errors else found.all[:1]
     return Topology(vos, groups, find_provenance(files), broken, tuple(remarks), tuple(found.errors[:_MOST_FINDINGS]))
 
 
 def _read_file(
-    file: str, files: TopologyFiles, findings: Findings, read: Collection[str] | None = None
+    file: str, files: TopologyFiles, findings: Findings, left: ValuesLeft, read: Collection[str] | None = None
 ) -> TextValue | None:
     if file in files.unreadable:
         report_file(file, files.unreadable[file], findings)
         return None
-    return read_document(file, files.contents[file], findings, read)
+    return read_document(file, files.contents[file], findings, read, left)
 
 
 def _is_elsewhere(findings: Findings) -> bool:
@@ -263,8 +265,8 @@ def _without_repeats(entries: Iterable[tuple[TextValue, TopologyEntry]], finding
     return list(found.values())
 
 
-def _read_reporting_groups(files: TopologyFiles, findings: Findings) -> dict[str, tuple[str, ...]]:
-    document = _read_file(REPORTING_GROUPS, files, findings) if REPORTING_GROUPS in files.names else None
+def _read_reporting_groups(files: TopologyFiles, findings: Findings, left: ValuesLeft) -> dict[str, tuple[str, ...]]:
+    document = _read_file(REPORTING_GROUPS, files, findings, left) if REPORTING_GROUPS in files.names else None
     groups = document.entries("a mapping of reporting groups", findings) if document else {}
     return {name: tuple(_read_fqans(group, findings)) for name, group in groups.items()}
 

@@ -14,7 +14,7 @@ import yaml
 
 from vomap.mapfile.findings import WARNING, Finding, Findings, Place
 from vomap.mapfile.reader import syntax_error
-from vomap.osg.files import LARGEST_FILE, quoted
+from vomap.osg.files import LARGEST_FILE, TopologyError, quoted
 
 _NULL = "tag:yaml.org,2002:null"
 _TEXT = "tag:yaml.org,2002:str"
@@ -23,12 +23,24 @@ _MERGE = "<<"
 # An error below a key shows it. This bounds the errors of a file that an attacker wrote.
 _LONGEST_KEY = 255
 _MOST_FINDINGS = 100
+# Of the files of 2026, one has 1,550 keys and values, and all together have 11,203. PyYAML reads 50,000 in a second.
+_MOST_VALUES = 10_000
+_MOST_VALUES_OF_ALL = 200_000
+
+
+class _TooManyValuesError(yaml.YAMLError):
+    """A file has more keys and values than any VO file."""
 
 
 class _TextLoader(yaml.SafeLoader):
-    """Resolves only null, so that every other scalar is text. Marks the nodes that aliases repeat."""
+    """Resolves only null, so that every other scalar is text. Marks the nodes that aliases repeat, and counts all."""
+
+    values = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
+        self.values += 1
+        if self.values > _MOST_VALUES:
+            raise _TooManyValuesError
         is_alias = self.check_event(yaml.AliasEvent)
         node: Any = super().compose_node(parent, index)
         if is_alias:
@@ -41,6 +53,20 @@ _TextLoader.yaml_implicit_resolvers = {
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     if (of_null := [resolver for resolver in resolvers if resolver[0] == _NULL])
 }
+
+
+@dataclass
+class ValuesLeft:
+    """How many keys and values the files of a topology may still have together."""
+
+    number: int = _MOST_VALUES_OF_ALL
+
+    def take(self, number: int) -> None:
+        """Count the keys and values of a file. Raises TopologyError for too many."""
+        self.number -= number
+        if self.number < 0:
+            text = f"all VO files together have more than {_MOST_VALUES_OF_ALL} keys and values"
+            raise TopologyError([f"{text}; expected a topology checkout"])
 
 
 @dataclass(frozen=True)
@@ -121,12 +147,17 @@ class TextValue:
 
 
 def read_document(
-    file: str, content: bytes, findings: Findings, read: Collection[str] | None = None
+    file: str,
+    content: bytes,
+    findings: Findings,
+    read: Collection[str] | None = None,
+    left: ValuesLeft | None = None,
 ) -> TextValue | None:
     """Return the document of a YAML file, or None and at least one error, for a file that vomap cannot read.
 
     `read` are the keys at the top that the caller reads (default: all). Errors below other keys become warnings: they
-    cannot change the value of a key that counts.
+    cannot change the value of a key that counts. `left` counts the keys and values of several files. Raises
+    TopologyError for too many.
     """
     text = ""
     if len(content) > LARGEST_FILE:
@@ -134,9 +165,11 @@ def read_document(
         return None
     try:
         text = content.decode("utf-8")
-        node: Any = yaml.compose(text, Loader=_TextLoader)
+        node = _compose(text, left or ValuesLeft())
     except UnicodeDecodeError as error:
         report_file(file, f"byte {error.start + 1} is not UTF-8: save the file as UTF-8", findings)
+    except _TooManyValuesError:
+        report_file(file, f"has more than {_MOST_VALUES} keys and values; no VO file has as many", findings)
     except yaml.YAMLError as error:
         findings.extend([syntax_error(error, text, file)])
     except RecursionError:
@@ -150,6 +183,16 @@ def read_document(
         if all(finding.severity == WARNING for finding in found):
             return TextValue(file, "", node)
     return None
+
+
+def _compose(text: str, left: ValuesLeft) -> Any:
+    """Return the node of a document, or None for none. Counts also what a broken file has before its error."""
+    loader = _TextLoader(text)
+    try:
+        return loader.get_single_node()
+    finally:
+        loader.dispose()
+        left.take(loader.values)
 
 
 def report_file(file: str, message: str, findings: Findings) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from osg_mapfile import generate
 from vomap.osg import archive
-from vomap.osg.files import LARGEST_FILE, MOST_FILES, TopologyError, digest, read_folder
+from vomap.osg.files import LARGEST_FILE, MOST_FILES, TopologyError, digest, read_folder, read_regular
 from vomap.osg.provenance import Provenance, find_provenance
 from vomap.osg.topology import open_source
 
@@ -184,6 +184,22 @@ def test_too_many_vo_files_are_an_error(write_topology: WriteTopology) -> None:
     for number in range(MOST_FILES + 1):
         (folder / f"{number}.yaml").touch()
     assert f"more than {MOST_FILES} VO files" in problem_of(folder)
+
+
+def test_no_more_is_read_than_a_topology_may_have(
+    write_topology: WriteTopology, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten thousand files of 256 kB would fill the memory before their sum is known."""
+    folder = write_topology(**{f"A{number}": "#" * LARGEST_FILE for number in range(50)})
+    opened = list[Path]()
+
+    def counted(path: Path, largest: int) -> bytes:
+        opened.append(path)
+        return read_regular(path, largest)
+
+    monkeypatch.setattr("vomap.osg.files.read_regular", counted)
+    assert "all VO files together are larger than 8388608 bytes" in problem_of(folder)
+    assert len(opened) == 33
 
 
 def test_what_is_no_file_is_an_error(write_topology: WriteTopology, entry: WriteEntry, tmp_path: Path) -> None:

@@ -197,6 +197,17 @@ def test_a_path_for_all_members_is_an_error(tmp_path: Path) -> None:
     assert "it gives all its members the path 'a/a/" in problem_of(path)
 
 
+@pytest.mark.parametrize("name", ["virtual-organizations/{}.yaml", "{}/SNAPSHOT.yaml"])
+def test_large_members_are_too_many_before_they_are_read(tmp_path: Path, name: str) -> None:
+    """Files of zeros pack to nothing, and a thousand of them would fill the memory before their sum is known."""
+    path = tmp_path / "t.tar.gz"
+    size = 1 << 18
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        for number in range(900):
+            file.write(block(tarfile.REGTYPE, size, name.format(number)) + bytes(size))
+    assert "all its VO files together are larger than 8388608 bytes" in problem_of(path)
+
+
 def test_many_small_members_are_too_many(tmp_path: Path) -> None:
     """A hundred MB of headers pack to some kB."""
     path = tmp_path / "t.tar.gz"

@@ -348,6 +348,20 @@ def test_a_topology_is_not_larger_than_one_can_be(write_topology: WriteTopology)
     assert "all VO files together are larger than 8388608 bytes" in problem
 
 
+@pytest.mark.parametrize("end", ["]", ""], ids=["valid", "broken"])
+def test_files_of_very_many_values_together_are_refused(write_topology: WriteTopology, end: str) -> None:
+    """Each of 25 files has fewer values than a file may have. Values before an error count, too."""
+    text = f"x: [{'a,' * 9_000}{end}\n"
+    (problem,) = problems_of(write_topology(**{f"A{i}": text for i in range(25)}))
+    assert "all VO files together have more than 200000 keys and values" in problem
+
+
+def test_one_file_of_very_many_values_holds_no_other_back(write_topology: WriteTopology, entry: WriteEntry) -> None:
+    """It is a broken file like others."""
+    generated = generate(str(write_topology(A=entry(), B=f"x: [{'a,' * 100_000}]\n")), skip_broken=True)
+    assert (generated.mapfile.vos, generated.mapfile.broken) == (1, ("B.yaml",))
+
+
 def test_aliases_where_nothing_is_read_are_no_problem(write_topology: WriteTopology, entry: WriteEntry) -> None:
     """Real VO files repeat lists of caches by aliases."""
     text = entry() + "DataFederations:\n- AllowedCaches: &caches\n  - ONE\n- AllowedCaches: *caches\n"

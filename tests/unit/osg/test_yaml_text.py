@@ -123,3 +123,17 @@ def test_a_heap_of_aliases_takes_no_time() -> None:
     document, _ = read("\n".join(lines))
     assert document is not None
     assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("text", ["x: [" + "a," * 50_000 + "]", "{" + "a: b, " * 5_001 + "}", "- \n" * 10_001])
+def test_a_file_of_very_many_values_is_refused(text: str) -> None:
+    """256 kB of short values took PyYAML seconds, and a topology may have many such files."""
+    document, findings = read(text)
+    assert document is None
+    assert ["has more than 10000 keys and values" in str(each) for each in findings.all] == [True]
+
+
+def test_a_file_may_have_many_values() -> None:
+    """A thousand entries, the most that a VO may have, are within the limit."""
+    entry = "- {URL: a, Subject: b, Description: c, DefaultUnixUser: d}\n"
+    assert read("Credentials:\n  TokenIssuers:\n" + f"  {entry}" * 1000)[0] is not None
