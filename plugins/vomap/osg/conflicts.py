@@ -55,4 +55,4 @@ def _contested(vo: VirtualOrganization, issuer: str, files: list[str]) -> Broken
     findings = Findings()
     text = f"{issuer} is the issuer of {', '.join(files)} too: an issuer belongs to one VO"
     report_file(vo.file, f"Credentials.TokenIssuers: {text}", findings)
-    return BrokenFile(tuple(findings.all), is_contested=True)
+    return BrokenFile(tuple(findings.all), is_contested=True, vo=vo)

@@ -131,7 +131,9 @@ def _select(plan: Plan, only: Sequence[str], findings: Findings) -> list[Virtual
     for name in only:
         vo = _look_up(plan, "--vo", name, findings)
         if vo is not None and not vo.entries:
-            report_file(f"--vo {name}", f"{vo.file} names no token issuer", findings)
+            # A VO in conflict may have nothing left to keep. Other VOs go on.
+            if not plan.keeps(vo):
+                report_file(f"--vo {name}", f"{vo.file} names no token issuer", findings)
         elif vo is not None:
             found[vo.name] = vo
     return [vo for vo in plan.vos.values() if vo.name in found]
@@ -156,9 +158,11 @@ def _check_parents(
     for name in multi_vos:
         vo = _look_up(plan, "--multi-vo", name, findings)
         option = f"--multi-vo {name}"
-        if vo is not None and not vo.entries:
+        if vo is None or (plan.keeps(vo) and not vo.entries):
+            continue
+        if not vo.entries:
             report_file(option, f"{vo.file} names 0 issuers; expected exactly one", findings)
-        elif vo is not None and vo not in vos:
+        elif vo not in vos:
             report_file(option, f"is not among the VOs to write: add --vo {vo.name}", findings)
 
 
@@ -176,7 +180,8 @@ def _warnings(plan: Plan, mapfile: GeneratedMapfile) -> Iterator[str]:
     kept = {vo.lower(): vo for vo in mapfile.kept}
     for file, broken in plan.topology.broken.items():
         vo = kept.get(vo_of(file))
-        does = f"is not valid, so {vo} keeps what the mapfile in force has" if vo else "is left out"
+        problem, part = ("in conflict", ", if the file still names it") if broken.vo else ("not valid", "")
+        does = f"is {problem}, so {vo} keeps what the mapfile in force has{part}" if vo else "is left out"
         yield f"{file} {does}: {broken.findings[0]}"
     if not any(issuer.names for issuer in mapfile.issuers):
         yield from (f"{finding}. No VO here needs this file" for finding in plan.topology.unreadable_groups[:1])

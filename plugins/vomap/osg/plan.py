@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from vomap.mapfile.findings import Findings
 from vomap.osg.conflicts import find_contested
 from vomap.osg.in_force import InForce
 from vomap.osg.token_names import TokenNames, find_token_names, read_exceptions
-from vomap.osg.topology import BrokenFile, Topology, VirtualOrganization
+from vomap.osg.topology import BrokenFile, Topology, VirtualOrganization, vo_of
 from vomap.osg.yaml_text import report_file
 
 DEFAULT_MULTI_VO = "Fermilab"
@@ -61,12 +61,13 @@ class Plan:
 def make_plan(topology: Topology, request: Request) -> Plan:
     """Move VOs with conflicts to the broken files until no conflict is left.
 
-    It takes several rounds: a VO whose file turns out to be broken keeps its issuers, which others may claim by now.
+    It takes several rounds: a VO whose file turns out to be broken keeps its issuers, which others may claim by now. It
+    keeps no issuer and no subject that its file drops: else a rival of the new ones could keep the old ones.
     """
     in_force = InForce() if request.in_force is None or request.skip_broken else request.in_force
     while True:
         lost = topology.broken_vos - topology.vos.keys()
-        kept = {key: in_force.vos[key] for key in lost & in_force.vos.keys()}
+        kept = _kept(topology, lost, in_force)
         owners = (request.in_force or InForce()).owners
         broken = find_contested(topology, kept, owners, heed_broken=not request.skip_broken)
         names: dict[str, TokenNames] = {
@@ -90,6 +91,20 @@ def make_plan(topology: Topology, request: Request) -> Plan:
         topology = topology.without(broken)
 
 
+def _kept(topology: Topology, lost: Collection[str], in_force: InForce) -> dict[str, VirtualOrganization]:
+    """Return what VOs without a usable file keep. A file in conflict is valid by itself: what it drops is not kept."""
+    stated = {vo_of(file): broken.vo for file, broken in topology.broken.items() if broken.vo is not None}
+    vos = {key: vo for key, vo in in_force.vos.items() if key in lost}
+    return {key: _still_named(vo, stated[key]) if key in stated else vo for key, vo in vos.items()}
+
+
+def _still_named(vo: VirtualOrganization, stated: VirtualOrganization) -> VirtualOrganization:
+    """Return a VO with the entries in force whose subject, or any subject of the issuer, its file names."""
+    named = {(entry.issuer, entry.subject) for entry in stated.entries}
+    still = (each for each in vo.entries if not named.isdisjoint({(each.issuer, each.subject), (each.issuer, None)}))
+    return replace(vo, entries=tuple(still))
+
+
 def _issuers(kept: Mapping[str, VirtualOrganization], in_force: InForce) -> Iterator[str]:
     return (issuer for vo in kept.values() for issuer in vo.issuers if issuer in in_force.names)
 
@@ -100,7 +115,7 @@ def _names_of(topology: Topology, parent: VirtualOrganization, held: Mapping[str
     if len(parent.issuers) != 1:
         text = f"{parent.file} names {len(parent.issuers)} issuers; expected exactly one that speaks for the child VOs"
         report_file(f"--multi-vo {parent.name}", text, findings)
-        return BrokenFile(tuple(findings.all), is_contested=True)
+        return BrokenFile(tuple(findings.all), is_contested=True, vo=parent)
     findings.extend(topology.unreadable_groups)
     names = find_token_names(topology, parent, read_exceptions().get(parent.name, {}), held, findings)
-    return BrokenFile(tuple(findings.all), is_contested=True) if findings.all else names
+    return BrokenFile(tuple(findings.all), is_contested=True, vo=parent) if findings.all else names

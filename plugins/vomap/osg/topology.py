@@ -29,6 +29,9 @@ _READ_KEYS = (_CREDENTIALS, "ParentVO", "ReportingGroups")
 _BAD_NAME = "the file's name is not a VO's name"
 _WITHOUT_ISSUERS = (_BAD_NAME, "ParentVO", "ReportingGroups")
 _ANY_URL = re.compile(rb"https://[!#-&(-;=?-Z_a-z~]+")
+_LINE_BREAK = re.compile(rb"[\r\n]|\xc2\x85|\xe2\x80[\xa8\xa9]")
+# A `#` after a quote may be text.
+_COMMENT = re.compile(rb"""^((?:[^"'#]*[ \t])?)#.*""", re.DOTALL)
 _ENTRY_KEYS = ("URL", "Subject", "Description", "DefaultUnixUser")
 
 
@@ -70,7 +73,8 @@ class BrokenFile:
         findings: the errors, at least one.
         names_no_issuer: True if the file is valid where a VO names its token issuers, and names none.
         is_contested: True if it is in conflict with another file. Only the administrator knows which one is right.
-        urls: the https URLs in its text. An issuer of another VO could be among them.
+        urls: the https URLs in its text, without comments. An issuer of another VO could be among them.
+        vo: what the file names, if it is valid by itself.
 
     """
 
@@ -78,6 +82,7 @@ class BrokenFile:
     names_no_issuer: bool = False
     is_contested: bool = False
     urls: frozenset[str] = frozenset()
+    vo: VirtualOrganization | None = None
 
 
 @dataclass(frozen=True)
@@ -179,8 +184,9 @@ def _is_elsewhere(findings: Findings) -> bool:
 
 
 def _urls_in(content: bytes) -> frozenset[str]:
-    """Return the URLs in the text of a file, however broken it is, also in its comments."""
-    found = (url.decode() for url in _ANY_URL.findall(content.replace(b"\\/", b"/")))
+    """Return the URLs in the text of a file, however broken it is. A comment names no issuer."""
+    text = b"\n".join(_COMMENT.sub(rb"\1", line) for line in _LINE_BREAK.split(content))
+    found = (url.decode() for url in _ANY_URL.findall(text.replace(b"\\/", b"/")))
     return frozenset(each for url in found for each in (url, url.rstrip(",.;")))
 
 

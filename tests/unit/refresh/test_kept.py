@@ -145,14 +145,74 @@ def test_an_issuer_moves_only_if_the_owner_lets_go() -> None:
     assert changes(before, made({**moved, "CMS.yaml": "["}, before).text) == []
 
 
-def test_what_a_kept_vo_has_in_force_conflicts_in_a_chain() -> None:
-    """A broken VO takes back its issuer, which another VO claims, which thus takes back its own, and so on."""
+RIVALS = {
+    "a new issuer": {"Evil.yaml": vo("new", "evil")},
+    "an issuer in force": {"LIGO.yaml": vo("ligo", "ligo"), "New.yaml": vo("new", "x")},
+    "a broken file": {"Evil.yaml": vo("new", "evil") + "["},
+}
+
+
+@pytest.mark.parametrize("rival", RIVALS)
+def test_no_rival_holds_a_vo_to_an_issuer_that_it_drops(rival: str) -> None:
+    """The old issuer may be compromised. CMS keeps it only while its own file names it, or while that is not valid."""
+    files = {**BEFORE, **(RIVALS[rival] if rival == "an issuer in force" else {})}
+    before = made(files).text
+    after = made({**files, **RIVALS[rival], "CMS.yaml": vo("new", "cmspilot")}, before)
+    assert {change.name[0] for change in changes(before, after.text)} == {issuer("cms")}
+    assert "CMS" not in after.mapfile.kept
+    asked = made({**files, **RIVALS[rival], "CMS.yaml": vo("new", "cmspilot")}, before, only=["CMS", "LIGO"])
+    assert [each.vo for each in asked.mapfile.issuers] == ["LIGO"]
+
+
+def test_no_rival_holds_a_vo_to_a_subject_that_it_drops() -> None:
+    """Of the subjects in force, those stay that the file of CMS still names, or that its any subject contains."""
+    before = made(BEFORE).text
+    rival = {**BEFORE, "Evil.yaml": vo("new", "evil")}
+    entries = vo("cms", "cmspilot", "two") + vo("new", "cmspilot")[29:]
+    after = made({**rival, "CMS.yaml": entries}, before)
+    assert [change.name for change in changes(before, after.text)] == [(issuer("cms"), "one")]
+    any_subject = vo("cms", "cmspilot") + vo("new", "cmspilot")[29:]
+    assert changes(before, made({**rival, "CMS.yaml": any_subject}, before).text) == []
+
+
+def test_no_child_holds_its_parent_to_an_issuer_that_it_drops() -> None:
+    """A name in tokens that means two VOs makes the file of the parent unusable, and the parent's drop still counts."""
+    files = {**BEFORE, **FERMILAB}
+    before = made(files).text
+    evil = {"Evil.yaml": "ParentVO: {Name: Fermilab}\nReportingGroups: [nova]\n"}
+    after = made({**files, **evil, "Fermilab.yaml": vo("moved", "fermi")}, before)
+    assert {each.url for each in after.mapfile.issuers} == {issuer("cms"), issuer("ligo")}
+
+
+def test_a_comment_of_a_broken_file_is_no_claim() -> None:
+    """Whoever may write a VO file could keep any issuer from any VO otherwise."""
+    before = made(BEFORE).text
+    new = {**BEFORE, "CMS.yaml": vo("cms", "cmspilot", "one", "two") + vo("new", "cmspilot")[29:]}
+    for comment in (f"# {issuer('new')}\n[", f"a: b # {issuer('new')}\r["):
+        after = made({**new, "Zed.yaml": comment}, before)
+        assert {change.name[0] for change in changes(before, after.text)} == {issuer("new")}
+    for text in (f"x: {issuer('new')} # [\n[", f"# x\rURL: {issuer('new')}\r[", f"{{a: ' # x', URL: {issuer('new')}"):
+        assert changes(before, made({**new, "Zed.yaml": text}, before).text) == []
+
+
+def test_a_broken_file_of_the_owner_protects_all_that_it_has() -> None:
+    """What a file names is unknown where it is not valid, so its VO keeps everything, and a rival gets nothing."""
+    before = made(BEFORE).text
+    files = {**BEFORE, "CMS.yaml": vo("new", "cmspilot") + "[", "Evil.yaml": vo("cms", "evil")}
+    after = made(files, before)
+    assert changes(before, after.text) == []
+    assert after.mapfile.kept == ("CMS",)
+
+
+def test_vos_that_shift_their_issuers_keep_none_that_they_drop() -> None:
+    """V1 claims the issuer that V0 keeps, so it has none: it dropped its own. The others shift, for the review."""
     names = [f"V{number}" for number in range(30)]
     before = made({f"{name}.yaml": vo(name.lower(), name.lower()) for name in names}).text
     shifted = {f"{name}.yaml": vo(other.lower(), "x") for name, other in zip(names[1:], names)}
     after = made({**shifted, "V0.yaml": "["}, before)
-    assert changes(before, after.text) == []
-    assert len(after.mapfile.kept) == 30
+    owners = {each.url: each.vo for each in after.mapfile.issuers}
+    assert owners == {issuer("v0"): "V0", **{issuer(f"v{n}"): f"V{n + 1}" for n in range(1, 29)}}
+    assert after.mapfile.kept == ("V0",)
 
 
 @pytest.mark.parametrize("name", ["cms.yaml", "Cms.yaml"])
