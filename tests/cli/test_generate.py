@@ -119,7 +119,7 @@ def test_all_errors_are_printed(topology: Path, capsys: pytest.CaptureFixture[st
 def test_two_vo_files_that_claim_one_issuer(
     topology: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
 ) -> None:
-    """Nobody but the administrator can choose. The message says what helps, and that helps."""
+    """Only the administrator can choose. The message says what helps, and that helps."""
     (topology / "c.yaml").write_text((topology / "a.yaml").read_text())
     assert run("--source", str(topology), *words) == 3
     printed = capsys.readouterr()

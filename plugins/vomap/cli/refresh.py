@@ -221,7 +221,7 @@ def _print_result(args: argparse.Namespace, generated: Generation | None, review
 
 
 def _print_other_digest(args: argparse.Namespace, review: Review) -> None:
-    """Print on standard error that `--accept` has the digest of another mapfile. Nobody can accept faults."""
+    """Print on standard error that `--accept` has the digest of another mapfile. Faults cannot be accepted."""
     if not review.faults and args.accept not in (None, review.digest):
         why = ": no mapfile waits for your check" if review.is_same else " is not the digest of this mapfile"
         print(plain(f"--accept {args.accept}{why}"), file=sys.stderr)

@@ -65,7 +65,7 @@ def seal(text: str) -> str:
 
 
 def is_as_generated(text: str) -> bool:
-    """Return True if nobody edited a generated mapfile: the digest in its second line is that of its other lines."""
+    """Return True if a generated mapfile was not edited: the digest in its second line is that of its other lines."""
     first, _, rest = text.partition("\n")
     line, _, others = rest.partition("\n")
     return line == _digest_line(first, others)

@@ -185,7 +185,7 @@ def test_no_child_holds_its_parent_to_an_issuer_that_it_drops() -> None:
 
 
 def test_a_comment_of_a_broken_file_is_no_claim() -> None:
-    """Whoever may write a VO file could keep any issuer from any VO otherwise."""
+    """Otherwise the author of a VO file could keep any issuer from any VO."""
     before = made(BEFORE).text
     new = {**BEFORE, "CMS.yaml": vo("cms", "cmspilot", "one", "two") + vo("new", "cmspilot")[29:]}
     for comment in (f"# {issuer('new')}\n[", f"a: b # {issuer('new')}\r["):
@@ -196,7 +196,7 @@ def test_a_comment_of_a_broken_file_is_no_claim() -> None:
 
 
 def test_a_broken_file_of_the_owner_protects_all_that_it_has() -> None:
-    """What a file names is unknown where it is not valid, so its VO keeps everything, and a rival gets nothing."""
+    """A file that is not valid shows no names, so its VO keeps everything, and a rival gets nothing."""
     before = made(BEFORE).text
     files = {**BEFORE, "CMS.yaml": vo("new", "cmspilot") + "[", "Evil.yaml": vo("cms", "evil")}
     after = made(files, before)

@@ -125,7 +125,7 @@ def test_one_in_force_that_others_can_write_is_put_in_place_anew(tmp_path: Path)
     ],
 )
 def test_an_edit_by_hand_waits_for_the_administrator(tmp_path: Path, old: str, new: str) -> None:
-    """Whatever the edit changes, and whatever the limits allow: only the administrator knows what it is for."""
+    """Any edit, within any limits: only the administrator knows its purpose."""
     path = tmp_path / "osg.yaml"
     good = seal(f"# Top\n{GOOD}")
     assert old in good
@@ -137,7 +137,7 @@ def test_an_edit_by_hand_waits_for_the_administrator(tmp_path: Path, old: str, n
 
 
 def test_a_mapfile_without_a_digest_waits_for_the_administrator(tmp_path: Path) -> None:
-    """Nobody knows whether it was edited."""
+    """It may have been edited."""
     path = tmp_path / "osg.yaml"
     path.write_text(GOOD)
     assert [alarm.kind for alarm in review_candidate(Mapfile(str(path), GOOD), [], LOOSE, 0).alarms] == ["by-hand"]
