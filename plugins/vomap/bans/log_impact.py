@@ -164,7 +164,7 @@ def _claims_for(key: str, issuer: Issuer | None) -> Iterator[str]:
         yield key
     elif key == "group" or (key == "vo" and issuer is not None and issuer.sources):
         yield from ("scope", GROUPS_CLAIM)
-        if issuer is not None and issuer.entitlements is not None:
+        if issuer is not None and issuer.entitlements:
             yield from ENTITLEMENT_CLAIMS
         if issuer is not None and issuer.groups_claim is not None:
             yield issuer.groups_claim
