@@ -69,7 +69,7 @@ class Advice:
         if given and list(given) != [default]:
             return given
         # With --mapfiles, these verbs read no bans unless the command names them.
-        without_bans = option == "--bans" and verb not in ("ban", "status") and bool(self.mapfiles)
+        without_bans = option == "--bans" and verb not in ("ban", "check", "status") and bool(self.mapfiles)
         below_root = self.root != Path("/") and "--root" not in VERB_OPTIONS[verb]
         return [str(self.root / default.lstrip("/"))] if below_root or without_bans else []
 

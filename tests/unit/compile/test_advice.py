@@ -16,7 +16,7 @@ from vomap.files.shell import join_words
 PARSER = make_parser({verb: import_module(f"vomap.cli.{verb}") for verb in VERBS})
 ALL = Advice(Path("/r oot"), Path("/c o"), "/p", ["/m1", "/m2"], ["/b"])
 # The words that each verb needs beside its places.
-NEEDED = {"explain": ["--claims", "{}"], "ban": ["add", "--subject", "x", "--reason", "y"]}
+NEEDED = {"explain": ["--claims", "{}"], "diff": ["/old", "/new"], "ban": ["add", "--subject", "x", "--reason", "y"]}
 
 
 @pytest.mark.parametrize("advice", [Advice(), ALL, Advice(root=Path("/r"))])
