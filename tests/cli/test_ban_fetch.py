@@ -195,7 +195,8 @@ REFUSED: list[tuple[bytes, int, str]] = [
     (gzip.compress(a_list("x", days_ago=0)), 3, "compressed"),
     (a_list("x", days_ago=0, extra="  - !<tag:%0Avomap:%20all%20is%20well> x\n"), 3, "`bans`: tag `tag:\\nvomap: all"),
     (b"%TAG ! tag:x\n---\n" + a_list("x", days_ago=0), 3, "line 1: `%TAG`: tags are not supported"),
-    (a_list("x", days_ago=0, extra="  - " + "[" * 500_000 + "\n"), 3, "not valid YAML"),
+    # libyaml has a limit of depth of its own, and an older one has none.
+    (a_list("x", days_ago=0, extra="  - " + "[" * 500_000 + "\n"), 3, "line 5: "),
     (a_list("x", days_ago=0, extra="  - " + "- " * 250_000 + "\n"), 3, "nested more than 16 levels deep"),
     (a_list("x", days_ago=0, extra="  - &a {jti: y, reason: r}\n  - *a\n"), 3, "anchor `&a`: not supported"),
     (a_list("x", days_ago=0, extra="bans: []\n"), 3, "line 5: `bans` is repeated; the first is in line 3"),
