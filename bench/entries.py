@@ -28,7 +28,7 @@ _NOT_ALL = (b"not checked", b"did not try", b"near misses: vomap")
 def measure(work: Path, settings: Settings) -> list[Table]:
     """Measure `vomap check` and `vomap diff` with each shape, and `vomap explain` with large policies, once each."""
     layouts = lay_out(work, settings)
-    most = 40 if settings.quick else 4_000
+    most = 12 if settings.quick else 4_000
     rows = [row for name in SHAPES for row in _rows(work, layouts, name, most, is_quick=settings.quick)]
     text = f"""\
 `vomap check` with {most // FEWER:,} and with {most:,} entries of each shape, and `vomap diff` between the same mapfiles
