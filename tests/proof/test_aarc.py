@@ -108,13 +108,17 @@ def _theirs(asked: Asked, guideline: type[G002 | G069]) -> Said | None:
 
 
 def _in_one_form(said: Said) -> Said:
-    """Return what was said with percent-encoding in one form, and without the role NULL."""
-    role = None if said.role is None or said.role == "NULL" else normalise_percent(said.role)
-    return Said(tuple(map(normalise_percent, said.groups)), role)
+    """Return what was said with percent-encoding in one form, blanks encoded, and without the role NULL."""
+    role = None if said.role is None or said.role == "NULL" else _encoded(said.role)
+    return Said(tuple(map(_encoded, said.groups)), role)
+
+
+def _encoded(part: str) -> str:
+    return normalise_percent(part).replace(" ", "%20")
 
 
 def _is_refused(part: str) -> bool:
-    part = normalise_percent(part)
+    part = _encoded(part)
     return part in ("", ".", "..") or bool(re.search(r"[/\s]", part)) or part.startswith(("Role=", "Capability="))
 
 
@@ -127,6 +131,10 @@ def _other_form(asked: Asked, ours: Said | None, theirs: Said | None) -> bool:
 
 def _role_null(asked: Asked, ours: Said | None, theirs: Said | None) -> bool:
     return ours is not None and theirs is not None and ours == _in_one_form(theirs) and theirs.role == "NULL"
+
+
+def _blank(asked: Asked, ours: Said | None, theirs: Said | None) -> bool:
+    return " " in asked.value and _other_form(asked, ours, theirs)
 
 
 def _malformed_percent(asked: Asked, ours: Said | None, theirs: Said | None) -> bool:
@@ -176,10 +184,11 @@ class Difference(NamedTuple):
 
 
 ALIKE = (
-    Difference(_refused_component, "vomap refuses what is empty, dots, has a slash or a blank, or looks like a role"),
+    Difference(_refused_component, "vomap refuses what is empty, dots, has a slash or other white space, or looks like a role"),
     Difference(_colon_in_role, "a role is one component to vomap, and comes last; the library lets it hold colons"),
     Difference(_role_as_group, "vomap refuses an empty or a second role; the library makes it a subgroup"),
     Difference(_role_null, "vomap drops the role NULL, which in a VOMS FQAN is none"),
+    Difference(_blank, "vomap writes a blank as %20, so that a group has none; the library leaves it"),
     Difference(_group_called_group, "vomap knows the namespace; the library takes all up to the last `:group:`"),
 )  # fmt: skip
 DIFFERENCES = {
