@@ -159,6 +159,7 @@ def test_what_is_not_proven_is_told(tmp_path: Path, capsys: Capture, *, decides:
 def test_the_budget_of_overlaps_is_told(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     """If not all overlaps are looked at, this is not proven to be all. A thorough comparison looks at all of them."""
     monkeypatch.setattr(diff, "MOST_WORK", 200)
+    monkeypatch.setattr(diff, "_MORE_FOR_FEW", 1)
     rules = [f"  - {{name: g{at}, vo: V, group: /v/g{at}, account: acct{at}}}\n" for at in range(6)]
     old, new = tmp_path / "old.yaml", tmp_path / "new.yaml"
     head = OLD.partition("rules:")[0] + "rules:\n"

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 # The work for unchanged rules, for changed ones, and for all else, in the units of a budget: more would take minutes.
 MOST_WORK = 1_300_000
+# A site has hundreds of rules. Up to this number the work may be more, and still takes seconds.
+_FEW_RULES, _MORE_FOR_FEW = 1_000, 8
 # If the declaration of an issuer differs, variations of at most this number of its tokens are decided.
 _BASES = 20
 _OF_A_CLAUSE = 3
@@ -85,7 +87,9 @@ class _PolicyComparison:
         self, old: SplitPolicy, new: SplitPolicy, now: float, progress: Callable[[int], None], is_thorough: bool
     ) -> None:
         self.old, self.new = old, new
-        work, pairs = (None, None) if is_thorough else (MOST_WORK, MOST_PAIRS)
+        is_small = max(len(old.rules), len(new.rules)) <= _FEW_RULES
+        most = MOST_WORK * (_MORE_FOR_FEW if is_small else 1)
+        work, pairs = (None, None) if is_thorough else (most, MOST_PAIRS)
         # For tokens of unchanged rules, tokens of changed ones, and all else: none of them takes the work of another.
         self.of_unchanged, self.of_changed, self.of_others = Budget(work), Budget(work), Budget(work)
         self.pairs = Budget(pairs)
