@@ -184,7 +184,7 @@ class Difference(NamedTuple):
 
 
 ALIKE = (
-    Difference(_refused_component, "vomap refuses what is empty, dots, has a slash or white space, or looks like a role"),
+    Difference(_refused_component, "vomap refuses what is empty, dots, has slashes or white space, or is like a role"),
     Difference(_colon_in_role, "a role is one component to vomap, and comes last; the library lets it hold colons"),
     Difference(_role_as_group, "vomap refuses an empty or a second role; the library makes it a subgroup"),
     Difference(_role_null, "vomap drops the role NULL, which in a VOMS FQAN is none"),
