@@ -6,14 +6,16 @@ import json
 import os
 from typing import Any
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 # A modest number, so that the whole suite stays quick. HYPOTHESIS_PROFILE=thorough raises it. No database: a checkout
 # may be read-only, and a failure prints the data that reproduce it.
-settings.register_profile("modest", max_examples=60, deadline=None, print_blob=True, database=None)
-settings.register_profile("thorough", max_examples=2000, deadline=None, print_blob=True, database=None)
+# How long data take to draw depends on the machine.
+_PATIENT = settings(deadline=None, print_blob=True, database=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("modest", _PATIENT, max_examples=60)
+settings.register_profile("thorough", _PATIENT, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "modest"))
 
 NOW = 1_800_000_000
